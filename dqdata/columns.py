@@ -1,0 +1,146 @@
+"""The vocabulary of columns: name, type, meaning. Types are DuckDB's own names, the ones `describe` prints.
+
+>>> have = Columns({"problem_id": "VARCHAR", "question": "VARCHAR"})
+>>> have.require("question", "VARCHAR").add(verdict="VARCHAR").key
+'problem_id'
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from dqdata.errors import ColumnError, nearest
+
+if TYPE_CHECKING:
+    import polars as pl
+    import pyarrow as pa
+
+MESSAGES = 'STRUCT("role" VARCHAR, "content" VARCHAR)[]'
+"""Type of a chat: a list of {role, content}."""
+
+
+class Known(NamedTuple):
+    type: str
+    meaning: str
+
+
+VOCABULARY: dict[str, Known] = {
+    "problem_id": Known("VARCHAR", "which problem; hash of question, reference answer and tests, or the imported id"),
+    "trace_id": Known("VARCHAR", "which reasoning attempt; unique in a catalog of traces"),
+    "pair_id": Known("VARCHAR", "which preference pair; unique in a catalog of pairs"),
+    "parent_id": Known("VARCHAR", "trace this one was made from by rewriting"),
+    "parent_ids": Known("VARCHAR[]", "keys of all the rows this one was made from"),
+    "question": Known("VARCHAR", "the problem as the student reads it"),
+    "answer": Known("VARCHAR", "the reference answer"),
+    "answer_type": Known("VARCHAR", "math, choice, text or code: which verifier applies"),
+    "tests": Known("VARCHAR", "test code or JSON test cases of a programming problem"),
+    "domain": Known("VARCHAR", "math, code, science, ..."),
+    "source": Known("VARCHAR", "where the problem came from"),
+    "teacher": Known("VARCHAR", "model that wrote the trace"),
+    "reasoning": Known("VARCHAR", "the thinking, without its tags"),
+    "response": Known("VARCHAR", "what follows the thinking"),
+    "finish_reason": Known("VARCHAR", "why the teacher stopped: stop, length, ..."),
+    "ledger_key": Known("VARCHAR", "call in the ledger that made the trace"),
+    "input_tokens": Known("BIGINT", "tokens of the prompt, as the endpoint counted"),
+    "output_tokens": Known("BIGINT", "tokens of reasoning and response, as the endpoint counted"),
+    "extracted": Known("VARCHAR", "final answer found in the response"),
+    "verdict": Known("VARCHAR", "correct, incorrect or unverifiable"),
+    "verdict_reason": Known("VARCHAR", "how the verdict was reached"),
+    "correct": Known("BOOLEAN", "verdict as a boolean; null when unverifiable"),
+    "rv": Known("DOUBLE", "reasoning verbosity, 0-9"),
+    "cd": Known("DOUBLE", "cognitive difficulty of the trace, 0-9"),
+    "messages": Known(MESSAGES, "chat for SFT"),
+    "prompt": Known(MESSAGES, "chat up to the student's turn"),
+    "chosen": Known(MESSAGES, "preferred turn"),
+    "rejected": Known(MESSAGES, "turn that is worse"),
+    "beta": Known("DOUBLE", "DPO's beta of this pair"),
+}
+
+KEYS = ("pair_id", "trace_id", "problem_id")
+"""A table's key is the first of these that it has."""
+
+
+def key_of(names: Mapping[str, object] | list[str]) -> str:
+    """Key column of a table with these columns. Raises ColumnError where there is none."""
+    for key in KEYS:
+        if key in names:
+            return key
+    raise ColumnError(f"rows have no key: one of {', '.join(KEYS)} is needed, have {', '.join(names)}")
+
+
+class Columns(Mapping[str, str]):
+    """Columns of a table, in order: name to DuckDB type. Immutable: `add` and `drop` give new ones."""
+
+    __slots__ = ("_types",)
+
+    def __init__(self, types: Mapping[str, str]) -> None:
+        self._types = dict(types)
+
+    def __getitem__(self, name: str) -> str:
+        return self._types[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._types)
+
+    def __len__(self) -> int:
+        return len(self._types)
+
+    def __repr__(self) -> str:
+        return f"Columns({self._types!r})"
+
+    @property
+    def key(self) -> str:
+        return key_of(self)
+
+    def require(self, name: str, *types: str) -> Columns:
+        """Self, if the column is there and, where types are given, has one of them. Raises ColumnError."""
+        if name not in self._types:
+            raise ColumnError(f"needs column {name!r}{nearest(name, self._types)} (have: {', '.join(self._types)})")
+        if types and self._types[name] not in types:
+            raise ColumnError(f"needs column {name!r} as {' or '.join(types)}, but it is {self._types[name]}")
+        return self
+
+    def add(self, **types: str) -> Columns:
+        """With these columns after the others; a name that exists takes the new type."""
+        return Columns({**self._types, **types})
+
+    def drop(self, *names: str) -> Columns:
+        return Columns({name: kind for name, kind in self._types.items() if name not in names})
+
+
+def arrow_schema(columns: Mapping[str, str]) -> pa.Schema:
+    """Arrow schema of these columns. DuckDB itself reads the types, so no type is written down twice."""
+    import pyarrow as pa
+
+    return pa.schema([pa.field(name, _arrow_type(kind)) for name, kind in columns.items()])
+
+
+def polars_schema(columns: Mapping[str, str]) -> dict[str, pl.DataType]:
+    import polars as pl
+
+    frame = pl.from_arrow(arrow_schema(columns).empty_table())
+    assert isinstance(frame, pl.DataFrame)
+    return dict(frame.schema)
+
+
+def columns_of(schema: pa.Schema) -> Columns:
+    """Columns of an Arrow schema, as DuckDB would describe a table of it."""
+    import duckdb
+
+    with duckdb.connect() as con:
+        con.register("rows_of_schema", schema.empty_table())
+        return Columns({str(row[0]): str(row[1]) for row in con.sql("describe from rows_of_schema").fetchall()})
+
+
+@functools.cache
+def _arrow_type(kind: str) -> pa.DataType:
+    import duckdb
+
+    with duckdb.connect() as con:
+        try:
+            kind_type: pa.DataType = con.sql(f"select null::{kind} as x limit 0").to_arrow_table().schema.field(0).type
+        except duckdb.Error as error:
+            raise ColumnError(f"{kind!r} is no DuckDB type: {error}") from error
+    return kind_type

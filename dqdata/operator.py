@@ -1,0 +1,316 @@
+"""The contract of an operator: what a step of a pipeline is.
+
+    class Shout(BatchOperator[NoParams]):
+        "Writes questions in capitals."
+        name = "shout"
+
+        def columns(self, have: Columns) -> Columns:
+            return have.require("question", "VARCHAR")
+
+        def process(self, batch: pl.DataFrame) -> Batch:
+            return Batch(batch.with_columns(pl.col("question").str.to_uppercase()))
+
+Four kinds, by what they wait for:
+
+    RowOperator      CPU work on one row that could hang; each row has a deadline after which its worker is killed
+    BatchOperator    CPU work on a few hundred rows at a time; pure; runs in worker processes
+    CallOperator     waits on a teacher, a judge or a sandbox; one row in, any number out
+    TableOperator    must see every row: deduplicate, mix, pair, split
+
+An operator is found by its entry point in the group `dqdata.operators`. Columns it doesn't know pass through. What it
+drops it drops with a reason; the engine counts ids after each step, and no row vanishes.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, Protocol, TypeAlias, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from dqdata.columns import Columns
+
+if TYPE_CHECKING:
+    import duckdb
+    import polars as pl
+
+    from dqdata.sandbox import Sandbox
+    from dqdata.teacher import Teacher
+
+Row: TypeAlias = Mapping[str, Any]
+T = TypeVar("T")
+
+
+class Params(BaseModel):
+    """Base of every plug-in's parameters: frozen, and strangers are refused by name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class NoParams(Params):
+    pass
+
+
+P = TypeVar("P", bound=Params)
+
+
+@dataclass(frozen=True)
+class Marker:
+    """What a parameter refers to, so that the plan can check it and fingerprint what is behind it."""
+
+    refers_to: Literal["teacher", "file", "sql"]
+
+
+TeacherName = Annotated[str, Marker("teacher")]
+"""Name of a `[teachers.NAME]` table."""
+PromptFile = Annotated[Path, Marker("file")]
+"""A file whose bytes enter the fingerprint; relative to pipelines.toml. Absolute by the time an operator sees it."""
+SqlExpression = Annotated[str, Marker("sql")]
+"""A DuckDB expression over the columns at this step; the plan binds it before anything runs."""
+
+
+@dataclass(frozen=True)
+class CallEstimate:
+    """Calls to one teacher: how many, and tokens over all of them."""
+
+    calls: float
+    input_tokens: float
+    output_tokens: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a step is expected to do: rows that come out, and calls by teacher name."""
+
+    rows: float
+    calls: Mapping[str, CallEstimate] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A row that goes no further. `row` is the new row where the operator had made one, else the row that came in.
+
+    kind: "dropped" (the operator decided) or "failed" (an error). reason: a short word, counted; detail: free text.
+    """
+
+    reason: str
+    detail: str = ""
+    kind: Literal["dropped", "failed"] = "dropped"
+    row: Row | None = None
+
+
+Outcome: TypeAlias = "Row | Reject"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Result of a batch step: the rows that stay (same key, columns as planned) and, of the others, a frame with the
+    key column, `reason` and `detail`, all VARCHAR."""
+
+    rows: pl.DataFrame
+    dropped: pl.DataFrame | None = None
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """Result of a table step that keeps or drops rows; the engine joins it to the rows out of core.
+
+    dropped: key, reason, detail. added: key and new columns, for every row that stays (None: no new columns).
+    Frames are eager or lazy.
+    """
+
+    dropped: pl.DataFrame | pl.LazyFrame
+    added: pl.DataFrame | pl.LazyFrame | None = None
+
+
+@dataclass(frozen=True)
+class NewRows:
+    """Result of a table step that makes rows of a new kind.
+
+    rows: frames with the planned columns and `parent_ids`; a null key is filled by the engine from the parents.
+    dropped: key, reason, detail of each row that came in and is parent of none.
+    """
+
+    rows: Iterable[pl.DataFrame]
+    dropped: pl.DataFrame | pl.LazyFrame
+
+
+class Table(Protocol):
+    """All rows at a table step, on disk; nothing here loads them whole."""
+
+    @property
+    def columns(self) -> Columns: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def rows(self) -> int: ...
+    def scan(self, columns: Sequence[str] | None = None) -> pl.LazyFrame: ...
+    def batches(self, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]: ...
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        """A DuckDB connection with the rows as the view `rows`, its memory capped; spills to disk. Close it."""
+        ...
+
+
+class Run(Protocol):
+    """What the engine hands to an operator at work."""
+
+    @property
+    def step(self) -> str:
+        """Fingerprint of this step."""
+        ...
+
+    @property
+    def seed(self) -> int: ...
+    @property
+    def memory_limit(self) -> int:
+        """Bytes that a table operator may hold."""
+        ...
+
+    @property
+    def scratch(self) -> Path:
+        """An empty folder of this step's own, removed after it."""
+        ...
+
+    @property
+    def sandbox(self) -> Sandbox: ...
+    def teacher(self, name: str) -> Teacher[Any]:
+        """The teacher with ledger, limits and budget in front: an answered request is never asked again."""
+        ...
+
+    async def cpu(self, function: Callable[..., T], *args: Any, deadline: float) -> T:
+        """`function(*args)` in a worker that is killed after `deadline` seconds (DeadlineExceeded). The function is a
+        module's own, so that a worker can import it; exceptions come back as they were raised."""
+        ...
+
+    def operator(self, name: str, params: Mapping[str, Any]) -> Bound:
+        """Another operator to await, by name, under the same rules as a step."""
+        ...
+
+    def log(self, message: str) -> None: ...
+
+
+class Operator(ABC, Generic[P]):
+    """Base of all four kinds. Subclasses set `name`, and `Params` where they have parameters.
+
+    `version` goes up when the same rows would give another result: it is part of the fingerprint.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    Params: ClassVar[type[Params]] = NoParams
+
+    def __init__(self, params: P) -> None:
+        self._params = params
+
+    @property
+    def params(self) -> P:
+        return self._params
+
+    @abstractmethod
+    def columns(self, have: Columns) -> Columns:
+        """Columns after this step. Raises ColumnError where one is missing or of another type."""
+
+    def estimate(self, rows: float) -> Estimate:
+        """What `rows` rows are expected to cost. The default makes no call and keeps every row."""
+        return Estimate(rows)
+
+    def teachers(self) -> tuple[str, ...]:
+        """Names of the teachers it calls; by default every parameter marked TeacherName."""
+        return tuple(dict.fromkeys(str(value) for value in self._marked("teacher")))
+
+    def files(self) -> tuple[Path, ...]:
+        """Files whose bytes are part of the fingerprint; by default every parameter marked PromptFile. An operator
+        with prompts of its own adds them."""
+        return tuple(Path(value) for value in self._marked("file"))
+
+    def children(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+        """Operators it will ask `run.operator` for, as (name, params): planned and fingerprinted with it."""
+        return ()
+
+    def _marked(self, refers_to: str) -> Iterator[Any]:
+        for name, info in type(self._params).model_fields.items():
+            value = getattr(self._params, name)
+            if value is None or not any(isinstance(m, Marker) and m.refers_to == refers_to for m in markers(info)):
+                continue
+            yield from value if isinstance(value, list | tuple) else (value,)
+
+
+class RowOperator(Operator[P]):
+    """CPU work on one row that could hang. Pure: the same row gives the same outcome, in any process.
+
+    `deadline` in seconds bounds one row; past it the worker is killed and `timed_out` says what becomes of the row.
+    """
+
+    @property
+    def deadline(self) -> float:
+        return 10.0
+
+    @abstractmethod
+    def process(self, row: Row) -> Outcome: ...
+
+    def timed_out(self, row: Row) -> Outcome:
+        return Reject("timeout", f"no result after {self.deadline:g} s", kind="failed")
+
+
+class BatchOperator(Operator[P]):
+    """CPU work on a frame of rows. Pure, and each row's result independent of its neighbours."""
+
+    @abstractmethod
+    def process(self, batch: pl.DataFrame) -> Batch: ...
+
+
+class CallOperator(Operator[P]):
+    """Waits on a teacher, a judge or a sandbox: one row in, any number out.
+
+    A row that comes back with the key it had is the same row, kept. Other rows are its children: a null key is filled
+    by the engine, and `parent_id` too where the column is planned. An empty result is an error: return a Reject.
+    """
+
+    @abstractmethod
+    async def process(self, row: Row, run: Run) -> Sequence[Outcome]: ...
+
+
+class TableOperator(Operator[P]):
+    """Must see every row. May be slow, must be bounded in memory by `run.memory_limit`."""
+
+    @abstractmethod
+    def process(self, table: Table, run: Run) -> Decisions | NewRows: ...
+
+
+class Bound(Protocol):
+    """An operator ready to be awaited on rows outside a pipeline: in another operator, or as a reward."""
+
+    async def __call__(self, rows: Sequence[Row]) -> list[Sequence[Outcome]]:
+        """Outcomes for each row, in the rows' order."""
+        ...
+
+
+class Runtime(Protocol):
+    """Who can bind operators: the engine in a run, or the one a trainer is given."""
+
+    def operator(self, name: str, params: Mapping[str, Any]) -> Bound: ...
+
+
+def bind(name: str, params: Mapping[str, Any], runtime: Runtime) -> Bound:
+    """The one way anyone calls an operator outside a pipeline.
+
+    >>> outcomes = await bind("verify_math", {}, run)([{"answer": "4", "response": "So it is 4."}])
+    """
+    return runtime.operator(name, params)
+
+
+def markers(info: Any) -> tuple[Any, ...]:
+    """Metadata of a pydantic field, looked for inside `X | None` and `list[X]` too."""
+    import typing
+
+    found = list(info.metadata)
+    todo = [info.annotation]
+    while todo:
+        kind = todo.pop()
+        if typing.get_origin(kind) is Annotated:
+            found += kind.__metadata__
+        todo += typing.get_args(kind)
+    return tuple(found)

@@ -1,0 +1,92 @@
+"""The contract of a source: where rows come from.
+
+    class Squares(Source[SquaresParams]):
+        "`from = { source = 'squares', rows = 100 }`"
+        kind = "squares"
+
+        def schema(self) -> Columns: return Columns({"question": "VARCHAR", "answer": "VARCHAR"})
+        def fingerprint(self) -> str: return digest("squares", str(self.params.rows))
+        def batches(self) -> Iterator[pa.RecordBatch]: ...
+
+A source yields Arrow batches with the planned columns, in the same order each time. It need not give ids: the engine
+fills `problem_id` and `trace_id`. Found by its entry point in the group `dqdata.sources`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Generic, Protocol
+
+from dqdata.columns import Columns
+from dqdata.operator import NoParams, P, Params
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+
+class StoreView(Protocol):
+    """The little that planning and sources see of the store; the command line hands it in."""
+
+    def latest(self, catalog: str) -> int | None:
+        """Newest version of a catalog, None where there is none."""
+        ...
+
+    def schema(self, catalog: str, version: int) -> Columns: ...
+    def row_count(self, catalog: str, version: int) -> int: ...
+    def find(self, fingerprint: str) -> tuple[str, int] | None:
+        """The (catalog, version) that this recipe made already, whole; None where it hasn't run."""
+        ...
+
+    def query_columns(self, sql: str) -> tuple[str, Columns]:
+        """The SQL with bare names and `@latest` pinned to versions, and its columns; reads no rows. QueryError."""
+        ...
+
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        """Read-only connection that understands `name@3` once SQL went through `query_columns`."""
+        ...
+
+    def query(self, sql: str) -> pa.RecordBatchReader: ...
+
+
+class SourceContext(Protocol):
+    @property
+    def root(self) -> Path:
+        """Folder of pipelines.toml: relative paths start here."""
+        ...
+
+    @property
+    def store(self) -> StoreView: ...
+
+
+class Source(ABC, Generic[P]):
+    """Yields rows. Built when planning; `batches` is called when running, perhaps again after a crash."""
+
+    kind: ClassVar[str]
+    Params: ClassVar[type[Params]] = NoParams
+
+    def __init__(self, params: P, context: SourceContext) -> None:
+        self.params = params
+        self.context = context
+
+    @abstractmethod
+    def schema(self) -> Columns:
+        """Columns it will yield. May read headers or a bounded sample. Raises InputError."""
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Changes when the rows would: content hash of files, commit of a hub set, version of a catalog."""
+
+    def row_count(self) -> int | None:
+        """Number of rows where that is known without reading them all."""
+        return None
+
+    def namespace(self) -> str:
+        """Prefix for ids that came with the rows; empty for ids that are dqdata's own already."""
+        return self.kind
+
+    @abstractmethod
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The rows, always in the same order. Raises DataError that names file and line."""

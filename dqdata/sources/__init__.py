@@ -1,0 +1,1 @@
+"""The sources that come with dqdata, one a file."""

@@ -1,0 +1,129 @@
+"""The contract of a teacher: who answers. An endpoint, an engine in process, or a replay of stored answers.
+
+    class Echo(Teacher[NoParams]):
+        "Says what it was asked; for tests."
+        provider = "echo"
+
+        async def complete(self, request: Request) -> Completion:
+            return Completion(response=request.messages[-1].content, finish_reason="stop", usage=Usage(1, 1))
+
+A teacher answers one request at a time and knows nothing of ledgers, limits, budgets or retries: the engine puts those
+in front. It raises TeacherError and says of each failure whether another try is worth it. Found by its entry point in
+the group `dqdata.teachers`; the name is what `provider = "..."` says in TOML.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, NamedTuple
+
+from dqdata.ids import canonical, digest
+from dqdata.operator import NoParams, P, Params
+
+
+class Message(NamedTuple):
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How to sample. None: the endpoint's own default. `extra` goes into the request body as it is."""
+
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    top_logprobs: int | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, value in (("temperature", self.temperature), ("top_p", self.top_p)):
+            if value is not None and value < 0:
+                raise ValueError(f"{name} must not be negative, got {value}")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One sample to draw.
+
+    sample: its index among the n of this request. draw: names a separate series of fresh samples, so that a judge's
+    votes or a pass rate never reuse the samples under judgement. schema: JSON schema that the answer must satisfy.
+    """
+
+    messages: tuple[Message, ...]
+    sampling: Sampling = Sampling()
+    draw: str = ""
+    sample: int = 0
+    schema: Mapping[str, Any] | None = None
+
+    def key(self, provider: str, model: str, revision: str) -> str:
+        """Ledger key: everything that could change the answer, nothing that couldn't (name, URL, credentials)."""
+        sampling = {name: getattr(self.sampling, name) for name in Sampling.__slots__}
+        return digest(
+            "call",
+            canonical([provider, model, revision, self.messages, sampling, self.draw, self.sample, self.schema]),
+        )
+
+
+class Usage(NamedTuple):
+    """Tokens as the endpoint counted them. `output` includes reasoning; `cached` is the part of `input` that was read
+    from a prefix cache."""
+
+    input: int
+    output: int
+    cached: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One answer. `reasoning` is None where the model doesn't tell thinking apart; `ledger_key` is set by the ledger.
+
+    finish_reason: "stop", "length", "content_filter", or what else the endpoint said.
+    """
+
+    response: str
+    finish_reason: str
+    usage: Usage
+    reasoning: str | None = None
+    model: str = ""
+    seconds: float = 0.0
+    logprobs: tuple[Any, ...] | None = None
+    ledger_key: str = ""
+    cached: bool = False
+
+
+class Teacher(ABC, Generic[P]):
+    """Answers requests. `params` come from the `[teachers.NAME]` table, less the keys that every teacher has."""
+
+    provider: ClassVar[str]
+    Params: ClassVar[type[Params]] = NoParams
+
+    def __init__(self, params: P) -> None:
+        self.params = params
+
+    @property
+    def model(self) -> str:
+        """Model name as it enters the ledger key."""
+        return str(getattr(self.params, "model", ""))
+
+    @property
+    def revision(self) -> str:
+        """What else tells two models of one name apart: a commit, the hash of a file, a trained version."""
+        return str(getattr(self.params, "revision", "") or "")
+
+    def key(self, request: Request) -> str:
+        return request.key(self.provider, self.model, self.revision)
+
+    async def start(self) -> None:
+        """Before the first request: load a model, open connections. Called once, only when a call is really needed."""
+
+    @abstractmethod
+    async def complete(self, request: Request) -> Completion:
+        """One answer. Raises TeacherError."""
+
+    async def close(self) -> None:
+        """After the last request. Called also when start failed or was never called."""

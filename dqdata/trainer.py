@@ -1,0 +1,96 @@
+"""The contract of a trainer: what consumes a catalog and gives a model.
+
+    class Sft(Trainer[SftParams]):
+        "Supervised fine-tuning on the assistant's tokens."
+        kind = "sft"
+
+        def needs(self, split: str, have: Columns) -> None: have.require("messages", MESSAGES)
+        def train(self, data: Data, out: Path, run: TrainRun) -> TrainResult: ...
+
+Data is materialised once as memory-mapped Arrow before any rank starts. Found by its entry point in the group
+`dqdata.trainers`; the name is what `kind = "..."` says in TOML.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol
+
+from dqdata.columns import Columns
+from dqdata.operator import Bound, NoParams, P, Params
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+@dataclass(frozen=True)
+class Data:
+    """Splits by name ("train", "eval", ...), each a folder of Arrow files that every rank maps, and what each is:
+    `query` with pinned versions, its columns and row count."""
+
+    folders: Mapping[str, Path]
+    queries: Mapping[str, str]
+    columns: Mapping[str, Columns]
+    rows: Mapping[str, int]
+
+    def dataset(self, split: str) -> Dataset:
+        """The split, memory-mapped."""
+        from datasets import Dataset, load_from_disk
+
+        loaded = load_from_disk(str(self.folders[split]))
+        assert isinstance(loaded, Dataset)
+        return loaded
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """model: folder of the saved model. metrics: final figures by name. history: one mapping per logged step.
+    notes: what the user should read, such as rows that were cut."""
+
+    model: Path
+    metrics: Mapping[str, float]
+    history: Sequence[Mapping[str, float]] = ()
+    notes: Sequence[str] = field(default_factory=tuple)
+
+
+class TrainRun(Protocol):
+    """What a trainer is given beside its data; a Runtime, so operators can be bound as rewards."""
+
+    @property
+    def resume(self) -> Path | None:
+        """Newest whole checkpoint of an earlier, interrupted run with the same recipe."""
+        ...
+
+    def model(self, name: str) -> str:
+        """A folder or hub name that transformers loads: `trained:NAME@2` and GGUF files are resolved."""
+        ...
+
+    def operator(self, name: str, params: Mapping[str, Any]) -> Bound: ...
+    def log(self, message: str) -> None: ...
+
+
+class Trainer(ABC, Generic[P]):
+    """Trains. `params` come from the `[trainers.NAME]` table, less `kind` and `data`."""
+
+    kind: ClassVar[str]
+    version: ClassVar[int] = 1
+    Params: ClassVar[type[Params]] = NoParams
+
+    def __init__(self, params: P) -> None:
+        self.params = params
+
+    @abstractmethod
+    def needs(self, split: str, have: Columns) -> None:
+        """Raises ColumnError where a split lacks a column."""
+
+    def models(self) -> tuple[str, ...]:
+        """Names of the models it starts from: student, reference, reward models; for lineage and cycle checks."""
+        model = getattr(self.params, "model", None)
+        return (model,) if isinstance(model, str) else ()
+
+    @abstractmethod
+    def train(self, data: Data, out: Path, run: TrainRun) -> TrainResult:
+        """Writes the model below `out`. Runs in every rank of a distributed launch."""

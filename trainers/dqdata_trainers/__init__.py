@@ -1,0 +1,1 @@
+"""dqdata's built-in trainers, one a file: thin callers of TRL."""
