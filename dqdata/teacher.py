@@ -19,6 +19,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, NamedTuple
 
+from pydantic import Field
+
 from dqdata.ids import canonical, digest
 from dqdata.operator import NoParams, P, Params
 
@@ -94,6 +96,32 @@ class Completion:
     logprobs: tuple[Any, ...] | None = None
     ledger_key: str = ""
     cached: bool = False
+
+
+class Price(Params):
+    """USD per million tokens. `cached_input` is what the provider takes for tokens read from its prefix cache."""
+
+    input: float = Field(0.0, ge=0)
+    output: float = Field(0.0, ge=0)
+    cached_input: float | None = Field(None, ge=0)
+
+    def cost(self, usage: Usage) -> float:
+        """USD of one call."""
+        cached = self.input if self.cached_input is None else self.cached_input
+        return ((usage.input - usage.cached) * self.input + usage.cached * cached + usage.output * self.output) / 1e6
+
+
+class Limits(Params):
+    """What every `[teachers.NAME]` table may say beside its provider's own keys; shared by all steps that use it."""
+
+    concurrency: int = Field(8, ge=1)
+    requests_per_minute: float | None = Field(None, gt=0)
+    tokens_per_minute: float | None = Field(None, gt=0)
+    price: Price = Price()
+    timeout: float = Field(3600.0, gt=0)
+    """Seconds for one attempt; reasoning models may think for most of an hour."""
+    max_attempts: int = Field(8, ge=1)
+    """Tries of one request before its row fails as retryable."""
 
 
 class Teacher(ABC, Generic[P]):
