@@ -94,12 +94,14 @@ class Reject:
     """A row that goes no further. `row` is the new row where the operator had made one, else the row that came in.
 
     kind: "dropped" (the operator decided) or "failed" (an error). reason: a short word, counted; detail: free text.
+    retryable: a failed row that another run may save; such a run stays resumable (TeacherError.kind == "retryable").
     """
 
     reason: str
     detail: str = ""
     kind: Literal["dropped", "failed"] = "dropped"
     row: Row | None = None
+    retryable: bool = False
 
 
 Outcome: TypeAlias = "Row | Reject"
