@@ -186,7 +186,7 @@ def _explain(item: Any, model: type[BaseModel], what: str) -> str:
     name = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden" and len(item["loc"]) == 1:
         known = [field.alias or key for key, field in model.model_fields.items()]
-        return f"unknown {what} {name!r}{nearest(name, known) or f' (known: {", ".join(known)})'}"
+        return f"unknown {what} {name!r}{nearest(name, known) or ' (known: ' + ', '.join(known) + ')'}"
     if item["type"] == "missing":
         return f"{what} {name!r} is missing"
     given = "" if isinstance(item["input"], Mapping) else f", got {item['input']!r}"
@@ -273,7 +273,9 @@ def _is_table(value: Any, where: str) -> dict[str, Any]:
 def _known(given: Iterable[str], known: tuple[str, ...], where: str, what: str) -> None:
     for name in given:
         if name not in known:
-            raise ProjectError(where, f"unknown {what} {name!r}{nearest(name, known) or f' (known: {known})'}")
+            raise ProjectError(
+                where, f"unknown {what} {name!r}{nearest(name, known) or ' (known: ' + ', '.join(known) + ')'}"
+            )
 
 
 def _pick(items: Mapping[str, M], name: str, what: str, path: Path) -> M:
