@@ -186,7 +186,7 @@ def _explain(item: Any, model: type[BaseModel], what: str) -> str:
     name = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden" and len(item["loc"]) == 1:
         known = [field.alias or key for key, field in model.model_fields.items()]
-        return f"unknown {what} {name!r}{nearest(name, known) or ' (known: ' + ', '.join(known) + ')'}"
+        return f"unknown {what} {name!r}" + (nearest(name, known) or f" (known: {', '.join(known)})")
     if item["type"] == "missing":
         return f"{what} {name!r} is missing"
     given = "" if isinstance(item["input"], Mapping) else f", got {item['input']!r}"
