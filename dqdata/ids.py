@@ -52,9 +52,12 @@ def foreign_id(source: str, given: str) -> str:
     return f"{source}:{given}"
 
 
-def row_id(source: str, content: Mapping[str, Any], occurrence: int) -> str:
-    """A row that holds no question is its source, its content and which repetition of that content it is."""
-    return digest("row", source, canonical(content), str(occurrence))
+def content_id(kind: str, source: str, content: str, occurrence: int) -> str:
+    """A row known by nothing but what it holds: its source, its content as JSON, and which repetition of it it is.
+
+    kind: the key it fills, such as "trace_id" for an imported trace (its problem_id is part of the content).
+    """
+    return digest(kind, source, content, str(occurrence))
 
 
 def call_trace_id(problem: str, ledger_key: str) -> str:
@@ -65,7 +68,3 @@ def call_trace_id(problem: str, ledger_key: str) -> str:
 def child_id(parents: str | list[str], step: str, index: int) -> str:
     """The index-th row that a step made from these parents."""
     return digest("child", *([parents] if isinstance(parents, str) else parents), step, str(index))
-
-
-def imported_trace_id(source: str, problem: str, content: Mapping[str, Any], occurrence: int) -> str:
-    return digest("imported", source, problem, canonical(content), str(occurrence))
