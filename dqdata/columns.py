@@ -144,3 +144,19 @@ def _arrow_type(kind: str) -> pa.DataType:
         except duckdb.Error as error:
             raise ColumnError(f"{kind!r} is no DuckDB type: {error}") from error
     return kind_type
+
+
+REJECTS = Columns(
+    {
+        "step": "VARCHAR",
+        "op": "VARCHAR",
+        "kind": "VARCHAR",
+        "reason": "VARCHAR",
+        "detail": "VARCHAR",
+        "problem_id": "VARCHAR",
+        "trace_id": "VARCHAR",
+        "row_key": "VARCHAR",
+        "row": "VARCHAR",
+    }
+)
+"""Columns of every `NAME__rejects`: where and why a row stopped, its ids, and the row itself as JSON."""
