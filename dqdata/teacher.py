@@ -73,11 +73,12 @@ class Request:
 
 class Usage(NamedTuple):
     """Tokens as the endpoint counted them. `output` includes reasoning; `cached` is the part of `input` that was read
-    from a prefix cache."""
+    from a prefix cache. `estimated`: the endpoint counted nothing, these are guesses from the length of the texts."""
 
     input: int
     output: int
     cached: int = 0
+    estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,8 @@ class Limits(Params):
     """Seconds for one attempt; reasoning models may think for most of an hour."""
     max_attempts: int = Field(8, ge=1)
     """Tries of one request before its row fails as retryable."""
+    patience: float = Field(900.0, ge=0)
+    """Seconds to wait for an endpoint that can't be reached at all, before the run stops (it can be resumed)."""
 
 
 class Teacher(ABC, Generic[P]):
@@ -142,6 +145,17 @@ class Teacher(ABC, Generic[P]):
     def revision(self) -> str:
         """What else tells two models of one name apart: a commit, the hash of a file, a trained version."""
         return str(getattr(self.params, "revision", "") or "")
+
+    @property
+    def context_tokens(self) -> int | None:
+        """Tokens that prompt and answer may have together: bounds an answer whose request has no max_tokens."""
+        value: int | None = getattr(self.params, "context_tokens", None)
+        return value
+
+    def present(self, completion: Completion) -> Completion:
+        """A stored answer as this teacher would give it today: thinking split off by tags that were wrong when it was
+        asked need not be paid for again."""
+        return completion
 
     def key(self, request: Request) -> str:
         return request.key(self.provider, self.model, self.revision)

@@ -1,0 +1,171 @@
+"""The ledger's tables, and how its file is opened: SQLite, WAL, STRICT tables.
+
+    select teacher, count(*) as calls, sum(cost_usd) as cost_usd from ledger.calls group by teacher
+
+What is asked is stored once in `requests`; each sample of it is a row of `calls`, with its cost and who asked first.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from urllib.parse import quote
+
+from dqdata.errors import StoreError
+
+APPLICATION_ID = 0x6471_6C65
+"""`dqle`: tells a ledger from any other SQLite file."""
+
+VERSION = 1
+
+CREATE = """
+create table requests (
+  request_id text primary key,            -- hash of the three columns below
+  messages text not null,                 -- JSON: [{"role": ..., "content": ...}, ...]
+  sampling text not null,                 -- JSON: what was said about temperature, max_tokens, ...
+  answer_schema text                      -- JSON schema that the answer must satisfy, where one was asked for
+) strict;
+
+create table calls (
+  ledger_key text primary key,            -- hash of provider, model, revision, request, draw and sample
+  request_id text not null references requests,
+  draw text not null,                     -- series of fresh samples; empty for the first
+  sample integer not null,                -- index among the n of one request
+  provider text not null,
+  model text not null,
+  revision text not null,
+  response text not null,
+  reasoning text,
+  finish_reason text not null,
+  input_tokens integer not null,
+  output_tokens integer not null,         -- reasoning and response
+  cached_tokens integer not null,         -- part of input_tokens, read from the endpoint's prefix cache
+  usage_estimated integer not null,       -- 1: the endpoint gave no usage, tokens are a guess from the length
+  cost_usd real not null,
+  seconds real not null,
+  answered_by text not null,              -- model as the endpoint called itself
+  logprobs text,                          -- JSON
+  run_id text not null,                   -- run, pipeline, step and teacher that asked first, and so paid
+  pipeline text not null,
+  step text not null,
+  teacher text not null,
+  created_at text not null                -- UTC
+) strict;
+create index calls_by_request on calls (request_id);
+create index calls_by_pipeline on calls (pipeline, run_id);
+
+create table failures (
+  failure_id integer primary key,
+  ledger_key text not null,
+  request_id text not null references requests,
+  draw text not null,
+  sample integer not null,
+  provider text not null,
+  model text not null,
+  revision text not null,
+  kind text not null,                     -- retryable, row, fatal; duplicate: another process was answered first
+  reason text not null,
+  status integer,                         -- HTTP
+  message text not null,
+  attempt integer not null,               -- which try of this request in its run, from 1
+  tokens integer not null,                -- at worst, where the endpoint may have counted an answer that never came
+  cost_usd real not null,                 -- the same
+  run_id text not null,
+  pipeline text not null,
+  step text not null,
+  teacher text not null,
+  created_at text not null
+) strict;
+create index failures_by_pipeline on failures (pipeline, run_id);
+create index failures_by_request on failures (request_id);
+
+create table batches (
+  batch_id text primary key,              -- the endpoint's own id
+  provider text not null,
+  endpoint text not null,                 -- base URL without credentials
+  model text not null,
+  ledger_keys text not null,              -- JSON: the calls it holds
+  status text not null,                   -- submitted, then collected
+  created_at text not null
+) strict;
+"""
+
+
+def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    """An open ledger, made where there is none. Raises StoreError: no ledger, newer, damaged, or not writable."""
+    try:
+        return _connect_read_only(path) if read_only else _connect(path)
+    except (sqlite3.Error, OSError) as error:
+        raise broken(path, error) from error
+
+
+def broken(path: Path, error: Exception) -> StoreError:
+    """What SQLite or the disk said, with the file and what to do."""
+    text = str(error).lower()
+    if "full" in text or "no space" in text:
+        advice = "the disk is full: free some space, then start the same command again; nothing answered is lost"
+    elif "readonly" in text or "read-only" in text or "permission" in text or "unable to open" in text:
+        advice = "it can't be written here: check the rights of the file and of its folder"
+    elif "malformed" in text or "not a database" in text:
+        advice = "the file is damaged: put it aside (or restore a copy), the next run begins a new one"
+    elif "locked" in text:
+        advice = "another process holds it: wait for it to end"
+    else:
+        advice = "see the cause above"
+    return StoreError(f"ledger {path}: {error}; {advice}")
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    con = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
+    try:
+        con.execute("pragma journal_mode = wal")
+        con.execute("pragma synchronous = full")  # a paid answer survives a power cut, not only a crash
+        con.execute("pragma wal_autocheckpoint = 0")  # the writer checkpoints, between commits that someone waits for
+        if _version(con, path) == 0:
+            con.execute("begin immediate")
+            if _version(con, path) == 0:
+                for statement in CREATE.split(";\n"):
+                    con.execute(statement)
+                con.execute(f"pragma application_id = {APPLICATION_ID}")
+                con.execute(f"pragma user_version = {VERSION}")
+            con.execute("commit")
+    except BaseException:
+        con.close()
+        raise
+    return con
+
+
+def _connect_read_only(path: Path) -> sqlite3.Connection:
+    if not path.exists():
+        raise StoreError(f"ledger {path}: there is none yet; a run with a teacher makes it")
+    where = f"file:{quote(str(path.resolve()))}?mode=ro"
+    con = sqlite3.connect(where, uri=True, timeout=60, isolation_level=None, check_same_thread=False)
+    try:
+        if _version(con, path) == 0:
+            raise StoreError(f"ledger {path}: it is empty; a run with a teacher fills it")
+    except sqlite3.OperationalError:
+        con.close()
+        if path.with_name(path.name + "-wal").exists():
+            raise
+        # A WAL database on a read-only disk opens only when SQLite is promised that nobody writes.
+        con = sqlite3.connect(where + "&immutable=1", uri=True, isolation_level=None, check_same_thread=False)
+        _version(con, path)
+    except BaseException:
+        con.close()
+        raise
+    return con
+
+
+def _version(con: sqlite3.Connection, path: Path) -> int:
+    version = int(con.execute("pragma user_version").fetchone()[0])
+    application = int(con.execute("pragma application_id").fetchone()[0])
+    if version == 0 and application == 0 and con.execute("select count(*) from sqlite_master").fetchone()[0] == 0:
+        return 0
+    if application != APPLICATION_ID:
+        raise StoreError(f"ledger {path}: this SQLite file is no ledger; name another file or move it away")
+    if version > VERSION:
+        raise StoreError(
+            f"ledger {path}: version {version}, made by a newer dqdata (this one reads {VERSION}): upgrade"
+        )
+    return version

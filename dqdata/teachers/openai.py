@@ -1,0 +1,217 @@
+"""Any OpenAI-compatible endpoint: OpenAI, DeepSeek, vLLM, SGLang, llama.cpp, PAI-EAS and their like.
+
+    [teachers.r1]
+    provider = "openai"
+    base_url = "https://api.deepseek.com/v1"
+    model = "deepseek-reasoner"
+    api_key = { env = "R1_API_KEY" }
+
+Calls go over aiohttp, one connection for each call in the air, without the client of the `openai` package, which costs
+twice the processor time a call (`bench/calls.py`); that client serves where calls are few and large: `openai_batch`.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import socket
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator
+
+from dqdata.errors import TeacherError
+from dqdata.teacher import Completion, Request, Teacher
+from dqdata.teachers import chat
+from dqdata.teachers.refusals import refusal
+
+if TYPE_CHECKING:
+    import aiohttp
+
+
+class EndpointParams(chat.ChatParams):
+    base_url: str = "https://api.openai.com/v1"
+    api_key: SecretStr | None = None
+    headers: dict[str, SecretStr] = Field(default_factory=dict)
+    """Further HTTP headers; their values are treated as secrets."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _http(cls, url: str) -> str:
+        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+            raise ValueError("must be an address such as https://api.example.com/v1")
+        return url.rstrip("/").removesuffix("/chat/completions")
+
+    @property
+    def public_url(self) -> str:
+        """The address without user, password and query: fit for messages and for the ledger."""
+        parts = urlsplit(self.base_url)
+        port = f":{parts.port}" if parts.port else ""
+        return f"{parts.scheme}://{parts.hostname}{port}{parts.path}"
+
+    def hide(self, text: str) -> str:
+        """The text without any secret of this teacher: endpoints like to repeat the key they refuse."""
+        parts = urlsplit(self.base_url)
+        secrets = [secret.get_secret_value() for secret in (self.api_key, *self.headers.values()) if secret]
+        secrets += [secret for secret in (parts.password, parts.query) if secret]
+        for secret in sorted(secrets, key=len, reverse=True):
+            text = text.replace(secret, "***") if len(secret) > 3 else text
+        return text
+
+
+class OpenAI(Teacher[EndpointParams]):
+    """Asks an OpenAI-compatible endpoint for chat completions."""
+
+    provider = "openai"
+    Params = EndpointParams
+
+    def __init__(self, params: EndpointParams) -> None:
+        super().__init__(params)
+        self._session: aiohttp.ClientSession | None = None
+        self._proxy: str | None = None
+        self._url = f"{urlsplit(params.base_url)._replace(query='').geturl()}/chat/completions"
+        self._url += f"?{query}" if (query := urlsplit(params.base_url).query) else ""
+        self._instruct = params.structured == "instruction"
+
+    @property
+    def revision(self) -> str:
+        return self.params.full_revision
+
+    def present(self, completion: Completion) -> Completion:
+        return chat.present(completion, self.params)
+
+    async def start(self) -> None:
+        import aiohttp
+
+        _allow_many_files()
+        self._proxy = _proxy(self.params.base_url)
+        headers = {name: value.get_secret_value() for name, value in self.params.headers.items()}
+        headers["Content-Type"] = "application/json"
+        if self.params.api_key is not None:
+            headers.setdefault("Authorization", f"Bearer {self.params.api_key.get_secret_value()}")
+        self._session = aiohttp.ClientSession(
+            headers=headers,
+            # The gate in front bounds the calls, and the engine times them out: the pool must do neither.
+            connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300, socket_factory=_socket),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=30),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def complete(self, request: Request) -> Completion:
+        began = time.monotonic()
+        instruct = self._instruct and request.schema is not None
+        try:
+            data = await self._post(chat.body(request, self.params, instruct=instruct))
+        except TeacherError as error:
+            if not _schema_refused(error, request) or instruct or self.params.structured != "auto":
+                raise
+            self._instruct = True  # this endpoint knows no schemas: ask in words from now on
+            data = await self._post(chat.body(request, self.params, instruct=True))
+        return replace(chat.completion(data, request, self.params), seconds=time.monotonic() - began)
+
+    async def _post(self, body: dict[str, Any]) -> Any:
+        """The parsed answer. Raises TeacherError, never an error of aiohttp: those carry headers, so the key."""
+        if self._session is None:
+            await self.start()
+        assert self._session is not None
+        text = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+        failed: TeacherError
+        try:
+            async with self._session.post(self._url, data=text, proxy=self._proxy, allow_redirects=False) as response:
+                raw = await response.read()
+                if response.status == 200:
+                    return self._parsed(raw)
+                failed = refusal(response.status, raw, response.headers, self.params.public_url)
+        except (TimeoutError, OSError, _client_error()) as error:
+            failed = _broken_connection(error, self.params.public_url)
+        raise _hidden(failed, self.params)
+
+    def _parsed(self, raw: bytes) -> Any:
+        try:
+            data = json.loads(raw)
+        except ValueError:
+            raise chat.malformed("no JSON" if raw.strip() else "nothing in it") from None
+        if isinstance(data, dict) and data.get("error") and not data.get("choices"):
+            # Some gateways answer 200 and put the real status inside.
+            inner = data["error"]
+            code = inner.get("code") if isinstance(inner, dict) else None
+            status = code if isinstance(code, int) and 400 <= code < 600 else 502
+            raise _hidden(refusal(status, raw, {}, self.params.public_url), self.params)
+        return data
+
+
+def _client_error() -> type[Exception]:
+    import aiohttp
+
+    return aiohttp.ClientError
+
+
+def _broken_connection(error: Exception, where: str) -> TeacherError:
+    """What went wrong below HTTP. Before anything was sent it costs nothing; after that nobody knows."""
+    import aiohttp
+
+    cause = f"{type(error).__name__}: {error}".removesuffix(": ")
+    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError):
+        return TeacherError(f"{where}: no secure connection: {cause}", kind="fatal", reason="certificate")
+    if isinstance(error, aiohttp.InvalidURL):
+        return TeacherError(f"{where} is no address: check base_url", kind="fatal", reason="address")
+    if isinstance(error, aiohttp.ClientConnectorError) and error.os_error.errno in (errno.EMFILE, errno.ENFILE):
+        advice = "too many open files: raise `ulimit -n` or lower the teacher's concurrency"
+        return TeacherError(f"{where}: {advice}", kind="retryable", reason="open_files", retry_after=1.0)
+    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+        return TeacherError(f"{where} can't be reached ({cause})", kind="retryable", reason="unreachable")
+    reason = "cut" if isinstance(error, aiohttp.ClientPayloadError) else "disconnected"
+    return TeacherError(
+        f"{where}: the connection broke before the answer was whole ({cause})",
+        kind="retryable",
+        reason=reason,
+        usage_unknown=True,
+    )
+
+
+def _hidden(error: TeacherError, params: EndpointParams) -> TeacherError:
+    error.args = (params.hide(str(error)),)
+    return error
+
+
+def _schema_refused(error: TeacherError, request: Request) -> bool:
+    said = str(error).lower()
+    about = any(word in said for word in ("response_format", "json_schema", "guided", "structured"))
+    return request.schema is not None and error.kind == "row" and about
+
+
+def _proxy(url: str) -> str | None:
+    """The proxy that the environment names for this address, read once and not for every call."""
+    from urllib.request import getproxies, proxy_bypass
+
+    parts = urlsplit(url)
+    return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
+
+
+def _socket(address: Any) -> socket.socket:
+    """A socket that notices within minutes that the other end is gone, in a call that may rightly take an hour."""
+    made = socket.socket(address[0], address[1], address[2])
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, seconds in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 20), ("TCP_KEEPCNT", 6)):
+        if hasattr(socket, name):
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), seconds)
+    return made
+
+
+def _allow_many_files() -> None:
+    """Each call in the air is an open file; the usual soft limit of 1,024 is lower than what the system allows."""
+    try:
+        import resource
+    except ImportError:  # not on Windows, where no such limit is set
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
