@@ -1,0 +1,165 @@
+"""Opens the DuckLake below a store: DuckDB with its two extensions, the metadata attached, errors in plain words.
+
+    with lake_errors(path, "reading"):
+        con = attach(Layout(path), read_only=True)
+        con.sql("from lake.main.dq_versions")
+
+The extensions come with the installation (PyPI wheels); nothing is fetched at run time. Python's own sqlite3 must not
+open a SQLite file while DuckDB's copy of SQLite has it open in the same process: closing it there would drop the locks
+held here. So sqlite3 makes the empty metadata file and is never used on it again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import importlib.util
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dqdata.catalog.names import literal
+from dqdata.errors import StoreError
+
+if TYPE_CHECKING:
+    import duckdb
+
+_EXTENSIONS = {"sqlite_scanner": "duckdb-extension-sqlite-scanner", "ducklake": "duckdb-extension-ducklake"}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where things lie in a store. Data files are the lake's alone; work and spill are never part of it."""
+
+    root: Path
+
+    @property
+    def format(self) -> Path:
+        return self.root / "store.json"
+
+    @property
+    def metadata(self) -> Path:
+        return self.root / "metadata.sqlite"
+
+    @property
+    def data(self) -> Path:
+        return self.root / "data"
+
+    def table(self, name: str) -> Path:
+        """Folder of a table's files; DuckLake's own convention, so that it keeps relative paths."""
+        return self.data / "main" / name
+
+    @property
+    def ledger(self) -> Path:
+        return self.root / "ledger.sqlite"
+
+    @property
+    def work(self) -> Path:
+        return self.root / "work"
+
+    @property
+    def spill(self) -> Path:
+        return self.root / "spill"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "commit.lock"
+
+    @property
+    def pending(self) -> Path:
+        """Exists while a commit is under way; left behind by one that was killed."""
+        return self.root / "commit.pending"
+
+
+def writable(path: Path) -> bool:
+    """Whether this process may write the file, or make files in the folder."""
+    return os.access(path, os.W_OK | os.X_OK if path.is_dir() else os.W_OK)
+
+
+def make_metadata(file: Path) -> None:
+    """An empty SQLite file in WAL mode, so that others read while one writes. DuckLake fills it when it is attached."""
+    with contextlib.closing(sqlite3.connect(file)) as con:
+        con.execute("pragma journal_mode = wal")
+
+
+def attach(
+    layout: Layout, metadata: Path | None = None, *, read_only: bool, threads: int | None = None
+) -> duckdb.DuckDBPyConnection:
+    """A DuckDB of its own with the lake attached as `lake`. The data path is always given afresh, as files are noted
+    relative to it: a store that was moved opens as it is. `metadata`: a copy to use instead of the store's own."""
+    import duckdb
+
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "allow_unsigned_extensions": True,  # pip has checked the wheels; hashing 70 MB again takes 0.3 s
+        "autoinstall_known_extensions": False,
+        "python_enable_replacements": False,
+        "temp_directory": str(layout.spill if writable(layout.root) else tempfile.gettempdir()),
+    }
+    if threads is not None:
+        config["threads"] = threads
+    con = duckdb.connect(config=config)
+    for name, package in _EXTENSIONS.items():
+        con.execute(f"load {literal(str(_extension(name, package)))}")
+    options = f"data_path {literal(str(layout.data.resolve()) + '/')}, override_data_path true"
+    options += ", read_only" if read_only else ", data_inlining_row_limit 0"
+    con.execute(f"attach {literal(f'ducklake:sqlite:{(metadata or layout.metadata).resolve()}')} as lake ({options})")
+    con.execute("set global TimeZone = 'UTC'")
+    return con
+
+
+def _extension(name: str, package: str) -> Path:
+    import duckdb
+
+    module = importlib.util.find_spec(package.replace("-", "_"))
+    for folder in (module.submodule_search_locations or ()) if module else ():
+        file = Path(folder) / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
+        if file.is_file():
+            return file
+    raise StoreError(f"DuckDB's {name} extension is missing: pip install {package}=={duckdb.__version__}")
+
+
+def copied(file: Path) -> tempfile.TemporaryDirectory[str]:
+    """A folder with a private copy of a SQLite file, for one that can't be written to: in WAL mode SQLite has to make
+    a file beside the database even to read it."""
+    folder = tempfile.TemporaryDirectory(prefix="dqdata-", ignore_cleanup_errors=True)
+    for suffix in ("", "-wal"):
+        part = file.with_name(file.name + suffix)
+        if part.exists():
+            shutil.copyfile(part, Path(folder.name) / part.name)
+    return folder
+
+
+@contextlib.contextmanager
+def lake_errors(root: Path, doing: str) -> Iterator[None]:
+    """What DuckDB and the system say, as StoreError in plain words with the next action."""
+    import duckdb
+
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"{doing} the store {root}: {_plain(error)}") from error
+    except duckdb.Error as error:
+        raise StoreError(f"{doing} the store {root}: {_plain(error)}") from error
+
+
+def _plain(error: Exception) -> str:
+    text, number = str(error), getattr(error, "errno", None)
+    lower = text.lower()
+    if number in (errno.ENOSPC, errno.EDQUOT) or "disk is full" in lower or "no space left" in lower:
+        return "the disk is full; nothing was changed. Free some space and run the same command again"
+    if number == errno.EROFS or "readonly database" in lower or "read-only file system" in lower:
+        return "it is read-only; nothing was changed. Open it with read_only=True or copy it to where you may write"
+    if "database is locked" in lower:
+        return "another program holds its metadata; end that program or try again"
+    if "not supported" in lower and "version" in lower:
+        return f"made by a newer dqdata; update this one (DuckLake says: {text.splitlines()[0]})"
+    if "file is not a database" in lower or "malformed" in lower:
+        return "the metadata (metadata.sqlite) is damaged; restore it from a backup, the data files are untouched"
+    if "no such file" in lower or "no files found" in lower:
+        return f"a data file is missing; restore it from a backup ({text.splitlines()[0]})"
+    return text.strip()

@@ -1,0 +1,248 @@
+"""Rewrites a query so that each catalog in it is a fixed version: `problems` and `problems@latest` become "problems@3".
+
+    pinned = pin("select id from problems p join old@2 using (id)", {"problems": [1, 2, 3], "old": [1, 2]}, con)
+    pinned.sql       # select id from "problems@3" p join "old@2" using (id)
+
+`name@N` is no SQL; quoting alone makes it a plain table name, so aliases, joins, CTEs and strings stay as they are. The
+marks are found with DuckDB's tokenizer, bare names with its parser, which knows a table from a column or a CTE.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dqdata.catalog.names import RECORDS, RESERVED, owner, quoted
+from dqdata.errors import QueryError, nearest
+
+if TYPE_CHECKING:
+    import duckdb
+
+_WORD = rb'"(?:[^"]|"")+"|[A-Za-z_\x80-\xff][A-Za-z0-9_$\x80-\xff]*'
+_MARKED = re.compile(rb"(?P<name>" + _WORD + rb")@(?P<version>\d+|latest)(?![\w$@\x80-\xff]|\.\d)", re.IGNORECASE)
+_PATH = re.compile(rb"(?:" + _WORD + rb")(?:\s*\.\s*(?:" + _WORD + rb"))*")
+_PINNED_NAME = re.compile(r"(?P<name>[a-z][a-z0-9_]*)@(?P<version>\d+|latest)", re.IGNORECASE)
+
+_LAKE = ("", "lake", "main")
+"""Catalog and schema parts that may stand before a catalog's name."""
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """tables: names "NAME@N" the SQL reads. records: dq_ tables it reads. ledger: whether it reads `ledger.*`.
+    strangers: plain names that are no catalog. unpinned: why the same SQL may give other rows tomorrow; empty for SQL
+    that a recipe may keep."""
+
+    sql: str
+    tables: tuple[str, ...]
+    records: tuple[str, ...] = ()
+    ledger: bool = False
+    strangers: tuple[str, ...] = ()
+    unpinned: tuple[str, ...] = ()
+
+
+def pin(
+    sql: str, known: Mapping[str, Sequence[int]], con: duckdb.DuckDBPyConnection, *, for_recipe: bool = False
+) -> Pinned:
+    """The SQL with versions; `known` has the versions of each catalog, ascending. `for_recipe` also looks for what
+    gives other rows next time, such as random(). Raises QueryError."""
+    quoted_sql, marked = _quote_marks(sql, known)
+    tree = _parse(quoted_sql, con)
+    edits: list[tuple[int, int, str]] = []
+    tables = dict.fromkeys(marked)
+    records, strangers, unpinned, ledger = [], [], [], False
+    raw = quoted_sql.encode()
+    called = _names_used(tree)
+
+    for ref in _base_tables(tree, frozenset()):
+        name, parts = ref["table_name"], [ref["catalog_name"], ref["schema_name"]]
+        if ref.get("at_clause"):
+            raise QueryError(f"write {name}@VERSION instead of AT (...): snapshot numbers are the store's own")
+        bare = name.lower()
+        here = all(part.lower() in _LAKE for part in parts)
+        if here and _PINNED_NAME.fullmatch(name):
+            pinned_name = _resolve(name, known)
+            tables[pinned_name] = None
+            if pinned_name == name:
+                continue
+        elif here and owner(bare) in known:
+            pinned_name = _resolve(f"{bare}@latest", known)
+            tables[pinned_name] = None
+        elif here and bare in RECORDS:
+            records.append(bare)
+            unpinned.append(f"{bare} has no versions")
+            continue
+        else:
+            ledger = ledger or "ledger" in (part.lower() for part in parts)
+            if not any(parts) and re.fullmatch(r"\w+", name):  # else a file, or another schema's table
+                strangers.append(name)
+            unpinned.append(f"{'.'.join([*filter(None, parts), name])} is no catalog")
+            continue
+        start = ref["query_location"]
+        end = _end_of_path(raw, start, name)
+        alias = f" AS {quoted(bare)}" if not ref["alias"] and bare in called else ""
+        edits.append((start, end, quoted(pinned_name) + alias))
+
+    if for_recipe:
+        unpinned += _unstable(tree, con)
+    return Pinned(
+        _edited(raw, edits),
+        tuple(tables),
+        tuple(dict.fromkeys(records)),
+        ledger,
+        tuple(strangers),
+        tuple(dict.fromkeys(unpinned)),
+    )
+
+
+def _quote_marks(sql: str, known: Mapping[str, Sequence[int]]) -> tuple[str, list[str]]:
+    """`name@3` made "name@3", outside strings and comments; and the names so written."""
+    import duckdb
+
+    raw, edits, names, end = sql.encode(), [], [], 0
+    words = (duckdb.token_type.identifier, duckdb.token_type.keyword)  # `data` is a keyword, and a fine name
+    for start, kind in duckdb.tokenize(sql):
+        found = _MARKED.match(raw, start) if kind in words and start >= end else None
+        if found is None:
+            continue
+        text = found["name"].decode()
+        name = text[1:-1].replace('""', '"') if text.startswith('"') else text
+        if name.lower() in RESERVED and not text.startswith('"'):
+            continue
+        full = _resolve(f"{name}@{found['version'].decode()}", known)
+        end = found.end()
+        names.append(full)
+        edits.append((start, end, quoted(full)))
+    return _edited(raw, edits), names
+
+
+def _resolve(marked: str, known: Mapping[str, Sequence[int]]) -> str:
+    """`name@3` as it is, if there is such a version; `name@latest` with its number. Raises QueryError."""
+    table, _, wanted = marked.lower().rpartition("@")
+    name = owner(table)
+    if name not in known:
+        there = f" (there are: {', '.join(sorted(known))})" if known else " (the store is empty)"
+        raise QueryError(f"no catalog {name!r}{nearest(name, known) or there}")
+    versions = known[name]
+    version = versions[-1] if wanted == "latest" else int(wanted)
+    if version not in versions:
+        raise QueryError(f"{name} has no version {version}; it has {_spans(versions)}")
+    return f"{table}@{version}"
+
+
+def _spans(versions: Sequence[int]) -> str:
+    """`1-4, 7` for [1, 2, 3, 4, 7]."""
+    spans: list[list[int]] = []
+    for version in versions:
+        if spans and version == spans[-1][1] + 1:
+            spans[-1][1] = version
+        else:
+            spans.append([version, version])
+    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in spans)
+
+
+def _parse(sql: str, con: duckdb.DuckDBPyConnection) -> Any:
+    """DuckDB's own syntax tree of one query. Raises QueryError for anything that isn't one query."""
+    import duckdb
+
+    try:
+        statements = con.extract_statements(sql)
+    except duckdb.Error as error:
+        raise QueryError(str(error)) from error
+    if len(statements) != 1 or statements[0].type.name != "SELECT":
+        if re.search(r"(?i)\bpivot", sql) and [s.type.name for s in statements[-2:]] == ["CREATE", "SELECT"]:
+            raise QueryError("this PIVOT's columns depend on the rows; name them: PIVOT ... ON column IN ('a', 'b')")
+        got = " and ".join(statement.type.name for statement in statements) or "nothing"
+        raise QueryError(f"catalogs are read by one query (SELECT, FROM, WITH, DESCRIBE, SUMMARIZE), got {got}")
+    row = con.execute("select json_serialize_sql(?::varchar)", [sql]).fetchone()
+    tree = json.loads(row[0]) if row else {"error": True}
+    if tree["error"]:
+        raise QueryError(f"DuckDB can't analyse this query: {tree.get('error_message', 'no reason given')}")
+    return tree["statements"]
+
+
+def _base_tables(node: Any, hidden: frozenset[str]) -> Iterator[dict[str, Any]]:
+    """Table references of a tree that mean tables, not CTEs. `hidden`: CTE names in scope."""
+    if isinstance(node, list):
+        for child in node:
+            yield from _base_tables(child, hidden)
+    if not isinstance(node, dict):
+        return
+    if node.get("type") == "BASE_TABLE" and (node["schema_name"] or node["table_name"].lower() not in hidden):
+        yield node
+    for entry in (node.get("cte_map") or {}).get("map", ()):
+        name, body = entry["key"].lower(), entry["value"]["query"]
+        recursive = body["node"]["type"] == "RECURSIVE_CTE_NODE"  # else its own name inside it means the table
+        yield from _base_tables(body, hidden | {name} if recursive else hidden)
+        hidden = hidden | {name}
+    for key, child in node.items():
+        if key != "cte_map":
+            yield from _base_tables(child, hidden)
+
+
+def _names_used(tree: Any) -> set[str]:
+    """First names of column references and stars: a table called by its name needs that name as its alias."""
+    used = set()
+    for node in _nodes(tree):
+        if names := node.get("column_names"):
+            used.add(str(names[0]).lower())
+        if relation := node.get("relation_name"):
+            used.add(str(relation).lower())
+    return used
+
+
+def _unstable(tree: Any, con: duckdb.DuckDBPyConnection) -> Iterator[str]:
+    """What in this query gives other rows at another time: random(), now(), files, samples without a seed."""
+    volatile = {
+        str(name)
+        for (name,) in con.execute(
+            "select distinct function_name from duckdb_functions() where stability <> 'CONSISTENT'"
+        ).fetchall()
+    } - {"error"}
+    keywords = {"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"}
+    tables = {"unnest", "range", "generate_series", "repeat", "json_each", "json_tree"}
+    for node in _nodes(tree):
+        name = str(node.get("function_name") or "").lower()
+        if name in volatile:
+            yield f"{name}() gives another value each time"
+        if node.get("type") == "COLUMN_REF" and len(node["column_names"]) == 1:
+            column = node["column_names"][0].lower()
+            if column in keywords:
+                yield f"{column} gives another value each time"
+        if node.get("type") == "TABLE_FUNCTION" and (function := str(node["function"]["function_name"])) not in tables:
+            yield f"{function}() reads what has no version"
+        sample = node.get("sample")
+        if isinstance(sample, dict) and sample.get("seed", -1) == -1:
+            yield "a sample needs a seed: USING SAMPLE reservoir(100 ROWS) REPEATABLE (42)"
+
+
+def _nodes(node: Any) -> Iterator[dict[str, Any]]:
+    """Every mapping of a tree."""
+    if isinstance(node, dict):
+        yield node
+        for child in node.values():
+            yield from _nodes(child)
+    elif isinstance(node, list):
+        for child in node:
+            yield from _nodes(child)
+
+
+def _end_of_path(raw: bytes, start: int, name: str) -> int:
+    """Where the table reference that starts here ends. Raises QueryError when the text isn't that reference."""
+    found = _PATH.match(raw, start)
+    last = found[0].rpartition(b".")[2].strip().decode() if found else ""
+    if found is None or last.strip('"').replace('""', '"').lower() != name.lower():
+        raise QueryError(f"can't tell where {name!r} stands in this query; write {name}@VERSION")
+    return found.end()
+
+
+def _edited(raw: bytes, edits: Sequence[tuple[int, int, str]]) -> str:
+    """The text with byte spans replaced."""
+    out, at = [], 0
+    for start, end, text in sorted(edits):
+        out += [raw[at:start], text.encode()]
+        at = end
+    return b"".join([*out, raw[at:]]).decode()

@@ -1,0 +1,264 @@
+"""Reading a store: versions, schemas and SQL in which `name@3` is a table. Never waits for a writer.
+
+    reader.query("select n.question from problems n anti join problems@1 using (problem_id)").read_all()
+
+DuckDB finds the files: a list of a version's files would miss rows that DuckLake keeps or deletes elsewhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dqdata.catalog.lake import Layout, attach, copied, lake_errors, writable
+from dqdata.catalog.names import REJECTS_SUFFIX, literal, owner, quoted
+from dqdata.catalog.pins import Pinned, pin
+from dqdata.catalog.records import MODELS, Version, version_query
+from dqdata.columns import Columns
+from dqdata.errors import QueryError, StoreError, nearest
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+_BATCH_ROWS = 4096
+"""Rows of a batch that a query yields: some tens of megabytes of long traces."""
+
+_BUSY_SECONDS = 30.0
+"""How long a reader tries again where SQLite is busy: for the moment in which a writer opens or closes the file."""
+
+
+class Reader:
+    """The reading half of a store. Its DuckDB opens with the first question and is shared by cursors."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._guard = threading.RLock()
+        self._db: duckdb.DuckDBPyConnection | None = None
+        self._copies: dict[Path, tempfile.TemporaryDirectory[str]] = {}
+        self._cached: dict[tuple[str, int], Version] = {}
+        self._schemas: dict[tuple[str, int], Columns] = {}
+        self._pinned: dict[str, None] = {}
+
+    @property
+    def path(self) -> Path:
+        return self._layout.root
+
+    @property
+    def ledger_path(self) -> Path:
+        return self._layout.ledger
+
+    @property
+    def work(self) -> Path:
+        """Where checkpoints live, on the file system of the data files, so that a commit can link them."""
+        return self._layout.work
+
+    def close(self) -> None:
+        with self._guard:
+            if self._db is not None:
+                self._db.close()
+                self._db = None
+            for copy in self._copies.values():
+                copy.cleanup()
+            self._copies.clear()
+
+    def versions(self, catalog: str | None = None) -> list[Version]:
+        """Versions of a catalog, or of all, oldest first. Raises QueryError for an unknown catalog."""
+        if catalog is None:
+            return [Version.of(row) for row in self._rows(version_query("true"))]
+        found = [Version.of(row) for row in self._rows(version_query("catalog = ?"), [catalog])]
+        if not found:
+            self._refuse_unknown(catalog)
+        return found
+
+    def latest(self, catalog: str) -> int | None:
+        """Newest version of a catalog (or of its rejects), None where there is none."""
+        rows = self._rows("select max(version) from lake.main.dq_versions where catalog = ?", [owner(catalog)])
+        return None if rows[0][0] is None else int(rows[0][0])
+
+    def version(self, catalog: str, version: int) -> Version:
+        """What dq_versions says of it. Raises QueryError for an unknown catalog or version."""
+        name = owner(catalog)
+        if (name, version) not in self._cached:
+            rows = self._rows(version_query("catalog = ? and version = ?"), [name, version])
+            if not rows:
+                there = ", ".join(str(known.version) for known in self.versions(name))
+                raise QueryError(f"{name} has no version {version}; it has {there}")
+            self._cached[name, version] = Version.of(rows[0])
+        return self._cached[name, version]
+
+    def schema(self, catalog: str, version: int) -> Columns:
+        if (catalog, version) not in self._schemas:
+            rows = self._rows(f"describe {self._table_at(catalog, version)}")
+            self._schemas[catalog, version] = Columns({str(row[0]): str(row[1]) for row in rows})
+        return self._schemas[catalog, version]
+
+    def row_count(self, catalog: str, version: int) -> int:
+        found = self.version(catalog, version)
+        return found.rejects if catalog.endswith(REJECTS_SUFFIX) else found.rows
+
+    def find(self, fingerprint: str) -> tuple[str, int] | None:
+        """The (catalog, version) that this recipe made already, whole; None where it hasn't. The newest of several."""
+        rows = self._rows(version_query("fingerprint = ? and not partial"), [fingerprint])
+        return (str(rows[-1][0]), int(rows[-1][1])) if rows else None
+
+    def models(self, name: str | None = None) -> list[dict[str, Any]]:
+        """Rows of dq_models, oldest first."""
+        names = ", ".join(MODELS)
+        where = "name = ?" if name is not None else "true"
+        sql = f"select {names} from lake.main.dq_models where {where} order by created_at, version"
+        return [dict(zip(MODELS, row, strict=True)) for row in self._rows(sql, [name] if name is not None else [])]
+
+    def query_columns(self, sql: str) -> tuple[str, Columns]:
+        """The SQL with every catalog pinned, and its columns; reads no rows. Raises QueryError, also for what would
+        give other rows next time: random(), now(), files, a sample without a seed."""
+        with self._failing(), contextlib.closing(self._cursor()) as con:
+            pinned = pin(sql, self._known(), con, for_recipe=True)
+            self._check_tables(pinned)
+            if pinned.unpinned:
+                raise QueryError(f"a recipe can't keep this query: {'; '.join(pinned.unpinned)}")
+            self._make_views(con, pinned)
+            rows = self._bound(con, f"describe {pinned.sql}").fetchall()
+        columns = Columns({str(row[0]): str(row[1]) for row in rows})
+        if len(columns) < len(rows):
+            names = [str(row[0]) for row in rows]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise QueryError(f"two columns are named {twice!r}; give one another name: {twice} AS other_name")
+        self._pinned.update(dict.fromkeys(pinned.tables))
+        return pinned.sql, columns
+
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        """Read-only connection: bare names are the newest versions, and what `query_columns` pinned is there as
+        "name@3". Without the ledger: see `query`."""
+        with self._failing():
+            con = self._cursor()
+            con.execute("use lake")
+            self._make_views(con, Pinned("", tuple(self._pinned)))
+            return con
+
+    def query(self, sql: str, *, repeatable: bool = False) -> pa.RecordBatchReader:
+        """The rows of one query, as they come. Bare names mean the newest versions as of now; the ledger is there as
+        `ledger` where the query names it; files and their readers work. `repeatable`: the same rows in the same order
+        each time, which costs the second core (threads answer joins and groups in any order). Raises QueryError."""
+        with self._failing():
+            con = attach(self._layout, self._metadata(), read_only=True, threads=1) if repeatable else self._cursor()
+            try:
+                pinned = pin(sql, self._known(), con)
+                self._check_tables(pinned)
+                self._make_views(con, pinned)
+                con.execute("use lake")
+                answer = self._bound(con, pinned.sql).to_arrow_reader(_BATCH_ROWS)
+            except BaseException:
+                con.close()
+                raise
+        return _streamed(answer, con, self._layout)
+
+    def _known(self) -> dict[str, Sequence[int]]:
+        """Versions of each catalog, ascending."""
+        rows = self._rows("select catalog, list(version order by version) from lake.main.dq_versions group by catalog")
+        return {str(name): versions for name, versions in rows}
+
+    def _table_at(self, table: str, version: int) -> str:
+        """`from ...` of a catalog, or its rejects, at a version."""
+        snapshot = self.version(table, version).snapshot_id
+        return f"from lake.main.{quoted(table)} at (version => {snapshot})"
+
+    def _make_views(self, con: duckdb.DuckDBPyConnection, pinned: Pinned) -> None:
+        for name in pinned.tables:
+            table, _, version = name.rpartition("@")
+            source = self._table_at(table, int(version))
+            con.execute(f"create or replace temp view {quoted(name)} as {source}")
+        for name in pinned.records:
+            con.execute(f"create or replace temp view {name} as select *, snapshot_id from lake.main.{name}")
+        if pinned.ledger:
+            self._attach_ledger(con)
+
+    def _attach_ledger(self, con: duckdb.DuckDBPyConnection) -> None:
+        """Only for a query that names it: DuckDB brings a SQLite of its own, which must not open and close the file
+        beside the one that a run in this process writes through."""
+        file = self.ledger_path
+        if not file.is_file():
+            raise QueryError(f"there is no ledger yet: {file} appears with the first call to a teacher")
+        if not writable(file.parent):
+            file = self._copy(file)
+        con.execute(f"attach if not exists {literal(str(file))} as ledger (type sqlite, read_only)")
+
+    def _check_tables(self, pinned: Pinned) -> None:
+        """A plain name that is neither a catalog nor a CTE gets the nearest catalog's name."""
+        for name in pinned.strangers:
+            self._refuse_unknown(name)
+
+    def _refuse_unknown(self, name: str) -> None:
+        known = sorted(self._known())
+        there = f" (there are: {', '.join(known)})" if known else f": the store {self.path} is empty"
+        raise QueryError(f"no catalog {name!r}{nearest(name, known) or there}")
+
+    def _bound(self, con: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyConnection:
+        import duckdb
+
+        try:
+            return con.execute(sql)
+        except duckdb.Error as error:
+            raise _query_error(error, self._layout) from error
+
+    def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Rows of a small question about the store itself."""
+        import duckdb
+
+        give_up = time.monotonic() + _BUSY_SECONDS
+        while True:
+            try:
+                with self._failing(), contextlib.closing(self._cursor()) as con:
+                    return con.execute(sql, values).fetchall()
+            except StoreError as error:
+                busy = isinstance(error.__cause__, duckdb.Error) and "database is locked" in str(error.__cause__)
+                if not busy or time.monotonic() > give_up:
+                    raise
+                time.sleep(0.05)
+
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        with self._guard:
+            if self._db is None:
+                self._db = attach(self._layout, self._metadata(), read_only=True)
+            return self._db.cursor()
+
+    def _metadata(self) -> Path:
+        """The metadata file, or a copy of it where the store can't be written to."""
+        file = self._layout.metadata
+        return file if writable(self.path) and writable(file) else self._copy(file)
+
+    def _copy(self, file: Path) -> Path:
+        with self._guard:
+            if file not in self._copies:
+                self._copies[file] = copied(file)
+            return Path(self._copies[file].name) / file.name
+
+    def _failing(self) -> contextlib.AbstractContextManager[None]:
+        return lake_errors(self.path, "reading")
+
+
+def _query_error(error: duckdb.Error, layout: Layout) -> QueryError | StoreError:
+    """Whose fault it is: a file of the store that is gone, or the query."""
+    if str(layout.data.resolve()) in str(error):
+        return StoreError(f"the store {layout.root} is damaged: {error}; restore the file from a backup")
+    return QueryError(str(error).strip())
+
+
+def _streamed(answer: pa.RecordBatchReader, con: duckdb.DuckDBPyConnection, layout: Layout) -> pa.RecordBatchReader:
+    """The batches, with the connection closed after the last one and DuckDB's errors as ours."""
+    import pyarrow as pa
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        try:
+            yield from answer
+        except Exception as error:
+            raise QueryError(str(error).strip()) from error
+        finally:
+            con.close()
+
+    return pa.RecordBatchReader.from_batches(answer.schema, batches())

@@ -1,0 +1,111 @@
+"""The store's own tables: what versions, runs and models there are. Append-only.
+
+    select catalog, version, rows, rejects, created_at from dq_versions order by created_at
+
+Their rows live in the metadata file rather than in one tiny Parquet file each: as durable as the commit they belong
+to, and quick to read however many there are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from dqdata.catalog.names import RECORDS
+from dqdata.ids import canonical
+
+VERSIONS = {
+    "catalog": "VARCHAR",
+    "version": "BIGINT",
+    "fingerprint": "VARCHAR",
+    "rows": "BIGINT",
+    "rejects": "BIGINT",
+    "partial": "BOOLEAN",
+    "run_id": "VARCHAR",
+    "created_at": "TIMESTAMPTZ",
+    "recipe": "VARCHAR",
+    "message": "VARCHAR",
+}
+RUNS = {
+    "run_id": "VARCHAR",
+    "pipeline": "VARCHAR",
+    "catalog": "VARCHAR",
+    "version": "BIGINT",
+    "status": "VARCHAR",
+    "started_at": "TIMESTAMPTZ",
+    "seconds": "DOUBLE",
+    "rows_in": "BIGINT",
+    "rows_out": "BIGINT",
+    "dropped": "VARCHAR",
+    "failed": "VARCHAR",
+    "calls_made": "BIGINT",
+    "calls_cached": "BIGINT",
+    "calls_failed": "BIGINT",
+    "input_tokens": "BIGINT",
+    "output_tokens": "BIGINT",
+    "cost_usd": "DOUBLE",
+    "profile": "VARCHAR",
+    "error": "VARCHAR",
+}
+MODELS = {
+    "name": "VARCHAR",
+    "version": "BIGINT",
+    "path": "VARCHAR",
+    "base_model": "VARCHAR",
+    "trainer": "VARCHAR",
+    "data": "VARCHAR",
+    "recipe": "VARCHAR",
+    "metrics": "VARCHAR",
+    "created_at": "TIMESTAMPTZ",
+}
+TABLES: dict[str, Mapping[str, str]] = dict(zip(RECORDS, (VERSIONS, RUNS, MODELS), strict=True))
+JSON_COLUMNS = frozenset({"recipe", "dropped", "failed", "data", "metrics"})
+"""Kept as JSON text: `recipe->>'$.steps[0].op'` works in SQL."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of a catalog. rejects: how many rows were dropped or failed. partial: made with retryable failures
+    left, by request. snapshot_id: DuckLake's number of the commit."""
+
+    catalog: str
+    version: int
+    fingerprint: str
+    rows: int
+    rejects: int
+    partial: bool
+    run_id: str
+    created_at: datetime
+    recipe: Mapping[str, Any]
+    snapshot_id: int
+    message: str
+
+    @classmethod
+    def of(cls, row: Sequence[Any]) -> Version:
+        """From a row of `select` (see `version_query`)."""
+        values = dict(zip((*VERSIONS, "snapshot_id"), row, strict=True))
+        recipe = json.loads(values.pop("recipe"))
+        return cls(created_at=values.pop("created_at").astimezone(UTC), recipe=recipe, **values)
+
+
+def version_query(where: str) -> str:
+    """SQL for whole rows of dq_versions, oldest first."""
+    return f"select {', '.join(VERSIONS)}, snapshot_id from lake.main.dq_versions where {where} order by snapshot_id"
+
+
+def values_of(record: Mapping[str, Any], columns: Mapping[str, str]) -> list[Any]:
+    """Values in the order of the columns: JSON columns as text, absent ones null. Raises KeyError for strangers."""
+    if strangers := [name for name in record if name not in columns]:
+        raise KeyError(f"no such column: {', '.join(strangers)} (there are: {', '.join(columns)})")
+    return [_stored(name, record.get(name)) for name in columns]
+
+
+def _stored(name: str, value: Any) -> Any:
+    if name in JSON_COLUMNS and value is not None and not isinstance(value, str):
+        return canonical(value)
+    if isinstance(value, datetime) and value.tzinfo is None:
+        return value.replace(tzinfo=UTC)
+    return value

@@ -1,0 +1,240 @@
+"""Store: opens a store, commits versions, keeps what runs and models there were.
+
+    with Store.open(Path("catalogs")) as store:
+        made = store.commit("problems", rows=[file], rejects=[], columns=columns, fingerprint=f, recipe=r, run_id="r1")
+        store.query(f"select count(*) from problems@{made.version}").read_all()
+
+Reading is the other half, in `reader`; how a commit is made whole or not at all is told in `commit`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from dqdata.catalog import commit as protocol
+from dqdata.catalog.create import check_format, create
+from dqdata.catalog.lake import Layout, attach, lake_errors, writable
+from dqdata.catalog.names import REJECTS_SUFFIX, check_name
+from dqdata.catalog.reader import Reader
+from dqdata.catalog.records import MODELS, RUNS, VERSIONS, Version, values_of, version_query
+from dqdata.catalog.secrets import without_secrets
+from dqdata.columns import REJECTS, Columns
+from dqdata.errors import StoreError
+from dqdata.ids import canonical
+
+if TYPE_CHECKING:
+    import duckdb
+
+_PATIENCE = 600.0
+"""Seconds to wait for another process's commit: links take moments, copies from another file system minutes."""
+
+
+class Store(Reader):
+    """A store. Reading needs no lock; commits of all processes happen one after another."""
+
+    def __init__(self, layout: Layout, *, read_only: bool) -> None:
+        super().__init__(layout)
+        self.read_only = read_only
+        self._write_db: duckdb.DuckDBPyConnection | None = None
+
+    @classmethod
+    def open(cls, path: Path, *, read_only: bool = False) -> Store:
+        """The store in this folder, made if it isn't there and `read_only` is false. Raises StoreError for one that is
+        missing, newer, damaged, locked for long or not writable."""
+        layout = Layout(Path(path).absolute())
+        store = cls(layout, read_only=read_only)
+        if read_only:
+            if not layout.format.is_file():
+                raise StoreError(f"no store at {path}: `dqdata run` or `dqdata import` makes one, or give --store PATH")
+            check_format(layout)
+            store._known()
+            return store
+        with lake_errors(layout.root, "opening"):
+            layout.root.mkdir(parents=True, exist_ok=True)
+        if not writable(layout.root):
+            raise StoreError(f"the store {path} is read-only for you: give it write permission, or copy it elsewhere")
+        if layout.format.is_file():
+            check_format(layout)
+            store._clean_up()
+        else:
+            with store._locked(), lake_errors(layout.root, "making"):
+                if not layout.format.is_file():
+                    create(layout)
+        layout.work.mkdir(exist_ok=True)
+        store._known()
+        return store
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        with self._guard:
+            self._drop_writer()
+            super().close()
+
+    def commit(
+        self,
+        catalog: str,
+        *,
+        rows: Sequence[Path],
+        rejects: Sequence[Path],
+        columns: Columns,
+        fingerprint: str,
+        recipe: Mapping[str, Any],
+        run_id: str,
+        partial: bool = False,
+        message: str = "",
+    ) -> Version:
+        """One new version out of finished Parquet files, which stay the caller's; or the whole version that this
+        fingerprint made already. Rows come in the order of the files. Raises StoreError, with nothing changed, for
+        duplicate keys, columns that differ, a full disk; InputError for a name that no catalog may have."""
+        check_name(catalog)
+        key = columns.key
+        self._check_writable()
+        if (made := self._made(catalog, fingerprint)) is not None:
+            return made
+
+        with lake_errors(self.path, "checking rows for"), contextlib.closing(self._cursor()) as con:
+            counts, reject_counts = protocol.counted(con, rows), protocol.counted(con, rejects)
+            protocol.check_key(con, rows, key, catalog)
+        record = {
+            "catalog": catalog,
+            "fingerprint": fingerprint,
+            "rows": sum(counts.values()),
+            "rejects": sum(reject_counts.values()),
+            "partial": partial,
+            "run_id": run_id,
+            "recipe": canonical(without_secrets(recipe)),
+            "message": without_secrets(message),
+        }
+        tables = {
+            catalog: (columns, [file for file, count in counts.items() if count]),
+            catalog + REJECTS_SUFFIX: (REJECTS, [file for file, count in reject_counts.items() if count]),
+        }
+        with self._locked():
+            if (made := self._made(catalog, fingerprint)) is not None:
+                return made
+            version = (self.latest(catalog) or 0) + 1
+            self._write(tables, {**record, "version": version, "created_at": datetime.now(UTC)})
+            return self.version(catalog, version)
+
+    def record_run(self, run: Mapping[str, Any]) -> None:
+        """Appends to dq_runs; absent columns are null, mappings become JSON."""
+        self._check_writable()
+        values = values_of(without_secrets(run), RUNS)
+        with self._locked(), self._transaction() as con:
+            _insert(con, "dq_runs", values)
+
+    def record_model(self, model: Mapping[str, Any]) -> int:
+        """Appends to dq_models and returns the version it got: one more than the last of that name."""
+        self._check_writable()
+        name = str(model["name"])
+        with self._locked():
+            version = max((int(known["version"]) for known in self.models(name)), default=0) + 1
+            given = {"created_at": datetime.now(UTC), **without_secrets(model), "version": version}
+            with self._transaction() as con:
+                _insert(con, "dq_models", values_of(given, MODELS))
+        return version
+
+    def _write(self, tables: Mapping[str, tuple[Columns, Sequence[Path]]], record: Mapping[str, Any]) -> None:
+        """Links the files in and commits tables and record together; what it linked goes again where that fails."""
+        name, version = str(record["catalog"]), int(record["version"])
+        with lake_errors(self.path, "committing to"), self._undone_on_failure(name):
+            placed = {
+                table: protocol.bring_in(files, self._layout, table, version) for table, (_, files) in tables.items()
+            }
+            with self._transaction() as con:
+                for table, (columns, _) in tables.items():
+                    protocol.add_table(con, table, columns, placed[table])
+                _insert(con, "dq_versions", values_of(record, VERSIONS))
+                about = canonical({"catalog": name, "version": version, "run_id": record["run_id"]})
+                con.execute("call lake.set_commit_message('dqdata', ?, extra_info => ?)", [f"{name}@{version}", about])
+
+    @contextlib.contextmanager
+    def _undone_on_failure(self, catalog: str) -> Iterator[None]:
+        """Marks a commit as under way. When it fails, the metadata says which files it left are nobody's; should even
+        that be impossible, the mark stays and the next commit sees to it."""
+        protocol.mark_pending(self._layout, catalog)
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(StoreError):
+                self._remove_orphans()
+            raise
+        self._layout.pending.unlink()
+
+    def _remove_orphans(self) -> None:
+        with self._transaction() as con:
+            protocol.remove_orphans(con, self._layout)
+        self._layout.pending.unlink(missing_ok=True)
+
+    def _clean_up(self) -> None:
+        """After a commit that was killed; one that is under way is left alone."""
+        from filelock import FileLock, Timeout
+
+        if self._layout.pending.exists():
+            with contextlib.suppress(Timeout), FileLock(self._layout.lock, timeout=0):
+                self._remove_orphans()
+
+    @contextlib.contextmanager
+    def _locked(self, patience: float = _PATIENCE) -> Iterator[None]:
+        """The one commit lock of the store, held by a process until it ends, however it ends. A mark that is there
+        when we get it belongs to a process that was killed."""
+        from filelock import FileLock, Timeout
+
+        with self._guard, contextlib.ExitStack() as stack:
+            try:
+                with lake_errors(self.path, "locking"):
+                    stack.enter_context(FileLock(self._layout.lock, timeout=patience))
+            except Timeout as error:
+                holder = protocol.pending_note(self._layout)
+                raise StoreError(
+                    f"the store {self.path} is locked by another program{holder}; wait for it or end it. "
+                    "The lock goes with the process: there is no file to delete"
+                ) from error
+            if self._layout.pending.exists():
+                self._remove_orphans()
+            yield
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """All or nothing, on a connection that is thrown away when it fails."""
+        with lake_errors(self.path, "writing to"):
+            if self._write_db is None:
+                self._write_db = attach(self._layout, read_only=False)
+            con = self._write_db
+            try:
+                con.execute("begin")
+                yield con
+                con.execute("commit")
+            except BaseException:
+                self._drop_writer()
+                raise
+
+    def _drop_writer(self) -> None:
+        """Closing a connection rolls back what it had begun."""
+        if self._write_db is not None:
+            self._write_db.close()
+            self._write_db = None
+
+    def _made(self, catalog: str, fingerprint: str) -> Version | None:
+        """The newest whole version that this recipe made in this catalog."""
+        where = "catalog = ? and fingerprint = ? and not partial"
+        rows = self._rows(version_query(where), [catalog, fingerprint])
+        return Version.of(rows[-1]) if rows else None
+
+    def _check_writable(self) -> None:
+        if self.read_only:
+            raise StoreError(f"the store {self.path} was opened read-only: Store.open(path) opens it for writing")
+
+
+def _insert(con: duckdb.DuckDBPyConnection, table: str, values: Sequence[Any]) -> None:
+    con.execute(f"insert into lake.main.{table} values ({', '.join('?' * len(values))})", values)
