@@ -1,0 +1,74 @@
+"""The command line: one file a verb, which parses, calls and prints.
+
+    $ dqdata run quickstart --json | jq .rows_out
+
+Exit code 0: done; 1: failed while running, usually resumable; 2: the input is wrong and nothing ran.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+
+import click
+
+from dqdata import __version__
+from dqdata.errors import DqdataError
+
+VERBS = {
+    "init": "init",
+    "check": "check",
+    "plan": "plan",
+    "run": "run",
+    "apply": "apply",
+    "sql": "sql",
+    "log": "log",
+    "import": "import_",
+    "export": "export",
+    "train": "train",
+    "eval": "eval",
+    "ledger": "ledger",
+    "ops": "ops",
+}
+
+
+class _Verbs(click.Group):
+    """Imports a verb's file when it is asked for; the files import what they need when they run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in VERBS:
+            return None
+        command: click.Command = importlib.import_module(f"dqdata.cli.{VERBS[name]}").command
+        return command
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="dqdata")
+@click.option("-v", "--verbose", is_flag=True, help="Show what operators and teachers log.")
+def dqdata(verbose: bool) -> None:
+    """Reasoning datasets from TOML pipelines: generate, verify, grade, select; versioned catalogs; TRL trainers."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("dqdata").setLevel(logging.DEBUG if verbose else logging.WARNING)
+
+
+def main() -> None:
+    """Entry point: dqdata's own errors become one message and an exit code, without a traceback."""
+    try:
+        dqdata.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(1)
+    except click.exceptions.Exit as leaving:
+        sys.exit(leaving.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except DqdataError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)

@@ -1,0 +1,75 @@
+"""Options and openings that the verbs share."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from dqdata.catalog import Store
+    from dqdata.project import Project
+    from dqdata.source import StoreView
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def project_option(function: F) -> F:
+    return click.option(
+        "-p",
+        "--project",
+        type=click.Path(path_type=Path),
+        help="The pipelines.toml; by default the nearest one in this folder or above.",
+    )(function)
+
+
+def store_option(function: F) -> F:
+    return click.option(
+        "--store", type=click.Path(path_type=Path), help="Folder of the catalogs; by default what the project says."
+    )(function)
+
+
+def json_option(function: F) -> F:
+    return click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout and nothing else there.")(
+        function
+    )
+
+
+def open_project(path: Path | None) -> Project:
+    from dqdata.project import find_project, read_project
+
+    return read_project(path if path is not None else find_project(Path.cwd()))
+
+
+def open_store(project: Path | None, store: Path | None, *, read_only: bool = False) -> Store:
+    """The store that --store names, else the project's."""
+    from dqdata.catalog import Store
+
+    return Store.open(store if store is not None else open_project(project).store_path, read_only=read_only)
+
+
+@contextmanager
+def store_view(project: Project) -> Iterator[StoreView]:
+    """The project's store for looking only; a project that has never run has an empty one, and none is made."""
+    from dqdata.catalog import Store
+    from dqdata.check import NoStore
+
+    if not project.store_path.is_dir():
+        yield NoStore()
+        return
+    with Store.open(project.store_path, read_only=True) as store:
+        yield store
+
+
+def print_json(value: Any) -> None:
+    click.echo(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def progress_out(quiet: bool) -> TextIO | None:
+    """Where progress is drawn: stderr, so that stdout holds results alone."""
+    return None if quiet else sys.stderr

@@ -1,0 +1,48 @@
+"""`dqdata ops [NAME]`: the plug-ins that are installed, or one of them with its parameters."""
+
+from __future__ import annotations
+
+import click
+
+from dqdata.cli.common import json_option, print_json
+
+GROUPS = ("operators", "trainers", "teachers", "sources")
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--group", type=click.Choice(GROUPS), default="operators", show_default=True)
+@json_option
+def command(name: str | None, group: str, as_json: bool) -> None:
+    """List operators and other plug-ins, or show one with its parameters."""
+    from dqdata.plugins import distribution, found, load
+
+    if name is None:
+        listed = [
+            {"name": point.name, "does": _summary(load(group, point.name)), "from": distribution(point)}  # type: ignore[arg-type]
+            for point in found(group).values()
+        ]
+        if as_json:
+            print_json({group: listed})
+            return
+        width = max((len(item["name"]) for item in listed), default=0)
+        for item in listed:
+            click.echo(f"{item['name']:{width}}  {item['does']}")
+        return
+    kind = load(group, name)  # type: ignore[arg-type]
+    schema = kind.Params.model_json_schema()
+    if as_json:
+        print_json({"name": name, "does": _summary(kind), "params": schema})
+        return
+    click.echo(f"{name}: {kind.__doc__ or ''}".rstrip())
+    for key, info in kind.Params.model_fields.items():
+        need = "required" if info.is_required() else f"default {info.get_default(call_default_factory=True)!r}"
+        click.echo(f"  {key}: {_type(info.annotation)}  ({need})")
+
+
+def _summary(kind: type) -> str:
+    return (kind.__doc__ or "").strip().partition("\n")[0]
+
+
+def _type(annotation: object) -> str:
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")

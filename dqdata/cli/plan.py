@@ -1,0 +1,109 @@
+"""`dqdata plan NAME`: what a run would do, and what it would cost. Makes no call and reads no rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dqdata.cli.common import json_option, open_project, print_json, project_option, store_view
+
+if TYPE_CHECKING:
+    from dqdata.plan import Plan
+    from dqdata.project import Project
+
+
+@click.command()
+@click.argument("name")
+@project_option
+@json_option
+def command(name: str, project: Path | None, as_json: bool) -> None:
+    """Show columns, segments, what is cached, calls and cost of a pipeline."""
+    from dqdata.check import plan_ahead
+
+    loaded = open_project(project)
+    with store_view(loaded) as store:
+        report = _report(plan_ahead(loaded, name, store), loaded)
+    if as_json:
+        print_json(report)
+        return
+    click.echo(f"{name} -> {report['into']}   source: {report['source']}, {_count(report['rows'])} rows")
+    if report["made"]:
+        click.echo(f"made already: {report['made']}; a run returns it")
+    click.echo(f"columns: {', '.join(report['columns'])}")
+    for segment in report["segments"]:
+        done = f", {segment['chunks_done']} chunks done" if segment["chunks_done"] else ""
+        click.echo(f"segment {segment['number']}{done}")
+        for step in segment["steps"]:
+            click.echo(f"  {step['id']:16} {_count(step['rows']):>10} rows   {_changes(step)}")
+    for teacher in report["teachers"]:
+        click.echo(
+            f"teacher {teacher['name']} ({teacher['model']}): {_count(teacher['calls'])} calls, "
+            f"{_count(teacher['input_tokens'])} tokens in, {_count(teacher['output_tokens'])} out, "
+            f"${teacher['cost_usd']:,.2f}"
+        )
+    if report["teachers"]:
+        click.echo(f"at most ${report['cost_usd']:,.2f}; calls in the ledger are not paid again")
+
+
+def _report(plan: Plan, project: Project) -> dict[str, Any]:
+    from dqdata.engine.chunks import Folder
+    from dqdata.teacher import Usage
+
+    work = project.store_path / "work"
+    calls = plan.calls()
+    teachers = [
+        {
+            "name": name,
+            "model": teacher.model,
+            "calls": calls[name].calls if name in calls else None,
+            "input_tokens": calls[name].input_tokens if name in calls else None,
+            "output_tokens": calls[name].output_tokens if name in calls else None,
+            "cost_usd": project.teachers[name].limits.price.cost(
+                Usage(round(calls[name].input_tokens), round(calls[name].output_tokens))
+            )
+            if name in calls
+            else 0.0,
+        }
+        for name, teacher in plan.teachers.items()
+    ]
+    return {
+        "pipeline": plan.pipeline.name,
+        "into": plan.pipeline.into,
+        "source": plan.pipeline.source.kind,
+        "fingerprint": plan.fingerprint,
+        "made": f"{plan.made[0]}@{plan.made[1]}" if plan.made else None,
+        "rows": plan.source.row_count(),
+        "columns": dict(plan.columns),
+        "segments": [
+            {
+                "number": number,
+                "chunks_done": len(Folder(work / plan.pipeline.into / segment.fingerprint).rows()),
+                "steps": [
+                    {
+                        "id": step.spec.id,
+                        "op": step.spec.op,
+                        "params": step.operator.params.model_dump(mode="json"),
+                        "rows": step.estimate.rows if step.estimate else None,
+                        "added": [name for name in step.after if name not in step.before],
+                        "removed": [name for name in step.before if name not in step.after],
+                        "columns": dict(step.after),
+                        "fingerprint": step.fingerprint,
+                    }
+                    for step in segment.steps
+                ],
+            }
+            for number, segment in enumerate(plan.segments, 1)
+        ],
+        "teachers": teachers,
+        "cost_usd": sum(teacher["cost_usd"] for teacher in teachers),
+    }
+
+
+def _count(number: float | None) -> str:
+    return "?" if number is None else f"{number:,.0f}"
+
+
+def _changes(step: dict[str, Any]) -> str:
+    return " ".join([*(f"+{name}" for name in step["added"]), *(f"-{name}" for name in step["removed"])])

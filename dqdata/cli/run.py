@@ -1,0 +1,55 @@
+"""`dqdata run NAME`: carries a pipeline out and commits a version of its catalog."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dqdata.cli.common import json_option, open_project, print_json, progress_out, project_option
+
+
+@click.command()
+@click.argument("name")
+@project_option
+@click.option("--allow-partial", is_flag=True, help="Commit without the rows that failed and another run may save.")
+@click.option("--workers", type=click.IntRange(min=1), help="Worker processes; by default one a core.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+@json_option
+def command(
+    name: str, project: Path | None, allow_partial: bool, workers: int | None, quiet: bool, as_json: bool
+) -> None:
+    """Run a pipeline; a stopped or killed run goes on where it was."""
+    from dqdata.catalog import Store
+    from dqdata.engine.run import run_pipeline
+
+    loaded = open_project(project)
+    with Store.open(loaded.store_path) as store:
+        result = run_pipeline(
+            loaded, name, store, allow_partial=allow_partial, workers=workers, out=progress_out(quiet)
+        )
+    if as_json:
+        print_json(result.as_json())
+    else:
+        click.echo(_told(result))
+
+
+def _told(result: object) -> str:
+    from dqdata.engine.run import RunResult
+
+    assert isinstance(result, RunResult)
+    name = f"{result.catalog}@{result.version}"
+    if result.unchanged:
+        return f"{name} is what this recipe makes already: {result.rows_out:,} rows, nothing ran"
+    lines = [f"{name}: {result.rows_out:,} rows from {result.rows_in:,} in {result.seconds:.1f} s"]
+    for kind, counts in (("dropped", result.dropped), ("failed", result.failed)):
+        if counts:
+            lines.append(f"  {kind:8} " + ", ".join(f"{count:,} {reason}" for reason, count in counts.items()))
+    if sum(result.calls.values()):
+        lines.append(
+            f"  calls    {result.calls['made']:,} made, {result.calls['cached']:,} from the ledger, "
+            f"{result.calls['failed']:,} failed; {result.tokens['input']:,} tokens in, "
+            f"{result.tokens['output']:,} out, ${result.cost_usd:,.4f}"
+        )
+    lines.append(f'  look     dqdata sql "select * from {name} limit 5"')
+    return "\n".join(lines)

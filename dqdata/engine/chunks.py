@@ -1,0 +1,116 @@
+"""Checkpoints: a chunk of rows is a Parquet file that appears whole, with what it dropped beside it.
+
+FOLDER/rows-00017.parquet  rejects-00017.parquet      finished: a rerun passes over it
+FOLDER/rows-00018.partial.parquet                     finished but for rows that another run may save
+FOLDER/done.json                                      every chunk of this segment is there
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from dqdata.errors import StoreError
+
+ROW_GROUP = 4096
+DONE = "done.json"
+
+
+def write_whole(frame: pl.DataFrame, path: Path) -> None:
+    """Parquet under a temporary name, synced, then renamed: the file is there whole or not at all. StoreError."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            frame.write_parquet(file, compression="lz4", row_group_size=ROW_GROUP)
+            file.flush()
+            os.fsync(file.fileno())
+        part.rename(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise StoreError(
+            f"can't write checkpoint {path}: {error.strerror or error}; make room, then run again"
+        ) from error
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The checkpoints of one segment."""
+
+    path: Path
+
+    def prepare(self) -> Folder:
+        """Makes the folder and clears what a killed run left half-written."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"can't make {self.path}: {error.strerror or error}") from error
+        for part in self.path.glob(".*.part"):
+            part.unlink()
+        return self
+
+    def has(self, number: int) -> bool:
+        return (self.path / f"rows-{number:06}.parquet").exists()
+
+    def write(self, number: int, rows: pl.DataFrame, rejects: pl.DataFrame, *, partial: bool = False) -> None:
+        """Rejects first: the rows are the sign that the chunk is finished."""
+        stale = self.path / f"rows-{number:06}.partial.parquet"
+        write_whole(rejects, self.path / f"rejects-{number:06}.parquet")
+        write_whole(rows, stale if partial else self.path / f"rows-{number:06}.parquet")
+        if not partial:
+            stale.unlink(missing_ok=True)
+
+    def rows(self) -> list[Path]:
+        return sorted(self.path.glob("rows-*.parquet"))
+
+    def rejects(self) -> list[Path]:
+        return sorted(self.path.glob("rejects-*.parquet"))
+
+    def partial(self) -> bool:
+        return any(self.path.glob("rows-*.partial.parquet"))
+
+    def finish(self, facts: dict[str, Any]) -> None:
+        part = self.path / f".{DONE}.{os.getpid()}.part"
+        part.write_text(json.dumps(facts))
+        part.rename(self.path / DONE)
+
+    def facts(self) -> dict[str, Any] | None:
+        """What `finish` was told, None where the segment isn't whole."""
+        try:
+            facts: dict[str, Any] = json.loads((self.path / DONE).read_text())
+        except FileNotFoundError:
+            return None
+        return facts
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One chunk to come: rows [start, start + rows) of a file."""
+
+    number: int
+    file: Path
+    start: int
+    rows: int
+
+    def read(self) -> pl.DataFrame:
+        return pl.scan_parquet(self.file, glob=False).slice(self.start, self.rows).collect()
+
+
+def row_count(files: Sequence[Path]) -> int:
+    import pyarrow.parquet as pq
+
+    return sum(int(pq.read_metadata(file).num_rows) for file in files)
+
+
+def slices(files: Sequence[Path], chunk_rows: int) -> Iterator[Slice]:
+    """The chunks of these files in order; none spans two files, so the same files give the same chunks."""
+    number = 0
+    for file in files:
+        for start in range(0, total := row_count([file]), chunk_rows):
+            yield Slice(number, file, start, min(chunk_rows, total - start))
+            number += 1

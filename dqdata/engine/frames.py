@@ -1,0 +1,113 @@
+"""Frames between steps: rows to planned types, rejects, and the count that no row vanishes.
+
+A reject is kept as the row it was: `select row->>'question' from x__rejects where reason = 'truncated'`.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from dqdata.columns import REJECTS, Columns, key_of, polars_schema
+from dqdata.errors import AccountingError, OperatorError
+from dqdata.operator import Reject, Row
+
+
+@functools.cache
+def _schema(columns: tuple[tuple[str, str], ...]) -> dict[str, pl.DataType]:
+    return polars_schema(dict(columns))
+
+
+def schema_of(columns: Columns) -> dict[str, pl.DataType]:
+    return _schema(tuple(columns.items()))
+
+
+def cast(frame: pl.DataFrame, columns: Columns, operator: str) -> pl.DataFrame:
+    """The planned columns in their order and types. Raises OperatorError where one is missing or can't be cast."""
+    schema = schema_of(columns)
+    missing = [name for name in schema if name not in frame.columns]
+    if missing:
+        raise OperatorError(f"operator {operator!r} promised column {missing[0]!r} and didn't make it")
+    if frame.schema == schema:
+        return frame
+    try:
+        return frame.select(pl.col(name).cast(kind) for name, kind in schema.items())
+    except pl.exceptions.PolarsError as error:
+        raise OperatorError(f"operator {operator!r} made a column of another type than it promised: {error}") from error
+
+
+def frame_of(rows: Sequence[Row], columns: Columns, operator: str) -> pl.DataFrame:
+    """Rows as a frame of the planned columns. Raises OperatorError where a value has another type."""
+    schema = schema_of(columns)
+    try:
+        return pl.DataFrame({name: [row[name] for row in rows] for name in schema}, schema=schema, strict=True)
+    except KeyError as error:
+        raise OperatorError(f"operator {operator!r} promised column {error} and didn't make it") from error
+    except (TypeError, pl.exceptions.PolarsError) as error:
+        raise OperatorError(f"operator {operator!r} made a value of another type than it promised: {error}") from error
+
+
+def no_rejects() -> pl.DataFrame:
+    return pl.DataFrame(schema=schema_of(REJECTS))
+
+
+def rejects_of_frame(rows: pl.DataFrame, why: pl.DataFrame, step: str, op: str, kind: str = "dropped") -> pl.DataFrame:
+    """Rejects of whole rows. `why` has the key, `reason` and `detail` of each."""
+    key = key_of(rows.columns)
+    joined = rows.join(why.select(key, _reason="reason", _detail="detail"), on=key, how="inner", maintain_order="left")
+    named = {name: pl.col(name) if name in rows.columns else pl.lit(None) for name in ("problem_id", "trace_id")}
+    return joined.select(
+        step=pl.lit(step),
+        op=pl.lit(op),
+        kind=pl.lit(kind),
+        reason="_reason",
+        detail="_detail",
+        **named,
+        row_key=key,
+        row=pl.struct(rows.columns).struct.json_encode(),
+    ).cast(schema_of(REJECTS))  # type: ignore[arg-type]
+
+
+def reject_record(row: Row, reject: Reject, step: str, op: str, key: str) -> dict[str, Any]:
+    """One reject of one row, as a record of REJECTS."""
+    kept = reject.row if reject.row is not None else row
+    return {
+        "step": step,
+        "op": op,
+        "kind": reject.kind,
+        "reason": reject.reason,
+        "detail": reject.detail,
+        "problem_id": kept.get("problem_id"),
+        "trace_id": kept.get("trace_id"),
+        "row_key": kept.get(key) or row.get(key),
+        "row": json.dumps(dict(kept), ensure_ascii=False, default=str),
+    }
+
+
+def records(items: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
+    return pl.DataFrame(list(items), schema=schema_of(REJECTS))
+
+
+def check_kept(before: pl.DataFrame, kept: pl.DataFrame, dropped: pl.DataFrame | None, operator: str) -> None:
+    """Every key that came in was kept or dropped, once. Raises AccountingError with the numbers and an example."""
+    key = key_of(before.columns)
+    if key not in kept.columns:
+        raise AccountingError(f"operator {operator!r} lost the key column {key!r}")
+    gone = dropped.get_column(key) if dropped is not None and dropped.height else pl.Series(key, [], dtype=pl.String)
+    out = pl.concat([kept.get_column(key), gone.cast(pl.String)])
+    came = before.get_column(key)
+    if out.len() == came.len() and _same(out, came):
+        return
+    example = came.filter(~came.is_in(out.implode())).head(1).to_list() or out.filter(out.is_duplicated()).to_list()
+    raise AccountingError(
+        f"operator {operator!r}: {came.len()} rows came in, but {kept.height} were kept and {gone.len()} dropped"
+        + (f"; look at {key} {example[0]!r}" if example else "")
+    )
+
+
+def _same(left: pl.Series, right: pl.Series) -> bool:
+    return bool((left == right).all()) or bool((left.sort() == right.sort()).all())

@@ -1,0 +1,167 @@
+"""The first thing a run does: rows of the source, each with its ids, as checkpoints on disk.
+
+Given ids stay, under the source's name (`files:17`). A row without one gets it from its content: a problem from
+question, answer and tests; a trace or a pair from its source, problem, content and which repetition of that it is. The
+second row with the id of a problem goes to the rejects as `duplicate_id`: it would be paid for twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from dqdata import ids
+from dqdata.columns import KEYS, Columns
+from dqdata.engine.chunks import Folder, write_whole
+from dqdata.engine.frames import cast, no_rejects, rejects_of_frame
+from dqdata.errors import DataError
+from dqdata.source import Source
+
+FILE_ROWS = 50_000
+FILE_BYTES = 256 << 20
+STEP = "source"
+
+
+def ingest(source: Source[Any], columns: Columns, namespace: str, folder: Folder) -> None:
+    """Fills the folder from the source; does nothing where an earlier run had finished. Raises DataError."""
+    if folder.facts() is not None:
+        return
+    folder.prepare()
+    for stale in [*folder.rows(), *folder.rejects()]:
+        stale.unlink()
+    given = set(source.schema())
+    total = 0
+    for number, frame in enumerate(_frames(source)):
+        rows, nameless = _identified(frame, columns, namespace, given)
+        why = nameless.select(columns.key, reason=pl.lit("null_question"), detail=pl.lit("the question is null"))
+        folder.write(number, rows, rejects_of_frame(nameless, why, STEP, source.kind, kind="failed"))
+        total += frame.height
+    if not total:
+        folder.write(
+            0, cast(pl.DataFrame(schema=dict.fromkeys(columns, pl.String)), columns, source.kind), no_rejects()
+        )
+    _resolve_repeats(folder, columns, namespace, given, source)
+    folder.finish({"rows_in": total})
+
+
+def _frames(source: Source[Any]) -> Iterator[pl.DataFrame]:
+    """The source's batches, gathered or cut to the size of a checkpoint file."""
+    held: list[pa.RecordBatch] = []
+    rows = size = 0
+    for batch in source.batches():
+        for start in range(0, batch.num_rows, FILE_ROWS):
+            held.append(batch.slice(start, FILE_ROWS))
+            rows, size = rows + held[-1].num_rows, size + held[-1].nbytes
+            if rows >= FILE_ROWS or size >= FILE_BYTES:
+                yield _frame(held)
+                held, rows, size = [], 0, 0
+    if held:
+        yield _frame(held)
+
+
+def _frame(batches: list[pa.RecordBatch]) -> pl.DataFrame:
+    frame = pl.from_arrow(pa.Table.from_batches(batches))
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def _identified(
+    frame: pl.DataFrame, columns: Columns, namespace: str, given: set[str]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rows with their ids, and the rows that can't have one: a problem without a question."""
+    made: dict[str, pl.Series | pl.Expr] = {}
+    content = None
+    for key in reversed([key for key in KEYS if key in columns]):
+        if key in given:
+            prefix = f"{namespace}:" if namespace else ""
+            made[key] = pl.lit(prefix) + pl.col(key).cast(pl.String)
+            continue
+        if key == "problem_id" and "question" in given:
+            made[key] = _problem_ids(frame)
+            continue
+        if content is None:
+            content = frame.select(pl.struct(pl.all()).struct.json_encode()).to_series().to_list()
+        made[key] = pl.Series([ids.content_id(key, namespace, text, 0) for text in content], dtype=pl.String)
+    known = frame.with_columns(**made)
+    nameless = known.filter(pl.col("problem_id").is_null())
+    if nameless.height:
+        known = known.filter(pl.col("problem_id").is_not_null())
+        nameless = cast(nameless.with_columns(pl.col(columns.key).fill_null("")), columns, STEP).head(nameless.height)
+    else:
+        nameless = cast(nameless, columns, STEP)
+    return cast(known, columns, STEP), nameless
+
+
+def _problem_ids(frame: pl.DataFrame) -> pl.Series:
+    texts = [
+        frame.get_column(name).cast(pl.String).to_list() if name in frame.columns else [None] * frame.height
+        for name in ("question", "answer", "tests")
+    ]
+    made = [
+        None if question is None else ids.problem_id(question, answer, tests)
+        for question, answer, tests in zip(*texts, strict=True)
+    ]
+    return pl.Series(made, dtype=pl.String)
+
+
+def _resolve_repeats(folder: Folder, columns: Columns, namespace: str, given: set[str], source: Source[Any]) -> None:
+    """Keys that occur again: out of core, as (file, row, key, which repetition)."""
+    key = columns.key
+    repeats = _repeats(folder.rows(), key)
+    if not repeats.height:
+        return
+    if key in given:
+        first = repeats.row(0, named=True)
+        raise DataError(
+            f"{source.kind} source: {key} {first['key']!r} stands on two rows; ids must be unique: mend the rows, or "
+            f"leave the column out, so that ids are made from content"
+        )
+    content_made = key != "problem_id" or "question" not in given
+    for (file,), group in repeats.group_by(["file"], maintain_order=True):
+        path = Path(str(file))
+        rows = pl.read_parquet(path, glob=False).with_row_index("_at")
+        marked = rows.join(group.select(_at=pl.col("row").cast(pl.UInt32), _again="again"), on="_at", how="left")
+        if content_made:
+            again = marked.get_column("_again").to_list()
+            old = marked.get_column(key).to_list()
+            new = [
+                name if n is None else ids.content_id(key, namespace, name, n)
+                for name, n in zip(old, again, strict=True)
+            ]
+            write_whole(marked.with_columns(pl.Series(key, new)).drop("_at", "_again"), path)
+            continue
+        doubles = marked.filter(pl.col("_again").is_not_null()).drop("_at", "_again")
+        why = doubles.select(key, reason=pl.lit("duplicate_id"), detail=pl.lit("an earlier row is the same problem"))
+        rejects = path.with_name(path.name.replace("rows-", "rejects-"))
+        found = rejects_of_frame(doubles, why.unique(), STEP, source.kind)
+        write_whole(pl.concat([pl.read_parquet(rejects, glob=False), found]), rejects)
+        write_whole(marked.filter(pl.col("_again").is_null()).drop("_at", "_again"), path)
+
+
+def _repeats(files: list[Path], key: str) -> pl.DataFrame:
+    """Rows whose key stood before: file, row within it, key, again = 1, 2, ..."""
+    import duckdb
+
+    with duckdb.connect() as con:
+        con.execute("set memory_limit = '1GB'")
+        return con.execute(
+            f"""
+            with keys as (
+                select filename as file, file_row_number as row, hash("{key}") as h
+                from read_parquet($files, filename = true, file_row_number = true)
+            ), twice as (select h from keys group by h having count(*) > 1),
+            suspects as (
+                select p.filename as file, p.file_row_number as row, p."{key}" as key
+                from read_parquet($files, filename = true, file_row_number = true) p
+                where hash(p."{key}") in (from twice)
+            )
+            select * from (
+                select *, row_number() over (partition by key order by file, row) - 1 as again from suspects
+            ) where again > 0 order by file, row
+            """,
+            {"files": [str(file) for file in files]},
+        ).pl()

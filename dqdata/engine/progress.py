@@ -1,0 +1,81 @@
+"""What a run shows while it works: a live line on a terminal, a plain line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import TextIO
+
+import polars as pl
+
+from dqdata.engine.calls import Counters
+from dqdata.errors import TooManyFailures
+
+PLAIN_SECONDS = 15.0
+JUDGED_FROM = 50
+"""Rows before the share of failures is looked at."""
+
+
+class Progress:
+    """Counts rows and rejects of the segment at work, and draws them. `out` None: counts only."""
+
+    def __init__(self, max_failed_rate: float, counters: Callable[[], list[Counters]], out: TextIO | None) -> None:
+        self._rate, self._counters, self._out = max_failed_rate, counters, out
+        self._title, self._total, self._done = "", 0, 0
+        self._failed: Counter[str] = Counter()
+        self._began = self._shown = time.monotonic()
+        self._live = out is not None and out.isatty()
+
+    def segment(self, title: str, total: int) -> None:
+        self._title, self._total, self._done = title, total, 0
+        self._failed.clear()
+        self._began = time.monotonic()
+        self.draw()
+
+    def advance(self, rows: int, rejects: pl.DataFrame | None = None) -> None:
+        """Rows that went through; raises TooManyFailures when their rejects tip the balance."""
+        self._done += rows
+        if rejects is not None:
+            failed = rejects.filter(pl.col("kind") == "failed").get_column("reason")
+            self._failed.update(failed.to_list())
+        self.draw()
+        failures = self._failed.total()
+        if self._done >= min(JUDGED_FROM, self._total) and failures > self._rate * self._done:
+            reasons = ", ".join(f"{reason}: {count}" for reason, count in self._failed.most_common(3))
+            raise TooManyFailures(
+                f"{failures} of {self._done} rows failed at {self._title} ({reasons}), more than max_failed_rate = "
+                f"{self._rate:g} allows; what was answered is kept: mend the cause and run again"
+            )
+
+    def draw(self, *, last: bool = False) -> None:
+        now = time.monotonic()
+        if self._out is None or (now - self._shown < (0.1 if self._live else PLAIN_SECONDS) and not last):
+            return
+        self._shown = now
+        line = self.line(now)
+        self._out.write(f"\r\x1b[K{line}" + ("\n" if last else "") if self._live else f"{line}\n")
+        self._out.flush()
+
+    def line(self, now: float) -> str:
+        """`generate > verify_math  300/1200 rows  calls 1,204 (17 cached)  $0.31  2:10 left`"""
+        parts = [f"{self._title}  {self._done:,}/{self._total:,} rows"]
+        made = sum(c.made for c in self._counters())
+        cached = sum(c.cached for c in self._counters())
+        cost = sum(c.cost_usd for c in self._counters())
+        if made or cached:
+            parts.append(f"calls {made:,} ({cached:,} cached)")
+        if cost:
+            parts.append(f"${cost:,.2f}")
+        if 0 < self._done < self._total:
+            left = (now - self._began) / self._done * (self._total - self._done)
+            parts.append(f"{int(left) // 60}:{int(left) % 60:02} left")
+        if self._failed:
+            parts.append(f"{self._failed.total():,} failed")
+        return "  ".join(parts)
+
+
+def console() -> TextIO:
+    """Where progress goes: never stdout, which belongs to results."""
+    return sys.stderr

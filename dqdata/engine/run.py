@@ -1,0 +1,247 @@
+"""One run of a pipeline, from a plan to a committed version.
+
+>>> result = run_pipeline(project, "quickstart", store)
+>>> result.catalog, result.version, result.dropped
+('quickstart', 1, {'incorrect': 212, 'truncated': 3})
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+from filelock import FileLock, Timeout
+
+from dqdata.catalog import Store, Version
+from dqdata.columns import REJECTS, Columns
+from dqdata.engine.calls import Budget, Counters
+from dqdata.engine.carry import Product, carry_out
+from dqdata.engine.progress import Progress
+from dqdata.engine.runtime import Labels, Runtime
+from dqdata.engine.stop import Switch, on_signals
+from dqdata.errors import DqdataError, Stopped
+from dqdata.ledger import Ledger
+from dqdata.plan import Plan, make_plan
+from dqdata.project import Project
+
+MERGED_ROWS = 500_000
+MERGED_BYTES = 256 << 20
+
+
+@dataclass(frozen=True)
+class RunResult:
+    run_id: str
+    catalog: str
+    version: int
+    rows_in: int
+    rows_out: int
+    dropped: Mapping[str, int]
+    failed: Mapping[str, int]
+    calls: Mapping[str, int] = field(default_factory=lambda: {"made": 0, "cached": 0, "failed": 0})
+    tokens: Mapping[str, int] = field(default_factory=lambda: {"input": 0, "output": 0})
+    cost_usd: float = 0.0
+    seconds: float = 0.0
+    unchanged: bool = False
+    """The version was there already, and nothing ran."""
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def run_pipeline(
+    project: Project,
+    name: str,
+    store: Store,
+    *,
+    allow_partial: bool = False,
+    workers: int | None = None,
+    out: TextIO | None = None,
+) -> RunResult:
+    """Plans, runs and commits. `out` gets progress. Raises InputError, RunError; a stopped run can be run again."""
+    plan = make_plan(project, name, store)
+    folder = store.work / plan.pipeline.into
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder, plan, out):
+        if (made := store.find(plan.fingerprint)) is not None:
+            return _there_already(store, *made)
+        return asyncio.run(_Run(plan, project, store, folder, out).run(allow_partial, workers))
+
+
+class _Run:
+    def __init__(self, plan: Plan, project: Project, store: Store, folder: Path, out: TextIO | None) -> None:
+        self.plan, self.project, self.store, self.folder, self.out = plan, project, store, folder, out
+        self.run_id = _run_id(folder)
+        self.began, self.started_at = time.monotonic(), datetime.now(UTC)
+        self.counters: list[Counters] = []
+        self.product: Product | None = None
+
+    async def run(self, allow_partial: bool, workers: int | None) -> RunResult:
+        try:
+            version = await self._carry_out(allow_partial, workers)
+        except DqdataError as error:
+            status = "stopped" if isinstance(error, Stopped) else "failed"
+            self.store.record_run(self._record(status, None, str(error)))
+            raise
+        result = self._result(version)
+        self.store.record_run(self._record("done", result, ""))
+        shutil.rmtree(self.folder)
+        return result
+
+    async def _carry_out(self, allow_partial: bool, workers: int | None) -> Version:
+        pipeline, switch = self.plan.pipeline, Switch()
+        with Ledger(self.store.ledger_path) as ledger, on_signals(switch):
+            budget = Budget(pipeline.budget_usd, pipeline.budget_tokens, ledger.spent(run_id=self.run_id))
+            async with Runtime(
+                self.project,
+                ledger,
+                Labels(self.run_id, pipeline.name),
+                budget=budget,
+                switch=switch,
+                workers=workers,
+                seed=pipeline.seed,
+                memory_limit=pipeline.memory,
+                scratch=self.folder / "scratch",
+            ) as runtime:
+                progress = Progress(pipeline.max_failed_rate, runtime.counters, self.out)
+                try:
+                    self.product = await carry_out(
+                        self.plan, runtime, self.folder, progress, allow_partial=allow_partial
+                    )
+                except Stopped as error:
+                    raise type(error)(f"{error}; `dqdata run {pipeline.name}` goes on from here") from error
+                finally:
+                    self.counters = runtime.counters()
+        return await asyncio.to_thread(self._commit, self.product)
+
+    def _commit(self, product: Product) -> Version:
+        return self.store.commit(
+            self.plan.pipeline.into,
+            rows=merged(product.rows, self.plan.after, self.folder / "merged-rows"),
+            rejects=merged(product.rejects, REJECTS, self.folder / "merged-rejects"),
+            columns=self.plan.after,
+            fingerprint=self.plan.fingerprint,
+            recipe=self.plan.recipe(),
+            run_id=self.run_id,
+            partial=product.partial,
+        )
+
+    def _result(self, version: Version) -> RunResult:
+        assert self.product is not None
+        dropped, failed = reject_counts(self.product.rejects)
+        return RunResult(
+            self.run_id,
+            version.catalog,
+            version.version,
+            self.product.rows_in,
+            version.rows,
+            dropped,
+            failed,
+            {name: sum(getattr(c, name) for c in self.counters) for name in ("made", "cached", "failed")},
+            {
+                "input": sum(c.input_tokens for c in self.counters),
+                "output": sum(c.output_tokens for c in self.counters),
+            },
+            sum(c.cost_usd for c in self.counters),
+            time.monotonic() - self.began,
+        )
+
+    def _record(self, status: str, result: RunResult | None, error: str) -> dict[str, Any]:
+        return {
+            "run_id": self.run_id,
+            "pipeline": self.plan.pipeline.name,
+            "catalog": self.plan.pipeline.into,
+            "version": result.version if result else None,
+            "status": status,
+            "started_at": self.started_at,
+            "seconds": time.monotonic() - self.began,
+            "rows_in": result.rows_in if result else None,
+            "rows_out": result.rows_out if result else None,
+            "dropped": result.dropped if result else {},
+            "failed": result.failed if result else {},
+            "calls_made": sum(c.made for c in self.counters),
+            "calls_cached": sum(c.cached for c in self.counters),
+            "calls_failed": sum(c.failed for c in self.counters),
+            "input_tokens": sum(c.input_tokens for c in self.counters),
+            "output_tokens": sum(c.output_tokens for c in self.counters),
+            "cost_usd": sum(c.cost_usd for c in self.counters),
+            "profile": "",
+            "error": error,
+        }
+
+
+def merged(files: Sequence[Path], columns: Columns, folder: Path) -> list[Path]:
+    """The rows of many checkpoints, in order, as few well-compressed Parquet files; streamed."""
+    import pyarrow.parquet as pq
+
+    from dqdata.columns import arrow_schema
+
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    schema = arrow_schema(columns)
+    made: list[Path] = []
+    writer: pq.ParquetWriter | None = None
+    rows = size = 0
+    for file in files:
+        for batch in pq.ParquetFile(file).iter_batches(batch_size=16_384):
+            if not batch.num_rows:
+                continue
+            if writer is None or rows >= MERGED_ROWS or size >= MERGED_BYTES:
+                if writer is not None:
+                    writer.close()
+                made.append(folder / f"{len(made):05}.parquet")
+                writer = pq.ParquetWriter(made[-1], schema, compression="zstd")
+                rows = size = 0
+            writer.write_batch(batch.cast(schema))
+            rows, size = rows + batch.num_rows, size + batch.nbytes
+    if writer is not None:
+        writer.close()
+    return made
+
+
+def reject_counts(files: Sequence[Path]) -> tuple[dict[str, int], dict[str, int]]:
+    """How many rows were dropped and how many failed, by reason, the most frequent first."""
+    import polars as pl
+
+    counts: dict[str, dict[str, int]] = {"dropped": {}, "failed": {}}
+    if files:
+        found = pl.scan_parquet(list(files), glob=False).group_by("kind", "reason").len().collect()
+        for kind, reason, count in found.sort(["len", "reason"], descending=[True, False]).iter_rows():
+            counts[kind][reason] = count
+    return counts["dropped"], counts["failed"]
+
+
+def _alone(folder: Path, plan: Plan, out: TextIO | None) -> FileLock:
+    """The lock of this catalog's work; a second run says that it waits, and does."""
+    lock = FileLock(folder.parent / f"{folder.name}.lock")
+    try:
+        lock.acquire(timeout=0.2)
+    except Timeout:
+        if out is not None:
+            out.write(f"another run into {plan.pipeline.into} is at work; waiting for it\n")
+            out.flush()
+        lock.acquire()
+    folder.mkdir(parents=True, exist_ok=True)
+    return lock
+
+
+def _run_id(folder: Path) -> str:
+    """Kept beside the checkpoints, so that a resumed run is the same run: budgets count over all its attempts."""
+    path = folder / "run.json"
+    if path.exists():
+        return str(json.loads(path.read_text())["run_id"])
+    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+    path.write_text(json.dumps({"run_id": run_id}))
+    return run_id
+
+
+def _there_already(store: Store, catalog: str, number: int) -> RunResult:
+    [version] = [v for v in store.versions(catalog) if v.version == number]
+    return RunResult(version.run_id, catalog, number, 0, version.rows, {}, {}, unchanged=True)

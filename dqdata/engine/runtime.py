@@ -1,0 +1,223 @@
+"""What operators at work are given: teachers behind their askers, the CPU pool, the sandbox, other operators.
+
+    >>> async with Runtime(project, ledger, Labels(run_id, "quickstart")) as runtime:
+    ...     run = runtime.at_step("verify", fingerprint)
+    ...     [[outcome]] = await run.operator("verify_math", {})([{"answer": "4", "response": "It is 4."}])
+
+A trainer gets one too: a reward is an operator bound through `runtime.operator`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import polars as pl
+
+from dqdata.engine.calls import Asker, Budget, Counters
+from dqdata.engine.pool import Pool
+from dqdata.engine.stop import Switch
+from dqdata.errors import DeadlineExceeded, OperatorError, RowError, RunError, TeacherError, boundary
+from dqdata.ledger import CallContext, Ledger
+from dqdata.operator import (
+    Batch,
+    BatchOperator,
+    Bound,
+    CallOperator,
+    Operator,
+    Outcome,
+    Reject,
+    Row,
+    RowOperator,
+)
+from dqdata.plan import make_operator, make_teacher
+from dqdata.project import Project, StepSpec
+from dqdata.sandbox import Sandbox
+from dqdata.teacher import Completion, Request, Teacher
+
+T = TypeVar("T")
+log = logging.getLogger("dqdata")
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What calls are stored under in the ledger."""
+
+    run_id: str
+    pipeline: str
+
+
+class Runtime:
+    """Opens teachers, workers and the sandbox when they are first asked for, and closes them all."""
+
+    def __init__(
+        self,
+        project: Project,
+        ledger: Ledger,
+        labels: Labels,
+        *,
+        budget: Budget | None = None,
+        switch: Switch | None = None,
+        workers: int | None = None,
+        seed: int = 0,
+        memory_limit: int = 2 << 30,
+        scratch: Path | None = None,
+        on_change: Callable[[Counters], None] | None = None,
+    ) -> None:
+        self.project, self.ledger, self.labels = project, ledger, labels
+        self.budget = budget or Budget()
+        self.switch = switch or Switch()
+        self.pool = Pool(workers)
+        self.seed, self.memory_limit = seed, memory_limit
+        self.scratch = scratch
+        self._on_change = on_change
+        self._askers: dict[str, Asker] = {}
+        self._sandbox: Sandbox | None = None
+
+    async def __aenter__(self) -> Runtime:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for asker in self._askers.values():
+            await asker.close()
+        if self._sandbox is not None:
+            self._sandbox.close()
+        await asyncio.to_thread(self.pool.close)
+
+    @property
+    def sandbox(self) -> Sandbox:
+        if self._sandbox is None:
+            self._sandbox = Sandbox()
+        return self._sandbox
+
+    def asker(self, name: str) -> Asker:
+        if name not in self._askers:
+            table = self.project.teacher(name)
+            self._askers[name] = Asker(
+                make_teacher(table), table.limits, self.ledger, self.budget, on_change=self._on_change
+            )
+        return self._askers[name]
+
+    def counters(self) -> list[Counters]:
+        return [asker.counters for asker in self._askers.values()]
+
+    def concurrency(self, teachers: Sequence[str]) -> int:
+        """Calls that may be in the air at once over these teachers."""
+        return sum(self.project.teacher(name).limits.concurrency for name in teachers)
+
+    def at_step(self, step: str, fingerprint: str) -> StepRun:
+        return StepRun(self, step, fingerprint)
+
+    def operator(self, name: str, params: Mapping[str, Any]) -> Bound:
+        return self.at_step(name, name).operator(name, params)
+
+
+class StepRun:
+    """`dqdata.operator.Run` for one step."""
+
+    def __init__(self, runtime: Runtime, name: str, fingerprint: str) -> None:
+        self._runtime, self._name, self.step = runtime, name, fingerprint
+        self.seed, self.memory_limit = runtime.seed, runtime.memory_limit
+
+    @property
+    def scratch(self) -> Path:
+        if self._runtime.scratch is None:
+            raise RunError("no scratch folder outside a pipeline")
+        folder = self._runtime.scratch / self.step
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @property
+    def sandbox(self) -> Sandbox:
+        return self._runtime.sandbox
+
+    def teacher(self, name: str) -> Teacher[Any]:
+        labels = self._runtime.labels
+        context = CallContext(labels.run_id, labels.pipeline, self._name, name)
+        return _Stoppable(self._runtime.asker(name).at(context), self._runtime.switch)
+
+    async def cpu(self, function: Callable[..., T], *args: Any, deadline: float) -> T:
+        return await self._runtime.pool.call(function, *args, deadline=deadline)
+
+    def operator(self, name: str, params: Mapping[str, Any]) -> Bound:
+        spec = StepSpec(op=name, id=name, params=params, where=f"operator {name!r}")
+        operator = make_operator(spec, self._runtime.project.root)
+        return _BoundOperator(operator, self, self._runtime.pool)
+
+    def log(self, message: str) -> None:
+        log.info("%s: %s", self._name, message)
+
+
+class _Stoppable(Teacher[Any]):
+    """A teacher that takes no new request once the run is to stop."""
+
+    provider = ""
+
+    def __init__(self, teacher: Teacher[Any], switch: Switch) -> None:
+        super().__init__(teacher.params)
+        self._teacher, self._switch = teacher, switch
+
+    def key(self, request: Request) -> str:
+        return self._teacher.key(request)
+
+    @property
+    def model(self) -> str:
+        return self._teacher.model
+
+    @property
+    def revision(self) -> str:
+        return self._teacher.revision
+
+    async def complete(self, request: Request) -> Completion:
+        self._switch.check()
+        return await self._teacher.complete(request)
+
+
+class _BoundOperator:
+    def __init__(self, operator: Operator[Any], run: StepRun, pool: Pool) -> None:
+        if not isinstance(operator, RowOperator | BatchOperator | CallOperator):
+            raise OperatorError(f"operator {operator.name!r} must see every row: it can be a step, but not be bound")
+        self._operator, self._run, self._pool = operator, run, pool
+
+    async def __call__(self, rows: Sequence[Row]) -> list[Sequence[Outcome]]:
+        if isinstance(self._operator, RowOperator):
+            return [[outcome] for outcome in await self._pool.map_rows(self._operator, rows)]
+        if isinstance(self._operator, CallOperator):
+            return list(await asyncio.gather(*(outcomes_of(self._operator, row, self._run) for row in rows)))
+        return await self._batch(self._operator, rows)
+
+    async def _batch(self, operator: BatchOperator[Any], rows: Sequence[Row]) -> list[Sequence[Outcome]]:
+        """Rows outside a pipeline may lack keys: they are numbered while the operator has them."""
+        numbered = [{**row, "problem_id": str(n), "trace_id": str(n)} for n, row in enumerate(rows)]
+        frame = pl.DataFrame(numbered, infer_schema_length=None)
+        batch: Batch = await self._pool.call(operator.process, frame)
+        outcomes: list[Sequence[Outcome]] = [[] for _ in rows]
+        for made in batch.rows.iter_rows(named=True):
+            number = int(made["trace_id"])
+            ids = {key: rows[number][key] for key in ("problem_id", "trace_id") if key in rows[number]}
+            kept = {name: value for name, value in made.items() if name not in ("problem_id", "trace_id")}
+            outcomes[number] = [{**kept, **ids}]
+        for gone in batch.dropped.iter_rows(named=True) if batch.dropped is not None else ():
+            outcomes[int(gone["trace_id"])] = [Reject(gone["reason"], gone["detail"])]
+        return outcomes
+
+
+async def outcomes_of(operator: CallOperator[Any], row: Row, run: StepRun) -> Sequence[Outcome]:
+    """What a call operator makes of a row, failures of the row alone included."""
+    try:
+        with boundary(operator.name, str(row.get("trace_id") or row.get("problem_id") or "")):
+            return await operator.process(row, run)
+    except RowError as error:
+        return [Reject(error.reason, error.detail, kind="failed")]
+    except TeacherError as error:
+        if error.kind == "fatal":
+            raise
+        return [Reject(error.reason, str(error), kind="failed", retryable=error.kind == "retryable")]
+    except DeadlineExceeded as error:
+        return [Reject("timeout", str(error), kind="failed")]
+    except ValueError as error:
+        return [Reject("invalid_row", str(error), kind="failed")]

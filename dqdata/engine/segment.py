@@ -1,0 +1,254 @@
+"""Carries rows through the steps between two table steps.
+
+frame steps      row and batch operators before the first call step and after the last: whole chunks, columnar
+flowing steps    from the first call step to the last: each row goes its own way, and batches form again from
+                 whichever rows are there, so one slow answer holds up nothing but its chunk's checkpoint
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from dqdata.columns import REJECTS
+from dqdata.engine.admission import Admission
+from dqdata.engine.batches import BatchStep, apply
+from dqdata.engine.chunks import Folder, Slice
+from dqdata.engine.frames import frame_of, no_rejects, records, reject_record, schema_of
+from dqdata.engine.progress import Progress
+from dqdata.engine.runtime import Runtime, outcomes_of
+from dqdata.engine.stop import Switch
+from dqdata.errors import AccountingError, OperatorError, Stopped
+from dqdata.ids import child_id
+from dqdata.operator import BatchOperator, CallOperator, Reject, Row, RowOperator
+from dqdata.plan import Segment, Step
+
+CALL_CHUNK = 256
+FRAME_CHUNK = 50_000
+BATCH_ROWS = 256
+LINGER_SECONDS = 0.01
+
+
+@dataclass
+class _Chunk:
+    """What a chunk has left behind on its way."""
+
+    rejects: list[dict[str, Any]] = field(default_factory=list)
+    frames: list[pl.DataFrame] = field(default_factory=list)
+    retryable: bool = False
+
+    def reject(self, row: Row, reject: Reject, step: Step) -> None:
+        self.rejects.append(reject_record(row, reject, step.spec.id, step.spec.op, step.before.key))
+        self.retryable |= reject.retryable
+
+    def frame(self) -> pl.DataFrame:
+        made = pl.concat([*self.frames, records(self.rejects)]) if self.frames or self.rejects else no_rejects()
+        return made.cast(schema_of(REJECTS)).sort("step", "row_key", "reason")  # type: ignore[arg-type]
+
+
+class SegmentRun:
+    def __init__(self, segment: Segment, runtime: Runtime, switch: Switch, progress: Progress) -> None:
+        self.segment, self.runtime, self.switch, self.progress = segment, runtime, switch, progress
+        calls = [n for n, step in enumerate(segment.steps) if isinstance(step.operator, CallOperator)]
+        self._first, self._last = (calls[0], calls[-1] + 1) if calls else (len(segment.steps), len(segment.steps))
+        self._runs = [runtime.at_step(step.spec.id, step.fingerprint) for step in segment.steps]
+        self._batchers = {
+            n: _Batcher(self, segment.steps[n])
+            for n in range(self._first, self._last)
+            if not isinstance(segment.steps[n].operator, CallOperator)
+        }
+
+    @property
+    def chunk_rows(self) -> int:
+        return CALL_CHUNK if self._first < len(self.segment.steps) else FRAME_CHUNK
+
+    async def run(self, chunks: Sequence[Slice], folder: Folder) -> None:
+        """Works off the chunks that aren't there yet. An error throws the switch: chunks under way end where they can,
+        finished ones are written, and then it is raised."""
+        names = [name for step in self.segment.steps for name in step.operator.teachers()]
+        flowing = self.runtime.concurrency(names) if names else self.runtime.pool.workers * BATCH_ROWS
+        admission = Admission(rows=2 * flowing, chunks=self.runtime.pool.workers + 1 if not self._flows else None)
+        under_way: set[asyncio.Task[None]] = set()
+        for chunk in chunks:
+            if folder.has(chunk.number):
+                self.progress.advance(chunk.rows)
+                continue
+            await admission.open_chunk(chunk.number, chunk.rows)
+            if self.switch.cause is not None:
+                break
+            task = asyncio.create_task(self._guarded(chunk, folder, admission))
+            under_way.add(task)
+            task.add_done_callback(under_way.discard)
+        await asyncio.gather(*under_way)
+        if self.switch.cause is not None:
+            raise self.switch.cause
+
+    @property
+    def _flows(self) -> bool:
+        return self._first < len(self.segment.steps)
+
+    async def _guarded(self, chunk: Slice, folder: Folder, admission: Admission) -> None:
+        try:
+            await self._chunk(chunk, folder, admission)
+        except Stopped as error:
+            self.switch.throw(error)
+        except Exception as error:
+            self.switch.throw(error)
+        finally:
+            admission.close_chunk(chunk.number)
+
+    async def _chunk(self, chunk: Slice, folder: Folder, admission: Admission) -> None:
+        left = _Chunk()
+        frame = await asyncio.to_thread(chunk.read)
+        frame = await self._columnar(frame, range(self._first), left)
+        if self._flows:
+            rows = await self._flowing(frame.to_dicts(), left, chunk.number, admission)
+            last = self.segment.steps[self._last - 1]
+            frame = frame_of(rows, last.after, last.spec.op)
+        frame = await self._columnar(frame, range(self._last, len(self.segment.steps)), left)
+        rejects = left.frame()
+        await asyncio.to_thread(folder.write, chunk.number, frame, rejects, partial=left.retryable)
+        self.progress.advance(chunk.rows, rejects)
+
+    async def _columnar(self, frame: pl.DataFrame, steps: range, left: _Chunk) -> pl.DataFrame:
+        """Frame steps; neighbouring batch steps travel to a worker together."""
+        batch: list[BatchStep] = []
+        for n in steps:
+            step = self.segment.steps[n]
+            if isinstance(step.operator, BatchOperator):
+                batch.append(BatchStep(step.spec.id, step.operator, step.after))
+                continue
+            frame = await self._batches(frame, batch, left)
+            batch = []
+            frame = await self._rows(frame, step, left)
+        return await self._batches(frame, batch, left)
+
+    async def _batches(self, frame: pl.DataFrame, batch: list[BatchStep], left: _Chunk) -> pl.DataFrame:
+        if not batch:
+            return frame
+        frame, rejects = await self.runtime.pool.call(apply, tuple(batch), frame)
+        if rejects.height:
+            left.frames.append(rejects)
+        return frame
+
+    async def _rows(self, frame: pl.DataFrame, step: Step, left: _Chunk) -> pl.DataFrame:
+        assert isinstance(step.operator, RowOperator)
+        rows = frame.to_dicts()
+        kept: list[Row] = []
+        for row, outcome in zip(rows, await self.runtime.pool.map_rows(step.operator, rows), strict=True):
+            if isinstance(outcome, Reject):
+                left.reject(row, outcome, step)
+            elif outcome.get(step.before.key) != row[step.before.key]:
+                raise AccountingError(f"operator {step.spec.op!r} changed the key of row {row[step.before.key]!r}")
+            else:
+                kept.append(outcome)
+        return frame_of(kept, step.after, step.spec.op)
+
+    async def _flowing(self, rows: Sequence[Row], left: _Chunk, number: int, admission: Admission) -> list[Row]:
+        async def admitted(row: Row) -> list[Row]:
+            async with admission.row(number):
+                self.switch.check()
+                leaves = await self._flow(row, self._first, left)
+            admission.hold(number, leaves)
+            return leaves
+
+        leaves = await asyncio.gather(*(admitted(row) for row in rows), return_exceptions=True)
+        broken = [leaf for leaf in leaves if isinstance(leaf, BaseException)]
+        if broken:
+            raise next((error for error in broken if not isinstance(error, Stopped)), broken[0])
+        return [row for leaf in leaves if not isinstance(leaf, BaseException) for row in leaf]
+
+    async def _flow(self, row: Row, n: int, left: _Chunk) -> list[Row]:
+        """A row, and what becomes of it, through the flowing steps from the n-th on."""
+        if n == self._last:
+            return [row]
+        step = self.segment.steps[n]
+        if isinstance(step.operator, CallOperator):
+            outcomes = await outcomes_of(step.operator, row, self._runs[n])
+        else:
+            outcomes = [await self._batchers[n].submit(row)]
+        if not outcomes:
+            raise AccountingError(
+                f"operator {step.spec.op!r} returned nothing for row {row[step.before.key]!r}; a row that goes no "
+                f"further is a Reject with its reason"
+            )
+        kept: list[Row] = []
+        for index, outcome in enumerate(outcomes):
+            if isinstance(outcome, Reject):
+                left.reject(row, outcome, step)
+            else:
+                kept.append(_adopted(outcome, row, step, index))
+        if len(kept) == 1:
+            return await self._flow(kept[0], n + 1, left)
+        nested = await asyncio.gather(*(self._flow(child, n + 1, left) for child in kept))
+        return [leaf for leaves in nested for leaf in leaves]
+
+
+def _adopted(made: Row, parent: Row, step: Step, index: int) -> Row:
+    """The row with its key: the parent's own row goes on as it is, a child gets key and parent."""
+    was, key = step.before.key, step.after.key
+    missing = [name for name in step.after if name not in made and name not in (key, "parent_id")]
+    if missing:
+        raise OperatorError(f"operator {step.spec.op!r} promised column {missing[0]!r} and didn't make it")
+    if was == key and made.get(key) == parent[was]:
+        return made
+    row = dict(made)
+    if row.get(key) is None:
+        row[key] = child_id(str(parent[was]), step.fingerprint, index)
+    if "parent_id" in step.after and was == "trace_id":
+        row["parent_id"] = parent[was]
+    return row
+
+
+class _Batcher:
+    """Rows of any chunk, gathered for a CPU step between two call steps."""
+
+    def __init__(self, run: SegmentRun, step: Step) -> None:
+        self._run, self._step = run, step
+        self._waiting: list[tuple[Row, asyncio.Future[Any]]] = []
+        self._flushing: set[asyncio.Task[None]] = set()
+
+    async def submit(self, row: Row) -> Any:
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting.append((row, future))
+        if len(self._waiting) >= BATCH_ROWS:
+            self._flush()
+        elif len(self._waiting) == 1:
+            asyncio.get_running_loop().call_later(LINGER_SECONDS, self._flush)
+        return await future
+
+    def _flush(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            task = asyncio.create_task(self._work(waiting))
+            self._flushing.add(task)
+            task.add_done_callback(self._flushing.discard)
+
+    async def _work(self, waiting: list[tuple[Row, asyncio.Future[Any]]]) -> None:
+        try:
+            outcomes = await self._outcomes([row for row, _ in waiting])
+        except BaseException as error:
+            for _, future in waiting:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        for outcome, (_, future) in zip(outcomes, waiting, strict=True):
+            if not future.done():
+                future.set_result(outcome)
+
+    async def _outcomes(self, rows: list[Row]) -> list[Any]:
+        step = self._step
+        if isinstance(step.operator, RowOperator):
+            return list(await self._run.runtime.pool.map_rows(step.operator, rows))
+        assert isinstance(step.operator, BatchOperator)
+        key = step.before.key
+        steps = (BatchStep(step.spec.id, step.operator, step.after),)
+        frame, rejects = await self._run.runtime.pool.call(apply, steps, frame_of(rows, step.before, step.spec.op))
+        outcome: dict[str, Any] = {row[key]: row for row in frame.iter_rows(named=True)}
+        for record in rejects.iter_rows(named=True):
+            outcome[record["row_key"]] = Reject(record["reason"], record["detail"], kind=record["kind"])
+        return [outcome[row[key]] for row in rows]
