@@ -1,0 +1,68 @@
+"""Supervised fine-tuning on chats: the loss is the assistant's tokens alone, thinking and response.
+
+    [trainers.slow_sft]
+    kind = "sft"
+    data = { train = "slow_thinking@latest", eval = "select * from heldout" }
+    model = "Qwen/Qwen2.5-7B-Instruct"
+    max_length = 16384
+    args = { learning_rate = 2e-5, num_train_epochs = 3, packing = true }
+
+Rows need `messages`. Before the first step every row is rendered and tokenized: what the chat template would lose, a
+turn that doesn't end, and rows that don't fit stop it there, by name.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dqdata.columns import MESSAGES, Columns
+from dqdata.errors import ColumnError
+from dqdata.trainer import Data, Trainer, TrainResult, TrainRun
+from dqdata_trainers.config import TrlParams, trl_config
+from dqdata_trainers.students import load_tokenizer, quantization
+
+
+class SftParams(TrlParams):
+    pass
+
+
+class Sft(Trainer[SftParams]):
+    """Supervised fine-tuning on the assistant's tokens, full or with LoRA."""
+
+    kind = "sft"
+    Params = SftParams
+
+    def needs(self, split: str, have: Columns) -> None:
+        if split not in ("train", "eval"):
+            raise ColumnError(f"sft has no use for a split {split!r}: it reads train and eval")
+        have.require("messages", MESSAGES)
+
+    def train(self, data: Data, out: Path, run: TrainRun) -> TrainResult:
+        from trl import SFTConfig, SFTTrainer
+
+        from dqdata_trainers.loop import fit
+        from dqdata_trainers.rows import prepare
+
+        params = self.params
+        config = trl_config(SFTConfig, params, out)
+        # Packing and cutting are TRL's; without them the rows are ready as they are, and nothing is copied again.
+        config.dataset_kwargs = {"skip_prepare_dataset": not config.packing and params.on_too_long != "truncate"}
+        path = run.model(params.model)
+        tokenizer = load_tokenizer(path, params)
+
+        train = prepare(data, "train", tokenizer, params, out)
+        held_out = prepare(data, "eval", tokenizer, params, out) if "eval" in data.folders else None
+        notes = train.notes + (held_out.notes if held_out else ())
+        for note in notes:
+            run.log(note)
+
+        trainer = SFTTrainer(
+            model=path,
+            args=config,
+            train_dataset=train.rows.remove_columns("row"),
+            eval_dataset=held_out.rows.remove_columns("row") if held_out else None,
+            processing_class=tokenizer,
+            peft_config=params.lora.config("CAUSAL_LM") if params.lora else None,
+            quantization_config=quantization(params),
+        )
+        return fit(trainer, params, out, run, notes)
