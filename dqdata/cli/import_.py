@@ -1,0 +1,63 @@
+"""`dqdata import FILE... --into NAME`: files become a version of a catalog, by the road every row takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dqdata.cli.apply import pair
+from dqdata.cli.common import json_option, open_project, print_json, progress_out, project_option, store_option
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True)
+@click.option("--into", required=True, metavar="NAME", help="Catalog that gets the new version.")
+@click.option("--column", "columns", multiple=True, metavar="NEW=OLD", help="Read the files' column OLD as NEW.")
+@project_option
+@store_option
+@click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+@json_option
+def command(
+    files: tuple[str, ...],
+    into: str,
+    columns: tuple[str, ...],
+    project: Path | None,
+    store: Path | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Import JSONL, Parquet or CSV files; ids are given to rows that have none."""
+    from dqdata.catalog import Store
+    from dqdata.engine.run import run_pipeline
+    from dqdata.errors import ProjectError
+    from dqdata.project import CATALOG_NAME, Pipeline, Project, SourceSpec
+
+    if not CATALOG_NAME.fullmatch(into):
+        raise ProjectError("dqdata import --into", f"{into!r} is no catalog name: small letters, digits and _")
+    params = {
+        "path": [str(Path(file).absolute()) for file in files],
+        "columns": dict(pair(text, "--column") for text in columns),
+    }
+    where = f"dqdata import --into {into}"
+    pipeline = Pipeline(
+        into=into, name=f"import_{into}", source=SourceSpec(kind="files", params=params), steps=(), where=where
+    )
+    folder = store.absolute() if store is not None else open_project(project).store_path
+    bare = Project(
+        path=Path.cwd() / "pipelines.toml",
+        store_path=folder,
+        teachers={},
+        pipelines={pipeline.name: pipeline},
+        trainers={},
+    )
+    with Store.open(folder) as opened:
+        result = run_pipeline(bare, pipeline.name, opened, out=progress_out(quiet))
+    if as_json:
+        print_json(result.as_json())
+        return
+    click.echo(
+        f"{result.catalog}@{result.version}: {result.rows_out:,} rows" + (", unchanged" if result.unchanged else "")
+    )
+    for reason, count in [*result.dropped.items(), *result.failed.items()]:
+        click.echo(f"  {count:,} {reason}")

@@ -1,0 +1,96 @@
+"""One operator on one file, with no catalog: what people try an operator with.
+
+    >>> apply_operator("verify_math", {}, Path("traces.parquet"), Path("verified.parquet"))
+
+The same plan and the same engine as a pipeline of one step; ids that the file has stay as they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from dqdata.check import NoStore
+from dqdata.columns import REJECTS
+from dqdata.engine.carry import carry_out
+from dqdata.engine.files import write_rows
+from dqdata.engine.progress import Progress
+from dqdata.engine.run import merged, reject_counts
+from dqdata.engine.runtime import Labels, Runtime
+from dqdata.engine.stop import Switch, on_signals
+from dqdata.ledger import Ledger
+from dqdata.plan import make_plan
+from dqdata.project import Pipeline, Project, SourceSpec, StepSpec
+
+
+@dataclass(frozen=True)
+class Applied:
+    rows_in: int
+    rows_out: int
+    dropped: Mapping[str, int]
+    failed: Mapping[str, int]
+    seconds: float
+
+
+def apply_operator(
+    op: str,
+    params: Mapping[str, Any],
+    file: Path,
+    target: Path,
+    *,
+    project: Project | None = None,
+    columns: Mapping[str, str] | None = None,
+    workers: int | None = None,
+    out: TextIO | None = None,
+) -> Applied:
+    """Writes kept rows to `target` (Parquet, JSONL or CSV by its ending) and rejects to `target.rejects.<ending>`.
+
+    columns: new name to the file's name. Teachers come from the project, and so does the ledger. Raises InputError,
+    RunError.
+    """
+    began = time.monotonic()
+    where = f"dqdata apply {op}"
+    source = {"path": str(file.absolute()), **({"columns": dict(columns)} if columns else {})}
+    pipeline = Pipeline(
+        into="applied",
+        max_failed_rate=1.0,
+        name="apply",
+        source=SourceSpec(kind="files", params=source),
+        steps=(StepSpec(op=op, id=op, params=params, where=where),),
+        where=where,
+    )
+    root = project.path if project else Path.cwd() / "pipelines.toml"
+    with tempfile.TemporaryDirectory(prefix="dqdata-apply-") as temporary:
+        folder = Path(temporary)
+        bare = Project(
+            path=root,
+            store_path=project.store_path if project else folder / "store",
+            teachers=project.teachers if project else {},
+            pipelines={"apply": pipeline},
+            trainers={},
+        )
+        plan = make_plan(bare, "apply", NoStore(), namespace_ids=False)
+
+        async def carried() -> Applied:
+            switch = Switch()
+            ledger_path = bare.store_path / "ledger.sqlite" if plan.teachers and project else folder / "ledger.sqlite"
+            ledger_path.parent.mkdir(parents=True, exist_ok=True)
+            with Ledger(ledger_path) as ledger, on_signals(switch):
+                labels = Labels("apply", "apply")
+                async with Runtime(
+                    bare, ledger, labels, switch=switch, workers=workers, scratch=folder / "scratch"
+                ) as runtime:
+                    progress = Progress(1.0, runtime.counters, out)
+                    product = await carry_out(plan, runtime, folder, progress, allow_partial=True, namespace_ids=False)
+            rows = write_rows(merged(product.rows, plan.after, folder / "rows"), plan.after, target)
+            rejects = target.with_name(f"{target.stem}.rejects{target.suffix}")
+            write_rows(merged(product.rejects, REJECTS, folder / "rejects"), REJECTS, rejects)
+            dropped, failed = reject_counts(product.rejects)
+            return Applied(product.rows_in, rows, dropped, failed, time.monotonic() - began)
+
+        return asyncio.run(carried())
