@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from loopback import Loopback
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -15,3 +17,12 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"no public data sets at {SHARED_DATA}")
     return SHARED_DATA
+
+
+@pytest.fixture
+def loopback() -> Iterator[Loopback]:
+    """A real OpenAI-compatible endpoint on 127.0.0.1 with scripted answers, latency and faults."""
+    server = Loopback()
+    server.start()
+    yield server
+    server.stop()

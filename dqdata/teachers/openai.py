@@ -20,7 +20,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import ConfigDict, Field, SecretStr, field_validator
 
 from dqdata.errors import TeacherError
 from dqdata.teacher import Completion, Request, Teacher
@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
 
 class EndpointParams(chat.ChatParams):
-    base_url: str = "https://api.openai.com/v1"
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    base_url: str = Field("https://api.openai.com/v1", repr=False)
     api_key: SecretStr | None = None
     headers: dict[str, SecretStr] = Field(default_factory=dict)
     """Further HTTP headers; their values are treated as secrets."""
@@ -40,13 +42,15 @@ class EndpointParams(chat.ChatParams):
     @field_validator("base_url")
     @classmethod
     def _http(cls, url: str) -> str:
+        if urlsplit(url).username or urlsplit(url).password:
+            raise ValueError("must hold no user or password: give api_key, or headers = { Authorization = ... }")
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
             raise ValueError("must be an address such as https://api.example.com/v1")
         return url.rstrip("/").removesuffix("/chat/completions")
 
     @property
     def public_url(self) -> str:
-        """The address without user, password and query: fit for messages and for the ledger."""
+        """The address without its query: fit for messages and for the ledger."""
         parts = urlsplit(self.base_url)
         port = f":{parts.port}" if parts.port else ""
         return f"{parts.scheme}://{parts.hostname}{port}{parts.path}"
@@ -55,7 +59,7 @@ class EndpointParams(chat.ChatParams):
         """The text without any secret of this teacher: endpoints like to repeat the key they refuse."""
         parts = urlsplit(self.base_url)
         secrets = [secret.get_secret_value() for secret in (self.api_key, *self.headers.values()) if secret]
-        secrets += [secret for secret in (parts.password, parts.query) if secret]
+        secrets += [part.partition("=")[2] for part in parts.query.split("&")]
         for secret in sorted(secrets, key=len, reverse=True):
             text = text.replace(secret, "***") if len(secret) > 3 else text
         return text
