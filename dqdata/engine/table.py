@@ -172,12 +172,13 @@ class _Ordered:
         query = f"""select pos, d.* from positions join read_parquet('{_quoted(decisions)}') d
                     on positions.key = d."{key}" order by pos"""
         reader = con.cursor().execute(query).to_arrow_reader(FILE_ROWS)
+        self._none = pl.DataFrame(pl.from_arrow(reader.schema.empty_table()))
         self._frames = (pl.DataFrame(pl.from_arrow(batch)) for batch in reader)
         self._rest: pl.DataFrame | None = next(self._frames, None)
 
     def upto(self, end: int) -> pl.DataFrame:
         """Rows with pos < end that weren't taken yet, without `pos`."""
-        taken: list[pl.DataFrame] = []
+        taken = [self._none]
         while self._rest is not None:
             inside = self._rest.filter(pl.col("pos") < end)
             taken.append(inside)
@@ -185,7 +186,7 @@ class _Ordered:
                 self._rest = self._rest.filter(pl.col("pos") >= end)
                 break
             self._rest = next(self._frames, None)
-        return pl.concat(taken).drop("pos") if taken else pl.DataFrame(schema={"pos": pl.Int64}).drop("pos")
+        return pl.concat(taken).drop("pos")
 
 
 def _positions(con: duckdb.DuckDBPyConnection, table: DiskTable) -> None:
