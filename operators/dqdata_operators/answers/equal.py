@@ -1,0 +1,394 @@
+r"""Whether a prediction says the same as the reference, structure by structure.
+
+>>> from dqdata_operators.answers.structure import read
+>>> equal(reference=read("1/3"), prediction=read(r"x = \frac{2}{6}"), tolerance=Tolerance())
+True
+
+True and False are decisions; None is none, and sympy is asked next. The two sides are not alike: a prediction may
+carry a name (`x = 5` for 5) or work (`2 + 3 = 5`) that a reference has not.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+from dqdata_operators.answers import evaluate
+from dqdata_operators.answers.evaluate import TooLarge, Undefined, proportional, symbols, uses, value
+from dqdata_operators.answers.expression import Call, Node, NotMath, Num, parse_expression
+from dqdata_operators.answers.notation import top_level
+from dqdata_operators.answers.realsets import real_set, same_set
+from dqdata_operators.answers.structure import (
+    Answer,
+    Braces,
+    Chain,
+    Matrix,
+    Opaque,
+    Ratio,
+    Scalar,
+    Several,
+    Tuple,
+    Union,
+    Unreadable,
+    Words,
+    read,
+)
+from dqdata_operators.answers.words import choice_letter, meaning, plain_words, same_words
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How far two numbers may be apart.
+
+    rel_tol, abs_tol: as in math.isclose, for any two constants; zero asks for equality.
+    rounded_digits: a decimal with at least this many significant digits may be the rounding of the other side
+    (2.6667 of 8/3, 3.1416 of pi); 0 allows none.
+    """
+
+    rel_tol: float = 0.0
+    abs_tol: float = 0.0
+    rounded_digits: int = 4
+
+
+def equal(*, reference: Answer, prediction: Answer, tolerance: Tolerance) -> bool | None:
+    return _Comparison(tolerance).equal(reference, prediction)
+
+
+class _Comparison:
+    def __init__(self, tolerance: Tolerance) -> None:
+        self.tolerance = tolerance
+
+    def equal(self, ref: Answer, pred: Answer) -> bool | None:
+        if ref == pred and not isinstance(ref, Opaque):
+            return True
+        if isinstance(ref, Words) or isinstance(pred, Words):
+            return self.words(ref, pred)
+        if isinstance(ref, Opaque) or isinstance(pred, Opaque):
+            return None
+        if isinstance(ref, Chain) or isinstance(pred, Chain):
+            return self.chains(ref, pred)
+        return self.plain(ref, pred)
+
+    def plain(self, ref: Answer, pred: Answer) -> bool | None:
+        match ref, pred:
+            case Scalar(), Scalar():
+                return self.scalars(ref, pred)
+            case Matrix(), Matrix():
+                if len(ref.rows) != len(pred.rows) or len(ref.rows[0]) != len(pred.rows[0]):
+                    return False
+                return self.all_of(_flat(ref), _flat(pred))
+            case (Matrix(), Tuple()) | (Tuple(), Matrix()):  # a vector as a column or as a tuple
+                return self.all_of(_flat(ref), _flat(pred)) if 1 in (_shape(ref) + _shape(pred)) else False
+            case Tuple(), Tuple():
+                return self.tuples(ref, pred)
+            case (Several(), Several()) | (Braces(), Braces()) | (Several(), Braces()) | (Braces(), Several()):
+                return self.unordered(ref.items, pred.items)
+            case (Several(), Tuple()) | (Tuple(), Several()):
+                return self.all_of(ref.items, pred.items)
+            case Ratio(), _:
+                return self.ratios(ref, pred)
+            case _, Ratio():
+                return self.ratios(pred, ref)
+            case Braces((only,)), Scalar():
+                return self.equal(only, pred)
+            case Scalar(), Braces((only,)):
+                return self.equal(ref, only)
+            case Scalar(), Several(items):  # `1/2 or 0.5`: one value written twice
+                return True if all(self.equal(ref, item) for item in items) else False
+            case Several(items), Scalar():
+                return True if all(self.equal(item, pred) for item in items) else False
+            case (Union(), _) | (_, Union()):
+                return self.real_sets(ref, pred)
+        return False
+
+    def all_of(self, refs: tuple[Answer, ...], preds: tuple[Answer, ...]) -> bool | None:
+        if len(refs) != len(preds):
+            return False
+        verdicts = [self.equal(a, b) for a, b in zip(refs, preds, strict=True)]
+        return False if False in verdicts else None if None in verdicts else True
+
+    def tuples(self, ref: Tuple, pred: Tuple) -> bool | None:
+        if (ref.opening, ref.closing) != (pred.opening, pred.closing):
+            return False
+        return self.all_of(ref.items, pred.items)
+
+    def unordered(self, refs: tuple[Answer, ...], preds: tuple[Answer, ...]) -> bool | None:
+        """As sets: every item on each side has its like on the other. Named items go to the item of their name."""
+        names = [_name(item) for item in refs]
+        if len(refs) == len(preds) and len(set(names)) == len(refs) > 1 and "" not in names and _told_apart(names):
+            theirs = [_name(item) for item in preds]
+            if sorted(theirs) == sorted(names):
+                preds = tuple(preds[theirs.index(name)] for name in names)
+            if sorted(theirs) == sorted(names) or not any(theirs):
+                return self.all_of(refs, preds)
+        table = [[self.equal(a, b) for b in preds] for a in refs]
+        rows = [_any(row) for row in table]
+        columns = [_any([row[at] for row in table]) for at in range(len(preds))]
+        return False if False in rows + columns else None if None in rows + columns else True
+
+    def ratios(self, ratio: Ratio, other: Answer) -> bool | None:
+        if isinstance(other, Ratio):
+            if len(ratio.parts) != len(other.parts):
+                return False
+            pairs = [(ratio.parts[0], part) for part in ratio.parts[1:]], [(other.parts[0], p) for p in other.parts[1:]]
+            verdicts = [
+                self.equal(_quotient(*mine), _quotient(*theirs)) for mine, theirs in zip(*pairs, strict=True)
+            ]
+            return False if False in verdicts else None if None in verdicts else True
+        if isinstance(other, Scalar) and len(ratio.parts) == 2:
+            return self.equal(_quotient(*ratio.parts), other)
+        return False
+
+    def real_sets(self, ref: Answer, pred: Answer) -> bool | None:
+        mine, theirs = real_set(ref), real_set(pred)
+        if mine is not None and theirs is not None:
+            return same_set(mine, theirs)
+        if isinstance(ref, Union) and isinstance(pred, Union):
+            return self.unordered(ref.parts, pred.parts) or None
+        return None
+
+    def words(self, ref: Answer, pred: Answer) -> bool | None:
+        ours, theirs = _text(ref), _text(pred)
+        if ours is None or theirs is None:
+            return False
+        if same_words(ours, theirs):
+            return True
+        letter = choice_letter(ours)
+        if letter:
+            return letter == choice_letter(theirs)
+        if isinstance(ref, Words) and len(plain_words(ours).split()) >= 4 and not meaning(ours):
+            return None  # prose: no rule tells whether two sentences mean the same
+        return False
+
+    def scalars(self, ref: Scalar, pred: Scalar) -> bool | None:
+        if ref.base != pred.base and (ref.base is None or pred.base is None):
+            based, plain = (ref, pred) if ref.base is not None else (pred, ref)
+            return based.text == plain.text if based.base != 10 else self.values(ref.node, pred.node)
+        if _spelled(ref.text) and _spelled(pred.text) and same_words(ref.text, pred.text):
+            return True
+        if meaning(ref.text) and meaning(ref.text) == meaning(pred.text):
+            return True
+        a, b = ref.node, pred.node
+        mine, theirs = ref.unit, pred.unit
+        if mine.dimension and theirs.dimension:
+            if mine.dimension != theirs.dimension:
+                return False
+            if mine.factor != theirs.factor:
+                return self.values(_times(a, mine.factor), _times(b, theirs.factor))
+        verdict = self.values(a, b)
+        if verdict is False and ref.percent != pred.percent:
+            hundred = Num(Fraction(100))
+            a, b = (Call("/", (a, hundred)), b) if ref.percent else (a, Call("/", (b, hundred)))
+            return self.values(a, b)
+        if verdict is False and {mine.dimension, theirs.dimension} == {"angle", ""}:
+            a = Call("°", (a,)) if mine.dimension else a
+            b = Call("°", (b,)) if theirs.dimension else b
+            return self.values(a, b) if uses(Call("+", (a, b)), "\\pi") else False
+        return verdict
+
+    def values(self, ref: Node, pred: Node) -> bool | None:
+        if ref == pred:
+            return True
+        if symbols(ref) or symbols(pred):
+            loose = self.tolerance.rel_tol or (
+                1e-6 if evaluate.decimal_inside(ref) != evaluate.decimal_inside(pred) else evaluate.CLOSE
+            )
+            return evaluate.same(ref, pred, max(loose, evaluate.CLOSE))
+        verdict = evaluate.same_number(ref, pred)
+        return True if verdict is False and self.near(ref, pred) else verdict
+
+    def near(self, ref: Node, pred: Node) -> bool:
+        """Within the tolerances, or one the rounding of the other."""
+        try:
+            a, b = value(ref), value(pred)
+            if self.tolerance.rel_tol or self.tolerance.abs_tol:
+                distance, size = abs(a - b), max(abs(a), abs(b))
+                if distance <= max(self.tolerance.abs_tol, self.tolerance.rel_tol * size) * (1 + 1e-12):
+                    return True
+            return _is_rounding(ref, b, self.tolerance) or _is_rounding(pred, a, self.tolerance)
+        except (Undefined, TooLarge, OverflowError, TypeError):
+            return False
+
+    def chains(self, ref: Answer, pred: Answer) -> bool | None:
+        if isinstance(ref, Chain) and isinstance(pred, Chain):
+            return self.two_chains(ref, pred)
+        if isinstance(ref, Chain):
+            if _assigns(ref) and _is_name(ref.parts[0]):
+                return self.any_value(_values(ref), [pred])
+            if set(ref.ops) <= {"=", "approx"} and not any(_variables(part) for part in ref.parts):
+                return self.any_value(_values(ref), [pred])
+            return False if _assigns(ref) else self.real_sets(ref, pred)
+        assert isinstance(pred, Chain)
+        if _assigns(pred):
+            return self.any_value([ref], _values(pred))
+        return self.real_sets(ref, pred)
+
+    def any_value(self, refs: list[Answer], preds: list[Answer]) -> bool | None:
+        return _any([self.equal(a, b) for a in refs for b in preds])
+
+    def two_chains(self, ref: Chain, pred: Chain) -> bool | None:
+        if ref.ops == pred.ops and all(_squeeze(a) == _squeeze(b) for a, b in zip(ref.parts, pred.parts, strict=True)):
+            return True
+        if _assigns(ref) and _assigns(pred):
+            names = _is_name(ref.parts[0]), _is_name(pred.parts[0])
+            if all(names) and _same_names(ref.parts[0], pred.parts[0]):
+                return self.any_value(_values(ref), _values(pred))
+            if len(ref.ops) == len(pred.ops) == 1:
+                return _same_equation(ref, pred)
+            return self.any_value(_values(ref), _values(pred)) if all(names) else False
+        sets = self.real_sets(ref, pred)
+        if sets is not None:
+            return sets
+        if len(ref.ops) == len(pred.ops) == 1:
+            return _same_inequality(ref, pred)
+        if len(ref.ops) == len(pred.ops):
+            flipped = Chain(pred.parts[::-1], tuple(_FLIP.get(op, op) for op in pred.ops[::-1]))
+            return _any([self.part_by_part(ref, pred), self.part_by_part(ref, flipped)])
+        return False
+
+    def part_by_part(self, ref: Chain, pred: Chain) -> bool | None:
+        if ref.ops != pred.ops:
+            return False
+        try:
+            return self.all_of(tuple(map(read, ref.parts)), tuple(map(read, pred.parts)))
+        except Unreadable:
+            return None
+
+
+_FLIP = {"<": ">", ">": "<", "le": "ge", "ge": "le"}
+_TEXT = re.compile(r"[A-Za-z][A-Za-z \-']+")
+
+
+def _any(verdicts: list[bool | None]) -> bool | None:
+    return True if True in verdicts else None if None in verdicts else False
+
+
+def _flat(answer: Matrix | Tuple | Answer) -> tuple[Answer, ...]:
+    if isinstance(answer, Matrix):
+        return tuple(cell for row in answer.rows for cell in row)
+    return answer.items if isinstance(answer, Tuple) else (answer,)
+
+
+def _shape(answer: Answer) -> tuple[int, ...]:
+    return (len(answer.rows), len(answer.rows[0])) if isinstance(answer, Matrix) else ()
+
+
+def _quotient(first: Answer, second: Answer) -> Scalar:
+    assert isinstance(first, Scalar) and isinstance(second, Scalar)
+    return Scalar("", Call("/", (first.node, second.node)))
+
+
+def _text(answer: Answer) -> str | None:
+    return answer.text if isinstance(answer, Words | Scalar) else None
+
+
+def _spelled(text: str) -> bool:
+    return len(text) > 2 and bool(_TEXT.fullmatch(text))
+
+
+def _squeeze(text: str) -> str:
+    return re.sub(r"[\s{}]", "", text)
+
+
+def _times(node: Node, factor: float) -> Node:
+    return Call("*", (node, Num(Fraction(repr(factor)))))
+
+
+def _is_rounding(written: Node, exact: evaluate.Value, tolerance: Tolerance) -> bool:
+    """Whether `written` is a decimal with enough digits, and what `exact` rounds to at its last place."""
+    number = written.args[0] if isinstance(written, Call) and written.name == "neg" else written
+    if not isinstance(number, Num) or number.decimals is None or not 0 < tolerance.rounded_digits <= number.digits:
+        return False
+    if isinstance(exact, complex):
+        return False
+    # a hair over half a unit, since half may be rounded either way and floats carry noise
+    return bool(abs(float(abs(exact)) - float(number.value)) <= 0.5000001 * 10.0**-number.decimals) and (
+        (exact < 0) == (number is not written and number.value > 0) or number.value < 0
+    )
+
+
+def _assigns(chain: Chain) -> bool:
+    return set(chain.ops) <= {"=", "approx", "equiv"}
+
+
+def _variables(text: str) -> bool:
+    try:
+        return bool(symbols(parse_expression(text)))
+    except NotMath:
+        return True
+
+
+def _is_name(text: str) -> bool:
+    """Whether a side of an equation only names what the other side is: x, f(x), AB, S_1 : S_2, (p, q)."""
+    if re.match(r"\s*[0-9.]", text) or not re.search(r"[A-Za-z]", text):
+        return False
+    return len(top_level(text, "+-^*")) == 1
+
+
+def _same_names(left: str, right: str) -> bool:
+    """Whether two named answers may be about the same thing: two different single letters are not."""
+    a, b = _squeeze(left), _squeeze(right)
+    return a == b or not (len(a) == 1 and len(b) == 1)
+
+
+def _name(answer: Answer) -> str:
+    return _squeeze(answer.parts[0]) if isinstance(answer, Chain) and _is_name(answer.parts[0]) else ""
+
+
+def _told_apart(names: list[str]) -> bool:
+    """Whether the names tell which value is whose: x_1 and x_2 are two roots in any order."""
+    return len({re.split(r"[_(]", name)[0] for name in names}) == len(names)
+
+
+def _values(chain: Chain) -> list[Answer]:
+    """What an assignment says its name is. Of `1/3 = 0.33 \\approx 0.3` the part before the approximation counts; the
+    rounded one only where it does round it. Constants that contradict each other say nothing, unless a name leads."""
+    parts, ops = list(chain.parts), list(chain.ops)
+    after: list[str] = []
+    if "approx" in ops and (at := ops.index("approx")) >= 0 and not (at == 0 and _is_name(parts[0])):
+        parts, ops, after = parts[: at + 1], ops[:at], parts[at + 1 :]
+    try:
+        last = read(parts[-1])
+        if not _is_name(parts[0]) and not all(_agree(read(part), last) for part in parts[:-1] if not _variables(part)):
+            return []
+        rounded = [read(part) for part in after]
+    except Unreadable:
+        return []
+    return [last, *(other for other in rounded if _agree(last, other, 0.01))]
+
+
+def _agree(left: Answer, right: Answer, rel_tol: float = 1e-6) -> bool:
+    if not isinstance(left, Scalar) or not isinstance(right, Scalar):
+        return left == right
+    return evaluate.same(left.node, right.node, rel_tol) is True
+
+
+def _difference(chain: Chain) -> Node | None:
+    try:
+        return Call("-", (parse_expression(chain.parts[0]), parse_expression(chain.parts[1])))
+    except NotMath:
+        return None
+
+
+def _same_equation(ref: Chain, pred: Chain) -> bool | None:
+    a, b = _difference(ref), _difference(pred)
+    if a is None or b is None:
+        return None
+    if symbols(a) != symbols(b):
+        return False
+    return proportional(a, b) is not None
+
+
+def _same_inequality(ref: Chain, pred: Chain) -> bool | None:
+    a, b = _difference(ref), _difference(pred)
+    if a is None or b is None:
+        return None
+    ratio = proportional(a, b) if symbols(a) == symbols(b) else None
+    if ratio is None:
+        return None if symbols(a) == symbols(b) else False
+    op = pred.ops[0] if ratio > 0 else _FLIP.get(pred.ops[0], pred.ops[0])
+    return ref.ops[0] == op
+
+
+

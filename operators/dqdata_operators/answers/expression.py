@@ -1,0 +1,333 @@
+r"""A small parser of mathematical expressions in LaTeX or plain text, so that most answers never need sympy.
+
+>>> parse_expression(r"\frac{3}{2}x^2")
+Call(name='*', args=(Call(name='/', args=(Num(value=Fraction(3, 1), decimals=None, digits=1), Num(value=Fraction(2, 1), \
+decimals=None, digits=1))), Call(name='^', args=(Sym(name='x'), Num(value=Fraction(2, 1), decimals=None, digits=1)))))
+
+Reads what `notation.normalise` writes. What it can't read raises NotMath; nothing is skipped or guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TypeAlias
+
+DEEPEST = 40
+"""Levels of brackets, fractions, powers."""
+MOST_TOKENS = 600
+
+
+class NotMath(Exception):
+    """The text is no expression that this parser reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Num:
+    value: Fraction
+    decimals: int | None = None
+    digits: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sym:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    name: str
+    args: tuple[Node, ...]
+
+
+Node: TypeAlias = "Num | Sym | Call"
+
+FUNCTIONS = frozenset(
+    "sin cos tan cot sec csc arcsin arccos arctan arccot sinh cosh tanh log ln lg exp sqrt max min gcd lcm abs asin "
+    "acos atan".split()
+)
+_SAME = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "lg": "log"}
+_CONSTANTS = frozenset(["pi", "infty"])
+_GREEK = frozenset(
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon phi chi psi omega "
+    "Gamma Delta Theta Lambda Xi Sigma Phi Psi Omega ell hbar".split()
+)
+_PLAIN_WORDS = {"pi": "\\pi", "infinity": "\\infty", "inf": "\\infty", "oo": "\\infty", "theta": "\\theta"}
+_TOKEN = re.compile(
+    r"\s*(?:([0-9]+(?:\.[0-9]+)?|\.[0-9]+)|(\\[a-zA-Z]+|\\[|{}])|([A-Za-z]+)|([-+*/^_()\[\]{}|!°%',]))", re.ASCII
+)
+_OPENS = {"(": ")", "[": "]", "{": "}", "\\{": "\\}"}
+
+
+def tokens(text: str) -> list[str]:
+    """Numbers, commands, single letters, signs. Raises NotMath at a word that is neither a function nor short enough
+    to be a product of letters, and at any other character."""
+    found: list[str] = []
+    at = 0
+    text = text.rstrip()
+    while at < len(text):
+        match = _TOKEN.match(text, at)
+        if match is None:
+            raise NotMath(f"unexpected {text[at : at + 10]!r}")
+        at = match.end()
+        word = match[3]
+        if word is None:
+            found.append(match[1] or match[2] or match[4])
+        elif word in FUNCTIONS:
+            found.append("\\" + word)
+        elif word in _PLAIN_WORDS:
+            found.append(_PLAIN_WORDS[word])
+        elif len(word) <= 3:
+            found += word
+        else:
+            raise NotMath(f"a word: {word!r}")
+        if len(found) > MOST_TOKENS:
+            raise NotMath("too long")
+    return found
+
+
+def parse_expression(text: str) -> Node:
+    """The tree of one expression. Raises NotMath."""
+    parser = _Parser(tokens(text))
+    if not parser.tokens:
+        raise NotMath("empty")
+    node = parser.sum()
+    if parser.at < len(parser.tokens):
+        raise NotMath(f"unexpected {parser.tokens[parser.at]!r}")
+    return node
+
+
+class _Parser:
+    def __init__(self, found: list[str]) -> None:
+        self.tokens = found
+        self.at = 0
+        self.depth = 0
+        self.bars = 0
+
+    def peek(self) -> str:
+        return self.tokens[self.at] if self.at < len(self.tokens) else ""
+
+    def take(self, expected: str | None = None) -> str:
+        token = self.peek()
+        if not token or (expected is not None and token != expected):
+            raise NotMath(f"expected {expected or 'more'}, found {token or 'the end'!r}")
+        self.at += 1
+        return token
+
+    def sum(self) -> Node:
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise NotMath("too deep")
+        node = self.product()
+        while self.peek() in ("+", "-"):
+            node = Call(self.take(), (node, self.product()))
+        self.depth -= 1
+        return node
+
+    def product(self) -> Node:
+        node = self.signed()
+        while True:
+            token = self.peek()
+            if token in ("*", "/"):
+                self.at += 1
+                node = Call(token, (node, self.signed()))
+            elif token and self.starts_atom(token):
+                node = Call("*", (node, self.power()))
+            else:
+                return node
+
+    def signed(self) -> Node:
+        sign = 1
+        count = 0
+        while self.peek() in ("+", "-"):
+            sign = -sign if self.take() == "-" else sign
+            count += 1
+            if count > 3:
+                raise NotMath("a row of signs")
+        node = self.power()
+        return Call("neg", (node,)) if sign < 0 else node
+
+    def starts_atom(self, token: str) -> bool:
+        if token == "|":
+            return self.bars == 0
+        return token not in {"+", "-", "*", "/", "^", "_", ")", "]", "}", "\\}", "!", "°", "%", ",", "'"}
+
+    def power(self) -> Node:
+        node = self.postfix(self.atom())
+        if self.peek() == "^":
+            self.at += 1
+            if self.peek() == "'":
+                raise NotMath("a derivative")
+            node = self.postfix(Call("^", (node, self.script())))
+        return node
+
+    def postfix(self, node: Node) -> Node:
+        while self.peek() in ("!", "°", "%"):
+            node = Call(self.take(), (node,))
+        return node
+
+    def script(self) -> Node:
+        """What follows ^ or _: a group, or a sign and one token."""
+        if self.peek() == "{":
+            return self.group()
+        if self.peek() in ("-", "+"):
+            sign = self.take()
+            node = self.script()
+            return Call("neg", (node,)) if sign == "-" else node
+        return self.atom()
+
+    def group(self) -> Node:
+        closing = _OPENS[self.take()]
+        bars, self.bars = self.bars, 0
+        node = self.sum()
+        self.bars = bars
+        self.take(closing)
+        return node
+
+    def atom(self) -> Node:
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise NotMath("too deep")
+        node = self._atom()
+        self.depth -= 1
+        return node
+
+    def _atom(self) -> Node:
+        token = self.peek()
+        if token in _OPENS:
+            return self.group()
+        if token == "|":
+            if self.bars:
+                raise NotMath("bars inside bars")
+            self.at += 1
+            self.bars += 1
+            node = self.sum()
+            self.take("|")
+            self.bars -= 1
+            return Call("abs", (node,))
+        self.take()
+        if token[:1].isdigit() or token[:1] == ".":
+            return self.number(token)
+        if token[:1] == "\\":
+            return self.command(token[1:])
+        if token.isalpha():
+            return self.symbol(token)
+        raise NotMath(f"unexpected {token!r}")
+
+    def number(self, token: str) -> Node:
+        if len(token) > 1000:
+            raise NotMath("too many digits")
+        whole, _, part = token.partition(".")
+        decimals = len(part) if part else None
+        number = Num(Fraction(int((whole or "0") + part), 10 ** len(part)), decimals, len(token.lstrip("0.").replace(".", "")))
+        if decimals is None and self.peek() == "\\frac":
+            return self.mixed(number)
+        return number
+
+    def mixed(self, whole: Num) -> Node:
+        r"""A whole number right before a proper fraction of plain integers: 1\frac{4}{5}. Else the number alone."""
+        start = self.at
+        self.at += 1
+        saved = list(self.tokens)
+        top, bottom = self.argument(), self.argument()
+        if isinstance(top, Num) and isinstance(bottom, Num) and 0 < top.value < bottom.value and self.peek() != "^":
+            return Call("mixed", (whole, Call("/", (top, bottom))))
+        self.at, self.tokens = start, saved
+        return whole
+
+    def argument(self) -> Node:
+        """An argument of a command: a group, or one digit, letter or command."""
+        token = self.peek()
+        if token == "{":
+            return self.group()
+        if token[:1].isdigit() and len(token) > 1:
+            self.tokens[self.at : self.at + 1] = [token[0], token[1:]]
+        return self.atom()
+
+    def symbol(self, name: str) -> Node:
+        while self.peek() == "'":
+            name += self.take()
+        if self.peek() == "_":
+            self.at += 1
+            name += "_" + self.label()
+        return Sym(name)
+
+    def label(self) -> str:
+        """A subscript as text: it is part of a name."""
+        if self.peek() != "{":
+            return self.take()
+        depth, text = 0, ""
+        while True:
+            token = self.take()
+            depth += (token == "{") - (token == "}")
+            if depth == 0:
+                return text
+            if token != "{":
+                text += token
+
+    def command(self, name: str) -> Node:
+        if name == "frac":
+            return Call("/", (self.argument(), self.argument()))
+        if name == "binom":
+            return Call("binom", (self.argument(), self.argument()))
+        if name == "sqrt":
+            return self.root()
+        if name in FUNCTIONS:
+            return self.function(_SAME.get(name, name))
+        if name in _CONSTANTS:
+            return Sym("\\" + name)
+        if name in _GREEK:
+            return self.symbol("\\" + name)
+        if name in ("lfloor", "lceil"):
+            node = self.sum()
+            self.take("\\rfloor" if name == "lfloor" else "\\rceil")
+            return Call("floor" if name == "lfloor" else "ceil", (node,))
+        raise NotMath(f"command \\{name}")
+
+    def root(self) -> Node:
+        degree: Node | None = None
+        if self.peek() == "[":
+            degree = self.group()
+        node = self.group() if self.peek() in ("{", "(") else self.atom()
+        return Call("root", (node, degree)) if degree is not None else Call("sqrt", (node,))
+
+    def function(self, name: str) -> Node:
+        base: Node | None = None
+        exponent: Node | None = None
+        while self.peek() in ("^", "_"):
+            if self.take() == "^":
+                exponent = self.script()
+            else:
+                base = self.script()
+        args = self.arguments()
+        if exponent == Call("neg", (Num(Fraction(1), None, 1),)) and name in ("sin", "cos", "tan", "cot"):
+            name, exponent = "arc" + name, None
+        if base is not None:
+            if name != "log" or len(args) != 1:
+                raise NotMath(f"subscript of {name}")
+            args = (*args, base)
+        node: Node = Call(name, args)
+        return Call("^", (node, exponent)) if exponent is not None else node
+
+    def arguments(self) -> tuple[Node, ...]:
+        r"""Arguments of a function: a bracketed list, or the factors up to the next sign or function: \sin 2x."""
+        if self.peek() in ("(", "{", "["):
+            closing = _OPENS[self.take()]
+            found = [self.sum()]
+            while self.peek() == ",":
+                self.at += 1
+                found.append(self.sum())
+            self.take(closing)
+            return tuple(found)
+        if self.peek() == "-":
+            self.at += 1
+            return (Call("neg", self.arguments()),)
+        node = self.power()
+        while (token := self.peek()) and self.starts_atom(token) and token not in ("(", "[") and not _is_function(token):
+            node = Call("*", (node, self.power()))
+        return (node,)
+
+
+def _is_function(token: str) -> bool:
+    return token[1:] in FUNCTIONS and token[1:] != "sqrt"

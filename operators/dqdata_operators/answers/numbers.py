@@ -1,0 +1,148 @@
+r"""Numbers as they are written: the fast path, with no parser and no sympy.
+
+>>> literal("$1,250.50").value, literal("28\\%").percent, literal("-3/4").value
+(Fraction(2501, 2), True, Fraction(-3, 4))
+>>> literal("2x") is None
+True
+
+Only ASCII digits count: look-alikes of other scripts are no numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+LONGEST = 1000
+"""Digits in one literal; longer ones are left to whoever compares text."""
+LARGEST_EXPONENT = 400
+"""Of scientific notation. `1e999999` is not read: its integer would have a million digits."""
+
+_CURRENCY = r"(?:US\s?)?\\?\$|[€£¥₹₽₩]|(?:USD|EUR|Rs\.?)\s"
+_PERCENT = r"\\?\s*%|\s*\b(?:percent(?:age)?|pct)\b"
+_DIGITS = r"[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,3}(?:[ \u00a0\u202f][0-9]{3})+|[0-9]+"
+_LITERAL = re.compile(
+    rf"\s*(?P<sign>[-+−]?)\s*(?:{_CURRENCY})?\s*(?P<inner>[-−]?)"
+    rf"(?:(?P<whole>{_DIGITS})(?P<point>\.[0-9]*)?|(?P<only>\.[0-9]+))"
+    rf"(?:[eE](?P<exp>[-+]?[0-9]+))?"
+    rf"(?P<percent>{_PERCENT})?\s*(?:\\?[$€£])?\s*\.?\s*",
+    re.ASCII,
+)
+_FRACTION = re.compile(
+    r"\s*(?P<sign>[-+−]?)\s*(?:(?P<mixed>[0-9]{1,9})\s+)?(?P<top>[0-9]{1,100})\s*/\s*(?P<bottom>[0-9]{1,100})"
+    rf"(?P<percent>{_PERCENT})?\s*\.?\s*",
+    re.ASCII,
+)
+_SCIENTIFIC = re.compile(
+    r"\s*(?P<sign>[-+−]?)\s*(?P<mantissa>[0-9]+(?:\.[0-9]+)?)\s*(?:\\times|\\cdot|×|\*|x|·)\s*10\s*"
+    r"(?:\^|\*\*)\s*(?:\{\s*(?P<braced>[-+−]?\s*[0-9]{1,4})\s*\}|\(\s*(?P<round>[-+−]?[0-9]{1,4})\s*\)"
+    r"|(?P<bare>[-+−]?[0-9]{1,4}))\s*\.?\s*",
+    re.ASCII,
+)
+_NEGATIVE = ("-", "−")
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A number and how it was written.
+
+    decimals: digits after the point, None for an integer or a fraction. digits: significant digits written.
+    """
+
+    value: Fraction
+    decimals: int | None = None
+    digits: int = 0
+    percent: bool = False
+
+
+def literal(text: str) -> Literal | None:
+    """The number that this text is, whole; None where it is anything else, or too long to be worth reading."""
+    if len(text) > LONGEST:
+        return None
+    if match := _LITERAL.fullmatch(text):
+        return _plain(match)
+    if match := _FRACTION.fullmatch(text):
+        return _fraction(match)
+    if match := _SCIENTIFIC.fullmatch(text):
+        return _scientific(match)
+    return None
+
+
+def _plain(match: re.Match[str]) -> Literal | None:
+    whole = match["whole"] or "0"
+    for separator in ", \u00a0\u202f":
+        whole = whole.replace(separator, "")
+    point = match["point"] or match["only"] or ""
+    decimals = len(point) - 1 if len(point) > 1 else 0
+    exponent = int(match["exp"][:6]) if match["exp"] else 0
+    if abs(exponent) > LARGEST_EXPONENT:
+        return None
+    number = int(whole + point[1:])
+    if (match["sign"] in _NEGATIVE) != (match["inner"] in _NEGATIVE):
+        number = -number
+    scale = exponent - decimals
+    value = Fraction(number * 10**scale) if scale >= 0 else Fraction(number, 10**-scale)
+    digits = len((whole + point[1:]).lstrip("0"))
+    return Literal(value, decimals - exponent if decimals > max(exponent, 0) else None, digits, bool(match["percent"]))
+
+
+def _fraction(match: re.Match[str]) -> Literal | None:
+    top, bottom = int(match["top"]), int(match["bottom"])
+    if bottom == 0:
+        return None
+    value = Fraction(top, bottom)
+    if match["mixed"]:
+        if top >= bottom:
+            return None
+        value += int(match["mixed"])
+    return Literal(-value if match["sign"] in _NEGATIVE else value, percent=bool(match["percent"]))
+
+
+def _scientific(match: re.Match[str]) -> Literal | None:
+    exponent = int((match["braced"] or match["round"] or match["bare"]).replace("−", "-").replace(" ", ""))
+    if abs(exponent) > LARGEST_EXPONENT:
+        return None
+    mantissa = literal(match["sign"] + match["mantissa"])
+    if mantissa is None:
+        return None
+    decimals = (mantissa.decimals or 0) - exponent
+    return Literal(mantissa.value * Fraction(10) ** exponent, decimals if decimals > 0 else None, mantissa.digits)
+
+
+_ONES = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen"
+).split()
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_SMALL = {word: n for n, word in enumerate(_ONES)} | {word: 10 * (n + 2) for n, word in enumerate(_TENS)}
+_LARGE = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+
+
+def words_to_number(text: str) -> int | None:
+    """The whole number that English words spell; None where a word is no part of one.
+
+    >>> words_to_number("twelve"), words_to_number("three hundred and forty-two"), words_to_number("one apple")
+    (12, 342, None)
+    """
+    words = text.lower().replace("-", " ").split()
+    if not words or len(words) > 20:
+        return None
+    total = group = 0
+    previous = ""
+    for word in words:
+        if word == "and" and previous in ("hundred", *_LARGE):
+            continue
+        if word in _SMALL:
+            small = _SMALL[word]
+            if previous in _SMALL and not (_SMALL[previous] >= 20 and 0 < small < 10):
+                return None
+            group += small
+        elif word == "hundred" and 0 < group < 100:
+            group *= 100
+        elif word in _LARGE and group:
+            total, group = total + group * _LARGE[word], 0
+        else:
+            return None
+        previous = word
+    return total + group
