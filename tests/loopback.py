@@ -75,7 +75,7 @@ class Loopback:
         self._loop = None
 
     async def _listen(self) -> None:
-        self._runner = web.AppRunner(self.app(), shutdown_timeout=0)
+        self._runner = web.AppRunner(self.app(), shutdown_timeout=0, access_log=None)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True, backlog=2048).start()
         self.port = self._runner.addresses[0][1]
