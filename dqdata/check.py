@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-PIN = re.compile(r"(?<=\w)@(\d+|latest)\b")
+PIN = re.compile(r"(?<=[\w\"])@(\d+|latest)\b")
 TRAINED = re.compile(r"trained:([A-Za-z_][A-Za-z0-9_]*)")
 
 
