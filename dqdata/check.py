@@ -8,11 +8,12 @@ is checked against the columns it will have.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dqdata.columns import Columns
 from dqdata.errors import InputError, ProjectError, QueryError, nearest
@@ -119,14 +120,25 @@ def _as_query(text: str) -> str:
 
 
 def tables_in(query: str) -> set[str]:
-    """Names of the catalogs that SQL reads, without their versions; empty where it can't be parsed."""
+    """Names of the tables that SQL reads, without versions and CTEs; empty where it can't be parsed."""
     import duckdb
 
-    try:
-        with duckdb.connect() as con:
-            return {name.strip('"') for name in con.get_table_names(PIN.sub("", query))}
-    except duckdb.Error:
-        return set()
+    with duckdb.connect() as con:
+        found = con.execute("select json_serialize_sql($1)", [PIN.sub("", query)]).fetchone()
+    assert found is not None
+    read: set[str] = set()
+    ctes: set[str] = set()
+    todo: list[Any] = [json.loads(found[0])]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, dict):
+            if node.get("type") == "BASE_TABLE":
+                read.add(str(node["table_name"]).lower())
+            ctes |= {str(entry["key"]).lower() for entry in (node.get("cte_map") or {}).get("map", [])}
+            todo += node.values()
+        elif isinstance(node, list):
+            todo += node
+    return read - ctes
 
 
 def _check_trainer(trainer: TrainerTable, store: StoreView) -> None:
