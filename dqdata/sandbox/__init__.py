@@ -5,10 +5,16 @@
     '42\\n'
 
 In asyncio, `await sandbox.run(program)`. `probe()` says which isolation works on this machine and why another doesn't.
+
+    client.py       Sandbox: run, check, submit, close
+    dispatcher.py   the thread that owns the servers
+    worker.py       one server: its process, its socket, its jobs
+    launch.py       the command line that isolates a server
+    inside/         what runs in there
 """
 
 from dqdata.sandbox.client import Sandbox
-from dqdata.sandbox.limits import Check, Limits, Result
+from dqdata.sandbox.limits import Check, Limits, Result, Tests
 from dqdata.sandbox.probe import Probe, probe
 
-__all__ = ["Check", "Limits", "Probe", "Result", "Sandbox", "probe"]
+__all__ = ["Check", "Limits", "Probe", "Result", "Sandbox", "Tests", "probe"]

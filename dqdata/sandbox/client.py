@@ -1,45 +1,183 @@
-"""The sandbox as its users see it."""
+"""The sandbox as its users see it.
+
+    sandbox = Sandbox()
+    result = await sandbox.run("print(input())", stdin="42")
+    check = await sandbox.check("def add(a, b): return a + b", Tests("assert add(2, 3) == 5"))
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import signal
+import threading
+import weakref
 from collections.abc import Mapping
 from concurrent.futures import Future
-from typing import Literal
+from functools import partial
+from typing import Any, Literal
 
 from dqdata.errors import SandboxError
-from dqdata.sandbox.limits import Limits, Result
-from dqdata.sandbox.probe import probe
+from dqdata.sandbox.dispatcher import Dispatcher
+from dqdata.sandbox.limits import Check, Limits, Result, Tests, Why
+from dqdata.sandbox.worker import Task
+
+SandboxMode = Literal["auto", "bwrap", "landlock", "none"]
+REPORT = 1 << 20
 
 
 class Sandbox:
-    """Starts at the first program; usable from asyncio and from threads at once; leaves nothing running."""
+    """Runs programs, each in fresh state. Starts at the first one; one object serves threads and event loops at once.
+
+    mode: "auto" takes the strongest isolation that works here, and none is no choice: where nothing works, running
+    raises SandboxError. "none" runs programs as the user you are, with limits alone. workers: server processes, one a
+    core by default. limits: what a program may use unless told otherwise.
+    """
 
     def __init__(
         self,
-        mode: Literal["auto", "bwrap", "landlock", "none"] = "auto",
+        mode: SandboxMode = "auto",
         workers: int | None = None,
         limits: Limits | None = None,
     ) -> None:
-        self.mode, self.workers, self.limits = mode, workers, limits or Limits()
+        self.mode: SandboxMode = mode
+        self.workers = workers or os.cpu_count() or 1
+        self.limits = limits or Limits()
+        self._lock = threading.Lock()
+        self._dispatcher: Dispatcher | None = None
+        self._owner = 0
+        self._closed = False
 
     async def run(
         self, program: str, *, stdin: str = "", limits: Limits | None = None, files: Mapping[str, str] | None = None
     ) -> Result:
-        """Runs a program in fresh state. Raises SandboxError where no isolation works here."""
+        """Runs a program as `python program.py` would, `files` (relative path to text) beside it.
+
+        Raises SandboxError where no isolation works; what the program does raises nothing.
+        """
         return await asyncio.wrap_future(self.submit(program, stdin=stdin, limits=limits, files=files))
 
     def submit(
         self, program: str, *, stdin: str = "", limits: Limits | None = None, files: Mapping[str, str] | None = None
     ) -> Future[Result]:
         """`run` for threads."""
-        raise SandboxError(f"no working sandbox: {probe().reasons}")
+        limits = limits or self.limits
+        job = json.dumps({"program": program, "files": dict(files or {})}).encode()
+        given = [job, stdin.encode("utf-8", "surrogatepass")]
+        made = {"stdout": limits.output, "stderr": limits.output, "report": 64}
+        return self._submit(Task("run", limits, given, made, partial(_result, limits)))
+
+    async def check(
+        self, candidate: str, tests: Tests, *, limits: Limits | None = None, files: Mapping[str, str] | None = None
+    ) -> Check:
+        """Tests a candidate from a process of its own; see `Tests`. Raises as `run` does."""
+        return await asyncio.wrap_future(self.submit_check(candidate, tests, limits=limits, files=files))
+
+    def submit_check(
+        self, candidate: str, tests: Tests, *, limits: Limits | None = None, files: Mapping[str, str] | None = None
+    ) -> Future[Check]:
+        """`check` for threads."""
+        limits = limits or self.limits
+        job = json.dumps({"program": candidate, "name": tests.module, "files": dict(files or {})}).encode()
+        given = [job, json.dumps(tests.wire()).encode()]
+        made = {"output": limits.output, "report": REPORT}
+        return self._submit(Task("check", limits, given, made, partial(_check, limits, tests)))
 
     def close(self) -> None:
-        """Ends every process; safe to call twice."""
+        """Ends every process; safe to call twice. Using the sandbox afterwards raises SandboxError."""
+        with self._lock:
+            self._closed = True
+            dispatcher, self._dispatcher = self._dispatcher, None
+            owner = self._owner
+        if dispatcher is not None and owner == os.getpid():
+            dispatcher.close()
 
     def __enter__(self) -> Sandbox:
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+    def _submit(self, task: Task) -> Future[Any]:
+        if self._owner not in (0, os.getpid()):  # a fork has the object but not its thread
+            self._lock, self._dispatcher, self._owner = threading.Lock(), None, 0
+        with self._lock:
+            if self._closed:
+                raise SandboxError("the sandbox is closed; make another one")
+            if self._dispatcher is None or self._dispatcher.closing:
+                self._start()
+            assert self._dispatcher is not None
+            self._dispatcher.submit(task)
+        return task.future
+
+    def _start(self) -> None:
+        mode: str = self.mode
+        if mode == "auto":
+            from dqdata.sandbox.probe import probe
+
+            mode = probe().require()
+        self._owner = os.getpid()
+        self._dispatcher = Dispatcher(mode, self.workers)
+        weakref.finalize(self, _close_in, self._owner, self._dispatcher)
+
+
+def _close_in(owner: int, dispatcher: Dispatcher) -> None:
+    """At exit, or when the sandbox is forgotten; in a forked child there is nothing to close."""
+    if owner == os.getpid():
+        dispatcher.close()
+
+
+def _result(limits: Limits, reply: dict[str, Any], written: dict[str, bytes]) -> Result:
+    end = written["report"].decode("ascii", "replace")
+    out, err = written["stdout"], written["stderr"]
+    why: Why = "exit" if reply["code"] == 0 else "error"
+    if reply["killed"]:
+        why = reply["killed"]
+    elif len(out) > limits.output or len(err) > limits.output:
+        why = "output"
+    elif end == "memory":
+        why = "memory"
+    elif reply["code"] < 0:
+        why = "memory" if reply["code"] == -signal.SIGKILL else "signal"
+    return Result(
+        why=why,
+        code=reply["code"],
+        finished=end == "finished" and reply["code"] == 0,
+        stdout=out[: limits.output].decode("utf-8", "replace"),
+        stderr=err[: limits.output].decode("utf-8", "replace"),
+        seconds=reply["seconds"],
+        cpu_seconds=reply["cpu"],
+    )
+
+
+def _check(limits: Limits, tests: Tests, reply: dict[str, Any], written: dict[str, bytes]) -> Check:
+    output = written["output"][: limits.output].decode("utf-8", "replace")
+    times = {"seconds": reply["seconds"], "cpu_seconds": reply["cpu"], "output": output}
+    try:
+        report = json.loads(written["report"])
+    except ValueError:  # no report: the checker itself was ended by a limit or by its tests
+        why: Why = reply["killed"] or ("memory" if reply["code"] == -signal.SIGKILL else "error")
+        return Check(0, 0, "ended", f"the tests ended without a verdict ({why})", why, **times)
+    return Check(
+        passed=report["passed"],
+        total=report["total"],
+        stop=report["stop"],
+        error=report["error"],
+        why=_why(report, tests),
+        forged=tests.control and bool(set(report["mutated"]) - set(report["failed"])),
+        **times,
+    )
+
+
+def _why(report: dict[str, Any], tests: Tests) -> Why:
+    if report["stop"] == "TooLong":
+        return "wall"
+    if "MemoryError" in report["error"].partition(":")[0]:
+        return "memory"
+    code = report["ending"]["code"]
+    if code == -signal.SIGKILL:
+        return "cpu"
+    if code < 0:
+        return "signal"
+    return "exit" if report["passed"] == report["total"] else "error"

@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 Why = Literal["exit", "error", "wall", "cpu", "memory", "output", "signal"]
@@ -65,18 +67,54 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """Verdict of tests on a candidate, reached in a process that the candidate can't touch.
+class Tests:
+    """Tests of a candidate, as `Sandbox.check` runs them.
 
-    passed, total: test cases. outside: false where a test needs real objects across the line, so that nothing was
-    decided. error: first failure, as text. why: how the candidate's process ended, where it did.
+    style: "asserts" (Python text in `code`), "pytest" (a test file in `code`) or "calls" (`cases`, each with `args`,
+    `kwargs` and `expected`, of the function `entry_point`, numbers compared with `tolerance`).
+    entry_point: the function that `check(candidate)` or the cases are about. prompt, imports: trusted definitions that
+    tests may use. module: name that the candidate is imported by. seconds: CPU time of one call.
+    inside: run the tests in the candidate's own process, for those that hand over objects of their own; such a
+    verdict can be forged. control: replace every expected value by another; a test that still passes is forged.
+    """
+
+    code: str = ""
+    style: Literal["asserts", "pytest", "calls"] = "asserts"
+    entry_point: str = ""
+    prompt: str = ""
+    imports: str = ""
+    cases: Sequence[Mapping[str, Any]] = ()
+    tolerance: float = 1e-6
+    module: str = "solution"
+    seconds: float = 5.0
+    inside: bool = False
+    control: bool = False
+
+    def wire(self) -> dict[str, Any]:
+        """As the checker reads it, with a token that a report from inside must repeat."""
+        return {**asdict(self), "cases": list(self.cases), "token": secrets.token_hex(16)}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What tests said about a candidate, in a process that the candidate can't touch.
+
+    passed, total: test cases. stop: why the tests broke off, or empty: "inside" (a test needs objects of its own in
+    the candidate's process: nothing is decided), "pytest" (it isn't installed), "Gone", "TooLong", "ended".
+    error: the first failure. why: the limit that was hit, if one was. output: what the candidate printed.
+    forged: with `control`, a case passed that could not.
     """
 
     passed: int
     total: int
-    outside: bool
+    stop: str
     error: str
     why: Why
     seconds: float
     cpu_seconds: float
-    details: dict[str, Any] = field(default_factory=dict)
+    output: str
+    forged: bool = False
+
+    @property
+    def ok(self) -> bool:
+        return self.total > 0 and self.passed == self.total

@@ -1,4 +1,4 @@
-"""Which isolation works on this machine.
+"""Which isolation works on this machine, found by running a hostile program in each.
 
 >>> probe().mode in ("bwrap", "landlock", None)
 True
@@ -7,21 +7,82 @@ True
 from __future__ import annotations
 
 import functools
+import os
+import tempfile
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
 
-Mode = Literal["bwrap", "landlock", "none"]
+from dqdata.errors import DqdataError, SandboxError
+
+MODES = ("bwrap", "landlock")
+"""Isolations, strongest first."""
+
+HOSTILE = """
+import os, socket
+for attempt in (
+    lambda: open({canary!r}).read(),
+    lambda: open({canary!r} + "2", "w"),
+    lambda: socket.socket(),
+    lambda: os.kill({parent}, 0),
+    lambda: os.fork(),
+    lambda: open("/proc/{parent}/environ").read(),
+    lambda: os.listdir("/etc"),
+):
+    try:
+        attempt()
+    except OSError:
+        continue
+    print("escaped")
+open("scratch.txt", "w").write("mine")
+print(open("scratch.txt").read())
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """mode: the best that works, or None. reasons: why each of the others doesn't work, by mode."""
+    """mode: the strongest isolation that works, or None. reasons: why another doesn't, by mode."""
 
-    mode: Mode | None
+    mode: str | None
     reasons: dict[str, str]
+
+    def require(self) -> str:
+        """The mode. Raises SandboxError with the reasons and what to do about them."""
+        if self.mode is None:
+            raise SandboxError(
+                "no sandbox works on this machine, so no program is run. "
+                + " ".join(f"{mode}: {reason}." for mode, reason in self.reasons.items())
+                + " Allow user namespaces (sysctl user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns"
+                " = 0, or Docker's --security-opt seccomp=unconfined), use a kernel with Landlock (5.13 or newer), or,"
+                ' where this machine is itself disposable, set sandbox = "none"'
+            )
+        return self.mode
 
 
 @functools.cache
 def probe() -> Probe:
-    """Tries the isolations in order of strength by running a program in each."""
-    return Probe(None, {"bwrap": "not tried", "landlock": "not tried"})
+    """Tries the isolations and keeps the answer for this process. Takes about a third of a second."""
+    reasons: dict[str, str] = {}
+    for mode in MODES:
+        try:
+            reason = _tried(mode)
+        except (DqdataError, OSError) as error:
+            reason = str(error)
+        if not reason:
+            return Probe(mode, reasons)
+        reasons[mode] = reason
+    return Probe(None, reasons)
+
+
+def _tried(mode: str) -> str:
+    """Why a mode doesn't hold, or nothing."""
+    from dqdata.sandbox.client import Sandbox
+
+    with tempfile.TemporaryDirectory(prefix="dqdata-probe-") as folder, Sandbox(mode, workers=1) as sandbox:  # type: ignore[arg-type]
+        Path(folder).chmod(0o777)
+        canary = Path(folder) / "canary"
+        canary.write_text("secret")
+        program = HOSTILE.format(canary=str(canary), parent=os.getpid())
+        result = sandbox.submit(program).result()
+        if result.stdout == "mine\n" and result.ok:
+            return ""
+        return f"a hostile program was not held: {result.stdout!r} {result.stderr[-500:]!r}"

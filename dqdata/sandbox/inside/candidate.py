@@ -1,0 +1,208 @@
+"""Holds a candidate's module and objects, and does with them what the checker in another process asks.
+
+A request is `[operation, arguments]`, plain data but for references to objects held here. The reply is one of
+
+    {"value": ..., "changed": {"0": ...}}       result, and arguments that the candidate changed in place
+    {"raised": [classes, base, arguments]}      its own exception classes, a built-in one, what it was made with
+
+Nothing here has to be trusted: the candidate shares this process, and all it can reach is what it answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import inspect
+import json
+import operator
+import os
+import struct
+import sys
+import types
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from . import plain, program
+
+LARGEST = 64 << 20
+LONGEST_BATCH = 256
+
+
+def receive(channel: int) -> Any:
+    """Next message, or None at the end. Raises ValueError where it is too large or no JSON."""
+    head = _exactly(channel, 4)
+    if head is None:
+        return None
+    (size,) = struct.unpack("=I", head)
+    if size > LARGEST:
+        raise ValueError(f"a message of {size} bytes")
+    body = _exactly(channel, size)
+    return None if body is None else json.loads(body)
+
+
+def send(channel: int, message: Any) -> None:
+    body = plain.dumps(message)
+    data = memoryview(struct.pack("=I", len(body)) + body)
+    while data:
+        data = data[os.write(channel, data) :]
+
+
+def _exactly(channel: int, size: int) -> bytes | None:
+    part = os.read(channel, size)
+    if len(part) == size:
+        return part
+    parts = [part]
+    missing = size - len(part)
+    while missing and part:
+        part = os.read(channel, min(missing, 1 << 20))
+        parts.append(part)
+        missing -= len(part)
+    return None if missing else b"".join(parts)
+
+
+class Held:
+    """Objects that the checker knows by number; the same object always has the same one."""
+
+    def __init__(self) -> None:
+        self.objects: list[Any] = []
+        self.numbers: dict[int, int] = {}
+
+    def number(self, value: Any) -> int:
+        known = self.numbers.get(id(value))
+        if known is None:
+            known = self.numbers[id(value)] = len(self.objects)
+            self.objects.append(value)
+        return known
+
+    def refer(self, value: Any) -> Any:
+        if isinstance(value, type) and issubclass(value, Exception):
+            if value.__module__ == "builtins":
+                return {"ref": [-1, "error", [], value.__name__]}
+            return {"ref": [self.number(value), "error", *self.lineage(value)]}
+        kind = "class" if isinstance(value, type) else "coroutine" if inspect.iscoroutine(value) else "object"
+        return {"ref": [self.number(value), kind, type(value).__name__]}
+
+    def resolve(self, parts: Any) -> Any:
+        return self.objects[parts[0]] if parts[0] >= 0 else getattr(builtins, parts[3])
+
+    def lineage(self, kind: type) -> tuple[list[list[Any]], str]:
+        """Classes of its own from `kind` up, as [number, name], and the first built-in one."""
+        own = []
+        for base in kind.__mro__:
+            if base.__module__ == "builtins":
+                return own, base.__name__
+            own.append([self.number(base), base.__name__])
+        return own, "Exception"
+
+
+def _call(function: Callable[..., Any], *parts: Any) -> Any:
+    *arguments, names = parts
+    return function(*arguments, **names)
+
+
+def _batch(iterator: Any, count: int) -> list[Any]:
+    """Up to `count` items, [found, items...]; where an item raises, those before it come first."""
+    items: list[Any] = []
+    for _ in range(min(count, LONGEST_BATCH)):
+        try:
+            items.append(next(iterator))
+        except StopIteration:
+            return [True, *items]
+        except Exception:
+            if not items:
+                raise
+            break
+    return [False, *items]
+
+
+OPERATIONS: dict[str, Callable[..., Any]] = {
+    "call": _call,
+    "await": lambda coroutine: asyncio.run(coroutine),
+    "attribute": getattr,
+    "set": setattr,
+    "iter": iter,
+    "next": _batch,
+    "isinstance": isinstance,
+    "issubclass": issubclass,
+    **{kind.__name__: kind for kind in (bool, int, float, str)},
+    **{function.__name__: function for function in (len, repr, next)},
+    **{
+        name: getattr(operator, name)
+        for name in "index getitem setitem delitem eq ne lt le gt ge add sub mul truediv floordiv mod and_ or_ xor".split()
+    },
+    "enter": lambda value: type(value).__enter__(value),
+    "exit": lambda value: type(value).__exit__(value, None, None, None),
+}
+OPERATIONS["next"] = _batch
+PASSES_ARGUMENTS = frozenset(("call", "setitem"))
+
+
+def answer(held: Held, module: types.ModuleType, request: Any) -> dict[str, Any]:
+    """The reply to one request."""
+    operation, given = request
+    try:
+        if operation == "global":
+            value = module.__dict__[given]
+            return {"value": plain.encode(value, held.refer)}
+        if operation == "names":
+            return {"value": [name for name in module.__dict__ if not name.startswith("_")]}
+        arguments = [plain.decode(item, held.resolve) for item in given]
+        value = OPERATIONS[operation](*arguments)
+        reply = {"value": plain.encode(value, held.refer)}
+        if operation in PASSES_ARGUMENTS:
+            changed = _changed(given, arguments, held)
+            if changed:
+                reply["changed"] = changed
+        return reply
+    except RecursionError as error:
+        return {"raised": [[], "RecursionError", [str(error)[:200]]]}
+    except Exception as error:
+        own, base = held.lineage(type(error))
+        return {"raised": [own, base, _arguments(error, held)]}
+    except BaseException as error:
+        return {"raised": [[], "RuntimeError", [f"{type(error).__name__}: {error}"]]}
+
+
+def _changed(given: list[Any], arguments: list[Any], held: Held) -> dict[str, Any]:
+    changed = {}
+    for place, (before, value) in enumerate(zip(given, arguments, strict=True)):
+        if isinstance(before, list | dict) and before:
+            after = plain.encode(value, held.refer)
+            if after != before and not _same(before, after):
+                changed[str(place)] = after
+    return changed
+
+
+def _same(before: Any, after: Any) -> bool:
+    """NaN differs from itself, but not as text."""
+    return plain.dumps(before) == plain.dumps(after)
+
+
+def _arguments(error: BaseException, held: Held) -> list[Any]:
+    try:
+        return [plain.encode(item) for item in error.args]
+    except (plain.NotPlain, RecursionError):
+        return [str(error)]
+
+
+def serve(job: dict[str, Any], channel: int) -> NoReturn:
+    """Loads the candidate and answers until the checker is gone."""
+    name = job["name"]
+    held = Held()
+    try:
+        program.write_files(job["files"])
+        module = program.execute(job["program"], name)
+        send(channel, {"value": None})
+    except BaseException as error:
+        text = program.show(error, job["program"])
+        send(channel, {"raised": [[], "ImportError", [f"{type(error).__name__}: {error}", text[-2000:]]]})
+        os._exit(1)
+    while (request := receive(channel)) is not None:
+        if request[0] == "inside":
+            from . import cases
+
+            send(channel, {"value": cases.inside(request[1], module)})
+        else:
+            send(channel, answer(held, module, request))
+    sys.stdout.flush()
+    os._exit(0)

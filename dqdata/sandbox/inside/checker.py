@@ -1,0 +1,79 @@
+"""The process that tests a candidate: it forks the candidate's process, then reads the tests and runs them.
+
+The order is what keeps the verdict safe: the candidate's process is made before any test text is in memory, and all it
+shares with this one is a socket. The report goes into a descriptor that only this process has.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Any, NoReturn
+
+from . import candidate, cases, jail, libc, plain, program, remote
+
+
+def start(setup: jail.Setup, limits: dict[str, Any], home: jail.Home, given: list[int]) -> NoReturn:
+    """In a process that has entered its jail. Descriptors: candidate, tests, output, report, failure."""
+    of_candidate, tests, output, report, failure = given
+    mine, its = (end.detach() for end in socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM))
+    null = os.open("/dev/null", os.O_RDWR)
+    libc.prctl(libc.PR_SET_DUMPABLE, 0)
+    pid = os.fork()
+    if pid == 0:
+        _be_candidate(setup, limits, home, [null, output, output, its, of_candidate, failure])
+    jail.descriptors(null, null, null, mine, tests, report, failure)
+    channel, tests, report, failure = 3, 4, 5, 6
+    wanted = program.read(tests)
+    if wanted["style"] == "pytest":
+        jail.hide_private(setup)
+    jail.lock(setup, limits, home, "checker")
+    os.close(failure)
+    wanted["folder"] = home.private
+    link = remote.Link(channel, pid, wanted["seconds"])
+    found = _inside(wanted, link) if wanted["inside"] else cases.run(wanted, link)
+    found["ending"] = _ending(channel, pid)
+    os.write(report, plain.dumps(found))
+    os._exit(0)
+
+
+def _inside(tests: dict[str, Any], link: remote.Link) -> dict[str, Any]:
+    """Hands the tests to the candidate's process, after its module has run."""
+    nothing = cases.Cases(tests["code"] if tests["style"] == "asserts" else "", False)
+    link.seconds *= max(1, nothing.total)
+    try:
+        link.loaded()
+        candidate.send(link.channel, ["inside", tests])
+        found = link.reply()
+        if type(found) is dict and found.get("token") == tests["token"]:
+            return found
+        nothing.error = "the tests in the candidate's process gave no report"
+    except (remote.Stop, OSError, Exception) as error:
+        nothing.broke_off(error)
+    return nothing.report()
+
+
+def _ending(channel: int, pid: int) -> dict[str, Any]:
+    """How the candidate's process ended, once nobody asks it anything."""
+    os.close(channel)
+    ended, status, usage = os.wait4(pid, os.WNOHANG)
+    code = os.waitstatus_to_exitcode(status) if ended else 0
+    return {"code": code, "cpu": usage.ru_utime + usage.ru_stime if ended else remote.cpu_of(pid)}
+
+
+def _be_candidate(setup: jail.Setup, limits: dict[str, Any], home: jail.Home, keep: list[int]) -> NoReturn:
+    try:
+        libc.prctl(libc.PR_SET_PDEATHSIG, 9)
+        jail.descriptors(*keep)
+        jail.lock(setup, limits, home, "candidate")
+        job = program.read(4)
+        os.close(4)
+        os.close(5)
+        candidate.serve(job, 3)
+    except BaseException as error:
+        try:
+            os.write(5, f"{type(error).__name__}: {error}".encode())
+        except OSError:
+            os._exit(1)
+    finally:
+        os._exit(1)

@@ -1,0 +1,143 @@
+"""What a fresh process gives up before it runs anything it was given.
+
+    enter(setup, limits, home)           namespaces, an empty scratch folder
+    lock(setup, limits, home, "run")     capabilities, limits, system calls: no way back
+
+Between the two a checker forks its candidate, so that both live in one scratch folder and one set of namespaces.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import resource
+import signal
+from dataclasses import dataclass
+from typing import Any
+
+from . import landlock, libc, seccomp
+
+SCRATCH = "/scratch"
+PRIVATE = "/private"
+"""Where a checker keeps test files that its candidate must not see, inside bwrap."""
+SHARED_MEMORY = 8 << 20
+OPEN_FILES = 128
+THREADS = 256
+OUR_CAPABILITIES_END = 41
+
+
+@dataclass(frozen=True)
+class Setup:
+    """How this server isolates. isolation: bwrap, landlock or none. read: paths a program may read under Landlock.
+    homes: folder for scratch folders outside bwrap. keep: capabilities (a bit mask) that programs keep."""
+
+    isolation: str
+    read: tuple[str, ...] = ()
+    homes: str = ""
+    keep: int = 0
+
+    @property
+    def namespaces(self) -> bool:
+        return self.isolation == "bwrap"
+
+
+@dataclass(frozen=True)
+class Home:
+    """Folders of one job: `scratch` for all its processes, `private` for its checker alone."""
+
+    scratch: str
+    private: str
+
+
+def prepare(setup: Setup) -> None:
+    """Once, in the server: nothing of it can be traced, and its children can't become more than they are."""
+    libc.prctl(libc.PR_SET_DUMPABLE, 0)
+    if not setup.namespaces:
+        return
+    libc.mount(None, "/", None, libc.MS_REC | libc.MS_PRIVATE)
+    with contextlib.suppress(OSError), open("/proc/sys/user/max_user_namespaces", "w") as limit:
+        limit.write("0")
+    for capability in range(OUR_CAPABILITIES_END):
+        with contextlib.suppress(OSError):
+            libc.prctl(libc.PR_CAPBSET_DROP, capability)
+    libc.prctl(libc.PR_SET_SECUREBITS, libc.SECURE_NO_ROOT_LOCKED)
+
+
+def enter(setup: Setup, limits: dict[str, Any], home: Home) -> None:
+    """Fresh mounts for this process and those it forks. With bwrap it is pid 1 of its own pid namespace already."""
+    libc.prctl(libc.PR_SET_PDEATHSIG, signal.SIGKILL)
+    os.setsid()
+    if setup.namespaces:
+        libc.unshare(libc.CLONE_NEWNS | libc.CLONE_NEWIPC)
+        flags = libc.MS_NOSUID | libc.MS_NODEV
+        libc.mount("tmpfs", SCRATCH, "tmpfs", flags, f"size={limits['disk']},nr_inodes=4096,mode=0777")
+        libc.mount("tmpfs", "/dev/shm", "tmpfs", flags, f"size={SHARED_MEMORY},nr_inodes=256,mode=1777")
+        _mount_proc()
+    os.chdir(home.scratch)
+    os.umask(0o077)
+
+
+def _mount_proc() -> None:
+    flags = libc.MS_NOSUID | libc.MS_NODEV | libc.MS_NOEXEC
+    try:
+        libc.mount("proc", "/proc", "proc", flags, "subset=pid,hidepid=ptraceable")
+    except OSError:  # kernels before 5.8
+        libc.mount("proc", "/proc", "proc", flags)
+
+
+def hide_private(setup: Setup) -> None:
+    """In a checker: mounts its private folder where no process forked earlier can see it."""
+    if setup.namespaces:
+        libc.unshare(libc.CLONE_NEWNS)
+        libc.mount(None, "/", None, libc.MS_REC | libc.MS_PRIVATE)
+        libc.mount("tmpfs", PRIVATE, "tmpfs", libc.MS_NOSUID | libc.MS_NODEV, "size=16m,mode=0700")
+
+
+def lock(setup: Setup, limits: dict[str, Any], home: Home, role: str) -> None:
+    """Gives up everything that `limits` doesn't grant; `role` is run, candidate or checker."""
+    _limit(limits)
+    libc.prctl(libc.PR_SET_DUMPABLE, 0 if role == "checker" else 1)
+    if setup.isolation == "none":
+        return
+    libc.capabilities(setup.keep)
+    libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)
+    walled = setup.isolation == "landlock"
+    if walled:
+        write = [home.scratch, home.private] if role == "checker" else [home.scratch]
+        landlock.restrict(read=[*setup.read, "/dev/urandom", "/dev/zero"], write=[*write, "/dev/null"])
+    processes = bool(limits["processes"])
+    seccomp.install(seccomp.program(processes=processes, landlock=walled, pid=os.getpid() if walled else 0))
+
+
+def _limit(limits: dict[str, Any]) -> None:
+    stack = min(8 << 20, limits["memory"])
+    cpu = math.ceil(limits["cpu"]) + 1  # the server watches the exact limit; this is for when it can't
+    for kind, soft, hard in (
+        (resource.RLIMIT_AS, limits["memory"], limits["memory"]),
+        (resource.RLIMIT_CPU, cpu, cpu),
+        (resource.RLIMIT_FSIZE, max(limits["disk"], limits["output"]), max(limits["disk"], limits["output"])),
+        (resource.RLIMIT_NPROC, THREADS + limits["processes"], THREADS + limits["processes"]),
+        (resource.RLIMIT_NOFILE, OPEN_FILES, OPEN_FILES),
+        (resource.RLIMIT_CORE, 0, 0),
+        (resource.RLIMIT_MEMLOCK, 0, 0),
+        (resource.RLIMIT_STACK, stack, limits["memory"]),
+    ):
+        _, most = resource.getrlimit(kind)
+        if most != resource.RLIM_INFINITY:
+            hard = min(hard, most)
+        resource.setrlimit(kind, (min(soft, hard), hard))
+
+
+def descriptors(*keep: int) -> None:
+    """Makes the given descriptors 0, 1, 2, ... in that order and closes all others."""
+    high = [_above(number) for number in keep]
+    for target, number in enumerate(high):
+        os.dup2(number, target)
+    os.closerange(len(keep), 1 << 20)
+
+
+def _above(number: int) -> int:
+    import fcntl
+
+    return fcntl.fcntl(number, fcntl.F_DUPFD, 64)

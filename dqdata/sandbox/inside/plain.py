@@ -1,0 +1,168 @@
+"""The plain data that candidate and checker exchange: JSON with tags, decoded to exact types and nothing else.
+
+    >>> decode(json.loads(json.dumps(encode({(1, 2): {3.5}}))))
+    {(1, 2): {3.5}}
+
+Whoever wrote the text, decoding gives objects whose `==`, `len` and the rest are Python's own. An instance of a
+subclass (a `str` that is equal to everything) is sent as its base type holds it, so that its overrides stay behind.
+"""
+
+from __future__ import annotations
+
+import collections
+import datetime
+import decimal
+import fractions
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+Refer = Callable[[Any], Any]
+"""Makes the JSON of a value that isn't plain, or raises NotPlain."""
+
+
+class NotPlain(Exception):
+    """A value that only its own process can hold."""
+
+
+def refuse(value: Any) -> Any:
+    raise NotPlain(f"{type(value).__module__}.{type(value).__qualname__} isn't plain data")
+
+
+SMALL = 1 << 62
+ATOMS = frozenset((str, bool, float, type(None)))
+
+
+def encode(value: Any, refer: Refer = refuse) -> Any:
+    """JSON of a value. Raises RecursionError where it contains itself."""
+    kind = type(value)
+    if kind in ATOMS:
+        return value
+    if kind is int:
+        return value if -SMALL < value < SMALL else {"int": hex(value)}
+    if kind is list:
+        return [encode(item, refer) for item in value]
+    if kind is tuple:
+        return {"tuple": [encode(item, refer) for item in value]}
+    if kind is dict:
+        return {"dict": [[encode(key, refer), encode(item, refer)] for key, item in value.items()]}
+    if kind in ENCODERS:
+        tag, parts = ENCODERS[kind]
+        return {tag: encode(parts(value), refer)}
+    return _of_base(value, kind, refer)
+
+
+def _of_base(value: Any, kind: type, refer: Refer) -> Any:
+    if kind.__module__.partition(".")[0] == "numpy":
+        return _of_numpy(value, refer)
+    for base in kind.__mro__[1:]:
+        if base is tuple and hasattr(kind, "_fields"):
+            fields = [str(name) for name in kind._fields]
+            return {"record": [kind.__name__, fields, encode(list(tuple.__iter__(value)), refer)]}
+        if base in BASES:
+            return encode(BASES[base](value), refer)
+    return refer(value)
+
+
+def _of_numpy(value: Any, refer: Refer) -> Any:
+    numpy = sys.modules["numpy"]
+    if isinstance(value, numpy.generic) and value.dtype.kind in "biufcSU":
+        return encode(value.item(), refer)
+    if isinstance(value, numpy.ndarray) and value.dtype.kind in "biufc":
+        return {"array": [value.dtype.str, list(value.shape), value.tobytes().hex()]}
+    return refer(value)
+
+
+def decode(data: Any, resolve: Callable[[Any], Any] = refuse) -> Any:
+    """The value of a JSON text that anyone may have written. Raises ValueError, TypeError and their like."""
+    kind = type(data)
+    if kind is list:
+        return [decode(item, resolve) for item in data]
+    if kind is not dict:
+        return data
+    ((tag, parts),) = data.items()
+    if tag == "dict":
+        return {decode(key, resolve): decode(item, resolve) for key, item in parts}
+    if tag == "tuple":
+        return tuple([decode(item, resolve) for item in parts])
+    if tag == "ref":
+        return resolve(parts)
+    if tag == "record":
+        name, fields, items = parts
+        return collections.namedtuple(name, fields)(*decode(items, resolve))  # type: ignore[misc]
+    if tag == "array":
+        import numpy
+
+        dtype, shape, raw = parts
+        return numpy.frombuffer(bytes.fromhex(raw), numpy.dtype(dtype)).reshape(shape).copy()
+    return DECODERS[tag](decode(parts, resolve))
+
+
+def _time_parts(value: Any) -> list[int]:
+    return [value.hour, value.minute, value.second, value.microsecond]
+
+
+def _zone_parts(value: Any) -> float | None:
+    offset = value.utcoffset()
+    return None if offset is None else offset.total_seconds()
+
+
+def _zone(seconds: float | None) -> datetime.timezone | None:
+    return None if seconds is None else datetime.timezone(datetime.timedelta(seconds=seconds))
+
+
+# tag: type, its parts as plainer data, the value of those parts
+_KINDS: dict[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] = {
+    "set": (set, list, set),
+    "frozenset": (frozenset, list, frozenset),
+    "bytes": (bytes, bytes.hex, bytes.fromhex),
+    "bytearray": (bytearray, bytearray.hex, bytearray.fromhex),
+    "complex": (complex, lambda z: [z.real, z.imag], lambda p: complex(*p)),
+    "range": (range, lambda r: [r.start, r.stop, r.step], lambda p: range(*p)),
+    "slice": (slice, lambda s: [s.start, s.stop, s.step], lambda p: slice(*p)),
+    "deque": (collections.deque, lambda d: [list(d), d.maxlen], lambda p: collections.deque(*p)),
+    "Counter": (collections.Counter, dict, collections.Counter),
+    "OrderedDict": (collections.OrderedDict, lambda d: list(d.items()), collections.OrderedDict),
+    "keys": (type({}.keys()), list, lambda p: dict.fromkeys(p).keys()),
+    "Decimal": (decimal.Decimal, str, decimal.Decimal),
+    "Fraction": (fractions.Fraction, lambda f: [f.numerator, f.denominator], lambda p: fractions.Fraction(*p)),
+    "date": (datetime.date, lambda d: [d.year, d.month, d.day], lambda p: datetime.date(*p)),
+    "time": (
+        datetime.time,
+        lambda t: [_time_parts(t), _zone_parts(t)],
+        lambda p: datetime.time(*p[0], tzinfo=_zone(p[1])),
+    ),
+    "datetime": (
+        datetime.datetime,
+        lambda t: [[t.year, t.month, t.day, *_time_parts(t)], _zone_parts(t)],
+        lambda p: datetime.datetime(*p[0], tzinfo=_zone(p[1])),
+    ),
+    "timedelta": (
+        datetime.timedelta,
+        lambda d: [d.days, d.seconds, d.microseconds],
+        lambda p: datetime.timedelta(*p),
+    ),
+    "constant": (type(...), repr, {"Ellipsis": ...}.__getitem__),
+}
+ENCODERS = {kind: (tag, parts) for tag, (kind, parts, _) in _KINDS.items()}
+DECODERS: dict[str, Callable[[Any], Any]] = {tag: build for tag, (_, _, build) in _KINDS.items()}
+DECODERS["int"] = lambda text: int(text, 16)
+
+BASES: dict[type, Callable[[Any], Any]] = {
+    int: int.__int__,
+    float: float.__float__,
+    complex: complex.__complex__,
+    str: lambda value: str.__getitem__(value, slice(None)),
+    bytes: lambda value: bytes.__getitem__(value, slice(None)),
+    list: lambda value: list(list.__iter__(value)),
+    tuple: lambda value: tuple(list(tuple.__iter__(value))),
+    set: lambda value: set(list(set.__iter__(value))),
+    frozenset: lambda value: frozenset(list(frozenset.__iter__(value))),
+    dict: lambda value: dict(list(dict.items(value))),
+}
+"""How the value of a subclass is read with the base type's own methods."""
+
+
+def dumps(data: Any) -> bytes:
+    return json.dumps(data, separators=(",", ":")).encode()

@@ -1,0 +1,320 @@
+"""A candidate in another process, as tests see it: functions take and give plain data, objects stay where they are.
+
+    >>> add = link.get("add")
+    >>> add(2, 3)
+    5
+
+What the candidate answers is decoded to exact types, so every comparison in a test is Python's own. An object of the
+candidate's own class is a `Remote`: it can be called, read, changed, iterated and passed back, and it is equal only to
+itself or, if its class says so, to another such object. It never decides whether it equals the data of a test.
+"""
+
+from __future__ import annotations
+
+import builtins
+import select
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from . import plain
+from .candidate import LONGEST_BATCH, receive, send
+
+
+class Stop(BaseException):
+    """The tests can't go on. Not an Exception, so that no test swallows it."""
+
+
+class NeedsInside(Stop):
+    """A test hands over an object that only this process can hold."""
+
+
+class Gone(Stop):
+    """The candidate's process ended or broke the protocol."""
+
+
+class TooLong(Stop):
+    """One call used up its time."""
+
+
+class Link:
+    """The checker's end. `seconds` bounds the CPU time of one call; waiting may take `patience` times as long."""
+
+    patience = 4.0
+
+    def __init__(self, channel: int, pid: int, seconds: float) -> None:
+        self.channel, self.pid, self.seconds = channel, pid, seconds
+        self.classes: dict[int, type] = {}
+        self.known: dict[int, Remote] = {}
+
+    def request(self, operation: str, *arguments: Any) -> Any:
+        """What the candidate answers. Raises what it raises, or Stop."""
+        try:
+            given: Any = [plain.encode(item, self._refer) for item in arguments]
+        except RecursionError as error:
+            raise NeedsInside("an argument contains itself") from error
+        return self._exchange([operation, given], arguments)
+
+    def get(self, name: str) -> Any:
+        """A global of the candidate's module. Raises KeyError."""
+        return self._exchange(["global", name], ())
+
+    def names(self) -> list[str]:
+        return [str(name) for name in self._exchange(["names", ""], ())]
+
+    def loaded(self) -> None:
+        """Waits until the candidate's module has run. Raises ImportError with its traceback."""
+        self._read(())
+
+    def reply(self) -> Any:
+        """The answer to a message that was sent otherwise."""
+        return self._read(())
+
+    def _exchange(self, message: list[Any], arguments: tuple[Any, ...]) -> Any:
+        try:
+            send(self.channel, message)
+        except OSError as error:
+            raise Gone("the candidate's process has ended") from error
+        return self._read(arguments)
+
+    def _read(self, arguments: tuple[Any, ...]) -> Any:
+        self._wait()
+        try:
+            reply = receive(self.channel)
+        except (OSError, ValueError, RecursionError, MemoryError) as error:
+            raise Gone(f"the candidate's process sent no answer that can be read: {error}") from error
+        if reply is None:
+            raise Gone("the candidate's process has ended")
+        try:
+            if "raised" in reply:
+                error_class, values = self._raised(*reply["raised"])
+            else:
+                for place, after in reply.get("changed", {}).items():
+                    update(arguments[int(place)], plain.decode(after, self._resolve))
+                return plain.decode(reply["value"], self._resolve)
+        except Stop:
+            raise
+        except Exception as error:
+            raise Gone(f"the candidate's process sent {type(error).__name__}: {error}") from error
+        raise error_class(*values)
+
+    def _raised(self, own: Any, base: Any, values: Any) -> tuple[type[Exception], list[Any]]:
+        kind = self._error_class(own, base)
+        values = plain.decode(values)
+        if kind.__init__ is not Exception.__init__:  # UnicodeDecodeError and others want arguments of certain types
+            try:
+                kind(*values)
+            except TypeError:
+                return RuntimeError, [base, *values]
+        return kind, values
+
+    def _wait(self) -> None:
+        begun, started = self._cpu(), time.monotonic()
+        left = self.seconds
+        while not select.select([self.channel], [], [], left)[0]:
+            left = min(self.seconds - self._cpu() + begun, self.patience * self.seconds - time.monotonic() + started)
+            if left <= 0:
+                raise TooLong(f"a call took more than {self.seconds:g} s")
+            left = max(left, 0.01)
+
+    def _cpu(self) -> float:
+        return cpu_of(self.pid)
+
+    def _refer(self, value: Any) -> Any:
+        if isinstance(value, Remote):
+            return {"ref": [value._number, "object", ""]}
+        if isinstance(value, type) and issubclass(value, Exception):
+            for number, known in self.classes.items():
+                if known is value:
+                    return {"ref": [number, "error", [], ""]}
+            if getattr(builtins, value.__name__, None) is value:
+                return {"ref": [-1, "error", [], value.__name__]}
+        raise NeedsInside(f"a test hands over an object of {type(value).__module__}.{type(value).__qualname__}")
+
+    def _resolve(self, parts: Any) -> Any:
+        number, kind, *more = parts
+        if kind == "error":
+            return self._error_class(*more)
+        if type(number) is not int:
+            raise ValueError("no reference")
+        remote = self.known.get(number)
+        if remote is None:
+            remote = self.known[number] = Remote(self, number, kind == "class")
+        return self._coroutine(remote) if kind == "coroutine" else remote
+
+    async def _coroutine(self, remote: Remote) -> Any:
+        return self.request("await", remote)
+
+    def _error_class(self, own: Any, base: Any) -> type[Exception]:
+        kind: Any = getattr(builtins, str(base), None)
+        if not (isinstance(kind, type) and issubclass(kind, Exception)):
+            kind = Exception
+        for number, name in reversed(own):
+            if number not in self.classes:
+                self.classes[number] = type(str(name), (kind,), {})
+            kind = self.classes[number]
+        return kind  # type: ignore[no-any-return]
+
+
+def cpu_of(pid: int) -> float:
+    """CPU seconds that a process has used."""
+    try:
+        return time.clock_gettime(~pid << 3 | 2)
+    except OSError:
+        return 0.0
+
+
+def update(value: Any, after: Any) -> None:
+    """Makes a container equal to `after` in place, and containers in it where they are still there."""
+    if type(value) is list and type(after) is list:
+        value[:] = [_updated(old, new) for old, new in zip(value, after, strict=False)] + after[len(value) :]
+    elif isinstance(value, dict) and isinstance(after, dict):
+        for key in [key for key in value if key not in after]:
+            del value[key]
+        for key, new in after.items():
+            value[key] = _updated(value[key], new) if key in value else new
+    elif isinstance(value, set) and isinstance(after, set):
+        value &= after
+        value |= after
+    elif isinstance(value, tuple) and isinstance(after, tuple):
+        for old, new in zip(value, after, strict=False):
+            _updated(old, new)
+    elif hasattr(value, "clear") and hasattr(value, "extend"):
+        value.clear()
+        value.extend(after)
+    elif type(value).__module__ == "numpy":
+        value[...] = after
+
+
+def _updated(old: Any, new: Any) -> Any:
+    if type(old) is type(new) and isinstance(new, list | dict | set | tuple):
+        update(old, new)
+        return old
+    return new
+
+
+PREDICATES = frozenset(("startswith", "endswith", "issubset", "issuperset", "isdisjoint", "equals", "isclose"))
+"""Methods of plain data that answer whether the test's own value fits; an object in its place must not."""
+
+
+class Remote:
+    """An object in the candidate's process. Its operators with plain data fail: they could answer anything."""
+
+    __slots__ = ("_is_class", "_link", "_number", "_of_class")
+
+    def __init__(self, link: Link, number: int, is_class: bool) -> None:
+        for name, value in (("_link", link), ("_number", number), ("_is_class", is_class), ("_of_class", False)):
+            object.__setattr__(self, name, value)
+
+    def _do(self, operation: str, *arguments: Any) -> Any:
+        return self._link.request(operation, self, *arguments)
+
+    def _exactly(self, kind: Callable[..., Any], operation: str) -> Any:
+        value = self._do(operation)
+        if type(value) is not kind:
+            raise TypeError(f"{operation} of the candidate's object gave {type(value).__name__}")
+        return value
+
+    def __call__(self, *arguments: Any, **names: Any) -> Any:
+        made = self._do("call", *arguments, names)
+        if self._is_class and isinstance(made, Remote):
+            object.__setattr__(made, "_of_class", True)
+        return made
+
+    def __getattr__(self, name: str) -> Any:
+        if name in PREDICATES and not (self._of_class or self._is_class):
+            raise AttributeError(f"an object of the candidate's own can't stand in for data with {name!r}")
+        return self._do("attribute", name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._do("set", name, value)
+
+    def __iter__(self) -> Iterator[Any]:
+        iterator = self._do("iter")
+        if not isinstance(iterator, Remote):
+            return iter(iterator)
+        return iterator._items()
+
+    def _items(self) -> Iterator[Any]:
+        count = 1
+        done = False
+        while not done:
+            done, *items = self._do("next", count)
+            yield from items
+            count = min(2 * count, LONGEST_BATCH)
+
+    def __next__(self) -> Any:
+        done, *items = self._do("next", 1)
+        if not items:
+            raise StopIteration
+        return items[0]
+
+    def __len__(self) -> int:
+        return int(self._exactly(int, "len"))
+
+    def __bool__(self) -> bool:
+        return bool(self._exactly(bool, "bool"))
+
+    def __int__(self) -> int:
+        return int(self._exactly(int, "int"))
+
+    def __float__(self) -> float:
+        return float(self._exactly(float, "float"))
+
+    def __index__(self) -> int:
+        return int(self._exactly(int, "index"))
+
+    def __str__(self) -> str:
+        return str(self._exactly(str, "str"))
+
+    def __repr__(self) -> str:
+        return str(self._exactly(str, "repr"))
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._do("getitem", key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._do("setitem", key, value)
+
+    def __delitem__(self, key: Any) -> None:
+        self._do("delitem", key)
+
+    def __contains__(self, item: Any) -> bool:
+        return any(item is other or item == other for other in self)
+
+    def __hash__(self) -> int:
+        return hash(self._number)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Remote):
+            return False
+        return self._number == other._number or self._do("eq", other) is True
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __instancecheck__(self, value: Any) -> bool:
+        return isinstance(value, Remote) and value._do("isinstance", self) is True
+
+    def __subclasscheck__(self, value: Any) -> bool:
+        return isinstance(value, Remote) and value._do("issubclass", self) is True
+
+    def __mro_entries__(self, bases: Any) -> Any:
+        raise NeedsInside("a test derives a class from the candidate's")
+
+    def __enter__(self) -> Any:
+        return self._do("enter")
+
+    def __exit__(self, *error: object) -> None:
+        self._do("exit")
+
+
+def _between(operation: str) -> Callable[[Remote, Any], Any]:
+    def operate(self: Remote, other: Any) -> Any:
+        return self._do(operation, other) if isinstance(other, Remote) else NotImplemented
+
+    return operate
+
+
+for _name in "lt le gt ge add sub mul truediv floordiv mod and or xor".split():
+    setattr(Remote, f"__{_name}__", _between(_name + "_" if _name in ("and", "or") else _name))

@@ -1,0 +1,159 @@
+"""System calls that a jailed process may not make, as a filter for the kernel, on x86_64 and arm64.
+
+    >>> install(program(processes=False, landlock=True, pid=os.getpid()))
+
+A refused call fails with EPERM; a call newer than this table with ENOSYS, which libraries know how to live with.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import platform
+import struct
+
+from . import libc
+
+# name: number on x86_64, number on arm64 (None: the call doesn't exist there)
+_REFUSED: dict[str, tuple[int | None, int | None]] = {
+    # other processes
+    "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "kcmp": (312, 272),
+    "process_madvise": (440, 440), "process_mrelease": (448, 448), "pidfd_open": (434, 434),
+    "pidfd_getfd": (438, 438), "pidfd_send_signal": (424, 424), "move_pages": (279, 239), "migrate_pages": (256, 238),
+    "setpriority": (141, 140), "ioprio_set": (251, 30), "sched_setattr": (314, 274), "sched_setparam": (142, 118),
+    "sched_setscheduler": (144, 119), "sched_setaffinity": (203, 122), "membarrier": (324, 283),
+    # network; what is left is a connected pair of unix stream sockets
+    "socket": (41, 198), "bind": (49, 200), "connect": (42, 203), "listen": (50, 201), "accept": (43, 202),
+    "accept4": (288, 242),
+    # mounts and namespaces
+    "mount": (165, 40), "umount2": (166, 39), "pivot_root": (155, 41), "chroot": (161, 51), "move_mount": (429, 429),
+    "open_tree": (428, 428), "fsopen": (430, 430), "fsconfig": (431, 431), "fsmount": (432, 432),
+    "fspick": (433, 433), "mount_setattr": (442, 442), "unshare": (272, 97), "setns": (308, 268),
+    "mknod": (133, None), "mknodat": (259, 33), "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265),
+    # memory that no limit counts, and shared memory
+    "memfd_create": (319, 279), "memfd_secret": (447, 447), "shmget": (29, 194), "shmat": (30, 196),
+    "shmctl": (31, 195), "shmdt": (67, 197), "semget": (64, 190), "semop": (65, 193), "semctl": (66, 191),
+    "semtimedop": (220, 192), "msgget": (68, 186), "msgsnd": (69, 189), "msgrcv": (70, 188), "msgctl": (71, 187),
+    "mq_open": (240, 180), "mq_unlink": (241, 181), "mq_timedsend": (242, 182), "mq_timedreceive": (243, 183),
+    "mq_notify": (244, 184), "mq_getsetattr": (245, 185), "mbind": (237, 235), "set_mempolicy": (238, 237),
+    # large or rarely used parts of the kernel
+    "io_uring_setup": (425, 425), "io_uring_enter": (426, 426), "io_uring_register": (427, 427), "bpf": (321, 280),
+    "perf_event_open": (298, 241), "userfaultfd": (323, 282), "keyctl": (250, 219), "add_key": (248, 217),
+    "request_key": (249, 218), "fanotify_init": (300, 262), "fanotify_mark": (301, 263), "personality": (135, 92),
+    "modify_ldt": (154, None), "lookup_dcookie": (212, 18), "execveat": (322, 281), "uselib": (134, None),
+    "ustat": (136, None), "sysfs": (139, None), "_sysctl": (156, None), "nfsservctl": (180, 42),
+    # the machine itself
+    "init_module": (175, 105), "finit_module": (313, 273), "delete_module": (176, 106), "kexec_load": (246, 104),
+    "kexec_file_load": (320, 294), "reboot": (169, 142), "swapon": (167, 224), "swapoff": (168, 225),
+    "acct": (163, 89), "quotactl": (179, 60), "quotactl_fd": (443, 443), "syslog": (103, 116),
+    "sethostname": (170, 161), "setdomainname": (171, 162), "settimeofday": (164, 170), "adjtimex": (159, 171),
+    "clock_settime": (227, 112), "clock_adjtime": (305, 266), "ioperm": (173, None), "iopl": (172, None),
+    "vhangup": (153, 58),
+}  # fmt: skip
+
+# What Landlock leaves open: changing files outside by their names, and signals to other processes.
+_REFUSED_UNDER_LANDLOCK: dict[str, tuple[int | None, int | None]] = {
+    "chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452), "chown": (92, None),
+    "lchown": (94, None), "fchown": (93, 55), "fchownat": (260, 54), "setxattr": (188, 5), "lsetxattr": (189, 6),
+    "fsetxattr": (190, 7), "removexattr": (197, 14), "lremovexattr": (198, 15), "fremovexattr": (199, 16),
+    "setxattrat": (463, 463), "removexattrat": (466, 466), "utime": (132, None), "utimes": (235, None),
+    "futimesat": (261, None), "utimensat": (280, 88), "truncate": (76, 45), "file_setattr": (469, 469),
+    "tkill": (200, 130), "rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297, 240),
+}  # fmt: skip
+
+_FORK: dict[str, tuple[int | None, int | None]] = {"fork": (57, None), "vfork": (58, None)}
+_SPECIAL = {
+    "clone": (56, 220), "clone3": (435, 435), "socketpair": (53, 199), "prlimit64": (302, 261), "kill": (62, 129),
+    "tgkill": (234, 131), "prctl": (157, 167), "fcntl": (72, 25), "ioctl": (16, 29),
+}  # fmt: skip
+_NEWEST = 469
+
+_MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7), "arm64": (1, 0xC00000B7)}
+
+_LOAD, _EQUAL, _ABOVE, _ANY_BIT, _AND, _RETURN = 0x20, 0x15, 0x25, 0x45, 0x54, 0x06
+_ALLOW, _KILL, _EPERM, _ENOSYS = 0x7FFF0000, 0x80000000, 0x00050001, 0x00050026
+_NUMBER, _ARCH, _ARGUMENTS = 0, 4, 16
+
+_CLONE_THREAD = 0x10000
+_NAMESPACES = 0x7E020080
+_F_SETOWN, _F_SETOWN_EX, _PR_SET_PDEATHSIG = 8, 15, 1
+_TIOCSTI, _TIOCLINUX, _FIOSETOWN, _SIOCSPGRP = 0x5412, 0x541C, 0x8901, 0x8902
+_AF_UNIX, _SOCK_STREAM, _SOCK_TYPE_MASK = 1, 1, 0xF
+
+
+class _Assembler:
+    """Instructions of a classic BPF program; every jump is to one of the next few."""
+
+    def __init__(self) -> None:
+        self.code: list[bytes] = []
+
+    def add(self, operation: int, value: int, when_true: int = 0, when_false: int = 0) -> None:
+        self.code.append(struct.pack("=HBBI", operation, when_true, when_false, value))
+
+    def refuse(self, number: int, answer: int = _EPERM) -> None:
+        self.add(_EQUAL, number, 0, 1)
+        self.add(_RETURN, answer)
+
+    def rule(self, number: int, checks: list[tuple[int, int, int, bool]]) -> None:
+        """For call `number`: each check is (argument, operation, value, refuse when it holds)."""
+        body: list[tuple[int, int, int, int]] = []
+        for argument, operation, value, refuse_when in checks:
+            body.append((_LOAD, _ARGUMENTS + 8 * argument, 0, 0))
+            if operation == _AND:
+                body.append((_AND, _SOCK_TYPE_MASK, 0, 0))
+                operation = _EQUAL
+            body.append((operation, value, 0, 1) if refuse_when else (operation, value, 1, 0))
+            body.append((_RETURN, _EPERM, 0, 0))
+        body.append((_RETURN, _ALLOW, 0, 0))
+        self.add(_EQUAL, number, 0, len(body))
+        for instruction in body:
+            self.add(*instruction)
+
+
+@functools.lru_cache(maxsize=8)
+def program(*, processes: bool, landlock: bool, pid: int = 0) -> bytes:
+    """The filter. processes: may fork. landlock: files and signals are open to it, so close them. pid: its own.
+
+    Raises OSError on a machine whose call numbers aren't in the table.
+    """
+    machine = platform.machine()
+    if machine not in _MACHINES:
+        raise OSError(f"no table of system calls for {machine}")
+    column, architecture = _MACHINES[machine]
+    special = {name: numbers[column] for name, numbers in _SPECIAL.items()}
+    refused = dict(_REFUSED)
+    if landlock:
+        refused |= _REFUSED_UNDER_LANDLOCK
+    if not processes:
+        refused |= _FORK
+    code = _Assembler()
+    code.add(_LOAD, _ARCH)
+    code.add(_EQUAL, architecture, 1, 0)
+    code.add(_RETURN, _KILL)
+    code.add(_LOAD, _NUMBER)
+    code.add(_ABOVE, _NEWEST, 0, 1)
+    code.add(_RETURN, _ENOSYS)
+    for numbers in refused.values():
+        number = numbers[column]
+        if number is not None:
+            code.refuse(number)
+    code.refuse(special["clone3"], _ENOSYS)
+    clone = [(0, _ANY_BIT, _NAMESPACES, True)]
+    code.rule(special["clone"], clone if processes else [*clone, (0, _ANY_BIT, _CLONE_THREAD, False)])
+    code.rule(special["socketpair"], [(0, _EQUAL, _AF_UNIX, False), (1, _AND, _SOCK_STREAM, False)])
+    code.rule(special["prlimit64"], [(0, _EQUAL, 0, False)])
+    code.rule(special["prctl"], [(0, _EQUAL, _PR_SET_PDEATHSIG, True)])
+    code.rule(special["fcntl"], [(1, _EQUAL, _F_SETOWN, True), (1, _EQUAL, _F_SETOWN_EX, True)])
+    code.rule(special["ioctl"], [(1, _EQUAL, n, True) for n in (_TIOCSTI, _TIOCLINUX, _FIOSETOWN, _SIOCSPGRP)])
+    if landlock:
+        code.rule(special["kill"], [(0, _EQUAL, pid, False)])
+        code.rule(special["tgkill"], [(0, _EQUAL, pid, False)])
+    code.add(_RETURN, _ALLOW)
+    return b"".join(code.code)
+
+
+def install(filter_program: bytes) -> None:
+    """Binds this thread, and all it starts, to the filter for good. Needs no_new_privs."""
+    buffer = ctypes.create_string_buffer(filter_program)
+    header = struct.pack("=HxxxxxxQ", len(filter_program) // 8, ctypes.addressof(buffer))
+    libc.prctl(libc.PR_SET_SECCOMP, 2, header)

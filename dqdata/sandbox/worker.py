@@ -1,0 +1,141 @@
+"""One fork server as its client sees it: a process, a socket, and the jobs in flight.
+
+>>> worker = Worker.start("bwrap")
+>>> worker.send(task)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+from dqdata.sandbox import launch
+from dqdata.sandbox.limits import Limits
+
+LARGEST_REPLY = 1 << 16
+
+
+class Outcome(Protocol):
+    """Makes a task's result of the server's reply and what the job wrote, by name of its file."""
+
+    def __call__(self, reply: dict[str, Any], written: dict[str, bytes]) -> Any: ...
+
+
+@dataclass
+class Task:
+    """One job. given: what it reads; made: what it writes, with the most bytes wanted back. Order is the protocol's."""
+
+    kind: str
+    limits: Limits
+    given: list[bytes]
+    made: dict[str, int]
+    outcome: Outcome
+    future: Future[Any] = field(default_factory=Future)
+    attempts: int = 0
+    descriptors: list[int] = field(default_factory=list)
+
+    def open(self) -> list[int]:
+        """Descriptors for the server: files in memory that vanish with their last user."""
+        self.close()
+        for text in self.given:
+            descriptor = os.memfd_create("given", os.MFD_CLOEXEC)
+            self.descriptors.append(descriptor)
+            os.write(descriptor, text) if len(text) < 1 << 20 else _write_all(descriptor, text)
+            os.lseek(descriptor, 0, os.SEEK_SET)
+        for name in self.made:
+            self.descriptors.append(os.memfd_create(name, os.MFD_CLOEXEC))
+        return self.descriptors
+
+    def written(self) -> dict[str, bytes]:
+        """What the job wrote, cut one byte past what is wanted."""
+        files = zip(self.descriptors[len(self.given) :], self.made.items(), strict=True)
+        return {name: os.pread(descriptor, most + 1, 0) for descriptor, (name, most) in files}
+
+    def close(self) -> None:
+        for descriptor in self.descriptors:
+            os.close(descriptor)
+        self.descriptors = []
+
+
+def _write_all(descriptor: int, text: bytes) -> None:
+    rest = memoryview(text)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+class Worker:
+    """A server process. `ready` once it has isolated itself and said so."""
+
+    def __init__(self, mode: str) -> None:
+        """Raises SandboxError where the command can't be made."""
+        self.mode, self.ready = mode, False
+        self.tasks: dict[int, Task] = {}
+        self.number = 0
+        self.homes = tempfile.mkdtemp(prefix="dqdata-sandbox-")
+        self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115
+        try:
+            start = launch.command(mode, theirs.fileno(), self.homes)
+            if mode == "landlock" and os.geteuid() == 0:
+                os.chown(self.homes, launch.NOBODY, launch.NOBODY)
+            self.process = subprocess.Popen(
+                start.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self.errors,
+                env=start.env,
+                cwd="/",
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        except BaseException:
+            self.socket.close()
+            self.errors.close()
+            self._clean()
+            raise
+        finally:
+            theirs.close()
+
+    def send(self, task: Task) -> None:
+        """Hands a task over. Raises OSError where the server is gone."""
+        self.number += 1
+        task.attempts += 1
+        request = {"id": self.number, "kind": task.kind, "limits": asdict(task.limits)}
+        self.tasks[self.number] = task
+        socket.send_fds(self.socket, [json.dumps(request).encode()], task.open())
+
+    def receive(self) -> dict[str, Any] | None:
+        """The server's next message, or None where it has ended."""
+        try:
+            message = self.socket.recv(LARGEST_REPLY)
+        except OSError:
+            return None
+        return json.loads(message) if message else None
+
+    def complaint(self) -> str:
+        """What the process wrote to stderr."""
+        self.errors.seek(0)
+        return self.errors.read(1 << 16).decode("utf-8", "replace").strip()[-2000:]
+
+    def stop(self) -> None:
+        """Ends the process and everything in it, and removes its folder."""
+        self.socket.close()
+        try:
+            self.process.wait(2)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.errors.close()
+        self._clean()
+
+    def _clean(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(self.homes)
