@@ -1,0 +1,34 @@
+"""What may load before anything is asked for: a slow start is felt at every tab completion."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("polars", "duckdb", "pyarrow", "pydantic", "openai", "sympy", "torch", "transformers", "rich", "numpy")
+PLUGINS = ("dqdata_operators", "dqdata_trainers", "dqdata.teachers", "dqdata.sources")
+
+
+def loaded_by(code: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys; print('\\n'.join(sys.modules), file=sys.stderr)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import dqdata",
+        "from dqdata.cli import dqdata; dqdata.main(['--help'], standalone_mode=False)",
+        "from dqdata.cli import dqdata; dqdata.main(['run', '--help'], standalone_mode=False)",
+    ],
+)
+def test_nothing_heavy_and_no_plug_in_loads_at_the_start(code: str) -> None:
+    loaded = loaded_by(code)
+    assert not [name for name in (*HEAVY, *PLUGINS) if name in loaded]
