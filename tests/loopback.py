@@ -47,6 +47,7 @@ class Loopback:
         """How many calls got each fault."""
         self.port = 0
         self._at_once = 0
+        self._hang = asyncio.Event()
         self._random = random.Random(0)
         self._runner: web.AppRunner | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -59,6 +60,7 @@ class Loopback:
     def start(self) -> None:
         """Listens, on the port it had before where it was stopped; runs in a thread of its own."""
         self._loop = asyncio.new_event_loop()
+        self._hang = asyncio.Event()
         self._thread = threading.Thread(target=self._loop.run_forever, name="loopback", daemon=True)
         self._thread.start()
         asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(10)
@@ -68,6 +70,7 @@ class Loopback:
         if self._loop is None:
             return
         assert self._runner is not None and self._thread is not None
+        self._loop.call_soon_threadsafe(self._hang.set)
         asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -75,7 +78,7 @@ class Loopback:
         self._loop = None
 
     async def _listen(self) -> None:
-        self._runner = web.AppRunner(self.app(), shutdown_timeout=0, access_log=None)
+        self._runner = web.AppRunner(self.app(), shutdown_timeout=0.1, access_log=None)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True, backlog=2048).start()
         self.port = self._runner.addresses[0][1]
@@ -110,7 +113,8 @@ class Loopback:
                 continue
             self.given[fault] += 1
             if fault == "never":
-                await asyncio.sleep(3600)
+                await self._hang.wait()
+                return web.Response(status=500)
             if fault == "malformed":
                 return web.Response(text='{"choices": [{"message": {"content": "', content_type="application/json")
             if fault == "cut":

@@ -124,9 +124,9 @@ class Asker:
             flight.attempt += 1
             try:
                 return await self._attempt(flight)
+            except _OverError as over:
+                raise over.error.with_traceback(None) from None
             except TeacherError as error:
-                if error is self._ended:
-                    raise
                 await self._failed(flight, error, time.monotonic() - began)
             self.counters.retried += 1
             self._changed()
@@ -157,24 +157,22 @@ class Asker:
         flight.sent = True
         self.counters.in_flight += 1
         self._stall.sent(flight.context.teacher)
+        self.gate.sent()
         try:
             async with asyncio.timeout(self.limits.timeout):
                 completion = await self.teacher.complete(flight.request)
         except TimeoutError:
-            raise TeacherError(
-                f"no answer within {self.limits.timeout:g} s (`timeout` of the teacher)",
-                kind="retryable",
-                reason="timeout",
-                usage_unknown=True,
-            ) from None
-        except DqdataError:
+            late = f"no answer within {self.limits.timeout:g} s (`timeout` of the teacher)"
+            raise TeacherError(late, kind="retryable", reason="timeout", usage_unknown=True) from None
+        except TeacherError as error:
+            raise self._noticed(error, flight.context.teacher) from None
+        except DqdataError as error:
+            self._end(error)
             raise
         except Exception as error:
-            raise TeacherError(
-                f"teacher {flight.context.teacher!r} broke: {type(error).__name__}: {error}",
-                kind="fatal",
-                reason="broken",
-                usage_unknown=True,
+            broke = f"teacher {flight.context.teacher!r} broke: {type(error).__name__}: {error}"
+            raise self._noticed(
+                TeacherError(broke, kind="fatal", reason="broken", usage_unknown=True), flight.context.teacher
             ) from error
         finally:
             flight.sent = False
@@ -207,29 +205,13 @@ class Asker:
 
     async def _failed(self, flight: _Flight, error: TeacherError, seconds: float) -> None:
         """Records a failed attempt and waits before the next; raises where there is none."""
-        patience = self.limits.patience
-        if error.reason == UNREACHABLE and error.kind == "retryable":
+        if error.kind == "retryable" and error.reason == UNREACHABLE:
             flight.attempt -= 1  # nobody was there to refuse it
-            down = self.gate.unreachable()
-            self._stall.down(flight.context.teacher, str(error), down)
-            if down <= (patience if self.gate.reached else min(NEVER_SEEN, patience)):
-                return
-            error = TeacherError(
-                f"teacher {flight.context.teacher!r}: {error}, for {down:.0f} s now; check base_url and the server, "
-                "then run again: it goes on from here",
-                kind="fatal",
-                reason=UNREACHABLE,
-            )
+            return
         await self._record(flight, error)
-        if error.kind == "fatal":
-            self._end(error)
-        overload = error.kind == "retryable" and (error.status in OVERLOAD or error.retry_after is not None)
-        if overload:
-            wait = self.gate.overloaded(error.retry_after)
-            if wait > 30:
-                log.warning("teacher %s: %s; all its calls wait %.0f s", flight.context.teacher, error, wait)
         # Being refused for load says nothing about the request: it may go on for as long as the teacher's patience.
-        out_of_tries = flight.attempt >= self.limits.max_attempts and not (overload and seconds < patience)
+        overload = _overload(error)
+        out_of_tries = flight.attempt >= self.limits.max_attempts and not (overload and seconds < self.limits.patience)
         if error.kind != "retryable" or out_of_tries:
             self.counters.failed += 1
             self._changed()
@@ -297,9 +279,30 @@ class Asker:
             self._end_event.set()
             self.gate.refresh()
 
+    def _noticed(self, error: TeacherError, teacher: str) -> TeacherError:
+        """What one failure means for all calls: it must hold before the place of the failed call goes to the next.
+        Returns the error, a fatal one where patience with an absent endpoint has run out."""
+        if error.kind == "retryable" and error.reason == UNREACHABLE:
+            down, patience = self.gate.unreachable(), self.limits.patience
+            self._stall.down(teacher, str(error), down)
+            if down > (patience if self.gate.reached else min(NEVER_SEEN, patience)):
+                error = TeacherError(
+                    f"teacher {teacher!r}: {error}, for {down:.0f} s now; check base_url and the server, "
+                    "then run again: it goes on from here",
+                    kind="fatal",
+                    reason=UNREACHABLE,
+                )
+        elif _overload(error):
+            wait = self.gate.overloaded(error.retry_after)
+            if wait > 30:
+                log.warning("teacher %s: %s; all its calls wait %.0f s", teacher, error, wait)
+        if error.kind == "fatal":
+            self._end(error)
+        return error
+
     def _go_on(self) -> None:
         if self._ended is not None:
-            raise self._ended.with_traceback(None)
+            raise _OverError(self._ended)
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -308,6 +311,14 @@ class Asker:
     def _changed(self) -> None:
         if self._on_change is not None:
             self._on_change(self.counters)
+
+
+class _OverError(Exception):
+    """No call is made any more, because of this error."""
+
+    def __init__(self, error: DqdataError) -> None:
+        super().__init__(error)
+        self.error = error
 
 
 class _Flight:
@@ -409,6 +420,10 @@ class _Stall:
 
 
 _NOTHING = Held(0.0, 0)
+
+
+def _overload(error: TeacherError) -> bool:
+    return error.kind == "retryable" and (error.status in OVERLOAD or error.retry_after is not None)
 
 
 def _may_cost(error: BaseException) -> bool:

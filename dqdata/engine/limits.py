@@ -10,6 +10,7 @@ All steps that use the teacher go through the same gate, in the order in which t
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections import deque
@@ -19,8 +20,11 @@ from dqdata.teacher import Limits
 CANARY = 1.0
 """Seconds that the very first request goes alone, unless it is answered sooner: a wrong key costs one request, not as
 many as may be in the air."""
-GROWTH = 0.03
-"""Room that each answer wins back after overload, in calls: a round of answers gives 3%."""
+GROWTH = 0.05
+"""Room that each answer wins back after overload, in calls: a round of answers gives 5%."""
+TOLERATED = 0.15
+"""Share of refused calls in a round that takes no room away: a limit on requests a minute refuses a few calls, and the
+cool-down is the answer to that; an endpoint with too much to do refuses many."""
 LONGEST = 60.0
 """Seconds of the longest cool-down that an endpoint didn't ask for itself."""
 
@@ -28,9 +32,9 @@ LONGEST = 60.0
 class Gate:
     """Admits calls. Everything happens on the event loop, so nothing is locked.
 
-    Overload (429, 503) stops all callers for the time the endpoint asks for, or for an exponentially growing one, and
-    takes room away in proportion to the share of refused calls: one refusal in a hundred costs little, refusals only
-    costs half. Each answer gives a little back. An endpoint that can't be reached is probed by one call at a time.
+    Overload (429, 503) stops all callers for the time the endpoint asks for, or for an exponentially growing one. A
+    round of calls of which many were refused takes room away in proportion, at most half; each answer gives a little
+    back. An endpoint that can't be reached is probed by one call at a time.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -40,11 +44,11 @@ class Gate:
         self.down_since: float | None = None
         self.reached = False
         self.cool_until = 0.0
-        self._alone_until = 0.0  # up to then one call at a time: the canary, or for ever while the endpoint is down
-        self._began = False
+        # Up to then one call at a time: the first of all until it is sent and a moment after, or while nobody is there.
+        self._alone_until = math.inf
+        self._first = True
         self._strikes = 0
         self._answers = self._refusals = 0
-        self._next_cut = 0.0
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._requests = _Bucket(limits.requests_per_minute)
@@ -71,6 +75,13 @@ class Gate:
         self.in_use -= 1
         self._admit()
 
+    def sent(self) -> None:
+        """A call is on its way; the others follow the first after a moment, if nothing is heard of it by then."""
+        if self._first:
+            self._first = False
+            self._alone_until = time.monotonic() + CANARY
+            self._admit()
+
     def answered(self, seconds: float, output_tokens: int, expected_tokens: int, tokens: int) -> None:
         """A call was answered: the endpoint is up; some room comes back; the token bucket is corrected."""
         self.reached = True
@@ -94,11 +105,11 @@ class Gate:
             self._strikes += 1
         wait = retry_after if retry_after is not None else min(LONGEST, 0.5 * 2.0**self._strikes) * _jitter()
         self.cool_until = max(self.cool_until, now + wait)
-        if now >= self._next_cut:
+        if self._answers + self._refusals >= self.room:
             refused = self._refusals / (self._answers + self._refusals)
-            self.room = max(1.0, self.room * (1 - refused / 2))
+            if refused > TOLERATED:
+                self.room = max(1.0, self.room * (1 - refused / 2))
             self._answers = self._refusals = 0
-            self._next_cut = self.cool_until
         return wait
 
     def unreachable(self) -> float:
@@ -110,7 +121,7 @@ class Gate:
         if now >= self.cool_until:
             self._strikes += 1
             self.cool_until = now + min(10.0, 0.25 * 2.0**self._strikes) * _jitter()
-        self._alone_until = float("inf")
+        self._alone_until = math.inf
         return now - self.down_since
 
     def refresh(self) -> None:
@@ -125,9 +136,6 @@ class Gate:
         if not self._waiting:
             return
         now = time.monotonic()
-        if not self._began:
-            self._began = True
-            self._alone_until = now + CANARY
         while self._waiting:
             tokens, future = self._waiting[0]
             if future.done():
@@ -135,7 +143,7 @@ class Gate:
                 continue
             alone = now < self._alone_until
             if self.in_use >= (1 if alone else max(1, int(self.room))):
-                if alone and self._alone_until != float("inf"):
+                if alone and self._alone_until != math.inf:
                     self._wake_at(now, self._alone_until)
                 return  # whoever leaves admits the next
             ready = max(self.cool_until, self._requests.ready(now, 1), self._tokens.ready(now, tokens))

@@ -70,7 +70,8 @@ async def test_a_request_is_stored_once_for_all_its_samples(tmp_path: Path) -> N
     with sqlite3.connect(path) as con:
         assert con.execute("select count(*) from requests").fetchone() == (1,)
         rows = con.execute(
-            "select messages, sampling, answer_schema, draw, sample, ledger_key from calls join requests using (request_id)"
+            "select messages, sampling, answer_schema, draw, sample, ledger_key "
+            "from calls join requests using (request_id)"
         ).fetchall()
     assert len(rows) == 5
     for *stored, ledger_key in rows:
@@ -120,7 +121,8 @@ def test_duckdb_reads_it_as_sql(tmp_path: Path) -> None:
                 f"load sqlite_scanner; attach '{tmp_path / 'ledger.sqlite'}' as ledger (type sqlite, read_only)"
             )
             sql = """select teacher, count(*), sum(cost_usd), max(created_at)::timestamp > '2020-01-01'::timestamp,
-                     min(messages ->> '$[0].content') from ledger.calls join ledger.requests using (request_id) group by 1"""
+                     min(messages ->> '$[0].content')
+                     from ledger.calls join ledger.requests using (request_id) group by 1"""
             assert con.sql(sql).fetchall() == [("r1", 1, 0.5, True, "2 + 2?")]
 
 
@@ -146,9 +148,8 @@ def test_bad_files_are_named_with_what_to_do(tmp_path: Path) -> None:
 
 async def test_read_only_takes_no_calls(tmp_path: Path) -> None:
     Ledger(tmp_path / "ledger.sqlite").close()
-    with Ledger(tmp_path / "ledger.sqlite", read_only=True) as ledger:
-        with pytest.raises(StoreError, match="opened read-only"):
-            await put(ledger, ask("x"))
+    with Ledger(tmp_path / "ledger.sqlite", read_only=True) as ledger, pytest.raises(StoreError, match="read-only"):
+        await put(ledger, ask("x"))
 
 
 async def test_a_full_disk_fails_the_put_and_keeps_the_rest(tmp_path: Path) -> None:
@@ -176,7 +177,8 @@ WRITER = """
         async def one(i):
             request = Request((Message("user", f"{name} {i}"),))
             await ledger.put(request.key("p", "m", ""), request, Completion("x" * 500, "stop", Usage(1, 1)),
-                             provider="p", model="m", revision="", cost_usd=0.0, context=CallContext("r", "p", "s", "t"))
+                             provider="p", model="m", revision="", cost_usd=0.0,
+                             context=CallContext("r", "p", "s", "t"))
             print(i, flush=True)
         with Ledger(Path(path)) as ledger:
             for start in range(0, count, 50):
