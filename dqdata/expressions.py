@@ -1,0 +1,176 @@
+"""SQL expressions over the columns of one step: checked before any row is read.
+
+    >>> have = Columns({"trace_id": "VARCHAR", "correct": "BOOLEAN", "output_tokens": "BIGINT"})
+    >>> check_condition("correct and output_tokens < 4096", have)
+    ('correct', 'output_tokens')
+    >>> check_ranking("correct desc, output_tokens asc", have)
+    ('correct', 'output_tokens')
+
+DuckDB itself binds them, so what passes here runs there. An expression must give the same result for the same row each
+time: random(), now() and the like are refused, and so is a subquery, which would see other rows.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from dqdata.columns import Columns
+from dqdata.errors import ColumnError, QueryError, nearest
+
+if TYPE_CHECKING:
+    import duckdb
+
+CLOCKS = frozenset({"current_timestamp", "current_date", "current_time", "localtimestamp", "localtime", "now", "today"})
+"""Words that read the clock; some of them the parser takes for columns."""
+
+_threads = threading.local()
+
+
+def connection() -> duckdb.DuckDBPyConnection:
+    """An in-memory connection of this thread's own, with one worker thread; reused, so don't close it."""
+    import duckdb
+
+    if not hasattr(_threads, "con"):
+        _threads.con = duckdb.connect(config={"threads": 1})
+    con: duckdb.DuckDBPyConnection = _threads.con
+    return con
+
+
+def check_condition(expression: str, have: Columns, parameter: str = "where") -> tuple[str, ...]:
+    """Columns that a predicate reads, in the table's order. Raises ColumnError; QueryError where it is no condition."""
+    used = _used(f"select 1 from rows where (\n{expression}\n)", expression, have, parameter)
+    _bind(f"select 1 from rows where (\n{expression}\n)", expression, have, parameter)
+    kind = _bind(f"select (\n{expression}\n) from rows", expression, have, parameter)
+    if kind not in ("BOOLEAN", '"NULL"'):
+        raise QueryError(f"{parameter} = {expression!r} is {kind}, not a condition; compare it with something")
+    return used
+
+
+def check_ranking(expression: str, have: Columns, parameter: str = "by") -> tuple[str, ...]:
+    """Columns that an ORDER BY list reads, in the table's order. Raises ColumnError or QueryError."""
+    used = _used(f"select 1 from rows order by {expression}\n", expression, have, parameter)
+    _bind(f"select row_number() over (order by {expression}\n) from rows", expression, have, parameter)
+    return used
+
+
+def check_value(expression: str, have: Columns, parameter: str) -> str:
+    """DuckDB type of a value computed from one row. Raises ColumnError or QueryError."""
+    _used(f"select (\n{expression}\n) from rows", expression, have, parameter)
+    return _bind(f"select (\n{expression}\n) from rows", expression, have, parameter)
+
+
+@functools.lru_cache(maxsize=256)
+def names_read(expression: str) -> frozenset[str]:
+    """Names of columns and their fields that an expression, or an ORDER BY list, mentions; in small letters."""
+    tree = _parsed(f"select 1 from rows order by {expression}\n")
+    return frozenset(str(name).lower() for node in _nodes(tree) for name in node.get("column_names", ()))
+
+
+def impure_functions(sql: str) -> list[str]:
+    """Functions in a statement that give another result each time. Empty where DuckDB can't parse it."""
+    tree = _parsed(sql)
+    return sorted({name for name in _names(tree) if name in _impure()})
+
+
+def parsed_select(sql: str) -> dict[str, Any]:
+    """Syntax tree of one SELECT, as json_serialize_sql gives it. Raises QueryError."""
+    tree = _parsed(sql)
+    if tree["error"]:
+        raise QueryError(f"{sql!r}: {tree['error_message']}")
+    if len(tree["statements"]) != 1:
+        raise QueryError(f"{sql!r}: one statement is needed, there are {len(tree['statements'])}")
+    node: dict[str, Any] = tree["statements"][0]["node"]
+    return node
+
+
+def quoted(name: str) -> str:
+    """A name as a quoted SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Text as a SQL string."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _used(sql: str, expression: str, have: Columns, parameter: str) -> tuple[str, ...]:
+    tree = _parsed(sql)
+    if tree["error"] or len(tree["statements"]) != 1:
+        why = tree.get("error_message", "more than one statement")
+        raise QueryError(f"{parameter} = {expression!r}: {why}")
+    lower = {name.lower(): name for name in have}
+    used: set[str] = set()
+    for node in _nodes(tree):
+        kind, names = node.get("class"), [str(name).lower() for name in node.get("column_names", ())]
+        if kind == "SUBQUERY":
+            raise QueryError(
+                f"{parameter} = {expression!r}: no subquery here, it would see other rows; "
+                "join in the pipeline's `from` instead"
+            )
+        if kind == "STAR":
+            used |= set(have)
+        used |= {lower[name] for name in names if name in lower}
+        called = {str(node.get("function_name", "")).lower()} | ({*names} - lower.keys() if names else set())
+        for name in sorted(called & (_impure() | CLOCKS)):
+            raise QueryError(f"{parameter} = {expression!r}: {name}() gives another result each time; leave it out")
+    return tuple(name for name in have if name in used)
+
+
+def _bind(sql: str, expression: str, have: Columns, parameter: str) -> str:
+    """Type of the first column of the result over an empty table."""
+    import duckdb
+
+    con = connection()
+    shape = ", ".join(f"{quoted(name)} {kind}" for name, kind in have.items())
+    con.execute(f"create or replace temp table rows ({shape})")
+    try:
+        described = con.sql(f"describe {sql}").fetchall()
+    except duckdb.Error as error:
+        missing = re.search(r'column "?([^"\n]+?)"? not found', str(error), re.IGNORECASE)
+        if missing:
+            name = missing.group(1)
+            raise ColumnError(
+                f"{parameter} = {expression!r} needs column {name!r}{nearest(name, have)} (have: {', '.join(have)})"
+            ) from None
+        raise QueryError(f"{parameter} = {expression!r}: {error}") from None
+    finally:
+        con.execute("drop table if exists temp.rows")
+    return str(described[0][1])
+
+
+def _parsed(sql: str) -> dict[str, Any]:
+    row = connection().execute("select json_serialize_sql($1)", [sql]).fetchone()
+    assert row is not None
+    tree: dict[str, Any] = json.loads(row[0])
+    return tree
+
+
+def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
+    todo = [tree]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, dict):
+            yield node
+            todo += node.values()
+        elif isinstance(node, list):
+            todo += node
+
+
+def _names(tree: Any) -> Iterator[str]:
+    for node in _nodes(tree):
+        if node.get("class") == "FUNCTION":
+            yield str(node["function_name"]).lower()
+
+
+@functools.cache
+def _impure() -> frozenset[str]:
+    rows = connection().sql(
+        "select distinct function_name from duckdb_functions() "
+        "where stability in ('VOLATILE', 'CONSISTENT_WITHIN_QUERY')"
+    )
+    return frozenset(str(name) for (name,) in rows.fetchall()) - {"error"} | CLOCKS

@@ -1,0 +1,96 @@
+"""What is wrong with an answer: cut off, empty, refused, withheld, or running in circles.
+
+    >>> flaw(Completion("So 2 + 2 is", "length", Usage(9, 4)))
+    Flaw(reason='truncated', detail='stopped after 4 tokens')
+
+Each check reads the end of the text or the finish reason alone and costs microseconds: it runs on every answer.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from dqdata.teacher import Completion
+
+CUT = ("length", "max_tokens", "max_output_tokens", "model_length")
+WITHHELD = ("content_filter", "safety", "recitation", "blocklist", "prohibited_content")
+BROKEN_OFF = ("abort", "aborted", "error", "cancelled", "canceled", "insufficient_system_resource")
+
+REFUSAL = re.compile(
+    r"(?:i['’]?m|i am)\s+(?:(?:very|really|so|truly)\s+)?sorry,?\s+(?:but\s+)?i(?:['’]m|\s+am)?\s*"
+    r"(?:can['’]?t|cannot|can not|won['’]?t|unable to|not able to)\s+"
+    r"(?:help|assist|provide|answer|comply|fulfil|do that|engage|discuss|continue)"
+    r"|i\s+(?:can['’]?t|cannot|can not|won['’]?t|am unable to|am not able to)\s+"
+    r"(?:help|assist|comply|fulfil|engage|provide assistance)"
+    r"|as an ai(?: language model| assistant)?,? i (?:can['’]?t|cannot|am unable|am not able|don['’]?t)"
+    r"|(?:很|非常|十分)?(?:抱歉|对不起)[，,]?\s*(?:但)?(?:是)?我?(?:无法|不能|没有办法)(?:提供|回答|协助|帮助|满足|继续|处理|讨论)",
+    re.IGNORECASE,
+)
+REFUSAL_LENGTH = 600
+"""Characters above which an answer that opens like a refusal goes on to say something."""
+
+PROBE = 24
+"""Characters at the very end whose earlier occurrences tell the periods worth testing."""
+CANDIDATES = 64
+
+
+class Flaw(NamedTuple):
+    reason: str
+    detail: str
+
+
+def flaw(answer: Completion) -> Flaw | None:
+    """What makes an answer unfit to be kept, or None. A loop is named before the cut it ends in: more tokens would
+    only make it longer."""
+    finish = answer.finish_reason.lower()
+    if finish in WITHHELD:
+        return Flaw("content_filter", f"withheld by the endpoint ({answer.finish_reason})")
+    text = answer.response if answer.response.strip() else answer.reasoning or ""
+    repeated = loop(text)
+    if repeated:
+        unit, times = repeated
+        return Flaw("repeated", f"ends in {times} times {unit[:80]!r}")
+    if finish in CUT:
+        return Flaw("truncated", f"stopped after {answer.usage.output} tokens")
+    if finish in BROKEN_OFF:
+        return Flaw("broken_off", f"the endpoint gave up ({answer.finish_reason})")
+    if not answer.response.strip():
+        return Flaw("empty", "no response after the reasoning" if text.strip() else "no text")
+    if finish == "refusal" or is_refusal(answer.response):
+        return Flaw("refused", answer.response.strip()[:200])
+    return None
+
+
+def is_refusal(response: str) -> bool:
+    """A short answer that opens by declining. English and Chinese."""
+    text = response.strip()
+    return len(text) <= REFUSAL_LENGTH and REFUSAL.match(text) is not None
+
+
+def loop(text: str) -> tuple[str, int] | None:
+    """(unit, times) where the text ends in one piece repeated over and over, else None.
+
+    A loop covers at least 200 characters, with a unit that comes five times, or three times where it has 60 characters
+    or more. Periods to test are the distances from the end at which the last few characters occur before.
+    """
+    text = text.rstrip()
+    probe = text[-PROBE:]
+    at = len(text) - PROBE
+    for _ in range(CANDIDATES):
+        at = text.rfind(probe, max(0, len(text) - 8000), at + PROBE - 1)
+        if at < 0:
+            return None
+        period = len(text) - PROBE - at
+        span = max(200, period * (5 if period < 60 else 3))
+        if len(text) >= span and text[-span:-period] == text[-span + period :]:
+            return text[-period:], _times(text, period)
+    return None
+
+
+def _times(text: str, period: int) -> int:
+    """How often the last `period` characters stand one after another at the end."""
+    unit, times, end = text[-period:], 0, len(text)
+    while end >= period and text[end - period : end] == unit:
+        times, end = times + 1, end - period
+    return times

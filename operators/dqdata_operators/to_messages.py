@@ -1,0 +1,105 @@
+"""Makes the chat that a student is trained on.
+
+    { op = "to_messages", system = "You reason step by step." }
+
+    question       | reasoning     | response   ->  messages
+    What is 2 + 2? | Two and two.. | It is 4.       [system: You reason.., user: What is 2 + 2?,
+                                                     assistant: <think>\\nTwo and two..\\n</think>\\n\\nIt is 4.]
+
+Rows without a question or a response are dropped. A row whose reasoning is null or empty gets the response alone.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import polars as pl
+from pydantic import model_validator
+
+from dqdata.columns import MESSAGES, Columns, key_of
+from dqdata.errors import ColumnError, nearest
+from dqdata.operator import Batch, BatchOperator, Params
+from dqdata_operators.prompting import Placeholder, Template
+
+
+class ToMessagesParams(Params):
+    system: str | None = None
+    user: str = "{{question}}"
+    """The user's turn; {{column}} is put in."""
+    reasoning: str = "reasoning"
+    """Column of the thinking; not read with thinking = "none" or "empty"."""
+    response: str = "response"
+    thinking: Literal["tags", "none", "empty"] = "tags"
+    """tags: the reasoning between tags, then the response. none: the response alone. empty: tags with nothing between
+    them, which teaches a hybrid model to answer at once."""
+    tags: tuple[str, str] = ("<think>", "</think>")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ToMessagesParams:
+        if not Template(self.user).placeholders:
+            raise ValueError(f"user = {self.user!r} puts in no column, so every row would ask the same")
+        if not all(self.tags):
+            raise ValueError("`tags` must not be empty")
+        return self
+
+
+class ToMessages(BatchOperator[ToMessagesParams]):
+    """Makes chat rows for SFT: system, question, and reasoning in think tags before the response."""
+
+    name = "to_messages"
+    Params = ToMessagesParams
+
+    def columns(self, have: Columns) -> Columns:
+        for name in Template(self.params.user).placeholders:
+            if name not in have:
+                raise ColumnError(f"user = {self.params.user!r} needs column {name!r}{nearest(name, have)}")
+            if have[name].endswith("]") or "(" in have[name].removeprefix("DECIMAL("):
+                raise ColumnError(f"user = {self.params.user!r}: column {name!r} is {have[name]}, not plain text")
+        have.require(self.params.response, "VARCHAR")
+        if self.params.thinking == "tags":
+            have.require(self.params.reasoning, "VARCHAR")
+        return have.add(messages=MESSAGES)
+
+    def process(self, batch: pl.DataFrame) -> Batch:
+        turns = batch.select(user=_filled(Template(self.params.user)), assistant=self._assistant())
+        asked = turns["user"].str.strip_chars().fill_null("") != ""
+        answered = turns["assistant"].is_not_null()
+
+        chat = [] if self.params.system is None else [_turn("system", pl.lit(self.params.system))]
+        chat += [_turn("user", pl.col("user")), _turn("assistant", pl.col("assistant"))]
+        rows = batch.with_columns(turns.select(messages=pl.concat_list(chat))["messages"])
+        dropped = batch.select(
+            pl.col(key_of(batch.columns)),
+            reason=pl.when(asked).then(pl.lit("no_response")).otherwise(pl.lit("no_question")),
+            detail=pl.lit("null or empty text"),
+        ).filter(~(asked & answered))
+        return Batch(rows.filter(asked & answered), dropped if len(dropped) else None)
+
+    def _assistant(self) -> pl.Expr:
+        """The assistant's turn; null where there is no response."""
+        response = pl.col(self.params.response)
+        answered = pl.when(response.str.strip_chars() != "").then(response)
+        opening, closing = self.params.tags
+        if self.params.thinking == "none":
+            return answered
+        if self.params.thinking == "empty":
+            return pl.concat_str(pl.lit(f"{opening}\n\n{closing}\n\n"), answered)
+        thinking = pl.col(self.params.reasoning).str.strip_chars()
+        both = pl.concat_str(pl.lit(f"{opening}\n"), thinking, pl.lit(f"\n{closing}\n\n"), answered)
+        return pl.when(thinking.fill_null("") != "").then(both).otherwise(answered)
+
+
+def _turn(role: str, content: pl.Expr) -> pl.Expr:
+    return pl.struct(role=pl.lit(role), content=content)
+
+
+def _filled(template: Template) -> pl.Expr:
+    """The template over whole columns; null where a placeholder that isn't optional is null."""
+    return pl.concat_str([_part(part) for part in template.parts])
+
+
+def _part(part: str | Placeholder) -> pl.Expr:
+    if isinstance(part, str):
+        return pl.lit(part)
+    value = pl.col(part.name).cast(pl.String)
+    return value.fill_null("") if part.optional else value
