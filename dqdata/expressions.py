@@ -71,23 +71,6 @@ def names_read(expression: str) -> frozenset[str]:
     return frozenset(str(name).lower() for node in _nodes(tree) for name in node.get("column_names", ()))
 
 
-def impure_functions(sql: str) -> list[str]:
-    """Functions in a statement that give another result each time. Empty where DuckDB can't parse it."""
-    tree = _parsed(sql)
-    return sorted({name for name in _names(tree) if name in _impure()})
-
-
-def parsed_select(sql: str) -> dict[str, Any]:
-    """Syntax tree of one SELECT, as json_serialize_sql gives it. Raises QueryError."""
-    tree = _parsed(sql)
-    if tree["error"]:
-        raise QueryError(f"{sql!r}: {tree['error_message']}")
-    if len(tree["statements"]) != 1:
-        raise QueryError(f"{sql!r}: one statement is needed, there are {len(tree['statements'])}")
-    node: dict[str, Any] = tree["statements"][0]["node"]
-    return node
-
-
 def quoted(name: str) -> str:
     """A name as a quoted SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
@@ -159,12 +142,6 @@ def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
             todo += node.values()
         elif isinstance(node, list):
             todo += node
-
-
-def _names(tree: Any) -> Iterator[str]:
-    for node in _nodes(tree):
-        if node.get("class") == "FUNCTION":
-            yield str(node["function_name"]).lower()
 
 
 @functools.cache

@@ -48,7 +48,9 @@ class StoreView(Protocol):
         """Read-only connection that understands `name@3` once SQL went through `query_columns`."""
         ...
 
-    def query(self, sql: str) -> pa.RecordBatchReader: ...
+    def query(self, sql: str, *, repeatable: bool = False) -> pa.RecordBatchReader:
+        """The rows as they come; with `repeatable` in the same order each time."""
+        ...
 
 
 class SourceContext(Protocol):
