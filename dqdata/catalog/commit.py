@@ -11,13 +11,14 @@ removes them.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
 import shutil
 import socket
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -148,6 +149,17 @@ def remove_orphans(con: duckdb.DuckDBPyConnection, layout: Layout) -> list[Path]
     orphans = [file for file in layout.data.rglob("*.parquet") if file.name not in alive]
     discard(orphans)
     return orphans
+
+
+@contextlib.contextmanager
+def synced(folder: Path) -> Iterator[None]:
+    """Brings files that appear in this folder meanwhile to disk; DuckDB itself leaves that to the system."""
+    folder.mkdir(parents=True, exist_ok=True)
+    before = set(folder.iterdir())
+    yield
+    for file in set(folder.iterdir()) - before:
+        _sync(file)
+    _sync(folder)
 
 
 def _list(files: Sequence[Path]) -> str:

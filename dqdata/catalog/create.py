@@ -18,9 +18,6 @@ from dqdata.errors import StoreError
 FORMAT = 1
 """Version of the store's layout and own tables. A store with a higher one is refused."""
 
-_ROWS_IN_METADATA = 1000
-"""Rows of one insert that DuckLake keeps in the metadata file; for the store's own tables alone."""
-
 
 def create(layout: Layout) -> None:
     """Makes the store, or finishes one whose creation was interrupted. Call it under the lock."""
@@ -33,10 +30,6 @@ def create(layout: Layout) -> None:
         for table, columns in TABLES.items():
             types = ", ".join(f"{quoted(name)} {kind}" for name, kind in columns.items())
             con.execute(f"create table if not exists lake.main.{table} ({types})")
-            con.execute(
-                f"call lake.set_option('data_inlining_row_limit', {_ROWS_IN_METADATA}, "
-                f"schema => 'main', table_name => '{table}')"
-            )
     finally:
         con.close()
     new = layout.format.with_suffix(".new")

@@ -42,6 +42,11 @@ class Store(Reader):
         self.read_only = read_only
         self._write_db: duckdb.DuckDBPyConnection | None = None
 
+    @staticmethod
+    def exists(path: Path) -> bool:
+        """Whether this folder holds a store; a folder of that name may be there for other reasons."""
+        return Layout(Path(path).absolute()).format.is_file()
+
     @classmethod
     def open(cls, path: Path, *, read_only: bool = False) -> Store:
         """The store in this folder, made if it isn't there and `read_only` is false. Raises StoreError for one that is
@@ -131,7 +136,7 @@ class Store(Reader):
         self._check_writable()
         values = values_of(without_secrets(run), RUNS)
         with self._locked(), self._transaction() as con:
-            _insert(con, "dq_runs", values)
+            self._insert(con, "dq_runs", values)
 
     def record_model(self, model: Mapping[str, Any]) -> int:
         """Appends to dq_models and returns the version it got: one more than the last of that name."""
@@ -141,7 +146,7 @@ class Store(Reader):
             version = max((int(known["version"]) for known in self.models(name)), default=0) + 1
             given = {"created_at": datetime.now(UTC), **without_secrets(model), "version": version}
             with self._transaction() as con:
-                _insert(con, "dq_models", values_of(given, MODELS))
+                self._insert(con, "dq_models", values_of(given, MODELS))
         return version
 
     def _write(self, tables: Mapping[str, tuple[Columns, Sequence[Path]]], record: Mapping[str, Any]) -> None:
@@ -154,7 +159,7 @@ class Store(Reader):
             with self._transaction() as con:
                 for table, (columns, _) in tables.items():
                     protocol.add_table(con, table, columns, placed[table])
-                _insert(con, "dq_versions", values_of(record, VERSIONS))
+                self._insert(con, "dq_versions", values_of(record, VERSIONS))
                 about = canonical({"catalog": name, "version": version, "run_id": record["run_id"]})
                 con.execute("call lake.set_commit_message('dqdata', ?, extra_info => ?)", [f"{name}@{version}", about])
 
@@ -235,6 +240,7 @@ class Store(Reader):
         if self.read_only:
             raise StoreError(f"the store {self.path} was opened read-only: Store.open(path) opens it for writing")
 
-
-def _insert(con: duckdb.DuckDBPyConnection, table: str, values: Sequence[Any]) -> None:
-    con.execute(f"insert into lake.main.{table} values ({', '.join('?' * len(values))})", values)
+    def _insert(self, con: duckdb.DuckDBPyConnection, table: str, values: Sequence[Any]) -> None:
+        """One row, and the file that DuckLake writes it to on disk before the commit says that it is there."""
+        with protocol.synced(self._layout.table(table)):
+            con.execute(f"insert into lake.main.{table} values ({', '.join('?' * len(values))})", values)

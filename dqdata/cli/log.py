@@ -1,0 +1,61 @@
+"""`dqdata log [CATALOG]`: which versions there are, how big, from which run and recipe."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dqdata.cli.common import json_option, open_store, print_json, project_option, store_option
+
+if TYPE_CHECKING:
+    from dqdata.catalog import Version
+
+
+@click.command()
+@click.argument("catalog", required=False)
+@click.option("--verbose", is_flag=True, help="With each version's recipe.")
+@project_option
+@store_option
+@json_option
+def command(catalog: str | None, verbose: bool, project: Path | None, store: Path | None, as_json: bool) -> None:
+    """List the versions of a catalog, or of all, oldest first."""
+    with open_store(project, store, read_only=True) as opened:
+        versions = opened.versions(catalog)
+    if as_json:
+        print_json({"versions": [_as_json(version) for version in versions]})
+        return
+    if not versions:
+        click.echo("no versions yet: `dqdata run` or `dqdata import` makes one")
+    width = max((len(f"{version.catalog}@{version.version}") for version in versions), default=0)
+    for version in versions:
+        click.echo(_line(version, width))
+        if verbose:
+            click.echo(_indented(json.dumps(version.recipe, indent=2, ensure_ascii=False)))
+
+
+def _line(version: Version, width: int) -> str:
+    name = f"{version.catalog}@{version.version}"
+    parts = [
+        f"{name:{width}}",
+        f"{version.created_at:%Y-%m-%d %H:%M}Z",
+        f"{version.rows:>11,} rows",
+        f"{version.rejects:>9,} rejects",
+        f"run {version.run_id}",
+    ]
+    if version.partial:
+        parts.append("partial")
+    if version.message:
+        parts.append(version.message)
+    return "  ".join(parts)
+
+
+def _as_json(version: Version) -> dict[str, Any]:
+    return {**asdict(version), "created_at": version.created_at.isoformat()}
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {line}" for line in text.splitlines())

@@ -1,0 +1,131 @@
+"""`dqdata sql QUERY`: reads catalogs with SQL; `name@3` is version 3, a bare name the newest.
+
+$ dqdata sql "select verdict, count(*) from slow_thinking group by all"
+$ dqdata sql "from slow_thinking__rejects@3" -o rejects.parquet
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dqdata.cli.common import json_option, open_store, print_json, project_option, store_option
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FORMATS = ("table", "json", "jsonl", "csv", "parquet")
+
+_TABLE_ROWS = 100
+_CELL = 100
+"""What a table on the screen shows by default: rows, and characters of a cell."""
+
+
+@click.command()
+@click.argument("query")
+@click.option("--format", "form", type=click.Choice(FORMATS), help="By default table, or what the name of -o says.")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write.")
+@click.option("--limit", type=click.IntRange(min=0), help=f"First N rows; a table shows {_TABLE_ROWS} by default.")
+@project_option
+@store_option
+@json_option
+def command(
+    query: str,
+    form: str | None,
+    output: Path | None,
+    limit: int | None,
+    project: Path | None,
+    store: Path | None,
+    as_json: bool,
+) -> None:
+    """Run one SQL query over the catalogs; it can only read.
+
+    NAME is the newest version of a catalog, NAME@3 its third, NAME__rejects what it dropped. dq_versions, dq_runs and
+    dq_models say what was made, ledger.calls every call to a teacher.
+    """
+    from dqdata.catalog.export import format_of, write, write_to
+
+    form = form or (format_of(output) if output else "json" if as_json else "table")
+    if form == ("table" if output else "parquet"):
+        raise click.UsageError("a table is for the screen and Parquet for a file: choose another --format or -o")
+    if as_json and output is None and form != "json":
+        raise click.UsageError("--json is a format of its own: leave out --format, or write to a file with -o")
+
+    with open_store(project, store, read_only=True) as opened:
+        rows = opened.query(query)
+        if limit is not None:
+            rows = _first(rows, limit)
+        if output is not None:
+            count = write(rows, output, form)  # type: ignore[arg-type]
+            if as_json:
+                print_json({"file": str(output), "rows": count})
+            else:
+                click.echo(f"{output}: {count:,} rows")
+        elif form == "table":
+            _print_table(rows, _TABLE_ROWS if limit is None else limit)
+        else:
+            write_to(sys.stdout.buffer, rows, form)  # type: ignore[arg-type]
+            sys.stdout.buffer.flush()
+
+
+def _first(rows: pa.RecordBatchReader, limit: int) -> pa.RecordBatchReader:
+    import pyarrow as pa
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        left = limit
+        for batch in rows:
+            if left <= 0:
+                return
+            yield batch.slice(0, left)
+            left -= batch.num_rows
+
+    return pa.RecordBatchReader.from_batches(rows.schema, batches())
+
+
+def _print_table(rows: pa.RecordBatchReader, limit: int) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    names = rows.schema.names
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for field in rows.schema:
+        table.add_column(Text(field.name), justify="right" if _is_number(field.type) else "left", overflow="ellipsis")
+    shown, more = 0, False
+    for batch in rows:
+        more = shown + batch.num_rows > limit
+        for index in range(min(batch.num_rows, limit - shown)):
+            table.add_row(*(Text(_cell(batch.column(place)[index].as_py())) for place in range(len(names))))
+            shown += 1
+        if more:
+            break
+    wide = None if sys.stdout.isatty() else _CELL * max(len(names), 1)
+    console = Console(width=wide, soft_wrap=False)
+    console.print(table)
+    console.print(f"{shown:,} row{'' if shown == 1 else 's'}" + (", and more: --limit N shows them" if more else ""))
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
+def _cell(value: Any) -> str:
+    """One line of bounded length: numbers as people read them, everything nested as JSON, null as nothing."""
+    from dqdata.catalog.export import plain
+
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    known = plain(value)
+    text = known if isinstance(known, str) else json.dumps(known, ensure_ascii=False)
+    line = " ".join(text[: _CELL * 4].split())
+    return line if len(line) <= _CELL else line[: _CELL - 1] + "…"
