@@ -19,6 +19,7 @@ from dqdata_operators.answers.structure import (
     Opaque,
     Several,
     Unreadable,
+    Words,
     read,
     read_decimal_comma,
     read_list,
@@ -64,6 +65,8 @@ def compare(
     except Unreadable as error:
         return Judgement("unverifiable", found and _short(found.text), f"reference_unreadable: {error}")
     if found is None:
+        if isinstance(expected, Opaque) and not _sympy_reads(wanted):
+            return Judgement("unverifiable", None, "reference_unreadable: not even by sympy")
         return Judgement("incorrect", None, "no_answer")
     extracted = _short(found.text)
     if found.text == wanted and literal(wanted) is not None:
@@ -100,6 +103,8 @@ def _decide(ref: Answer, pred: Answer, wanted: str, given: str, tolerance: Toler
         verdict = _other_readings(ref, pred, wanted, given, tolerance)
     if verdict is not None:
         return verdict
+    if isinstance(ref, Words):
+        return "undecided: prose"
     return _by_sympy(ref, pred, wanted, given)
 
 
@@ -115,6 +120,15 @@ def _other_readings(ref: Answer, pred: Answer, wanted: str, given: str, toleranc
         if ours is not None and equal(reference=ours, prediction=pred, tolerance=tolerance):
             return True
     return False
+
+
+def _sympy_reads(reference: str) -> bool:
+    from dqdata_operators.answers.symbolic import Refused, readable
+
+    try:
+        return readable(normalise(reference))
+    except (Refused, RecursionError):
+        return False
 
 
 def _by_sympy(ref: Answer, pred: Answer, wanted: str, given: str) -> bool | str:

@@ -23,6 +23,7 @@ from dqdata_operators.answers.structure import (
     Answer,
     Braces,
     Chain,
+    Clock,
     Matrix,
     Opaque,
     Ratio,
@@ -62,6 +63,11 @@ class _Comparison:
     def equal(self, ref: Answer, pred: Answer) -> bool | None:
         if ref == pred and not isinstance(ref, Opaque):
             return True
+        if isinstance(ref, Scalar) and re.fullmatch(r"\(?[A-Z]\)?", ref.text) and (given := _text(pred)):
+            if choice_letter(given) == ref.text.strip("()"):
+                return True
+        if isinstance(ref, Clock) or isinstance(pred, Clock):
+            return _same_time(ref, pred)
         if isinstance(ref, Words) or isinstance(pred, Words):
             return self.words(ref, pred)
         if isinstance(ref, Opaque) or isinstance(pred, Opaque):
@@ -257,11 +263,29 @@ class _Comparison:
 
 
 _FLIP = {"<": ">", ">": "<", "le": "ge", "ge": "le"}
+_NO_LETTERS = re.compile(r"\\(?:frac|sqrt|pi|binom|infty|log|ln)(?![a-zA-Z])")
 _TEXT = re.compile(r"[A-Za-z][A-Za-z \-']+")
 
 
 def _any(verdicts: list[bool | None]) -> bool | None:
     return True if True in verdicts else None if None in verdicts else False
+
+
+def _same_time(left: Answer, right: Answer) -> bool:
+    """2:00 p.m. is 2:00 and 2, since a question mostly says which half of the day it asks for."""
+    a, b = _clock(left), _clock(right)
+    return a is not None and b is not None and a[:2] == b[:2] and (not a[2] or not b[2] or a[2] == b[2])
+
+
+def _clock(answer: Answer) -> tuple[Fraction, Fraction, str] | None:
+    match answer:
+        case Clock(hour, minute, half):
+            return Fraction(hour), Fraction(minute), half
+        case Ratio((Scalar(node=Num() as hours), Scalar(node=Num() as minutes))):
+            return hours.value, minutes.value, ""
+        case Scalar(node=Num() as hours):
+            return hours.value, Fraction(0), ""
+    return None
 
 
 def _flat(answer: Matrix | Tuple | Answer) -> tuple[Answer, ...]:
@@ -280,7 +304,7 @@ def _quotient(first: Answer, second: Answer) -> Scalar:
 
 
 def _text(answer: Answer) -> str | None:
-    return answer.text if isinstance(answer, Words | Scalar) else None
+    return answer.text if isinstance(answer, Words | Scalar | Opaque) else None
 
 
 def _spelled(text: str) -> bool:
@@ -321,7 +345,7 @@ def _variables(text: str) -> bool:
 
 def _is_name(text: str) -> bool:
     """Whether a side of an equation only names what the other side is: x, f(x), AB, S_1 : S_2, (p, q)."""
-    if re.match(r"\s*[0-9.]", text) or not re.search(r"[A-Za-z]", text):
+    if re.match(r"\s*[0-9.]", text) or not re.search(r"[A-Za-z]", _NO_LETTERS.sub("", text)):
         return False
     return len(top_level(text, "+-^*")) == 1
 

@@ -21,6 +21,9 @@ import re
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, get_args
 
+from dqdata_operators.answers.numbers import SCALES
+from dqdata_operators.answers.words import unit_of
+
 Place = Literal["boxed", "hashes", "phrase", "line"]
 PLACES: tuple[Place, ...] = get_args(Place)
 
@@ -43,16 +46,23 @@ _APART = re.compile(
     re.IGNORECASE,
 )
 _ONLY_MARKS = re.compile(r"(?:[\s,;.$*&]|\\[\[\]()]|\\\\|\\q?quad|\\,|\\text\{[\s,]*(?:and|or)?[\s,]*\}|and|or)*")
-_PHRASE = re.compile(
-    r"(?:\b(?:final\s+|correct\s+|required\s+)*(?:answer|solution|result)s?\b[^.\n:=$\\]{0,60}?"
-    r"(?:\bis\b|\bare\b|\bequals\b|\bequal\s+to\b|[:：=]|(?=\s*\n))|(?:^|\n)\s*(?:A|Ans)\s*[:：.]"
-    r"|答案\s*(?:是|为|为：|：|:)+|最终结果\s*(?:是|为|：|:))[\s*_]*[:：]?[\s*_]*",
-    re.IGNORECASE,
+_IS = (
+    r"[^.\n:=$\\]{0,60}?(?:\bis\b|\bare\b|\bequals\b|\bequal\s+to\b|[:：=]|(?=\s*\n))[\s*_]*[:：]?[\s*_]*"
 )
+_PHRASES = (
+    re.compile(r"\bfinal\s+(?:correct\s+)?(?:answer|result)s?\b" + _IS, re.IGNORECASE),
+    re.compile(
+        rf"(?:\banswers?\b{_IS}|(?:^|\n)\s*(?:A|Ans)\s*[:：]\s*|答案\s*(?:是|为|：|:)+\s*)", re.IGNORECASE
+    ),
+    re.compile(rf"\b(?:the|our)\s+(?:solution|result)s?\b{_IS}", re.IGNORECASE),
+)
+"""Strongest first: a weaker phrase counts only where no stronger one gives an answer."""
+_VERB = re.compile(r"\b(?:is|are|was|equals|be|has|have|makes|gets|needs)\b[\s:]*", re.IGNORECASE)
+_NO_VALUE = re.compile(r"\s*(?:in)?correct\b|\s*wrong\b|\s*as follows|\s*(?:given|shown|provided|found|written) ", re.IGNORECASE)
 _SENTENCE = re.compile(r"(?<![A-Z])\.\s+(?=[A-Z<*\[])|\.\s*\Z|\n|。|I hope")
 _NEGATED = re.compile(r"\b(?:not|isn't|isn’t|wasn't|never|neither|n't)\s*(?:be|just|simply|equal|to|is|the)?\s*\Z", re.IGNORECASE)
 _SEGMENT = re.compile(
-    r"\$\$(?P<a>.+?)\$\$|\\\[(?P<b>.+?)\\\]|\\\((?P<c>.+?)\\\)|(?<![\\$0-9])\$(?P<d>[^$]+?)(?<!\\)\$(?![0-9])", re.DOTALL
+    r"\$\$(?P<a>.+?)\$\$|\\\[(?P<b>.+?)\\\]|\\\((?P<c>.+?)\\\)|(?<![\\$0-9])\$(?P<d>(?:[^$\\]|\\.)+?)\$(?![0-9])", re.DOTALL
 )
 _NUMBER = re.compile(
     r"(?<![A-Za-z0-9_.,])[-−]?\s?(?:\\?\$\s?)?[-−]?(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:[.,][0-9]+)?(?![0-9])"
@@ -61,9 +71,19 @@ _NUMBER = re.compile(
     re.ASCII,
 )
 _LISTED = re.compile(r"\s*(?:,|;|,?\s*\b(?:or|and)\b|/|\||\s)\s*", re.IGNORECASE)
+_UNIT = re.compile(
+    r"[\s*]*(?:(\\?%|percent\b)|((?:(?:square|cubic)\s+)?[a-zA-Z]+(?:\^\{?[23]\}?)?)(?![a-zA-Z/²³]|\s+per\b))"
+)
 _BOLD = re.compile(r"\*\*([^*\n]{1,80})\*\*")
-_PROSE = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{4,}")
-_MATHEMATICS = re.compile(r"\\[a-zA-Z]+|\b(?:sqrt|infinity|sinh|cosh|tanh|arcsin|arccos|arctan|east|west)\b")
+_PROSE = re.compile(
+    r"(?<![\\A-Za-z])(?:[A-Za-z]{4,}|not|its?|is|the|so|we|he|she|was|are|has|for|my|can|but|let|any|all|now)(?![A-Za-z])"
+)
+_LETTERED = re.compile(r"\W{0,3}[A-J]\W{0,3}[.):]")
+_AMOUNTS = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?\s+[A-Za-z]+,?\s+(?:and\s+)?){1,3}[0-9]+(?:\.[0-9]+)?\s+[A-Za-z]+")
+_MONTH = re.compile(
+    r"(?:(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day,? )?(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]* [0-9]"
+)
+_MATHEMATICS = re.compile(r"\\(?:begin|end)\s*\{[a-z*]+\}|\\[a-zA-Z]+|(?<![A-Za-z])(?:sqrt|infinity|sinh|cosh|tanh|arcsin|arccos|arctan|east|west)\b")
 
 
 def answer_part(response: str) -> str | None:
@@ -84,10 +104,12 @@ def extract(response: str, places: Sequence[Place] = PLACES) -> Found | None:
     if text is None:
         return None
     if "\\" in text and "boxed" in places and ("boxed" in text or "fbox" in text):
-        answer, boxes = _boxed(text)
+        answer, end = _boxed(text)
+        if answer and "phrase" in places and (later := _stated_later(text[end:][-TAIL:])):
+            return Found(later, "phrase")
         if answer:
             return Found(answer, "boxed")
-        if boxes:
+        if end:
             return None
     if "hashes" in places and (at := text.rfind("####")) >= 0:
         line = text[at + 4 :].lstrip(" \t:").partition("\n")[0].strip()
@@ -104,7 +126,7 @@ def extract(response: str, places: Sequence[Place] = PLACES) -> Found | None:
 
 
 def _boxed(text: str) -> tuple[str, int]:
-    """The last box with something in it, with its neighbours; and how many boxes there are."""
+    """The last box with something in it, with its neighbours; and where it ends, or zero without any box."""
     boxes: list[tuple[int, int, str]] = []
     for match in _BOX.finditer(text):
         if boxes and match.start() < boxes[-1][1]:
@@ -112,13 +134,13 @@ def _boxed(text: str) -> tuple[str, int]:
         if match.end() < len(text) and text[match.end()] == "{":
             end = _closing(text, match.end())
             if end < 0:
-                return "", len(boxes) + 1
+                return "", len(text)
             boxes.append((match.start(), end + 1, text[match.end() + 1 : end]))
         elif plain := re.match(r"\s*([0-9A-Za-z]+)", text[match.end() : match.end() + 40]):
             boxes.append((match.start(), match.end() + plain.end(), plain[1]))
     filled = [box for box in boxes if _inside(box[2])]
     if not filled:
-        return "", len(boxes)
+        return "", len(text) if boxes else 0
     parts = [_inside(filled[-1][2])]
     for at in range(len(filled) - 2, -1, -1):
         between = text[filled[at][1] : filled[at + 1][0]]
@@ -126,7 +148,7 @@ def _boxed(text: str) -> tuple[str, int]:
             break
         if (part := _inside(filled[at][2])) not in parts:
             parts.append(part)
-    return " , ".join(reversed(parts)) if len(parts) == 1 else " ; ".join(reversed(parts)), len(boxes)
+    return " ; ".join(reversed(parts)), filled[-1][1]
 
 
 def _inside(box: str) -> str:
@@ -164,21 +186,35 @@ def _neighbours(between: str) -> bool:
 
 
 def _phrase(tail: str) -> str:
-    for match in reversed(list(_PHRASE.finditer(tail))):
-        if _NEGATED.search(tail[: match.start()]):
-            continue
-        rest = tail[match.end() :]
-        if re.match(r"\s*(?:not|no longer|n't)\b", rest):
-            continue
-        answer = _first_answer(_sentence(rest))
-        if answer:
-            return answer
+    for phrase in _PHRASES:
+        for match in reversed(list(phrase.finditer(tail))):
+            answer = _after(tail, match)
+            if answer:
+                return answer
+    return ""
+
+
+def _after(tail: str, match: re.Match[str]) -> str:
+    rest = tail[match.end() :]
+    if _NEGATED.search(tail[: match.start()]) or re.match(r"\s*(?:not|no longer|n't)\b", rest) or _NO_VALUE.match(rest):
+        return ""
+    return _first_answer(_sentence(rest))
+
+
+def _stated_later(text: str) -> str:
+    """What a "final answer is ..." after a box says, where it is an answer and nothing else."""
+    for match in _PHRASES[0].finditer(text):
+        sentence = _sentence(text[match.end() :])
+        if "boxed" not in sentence and bare(sentence) and any(char.isdigit() for char in sentence):
+            return _after(text, match)
     return ""
 
 
 def _sentence(text: str) -> str:
     """Up to the end of the sentence; a display formula may run over lines."""
     text = text.lstrip()
+    if _LETTERED.match(text):
+        return text.partition("\n")[0].strip()
     segment = _SEGMENT.match(text)
     start = segment.end() if segment else 0
     end = _SENTENCE.search(text, start)
@@ -197,6 +233,10 @@ def _first_answer(sentence: str) -> str:
         return ""
     if bare(sentence):
         return sentence
+    if (verb := _VERB.search(sentence)) and not re.match(r"\W{0,3}[0-9$\\]|\*\*", sentence):
+        after = _first_answer(sentence[verb.end() :])
+        if after:
+            return after
     segments = list(_SEGMENT.finditer(sentence))
     if segments:
         start, end = segments[0].start(), segments[0].end()
@@ -204,14 +244,31 @@ def _first_answer(sentence: str) -> str:
             if not _LISTED.fullmatch(sentence, end, segment.start()):
                 break
             end = segment.end()
-        return sentence[start:end] + (" %" if re.match(r"\s*(?:\\?%|percent)", sentence[end:]) else "")
+        return sentence[start:end] + _unit_after(sentence[end:])
+    if _MONTH.match(sentence) or _LETTERED.match(sentence):
+        return sentence
+    if amounts := _AMOUNTS.match(sentence):
+        return amounts[0]
+    bold = [span for span in _BOLD.findall(sentence) if len(_runs(span)) == 1]
+    if len(bold) == 1:
+        sentence = bold[0]
     numbers = _runs(sentence)
     if not numbers:
         return sentence if len(sentence.split()) <= 12 else ""
-    start, end = numbers[0]
-    if len(numbers) == 1 and start <= 4 and len(sentence) < 100:
-        return sentence
-    return sentence[start:end]
+    return sentence[numbers[0][0] : numbers[0][1]] + _unit_after(sentence[numbers[0][1] :])
+
+
+def _unit_after(text: str) -> str:
+    """The unit right after a number, if the next words are one that could be converted."""
+    match = _UNIT.match(text)
+    if match is None:
+        return ""
+    if match[1]:
+        return " %"
+    if match[2].lower() in SCALES:
+        return f" {match[2]}"
+    unit = unit_of(match[2])
+    return f" \\text{{{match[2]}}}" if unit is not None and unit.dimension else ""
 
 
 def _runs(text: str) -> list[tuple[int, int]]:
@@ -242,12 +299,12 @@ def _line(tail: str) -> str:
             start = segment.start()
         formula = text[start : last.end()]
         if any(char.isalnum() for char in formula):
-            return formula + (" %" if re.match(r"\s*(?:\\?%|percent)", text[last.end() :]) else "")
+            return formula + _unit_after(text[last.end() :])
     for line in reversed(text.splitlines()):
         bold = [span for span in _BOLD.findall(line) if _runs(span)]
         if bold and len(_runs(bold[-1])) == 1:
             return str(bold[-1])
         if runs := _runs(line):
             start, end = runs[-1]
-            return line[start:end] + (" %" if re.match(r"\s*(?:\\?%|percent)", line[end:]) else "")
+            return line[start:end] + _unit_after(line[end:])
     return text if len(text.split()) <= 4 else ""

@@ -3,7 +3,7 @@ r"""One notation out of many: LaTeX, Unicode and plain text become the same shor
 >>> normalise(r"\left( \dfrac{1}{2},\, 3 \right)")
 '( \\frac{1}{2}, 3 )'
 >>> normalise(r"$12\,000 \text{ cm}^2$")
-'12000 cm ^2'
+'12000 «cm^2»'
 >>> normalise("x² ≤ 4")
 'x^2 \\le 4'
 
@@ -15,8 +15,13 @@ from __future__ import annotations
 
 import re
 
+from dqdata_operators.answers.words import unit_of
+
 LONGEST = 4000
 """Characters of an answer; nothing longer is a final answer."""
+
+UNIT_OPENS, UNIT_CLOSES = "«", "»"
+"""Around upright text after a value, which can't be a product of letters: 5 \\text{ m} is `5 «m»`."""
 
 _UNICODE = str.maketrans(
     {
@@ -54,7 +59,7 @@ _STYLE = re.compile(
 _COMMAND = re.compile(r"\\([a-zA-Z]+)")
 _DEGREES = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![a-zA-Z]))|\\degrees?(?![a-zA-Z])")
 _GROUPING = re.compile(r"(?<=[0-9])\s*(?:,\s*\\!|\{\s*,\s*\}|\\!\s*,|\\,|\\;|\\:|~)\s*(?=[0-9]{3}(?![0-9]))")
-_THIN = re.compile(r"\\[,;:!> ]|~|\\\n")
+_THIN = re.compile(r"(?<!\\)\\[,;:!> \n]|~")
 _DELIMITERS = re.compile(r"(?<!\\)\$|\\\(|\\\)|\\\[|\\\](?!\s*[0-9.]*(?:em|pt|ex|mm))")
 _BLANKS = re.compile(r"\s+")
 _DOUBLED = re.compile(r"\\\\(?=[a-zA-Z({\[])")
@@ -64,6 +69,7 @@ _ORDINAL = re.compile(r"(?<=[0-9])\s*\^?\s*\{?\s*(?:st|nd|rd|th)\b\s*\}?")
 def normalise(text: str) -> str:
     """The same answer in the one notation the parser reads. The text is an answer, not a whole response."""
     if not text.isascii():
+        text = text.replace(UNIT_OPENS, " ").replace(UNIT_CLOSES, " ")
         text = text.translate(_UNICODE)
     text = _DELIMITERS.sub(" ", text) if "$" in text or "\\" in text else text
     if "\\" in text:
@@ -73,8 +79,8 @@ def normalise(text: str) -> str:
     text = text.replace("==", "=").replace("!=", r"\ne ").replace("<=", r"\le ").replace(">=", r"\ge ")
     if "th" in text or "st" in text or "nd" in text or "rd" in text:
         text = _ORDINAL.sub("", text)
-    text = _BLANKS.sub(" ", text).strip()
-    while text and text[-1] in ".,;:" or text.endswith("\\"):
+    text = _BLANKS.sub(" ", text.replace('"', " ")).strip()
+    while text and text[-1] in ".,;:\\":
         text = text[:-1].rstrip()
     return text
 
@@ -83,15 +89,24 @@ def _commands(text: str) -> str:
     if "matrix" not in text and "array" not in text and "cases" not in text:
         text = _DOUBLED.sub(r"\\", text)  # JSON escaped twice, or raw strings printed
     text = _GROUPING.sub("", text)
-    text = text.replace(r"\$", "").replace(r"\%", "%").replace(r"\#", "").replace(r"\&", "&").replace(r"\ ", " ")
+    text = text.replace(r"\$", "").replace(r"\%", "%").replace(r"\#", "").replace(r"\&", "&")
     text = _DEGREES.sub("°", text)
     for _ in range(6):  # styles nest: \mathbf{\text{x}}
-        styled = _STYLE.sub(lambda match: f" {match[1]} " if match[1].strip() else " ", text)
+        styled = _STYLE.sub(_upright, text)
         if styled == text:
             break
         text = styled
     text = _THIN.sub(" ", text)
     return _COMMAND.sub(_command, text)
+
+
+def _upright(match: re.Match[str]) -> str:
+    """Text inside a formula: a unit where it follows a value, else only its words."""
+    inside = match[1].strip(" ~")
+    before = match.string[: match.start()].rstrip("/ ~\\,;")
+    if inside and before and before[-1] not in "=([{<>+-*^_&,;:|$" and unit_of(inside) is not None:
+        return f" {UNIT_OPENS}{inside}{UNIT_CLOSES} "
+    return f" {inside} "
 
 
 def _command(match: re.Match[str]) -> str:

@@ -40,6 +40,7 @@ _SCIENTIFIC = re.compile(
     r"|(?P<bare>[-+−]?[0-9]{1,4}))\s*\.?\s*",
     re.ASCII,
 )
+_SCALED = re.compile(r"\s*(?P<number>\S{1,30})\s+(?P<scale>hundred|thousand|million|billion|trillion)\s*\.?\s*", re.IGNORECASE)
 _NEGATIVE = ("-", "−")
 
 
@@ -66,6 +67,9 @@ def literal(text: str) -> Literal | None:
         return _fraction(match)
     if match := _SCIENTIFIC.fullmatch(text):
         return _scientific(match)
+    if match := _SCALED.fullmatch(text):
+        number = literal(match["number"])
+        return number and Literal(number.value * SCALES[match["scale"].lower()], None, number.digits)
     return None
 
 
@@ -116,6 +120,7 @@ _ONES = (
 ).split()
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 _SMALL = {word: n for n, word in enumerate(_ONES)} | {word: 10 * (n + 2) for n, word in enumerate(_TENS)}
+SCALES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _LARGE = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 
 

@@ -124,6 +124,9 @@ def _solved(chain: Chain) -> list[Interval] | None:
             return real_set(read(chain.parts[1])) if _NAME.fullmatch(chain.parts[0]) else None
         except Unreadable:
             return None
+    if bars := next((m for part in chain.parts if (m := re.fullmatch(r"\|\s*(\\?[A-Za-z]+)\s*\|", part))), None):
+        inside = _solved(Chain(tuple(bars[1] if part == bars[0] else part for part in chain.parts), chain.ops))
+        return None if inside is None else _mirrored(inside)
     if len(chain.ops) == 1:
         return _one(*chain.parts, chain.ops[0])
     if len(chain.ops) == 2 and _NAME.fullmatch(chain.parts[1]) and set(chain.ops) <= {"<", ">", "le", "ge"}:
@@ -132,6 +135,12 @@ def _solved(chain: Chain) -> list[Interval] | None:
             return None
         return _union([both for a in low for b in high if (both := _meet(a, b)) is not None])
     return None
+
+
+def _mirrored(sizes: list[Interval]) -> list[Interval]:
+    """All x whose absolute value lies in the set."""
+    up = _union([both for size in sizes if (both := _meet(size, Interval(Fraction(0), True, math.inf, False)))])
+    return _union(up + [Interval(-i.high, i.closed_high, -i.low, i.closed_low) for i in up])
 
 
 def _one(left: str, right: str, op: str) -> list[Interval] | None:

@@ -11,6 +11,7 @@ Tuple(opening='(', items=(Scalar(text='\\frac{1}{2}', ...), Scalar(text='3', ...
     Chain         equation or inequality:                  x = 5       -2 \le x < 7    x \in [1, 2]
     Matrix        rows of cells:                           \begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}
     Ratio         3 : 4
+    Clock         3:30 p.m.
     Words         Evelyn, no solution, (C)
     Opaque        mathematics that only sympy may read:    \int_0^1 x\,dx
 """
@@ -24,7 +25,7 @@ from fractions import Fraction
 from typing import TypeAlias
 
 from dqdata_operators.answers.expression import Call, Node, Num, NotMath, Sym, parse_expression
-from dqdata_operators.answers.notation import LONGEST, balanced, normalise, top_level
+from dqdata_operators.answers.notation import LONGEST, UNIT_CLOSES, UNIT_OPENS, balanced, normalise, top_level
 from dqdata_operators.answers.numbers import literal, words_to_number
 from dqdata_operators.answers.words import NO_UNIT, Unit, unit_of
 
@@ -87,6 +88,15 @@ class Ratio:
 
 
 @dataclass(frozen=True, slots=True)
+class Clock:
+    """half: "a", "p" or nothing."""
+
+    hour: int
+    minute: int
+    half: str
+
+
+@dataclass(frozen=True, slots=True)
 class Words:
     text: str
 
@@ -96,7 +106,7 @@ class Opaque:
     text: str
 
 
-Answer: TypeAlias = "Scalar | Several | Tuple | Braces | Union | Chain | Matrix | Ratio | Words | Opaque"
+Answer: TypeAlias = "Scalar | Several | Tuple | Braces | Union | Chain | Matrix | Ratio | Clock | Words | Opaque"
 
 _OPS = re.compile(r"\\(le|ge|ne|approx|in|notin|equiv|subset|subseteq)(?![a-zA-Z])|(<|>|=)")
 _AND = re.compile(r"\s*[,;]?\s*(?<![a-zA-Z\\])(?:and|or)(?![a-zA-Z])\s*")
@@ -110,6 +120,13 @@ _MATRIX = re.compile(
 _SETBUILDER = re.compile(r"\\\{\s*[^|:]{1,40}?\s*[|:]\s*(.*)\\\}", re.DOTALL)
 _REALS = re.compile(r"\\mathbb\s*\{?\s*R\s*\}?|\\R(?![a-zA-Z])|\\mathbb\s*R")
 _UNIT_TAIL = re.compile(r"(?P<tail>(?:\s*(?:[A-Za-z][A-Za-z'.\-]*|°|/|\(|\)|,)(?:\s*\^\s*\{?\s*-?[1-9]\s*\}?)?)+)\s*$")
+_COMPOUND_PART = re.compile(rf"([0-9]+(?:\.[0-9]+)?)\s*{UNIT_OPENS}?\s*([A-Za-z]+)")
+_COMPOUND = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?\s*[A-Za-z]+\.?(?:\s*,?\s*(?:and\b)?\s*)){2,4}")
+_TIME = re.compile(r"([0-9]{1,2})(?::([0-5][0-9]))?\s*(?:([aApP])\.?\s?[mM]\.?)?")
+_EVERYDAY = re.compile(r"[0-9})%]\s+(?!(?:and|or|to|sqrt|sin|cos|tan|cot|sec|csc|log|ln|exp|pi)\b)(?:[A-Za-z]{3,}|per\b)")
+_TITLE = re.compile(r"[A-Za-z]{3,}[A-Za-z ,.'\-]*[0-9 ,]*", re.ASCII)
+_TRIGONOMETRIC = re.compile(r"\\?(?:sin|cos|tan|cot|sec|csc)")
+_KNOWN_TAIL = re.compile(r"[0-9})]\s+[a-z]{2,4}(?:\s*\^\s*\{?\s*[1-9]\s*\}?)?$|[0-9]\s*(?:cm|mm|km|kg|mg|ml|mph)(?:\^[23])?$")
 _HAS_MATH = re.compile(r"[0-9=<>^_+*/|\\{}]")
 _WORD_LIST = re.compile(r"[^\W\d_]+", re.UNICODE)
 
@@ -157,7 +174,7 @@ def _read(text: str, depth: int) -> Answer:
     number = literal(text)
     if number is not None:
         return Scalar(text, Num(number.value, number.decimals, number.digits), percent=number.percent)
-    for reader in (_several, _matrix, _chain, _set_algebra, _bracketed, _ratio, _based, _plus_minus):
+    for reader in (_compound, _clock, _several, _matrix, _chain, _set_algebra, _bracketed, _ratio, _based, _plus_minus):
         found = reader(text, depth)
         if found is not None:
             return found
@@ -175,6 +192,31 @@ def _spans(text: str) -> bool:
             if depth == 0:
                 return at == len(text) - 1
     return False
+
+
+def _compound(text: str, depth: int) -> Answer | None:
+    """2 hours 10 minutes, 5 feet and 3 inches: one value, in the last unit."""
+    if depth or not _COMPOUND.fullmatch(text.replace(UNIT_OPENS, " ").replace(UNIT_CLOSES, " ").strip()):
+        return None
+    parts = [(Fraction(n), unit_of(word)) for n, word in _COMPOUND_PART.findall(text)]
+    units = [unit for _, unit in parts if unit is not None and unit.dimension]
+    if len(units) != len(parts) or len({unit.dimension for unit in units}) != 1:
+        return None
+    sizes = [Fraction(repr(unit.factor)) for unit in units]
+    if sizes != sorted(sizes, reverse=True) or len(set(sizes)) != len(sizes):
+        return None
+    total = sum((n * size for (n, _), size in zip(parts, sizes, strict=True)), Fraction(0)) / sizes[-1]
+    return Scalar(text, Num(total), units[-1])
+
+
+def _clock(text: str, depth: int) -> Answer | None:
+    match = _TIME.fullmatch(text.replace(UNIT_OPENS, "").replace(UNIT_CLOSES, ""))
+    if match is None or int(match[1]) > 24:
+        return None
+    minute, half = match[2] or "0", (match[3] or "").lower()
+    if not half and not minute.startswith("0"):
+        return None  # 3:20 may be a ratio
+    return Clock(int(match[1]), int(minute), half) if half or match[2] else None
 
 
 def _several(text: str, depth: int) -> Answer | None:
@@ -225,7 +267,7 @@ def _matrix(text: str, depth: int) -> Answer | None:
         return None
     inner = text[1:-1].strip() if text[:1] == "(" and text[-1:] == ")" else text
     match = _MATRIX.fullmatch(inner)
-    if match is None:
+    if match is None or "\\begin" in match[2]:
         return Opaque(text)
     body = re.sub(r"\\(?:hline|cline\{[^}]*\})", "", match[2])
     rows = [row for row in re.split(r"\\\\(?:\[[^\]]*\])?|\\cr", body) if row.strip()]
@@ -349,6 +391,19 @@ def _scalar(text: str) -> Answer:
     bare = text
     if bare.endswith("%"):
         bare, percent = bare[:-1].rstrip(), True
+    if UNIT_OPENS in bare:
+        marked = _marked_unit(bare)
+        if marked is not None:
+            return marked
+        bare = bare.replace(UNIT_OPENS, "").replace(UNIT_CLOSES, "")
+    number = words_to_number(bare) if bare[:1].isalpha() else None
+    if number is not None:
+        return Scalar(bare, Num(Fraction(number)), percent=percent)
+    everyday = _EVERYDAY.search(bare) is not None
+    if everyday or _KNOWN_TAIL.search(bare) or (bare.endswith("°") and not _TRIGONOMETRIC.search(bare)):
+        with_unit = _with_unit(bare, known=not everyday)
+        if with_unit is not None:
+            return with_unit
     try:
         return Scalar(bare, parse_expression(bare), percent=percent)
     except NotMath:
@@ -356,16 +411,41 @@ def _scalar(text: str) -> Answer:
     with_unit = _with_unit(bare)
     if with_unit is not None:
         return with_unit
-    number = words_to_number(bare)
-    if number is not None:
-        return Scalar(bare, Num(Fraction(number)), percent=percent)
-    if not _HAS_MATH.search(bare.replace("\\emptyset", "")) or _mostly_words(bare):
+    if not _HAS_MATH.search(bare.replace("\\emptyset", "")) or _mostly_words(bare) or _TITLE.fullmatch(bare):
         return Words("empty set" if "\\emptyset" in bare else bare)
     return Opaque(text)
 
 
-def _with_unit(text: str) -> Scalar | None:
-    """A value and, after it, words that may be a unit: the shortest value that leaves a unit behind."""
+def _marked_unit(text: str) -> Scalar | None:
+    """A value before upright text: 5 «m», 3\\pi «cm» ^2."""
+    value, _, tail = text.partition(UNIT_OPENS)
+    value = value.rstrip(" /")
+    if value.endswith("°"):
+        value, tail = value[:-1].rstrip(), "°" + tail
+    unit = unit_of(tail.replace(UNIT_OPENS, "").replace(UNIT_CLOSES, ""))
+    node, percent = _node(value)
+    return None if unit is None or node is None else Scalar(value, node, unit, percent)
+
+
+def _node(value: str) -> tuple[Node | None, bool]:
+    """The expression before a unit, and whether it is a percentage."""
+    number = literal(value)
+    if number is not None:
+        return Num(number.value, number.decimals, number.digits), number.percent
+    spelled = words_to_number(value) if value.isascii() and value[:1].isalpha() else None
+    if spelled is not None:
+        return Num(Fraction(spelled)), False
+    if re.fullmatch(r"[A-Za-z ]{2,}", value):
+        return None, False  # `no` of `no solution` is no product
+    try:
+        return parse_expression(value), False
+    except NotMath:
+        return None, False
+
+
+def _with_unit(text: str, *, known: bool = False) -> Scalar | None:
+    """A value and, after it, words that may be a unit: the shortest value that leaves a unit behind. known: only
+    units of a dimension, since `5 xy` may be a product."""
     match = _UNIT_TAIL.search(text)
     if match is None:
         return None
@@ -373,20 +453,15 @@ def _with_unit(text: str) -> Scalar | None:
     for at in range(match.start(), len(text)):
         if at > match.start() and not (text[at - 1] in " )}°" or text[at] in " °" or text[at - 1].isdigit()):
             continue
-        unit = unit_of(text[at:].strip())
-        if unit is None:
+        unit = unit_of(text[at:].strip(), upright=False)
+        if unit is None or (known and not unit.dimension):
             continue
         value = text[:at].strip()
-        number = literal(value)
-        if number is not None:
-            return Scalar(value, Num(number.value, number.decimals, number.digits), unit, number.percent)
-        spelled = words_to_number(value) if value else None
-        if spelled is not None:
-            return Scalar(value, Num(Fraction(spelled)), unit)
-        try:
-            return Scalar(value, parse_expression(value), unit)
-        except NotMath:
-            continue
+        node, percent = _node(value)
+        if node is not None:
+            return Scalar(value, node, unit, percent)
+    if known:
+        return None
     first, _, rest = tail.strip().partition(" ")
     spelled = words_to_number(first) if match.start() == 0 and rest else None
     unit = unit_of(rest) if spelled is not None else None

@@ -20,6 +20,17 @@ _HUGE = re.compile(
 )
 
 
+_COMMANDS = frozenset(
+    "frac sqrt binom pi infty int iint iiint oint sum prod lim to rightarrow left right begin end text cdot times div pm "
+    "mp le ge ne approx in notin cup cap setminus backslash emptyset subset subseteq mathbb circ degree ldots cdots dots "
+    "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln lg exp det max min gcd lcm sup inf arg deg mod "
+    "pmod bmod lfloor rfloor lceil rceil partial nabla prime quad equiv d dx dt operatorname Re Im log alpha beta gamma "
+    "delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon phi chi psi omega Gamma Delta Theta "
+    "Lambda Xi Sigma Phi Psi Omega ell".split()
+)
+"""What counts as mathematics here. latex2sympy reads any other command as a name, which would let nonsense match."""
+
+
 class Refused(ValueError):
     """Too large or too deep to be worth a try."""
 
@@ -36,6 +47,12 @@ def guard(text: str) -> None:
         deepest = max(deepest, depth)
     if deepest > 25:
         raise Refused("too deep")
+
+
+def readable(text: str) -> bool:
+    """Whether sympy can parse this at all. Raises Refused."""
+    guard(text)
+    return _parsed(text) is not None
 
 
 def same_by_sympy(*, reference: str, prediction: str, decimals: int = 6) -> bool | None:
@@ -62,6 +79,8 @@ def _parsed(text: str) -> object | None:
     from latex2sympy2_extended import NormalizationConfig, latex2sympy
     from sympy import Basic, MatrixBase, nan, zoo
 
+    if any(name not in _COMMANDS for name in re.findall(r"\\([a-zA-Z]+)", text)):
+        return None
     config = NormalizationConfig(basic_latex=True, units=True, malformed_operators=True, nits=True, boxed="none")
     try:
         parsed = latex2sympy(text, is_real=not re.search(r"(?<![a-zA-Z\\])i(?![a-zA-Z])", text), normalization_config=config)

@@ -16,6 +16,7 @@ import re
 from typing import NamedTuple
 
 from dqdata_operators.answers.expression import FUNCTIONS
+from dqdata_operators.answers.numbers import SCALES
 
 
 class Unit(NamedTuple):
@@ -42,7 +43,7 @@ _TABLE = {
 }
 _SINGLE = {"m": ("length", 1.0), "g": ("mass", 0.001), "s": ("time", 1.0), "h": ("time", 3600.0)}
 _SINGLE |= {"l": ("volume", 1.0), "L": ("volume", 1.0)}
-_SILENT = frozenset("N J W V A K C F Hz Pa kPa kW kJ mol rpm ohm degC sq cu rs pts ppm mA in".split())
+_SILENT = frozenset("N J W V A K C F Hz Pa kPa kW kJ mol rpm ohm degC °C °F Mb Gb MB GB kB sq cu rs pts ppm mA in".split())
 """Units that are only dropped. Single letters count as units in upright type alone, else they are variables."""
 
 
@@ -58,7 +59,7 @@ def _known() -> dict[str, tuple[str, float]]:
 
 _KNOWN = _known()
 _WORD = re.compile(r"\(?([A-Za-z°]+)'?\.?\)?\s*(?:\^\s*\{?\s*(-?[1-9])\s*\}?)?")
-_MATH_WORDS = FUNCTIONS | frozenset(["pi", "and", "or", "to", "infinity", "inf", "oo", "theta", "if", "for", "where", "not"])
+_MATH_WORDS = FUNCTIONS | frozenset(["pi", "and", "or", "to", "infinity", "inf", "oo", "theta", "if", "for", "where", "not", *SCALES])
 _POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
 _LITTLE = frozenset("a an the of in per each every total more less is are on at by with from its his her their".split())
 
