@@ -56,6 +56,23 @@ class TrainResult:
     notes: Sequence[str] = field(default_factory=tuple)
 
 
+def mark_whole(checkpoint: Path, rank: int, world: int) -> None:
+    """Says that this rank has written all of its part of a checkpoint."""
+    (checkpoint / f"whole-rank-{rank}-of-{world}").touch()
+
+
+def whole_checkpoint(folder: Path) -> Path | None:
+    """The newest `checkpoint-STEP` below `folder` in which every rank left its mark: a kill in the middle of writing
+    leaves one that looks whole and isn't."""
+
+    def is_whole(checkpoint: Path) -> bool:
+        marks = [mark.name for mark in checkpoint.glob("whole-rank-*-of-*")]
+        return bool(marks) and len(marks) == int(marks[0].rpartition("-")[2])
+
+    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
+    return next((path for path in found if is_whole(path)), None)
+
+
 class TrainRun(Protocol):
     """What a trainer is given beside its data; a Runtime, so operators can be bound as rewards."""
 

@@ -36,7 +36,7 @@ def write_split(rows: pa.RecordBatchReader, folder: Path) -> int:
             count += batch.num_rows
 
     DatasetInfo(features=Features.from_arrow_schema(rows.schema)).write_to_directory(str(unfinished))
-    state = {
+    state: dict[str, object] = {
         "_data_files": [{"filename": ARROW}],
         "_fingerprint": folder.name,
         "_format_columns": None,

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 from dqdata_trainers.chat import IGNORED, tokenize
-from dqdata_trainers.loop import whole_checkpoint
 from dqdata_trainers.sft import Sft, SftParams
 
 from dqdata.columns import MESSAGES, Columns
 from dqdata.errors import ColumnError, InputError
+from dqdata.trainer import whole_checkpoint
 
 from .conftest import TEMPLATE, PlainRun, additions, chat
 
@@ -88,7 +88,7 @@ def test_a_turn_that_does_not_end_with_eos_is_refused(tiny: Path, data_of: Calla
 
 def test_wrong_columns_are_refused_by_name() -> None:
     sft = Sft(SftParams(model="x"))
-    with pytest.raises(ColumnError, match="'messages'.*have: message"):
+    with pytest.raises(ColumnError, match=r"'messages'.*have: message"):
         sft.needs("train", Columns({"message": MESSAGES}))
     with pytest.raises(ColumnError, match="'messages' as STRUCT"):
         sft.needs("train", Columns({"messages": "VARCHAR"}))
@@ -161,7 +161,8 @@ class Run:
         if message.startswith("step 7/"):
             os.kill(os.getpid(), signal.SIGKILL)
 
-data = Data({"train": folder}, {"train": "select * from train@1"}, {"train": {"messages": "", "trace_id": ""}}, {"train": 32})
+columns = {"train": {"messages": "", "trace_id": ""}}
+data = Data({"train": folder}, {"train": "select * from train@1"}, columns, {"train": 32})
 args = {"learning_rate": 3e-3, "max_steps": 12, "per_device_train_batch_size": 4, "logging_steps": 1}
 Sft(SftParams(model=str(tiny), args=args, checkpoint_minutes=0)).train(data, out, Run())
 """

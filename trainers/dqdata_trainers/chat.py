@@ -65,7 +65,7 @@ def render(tokenizer: Any, messages: Messages, kwargs: Mapping[str, Any] | None 
             stale += 1
             continue
         before = text_of(messages[:turn], add_generation_prompt=True)
-        start = len(os.path.commonprefix([before, through]))
+        start = len(os.path.commonprefix([before, through]))  # noqa: RUF071  (characters are meant)
         end = through.rfind(tokenizer.eos_token, start)
         spans.append((start, len(through) if end < 0 else end + len(tokenizer.eos_token)))
     return Rendered(full, tuple(spans), stale)

@@ -18,8 +18,8 @@ def bf16_is_fast() -> bool:
     import torch
 
     if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if has_accelerator():
-        return torch.accelerator.current_accelerator() != torch.device("mps")
+        return bool(torch.accelerator.current_accelerator() != torch.device("mps"))
     capable = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(bool(getattr(torch.cpu, name, bool)()) for name in capable)

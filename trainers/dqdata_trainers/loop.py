@@ -18,13 +18,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from transformers import TrainerCallback
+from transformers import PrinterCallback, TrainerCallback
 
 from dqdata.errors import Stopped
-from dqdata.trainer import TrainResult, TrainRun
+from dqdata.trainer import TrainResult, TrainRun, mark_whole
 from dqdata_trainers.config import TrlParams
-
-MARK = "whole-rank-{rank}-of-{world}"
 
 
 class Keeper(TrainerCallback):  # type: ignore[misc]
@@ -48,7 +46,7 @@ class Keeper(TrainerCallback):  # type: ignore[misc]
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
         self.saved_at = time.monotonic()
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        (folder / MARK.format(rank=args.process_index, world=args.world_size)).touch()
+        mark_whole(folder, args.process_index, args.world_size)
         return control
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, Any] | None = None, **_: Any) -> Any:
@@ -58,22 +56,12 @@ class Keeper(TrainerCallback):  # type: ignore[misc]
         return control
 
 
-def whole_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint below `folder` in which every rank left its mark."""
-
-    def is_whole(checkpoint: Path) -> bool:
-        marks = [mark.name for mark in checkpoint.glob(MARK.format(rank="*", world="*"))]
-        return bool(marks) and len(marks) == int(marks[0].rpartition("-")[2])
-
-    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
-    return next((path for path in found if is_whole(path)), None)
-
-
 def fit(trainer: Any, params: TrlParams, out: Path, run: TrainRun, notes: Sequence[str]) -> TrainResult:
     """Trains to the end and saves the model to `out/model`. Raises Stopped after Ctrl-C or SIGTERM, with a checkpoint
     written."""
     keeper = Keeper(params.checkpoint_minutes, run)
     trainer.add_callback(keeper)
+    trainer.remove_callback(PrinterCallback)
     if run.resume:
         run.log(f"resuming from {run.resume.name}")
     with _stop_signals(keeper):

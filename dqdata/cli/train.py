@@ -1,0 +1,55 @@
+"""`dqdata train NAME`: trains a model and records it; `trained:NAME@version` names it from then on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dqdata.cli.common import json_option, open_project, print_json, progress_out, project_option
+
+if TYPE_CHECKING:
+    from dqdata.training.run import TrainOutcome
+
+
+@click.command()
+@click.argument("name")
+@project_option
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Ranks on this machine: one a GPU, or on a CPU one for every few cores.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+@json_option
+def command(name: str, project: Path | None, processes: int, quiet: bool, as_json: bool) -> None:
+    """Train a model on a catalog; a stopped or killed run goes on from its newest whole checkpoint."""
+    from dqdata.catalog import Store
+    from dqdata.training.run import train
+
+    loaded = open_project(project)
+    with Store.open(loaded.store_path) as store:
+        outcome = train(loaded, name, store, processes=processes, out=progress_out(quiet))
+    if as_json:
+        print_json(outcome.as_json())
+    else:
+        click.echo(_told(outcome))
+
+
+def _told(outcome: TrainOutcome) -> str:
+    model = f"trained:{outcome.name}@{outcome.version}"
+    if outcome.unchanged:
+        return f"{model} is what this recipe makes already; nothing ran\n  files    {outcome.path}"
+    lines = [f"{model} in {outcome.seconds:.0f} s"]
+    if "first_loss" in outcome.metrics:
+        lines.append(f"  loss     {outcome.metrics['first_loss']:.4g} -> {outcome.metrics['last_loss']:.4g}")
+    lines += [
+        f"  {label:8} {scored}" for label, scored in (("before", outcome.before), ("after", outcome.after)) if scored
+    ]
+    lines += [f"  note     {note}" for note in outcome.notes]
+    lines.append(f"  files    {outcome.path}")
+    lines.append(f"  look     dqdata sql \"select * from dq_models where name = '{outcome.name}'\"")
+    return "\n".join(lines)

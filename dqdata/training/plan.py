@@ -1,0 +1,163 @@
+"""What a training will do, settled before anything runs: trainer, pinned queries, models, fingerprint.
+
+    plan = make_train_plan(project, "quickstart_sft", store)
+    plan.splits["train"].query          # select * from "quickstart@1"
+    plan.fingerprint                    # same recipe, same model: nothing runs twice
+
+Raises InputError with file, table and key for everything that can be known by now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dqdata.columns import Columns
+from dqdata.errors import DqdataError, PluginError, ProjectError
+from dqdata.ids import fingerprint
+from dqdata.operator import Params, markers
+from dqdata.plugins import distribution, found, load
+from dqdata.project import REFERENCE, Project, TrainerTable, validated
+from dqdata.trainer import Trainer
+from dqdata.training.exact_match import Evaluate
+from dqdata.training.models import ModelRef, resolve_model
+
+if TYPE_CHECKING:
+    from dqdata.catalog import Store
+
+NO_PART_OF_RECIPE = ("checkpoint_minutes",)
+"""Parameters that don't change what comes out."""
+
+
+@dataclass(frozen=True)
+class Split:
+    query: str
+    """SQL with pinned versions."""
+    columns: Columns
+
+
+@dataclass(frozen=True)
+class TrainPlan:
+    """evaluate: None where the table has no `evaluate`. models: by the name the table gives."""
+
+    table: TrainerTable
+    trainer: Trainer[Any]
+    splits: Mapping[str, Split]
+    models: Mapping[str, ModelRef]
+    evaluate: Evaluate | None
+    questions: Split | None
+    processes: int
+
+    @property
+    def name(self) -> str:
+        return self.table.name
+
+    @property
+    def params(self) -> dict[str, Any]:
+        return dict(self.trainer.params.model_dump(mode="json"))
+
+    @property
+    def fingerprint(self) -> str:
+        params = {key: value for key, value in self.params.items() if key not in NO_PART_OF_RECIPE}
+        return fingerprint(
+            {
+                **self._made_by(),
+                "params": {**params, **_file_contents(self.trainer.params)},
+                "data": {split: part.query for split, part in self.splits.items()},
+                "models": {name: ref.identity for name, ref in self.models.items()},
+                "processes": self.processes,
+            }
+        )
+
+    def recipe(self) -> dict[str, Any]:
+        """For dq_models: what the model was made from, whole."""
+        return {
+            "fingerprint": self.fingerprint,
+            **self._made_by(),
+            "params": self.params,
+            "data": {split: part.query for split, part in self.splits.items()},
+            "models": {name: {"path": ref.path, "identity": ref.identity} for name, ref in self.models.items()},
+            "processes": self.processes,
+            "evaluate": self.evaluate.model_dump(mode="json") if self.evaluate else None,
+            "evaluate_query": self.questions.query if self.questions else None,
+        }
+
+    def _made_by(self) -> dict[str, Any]:
+        return {
+            "kind": self.table.kind,
+            "version": self.trainer.version,
+            "distribution": distribution(found("trainers")[self.table.kind]),
+        }
+
+
+def make_train_plan(project: Project, name: str, store: Store, processes: int = 1) -> TrainPlan:
+    table = project.trainer(name)
+    params = dict(table.params)
+    given = params.pop("evaluate", None)
+    where = f"{table.where} evaluate"
+    evaluate = None if given is None else validated(Evaluate, _as_table(given, where), where)
+
+    trainer = _make_trainer(table, params, project.root)
+    splits = {split: _split(store, text, f"{table.where} data.{split}") for split, text in table.data.items()}
+    if "train" not in splits:
+        raise ProjectError(table.where, "data.train is missing: which rows to train on?")
+    for split, part in splits.items():
+        try:
+            trainer.needs(split, part.columns)
+        except DqdataError as error:
+            raise ProjectError(f"{table.where} data.{split}", str(error)) from error
+
+    questions = None
+    if evaluate is not None:
+        questions = _split(store, evaluate.data, f"{where}.data")
+        evaluate.needs(questions.columns, f"{where}.data")
+    models = {
+        model: resolve_model(model, store, project.root, f"{table.where} {model!r}") for model in trainer.models()
+    }
+    return TrainPlan(table, trainer, splits, models, evaluate, questions, processes)
+
+
+def _make_trainer(table: TrainerTable, params: Mapping[str, Any], root: Path) -> Trainer[Any]:
+    try:
+        kind: type[Trainer[Any]] = load("trainers", table.kind)
+    except PluginError as error:
+        raise PluginError(f"{table.where}: {error}") from error
+    values = dict(params)
+    for name, info in kind.Params.model_fields.items():
+        if isinstance(values.get(name), str) and any(getattr(m, "refers_to", "") == "file" for m in markers(info)):
+            values[name] = root / values[name]
+            if not values[name].is_file():
+                raise ProjectError(table.where, f"key {name!r}: no file {values[name]}")
+    checked = validated(kind.Params, values, table.where)
+    try:
+        return kind(checked)
+    except ValueError as error:
+        raise ProjectError(table.where, str(error)) from error
+
+
+def _split(store: Store, text: str, where: str) -> Split:
+    sql = f"select * from {text}" if REFERENCE.fullmatch(text.strip()) else text
+    try:
+        return Split(*store.query_columns(sql))
+    except DqdataError as error:
+        raise ProjectError(where, str(error)) from error
+
+
+def _file_contents(params: Params) -> dict[str, str]:
+    """Files count by content, wherever they lie."""
+    contents = {}
+    for name, info in type(params).model_fields.items():
+        value = getattr(params, name)
+        if value is not None and any(getattr(m, "refers_to", "") == "file" for m in markers(info)):
+            contents[name] = Path(value).read_text(encoding="utf-8")
+    return contents
+
+
+def _as_table(value: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ProjectError(
+            where, f"must be a table such as {{ data = 'select question, answer from heldout' }}, got {value!r}"
+        )
+    return value

@@ -1,0 +1,253 @@
+"""Trains a model as pipelines.toml says and records it: `dqdata train NAME`.
+
+    outcome = train(project, "quickstart_sft", store, out=sys.stderr)
+    outcome.version, outcome.before.accuracy, outcome.after.accuracy
+
+Each stage leaves its result in the work folder, which is keyed by the recipe: a run that was stopped or killed goes on
+from its newest whole checkpoint, and a recipe that was trained already isn't trained again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import itertools
+import json
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from filelock import FileLock, Timeout
+
+from dqdata.engine.runtime import Labels, Runtime
+from dqdata.errors import RunError, Stopped
+from dqdata.ledger import Ledger
+from dqdata.project import Project
+from dqdata.training.exact_match import PLACEHOLDER, Evaluate, Score, score
+from dqdata.training.job import Job, write_json
+from dqdata.training.launch import launch
+from dqdata.training.materialise import write_split
+from dqdata.training.models import ModelRef
+from dqdata.training.plan import TrainPlan, make_train_plan
+
+if TYPE_CHECKING:
+    from dqdata.catalog import Store
+
+LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets")
+KEPT = ("problem_id", "trace_id", "question", "answer", "answer_type")
+"""Columns of a question that travel with its answer, beside those that the prompt names."""
+
+
+@dataclass(frozen=True)
+class TrainOutcome:
+    """before, after: exact match where the table has `evaluate`. unchanged: this recipe was trained already."""
+
+    name: str
+    version: int
+    path: Path
+    metrics: Mapping[str, float]
+    notes: tuple[str, ...]
+    before: Score | None
+    after: Score | None
+    seconds: float
+    unchanged: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "model": f"trained:{self.name}@{self.version}",
+            "name": self.name,
+            "version": self.version,
+            "path": str(self.path),
+            "metrics": self.metrics,
+            "notes": self.notes,
+            "before": self.before.as_json() if self.before else None,
+            "after": self.after.as_json() if self.after else None,
+            "seconds": self.seconds,
+            "unchanged": self.unchanged,
+        }
+
+
+def train(project: Project, name: str, store: Store, *, processes: int = 1, out: TextIO | None = None) -> TrainOutcome:
+    """Raises InputError before anything runs; Stopped and RunError leave a state that the next call resumes."""
+    plan = make_train_plan(project, name, store, processes)
+    folder = store.work / "train" / f"{name}-{plan.fingerprint[:12]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder, name):
+        for model in reversed(store.models(name)):
+            if json.loads(model["recipe"])["fingerprint"] == plan.fingerprint:
+                return _there_already(model, store)
+        outcome = _Training(plan, project, store, folder, out).run()
+    shutil.rmtree(folder, ignore_errors=True)
+    return outcome
+
+
+class _Training:
+    def __init__(self, plan: TrainPlan, project: Project, store: Store, folder: Path, out: TextIO | None) -> None:
+        self.plan, self.project, self.store, self.folder, self.out = plan, project, store, folder, out
+        self.began = time.monotonic()
+
+    def run(self) -> TrainOutcome:
+        data = self._materialise()
+        self._materialise_questions()
+        start = next(iter(self.plan.models.values()))
+        before = self._score("-before", start)
+        try:
+            result = self._train(data)
+        except Stopped as error:
+            raise Stopped(f"{error}; `dqdata train {self.plan.name}` goes on from here") from error
+        trained = ModelRef("folder", result["model"], self.plan.fingerprint)
+        after = self._score("-after", trained)
+        return self._publish(result, before, after)
+
+    def _materialise(self) -> dict[str, Any]:
+        """Rows of the splits, written once, and what a rank must know of them."""
+        made = self.folder / "data.json"
+        if made.exists():
+            return dict(json.loads(made.read_text(encoding="utf-8")))
+        folders, rows = {}, {}
+        for split, part in self.plan.splits.items():
+            folders[split] = str(self.folder / "data" / split)
+            rows[split] = write_split(self.store.query(part.query, repeatable=True), Path(folders[split]))
+            if rows[split] == 0:
+                raise RunError(f"{self.plan.table.where} data.{split}: the query gives no rows: {part.query}")
+            self._say(f"{split}: {rows[split]:,} rows")
+        data = {
+            "folders": folders,
+            "queries": {split: part.query for split, part in self.plan.splits.items()},
+            "columns": {split: dict(part.columns) for split, part in self.plan.splits.items()},
+            "rows": rows,
+        }
+        write_json(made, data)
+        return data
+
+    def _materialise_questions(self) -> None:
+        made = self.folder / "questions.jsonl"
+        if self.plan.evaluate is None or self.plan.questions is None or made.exists():
+            return
+        write_questions(self.store, self.plan.questions.query, self.plan.evaluate, made)
+
+    def _train(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        result = self.folder / "result.json"
+        if not result.exists():
+            job = self._job("train", self.plan.params, kind=self.plan.table.kind, data=data)
+            launch(job, self.plan.processes, self._say)
+        return dict(json.loads(result.read_text(encoding="utf-8")))
+
+    def _score(self, label: str, model: ModelRef) -> Score | None:
+        evaluate = self.plan.evaluate
+        if evaluate is None:
+            return None
+        job = self._job("answer", evaluate.model_dump(mode="json"), label=label, model="model", models={"model": model})
+        launch(job, 1, self._say)
+        scored = verified(self.folder / f"answers{label}.jsonl", evaluate, self.project, self.store)
+        self._say(f"{label.removeprefix('-'):7}{scored}")
+        return scored
+
+    def _job(
+        self, task: Any, params: Mapping[str, Any], models: Mapping[str, ModelRef] | None = None, **more: Any
+    ) -> Job:
+        refs = self.plan.models if models is None else models
+        return Job(
+            task=task,
+            folder=str(self.folder),
+            cache=str(unpacked_models(self.store)),
+            project=str(self.project.path),
+            models={name: asdict(ref) for name, ref in refs.items()},
+            params=params,
+            **more,
+        )
+
+    def _publish(self, result: Mapping[str, Any], before: Score | None, after: Score | None) -> TrainOutcome:
+        """Moves the model to its place and records it. A kill in between is made good by the next run."""
+        place = Path("models") / self.plan.name / self.plan.fingerprint[:12]
+        target = self.store.path / place
+        if Path(result["model"]).is_dir():
+            shutil.rmtree(target, ignore_errors=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            recipe = {**self.plan.recipe(), "libraries": _versions()}
+            metrics = {
+                **result["metrics"],
+                **({f"before_{key}": value for key, value in before.as_json().items()} if before else {}),
+                **({f"after_{key}": value for key, value in after.as_json().items()} if after else {}),
+            }
+            told = {"metrics": metrics, "history": result["history"], "notes": result["notes"], "recipe": recipe}
+            write_json(Path(result["model"]) / "metrics.json", told)
+            Path(result["model"]).rename(target)
+        told = json.loads((target / "metrics.json").read_text(encoding="utf-8"))
+        version = self.store.record_model(
+            {
+                "name": self.plan.name,
+                "path": str(place),
+                "base_model": next(iter(self.plan.models)),
+                "trainer": self.plan.table.kind,
+                "data": {split: part.query for split, part in self.plan.splits.items()},
+                "recipe": told["recipe"],
+                "metrics": told["metrics"],
+            }
+        )
+        seconds = time.monotonic() - self.began
+        notes = tuple(told["notes"])
+        return TrainOutcome(self.plan.name, version, target, told["metrics"], notes, before, after, seconds)
+
+    def _say(self, message: str) -> None:
+        if self.out is not None:
+            self.out.write(message + "\n")
+            self.out.flush()
+
+
+def write_questions(store: Store, query: str, evaluate: Evaluate, file: Path) -> None:
+    """The held-out questions as JSONL, with what the prompt and the verifier need of them."""
+    wanted = {*KEPT, *PLACEHOLDER.findall(evaluate.user)}
+    unfinished = file.with_name(f".{file.name}")
+    with unfinished.open("w", encoding="utf-8") as out:
+        rows = (row for batch in store.query(query, repeatable=True) for row in batch.to_pylist())
+        for row in itertools.islice(rows, evaluate.limit):
+            out.write(json.dumps({name: row[name] for name in row if name in wanted}, default=str) + "\n")
+    unfinished.rename(file)
+
+
+def verified(answers: Path, evaluate: Evaluate, project: Project, store: Store) -> Score:
+    """Scores an answers file with the project's own verifier."""
+    with Ledger(store.ledger_path) as ledger:
+        runtime = Runtime(project, ledger, Labels("evaluate", "evaluate"))
+        try:
+            return score(answers, evaluate, runtime)
+        finally:
+            asyncio.run(runtime.__aexit__())
+
+
+def unpacked_models(store: Store) -> Path:
+    return store.path / "models" / ".unpacked"
+
+
+@contextmanager
+def _alone(folder: Path, name: str) -> Iterator[None]:
+    lock = FileLock(folder.with_name(f"{folder.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise RunError(f"{name} is being trained by another process with this very recipe; wait for it") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _there_already(model: Mapping[str, Any], store: Store) -> TrainOutcome:
+    metrics = json.loads(model["metrics"])
+    path = store.path / str(model["path"])
+    return TrainOutcome(str(model["name"]), int(model["version"]), path, metrics, (), None, None, 0.0, unchanged=True)
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for library in LIBRARIES:
+        try:
+            found[library] = importlib.metadata.version(library)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

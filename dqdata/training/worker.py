@@ -1,0 +1,121 @@
+"""One rank of a training, or the process that lets a model answer questions: `python -m dqdata.training.worker JOB`.
+
+Progress goes to stdout, libraries write to stderr, dqdata's own errors to error.json, the result to result.json.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from dqdata.errors import DqdataError
+from dqdata.operator import Bound
+from dqdata.plugins import load
+from dqdata.trainer import whole_checkpoint
+from dqdata.training.exact_match import Evaluate
+from dqdata.training.job import Job, write_json
+from dqdata.training.models import loadable
+
+PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class Rank:
+    """`dqdata.trainer.TrainRun` for one process."""
+
+    job: Job
+
+    @property
+    def is_first(self) -> bool:
+        return os.environ.get("RANK", "0") == "0"
+
+    @cached_property
+    def resume(self) -> Path | None:
+        """Looked up once, before the first step: checkpoints of this very run don't count."""
+        return whole_checkpoint(Path(self.job.folder) / "checkpoints")
+
+    def model(self, name: str) -> str:
+        return loadable(self.job.refs[name], Path(self.job.cache))
+
+    @cached_property
+    def runtime(self) -> Any:
+        from dqdata.engine.runtime import Labels, Runtime
+        from dqdata.ledger import Ledger
+        from dqdata.project import read_project
+
+        project = read_project(Path(self.job.project))
+        label = f"train-{os.environ.get('RANK', '0')}"
+        return Runtime(project, Ledger(project.store_path / "ledger.sqlite"), Labels(label, label))
+
+    def operator(self, name: str, params: Mapping[str, Any]) -> Bound:
+        return self.runtime.operator(name, params)  # type: ignore[no-any-return]
+
+    def log(self, message: str) -> None:
+        if not self.is_first:
+            return
+        try:
+            print(message, flush=True)
+        except BrokenPipeError:
+            # The command was killed: nobody reads on, and the checkpoint still has to be written.
+            sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  (it stays open)
+
+    def close(self) -> None:
+        if "runtime" in self.__dict__:
+            asyncio.run(self.runtime.__aexit__())
+            self.runtime.ledger.close()
+
+
+def main() -> None:
+    _leave_with_the_parent()
+    job = Job.read(Path(sys.argv[1]))
+    rank = Rank(job)
+    try:
+        if job.task == "train":
+            _train(job, rank)
+        else:
+            _answer(job, rank)
+    except DqdataError as error:
+        # The first to fail tells why; the others only noticed.
+        if not (failure := Path(job.folder) / "error.json").exists():
+            write_json(failure, {"type": type(error).__name__, "message": str(error)})
+        print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        os._exit(3) if os.environ.get("WORLD_SIZE", "1") != "1" else sys.exit(3)
+    finally:
+        rank.close()
+
+
+def _train(job: Job, rank: Rank) -> None:
+    kind = load("trainers", job.kind)
+    trainer = kind(kind.Params.model_validate(job.params))
+    result = trainer.train(job.splits, Path(job.folder), rank)
+    if rank.is_first:
+        write_json(Path(job.folder) / "result.json", asdict(result))
+
+
+def _answer(job: Job, rank: Rank) -> None:
+    from dqdata.training.answer import answer
+
+    folder = Path(job.folder)
+    rows = [json.loads(line) for line in (folder / "questions.jsonl").read_text(encoding="utf-8").splitlines()]
+    evaluate = Evaluate.model_validate(job.params)
+    answer(rank.model(job.model), rows, evaluate, folder / f"answers{job.label}.jsonl", rank.log)
+
+
+def _leave_with_the_parent() -> None:
+    """Asks the kernel for a SIGTERM when the command that started us dies, however it dies (Linux)."""
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    main()

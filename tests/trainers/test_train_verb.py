@@ -1,0 +1,197 @@
+"""`dqdata train`: from a catalog to a recorded model, with exact match before and after; stops, resumes, refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+
+from dqdata.catalog import Store
+from dqdata.cli.train import command
+from dqdata.columns import arrow_schema, columns_of
+from dqdata.errors import ProjectError, RunError
+from dqdata.project import read_project
+from dqdata.training.exact_match import split_answer, wilson
+from dqdata.training.run import train
+
+from .conftest import additions
+
+PROJECT = """
+[trainers.tiny_sft]
+kind = "sft"
+data = {{ train = "sums@latest" }}
+model = "{model}"
+{keys}
+args = {{ learning_rate = 1e-2, max_steps = {steps}, per_device_train_batch_size = 5, logging_steps = 1 }}
+"""
+EVALUATE = (
+    """evaluate = { data = "select question, answer from sums order by trace_id limit 5", max_new_tokens = 40 }"""
+)
+
+
+def committed(store: Path, catalog: str, rows: Sequence[Mapping[str, Any]], folder: Path) -> None:
+    table = pa.Table.from_pylist(list(rows))
+    columns = columns_of(table.schema)
+    file = folder / f"{catalog}.parquet"
+    pq.write_table(table.cast(arrow_schema(columns)), file)
+    with Store.open(store) as opened:
+        opened.commit(catalog, rows=[file], rejects=[], columns=columns, fingerprint=catalog, recipe={}, run_id="test")
+
+
+@pytest.fixture
+def project(tmp_path: Path, tiny: Path) -> Path:
+    committed(tmp_path / "catalogs", "sums", additions(5), tmp_path)
+    return written(tmp_path, tiny)
+
+
+def written(folder: Path, model: Path | str, keys: str = "", steps: int = 4) -> Path:
+    path = folder / "pipelines.toml"
+    path.write_text(PROJECT.format(model=model, keys=keys, steps=steps))
+    return path
+
+
+def test_trains_scores_and_records(project: Path, tiny: Path) -> None:
+    written(project.parent, tiny, EVALUATE, steps=150)
+    done = CliRunner().invoke(command, ["tiny_sft", "--json", "-p", str(project)], catch_exceptions=False)
+    told = json.loads(done.stdout)
+    assert told["model"] == "trained:tiny_sft@1"
+    assert told["before"]["correct"] == 0 and told["before"]["total"] == 5
+    assert told["after"]["correct"] >= 4, told["after"]
+    assert told["metrics"]["last_loss"] < told["metrics"]["first_loss"]
+
+    with Store.open(project.parent / "catalogs") as store:
+        [model] = store.models("tiny_sft")
+        recipe = json.loads(model["recipe"])
+        assert json.loads(model["data"])["train"].endswith('"sums@1"')
+        assert model["base_model"] == str(tiny) and model["trainer"] == "sft"
+        assert recipe["params"]["args"]["learning_rate"] == 1e-2 and recipe["libraries"]["trl"]
+        assert json.loads(model["metrics"])["after_accuracy"] == told["after"]["accuracy"]
+        assert not list((store.work / "train").glob("tiny_sft-*/")), "the work folder goes once the model is recorded"
+
+        again = train(read_project(project), "tiny_sft", store)
+        assert again.unchanged and again.version == 1
+
+        written(project.parent, "trained:tiny_sft@1", steps=2)
+        further = train(read_project(project), "tiny_sft", store)
+        assert further.version == 2
+        assert further.metrics["first_loss"] < told["metrics"]["first_loss"] / 2, "it starts from the trained weights"
+
+
+@pytest.mark.parametrize(
+    ("keys", "model", "message"),
+    [
+        ("max_lenght = 5", None, r"\[trainers.tiny_sft\]: unknown key 'max_lenght'; did you mean 'max_length'"),
+        ("", "trained:tiny_stf", "no model 'tiny_stf' was trained here"),
+        ("", "./nowhere", "no model at .*nowhere"),
+        ("chat_template = 'none.jinja'", None, r"key 'chat_template': no file .*none.jinja"),
+        ("evaluate = { data = 'select question from sums' }", None, r"evaluate.data: needs column 'answer'"),
+        ("evaluate = { data = 'sums', max_tokens = 5 }", None, r"unknown key 'max_tokens'.*max_new_tokens"),
+        ("lora = { rank = 4 }", None, r"lora.rank"),
+    ],
+)
+def test_a_wrong_table_is_refused_before_anything_runs(
+    project: Path, tiny: Path, keys: str, model: str | None, message: str
+) -> None:
+    written(project.parent, model or tiny, keys)
+    with Store.open(project.parent / "catalogs") as store, pytest.raises(ProjectError, match=message):
+        train(read_project(project), "tiny_sft", store)
+
+
+def test_wrong_columns_and_versions_name_the_split(project: Path) -> None:
+    text = project.read_text()
+    with Store.open(project.parent / "catalogs") as store:
+        project.write_text(text.replace("sums@latest", "select question from sums"))
+        with pytest.raises(ProjectError, match=r"\[trainers.tiny_sft\] data.train: needs column 'messages'"):
+            train(read_project(project), "tiny_sft", store)
+        project.write_text(text.replace("sums@latest", "sums@7"))
+        with pytest.raises(ProjectError, match=r"data.train: .*sums.*7"):
+            train(read_project(project), "tiny_sft", store)
+
+
+def test_an_error_in_the_process_comes_back_as_it_was(project: Path, tiny: Path) -> None:
+    written(project.parent, tiny, "max_length = 8")
+    done = CliRunner().invoke(command, ["tiny_sft", "-q", "-p", str(project)])
+    assert "5 of 5 rows are longer than max_length = 8" in str(done.exception)
+    assert getattr(done.exception, "exit_code", None) == 2
+
+
+def test_sigterm_leaves_a_checkpoint_and_the_next_run_goes_on(project: Path, tiny: Path) -> None:
+    written(project.parent, tiny, steps=400)
+    first = subprocess.Popen(
+        [sys.executable, "-c", "from dqdata.cli import main; main()", "train", "tiny_sft", "-p", str(project)],
+        stderr=subprocess.PIPE,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        text=True,
+    )
+    assert first.stderr is not None
+    told = []
+    for line in first.stderr:
+        told.append(line)
+        if line.startswith("step 3/"):
+            first.send_signal(signal.SIGINT)
+    assert first.wait(60) == 1
+    assert "dqdata train tiny_sft` goes on from here" in told[-1]
+
+    [folder] = (project.parent / "catalogs" / "work" / "train").glob("tiny_sft-*/")
+    [checkpoint] = (folder / "checkpoints").glob("checkpoint-*")
+    at = int(checkpoint.name.rpartition("-")[2])
+    state = json.loads((checkpoint / "trainer_state.json").read_text())
+    assert 3 <= at < 400 and len([entry for entry in state["log_history"] if "loss" in entry]) == at
+
+
+def test_a_killed_command_takes_its_process_with_it(project: Path, tiny: Path) -> None:
+    written(project.parent, tiny, steps=100_000)
+    command_line = [
+        sys.executable,
+        "-c",
+        "from dqdata.cli import main; main()",
+        "train",
+        "tiny_sft",
+        "-p",
+        str(project),
+    ]
+    first = subprocess.Popen(command_line, stderr=subprocess.PIPE, text=True)
+    assert first.stderr is not None
+    for line in first.stderr:
+        if line.startswith("step 2/"):
+            [child] = Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split()
+            with Store.open(project.parent / "catalogs") as store, pytest.raises(RunError, match="another process"):
+                train(read_project(project), "tiny_sft", store)
+            first.kill()
+            break
+    first.wait()
+    for _ in range(200):
+        if not Path(f"/proc/{child}").exists():
+            break
+        time.sleep(0.1)
+    else:
+        os.kill(int(child), signal.SIGKILL)
+        pytest.fail("the training process outlived the command")
+    assert list((project.parent / "catalogs" / "work" / "train").glob("*/checkpoints/checkpoint-*/whole-rank-0-of-1"))
+
+
+def test_two_processes_train_together(project: Path, tiny: Path) -> None:
+    with Store.open(project.parent / "catalogs") as store:
+        outcome = train(read_project(project), "tiny_sft", store, processes=2)
+    assert outcome.metrics["last_loss"] < outcome.metrics["first_loss"]
+
+
+def test_wilson_and_thinking() -> None:
+    low, high = wilson(56, 60)
+    assert (round(low, 3), round(high, 3)) == (0.841, 0.974)
+    assert wilson(0, 0) == (0.0, 1.0)
+    assert split_answer("<think>\na\n</think>\n\nb") == ("a", "b")
+    assert split_answer("a</think>b") == ("a", "b")
+    assert split_answer("<think>never ends") == ("never ends", "")
+    assert split_answer("4") == (None, "4")
