@@ -326,10 +326,11 @@ def _is_rounding(written: Node, exact: evaluate.Value, tolerance: Tolerance) -> 
         return False
     if isinstance(exact, complex):
         return False
-    # a hair over half a unit, since half may be rounded either way and floats carry noise
-    return bool(abs(float(abs(exact)) - float(number.value)) <= 0.5000001 * 10.0**-number.decimals) and (
-        (exact < 0) == (number is not written and number.value > 0) or number.value < 0
-    )
+    shown = -number.value if number is not written else number.value
+    half_a_place = Fraction(1, 2 * 10**number.decimals)
+    if isinstance(exact, Fraction):
+        return abs(exact - shown) <= half_a_place  # a half may be rounded either way
+    return bool(number.decimals <= 300 and abs(exact - float(shown)) <= float(half_a_place) * 1.0000001)
 
 
 def _assigns(chain: Chain) -> bool:

@@ -231,7 +231,7 @@ def _first_answer(sentence: str) -> str:
     sentence = sentence.strip().strip("*_").strip()
     if not sentence or not any(char.isalnum() for char in sentence):
         return ""
-    if bare(sentence):
+    if bare(sentence) or _MONTH.match(sentence) or _LETTERED.match(sentence):
         return sentence
     if (verb := _VERB.search(sentence)) and not re.match(r"\W{0,3}[0-9$\\]|\*\*", sentence):
         after = _first_answer(sentence[verb.end() :])
@@ -245,8 +245,6 @@ def _first_answer(sentence: str) -> str:
                 break
             end = segment.end()
         return sentence[start:end] + _unit_after(sentence[end:])
-    if _MONTH.match(sentence) or _LETTERED.match(sentence):
-        return sentence
     if amounts := _AMOUNTS.match(sentence):
         return amounts[0]
     bold = [span for span in _BOLD.findall(sentence) if len(_runs(span)) == 1]
