@@ -175,8 +175,8 @@ class Unmade:
     def connect(self) -> duckdb.DuckDBPyConnection:
         return self.store.connect()
 
-    def query(self, sql: str) -> pa.RecordBatchReader:
-        return self.store.query(sql)
+    def query(self, sql: str, *, repeatable: bool = False) -> pa.RecordBatchReader:
+        return self.store.query(sql, repeatable=repeatable)
 
     def query_columns(self, sql: str) -> tuple[str, Columns]:
         """Columns of the query, by empty tables where one of its catalogs is only planned."""
@@ -235,5 +235,5 @@ class NoStore:
 
         return duckdb.connect()
 
-    def query(self, sql: str) -> pa.RecordBatchReader:
+    def query(self, sql: str, *, repeatable: bool = False) -> pa.RecordBatchReader:
         return self.connect().sql(sql).to_arrow_reader()

@@ -93,7 +93,7 @@ class Asker:
 
     async def close(self) -> None:
         """Sends no more, waits for the calls in the air, closes the teacher."""
-        self._end(Stopped("the run is ending: no more calls are made"))
+        self.end(Stopped("the run is ending: no more calls are made"))
         if self._flights:
             await asyncio.wait([flight.task for flight in self._flights.values()])
         self._stall.stop()
@@ -167,7 +167,7 @@ class Asker:
         except TeacherError as error:
             raise self._noticed(error, flight.context.teacher) from None
         except DqdataError as error:
-            self._end(error)
+            self.end(error)
             raise
         except Exception as error:
             broke = f"teacher {flight.context.teacher!r} broke: {type(error).__name__}: {error}"
@@ -191,7 +191,7 @@ class Asker:
                 flight.key, flight.request, completion, cost_usd=cost, context=flight.context, **self._identity()
             )
         except StoreError as error:
-            self._end(error)
+            self.end(error)
             raise
         finally:
             if held is not None:
@@ -233,7 +233,7 @@ class Asker:
                 **self._identity(),
             )
         except StoreError as broken:
-            self._end(broken)
+            self.end(broken)
             raise
 
     def worst_case(self, request: Request, context: CallContext) -> Held:
@@ -269,10 +269,10 @@ class Asker:
         if not self._starting.cancelled() and (error := self._starting.exception()) is not None:
             if not isinstance(error, DqdataError):
                 raise error
-            self._end(error)
+            self.end(error)
         self._go_on()
 
-    def _end(self, error: DqdataError) -> None:
+    def end(self, error: DqdataError) -> None:
         """From now on every call ends with this error, without a request."""
         if self._ended is None:
             self._ended = error
@@ -297,7 +297,7 @@ class Asker:
             if wait > 30:
                 log.warning("teacher %s: %s; all its calls wait %.0f s", teacher, error, wait)
         if error.kind == "fatal":
-            self._end(error)
+            self.end(error)
         return error
 
     def _go_on(self) -> None:

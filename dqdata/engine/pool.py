@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -35,6 +36,8 @@ T = TypeVar("T")
 GROUP = 256
 """Rows that travel to a worker together."""
 START_SECONDS = 60.0
+IDLE_FACTOR = 6.0
+"""How many deadlines of wall time a task may take that uses no CPU, or gets none."""
 
 
 @dataclass(eq=False)
@@ -63,7 +66,7 @@ class Pool:
         self.close()
 
     async def call(self, function: Callable[..., T], *args: Any, deadline: float | None = None) -> T:
-        """`function(*args)` in a worker. Raises what it raises; DeadlineExceeded after `deadline` seconds."""
+        """`function(*args)` in a worker. Raises what it raises; DeadlineExceeded after `deadline` seconds of work."""
         result: T = await asyncio.wrap_future(self._submit(_Task("call", function, args, deadline)))
         return result
 
@@ -149,6 +152,32 @@ class _Worker:
         ready, _, _ = select.select([self.results], [], [], seconds)
         return receive(self.results) if ready else None
 
+    def _answer(self, deadline: float | None) -> Any:
+        """The next message; None where the child has worked on one row for `deadline` seconds. Its own CPU time counts,
+        so that a busy machine condemns no row; a child that only waits is given IDLE_FACTOR times as long."""
+        if deadline is None:
+            return self._next(None)
+        at, cpu, began, left = self._row_at(), self._cpu_seconds(), time.monotonic(), deadline
+        while (message := self._next(left)) is None:
+            if self._row_at() != at:
+                at, cpu, began, left = self._row_at(), self._cpu_seconds(), time.monotonic(), deadline
+                continue
+            worked, waited = self._cpu_seconds() - cpu, time.monotonic() - began
+            left = min(deadline - worked, deadline * IDLE_FACTOR - waited)
+            if left <= deadline / 50:
+                return None
+        return message
+
+    def _row_at(self) -> int:
+        return int(LENGTH.unpack(self.beat[:])[0])
+
+    def _cpu_seconds(self) -> float:
+        """CPU time of the child so far (Linux, by the clock that clock_getcpuclockid names); elsewhere wall time."""
+        if sys.platform == "linux":
+            with suppress(OSError):
+                return time.clock_gettime(~self.child << 3 | 2)
+        return time.monotonic()
+
     def kill(self) -> None:
         """Ends the current child; results it sent before are read and thrown away."""
         with suppress(ProcessLookupError):
@@ -176,7 +205,7 @@ class _Worker:
 
     def _call(self, task: _Task) -> Any:
         send(self.tasks, (task.kind, task.target, task.payload))
-        message = self._next(task.deadline)
+        message = self._answer(task.deadline)
         if message is None:
             self.kill()
             raise DeadlineExceeded(f"killed after {task.deadline:g} s")
@@ -197,12 +226,9 @@ class _Worker:
             self.beat[:] = LENGTH.pack(0)
             send(self.tasks, ("rows", task.target, rows[first:]))
             while True:
-                at = LENGTH.unpack(self.beat[:])[0]
-                message = self._next(task.deadline)
-                if message is None and LENGTH.unpack(self.beat[:])[0] != at:
-                    continue
+                message = self._answer(task.deadline)
                 if message is None or message[0] == "born":
-                    stuck = first + LENGTH.unpack(self.beat[:])[0]
+                    stuck = first + self._row_at()
                     verdict: Exception
                     if message is None:
                         verdict = DeadlineExceeded(f"killed after {task.deadline:g} s")

@@ -21,7 +21,7 @@ import polars as pl
 from dqdata.engine.calls import Asker, Budget, Counters
 from dqdata.engine.pool import Pool
 from dqdata.engine.stop import Switch
-from dqdata.errors import DeadlineExceeded, OperatorError, RowError, RunError, TeacherError, boundary
+from dqdata.errors import DeadlineExceeded, OperatorError, RowError, RunError, Stopped, TeacherError, boundary
 from dqdata.ledger import CallContext, Ledger
 from dqdata.operator import (
     Batch,
@@ -37,7 +37,7 @@ from dqdata.operator import (
 from dqdata.plan import make_operator, make_teacher
 from dqdata.project import Project, StepSpec
 from dqdata.sandbox import Sandbox
-from dqdata.teacher import Completion, Request, Teacher
+from dqdata.teacher import Teacher
 
 T = TypeVar("T")
 log = logging.getLogger("dqdata")
@@ -97,9 +97,9 @@ class Runtime:
     def asker(self, name: str) -> Asker:
         if name not in self._askers:
             table = self.project.teacher(name)
-            self._askers[name] = Asker(
-                make_teacher(table), table.limits, self.ledger, self.budget, on_change=self._on_change
-            )
+            asker = Asker(make_teacher(table), table.limits, self.ledger, self.budget, on_change=self._on_change)
+            self.switch.on_throw(lambda cause: asker.end(Stopped(f"stopping: {cause}")))
+            self._askers[name] = asker
         return self._askers[name]
 
     def counters(self) -> list[Counters]:
@@ -138,7 +138,7 @@ class StepRun:
     def teacher(self, name: str) -> Teacher[Any]:
         labels = self._runtime.labels
         context = CallContext(labels.run_id, labels.pipeline, self._name, name)
-        return _Stoppable(self._runtime.asker(name).at(context), self._runtime.switch)
+        return self._runtime.asker(name).at(context)
 
     async def cpu(self, function: Callable[..., T], *args: Any, deadline: float) -> T:
         return await self._runtime.pool.call(function, *args, deadline=deadline)
@@ -150,31 +150,6 @@ class StepRun:
 
     def log(self, message: str) -> None:
         log.info("%s: %s", self._name, message)
-
-
-class _Stoppable(Teacher[Any]):
-    """A teacher that takes no new request once the run is to stop."""
-
-    provider = ""
-
-    def __init__(self, teacher: Teacher[Any], switch: Switch) -> None:
-        super().__init__(teacher.params)
-        self._teacher, self._switch = teacher, switch
-
-    def key(self, request: Request) -> str:
-        return self._teacher.key(request)
-
-    @property
-    def model(self) -> str:
-        return self._teacher.model
-
-    @property
-    def revision(self) -> str:
-        return self._teacher.revision
-
-    async def complete(self, request: Request) -> Completion:
-        self._switch.check()
-        return await self._teacher.complete(request)
 
 
 class _BoundOperator:

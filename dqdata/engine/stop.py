@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from dqdata.errors import Stopped
@@ -16,11 +16,20 @@ from dqdata.errors import Stopped
 class Switch:
     def __init__(self) -> None:
         self.cause: BaseException | None = None
+        self._listeners: list[Callable[[BaseException], None]] = []
+
+    def on_throw(self, listener: Callable[[BaseException], None]) -> None:
+        """Called with the cause when the switch is thrown; at once where it was."""
+        self._listeners.append(listener)
+        if self.cause is not None:
+            listener(self.cause)
 
     def throw(self, cause: BaseException) -> None:
         """The first cause stands."""
         if self.cause is None:
             self.cause = cause
+            for listener in self._listeners:
+                listener(cause)
 
     def check(self) -> None:
         """Raises Stopped once the switch is thrown."""
