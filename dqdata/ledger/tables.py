@@ -117,7 +117,8 @@ def broken(path: Path, error: Exception) -> StoreError:
 
 def _connect(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
-    con = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
+    where = f"file:{quote(str(path.resolve()))}"
+    con = sqlite3.connect(where, uri=True, timeout=60, isolation_level=None, check_same_thread=False)
     try:
         con.execute("pragma journal_mode = wal")
         con.execute("pragma synchronous = full")  # a paid answer survives a power cut, not only a crash
