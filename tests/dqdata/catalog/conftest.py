@@ -1,0 +1,114 @@
+"""A store in a fresh folder, and short ways to fill and look into one."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from dqdata.catalog import Store, Version
+from dqdata.columns import MESSAGES, REJECTS, Columns, polars_schema
+
+COLUMNS = Columns({"problem_id": "VARCHAR", "question": "VARCHAR", "messages": MESSAGES})
+_numbers = itertools.count()
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(tmp_path / "catalogs") as opened:
+        yield opened
+
+
+@pytest.fixture
+def problems() -> Callable[..., list[dict[str, Any]]]:
+    """problems(ids, question="..."): rows of COLUMNS."""
+
+    def make(ids: Sequence[object], question: str = "1 + 1?") -> list[dict[str, Any]]:
+        chat = [{"role": "user", "content": "é"}]
+        return [{"problem_id": str(one), "question": question, "messages": chat} for one in ids]
+
+    return make
+
+
+@pytest.fixture
+def parquet() -> Callable[..., Path]:
+    """parquet(folder, rows, columns=...): a finished file."""
+    return _parquet
+
+
+@pytest.fixture
+def commit_to() -> Callable[..., Version]:
+    """commit_to(store, catalog, rows, rows, ..., rejects=rows): a version, with one file for each lot of rows."""
+
+    def make(store: Store, catalog: str, *lots: Rows, rejects: Rows = (), **values: Any) -> Version:
+        columns = values.pop("columns", COLUMNS)
+        given = {"fingerprint": f"f{next(_numbers)}", "recipe": {}, "run_id": "run", **values}
+        return store.commit(
+            catalog,
+            rows=[_parquet(store.work, rows, columns) for rows in lots],
+            rejects=[_parquet(store.work, rejects, REJECTS)] if rejects else [],
+            columns=columns,
+            **given,
+        )
+
+    return make
+
+
+@pytest.fixture
+def commit(store: Store, commit_to: Callable[..., Version]) -> Callable[..., Version]:
+    return lambda *args, **values: commit_to(store, *args, **values)
+
+
+@pytest.fixture
+def read(store: Store) -> Callable[[str], list[dict[str, Any]]]:
+    return lambda sql: store.query(sql).read_all().to_pylist()  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def orphans() -> Callable[[Path], set[str]]:
+    """orphans(folder of a store): data files that no snapshot refers to. The store must be closed, as Python's
+    sqlite3 and DuckDB's mustn't have the metadata open at once in one process."""
+
+    def find(root: Path) -> set[str]:
+        with closing(sqlite3.connect(root / "metadata.sqlite")) as con:
+            known = {Path(path).name for (path,) in con.execute("select path from ducklake_data_file")}
+        return {file.name for file in (root / "data").rglob("*") if file.is_file()} - known
+
+    return find
+
+
+def _parquet(folder: Path, rows: Rows, columns: Mapping[str, str] = COLUMNS) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{os.getpid()}-{next(_numbers)}.parquet"
+    pl.DataFrame(list(rows), schema=polars_schema(columns)).write_parquet(file)
+    return file
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> Iterator[Callable[..., Path]]:
+    """Mounts something at a new folder and gives the folder; skips the test where that isn't allowed."""
+    points: list[Path] = []
+
+    def mount(*options: str, then: Sequence[str] = ()) -> Path:
+        point = tmp_path / f"mount-{len(points)}"
+        point.mkdir()
+        for words in (["mount", *options, str(point)], ["mount", *then, str(point)] if then else None):
+            if words and (os.geteuid() != 0 or subprocess.run(words, capture_output=True).returncode != 0):
+                pytest.skip("mounting needs root")
+            if not points or points[-1] != point:
+                points.append(point)
+        return point
+
+    yield mount
+    for point in reversed(points):
+        subprocess.run(["umount", "-l", str(point)], check=True)
