@@ -9,7 +9,7 @@ All ranks map the files that the first of them wrote.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -36,9 +36,11 @@ class Prepared:
     notes: tuple[str, ...]
 
 
-def prepare(data: Data, split: str, tokenizer: Any, params: TrlParams, out: Path) -> Prepared:
-    """Tokens and labels of a split's `messages`. Raises InputError naming the row where a chat can't be trained on,
-    and where rows are too long and `on_too_long` is "error"."""
+def prepare(
+    data: Data, split: str, tokenizer: Any, params: TrlParams, out: Path, extra: Sequence[str] = ()
+) -> Prepared:
+    """Tokens and labels of a split's `messages`, and the columns in `extra` as they are. Raises InputError naming the
+    row where a chat can't be trained on, and where rows are too long and `on_too_long` is "error"."""
     key = next((name for name in KEYS if name in data.columns[split]), None)
     kwargs = dict(params.chat_template_kwargs)
 
@@ -50,16 +52,17 @@ def prepare(data: Data, split: str, tokenizer: Any, params: TrlParams, out: Path
             tokens = tokenize(tokenizer, row["messages"], kwargs)
         except InputError as error:
             raise type(error)(f"{split} split, {name}: {error}") from error
-        return {"input_ids": tokens.input_ids, "labels": tokens.labels, "row": name, "stale": tokens.stale}
+        kept = {column: row[column] for column in extra}
+        return {"input_ids": tokens.input_ids, "labels": tokens.labels, "row": name, "stale": tokens.stale, **kept}
 
-    recipe = (data.queries[split], str(tokenizer.chat_template), tokenizer.eos_token, canonical(kwargs))
+    recipe = (data.queries[split], str(tokenizer.chat_template), tokenizer.eos_token, canonical([kwargs, list(extra)]))
     rows = map_once(data.dataset(split), encode, out / "tokens" / f"{split}-{digest(*recipe)[:12]}.arrow")
     kept, notes = settle_long(rows, row_lengths(rows), split, params)
     stale = sum(rows.with_format("arrow")["stale"].to_pylist()) if len(rows) else 0
     if stale:
         notes += (f"{split}: {stale} earlier assistant turns aren't trained on: the chat template renders them "
                   "another way once a later turn follows",)  # fmt: skip
-    return Prepared(kept.select_columns(["input_ids", "labels", "row"]), notes)
+    return Prepared(kept.select_columns(["input_ids", "labels", "row", *extra]), notes)
 
 
 def map_once(rows: Dataset, function: Any, file: Path) -> Dataset:
@@ -87,7 +90,7 @@ def row_lengths(rows: Dataset, column: str = "input_ids") -> list[int]:
 
 def settle_long(rows: Dataset, lengths: list[int], split: str, params: TrlParams) -> tuple[Dataset, tuple[str, ...]]:
     """The rows that stay, and a note about those that were too long; cutting them is left to TRL, which keeps the
-    start. Raises InputError where `on_too_long` is "error" or nothing would be left to learn."""
+    start. Raises InputError where `on_too_long` is "error" or no row would be left."""
     limit = params.max_length
     if limit is None or not (long := [index for index, length in enumerate(lengths) if length > limit]):
         return rows, ()
@@ -103,15 +106,20 @@ def settle_long(rows: Dataset, lengths: list[int], split: str, params: TrlParams
         fix = f"Set max_length = {max(lengths)}, or on_too_long = 'drop' or 'truncate'"
         raise InputError(f"{note.replace(' and none was trained on', '')}. {fix}")
 
-    if params.on_too_long == "truncate":
-        lost = sum(all(label == IGNORED for label in rows[index]["labels"][:limit]) for index in long)
-        if lost == len(rows):
-            raise InputError(f"{note}: nothing is left to learn. Set max_length = {max(lengths)}")
-        return rows, (note + (f"; {lost} of them have nothing left to learn" if lost else ""),)
     gone = set(long)
+    if params.on_too_long == "truncate":
+        gone = {index for index in long if _nothing_left(rows[index], limit)}
+        note += f"; {len(gone)} of them had nothing left to learn and were dropped" if gone else ""
     if len(gone) == len(rows):
         raise InputError(f"{note}: no row is left. Set max_length = {max(lengths)}")
-    return rows.select([index for index in range(len(rows)) if index not in gone]), (note,)
+    kept = rows.select([index for index in range(len(rows)) if index not in gone]) if gone else rows
+    return kept, (note,)
+
+
+def _nothing_left(row: Mapping[str, Any], limit: int) -> bool:
+    if "prompt_ids" in row:
+        return len(row["prompt_ids"]) >= limit
+    return all(label == IGNORED for label in row["labels"][:limit])
 
 
 def named(names: Iterable[str]) -> str:

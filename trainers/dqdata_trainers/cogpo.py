@@ -1,0 +1,58 @@
+"""Cognitive preference optimisation: DPO in which every pair has a beta of its own, larger where the gap is larger.
+
+[trainers.cog]
+kind = "cogpo"
+model = "trained:slow_sft@latest"
+data = "select * from pairs"            # prompt, chosen, rejected, beta
+args = { learning_rate = 5e-6, num_train_epochs = 1 }
+
+chosen                rejected                gap      beta
+fitting, correct      correct, not fitting    small    0.1
+correct, not fitting  wrong                   medium   0.2
+fitting, correct      wrong                   large    0.5
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dqdata.columns import Columns
+from dqdata.errors import DataError
+from dqdata.trainer import Data, Trainer, TrainResult, TrainRun
+from dqdata_trainers.config import TrlParams
+from dqdata_trainers.dpo import train_on_pairs
+from dqdata_trainers.pairs import needs_pairs
+
+
+class CogPoParams(TrlParams):
+    pass
+
+
+class CogPo(Trainer[CogPoParams]):
+    """DPO with a beta per pair (arXiv 2504.09802); a constant beta makes it plain DPO."""
+
+    kind = "cogpo"
+    Params = CogPoParams
+
+    def needs(self, split: str, have: Columns) -> None:
+        needs_pairs(self.kind, split, have)
+        have.require("beta", "DOUBLE", "FLOAT")
+
+    def train(self, data: Data, out: Path, run: TrainRun) -> TrainResult:
+        from dqdata_trainers.preference import BetaTrainer
+
+        for split in data.folders:
+            _check_betas(data, split)
+        return train_on_pairs(
+            self.kind, self.params, BetaTrainer, data, out, run, extra=("beta",), loss_type=["sigmoid"]
+        )
+
+
+def _check_betas(data: Data, split: str) -> None:
+    betas = data.dataset(split).with_format("arrow")["beta"].to_pylist()
+    wrong = [index for index, beta in enumerate(betas) if beta is None or not beta > 0]
+    if wrong:
+        raise DataError(
+            f"{split} split: `beta` must be above 0 in every row; row {wrong[0]} has {betas[wrong[0]]} "
+            f"({len(wrong)} such rows of {len(betas)})"
+        )

@@ -1,0 +1,73 @@
+"""A model with one number a target at its end, trained by squared error on targets that are there.
+
+>>> trainer.evaluate()["eval_mae_rv"]       # in the target's own unit
+0.83
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from transformers import AutoModelForSequenceClassification, Trainer
+
+
+def head_of(path: str, params: Any, config: Any, lora: Any) -> Any:
+    """The model with a fresh regression head; its config says what it predicts, for those who use it as a reward."""
+    torch.manual_seed(config.seed)
+    kwargs = dict(config.model_init_kwargs or {})
+    kwargs.setdefault("dtype", torch.float32)
+    model = AutoModelForSequenceClassification.from_pretrained(path, num_labels=len(params.targets), **kwargs)
+    model.config.problem_type = "regression"
+    model.config.dqdata_targets = list(params.targets)
+    model.config.dqdata_scale = params.scale
+    if lora is not None:
+        from peft import get_peft_model
+
+        model = get_peft_model(model, lora)
+    return model
+
+
+def padded(tokenizer: Any, params: Any) -> Callable[[Sequence[Mapping[str, Any]]], dict[str, Any]]:
+    """Collator: tokens padded on the right, targets over their scale, nan where one is null."""
+
+    def collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        cut = params.max_length if params.on_too_long == "truncate" else None
+        batch: dict[str, Any] = dict(
+            tokenizer.pad(
+                {"input_ids": [list(row["input_ids"])[:cut] for row in rows]}, padding_side="right", return_tensors="pt"
+            )
+        )
+        targets = [[row[name] for name in params.targets] for row in rows]
+        values = [[float("nan") if value is None else value / params.scale for value in row] for row in targets]
+        batch["labels"] = torch.tensor(values)
+        return batch
+
+    return collate
+
+
+class RegressionTrainer(Trainer):  # type: ignore[misc]
+    """Squared error over the targets that aren't null; the error in their own unit is reported for each."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, compute_metrics=self._mean_errors, **kwargs)
+        inner = self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
+        inner.config.pad_token_id = self.processing_class.pad_token_id
+        self.targets, self.scale = inner.config.dqdata_targets, inner.config.dqdata_scale
+
+    def compute_loss(
+        self, model: Any, inputs: Mapping[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        inputs = dict(inputs)
+        labels = inputs.pop("labels")
+        outputs = model(**inputs)
+        there = ~torch.isnan(labels)
+        errors = torch.where(there, outputs.logits.float() - torch.nan_to_num(labels), 0.0)
+        loss = (errors**2).sum() / there.sum().clamp(min=1)
+        return (loss, {"logits": outputs.logits}) if return_outputs else loss
+
+    def _mean_errors(self, predicted: Any) -> dict[str, float]:
+        made, labels = torch.as_tensor(predicted.predictions), torch.as_tensor(predicted.label_ids)
+        errors = (made - labels).abs() * self.scale
+        return {f"mae_{name}": float(errors[:, index].nanmean()) for index, name in enumerate(self.targets)}

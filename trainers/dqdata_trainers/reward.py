@@ -1,0 +1,137 @@
+"""Reward models: which of two turns is better (Bradley-Terry), or a regression of judged figures such as RV and CD.
+
+    [trainers.verdicts]                         [trainers.style]
+    kind = "reward"                             kind = "reward"
+    model = "Qwen/Qwen2.5-0.5B-Instruct"        model = "Qwen/Qwen2.5-0.5B-Instruct"
+    data = "pairs@latest"                       data = "select messages, rv, cd from rated"
+                                                targets = ["rv", "cd"]
+
+Pairs may have a column `margin`, by which the better turn must win. Regression needs `messages` and the targets; a null
+target counts for nothing. Either model is named as a reward by `kind = "grpo"`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from dqdata.columns import MESSAGES, Columns
+from dqdata.errors import ColumnError, DataError
+from dqdata.trainer import Data, Trainer, TrainResult, TrainRun
+from dqdata_trainers.config import TrlParams, trl_config
+from dqdata_trainers.pairs import SPLITS, needs_pairs, prepare_pairs
+from dqdata_trainers.students import load_tokenizer, quantization
+
+NUMBERS = ("DOUBLE", "FLOAT", "BIGINT", "INTEGER", "SMALLINT", "TINYINT")
+
+
+class RewardParams(TrlParams):
+    targets: tuple[str, ...] = ()
+    """Columns to predict; none: learn from pairs."""
+    scale: float = Field(9.0, gt=0)
+    """Largest value of a target; the model predicts target / scale."""
+
+
+class Reward(Trainer[RewardParams]):
+    """Reward model: pairwise with margins, or regression of judged columns."""
+
+    kind = "reward"
+    Params = RewardParams
+
+    def needs(self, split: str, have: Columns) -> None:
+        if not self.params.targets:
+            needs_pairs(self.kind, split, have)
+            return
+        if split not in SPLITS:
+            raise ColumnError(f"reward has no use for a split {split!r}: it reads {' and '.join(SPLITS)}")
+        have.require("messages", MESSAGES)
+        for target in self.params.targets:
+            have.require(target, *NUMBERS)
+
+    def train(self, data: Data, out: Path, run: TrainRun) -> TrainResult:
+        return self._regression(data, out, run) if self.params.targets else self._pairwise(data, out, run)
+
+    def _pairwise(self, data: Data, out: Path, run: TrainRun) -> TrainResult:
+        from trl import RewardConfig, RewardTrainer
+
+        from dqdata_trainers.loop import fit
+
+        params = self.params
+        config = trl_config(RewardConfig, params, out, remove_unused_columns=True)
+        path = run.model(params.model)
+        tokenizer = load_tokenizer(path, params)
+        prepared = {}
+        for split in data.folders:
+            extra = ("margin",) if "margin" in data.columns[split] else ()
+            prepared[split] = prepare_pairs(data, split, tokenizer, params, out, extra)
+        notes = [note for part in prepared.values() for note in part.notes]
+        whole = {split: _whole(part.rows, out / "tokens" / f"{split}-whole.arrow") for split, part in prepared.items()}
+        trainer = RewardTrainer(
+            model=path,
+            args=config,
+            train_dataset=whole["train"],
+            eval_dataset=whole.get("eval"),
+            processing_class=tokenizer,
+            peft_config=self._lora(),
+            quantization_config=quantization(params),
+        )
+        return fit(trainer, params, out, run, notes)
+
+    def _regression(self, data: Data, out: Path, run: TrainRun) -> TrainResult:
+        from trl import RewardConfig
+
+        from dqdata_trainers.loop import fit
+        from dqdata_trainers.regression import RegressionTrainer, head_of, padded
+        from dqdata_trainers.rows import prepare
+
+        params = self.params
+        config = trl_config(RewardConfig, params, out, remove_unused_columns=False)
+        path = run.model(params.model)
+        tokenizer = load_tokenizer(path, params)
+        prepared = {split: prepare(data, split, tokenizer, params, out, params.targets) for split in data.folders}
+        for split, part in prepared.items():
+            _check_targets(part.rows, split, params)
+        notes = [note for part in prepared.values() for note in part.notes]
+        trainer = RegressionTrainer(
+            model=head_of(path, params, config, self._lora()),
+            args=config,
+            train_dataset=prepared["train"].rows,
+            eval_dataset=prepared["eval"].rows if "eval" in prepared else None,
+            processing_class=tokenizer,
+            data_collator=padded(tokenizer, params),
+        )
+        return fit(trainer, params, out, run, notes)
+
+    def _lora(self) -> Any:
+        if self.params.lora is None:
+            return None
+        config = self.params.lora.config("SEQ_CLS")
+        config.modules_to_save = [*(config.modules_to_save or []), "score"]
+        return config
+
+
+def _whole(rows: Any, file: Path) -> Any:
+    """Prompt and turn together, as the reward model reads them."""
+    from dqdata_trainers.rows import map_once
+
+    def join(row: Mapping[str, Any], index: int) -> dict[str, Any]:
+        turns = {name: row["prompt_ids"] + row[name] for name in ("chosen_ids", "rejected_ids")}
+        return {**turns, **({"margin": row["margin"]} if "margin" in row else {})}
+
+    return map_once(rows, join, file)
+
+
+def _check_targets(rows: Any, split: str, params: RewardParams) -> None:
+    for target in params.targets:
+        values = rows.with_format("arrow")[target].to_pylist()
+        wrong = [index for index, value in enumerate(values) if value is not None and not 0 <= value <= params.scale]
+        if wrong:
+            raise DataError(
+                f"{split} split, {rows[wrong[0]]['row']}: {target} is {values[wrong[0]]}, outside 0 to "
+                f"{params.scale:g}; set `scale` to the largest value"
+            )
+        if all(value is None for value in values):
+            raise DataError(f"{split} split: every {target} is null")
