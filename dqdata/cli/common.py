@@ -59,7 +59,7 @@ def store_view(project: Project) -> Iterator[StoreView]:
     from dqdata.catalog import Store
     from dqdata.check import NoStore
 
-    if not project.store_path.is_dir():
+    if not Store.exists(project.store_path):
         yield NoStore()
         return
     with Store.open(project.store_path, read_only=True) as store:

@@ -25,7 +25,7 @@ class Progress:
         self._rate, self._counters, self._out = max_failed_rate, counters, out
         self._title, self._total, self._done = "", 0, 0
         self._failed: Counter[str] = Counter()
-        self._began = self._shown = time.monotonic()
+        self._began, self._shown = time.monotonic(), float("-inf")
         self._live = out is not None and out.isatty()
 
     def segment(self, title: str, total: int) -> None:
@@ -34,8 +34,13 @@ class Progress:
         self._began = time.monotonic()
         self.draw()
 
+    def tick(self) -> None:
+        """One row is through the steps that call teachers."""
+        self._done += 1
+        self.draw()
+
     def advance(self, rows: int, rejects: pl.DataFrame | None = None) -> None:
-        """Rows that went through; raises TooManyFailures when their rejects tip the balance."""
+        """Rows that went through, less those that ticked; raises TooManyFailures when their rejects tip the balance."""
         self._done += rows
         if rejects is not None:
             failed = rejects.filter(pl.col("kind") == "failed").get_column("reason")

@@ -105,14 +105,16 @@ class SegmentRun:
         left = _Chunk()
         frame = await asyncio.to_thread(chunk.read)
         frame = await self._columnar(frame, range(self._first), left)
+        ticked = 0
         if self._flows:
+            ticked = frame.height
             rows = await self._flowing(frame.to_dicts(), left, chunk.number, admission)
             last = self.segment.steps[self._last - 1]
             frame = frame_of(rows, last.after, last.spec.op)
         frame = await self._columnar(frame, range(self._last, len(self.segment.steps)), left)
         rejects = left.frame()
         await asyncio.to_thread(folder.write, chunk.number, frame, rejects, partial=left.retryable)
-        self.progress.advance(chunk.rows, rejects)
+        self.progress.advance(chunk.rows - ticked, rejects)
 
     async def _columnar(self, frame: pl.DataFrame, steps: range, left: _Chunk) -> pl.DataFrame:
         """Frame steps; neighbouring batch steps travel to a worker together."""
@@ -154,6 +156,7 @@ class SegmentRun:
                 self.switch.check()
                 leaves = await self._flow(row, self._first, left)
             admission.hold(number, leaves)
+            self.progress.tick()
             return leaves
 
         leaves = await asyncio.gather(*(admitted(row) for row in rows), return_exceptions=True)
