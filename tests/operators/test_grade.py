@@ -7,14 +7,14 @@ from typing import Any
 
 import polars as pl
 import pytest
-from harness import FrameTable, Scripted, TestRun, decided
-
-from dqdata.columns import Columns
-from dqdata.errors import ColumnError, RowError
 from dqdata_operators.grade import Grade, GradeParams, on_scale
 from dqdata_operators.judge_process import JudgeProcess
 from dqdata_operators.judging import JudgeParams
 from dqdata_operators.length_scale import LengthScale, LengthScaleParams
+from harness import FrameTable, Scripted, TestRun, decided
+
+from dqdata.columns import Columns
+from dqdata.errors import ColumnError, RowError
 
 ROW = {"problem_id": "p", "trace_id": "t", "question": "2+2?", "answer": "4", "response": "4", "rv_length": 4.5}
 MARKS = (10, 20, 40, 80, 160, 320, 640, 1280, 2560, 5120)

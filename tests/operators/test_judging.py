@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dqdata_operators.critique import Critique, CritiqueParams
+from dqdata_operators.grade import Grade, GradeParams
+from dqdata_operators.judgement import Choice, Scale, UnreadableError, YesNo, read, schema_of
+from dqdata_operators.judging import fenced
 from harness import Scripted, TestRun
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,10 +20,6 @@ from dqdata.columns import Columns
 from dqdata.errors import ColumnError, RowError, TeacherError
 from dqdata.operator import bind
 from dqdata.teacher import Completion, Request, Usage
-from dqdata_operators.critique import Critique, CritiqueParams
-from dqdata_operators.grade import Grade, GradeParams
-from dqdata_operators.judgement import Choice, Scale, UnreadableError, YesNo, read, schema_of
-from dqdata_operators.judging import fenced
 
 ROW = {
     "problem_id": "p1",

@@ -1,0 +1,35 @@
+"""A verifier as a child: planned, fingerprinted and run with the operator that needs its verdict.
+
+>>> verdict_columns("verify_math", {}, have)["correct"]
+'BOOLEAN'
+>>> outcome = await verified(run, "verify_math", {}, {"answer": "4", "response": "It is 4."})
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dqdata.columns import Columns
+from dqdata.errors import ColumnError, RowError
+from dqdata.operator import Operator, Reject, Row, Run, bind
+from dqdata.plugins import load
+
+
+def verdict_columns(name: str, params: Mapping[str, Any], have: Columns) -> Columns:
+    """Columns once the verifier ran. Raises ColumnError where it misses one, or gives no verdict."""
+    kind: type[Operator[Any]] = load("operators", name)
+    made = kind(kind.Params(**params)).columns(have)
+    if made.get("correct") != "BOOLEAN":
+        raise ColumnError(f"verifier = {name!r} makes no column 'correct'; use one such as verify_math")
+    return made
+
+
+async def verified(run: Run, name: str, params: Mapping[str, Any], row: Row) -> Row:
+    """The row with its verdict. Raises RowError where the verifier rejects it instead."""
+    [outcomes] = await bind(name, params, run)([row])
+    for outcome in outcomes:
+        if not isinstance(outcome, Reject):
+            return outcome
+        raise RowError(outcome.reason, outcome.detail)
+    raise RowError("no_verdict", f"verifier {name!r} gave nothing for the row")
