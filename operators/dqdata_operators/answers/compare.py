@@ -14,16 +14,8 @@ from dqdata_operators.answers.equal import Tolerance, equal
 from dqdata_operators.answers.extract import PLACES, Found, Place, extract
 from dqdata_operators.answers.notation import normalise
 from dqdata_operators.answers.numbers import literal
-from dqdata_operators.answers.structure import (
-    Answer,
-    Opaque,
-    Several,
-    Unreadable,
-    Words,
-    read,
-    read_decimal_comma,
-    read_list,
-)
+from dqdata_operators.answers.structure import Answer, Opaque, Several, Unreadable, Words
+from dqdata_operators.answers.structure import read, read_decimal_comma, read_list
 
 Verdict = Literal["correct", "incorrect", "unverifiable"]
 
@@ -75,6 +67,8 @@ def compare(
         verdict = _decide(expected, read(found.text), wanted, found.text, tolerance)
     except Unreadable as error:
         return Judgement("incorrect", extracted, f"answer_unreadable: {error}")
+    except (RecursionError, OverflowError):
+        return Judgement("unverifiable", extracted, "too_large")
     if isinstance(verdict, str):
         return Judgement("unverifiable", extracted, verdict)
     return Judgement("correct", extracted, "equal") if verdict else Judgement("incorrect", extracted, "different")

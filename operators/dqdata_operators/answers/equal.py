@@ -147,6 +147,8 @@ class _Comparison:
         return False
 
     def real_sets(self, ref: Answer, pred: Answer) -> bool | None:
+        if isinstance(ref, Scalar) or isinstance(pred, Scalar):
+            return False  # a number is no interval
         mine, theirs = real_set(ref), real_set(pred)
         if mine is not None and theirs is not None:
             return same_set(mine, theirs)
@@ -391,7 +393,8 @@ def _agree(left: Answer, right: Answer, rel_tol: float = 1e-6) -> bool:
 
 def _difference(chain: Chain) -> Node | None:
     try:
-        return Call("-", (parse_expression(chain.parts[0]), parse_expression(chain.parts[1])))
+        left, right = parse_expression(chain.parts[0]), parse_expression(chain.parts[1])
+        return Call("+", (left, Call("neg", (right,))))
     except NotMath:
         return None
 

@@ -102,19 +102,22 @@ def _pair(lib: Any, a: Value, b: Value) -> tuple[Value, Value]:
     return _float(a, lib), _float(b, lib)
 
 
-def _add(lib: Any, a: Value, b: Value) -> Value:
-    a, b = _pair(lib, a, b)
-    return a + b
+def _add(lib: Any, *terms: Value) -> Value:
+    total, *rest = terms
+    for term in rest:
+        a, b = _pair(lib, total, term)
+        total = a + b
+    return total
 
 
-def _subtract(lib: Any, a: Value, b: Value) -> Value:
-    a, b = _pair(lib, a, b)
-    return a - b
-
-
-def _multiply(lib: Any, a: Value, b: Value) -> Value:
-    a, b = _pair(lib, a, b)
-    return a * b
+def _multiply(lib: Any, *factors: Value) -> Value:
+    total, *rest = factors
+    for factor in rest:
+        a, b = _pair(lib, total, factor)
+        total = a * b
+        if isinstance(total, Fraction) and total.numerator.bit_length() > 4 * MOST_BITS:
+            raise TooLarge("product")
+    return total
 
 
 def _divide(lib: Any, a: Value, b: Value) -> Value:
@@ -246,9 +249,9 @@ def _real(x: Value) -> Value:
 
 _CALLS: dict[str, Any] = {
     "+": _add,
-    "-": _subtract,
     "*": _multiply,
     "/": _divide,
+    "inverse": lambda lib, x: _divide(lib, Fraction(1), x),
     "^": _power,
     "neg": lambda lib, x: -x,
     "mixed": _add,
@@ -318,7 +321,12 @@ def _beyond(huge: Node, other: Node) -> bool | None:
 
 
 def _close(a: Value, b: Value, rel_tol: float) -> bool | None:
-    a, b = _float(a, cmath), _float(b, cmath)
+    if isinstance(a, Fraction) and isinstance(b, Fraction):
+        return abs(a - b) <= Fraction(rel_tol) * max(abs(a), abs(b)) if rel_tol > CLOSE else a == b
+    try:
+        a, b = _float(a, cmath), _float(b, cmath)
+    except OverflowError:
+        return None
     if cmath.isnan(a) or cmath.isnan(b):
         return None
     if cmath.isinf(a) or cmath.isinf(b):

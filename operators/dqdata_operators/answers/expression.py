@@ -1,8 +1,7 @@
 r"""A small parser of mathematical expressions in LaTeX or plain text, so that most answers never need sympy.
 
->>> parse_expression(r"\frac{3}{2}x^2")
-Call(name='*', args=(Call(name='/', args=(Num(value=Fraction(3, 1), decimals=None, digits=1), Num(value=Fraction(2, 1), \
-decimals=None, digits=1))), Call(name='^', args=(Sym(name='x'), Num(value=Fraction(2, 1), decimals=None, digits=1)))))
+>>> parse_expression("2xy").args
+(Num(value=Fraction(2, 1), decimals=None, digits=1), Sym(name='x'), Sym(name='y'))
 
 Reads what `notation.normalise` writes. What it can't read raises NotMath; nothing is skipped or guessed.
 """
@@ -119,23 +118,26 @@ class _Parser:
         self.depth += 1
         if self.depth > DEEPEST:
             raise NotMath("too deep")
-        node = self.product()
+        terms = [self.product()]
         while self.peek() in ("+", "-"):
-            node = Call(self.take(), (node, self.product()))
+            sign = self.take()
+            term = self.product()
+            terms.append(Call("neg", (term,)) if sign == "-" else term)
         self.depth -= 1
-        return node
+        return terms[0] if len(terms) == 1 else Call("+", tuple(terms))
 
     def product(self) -> Node:
-        node = self.signed()
+        factors = [self.signed()]
         while True:
             token = self.peek()
             if token in ("*", "/"):
                 self.at += 1
-                node = Call(token, (node, self.signed()))
+                factor = self.signed()
+                factors.append(Call("inverse", (factor,)) if token == "/" else factor)
             elif token and self.starts_atom(token):
-                node = Call("*", (node, self.power()))
+                factors.append(self.power())
             else:
-                return node
+                return factors[0] if len(factors) == 1 else Call("*", tuple(factors))
 
     def signed(self) -> Node:
         sign = 1
@@ -163,9 +165,11 @@ class _Parser:
         return node
 
     def postfix(self, node: Node) -> Node:
-        while self.peek() in ("!", "°", "%"):
+        for _ in range(3):
+            if self.peek() not in ("!", "°", "%"):
+                return node
             node = Call(self.take(), (node,))
-        return node
+        raise NotMath("a row of signs")
 
     def script(self) -> Node:
         """What follows ^ or _: a group, or a sign and one token."""
@@ -220,7 +224,9 @@ class _Parser:
             raise NotMath("too many digits")
         whole, _, part = token.partition(".")
         decimals = len(part) if part else None
-        number = Num(Fraction(int((whole or "0") + part), 10 ** len(part)), decimals, len(token.lstrip("0.").replace(".", "")))
+        number = Num(
+            Fraction(int((whole or "0") + part), 10 ** len(part)), decimals, len(token.lstrip("0.").replace(".", ""))
+        )
         if decimals is None and self.peek() == "\\frac":
             return self.mixed(number)
         return number
@@ -323,10 +329,12 @@ class _Parser:
         if self.peek() == "-":
             self.at += 1
             return (Call("neg", self.arguments()),)
-        node = self.power()
-        while (token := self.peek()) and self.starts_atom(token) and token not in ("(", "[") and not _is_function(token):
-            node = Call("*", (node, self.power()))
-        return (node,)
+        factors = [self.power()]
+        while (
+            (token := self.peek()) and self.starts_atom(token) and token not in ("(", "[") and not _is_function(token)
+        ):
+            factors.append(self.power())
+        return (factors[0] if len(factors) == 1 else Call("*", tuple(factors)),)
 
 
 def _is_function(token: str) -> bool:

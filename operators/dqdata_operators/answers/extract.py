@@ -30,6 +30,9 @@ PLACES: tuple[Place, ...] = get_args(Place)
 TAIL = 3000
 """Characters from the end that phrases and last lines are looked for in."""
 
+BOX_TAIL = 50_000
+"""Characters from the end that boxes are looked for in."""
+
 
 class Found(NamedTuple):
     text: str
@@ -38,7 +41,7 @@ class Found(NamedTuple):
 
 _THINK = re.compile(r"<\s*(/?)\s*(?:think|thinking|thought|reasoning)\s*>", re.IGNORECASE)
 _SPECIAL = re.compile(r"<\|[^|>]*\|>.*", re.DOTALL)
-_BOX = re.compile(r"\\+(?:boxed|fbox)(?![a-zA-Z])\s*")
+_BOX = re.compile(r"(?<!\\)\\++(?:boxed|fbox)(?![a-zA-Z])\s*")
 _JOINED = re.compile(r"(?<![a-zA-Z])(?:and|or)(?![a-zA-Z])|[,;]|\\q?quad", re.IGNORECASE)
 _APART = re.compile(
     r"\b(?:answer|therefore|thus|hence|so|then|because|since|total|final|finally|which|gives?|gets?|implies|wait|but|"
@@ -46,23 +49,24 @@ _APART = re.compile(
     re.IGNORECASE,
 )
 _ONLY_MARKS = re.compile(r"(?:[\s,;.$*&]|\\[\[\]()]|\\\\|\\q?quad|\\,|\\text\{[\s,]*(?:and|or)?[\s,]*\}|and|or)*")
-_IS = (
-    r"[^.\n:=$\\]{0,60}?(?:\bis\b|\bare\b|\bequals\b|\bequal\s+to\b|[:：=]|(?=\s*\n))[\s*_]*[:：]?[\s*_]*"
-)
+_IS = r"[^.\n:=$\\]{0,60}?(?:\bis\b|\bare\b|\bequals\b|\bequal\s+to\b|[:：=]|(?=\s*\n))[\s*_]*[:：]?[\s*_]*"
 _PHRASES = (
     re.compile(r"\bfinal\s+(?:correct\s+)?(?:answer|result)s?\b" + _IS, re.IGNORECASE),
-    re.compile(
-        rf"(?:\banswers?\b{_IS}|(?:^|\n)\s*(?:A|Ans)\s*[:：]\s*|答案\s*(?:是|为|：|:)+\s*)", re.IGNORECASE
-    ),
+    re.compile(rf"(?:\banswers?\b{_IS}|(?:^|\n)\s*(?:A|Ans)\s*[:：]\s*|答案\s*(?:是|为|：|:)+\s*)", re.IGNORECASE),
     re.compile(rf"\b(?:the|our)\s+(?:solution|result)s?\b{_IS}", re.IGNORECASE),
 )
 """Strongest first: a weaker phrase counts only where no stronger one gives an answer."""
 _VERB = re.compile(r"\b(?:is|are|was|equals|be|has|have|makes|gets|needs)\b[\s:]*", re.IGNORECASE)
-_NO_VALUE = re.compile(r"\s*(?:in)?correct\b|\s*wrong\b|\s*as follows|\s*(?:given|shown|provided|found|written) ", re.IGNORECASE)
+_NO_VALUE = re.compile(
+    r"\s*(?:in)?correct\b|\s*wrong\b|\s*as follows|\s*(?:given|shown|provided|found|written) ", re.IGNORECASE
+)
 _SENTENCE = re.compile(r"(?<![A-Z])\.\s+(?=[A-Z<*\[])|\.\s*\Z|\n|。|I hope")
-_NEGATED = re.compile(r"\b(?:not|isn't|isn’t|wasn't|never|neither|n't)\s*(?:be|just|simply|equal|to|is|the)?\s*\Z", re.IGNORECASE)
+_NEGATED = re.compile(
+    r"\b(?:not|isn't|isn’t|wasn't|never|neither|n't)\s*(?:be|just|simply|equal|to|is|the)?\s*\Z", re.IGNORECASE
+)
 _SEGMENT = re.compile(
-    r"\$\$(?P<a>.+?)\$\$|\\\[(?P<b>.+?)\\\]|\\\((?P<c>.+?)\\\)|(?<![\\$0-9])\$(?P<d>(?:[^$\\]|\\.)+?)\$(?![0-9])", re.DOTALL
+    r"\$\$(?P<a>.+?)\$\$|\\\[(?P<b>.+?)\\\]|\\\((?P<c>.+?)\\\)|(?<![\\$0-9])\$(?P<d>(?:[^$\\]|\\.)+?)\$(?![0-9])",
+    re.DOTALL,
 )
 _NUMBER = re.compile(
     r"(?<![A-Za-z0-9_.,])[-−]?\s?(?:\\?\$\s?)?[-−]?(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:[.,][0-9]+)?(?![0-9])"
@@ -70,10 +74,11 @@ _NUMBER = re.compile(
     r"|(?<![A-Za-z0-9_.,])[-−]?\.[0-9]+",
     re.ASCII,
 )
-_LISTED = re.compile(r"\s*(?:,|;|,?\s*\b(?:or|and)\b|/|\||\s)\s*", re.IGNORECASE)
+_LISTED = re.compile(r"\s*+(?:[,;/|]|,?\s*+\b(?:or|and)\b)?\s*+", re.IGNORECASE)
 _UNIT = re.compile(
     r"[\s*]*(?:(\\?%|percent\b)|((?:(?:square|cubic)\s+)?[a-zA-Z]+(?:\^\{?[23]\}?)?)(?![a-zA-Z/²³]|\s+per\b))"
 )
+_COMMAND = re.compile(r"\\[a-zA-Z]")
 _BOLD = re.compile(r"\*\*([^*\n]{1,80})\*\*")
 _PROSE = re.compile(
     r"(?<![\\A-Za-z])(?:[A-Za-z]{4,}|not|its?|is|the|so|we|he|she|was|are|has|for|my|can|but|let|any|all|now)(?![A-Za-z])"
@@ -83,18 +88,19 @@ _AMOUNTS = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?\s+[A-Za-z]+,?\s+(?:and\s+)?){1,3}
 _MONTH = re.compile(
     r"(?:(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day,? )?(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]* [0-9]"
 )
-_MATHEMATICS = re.compile(r"\\(?:begin|end)\s*\{[a-z*]+\}|\\[a-zA-Z]+|(?<![A-Za-z])(?:sqrt|infinity|sinh|cosh|tanh|arcsin|arccos|arctan|east|west)\b")
+_MATHEMATICS = re.compile(
+    r"\\(?:begin|end)\s*\{[a-z*]+\}|\\[a-zA-Z]+|(?<![A-Za-z])(?:sqrt|infinity|sinh|cosh|tanh|arcsin|arccos|arctan|east|west)\b"
+)
 
 
 def answer_part(response: str) -> str | None:
     """The response without its thinking; None where the thinking never ended, so nothing was answered."""
     if "<" not in response:
         return response
-    last = None
-    for last in _THINK.finditer(response):
-        pass
-    if last is None:
+    tags = list(_THINK.finditer(response))
+    if not tags:
         return response
+    last = tags[-1]
     return response[last.end() :] if last[1] else None
 
 
@@ -105,7 +111,7 @@ def extract(response: str, places: Sequence[Place] = PLACES) -> Found | None:
         return None
     if "\\" in text and "boxed" in places and ("boxed" in text or "fbox" in text):
         answer, end = _boxed(text)
-        if answer and "phrase" in places and (later := _stated_later(text[end:][-TAIL:])):
+        if answer and "phrase" in places and (later := _stated_later(text[-BOX_TAIL:][end:][-TAIL:])):
             return Found(later, "phrase")
         if answer:
             return Found(answer, "boxed")
@@ -127,6 +133,7 @@ def extract(response: str, places: Sequence[Place] = PLACES) -> Found | None:
 
 def _boxed(text: str) -> tuple[str, int]:
     """The last box with something in it, with its neighbours; and where it ends, or zero without any box."""
+    text = text[-BOX_TAIL:]
     boxes: list[tuple[int, int, str]] = []
     for match in _BOX.finditer(text):
         if boxes and match.start() < boxes[-1][1]:
@@ -154,7 +161,9 @@ def _boxed(text: str) -> tuple[str, int]:
 def _inside(box: str) -> str:
     """Contents of a box, without a box around them in turn."""
     text = box.strip()
-    while (match := _BOX.match(text)) and text.endswith("}") and _closing(text, match.end()) == len(text) - 1:
+    for _ in range(4):
+        if not (match := _BOX.match(text)) or not text.endswith("}") or _closing(text, match.end()) != len(text) - 1:
+            break
         text = text[match.end() + 1 : -1].strip()
     return text if text.strip(" .,~$\\") else ""
 
@@ -281,6 +290,12 @@ def _runs(text: str) -> list[tuple[int, int]]:
     return runs
 
 
+def _loose_formula(line: str) -> str:
+    """LaTeX that stands in a sentence without delimiters: what follows the last verb or equals sign, if it is bare."""
+    rest = re.split(r"\b(?:is|are|equals|be)\b|(?<![<>\\!])=", line)[-1].strip().rstrip(".")
+    return rest if bare(rest) and any(char.isalnum() for char in rest) else ""
+
+
 def _line(tail: str) -> str:
     text = tail.strip()
     if not text:
@@ -299,6 +314,8 @@ def _line(tail: str) -> str:
         if any(char.isalnum() for char in formula):
             return formula + _unit_after(text[last.end() :])
     for line in reversed(text.splitlines()):
+        if "\\" in line and _COMMAND.search(_SEGMENT.sub("", line)):
+            return _loose_formula(line)
         bold = [span for span in _BOLD.findall(line) if _runs(span)]
         if bold and len(_runs(bold[-1])) == 1:
             return str(bold[-1])

@@ -79,7 +79,7 @@ def normalise(text: str) -> str:
     text = text.replace("==", "=").replace("!=", r"\ne ").replace("<=", r"\le ").replace(">=", r"\ge ")
     if "th" in text or "st" in text or "nd" in text or "rd" in text:
         text = _ORDINAL.sub("", text)
-    text = _BLANKS.sub(" ", text.replace('"', " ")).strip()
+    text = _BLANKS.sub(" ", text.replace('"', " ").replace("{}", "")).strip()
     while text and text[-1] in ".,;:\\":
         text = text[:-1].rstrip()
     return text

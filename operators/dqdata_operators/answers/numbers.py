@@ -40,7 +40,9 @@ _SCIENTIFIC = re.compile(
     r"|(?P<bare>[-+−]?[0-9]{1,4}))\s*\.?\s*",
     re.ASCII,
 )
-_SCALED = re.compile(r"\s*(?P<number>\S{1,30})\s+(?P<scale>hundred|thousand|million|billion|trillion)\s*\.?\s*", re.IGNORECASE)
+_SCALED = re.compile(
+    r"\s*(?P<number>\S{1,30})\s+(?P<scale>hundred|thousand|million|billion|trillion)\s*\.?\s*", re.IGNORECASE
+)
 _NEGATIVE = ("-", "−")
 
 

@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from dqdata_operators.answers.evaluate import TooLarge, Undefined, symbols, value
 from dqdata_operators.answers.expression import Node, NotMath, parse_expression
-from dqdata_operators.answers.structure import Answer, Braces, Chain, Scalar, Several, Tuple, Union, Unreadable, read
+from dqdata_operators.answers.structure import Answer, Braces, Chain, Scalar, Several, Tuple, Union, Unreadable
+from dqdata_operators.answers.structure import read
 
 Real = Fraction | float
 
@@ -55,7 +56,10 @@ def real_set(answer: Answer) -> list[Interval] | None:
 
 def same_set(left: list[Interval], right: list[Interval]) -> bool:
     return len(left) == len(right) and all(
-        a.closed_low == b.closed_low and a.closed_high == b.closed_high and _near(a.low, b.low) and _near(a.high, b.high)
+        a.closed_low == b.closed_low
+        and a.closed_high == b.closed_high
+        and _near(a.low, b.low)
+        and _near(a.high, b.high)
         for a, b in zip(left, right, strict=True)
     )
 
@@ -84,10 +88,13 @@ def _union(intervals: list[Interval]) -> list[Interval]:
         if new.low == new.high and not (new.closed_low and new.closed_high):
             continue  # empty
         new = new._replace(
-            closed_low=new.closed_low and not math.isinf(new.low), closed_high=new.closed_high and not math.isinf(new.high)
+            closed_low=new.closed_low and not math.isinf(new.low),
+            closed_high=new.closed_high and not math.isinf(new.high),
         )
         last = merged[-1] if merged else None
-        if last is not None and (new.low < last.high or (new.low == last.high and (new.closed_low or last.closed_high))):
+        if last is not None and (
+            new.low < last.high or (new.low == last.high and (new.closed_low or last.closed_high))
+        ):
             if (new.high, new.closed_high) > (last.high, last.closed_high):
                 merged[-1] = last._replace(high=new.high, closed_high=new.closed_high)
         else:
@@ -128,9 +135,12 @@ def _solved(chain: Chain) -> list[Interval] | None:
         inside = _solved(Chain(tuple(bars[1] if part == bars[0] else part for part in chain.parts), chain.ops))
         return None if inside is None else _mirrored(inside)
     if len(chain.ops) == 1:
-        return _one(*chain.parts, chain.ops[0])
+        return _one(chain.parts[0], chain.parts[1], chain.ops[0])
     if len(chain.ops) == 2 and _NAME.fullmatch(chain.parts[1]) and set(chain.ops) <= {"<", ">", "le", "ge"}:
-        low, high = _one(chain.parts[0], chain.parts[1], chain.ops[0]), _one(chain.parts[1], chain.parts[2], chain.ops[1])
+        low, high = (
+            _one(chain.parts[0], chain.parts[1], chain.ops[0]),
+            _one(chain.parts[1], chain.parts[2], chain.ops[1]),
+        )
         if low is None or high is None:
             return None
         return _union([both for a in low for b in high if (both := _meet(a, b)) is not None])

@@ -119,7 +119,7 @@ _MATRIX = re.compile(
 )
 _SETBUILDER = re.compile(r"\\\{\s*[^|:]{1,40}?\s*[|:]\s*(.*)\\\}", re.DOTALL)
 _REALS = re.compile(r"\\mathbb\s*\{?\s*R\s*\}?|\\R(?![a-zA-Z])|\\mathbb\s*R")
-_UNIT_TAIL = re.compile(r"(?P<tail>(?:\s*(?:[A-Za-z][A-Za-z'.\-]*|°|/|\(|\)|,)(?:\s*\^\s*\{?\s*-?[1-9]\s*\}?)?)+)\s*$")
+_UNIT_TAIL = re.compile(r"(?P<tail>(?:\s*+(?:[A-Za-z][A-Za-z'.\-]*+|°|/|\(|\)|,)(?:\s*\^\s*\{?\s*-?[1-9]\s*\}?)?)+)\s*$")
 _COMPOUND_PART = re.compile(rf"([0-9]+(?:\.[0-9]+)?)\s*{UNIT_OPENS}?\s*([A-Za-z]+)")
 _COMPOUND = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?\s*[A-Za-z]+\.?(?:\s*,?\s*(?:and\b)?\s*)){2,4}")
 _TIME = re.compile(r"([0-9]{1,2})(?::([0-5][0-9]))?\s*(?:([aApP])\.?\s?[mM]\.?)?")
@@ -160,7 +160,7 @@ def read_decimal_comma(text: str) -> Answer | None:
     if match is None:
         return None
     number = literal(f"{match[1]}{match[2]}.{match[3]}")
-    return number and Scalar(text, Num(number.value, number.decimals, number.digits))
+    return None if number is None else Scalar(text, Num(number.value, number.decimals, number.digits))
 
 
 def _read(text: str, depth: int) -> Answer:
@@ -411,7 +411,7 @@ def _scalar(text: str) -> Answer:
     with_unit = _with_unit(bare)
     if with_unit is not None:
         return with_unit
-    if not _HAS_MATH.search(bare.replace("\\emptyset", "")) or _mostly_words(bare) or _TITLE.fullmatch(bare):
+    if not _HAS_MATH.search(bare.replace("\\emptyset", "")) or _mostly_words(bare) or (len(bare) < 200 and _TITLE.fullmatch(bare)):
         return Words("empty set" if "\\emptyset" in bare else bare)
     return Opaque(text)
 

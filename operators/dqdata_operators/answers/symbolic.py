@@ -11,6 +11,7 @@ exceed any deadline is refused before: towers of powers, huge exponents and fact
 from __future__ import annotations
 
 import re
+from typing import Any
 
 LONGEST = 600
 _HUGE = re.compile(
@@ -74,7 +75,7 @@ def same_by_sympy(*, reference: str, prediction: str, decimals: int = 6) -> bool
     return bool(verify(gold, target, float_rounding=decimals, numeric_precision=15, timeout_seconds=None))
 
 
-def _parsed(text: str) -> object | None:
+def _parsed(text: str) -> Any:
     """A sympy object, or None. The parser is generated and raises all kinds of errors at text that it can't read."""
     from latex2sympy2_extended import NormalizationConfig, latex2sympy
     from sympy import Basic, MatrixBase, nan, zoo
@@ -83,7 +84,9 @@ def _parsed(text: str) -> object | None:
         return None
     config = NormalizationConfig(basic_latex=True, units=True, malformed_operators=True, nits=True, boxed="none")
     try:
-        parsed = latex2sympy(text, is_real=not re.search(r"(?<![a-zA-Z\\])i(?![a-zA-Z])", text), normalization_config=config)
+        parsed = latex2sympy(
+            text, is_real=not re.search(r"(?<![a-zA-Z\\])i(?![a-zA-Z])", text), normalization_config=config
+        )
     except Exception:
         return None
     if not isinstance(parsed, Basic | MatrixBase) or (isinstance(parsed, Basic) and parsed.has(nan, zoo)):

@@ -43,7 +43,9 @@ _TABLE = {
 }
 _SINGLE = {"m": ("length", 1.0), "g": ("mass", 0.001), "s": ("time", 1.0), "h": ("time", 3600.0)}
 _SINGLE |= {"l": ("volume", 1.0), "L": ("volume", 1.0)}
-_SILENT = frozenset("N J W V A K C F Hz Pa kPa kW kJ mol rpm ohm degC °C °F Mb Gb MB GB kB sq cu rs pts ppm mA in".split())
+_SILENT = frozenset(
+    "N J W V A K C F Hz Pa kPa kW kJ mol rpm ohm degC °C °F Mb Gb MB GB kB sq cu rs pts ppm mA in".split()
+)
 """Units that are only dropped. Single letters count as units in upright type alone, else they are variables."""
 
 
@@ -59,7 +61,9 @@ def _known() -> dict[str, tuple[str, float]]:
 
 _KNOWN = _known()
 _WORD = re.compile(r"\(?([A-Za-z°]+)'?\.?\)?\s*(?:\^\s*\{?\s*(-?[1-9])\s*\}?)?")
-_MATH_WORDS = FUNCTIONS | frozenset(["pi", "and", "or", "to", "infinity", "inf", "oo", "theta", "if", "for", "where", "not", *SCALES])
+_MATH_WORDS = FUNCTIONS | frozenset(
+    ["pi", "and", "or", "to", "infinity", "inf", "oo", "theta", "if", "for", "where", "not", *SCALES]
+)
 _POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
 _LITTLE = frozenset("a an the of in per each every total more less is are on at by with from its his her their".split())
 
@@ -174,5 +178,5 @@ def choice_letter(text: str) -> str:
     if bare is not None:
         rest = text.strip()
         named = re.match(r"(?:option|choice|answer)\b", rest, re.IGNORECASE)
-        return bare.upper() if rest == bare and bare.isupper() or named else ""
+        return bare.upper() if (rest == bare and bare.isupper()) or named else ""
     return (bracketed or dotted).upper()
