@@ -273,7 +273,7 @@ def _identity(operator: Operator[Any], teachers: Mapping[str, Teacher[Any]], roo
         "distribution": distribution(point) if point else "",
         "params": _without_paths(operator),
         "files": [hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest() for path in operator.files()],
-        "teachers": [[t.provider, t.model, t.revision] for t in (teachers[name] for name in operator.teachers())],
+        "teachers": [teachers[name].identity for name in operator.teachers()],
         "children": [_identity(child, teachers, root) for child in _children(operator, spec, root)],
     }
 

@@ -132,9 +132,16 @@ class Teacher(ABC, Generic[P]):
 
     provider: ClassVar[str]
     Params: ClassVar[type[Params]] = NoParams
+    usual_limits: ClassVar[Mapping[str, Any]] = {}
+    """Fields of Limits that this kind of teacher needs otherwise than most; what the user writes goes before them."""
 
     def __init__(self, params: P) -> None:
         self.params = params
+
+    def limits(self, given: Limits) -> Limits:
+        """The limits that hold: as given, and the usual ones of this kind of teacher where nothing was given."""
+        usual = {name: value for name, value in self.usual_limits.items() if name not in given.model_fields_set}
+        return given.model_copy(update=usual)
 
     @property
     def model(self) -> str:
@@ -157,8 +164,16 @@ class Teacher(ABC, Generic[P]):
         asked need not be paid for again."""
         return completion
 
+    @property
+    def identity(self) -> list[str]:
+        """What of this teacher makes the rows of a step: who answers, and how an answer is read."""
+        return [self.provider, self.model, self.revision]
+
     def key(self, request: Request) -> str:
         return request.key(self.provider, self.model, self.revision)
+
+    def remember_in(self, ledger: Any) -> None:
+        """The `dqdata.ledger.Ledger` of this run, before anything else: for a teacher whose work outlives the run."""
 
     async def start(self) -> None:
         """Before the first request: load a model, open connections. Called once, only when a call is really needed."""
@@ -166,6 +181,10 @@ class Teacher(ABC, Generic[P]):
     @abstractmethod
     async def complete(self, request: Request) -> Completion:
         """One answer. Raises TeacherError."""
+
+    def ending(self) -> None:
+        """No request will follow. A teacher whose answers can be fetched by a later run stops waiting for them, by
+        raising a retryable error from `complete`; others let calls in the air end."""
 
     async def close(self) -> None:
         """After the last request. Called also when start failed or was never called."""

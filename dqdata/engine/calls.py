@@ -20,6 +20,7 @@ from typing import Any
 
 from dqdata.engine.budget import Budget, Held
 from dqdata.engine.limits import Gate
+from dqdata.engine.stall import Stall
 from dqdata.errors import DqdataError, InputError, Stopped, StoreError, TeacherError
 from dqdata.ledger import CallContext, Ledger
 from dqdata.teacher import Completion, Limits, Request, Teacher, Usage
@@ -33,8 +34,6 @@ UNREACHABLE = "unreachable"
 """TeacherError.reason where no connection could be made: nothing was sent, so nothing was charged."""
 NEVER_SEEN = 120.0
 """Seconds to wait for an endpoint that was never reached: more likely a wrong address than a restart."""
-QUIET = 120.0
-"""Seconds without any answer, with calls in the air, after which the log says so; then at twice the time, and so on."""
 
 
 @dataclass(slots=True)
@@ -63,15 +62,16 @@ class Asker:
         *,
         on_change: Callable[[Counters], None] | None = None,
     ) -> None:
-        self.teacher, self.limits, self.ledger, self.budget = teacher, limits, ledger, budget
+        self.teacher, self.limits, self.ledger, self.budget = teacher, teacher.limits(limits), ledger, budget
         self.counters = Counters()
-        self.gate = Gate(limits)
+        self.gate = Gate(self.limits)
         self._on_change = on_change
         self._flights: dict[str, _Flight] = {}
         self._ended: DqdataError | None = None
         self._end_event = asyncio.Event()
         self._starting: asyncio.Task[None] | None = None
-        self._stall = _Stall(self)
+        self._stall = Stall(self.limits.timeout)
+        teacher.remember_in(ledger)
 
     def at(self, context: CallContext) -> Teacher[Any]:
         """The teacher as one step sees it."""
@@ -156,7 +156,7 @@ class Asker:
         began = time.monotonic()
         flight.sent = True
         self.counters.in_flight += 1
-        self._stall.sent(flight.context.teacher)
+        self._stall.sent(flight.context.teacher, self.counters.in_flight)
         self.gate.sent()
         try:
             async with asyncio.timeout(self.limits.timeout):
@@ -177,6 +177,7 @@ class Asker:
         finally:
             flight.sent = False
             self.counters.in_flight -= 1
+            self._stall.in_the_air = self.counters.in_flight
         self._stall.answered()
         return completion if completion.seconds else replace(completion, seconds=time.monotonic() - began)
 
@@ -278,6 +279,7 @@ class Asker:
             self._ended = error
             self._end_event.set()
             self.gate.refresh()
+            self.teacher.ending()
 
     def _noticed(self, error: TeacherError, teacher: str) -> TeacherError:
         """What one failure means for all calls: it must hold before the place of the failed call goes to the next.
@@ -371,52 +373,6 @@ class _AskedTeacher(Teacher[Any]):
 
     async def complete(self, request: Request) -> Completion:
         return await self._asker.ask(request, self._context)
-
-
-class _Stall:
-    """Says in the log that nothing comes back, or that nobody is there, without repeating itself."""
-
-    def __init__(self, asker: Asker) -> None:
-        self._asker = asker
-        self._teacher = ""
-        self._last = time.monotonic()
-        self._quiet, self._down_said = QUIET, 0.0
-        self._timer: asyncio.TimerHandle | None = None
-
-    def sent(self, teacher: str) -> None:
-        if self._asker.counters.in_flight == 1:
-            self._last = time.monotonic()
-        if self._timer is None:
-            self._teacher = teacher
-            self._timer = asyncio.get_running_loop().call_later(QUIET / 4, self._look)
-
-    def answered(self) -> None:
-        self._last, self._quiet = time.monotonic(), QUIET
-        if self._down_said:
-            log.warning("teacher %s answers again", self._teacher)
-            self._down_said = 0.0
-
-    def down(self, teacher: str, problem: str, seconds: float) -> None:
-        now = time.monotonic()
-        if not self._down_said or now - self._down_said > 30:
-            log.warning("teacher %s: %s; waiting for it, %.0f s so far", teacher, problem, seconds)
-            self._down_said = now
-
-    def stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _look(self) -> None:
-        in_flight = self._asker.counters.in_flight
-        quiet = time.monotonic() - self._last
-        if in_flight and quiet > self._quiet:
-            log.warning(
-                "teacher %s: no answer for %.0f s with %d calls in the air; each is given up after %g s (`timeout`)",
-                *(self._teacher, quiet, in_flight, self._asker.limits.timeout),
-            )
-            self._quiet *= 2
-        self._timer = asyncio.get_running_loop().call_later(QUIET / 4, self._look) if in_flight else None
 
 
 _NOTHING = Held(0.0, 0)

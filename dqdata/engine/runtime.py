@@ -107,7 +107,7 @@ class Runtime:
 
     def concurrency(self, teachers: Sequence[str]) -> int:
         """Calls that may be in the air at once over these teachers."""
-        return sum(self.project.teacher(name).limits.concurrency for name in teachers)
+        return sum(self.asker(name).limits.concurrency for name in teachers)
 
     def at_step(self, step: str, fingerprint: str) -> StepRun:
         return StepRun(self, step, fingerprint)

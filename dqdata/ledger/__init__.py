@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 from dqdata.errors import StoreError, TeacherError
 from dqdata.ids import digest
 from dqdata.ledger.tables import broken, connect
-from dqdata.ledger.writer import Writer
+from dqdata.ledger.writer import Write, Writer
 from dqdata.teacher import Completion, Message, Request, Sampling, Usage
 
 __all__ = ["CallContext", "Ledger", "Spent"]
@@ -83,7 +83,7 @@ class Ledger:
 
     def get(self, key: str) -> Completion | None:
         """The answer stored under this key; None where the call was never answered."""
-        rows = self._rows(f"select {_ANSWER} from calls where ledger_key = ?", (key,))
+        rows = self.rows(f"select {_ANSWER} from calls where ledger_key = ?", (key,))
         return _completion(key, rows[0]) if rows else None
 
     def get_many(self, keys: Iterable[str]) -> dict[str, Completion]:
@@ -91,21 +91,21 @@ class Ledger:
         sql = f"select ledger_key, {_ANSWER} from calls where ledger_key in (select value from json_each(?))"
         found: dict[str, Completion] = {}
         for chunk in _chunks(keys):
-            found |= {row[0]: _completion(row[0], row[1:]) for row in self._rows(sql, (json.dumps(chunk),))}
+            found |= {row[0]: _completion(row[0], row[1:]) for row in self.rows(sql, (json.dumps(chunk),))}
         return found
 
     def count_present(self, keys: Iterable[str]) -> int:
         """How many of these different keys are answered."""
         sql = "select count(*) from calls where ledger_key in (select value from json_each(?))"
-        return sum(self._rows(sql, (json.dumps(chunk),))[0][0] for chunk in _chunks(dict.fromkeys(keys)))
+        return sum(self.rows(sql, (json.dumps(chunk),))[0][0] for chunk in _chunks(dict.fromkeys(keys)))
 
     def spent(self, pipeline: str | None = None, run_id: str | None = None) -> Spent:
         """What was paid, over all runs or for one pipeline or run."""
         where = "where (?1 is null or pipeline = ?1) and (?2 is null or run_id = ?2)"
         sums = "count(*), " + ", ".join(f"coalesce(sum({name}), 0)" for name in Spent._fields[1:5])
-        calls = self._rows(f"select {sums} from calls {where}", (pipeline, run_id))[0]
+        calls = self.rows(f"select {sums} from calls {where}", (pipeline, run_id))[0]
         lost = f"select coalesce(sum(tokens), 0), coalesce(sum(cost_usd), 0.0) from failures {where}"
-        return Spent(*calls, *self._rows(lost, (pipeline, run_id))[0])
+        return Spent(*calls, *self.rows(lost, (pipeline, run_id))[0])
 
     async def put(
         self,
@@ -151,7 +151,7 @@ class Ledger:
             row = con.execute(f"select {_ANSWER} from calls where ledger_key = ?", (key,)).fetchone()
             return _completion(key, row)
 
-        standing: Completion | None = await self._writing().write(write)
+        standing: Completion | None = await self.write(write)
         return standing if standing is not None else replace(completion, ledger_key=key)
 
     async def put_failure(
@@ -180,14 +180,15 @@ class Ledger:
             con.execute(_INSERT_REQUEST, asked)
             con.execute(_INSERT_FAILURE, row)
 
-        await self._writing().write(write)
+        await self.write(write)
 
-    def _writing(self) -> Writer:
+    async def write(self, write: Write) -> Any:
+        """Runs a function on the writing connection, in a transaction that is on disk on return."""
         if self._writer is None:
             raise StoreError(f"ledger {self.path}: opened read-only, so no call can be recorded")
-        return self._writer
+        return await self._writer.write(write)
 
-    def _rows(self, sql: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    def rows(self, sql: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         try:
             with self._lock:
                 return self._con.execute(sql, values).fetchall()

@@ -134,7 +134,8 @@ def merge(path: Path, other: Path) -> Merged:
     with _writing(path) as con:
         con.execute("attach ? as other", (f"file:{other.resolve()}?mode=ro",))
         known, differing = con.execute(
-            "select count(*), coalesce(sum((mine.response, mine.reasoning) is not (theirs.response, theirs.reasoning)), 0) "
+            "select count(*), "
+            "coalesce(sum((mine.response, mine.reasoning) is not (theirs.response, theirs.reasoning)), 0) "
             "from other.calls theirs join main.calls mine using (ledger_key)"
         ).fetchone()
         con.execute("begin immediate")

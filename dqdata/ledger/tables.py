@@ -80,12 +80,13 @@ create index failures_by_pipeline on failures (pipeline, run_id);
 create index failures_by_request on failures (request_id);
 
 create table batches (
-  batch_id text primary key,              -- the endpoint's own id
+  plan_id text primary key,               -- written into the batch's metadata: finds it again after a crash
+  batch_id text,                          -- the endpoint's own id, once it was submitted
   provider text not null,
   endpoint text not null,                 -- base URL without credentials
   model text not null,
   ledger_keys text not null,              -- JSON: the calls it holds
-  status text not null,                   -- submitted, then collected
+  status text not null,                   -- planned, submitted, collected, failed
   created_at text not null
 ) strict;
 """

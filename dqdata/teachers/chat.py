@@ -33,6 +33,12 @@ class ThinkingParams(Params):
     context_tokens: int | None = Field(None, ge=1)
     """The model's context window. Bounds an answer without `max_tokens`, which a budget needs to know."""
 
+    @property
+    def reading(self) -> list[str]:
+        """How answers are read, where that isn't the usual way: other tags give other rows from the same answers."""
+        said = self.model_dump(include={"reasoning_tags", "reasoning_prefilled"}, exclude_defaults=True)
+        return [canonical(said)] if said else []
+
 
 class ChatParams(ThinkingParams):
     """What every teacher in this format may say."""

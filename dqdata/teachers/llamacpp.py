@@ -69,6 +69,10 @@ class LlamaCpp(Teacher[LlamaCppParams]):
             self._revision = gguf.file_hash(gguf.locate(self.params.model))
         return self._revision
 
+    @property
+    def identity(self) -> list[str]:
+        return [*super().identity, *self.params.reading]
+
     def present(self, completion: Completion) -> Completion:
         return chat.present(completion, self.params)
 

@@ -83,6 +83,10 @@ class OpenAI(Teacher[EndpointParams]):
     def revision(self) -> str:
         return self.params.full_revision
 
+    @property
+    def identity(self) -> list[str]:
+        return [*super().identity, *self.params.reading]
+
     def present(self, completion: Completion) -> Completion:
         return chat.present(completion, self.params)
 

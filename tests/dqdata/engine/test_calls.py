@@ -77,7 +77,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def failures(ledger: Ledger) -> list[tuple[Any, ...]]:
-    return ledger._rows("select reason, attempt, tokens, cost_usd from failures order by failure_id", ())
+    return ledger.rows("select reason, attempt, tokens, cost_usd from failures order by failure_id", ())
 
 
 async def test_an_answered_request_is_never_asked_again(ledger: Ledger) -> None:

@@ -1,0 +1,66 @@
+"""Says in the log that nothing comes back from a teacher, or that nobody is there, without repeating itself.
+
+stall = Stall(timeout=3600)
+stall.sent("r1", in_the_air=1)
+...
+stall.answered()
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+log = logging.getLogger("dqdata.calls")
+
+QUIET = 120.0
+"""Seconds without any answer, with calls in the air, after which the log says so; then at twice the time, and so on."""
+AGAIN = 30.0
+"""Seconds between two lines about an endpoint that can't be reached."""
+
+
+class Stall:
+    """Watches the calls of one teacher. timeout: seconds after which a call is given up, for the message."""
+
+    def __init__(self, timeout: float) -> None:
+        self.in_the_air = 0
+        self._timeout = timeout
+        self._teacher = ""
+        self._last = time.monotonic()
+        self._quiet, self._down_said = QUIET, 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def sent(self, teacher: str, in_the_air: int) -> None:
+        self._teacher, self.in_the_air = teacher, in_the_air
+        if in_the_air == 1:
+            self._last = time.monotonic()
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(QUIET / 4, self._look)
+
+    def answered(self) -> None:
+        self._last, self._quiet = time.monotonic(), QUIET
+        if self._down_said:
+            log.warning("teacher %s answers again", self._teacher)
+            self._down_said = 0.0
+
+    def down(self, teacher: str, problem: str, seconds: float) -> None:
+        now = time.monotonic()
+        if not self._down_said or now - self._down_said > AGAIN:
+            log.warning("teacher %s: %s; waiting for it, %.0f s so far", teacher, problem, seconds)
+            self._down_said = now
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        quiet = time.monotonic() - self._last
+        if self.in_the_air and quiet > self._quiet:
+            log.warning(
+                "teacher %s: no answer for %.0f s with %d calls in the air; each is given up after %g s (`timeout`)",
+                *(self._teacher, quiet, self.in_the_air, self._timeout),
+            )
+            self._quiet *= 2
+        self._timer = asyncio.get_running_loop().call_later(QUIET / 4, self._look) if self.in_the_air else None
