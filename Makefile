@@ -34,6 +34,9 @@ check: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench
 
+docs: $(VENV)/.dev
+	$(BIN)/python docs/generate.py
+
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dqdata needs Python 3.11 or newer; set PYTHON=")'
 	$(PYTHON) -m venv $(VENV)

@@ -21,6 +21,7 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError
 
 from dqdata.errors import ProjectError, nearest
 from dqdata.operator import Params
+from dqdata.profiles import with_profile
 from dqdata.teacher import Limits
 
 FILE = "pipelines.toml"
@@ -92,6 +93,7 @@ class Project(Params):
     path: Path
     """The TOML file."""
     store_path: Path
+    profile: str = ""
     teachers: Mapping[str, TeacherTable]
     pipelines: Mapping[str, Pipeline]
     trainers: Mapping[str, TrainerTable]
@@ -119,8 +121,8 @@ def find_project(start: Path) -> Path:
     raise ProjectError(str(start), f"no {FILE} here or in a folder above; `dqdata init` writes one")
 
 
-def read_project(path: Path) -> Project:
-    """Reads and checks the file's own shape. Raises ProjectError."""
+def read_project(path: Path, profile: str = "") -> Project:
+    """Reads and checks the file's own shape, with a profile laid over it. Raises ProjectError."""
     path = path.absolute()
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -132,11 +134,14 @@ def read_project(path: Path) -> Project:
         raise ProjectError(str(path), f"not valid TOML: {error}") from None
     _known(tables, TABLES, path.name, "table")
 
+    if profile:
+        tables = with_profile(tables, profile, path.name)
     store = _table(tables, "store", path.name)
     _known(store, ("path",), f"{path.name} [store]", "key")
     return Project(
         path=path,
-        store_path=path.parent / str(store.get("path", "catalogs")),
+        store_path=path.parent / str(store.get("path", "catalogs")) / (f"profiles/{profile}" if profile else ""),
+        profile=profile,
         teachers={
             name: _teacher(name, _is_table(body, f"{path.name} [teachers.{name}]"), path)
             for name, body in _table(tables, "teachers", path.name).items()

@@ -56,7 +56,9 @@ class Layout:
 
     @property
     def ledger(self) -> Path:
-        return self.root / "ledger.sqlite"
+        """A profile's store lies in `profiles/NAME` of another and shares its ledger: nothing is paid twice."""
+        above = self.root.parent
+        return (above.parent if above.name == "profiles" else self.root) / "ledger.sqlite"
 
     @property
     def work(self) -> Path:

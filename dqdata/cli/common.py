@@ -19,13 +19,23 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+PROFILE = "dqdata.profile"
+
+
 def project_option(function: F) -> F:
+    """--project and --profile; `open_project` knows the profile from the context."""
+    profile = click.option(
+        "--profile",
+        expose_value=False,
+        callback=lambda context, _, value: context.meta.__setitem__(PROFILE, value or ""),
+        help="Lay [profiles.NAME] over the project; its catalogs have a store of their own.",
+    )
     return click.option(
         "-p",
         "--project",
         type=click.Path(path_type=Path),
         help="The pipelines.toml; by default the nearest one in this folder or above.",
-    )(function)
+    )(profile(function))
 
 
 def store_option(function: F) -> F:
@@ -43,7 +53,8 @@ def json_option(function: F) -> F:
 def open_project(path: Path | None) -> Project:
     from dqdata.project import find_project, read_project
 
-    return read_project(path if path is not None else find_project(Path.cwd()))
+    profile = click.get_current_context().meta.get(PROFILE, "")
+    return read_project(path if path is not None else find_project(Path.cwd()), profile)
 
 
 def open_store(project: Path | None, store: Path | None, *, read_only: bool = False) -> Store:

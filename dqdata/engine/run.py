@@ -172,7 +172,7 @@ class _Run:
             "input_tokens": sum(c.input_tokens for c in self.counters),
             "output_tokens": sum(c.output_tokens for c in self.counters),
             "cost_usd": sum(c.cost_usd for c in self.counters),
-            "profile": "",
+            "profile": self.project.profile,
             "error": error,
         }
 

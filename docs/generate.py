@@ -1,0 +1,93 @@
+"""Writes the pages of docs/ that come from the code: `make docs`. A test fails when they have drifted.
+
+    cli.md        every verb's --help          operators.md  every plug-in with its parameters
+    columns.md    the vocabulary of columns
+"""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import click
+
+from dqdata.cli import VERBS
+from dqdata.cli import dqdata as group
+from dqdata.columns import KEYS, REJECTS, VOCABULARY
+from dqdata.plugins import found, load
+
+HERE = Path(__file__).parent
+GROUPS = (
+    ("operators", "Operators", "`op = NAME` in a step"),
+    ("sources", "Sources", "`from = { source = NAME, ... }`"),
+    ("teachers", "Teachers", "`provider = NAME` in a teacher"),
+    ("trainers", "Trainers", "`kind = NAME` in a trainer"),
+)
+
+
+def cli() -> str:
+    """Each verb's help, as a terminal of 100 columns shows it."""
+    pages = ["# The command line", "Made by `make docs` from the commands themselves.", _help(group, "dqdata")]
+    for verb in VERBS:
+        command = group.get_command(click.Context(group), verb)
+        assert command is not None
+        pages.append(f"## dqdata {verb}\n\n{_help(command, f'dqdata {verb}')}")
+    return "\n\n".join(pages) + "\n"
+
+
+def _help(command: click.Command, name: str) -> str:
+    context = click.Context(command, info_name=name, terminal_width=100, max_content_width=100)
+    return f"```\n{command.get_help(context)}\n```"
+
+
+def operators() -> str:
+    """Every built-in plug-in: what it is for, and its parameters with their defaults."""
+    pages = ["# Plug-ins", "Made by `make docs` from the code. `dqdata ops NAME` shows one of them, yours included."]
+    for group_name, title, use in GROUPS:
+        pages.append(f"## {title}\n\n{use}")
+        for name, point in found(group_name).items():  # type: ignore[arg-type]
+            if not point.value.startswith(("dqdata.", "dqdata_operators.", "dqdata_trainers.")):
+                continue
+            kind = load(group_name, name)  # type: ignore[arg-type]
+            pages.append(f"### {name}\n\n{inspect.getdoc(kind)}\n\n{_parameters(kind)}".rstrip())
+    return "\n\n".join(pages) + "\n"
+
+
+def _parameters(kind: type) -> str:
+    fields = kind.Params.model_fields  # type: ignore[attr-defined]
+    if not fields:
+        return ""
+    rows = ["| parameter | default |", "|---|---|"]
+    for name, info in fields.items():
+        default = "required" if info.is_required() else f"`{info.get_default(call_default_factory=True)!r}`"
+        rows.append(f"| `{info.alias or name}` | {default.replace('|', chr(92) + '|')} |")
+    return "\n".join(rows)
+
+
+def columns() -> str:
+    """The vocabulary, and the fixed columns of rejects."""
+    rows = [f"| `{name}` | `{known.type}` | {known.meaning} |" for name, known in VOCABULARY.items()]
+    rejects = ", ".join(f"`{name}`" for name in REJECTS)
+    return "\n".join(
+        [
+            "# Columns",
+            "",
+            "Made by `make docs` from `dqdata/columns.py`. Operators that make other columns name them themselves.",
+            "",
+            f"A table's key is the first of {', '.join(f'`{key}`' for key in KEYS)} that it has.",
+            "",
+            "| column | type | meaning |",
+            "|---|---|---|",
+            *rows,
+            "",
+            f"Every `NAME__rejects` has {rejects}; `row` is the row as JSON: `(row->>'question')`.",
+            "",
+        ]
+    )
+
+
+PAGES = {"cli.md": cli, "operators.md": operators, "columns.md": columns}
+
+if __name__ == "__main__":
+    for name, page in PAGES.items():
+        (HERE / name).write_text(page(), encoding="utf-8")
