@@ -1,0 +1,161 @@
+"""Types of JSON values: what a sample of rows holds, and whether a later row holds the same.
+
+    >>> seen = merged(type_of({"n": 1, "tags": []}), type_of({"n": 2.5, "tags": ["a"]}))
+    >>> to_arrow(seen)
+    StructType(struct<n: double, tags: list<item: string>>)
+
+A type is None (only nulls so far), "BOOLEAN", "BIGINT", "DOUBLE", "VARCHAR", a one-element list (of that type), or a
+dict (an object with these keys). Whole numbers and fractions together are DOUBLE; nothing else mixes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+JsonType: TypeAlias = Any
+NAMES = {"BOOLEAN": "true or false", "BIGINT": "a whole number", "DOUBLE": "a number", "VARCHAR": "text"}
+LARGEST = 2**63
+
+
+class Mismatch(ValueError):
+    """Two values of one column differ in type; `path` leads to the place inside it, such as `.steps[].text`."""
+
+    def __init__(self, expected: str, got: str, path: str = "") -> None:
+        super().__init__(f"{expected} expected, {got} found")
+        self.expected, self.got, self.path = expected, got, path
+
+    def inside(self, step: str) -> Mismatch:
+        return Mismatch(self.expected, self.got, step + self.path)
+
+
+def type_of(value: Any) -> JsonType:
+    """Raises Mismatch for a list that mixes types."""
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return "BOOLEAN"
+    if isinstance(value, int):
+        return "BIGINT" if -LARGEST <= value < LARGEST else "DOUBLE"
+    if isinstance(value, float):
+        return "DOUBLE"
+    if isinstance(value, str):
+        return "VARCHAR"
+    if isinstance(value, list):
+        inner: JsonType = None
+        for item in value:
+            try:
+                inner = merged(inner, type_of(item))
+            except Mismatch as error:
+                raise error.inside("[]") from None
+        return [inner]
+    return {key: type_of(item) for key, item in value.items()}
+
+
+def merged(one: JsonType, other: JsonType) -> JsonType:
+    """The type of a column that holds both. Raises Mismatch."""
+    if one is None or other is None or one == other:
+        return other if one is None else one
+    if isinstance(one, str) and isinstance(other, str) and {one, other} == {"BIGINT", "DOUBLE"}:
+        return "DOUBLE"
+    if isinstance(one, list) and isinstance(other, list):
+        try:
+            return [merged(one[0], other[0])]
+        except Mismatch as error:
+            raise error.inside("[]") from None
+    if isinstance(one, dict) and isinstance(other, dict):
+        both = dict(one)
+        for key, kind in other.items():
+            try:
+                both[key] = merged(one.get(key), kind)
+            except Mismatch as error:
+                raise error.inside(f".{key}") from None
+        return both
+    raise Mismatch(described(one), described(other))
+
+
+def described(kind: JsonType) -> str:
+    """For messages: `text`, `a list`."""
+    if kind is None:
+        return "null"
+    if isinstance(kind, str):
+        return NAMES.get(kind, kind)
+    return "a list" if isinstance(kind, list) else "an object"
+
+
+def to_arrow(kind: JsonType) -> pa.DataType:
+    """Arrow type; an object without keys is text."""
+    import pyarrow as pa
+
+    if isinstance(kind, list):
+        return pa.list_(to_arrow(kind[0]))
+    if isinstance(kind, dict) and kind:
+        return pa.struct([(key, to_arrow(inner)) for key, inner in kind.items()])
+    if kind is None:
+        return pa.null()
+    simple = {"BOOLEAN": pa.bool_(), "BIGINT": pa.int64(), "DOUBLE": pa.float64()}
+    return simple.get(kind, pa.string()) if isinstance(kind, str) else pa.string()
+
+
+def fitted(value: Any, kind: pa.DataType, *, as_text: bool = False) -> Any:
+    """The value as this Arrow type takes it. With `as_text`, numbers and nested values become their JSON text where
+    text is wanted. Raises Mismatch."""
+    import pyarrow as pa
+
+    if value is None:
+        return None
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        if isinstance(value, str):
+            return value
+        if as_text or value == {}:
+            return json.dumps(value, ensure_ascii=False)
+    elif pa.types.is_boolean(kind):
+        if isinstance(value, bool):
+            return value
+    elif pa.types.is_integer(kind):
+        if isinstance(value, int) and not isinstance(value, bool) and -LARGEST <= value < LARGEST:
+            return value
+    elif pa.types.is_floating(kind):
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
+    elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        if isinstance(value, list):
+            return [_inside("[]", item, kind.value_type, as_text) for item in value]
+    elif pa.types.is_struct(kind) and isinstance(value, Mapping):
+        fields = {field.name: field.type for field in kind}
+        for key in value:
+            if key not in fields:
+                raise Mismatch(f"an object with {', '.join(fields)}", f"one with {key!r} too")
+        return {name: _inside(f".{name}", value.get(name), field, as_text) for name, field in fields.items()}
+    raise Mismatch(_wanted(kind), described(_outer(value)))
+
+
+def _inside(step: str, value: Any, kind: pa.DataType, as_text: bool) -> Any:
+    try:
+        return fitted(value, kind, as_text=as_text)
+    except Mismatch as error:
+        raise error.inside(step) from None
+
+
+def _outer(value: Any) -> JsonType:
+    if isinstance(value, list):
+        return [None]
+    return {} if isinstance(value, Mapping) else type_of(value)
+
+
+def _wanted(kind: pa.DataType) -> str:
+    import pyarrow as pa
+
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return "a list"
+    if pa.types.is_struct(kind):
+        return "an object"
+    if pa.types.is_boolean(kind):
+        return NAMES["BOOLEAN"]
+    if pa.types.is_integer(kind):
+        return NAMES["BIGINT"]
+    return NAMES["DOUBLE"] if pa.types.is_floating(kind) else NAMES["VARCHAR"]

@@ -1,0 +1,142 @@
+"""From what a user writes to the files that are meant, and from a file to its format, bytes and content hash.
+
+>>> found("data/*.jsonl", root)
+[PosixPath('/home/me/data/a.jsonl'), PosixPath('/home/me/data/b.jsonl')]
+>>> format_of(Path("a.jsonl.gz"))
+'jsonl'
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import hashlib
+import json
+import lzma
+import os
+import tempfile
+import time
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from dqdata.errors import DataError, nearest
+
+Format = Literal["jsonl", "json", "csv", "tsv", "parquet"]
+SUFFIXES: dict[str, Format] = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+OPENERS: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+COMPRESSED = (*OPENERS, ".zst")
+
+REMEMBERED_FROM = 16 << 20
+"""Bytes from which a file's hash is remembered between processes: smaller files are hashed in no time."""
+SETTLED = 2.0
+"""Seconds since the last change after which the time of a file tells one content from the next."""
+
+
+def found(paths: str | Sequence[str], root: Path) -> list[Path]:
+    """Files of a path, a glob or a list of both, in the order given and by name within a glob. Raises DataError."""
+    files: list[Path] = []
+    for text in [paths] if isinstance(paths, str) else paths:
+        files += [path for path in _matches(text, root) if path not in files]
+    if not files:
+        raise DataError("no file is named: `path` is an empty list")
+    return files
+
+
+def format_of(path: Path) -> Format:
+    """By the suffix, less a compression's. Raises DataError."""
+    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in COMPRESSED]
+    if not suffixes or suffixes[-1] not in SUFFIXES:
+        raise DataError(
+            f"{path}: can't tell the format by its name; write format = 'jsonl' (or json, csv, tsv, parquet) in `from`"
+        )
+    return SUFFIXES[suffixes[-1]]
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """The file's bytes, decompressed by its suffix; reads raise DataError where they break off."""
+    try:
+        with _open(path) as file:
+            yield file
+    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
+        raise DataError(f"{path}: damaged or cut off ({error}); fetch or write it again") from error
+    except OSError as error:
+        raise DataError(f"{path} can't be read: {error.strerror or error}") from error
+
+
+def content_hash(path: Path) -> str:
+    """Hash of the file's bytes. Of a large file it is remembered until its size or time changes."""
+    stat = path.stat()
+    state = [str(path.resolve()), stat.st_size, stat.st_mtime_ns]
+    settled = time.time() - stat.st_mtime > SETTLED
+    memory = _memory(path)
+    if stat.st_size >= REMEMBERED_FROM and settled:
+        try:
+            known = json.loads(memory.read_text())
+            if known["state"] == state:
+                return str(known["hash"])
+        except (OSError, ValueError, KeyError, TypeError):
+            pass  # not remembered, or not readable: hashed again below
+    with path.open("rb") as file:
+        made = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    if stat.st_size >= REMEMBERED_FROM and settled:
+        _remember(memory, {"state": state, "hash": made})
+    return made
+
+
+def _matches(text: str, root: Path) -> list[Path]:
+    path = root / Path(text).expanduser()
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        raise DataError(f"{path} is a folder; name its files, such as {text.rstrip('/')}/*.jsonl")
+    if not any(sign in text for sign in "*?["):
+        if not path.parent.is_dir():
+            raise DataError(f"no file {path}: there is no folder {path.parent}")
+        raise DataError(f"no file {path}{nearest(path.name, (file.name for file in path.parent.iterdir()))}")
+    anchor = Path(path.anchor)
+    matches = sorted(file for file in anchor.glob(str(path.relative_to(anchor))) if file.is_file())
+    if not matches:
+        raise DataError(f"no file matches {path}; globs take *, ? and ** and are relative to {root}")
+    return matches
+
+
+def _open(path: Path) -> Any:
+    suffix = path.suffix.lower()
+    if suffix in OPENERS:
+        return OPENERS[suffix](path, "rb")
+    if suffix == ".zst":
+        import pyarrow as pa
+
+        return pa.CompressedInputStream(pa.OSFile(str(path)), "zstd")
+    return path.open("rb")
+
+
+def _memory(path: Path) -> Path:
+    """Where the hash of this file is remembered: a file of its own, so that processes don't disturb each other."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    return (
+        cache / "dqdata" / "files" / f"{hashlib.blake2b(str(path.resolve()).encode(), digest_size=16).hexdigest()}.json"
+    )
+
+
+def _remember(memory: Path, known: dict[str, Any]) -> None:
+    """A cache that can't be written is no reason to stop."""
+    try:
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=memory.parent, delete=False) as new:
+            json.dump(known, new)
+        Path(new.name).replace(memory)
+    except OSError:
+        return

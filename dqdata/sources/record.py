@@ -1,0 +1,76 @@
+"""What the readers of file formats share: the types of a file's columns, and errors that name file and line.
+
+A reader has two halves: `sample_*` learns the columns of a file from its header or its first rows, `read_*` yields all
+rows in the types the whole source agreed on, and stops at the first row that disagrees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dqdata.errors import DataError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BLOCK_BYTES = 4 << 20
+BATCH_ROWS = 5000
+EXCERPT = 60
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How files are read. `types`: columns whose type is set, by their name in the file; a value of another kind in a
+    text column among them becomes its JSON text."""
+
+    encoding: str = "utf-8"
+    sample_rows: int = 1000
+    max_row_bytes: int = 8 << 20
+    types: Mapping[str, pa.DataType] = field(default_factory=dict)
+
+    @property
+    def is_utf8(self) -> bool:
+        return self.encoding.lower().replace("_", "-") in ("utf-8", "utf8", "utf-8-sig")
+
+
+def at(path: Path, line: int, problem: str, what: str = "line") -> DataError:
+    """`data/a.jsonl line 17: ...`"""
+    return DataError(f"{path} {what} {line}: {problem}")
+
+
+def too_long(path: Path, line: int, size: int, limit: int, what: str = "line") -> DataError:
+    return at(
+        path,
+        line,
+        f"a row of {size / (1 << 20):.1f} MB or more, over max_row_mb = {limit / (1 << 20):g}; is a quote or a line "
+        "end missing? If the row is meant, raise max_row_mb",
+        what,
+    )
+
+
+def wrong_type(path: Path, line: int, column: str, expected: str, got: str, what: str = "line") -> DataError:
+    name = column.split(".")[0].split("[")[0]
+    return at(
+        path,
+        line,
+        f"column {column!r} holds {got} where the rows before hold {expected}; mend the row, or read the column as "
+        f'text with types = {{ {name} = "VARCHAR" }}',
+        what,
+    )
+
+
+def undecodable(path: Path, line: int, encoding: str, byte: int) -> DataError:
+    return at(
+        path,
+        line,
+        f"byte 0x{byte:02x} isn't {encoding}; say how the file is written, such as encoding = 'latin-1' "
+        "(or cp1252, gb18030, utf-16), or save it as UTF-8",
+    )
+
+
+def excerpt(text: str) -> str:
+    text = text.strip()
+    return repr(text if len(text) <= EXCERPT else text[:EXCERPT] + "...")
