@@ -27,9 +27,11 @@ def create(layout: Layout) -> None:
     con = attach(layout, read_only=False)
     try:
         con.execute("call lake.set_option('parquet_compression', 'zstd')")
+        con.execute("begin")
         for table, columns in TABLES.items():
             types = ", ".join(f"{quoted(name)} {kind}" for name, kind in columns.items())
             con.execute(f"create table if not exists lake.main.{table} ({types})")
+        con.execute("commit")
     finally:
         con.close()
     new = layout.format.with_suffix(".new")

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dqdata.catalog.names import RECORDS, RESERVED, owner, quoted
+from dqdata.catalog.names import RECORDS, RESERVED, literal, owner, quoted
 from dqdata.errors import QueryError, nearest
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def _parse(sql: str, con: duckdb.DuckDBPyConnection) -> Any:
             raise QueryError("this PIVOT's columns depend on the rows; name them: PIVOT ... ON column IN ('a', 'b')")
         got = " and ".join(statement.type.name for statement in statements) or "nothing"
         raise QueryError(f"catalogs are read by one query (SELECT, FROM, WITH, DESCRIBE, SUMMARIZE), got {got}")
-    row = con.execute("select json_serialize_sql(?::varchar)", [sql]).fetchone()
+    row = con.execute(f"select json_serialize_sql({literal(sql)}::varchar)").fetchone()
     tree = json.loads(row[0]) if row else {"error": True}
     if tree["error"]:
         raise QueryError(f"DuckDB can't analyse this query: {tree.get('error_message', 'no reason given')}")

@@ -71,21 +71,20 @@ class Reader:
         """Versions of a catalog, or of all, oldest first. Raises QueryError for an unknown catalog."""
         if catalog is None:
             return [Version.of(row) for row in self._rows(version_query("true"))]
-        found = [Version.of(row) for row in self._rows(version_query("catalog = ?"), [catalog])]
-        if not found:
+        if not (found := self._versions_of(catalog)):
             self._refuse_unknown(catalog)
         return found
 
     def latest(self, catalog: str) -> int | None:
         """Newest version of a catalog (or of its rejects), None where there is none."""
-        rows = self._rows("select max(version) from lake.main.dq_versions where catalog = ?", [owner(catalog)])
+        rows = self._rows(f"select max(version) from lake.main.dq_versions where catalog = {literal(owner(catalog))}")
         return None if rows[0][0] is None else int(rows[0][0])
 
     def version(self, catalog: str, version: int) -> Version:
         """What dq_versions says of it. Raises QueryError for an unknown catalog or version."""
         name = owner(catalog)
         if (name, version) not in self._cached:
-            rows = self._rows(version_query("catalog = ? and version = ?"), [name, version])
+            rows = self._rows(version_query(f"catalog = {literal(name)} and version = {int(version)}"))
             if not rows:
                 there = ", ".join(str(known.version) for known in self.versions(name))
                 raise QueryError(f"{name} has no version {version}; it has {there}")
@@ -104,15 +103,15 @@ class Reader:
 
     def find(self, fingerprint: str) -> tuple[str, int] | None:
         """The (catalog, version) that this recipe made already, whole; None where it hasn't. The newest of several."""
-        rows = self._rows(version_query("fingerprint = ? and not partial"), [fingerprint])
+        rows = self._rows(version_query(f"fingerprint = {literal(fingerprint)} and not partial"))
         return (str(rows[-1][0]), int(rows[-1][1])) if rows else None
 
     def models(self, name: str | None = None) -> list[dict[str, Any]]:
         """Rows of dq_models, oldest first."""
         names = ", ".join(MODELS)
-        where = "name = ?" if name is not None else "true"
+        where = f"name = {literal(name)}" if name is not None else "true"
         sql = f"select {names} from lake.main.dq_models where {where} order by created_at, version"
-        return [dict(zip(MODELS, row, strict=True)) for row in self._rows(sql, [name] if name is not None else [])]
+        return [dict(zip(MODELS, row, strict=True)) for row in self._rows(sql)]
 
     def query_columns(self, sql: str) -> tuple[str, Columns]:
         """The SQL with every catalog pinned, and its columns; reads no rows. Raises QueryError, also for what would
@@ -157,6 +156,9 @@ class Reader:
                 con.close()
                 raise
         return _streamed(answer, con, self._layout)
+
+    def _versions_of(self, catalog: str) -> list[Version]:
+        return [Version.of(row) for row in self._rows(version_query(f"catalog = {literal(catalog)}"))]
 
     def _known(self) -> dict[str, Sequence[int]]:
         """Versions of each catalog, ascending."""
@@ -206,7 +208,7 @@ class Reader:
         except duckdb.Error as error:
             raise _query_error(error, self._layout) from error
 
-    def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    def _rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of a small question about the store itself."""
         import duckdb
 
@@ -214,7 +216,7 @@ class Reader:
         while True:
             try:
                 with self._failing(), contextlib.closing(self._cursor()) as con:
-                    return con.execute(sql, values).fetchall()
+                    return con.execute(sql).fetchall()
             except StoreError as error:
                 busy = isinstance(error.__cause__, duckdb.Error) and "database is locked" in str(error.__cause__)
                 if not busy or time.monotonic() > give_up:

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 from dqdata.catalog import commit as protocol
 from dqdata.catalog.create import check_format, create
 from dqdata.catalog.lake import Layout, attach, lake_errors, writable
-from dqdata.catalog.names import REJECTS_SUFFIX, check_name
+from dqdata.catalog.names import REJECTS_SUFFIX, check_name, literal
 from dqdata.catalog.reader import Reader
-from dqdata.catalog.records import MODELS, RUNS, VERSIONS, Version, values_of, version_query
+from dqdata.catalog.records import MODELS, RUNS, VERSIONS, Version, values_of
 from dqdata.catalog.secrets import without_secrets
 from dqdata.columns import REJECTS, Columns
 from dqdata.errors import StoreError
@@ -104,7 +104,7 @@ class Store(Reader):
         check_name(catalog)
         key = columns.key
         self._check_writable()
-        if (made := self._made(catalog, fingerprint)) is not None:
+        if (made := _whole(self._versions_of(catalog), fingerprint)) is not None:
             return made
 
         with lake_errors(self.path, "checking rows for"), contextlib.closing(self._cursor()) as con:
@@ -125,9 +125,10 @@ class Store(Reader):
             catalog + REJECTS_SUFFIX: (REJECTS, [file for file, count in reject_counts.items() if count]),
         }
         with self._locked():
-            if (made := self._made(catalog, fingerprint)) is not None:
+            there = self._versions_of(catalog)
+            if (made := _whole(there, fingerprint)) is not None:
                 return made
-            version = (self.latest(catalog) or 0) + 1
+            version = there[-1].version + 1 if there else 1
             self._write(tables, {**record, "version": version, "created_at": datetime.now(UTC)})
             return self.version(catalog, version)
 
@@ -161,7 +162,10 @@ class Store(Reader):
                     protocol.add_table(con, table, columns, placed[table])
                 self._insert(con, "dq_versions", values_of(record, VERSIONS))
                 about = canonical({"catalog": name, "version": version, "run_id": record["run_id"]})
-                con.execute("call lake.set_commit_message('dqdata', ?, extra_info => ?)", [f"{name}@{version}", about])
+                con.execute(
+                    f"call lake.set_commit_message('dqdata', {literal(f'{name}@{version}')}, "
+                    f"extra_info => {literal(about)})"
+                )
 
     @contextlib.contextmanager
     def _undone_on_failure(self, catalog: str) -> Iterator[None]:
@@ -230,12 +234,6 @@ class Store(Reader):
             self._write_db.close()
             self._write_db = None
 
-    def _made(self, catalog: str, fingerprint: str) -> Version | None:
-        """The newest whole version that this recipe made in this catalog."""
-        where = "catalog = ? and fingerprint = ? and not partial"
-        rows = self._rows(version_query(where), [catalog, fingerprint])
-        return Version.of(rows[-1]) if rows else None
-
     def _check_writable(self) -> None:
         if self.read_only:
             raise StoreError(f"the store {self.path} was opened read-only: Store.open(path) opens it for writing")
@@ -243,4 +241,9 @@ class Store(Reader):
     def _insert(self, con: duckdb.DuckDBPyConnection, table: str, values: Sequence[Any]) -> None:
         """One row, and the file that DuckLake writes it to on disk before the commit says that it is there."""
         with protocol.synced(self._layout.table(table)):
-            con.execute(f"insert into lake.main.{table} values ({', '.join('?' * len(values))})", values)
+            con.execute(f"insert into lake.main.{table} values ({', '.join(literal(value) for value in values)})")
+
+
+def _whole(versions: Sequence[Version], fingerprint: str) -> Version | None:
+    """The newest whole version that this recipe made."""
+    return next((v for v in reversed(versions) if v.fingerprint == fingerprint and not v.partial), None)

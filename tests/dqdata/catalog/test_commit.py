@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dqdata.catalog import Store, Version
+from dqdata.catalog.names import check_name
 from dqdata.columns import REJECTS, Columns
 from dqdata.errors import ColumnError, InputError, QueryError, StoreError
 
@@ -72,9 +73,7 @@ def test_files_of_any_writer(store: Store, read: Read, problems: Problems, tmp_p
     rows = problems([1, 2])
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "arrow.parquet")
     pl.DataFrame(problems([3])).write_parquet(tmp_path / "it's polars.parquet")
-    columns = Columns(
-        {name: "VARCHAR" for name in rows[0]} | {"messages": 'STRUCT("role" VARCHAR, "content" VARCHAR)[]'}
-    )
+    columns = Columns(dict.fromkeys(rows[0], "VARCHAR") | {"messages": 'STRUCT("role" VARCHAR, "content" VARCHAR)[]'})
     files = [tmp_path / "arrow.parquet", tmp_path / "it's polars.parquet"]
     store.commit("p", rows=files, rejects=[], columns=columns, fingerprint="f", recipe={}, run_id="r")
     assert read("from p") == problems([1, 2, 3])
@@ -178,15 +177,21 @@ def test_a_file_that_is_gone_or_no_parquet(store: Store, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     "name", ["Big", "a-b", "1st", "", "p__rejects", "dq_own", "order", "lake", "ledger", "é", "a" * 64]
 )
-def test_names_that_no_catalog_may_have(commit: Make, problems: Problems, name: str) -> None:
+def test_names_that_no_catalog_may_have(name: str) -> None:
     with pytest.raises(InputError, match="no name for a catalog"):
-        commit(name, problems([1]))
+        check_name(name)
 
 
-@pytest.mark.parametrize("name", ["data", "method", "sample", "at", "values", "p", "a_1__tiny", "rejects"])
-def test_names_that_are_words_of_sql(commit: Make, read: Read, problems: Problems, name: str) -> None:
-    commit(name, problems([1]))
-    assert len(read(f"from {name}@1")) == len(read(f'from "{name}"')) == len(read(f"from {name}__rejects@1")) + 1 == 1
+def test_a_commit_checks_the_name(commit: Make, problems: Problems) -> None:
+    with pytest.raises(InputError, match="no name for a catalog"):
+        commit("select", problems([1]))
+
+
+def test_names_that_are_words_of_sql(commit: Make, read: Read, problems: Problems) -> None:
+    for name in ("data", "method", "sample", "at", "values", "a_1__tiny", "rejects"):
+        commit(name, problems([name]))
+        assert [row["problem_id"] for row in [*read(f"from {name}@1"), *read(f'from "{name}"')]] == [name, name]
+        assert read(f"from {name}__rejects@1") == []
 
 
 def test_rows_without_a_key_column(commit: Make) -> None:
@@ -255,7 +260,7 @@ def test_reading_does_not_write(store: Store, commit: Make, problems: Problems) 
             lambda: reader.record_run({}),
             lambda: reader.record_model({"name": "m"}),
         ):
-            with pytest.raises((StoreError, ColumnError), match="read-only|no key"):
+            with pytest.raises((StoreError, ColumnError), match=r"read-only|no key"):
                 refused()
         with pytest.raises(QueryError, match="got DELETE"):
             reader.query("delete from p")

@@ -1,0 +1,117 @@
+"""Several processes write, and some of them are killed: no version is lost, doubled or left in halves."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dqdata.catalog import Store, Version
+
+WRITER = Path(__file__).with_name("writer.py")
+
+Make = Callable[..., Version]
+Orphans = Callable[[Path], set[str]]
+
+
+def start(root: Path, catalog: str, seconds: float) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, str(WRITER), str(root), catalog, str(seconds)], stdout=subprocess.PIPE, text=True
+    )
+
+
+def check(root: Path, catalog: str) -> int:
+    """Number of versions, each of which must be whole."""
+    with Store.open(root) as store:
+        versions = store.versions(catalog)
+        assert [version.version for version in versions] == list(range(1, len(versions) + 1))
+        assert len({version.snapshot_id for version in versions}) == len(versions)
+        for version in random.Random(len(versions)).sample(versions, min(5, len(versions))) + versions[-1:]:
+            rows = f"select count(*), count(distinct problem_id) from {catalog}@{version.version}"
+            assert _one(store, rows) == (version.rows, version.rows) == (1000, 1000)
+            assert (
+                _one(store, f"select count(*) from {catalog}__rejects@{version.version}") == (version.rejects,) == (3,)
+            )
+    return len(versions)
+
+
+def _one(store: Store, sql: str) -> tuple[Any, ...]:
+    [row] = store.query(sql).read_all().to_pylist()
+    return tuple(row.values())
+
+
+@pytest.mark.parametrize("seconds", [5, pytest.param(30, marks=pytest.mark.slow)])
+def test_two_writers_of_one_catalog(tmp_path: Path, orphans: Orphans, seconds: int) -> None:
+    root = tmp_path / "catalogs"
+    writers = [start(root, "p", seconds) for _ in range(2)]
+    said = [[int(line) for line in writer.communicate(timeout=seconds + 120)[0].split()] for writer in writers]
+    assert [writer.returncode for writer in writers] == [0, 0]
+    assert all(said)
+    assert sorted(said[0] + said[1]) == list(range(1, check(root, "p") + 1)), "each version was made by one of them"
+    assert orphans(root) == set()
+
+
+@pytest.mark.parametrize("kills", [5, pytest.param(20, marks=pytest.mark.slow)])
+def test_kill_9_at_any_moment(tmp_path: Path, orphans: Orphans, kills: int) -> None:
+    root = tmp_path / "catalogs"
+    chance = random.Random(kills)
+    Store.open(root).close()
+    count, left_behind = 0, 0
+    for _ in range(kills):
+        writer = start(root, "p", 60)
+        assert writer.stdout is not None
+        said = [int(writer.stdout.readline())]
+        time.sleep(chance.uniform(0, 0.8))
+        os.kill(writer.pid, signal.SIGKILL)
+        said += [int(line) for line in writer.stdout.read().split()]
+        writer.wait()
+        writer.stdout.close()
+        left_behind += bool(orphans(root)) or (root / "commit.pending").exists()
+
+        before, count = count, check(root, "p")
+        assert said == list(range(before + 1, before + len(said) + 1))
+        assert count - before - len(said) in (0, 1), "what was said is there, and at most one more that was cut short"
+        assert orphans(root) == set(), "opening cleans up"
+    assert left_behind, "no kill hit a commit: this test would prove nothing"
+
+
+def test_leftovers_of_a_killed_commit(tmp_path: Path, commit_to: Make, orphans: Orphans, problems: Any) -> None:
+    root = tmp_path / "catalogs"
+    with Store.open(root) as store:
+        commit_to(store, "p", problems([1]))
+        (root / "data" / "main" / "p" / "v2-nobody.parquet").write_bytes(b"half")
+        commit_to(store, "p", problems([1, 2]))
+        assert orphans_while_open(root) == {"v2-nobody.parquet"}, "no mark: nobody was killed, nothing is touched"
+        (root / "commit.pending").write_text("{")
+        commit_to(store, "p", problems([1, 2, 3]))
+    assert orphans(root) == set()
+    with Store.open(root) as store:
+        assert [len(store.query(f"from p@{n}").read_all()) for n in (1, 2, 3)] == [1, 2, 3]
+
+
+def orphans_while_open(root: Path) -> set[str]:
+    return {file.name for file in (root / "data" / "main" / "p").iterdir() if "nobody" in file.name}
+
+
+def test_a_commit_under_way_is_left_alone(tmp_path: Path, commit_to: Make, problems: Any) -> None:
+    """Opening the store meanwhile must not take the files that are being committed for leftovers."""
+    root = tmp_path / "catalogs"
+    writer = start(root, "p", 4)
+    assert writer.stdout is not None
+    writer.stdout.readline()
+    opened = 0
+    while writer.poll() is None:
+        Store.open(root).close()
+        opened += 1
+    writer.stdout.close()
+    assert writer.returncode == 0
+    assert opened > 1
+    check(root, "p")
