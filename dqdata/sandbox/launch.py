@@ -70,7 +70,7 @@ def _interpreter_files() -> list[str]:
     found: list[str] = []
     for path in [*SYSTEM_LIBRARIES, *sorted(set(wanted))]:
         inside = any(path == outer or path.startswith(outer + "/") for outer in found)
-        if os.path.exists(path) and not inside:
+        if Path(path).exists() and not inside:
             found.append(path)
     return found
 
@@ -108,8 +108,8 @@ def _bwrap(control: int, homes: str) -> Command:
     for name, value in {**ENVIRONMENT, "HOME": "/scratch", "TMPDIR": "/scratch"}.items():
         argv += ["--setenv", name, value]
     for path in readable:
-        link = os.path.islink(path)
-        argv += ["--symlink", os.readlink(path), path] if link else ["--ro-bind", source(path), path]
+        link = Path(path).is_symlink()
+        argv += ["--symlink", str(Path(path).readlink()), path] if link else ["--ro-bind", source(path), path]
     for path, place in zip(libraries, inside, strict=True):
         argv += ["--ro-bind", source(path), place]
     argv += ["--ro-bind", source(str(INSIDE)), "/dq/inside", "--proc", "/proc", "--dir", "/dev/shm"]
@@ -152,6 +152,4 @@ def _plain(mode: str, control: int, homes: str) -> Command:
 
 def _open_to_all(path: str) -> bool:
     """Whether any user may enter the folders above a path."""
-    return all(os.stat(folder).st_mode & stat.S_IXOTH for folder in Path(os.path.realpath(path)).parents)
-
-
+    return all(folder.stat().st_mode & stat.S_IXOTH for folder in Path(os.path.realpath(path)).parents)

@@ -1,7 +1,7 @@
 """What a program in the sandbox may use, and what is known of it afterwards.
 
-    >>> Limits(cpu=2.0).scaled(memory=1 << 30).memory
-    1073741824
+>>> Limits(cpu=2.0).scaled(memory=1 << 30).memory
+1073741824
 """
 
 from __future__ import annotations
@@ -66,6 +66,10 @@ class Result:
         return self.why == "exit" and self.code == 0
 
 
+CONTROL = {"asserts": "\nassert False\n", "pytest": "\ndef test_control():\n    assert False\n", "calls": ""}
+"""A test that no candidate passes, added under `control`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tests:
     """Tests of a candidate, as `Sandbox.check` runs them.
@@ -92,7 +96,8 @@ class Tests:
 
     def wire(self) -> dict[str, Any]:
         """As the checker reads it, with a token that a report from inside must repeat."""
-        return {**asdict(self), "cases": list(self.cases), "token": secrets.token_hex(16)}
+        code = self.code + CONTROL[self.style] if self.control else self.code
+        return {**asdict(self), "code": code, "cases": list(self.cases), "token": secrets.token_hex(16)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,9 +51,10 @@ class Probe:
             raise SandboxError(
                 "no sandbox works on this machine, so no program is run. "
                 + " ".join(f"{mode}: {reason}." for mode, reason in self.reasons.items())
-                + " Allow user namespaces (sysctl user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns"
-                " = 0, or Docker's --security-opt seccomp=unconfined), use a kernel with Landlock (5.13 or newer), or,"
-                ' where this machine is itself disposable, set sandbox = "none"'
+                + " Allow user namespaces (sysctl user.max_user_namespaces, or"
+                " kernel.apparmor_restrict_unprivileged_userns = 0, or Docker's --security-opt seccomp=unconfined) or use a"
+                " kernel with Landlock (5.13 or newer). Where this machine is itself disposable, DQDATA_SANDBOX=none in the"
+                " environment runs programs without isolation"
             )
         return self.mode
 

@@ -1,10 +1,14 @@
-"""The half of the sandbox that runs inside it. Standard library only: it is started as `python -I -S`, away from dqdata.
+"""The half of the sandbox that runs inside it: standard library, and little of that, since every fork pays for it.
 
-    server.py       waits for jobs and forks a fresh process for each
-    jail.py         what a fresh process gives up before it runs anything
-    program.py      runs one program
-    candidate.py    holds a candidate's objects and answers calls from the checker
-    checker.py      runs tests against a candidate in another process
-    remote.py       that candidate, as the tests see it
-    plain.py        the plain data the two exchange
+server.py       waits for jobs and forks a fresh process for each
+job.py          a job: its process, its limits, its judge
+jail.py         what a fresh process gives up before it runs anything
+program.py      runs one program
+candidate.py    holds a candidate's objects and answers calls from the checker
+checker.py      tests a candidate in another process
+judge.py        the same for simple tests, one candidate after another
+cases.py        runs tests and counts
+remote.py       the candidate, as tests see it
+plain.py        the plain data that crosses the line
+stage.py        started as root: becomes an unprivileged user
 """

@@ -10,9 +10,6 @@ Nothing here has to be trusted: the candidate shares this process, and all it ca
 
 from __future__ import annotations
 
-import asyncio
-import builtins
-import inspect
 import json
 import operator
 import os
@@ -76,18 +73,16 @@ class Held:
 
     def refer(self, value: Any) -> Any:
         if isinstance(value, type) and issubclass(value, Exception):
-            if value.__module__ == "builtins":
-                return {"ref": [-1, "error", [], value.__name__]}
             return {"ref": [self.number(value), "error", *self.lineage(value)]}
-        kind = "class" if isinstance(value, type) else "coroutine" if inspect.iscoroutine(value) else "object"
+        kind = "class" if isinstance(value, type) else "coroutine" if type(value) is types.CoroutineType else "object"
         return {"ref": [self.number(value), kind, type(value).__name__]}
 
     def resolve(self, parts: Any) -> Any:
-        return self.objects[parts[0]] if parts[0] >= 0 else getattr(builtins, parts[3])
+        return self.objects[parts[0]]
 
     def lineage(self, kind: type) -> tuple[list[list[Any]], str]:
         """Classes of its own from `kind` up, as [number, name], and the first built-in one."""
-        own = []
+        own: list[list[Any]] = []
         for base in kind.__mro__:
             if base.__module__ == "builtins":
                 return own, base.__name__
@@ -98,6 +93,12 @@ class Held:
 def _call(function: Callable[..., Any], *parts: Any) -> Any:
     *arguments, names = parts
     return function(*arguments, **names)
+
+
+def _run_coroutine(coroutine: Any) -> Any:
+    import asyncio
+
+    return asyncio.run(coroutine)
 
 
 def _batch(iterator: Any, count: int) -> list[Any]:
@@ -115,9 +116,10 @@ def _batch(iterator: Any, count: int) -> list[Any]:
     return [False, *items]
 
 
+OPERATORS = "index getitem setitem delitem eq ne lt le gt ge add sub mul truediv floordiv mod and_ or_ xor".split()
 OPERATIONS: dict[str, Callable[..., Any]] = {
     "call": _call,
-    "await": lambda coroutine: asyncio.run(coroutine),
+    "await": _run_coroutine,
     "attribute": getattr,
     "set": setattr,
     "iter": iter,
@@ -126,10 +128,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "issubclass": issubclass,
     **{kind.__name__: kind for kind in (bool, int, float, str)},
     **{function.__name__: function for function in (len, repr, next)},
-    **{
-        name: getattr(operator, name)
-        for name in "index getitem setitem delitem eq ne lt le gt ge add sub mul truediv floordiv mod and_ or_ xor".split()
-    },
+    **{name: getattr(operator, name) for name in OPERATORS},
     "enter": lambda value: type(value).__enter__(value),
     "exit": lambda value: type(value).__exit__(value, None, None, None),
 }

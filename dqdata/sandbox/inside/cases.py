@@ -14,7 +14,6 @@ from __future__ import annotations
 import ast
 import builtins
 import sys
-import traceback
 import types
 from typing import Any, Protocol
 
@@ -137,9 +136,10 @@ class Cases:
         if self.problem is not None:
             raise self.problem
         space: dict[str, Any] = {"__name__": "tests", CASE_FAILED: self.case_failed, ANOTHER: another}
-        for text in (tests["imports"], tests["prompt"]):
-            _run_trusted(text, space)
         entry = tests["entry_point"]
+        if names.of_candidate(self.tree, {}, entry) != [entry]:
+            for text in (tests["imports"], tests["prompt"]):
+                _run_trusted(text, space)
         wanted = names.of_candidate(self.tree, known=space, entry_point=entry)
         for name in wanted:
             try:
@@ -180,6 +180,8 @@ class Cases:
 
 
 def describe(error: BaseException | None) -> str:
+    import traceback
+
     return "".join(traceback.format_exception_only(type(error), error)).strip()[:2000]
 
 
@@ -276,5 +278,3 @@ class _Module(types.ModuleType):
             return self._subject.get(name)
         except KeyError:
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}") from None
-
-

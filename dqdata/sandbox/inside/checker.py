@@ -6,8 +6,8 @@ shares with this one is a socket. The report goes into a descriptor that only th
 
 from __future__ import annotations
 
+import _socket
 import os
-import socket
 from typing import Any, NoReturn
 
 from . import candidate, cases, jail, libc, plain, program, remote
@@ -16,12 +16,12 @@ from . import candidate, cases, jail, libc, plain, program, remote
 def start(setup: jail.Setup, limits: dict[str, Any], home: jail.Home, given: list[int]) -> NoReturn:
     """In a process that has entered its jail. Descriptors: candidate, tests, output, report, failure."""
     of_candidate, tests, output, report, failure = given
-    mine, its = (end.detach() for end in socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM))
+    mine, its = (end.detach() for end in _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM))
     null = os.open("/dev/null", os.O_RDWR)
     libc.prctl(libc.PR_SET_DUMPABLE, 0)
-    pid = os.fork()
+    pid = libc.fork()
     if pid == 0:
-        _be_candidate(setup, limits, home, [null, output, output, its, of_candidate, failure])
+        be_candidate(setup, limits, home, [output, output, its, of_candidate, failure])
     jail.descriptors(null, null, null, mine, tests, report, failure)
     channel, tests, report, failure = 3, 4, 5, 6
     wanted = program.read(tests)
@@ -61,10 +61,11 @@ def _ending(channel: int, pid: int) -> dict[str, Any]:
     return {"code": code, "cpu": usage.ru_utime + usage.ru_stime if ended else remote.cpu_of(pid)}
 
 
-def _be_candidate(setup: jail.Setup, limits: dict[str, Any], home: jail.Home, keep: list[int]) -> NoReturn:
+def be_candidate(setup: jail.Setup, limits: dict[str, Any], home: jail.Home, keep: list[int]) -> NoReturn:
+    """In a process of its own: locks it and answers. Descriptors: output, errors, channel, candidate, failure."""
     try:
-        libc.prctl(libc.PR_SET_PDEATHSIG, 9)
-        jail.descriptors(*keep)
+        libc.prctl(libc.PR_SET_PDEATHSIG, libc.SIGKILL)
+        jail.descriptors(os.open("/dev/null", os.O_RDONLY), *keep)
         jail.lock(setup, limits, home, "candidate")
         job = program.read(4)
         os.close(4)

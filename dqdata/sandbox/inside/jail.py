@@ -8,13 +8,11 @@ Between the two a checker forks its candidate, so that both live in one scratch 
 
 from __future__ import annotations
 
-import contextlib
+import fcntl
 import math
 import os
 import resource
-import signal
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import landlock, libc, seccomp
 
@@ -24,11 +22,9 @@ PRIVATE = "/private"
 SHARED_MEMORY = 8 << 20
 OPEN_FILES = 128
 THREADS = 256
-OUR_CAPABILITIES_END = 41
 
 
-@dataclass(frozen=True)
-class Setup:
+class Setup(NamedTuple):
     """How this server isolates. isolation: bwrap, landlock or none. read: paths a program may read under Landlock.
     homes: folder for scratch folders outside bwrap. keep: capabilities (a bit mask) that programs keep."""
 
@@ -42,8 +38,7 @@ class Setup:
         return self.isolation == "bwrap"
 
 
-@dataclass(frozen=True)
-class Home:
+class Home(NamedTuple):
     """Folders of one job: `scratch` for all its processes, `private` for its checker alone."""
 
     scratch: str
@@ -56,17 +51,17 @@ def prepare(setup: Setup) -> None:
     if not setup.namespaces:
         return
     libc.mount(None, "/", None, libc.MS_REC | libc.MS_PRIVATE)
-    with contextlib.suppress(OSError), open("/proc/sys/user/max_user_namespaces", "w") as limit:
+    with open("/proc/sys/user/max_user_namespaces", "w") as limit:
         limit.write("0")
-    for capability in range(OUR_CAPABILITIES_END):
-        with contextlib.suppress(OSError):
+    with open("/proc/sys/kernel/cap_last_cap") as last:
+        for capability in range(int(last.read()) + 1):
             libc.prctl(libc.PR_CAPBSET_DROP, capability)
     libc.prctl(libc.PR_SET_SECUREBITS, libc.SECURE_NO_ROOT_LOCKED)
 
 
 def enter(setup: Setup, limits: dict[str, Any], home: Home) -> None:
     """Fresh mounts for this process and those it forks. With bwrap it is pid 1 of its own pid namespace already."""
-    libc.prctl(libc.PR_SET_PDEATHSIG, signal.SIGKILL)
+    libc.prctl(libc.PR_SET_PDEATHSIG, libc.SIGKILL)
     os.setsid()
     if setup.namespaces:
         libc.unshare(libc.CLONE_NEWNS | libc.CLONE_NEWIPC)
@@ -95,9 +90,9 @@ def hide_private(setup: Setup) -> None:
 
 
 def lock(setup: Setup, limits: dict[str, Any], home: Home, role: str) -> None:
-    """Gives up everything that `limits` doesn't grant; `role` is run, candidate or checker."""
+    """Gives up everything that `limits` doesn't grant; `role` is run, candidate, checker or judge."""
     _limit(limits)
-    libc.prctl(libc.PR_SET_DUMPABLE, 0 if role == "checker" else 1)
+    libc.prctl(libc.PR_SET_DUMPABLE, 0 if role in ("checker", "judge") else 1)
     if setup.isolation == "none":
         return
     libc.capabilities(setup.keep)
@@ -107,12 +102,16 @@ def lock(setup: Setup, limits: dict[str, Any], home: Home, role: str) -> None:
         write = [home.scratch, home.private] if role == "checker" else [home.scratch]
         landlock.restrict(read=[*setup.read, "/dev/urandom", "/dev/zero"], write=[*write, "/dev/null"])
     processes = bool(limits["processes"])
-    seccomp.install(seccomp.program(processes=processes, landlock=walled, pid=os.getpid() if walled else 0))
+    if walled:
+        seccomp.install(seccomp.program(processes=processes, landlock=True, pid=os.getpid()))
+    else:
+        seccomp.install(seccomp.program(processes=processes, landlock=False))
 
 
 def _limit(limits: dict[str, Any]) -> None:
     stack = min(8 << 20, limits["memory"])
-    cpu = math.ceil(limits["cpu"]) + 1  # the server watches the exact limit; this is for when it can't
+    # The server watches the exact limit; this is for when it can't. A judge works on, job after job.
+    cpu = math.ceil(limits["cpu"]) + 1 if limits["cpu"] else resource.RLIM_INFINITY
     for kind, soft, hard in (
         (resource.RLIMIT_AS, limits["memory"], limits["memory"]),
         (resource.RLIMIT_CPU, cpu, cpu),
@@ -138,6 +137,4 @@ def descriptors(*keep: int) -> None:
 
 
 def _above(number: int) -> int:
-    import fcntl
-
     return fcntl.fcntl(number, fcntl.F_DUPFD, 64)

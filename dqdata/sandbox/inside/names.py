@@ -55,7 +55,9 @@ def calls(tree: ast.Module, name: str) -> bool:
 
 def _free(tree: ast.Module) -> tuple[set[str], set[str]]:
     """Names that are read and nowhere bound, and names that are called."""
-    read, bound, called = set(), set(), set()
+    read: set[str] = set()
+    bound: set[str] = set()
+    called: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Name):
             (read if isinstance(node.ctx, ast.Load) else bound).add(node.id)

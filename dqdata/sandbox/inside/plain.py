@@ -9,10 +9,9 @@ subclass (a `str` that is equal to everything) is sent as its base type holds it
 
 from __future__ import annotations
 
+import builtins
 import collections
-import datetime
-import decimal
-import fractions
+import importlib
 import json
 import sys
 from collections.abc import Callable
@@ -50,6 +49,10 @@ def encode(value: Any, refer: Refer = refuse) -> Any:
     if kind in ENCODERS:
         tag, parts = ENCODERS[kind]
         return {tag: encode(parts(value), refer)}
+    if (kind.__module__, kind.__qualname__) in LIBRARY:
+        return {kind.__qualname__: encode(LIBRARY[kind.__module__, kind.__qualname__](value), refer)}
+    if id(value) in NAMES:
+        return {"builtin": NAMES[id(value)]}
     return _of_base(value, kind, refer)
 
 
@@ -90,27 +93,50 @@ def decode(data: Any, resolve: Callable[[Any], Any] = refuse) -> Any:
         return resolve(parts)
     if tag == "record":
         name, fields, items = parts
-        return collections.namedtuple(name, fields)(*decode(items, resolve))  # type: ignore[misc]
+        return collections.namedtuple(name, fields)(*decode(items, resolve))
     if tag == "array":
         import numpy
 
         dtype, shape, raw = parts
         return numpy.frombuffer(bytes.fromhex(raw), numpy.dtype(dtype)).reshape(shape).copy()
+    if tag in LIBRARY_TAGS:
+        return LIBRARY_TAGS[tag](decode(parts, resolve))
     return DECODERS[tag](decode(parts, resolve))
 
 
-def _time_parts(value: Any) -> list[int]:
-    return [value.hour, value.minute, value.second, value.microsecond]
+def _fields(*names: str) -> Callable[[Any], list[Any]]:
+    return lambda value: [getattr(value, name) for name in names]
 
 
-def _zone_parts(value: Any) -> float | None:
-    offset = value.utcoffset()
-    return None if offset is None else offset.total_seconds()
+def _made(module: str, name: str) -> Callable[[Any], Any]:
+    return lambda parts: getattr(importlib.import_module(module), name)(*parts)
 
 
-def _zone(seconds: float | None) -> datetime.timezone | None:
-    return None if seconds is None else datetime.timezone(datetime.timedelta(seconds=seconds))
+def _with_zone(*names: str) -> Callable[[Any], list[Any]]:
+    return lambda value: [*_fields(*names)(value), value.utcoffset()]
 
+
+def _made_with_zone(name: str) -> Callable[[Any], Any]:
+    def make(parts: Any) -> Any:
+        datetime = importlib.import_module("datetime")
+        *numbers, offset = parts
+        return getattr(datetime, name)(*numbers, tzinfo=None if offset is None else datetime.timezone(offset))
+
+    return make
+
+
+_CLOCK = ("hour", "minute", "second", "microsecond")
+LIBRARY: dict[tuple[str, str], Callable[[Any], list[Any]]] = {
+    ("decimal", "Decimal"): lambda value: [str(value)],
+    ("fractions", "Fraction"): _fields("numerator", "denominator"),
+    ("datetime", "date"): _fields("year", "month", "day"),
+    ("datetime", "time"): _with_zone(*_CLOCK),
+    ("datetime", "datetime"): _with_zone("year", "month", "day", *_CLOCK),
+    ("datetime", "timedelta"): _fields("days", "seconds", "microseconds"),
+}
+"""Types of modules that are loaded only where a value has them, and what they are made of."""
+LIBRARY_TAGS = {name: _made(module, name) for module, name in LIBRARY}
+LIBRARY_TAGS |= {name: _made_with_zone(name) for name in ("time", "datetime")}
 
 # tag: type, its parts as plainer data, the value of those parts
 _KINDS: dict[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] = {
@@ -125,28 +151,20 @@ _KINDS: dict[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] = {
     "Counter": (collections.Counter, dict, collections.Counter),
     "OrderedDict": (collections.OrderedDict, lambda d: list(d.items()), collections.OrderedDict),
     "keys": (type({}.keys()), list, lambda p: dict.fromkeys(p).keys()),
-    "Decimal": (decimal.Decimal, str, decimal.Decimal),
-    "Fraction": (fractions.Fraction, lambda f: [f.numerator, f.denominator], lambda p: fractions.Fraction(*p)),
-    "date": (datetime.date, lambda d: [d.year, d.month, d.day], lambda p: datetime.date(*p)),
-    "time": (
-        datetime.time,
-        lambda t: [_time_parts(t), _zone_parts(t)],
-        lambda p: datetime.time(*p[0], tzinfo=_zone(p[1])),
-    ),
-    "datetime": (
-        datetime.datetime,
-        lambda t: [[t.year, t.month, t.day, *_time_parts(t)], _zone_parts(t)],
-        lambda p: datetime.datetime(*p[0], tzinfo=_zone(p[1])),
-    ),
-    "timedelta": (
-        datetime.timedelta,
-        lambda d: [d.days, d.seconds, d.microseconds],
-        lambda p: datetime.timedelta(*p),
-    ),
     "constant": (type(...), repr, {"Ellipsis": ...}.__getitem__),
 }
+_NO_DATA = "breakpoint compile delattr eval exec exit globals input locals open print quit setattr vars".split()
+BUILTINS: dict[str, Any] = {
+    name: value
+    for name, value in vars(builtins).items()
+    if callable(value) and name not in _NO_DATA and not name.startswith("_")
+}
+"""Types and pure functions that both sides have."""
+NAMES = {id(value): name for name, value in BUILTINS.items()}
+
 ENCODERS = {kind: (tag, parts) for tag, (kind, parts, _) in _KINDS.items()}
 DECODERS: dict[str, Callable[[Any], Any]] = {tag: build for tag, (_, _, build) in _KINDS.items()}
+DECODERS["builtin"] = BUILTINS.__getitem__
 DECODERS["int"] = lambda text: int(text, 16)
 
 BASES: dict[type, Callable[[Any], Any]] = {
@@ -156,10 +174,10 @@ BASES: dict[type, Callable[[Any], Any]] = {
     str: lambda value: str.__getitem__(value, slice(None)),
     bytes: lambda value: bytes.__getitem__(value, slice(None)),
     list: lambda value: list(list.__iter__(value)),
-    tuple: lambda value: tuple(list(tuple.__iter__(value))),
-    set: lambda value: set(list(set.__iter__(value))),
-    frozenset: lambda value: frozenset(list(frozenset.__iter__(value))),
-    dict: lambda value: dict(list(dict.items(value))),
+    tuple: lambda value: tuple(tuple.__iter__(value)),
+    set: lambda value: set(set.__iter__(value)),
+    frozenset: lambda value: frozenset(frozenset.__iter__(value)),
+    dict: lambda value: dict(dict.items(value)),
 }
 """How the value of a subclass is read with the base type's own methods."""
 

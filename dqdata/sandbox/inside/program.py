@@ -8,12 +8,8 @@ from __future__ import annotations
 
 import atexit
 import json
-import linecache
 import os
-import random
 import sys
-import threading
-import traceback
 import types
 from typing import Any, NoReturn
 
@@ -42,13 +38,15 @@ def execute(source: str, name: str) -> types.ModuleType:
     """A new module `name` made by running the source; what it raises flies."""
     module = types.ModuleType(name)
     sys.modules[name] = module
-    random.seed()
     exec(compile(source, FILE, "exec", dont_inherit=True), module.__dict__)
     return module
 
 
 def show(error: BaseException, source: str) -> str:
     """Traceback of an error in the program, without the sandbox's own frames."""
+    import linecache
+    import traceback
+
     linecache.cache[FILE] = (len(source), None, source.splitlines(True), FILE)
     frame = error.__traceback__
     while frame is not None and frame.tb_frame.f_code.co_filename != FILE:
@@ -76,7 +74,8 @@ def run(job: dict[str, Any], report: int) -> NoReturn:
 def leave(report: int, end: str, code: int) -> NoReturn:
     """Waits for threads, runs exit functions and flushes, as the interpreter would at its end."""
     try:
-        threading._shutdown()  # type: ignore[attr-defined]
+        if "threading" in sys.modules:
+            sys.modules["threading"]._shutdown()
         atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()

@@ -1,93 +1,76 @@
 """The fork server: one warm interpreter that forks a fresh, jailed process for each job.
 
-    python -I -S -c "...; from inside import server; server.main(4, {...})"
+    python -S -c "...; from inside import server; server.main(4, {...})"
 
 A request is a small JSON message on a unix socket with descriptors beside it: what a job reads and writes goes through
 those, never through the memory of this process, so that no program finds another's tests or output in what it
-inherits. The reply says how the job ended.
+inherits. The reply says how the job ended. Few modules are loaded here: each page of memory costs every fork.
 """
 
 from __future__ import annotations
 
+import _socket
+import array
 import gc
 import json
 import os
-import selectors
-import shutil
-import signal
-import socket
+import select
 import sys
 import time
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from . import checker, jail, libc, program, remote
+from . import candidate, checker, jail, libc, program, seccomp
+from .job import Job
+from .judge import Judge
 
+MOST_IDLE = 4
+REHEARSALS = 20
 MOST_DESCRIPTORS = 8
 LARGEST_MESSAGE = 1 << 16
 
 
-@dataclass
-class Job:
-    id: int
-    pid: int
-    process: int  # a pidfd
-    failure: int  # read end of a pipe: why the jail could not be set up
-    limits: dict[str, Any]
-    home: jail.Home
-    started: float
-    killed: str = ""
-
-    def cpu(self) -> float:
-        """CPU seconds so far."""
-        return remote.cpu_of(self.pid)
-
-    def over(self) -> str:
-        """Name of the limit that is used up, or nothing."""
-        if time.monotonic() - self.started >= self.limits["wall"]:
-            return "wall"
-        return "cpu" if self.cpu() >= self.limits["cpu"] else ""
-
-    def patience(self) -> float:
-        """Seconds until a limit can be used up by one busy thread."""
-        wall = self.started + self.limits["wall"] - time.monotonic()
-        return max(0.01, min(wall, self.limits["cpu"] - self.cpu()))
-
-
 class Server:
     def __init__(self, control: int, setup: jail.Setup) -> None:
-        self.control, self.setup = socket.socket(fileno=control), setup
-        self.jobs: dict[int, Job] = {}
-        self.selector = selectors.DefaultSelector()
-        self.selector.register(control, selectors.EVENT_READ)
+        self.setup = setup
+        self.control = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, control)
+        self.descriptor = control
+        self.jobs: dict[int, Job] = {}  # by pidfd, until the process has ended
+        self.judged: dict[int, Job] = {}  # by socket of the judge, until it has reported
+        self.idle: list[Judge] = []
+        self.poll = select.poll()
+        self.poll.register(control, select.POLLIN)
         self.own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC) if setup.namespaces else -1
 
     def serve(self) -> NoReturn:
-        self.control.send(json.dumps({"ready": os.getpid()}).encode())
+        self.reply({"ready": os.getpid()})
         while True:
-            patience = min((job.patience() for job in self.jobs.values()), default=None)
-            for key, _ in self.selector.select(patience):
-                if key.fd == self.control.fileno():
+            jobs = {*self.jobs.values(), *self.judged.values()}
+            patience = min((left for job in jobs if (left := job.watch()) is not None), default=None)
+            for descriptor, _ in self.poll.poll(None if patience is None else 1000 * patience):
+                if descriptor == self.descriptor:
                     self.accept()
+                elif descriptor in self.judged:
+                    self.hear(self.judged.pop(descriptor))
                 else:
-                    self.finish(self.jobs[key.fd])
-            for job in [job for job in self.jobs.values() if not job.killed]:
-                if limit := job.over():
-                    job.killed = limit
-                    self.kill(job)
+                    self.reap(self.jobs.pop(descriptor))
 
     def accept(self) -> None:
-        message, descriptors, _, _ = socket.recv_fds(self.control, LARGEST_MESSAGE, MOST_DESCRIPTORS)
+        descriptors = array.array("i")
+        message, extra, _, _ = self.control.recvmsg(
+            LARGEST_MESSAGE, _socket.CMSG_LEN(MOST_DESCRIPTORS * descriptors.itemsize)
+        )
         if not message:
             self.end()
+        for _, _, data in extra:
+            descriptors.frombytes(data[: len(data) - len(data) % descriptors.itemsize])
         request = json.loads(message)
         try:
-            job = self.start(request, descriptors)
+            job = self.start(request, list(descriptors))
         except OSError as error:
             self.reply({"id": request["id"], "failure": f"can't start a process: {error}"})
         else:
             self.jobs[job.process] = job
-            self.selector.register(job.process, selectors.EVENT_READ)
+            self.poll.register(job.process, select.POLLIN)
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
@@ -95,25 +78,49 @@ class Server:
     def end(self) -> NoReturn:
         """The other end is gone: so is everything here."""
         for job in self.jobs.values():
-            self.kill(job)
+            job.kill()
+            job.reap()
         if self.setup.homes:
-            for job in self.jobs.values():
-                os.waitpid(job.pid, 0)
-            _remove(self.setup.homes)
+            remove(self.setup.homes)
         os._exit(0)
 
     def start(self, request: dict[str, Any], descriptors: list[int]) -> Job:
         home = self.home(request["id"])
         failure, tell = os.pipe2(os.O_CLOEXEC)
+        judge, its, mine = None, -1, -1
+        if request["kind"] == "judge":
+            judge = self.free_judge(request["limits"]["memory"])
+            mine, its = (end.detach() for end in _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM))
         started = time.monotonic()
         if self.setup.namespaces:
             libc.setns(self.own_pids, libc.CLONE_NEWPID)
             libc.unshare(libc.CLONE_NEWPID)
-        pid = os.fork()
+        pid = libc.fork()
         if pid == 0:
-            self.become(request, descriptors, home, tell)
+            self.become(request, descriptors, home, its, tell)
         os.close(tell)
-        return Job(request["id"], pid, os.pidfd_open(pid), failure, request["limits"], home, started)
+        job = Job(request, pid, failure, home, started)
+        if judge is not None:
+            _, tests, _, report = descriptors
+            judge.judge(pid, mine, tests, report)
+            os.close(mine)
+            os.close(its)
+            job.judge = judge
+            self.judged[judge.socket.fileno()] = job
+            self.poll.register(judge.socket, select.POLLIN)
+        return job
+
+    def free_judge(self, memory: int) -> Judge:
+        """One that isn't busy and has that limit of memory."""
+        for judge in self.idle:
+            if judge.memory == memory:
+                self.idle.remove(judge)
+                return judge
+        if len(self.idle) >= MOST_IDLE:
+            self.idle.pop(0).end()
+        if self.setup.namespaces:
+            libc.setns(self.own_pids, libc.CLONE_NEWPID)
+        return Judge(self.setup, memory)
 
     def home(self, number: int) -> jail.Home:
         if self.setup.namespaces:
@@ -123,65 +130,67 @@ class Server:
         os.mkdir(home.private, 0o700)
         return home
 
-    def become(self, request: dict[str, Any], descriptors: list[int], home: jail.Home, tell: int) -> NoReturn:
+    def become(
+        self, request: dict[str, Any], descriptors: list[int], home: jail.Home, channel: int, tell: int
+    ) -> NoReturn:
         """In the child: the job. It never returns to the server's code."""
+        at = tell
         try:
             limits = request["limits"]
             jail.enter(self.setup, limits, home)
             if request["kind"] == "check":
                 checker.start(self.setup, limits, home, [*descriptors, tell])
+            if request["kind"] == "judge":
+                given, _, output, _ = descriptors
+                checker.be_candidate(self.setup, limits, home, [output, output, channel, given, tell])
             given, stdin, stdout, stderr, report = descriptors
             jail.descriptors(stdin, stdout, stderr, given, report, tell)
+            at = 5
             jail.lock(self.setup, limits, home, "run")
             job = program.read(3)
             os.close(3)
             program.write_files(job["files"])
-            os.close(5)
+            os.close(at)
             program.run(job, 4)
         except BaseException as error:
-            for descriptor in (tell, 5):
-                try:
-                    os.write(descriptor, f"{type(error).__name__}: {error}".encode())
-                except OSError:
-                    continue
-                break
+            os.write(at, f"{type(error).__name__}: {error}".encode())
         finally:
             os._exit(1)
 
-    def kill(self, job: Job) -> None:
-        try:
-            signal.pidfd_send_signal(job.process, signal.SIGKILL)
-        except ProcessLookupError:
-            return
+    def hear(self, job: Job) -> None:
+        """The judge has reported, or died of its tests: either way its candidate isn't needed any more."""
+        judge = job.judge
+        assert judge is not None
+        self.poll.unregister(judge.socket)
+        if judge.done():
+            self.idle.append(judge)
+        else:
+            judge.end()
+        job.judge = None
+        if job.code is None:
+            job.kill()
+        else:
+            self.finish(job)
+
+    def reap(self, job: Job) -> None:
+        self.poll.unregister(job.process)
+        job.reap()
+        if not self.setup.namespaces:
+            remove(job.home.scratch)
+            remove(job.home.private)
+        if job.judge is None:
+            self.finish(job)
 
     def finish(self, job: Job) -> None:
-        self.selector.unregister(job.process)
-        del self.jobs[job.process]
-        _, status, usage = os.wait4(job.pid, 0)
-        seconds = time.monotonic() - job.started
-        failure = os.read(job.failure, 4096).decode("utf-8", "replace") if _readable(job.failure) else ""
-        os.close(job.process)
-        os.close(job.failure)
-        if not self.setup.namespaces:
-            _remove(job.home.scratch)
-            _remove(job.home.private)
-        cpu = usage.ru_utime + usage.ru_stime
-        code = os.waitstatus_to_exitcode(status)
-        killed = job.killed or ("cpu" if code == -signal.SIGKILL and cpu >= job.limits["cpu"] else "")
-        self.reply({"id": job.id, "killed": killed, "code": code, "seconds": seconds, "cpu": cpu, "failure": failure})
+        self.reply(job.answer())
 
     def reply(self, answer: dict[str, Any]) -> None:
         self.control.send(json.dumps(answer).encode())
 
 
-def _readable(descriptor: int) -> bool:
-    import select
-
-    return bool(select.select([descriptor], [], [], 0)[0])
-
-
-def _remove(folder: str) -> None:
+def remove(folder: str) -> None:
     """Removes a scratch folder whatever its owner did to the modes of folders in it."""
+    import shutil
 
     def open_up(function: Any, path: str, error: Any) -> None:
         os.chmod(os.path.dirname(path), 0o700)
@@ -204,7 +213,7 @@ def main(control: int, config: dict[str, Any]) -> NoReturn:
             _become(uid, setup.keep)
         jail.prepare(setup)
         sys.path += packages
-        _warm()
+        _warm(setup)
         server = Server(control, setup)
     except BaseException as error:
         os.write(control, json.dumps({"failure": f"{type(error).__name__}: {error}"}).encode())
@@ -222,7 +231,17 @@ def _become(uid: int, keep: int) -> None:
     libc.capabilities(keep)
 
 
-def _warm() -> None:
-    """Imports what programs usually import, so that each finds it loaded."""
-    import bisect, cmath, collections, copy, dataclasses, datetime, decimal, enum, fractions, functools  # noqa: E401, F401, I001
-    import hashlib, heapq, itertools, math, operator, queue, random, re, statistics, string, textwrap, typing  # noqa: E401, F401, I001
+def _warm(setup: jail.Setup) -> None:
+    """Imports what most programs import, and runs what every candidate runs: the interpreter rewrites code as it is
+    first used, and each page rewritten here needn't be copied in a child."""
+    import bisect, collections, copy, functools, heapq, itertools, math, operator, re, string, typing  # noqa: E401, F401, I001
+
+    for _ in range(REHEARSALS):
+        module = program.execute("def double(x):\n    return 2 * x\n", "rehearsal")
+        held = candidate.Held()
+        candidate.answer(held, module, ["global", "double"])
+        candidate.answer(held, module, ["call", [{"ref": [0, "object", ""]}, [1, 2], {"dict": []}]])
+    del sys.modules["rehearsal"]
+    if setup.namespaces:
+        for processes in (False, True):
+            seccomp.program(processes=processes, landlock=False)

@@ -1,0 +1,79 @@
+"""One job of the fork server: its process, its limits, and, where a judge is at work, what it said.
+
+A job is over when its process has ended and its judge, if it has one, has reported.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from . import jail, libc, remote
+from .judge import Judge
+
+GRACE = 2.0
+"""Seconds that a judge has to notice that its candidate is gone."""
+
+
+class Job:
+    """process: a pidfd. failure: read end of a pipe that says why the jail could not be set up."""
+
+    def __init__(self, request: dict[str, Any], pid: int, failure: int, home: jail.Home, started: float) -> None:
+        self.id, self.limits = request["id"], request["limits"]
+        self.pid, self.process, self.failure = pid, os.pidfd_open(pid), failure
+        self.home, self.started = home, started
+        self.killed = ""
+        self.judge: Judge | None = None
+        self.code: int | None = None
+        self.cpu = self.seconds = 0.0
+
+    def watch(self) -> float | None:
+        """Kills what has used up a limit. Seconds until the next look; None where nothing is left to watch."""
+        now = time.monotonic()
+        if self.code is not None or self.killed:
+            if self.judge is None:
+                return None
+            left = self.started + self.seconds + GRACE - now if self.code is not None else GRACE
+            if left <= 0:
+                self.judge.end()
+            return max(0.01, float(left))
+        wall = self.started + self.limits["wall"] - now
+        cpu = self.limits["cpu"] - remote.cpu_of(self.pid)
+        if wall <= 0 or cpu <= 0:
+            self.killed = "wall" if wall <= 0 else "cpu"
+            self.kill()
+            return GRACE
+        return max(0.01, float(min(wall, cpu)))
+
+    def kill(self) -> None:
+        """Its pid is its own until `wait4` has returned it."""
+        if self.code is None:
+            os.kill(self.pid, libc.SIGKILL)
+
+    def reap(self) -> None:
+        """Collects the ended process."""
+        _, status, usage = os.wait4(self.pid, 0)
+        self.seconds = time.monotonic() - self.started
+        self.cpu = usage.ru_utime + usage.ru_stime
+        self.code = os.waitstatus_to_exitcode(status)
+        if self.code == -libc.SIGKILL and not self.killed and self.cpu >= self.limits["cpu"]:
+            self.killed = "cpu"
+        os.close(self.process)
+
+    def answer(self) -> dict[str, Any]:
+        """The reply to the client."""
+        os.set_blocking(self.failure, False)
+        try:
+            failure = os.read(self.failure, 4096).decode("utf-8", "replace")
+        except BlockingIOError:
+            failure = ""
+        os.close(self.failure)
+        return {
+            "id": self.id,
+            "killed": self.killed,
+            "code": self.code,
+            "seconds": self.seconds,
+            "cpu": self.cpu,
+            "failure": failure,
+        }

@@ -1,0 +1,71 @@
+"""A checker that lives as long as its server and judges one candidate after another: for simple tests alone.
+
+What a simple test can do (see `simple.py`) leaves nothing behind, so that the process can be used again, and a check
+costs one fork instead of two. Everything else about it is as in `checker.py`: the candidate is another process, with
+namespaces of its own, and sees of this one a socket.
+"""
+
+from __future__ import annotations
+
+import _socket
+import array
+import os
+from typing import Any, NoReturn
+
+from . import cases, jail, libc, plain, program, remote
+
+
+class Judge:
+    """The server's end. busy: the job it is at, by its pidfd."""
+
+    def __init__(self, setup: jail.Setup, memory: int) -> None:
+        ours, its = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+        self.memory = memory
+        self.socket = ours
+        self.pid = libc.fork()
+        if self.pid == 0:
+            _be_judge(setup, memory, its.fileno())
+        its.close()
+
+    def judge(self, pid: int, channel: int, tests: int, report: int) -> None:
+        """Hands over a candidate; the judge says one byte when its report is written."""
+        descriptors = array.array("i", (channel, tests, report))
+        self.socket.sendmsg([str(pid).encode()], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, descriptors)])
+
+    def done(self) -> bool:
+        """Whether it wrote its report; false where it has died."""
+        try:
+            return bool(self.socket.recv(8))
+        except OSError:
+            return False
+
+    def end(self) -> None:
+        os.kill(self.pid, libc.SIGKILL)
+        os.waitpid(self.pid, 0)
+        self.socket.close()
+
+
+def _be_judge(setup: jail.Setup, memory: int, control: int) -> NoReturn:
+    try:
+        libc.prctl(libc.PR_SET_PDEATHSIG, libc.SIGKILL)
+        null = os.open("/dev/null", os.O_RDWR)
+        jail.descriptors(null, null, null, control)
+        limits = {"memory": memory, "cpu": 0, "disk": 1, "output": 1 << 20, "processes": 0}
+        jail.lock(setup, limits, jail.Home("/nowhere", "/nowhere"), "judge")
+        server = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, 3)
+        while True:
+            message, extra, _, _ = server.recvmsg(64, _socket.CMSG_LEN(12))
+            if not message:
+                break
+            channel, tests, report = array.array("i", extra[0][2])
+            os.write(report, plain.dumps(_judged(int(message), channel, tests)))
+            for descriptor in (channel, tests, report):
+                os.close(descriptor)
+            server.send(b"1")
+    finally:
+        os._exit(1)
+
+
+def _judged(pid: int, channel: int, tests: int) -> dict[str, Any]:
+    wanted = program.read(tests)
+    return cases.run(wanted, remote.Link(channel, pid, wanted["seconds"]))

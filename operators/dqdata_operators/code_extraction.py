@@ -1,0 +1,128 @@
+"""Takes the program out of an answer: fences, prose around code, or only the body of a function that was begun.
+
+    >>> print(program_in("Here it is:\\n```python\\ndef add(a, b):\\n    return a + b\\n```\\nDone.", "add"))
+    def add(a, b):
+        return a + b
+
+Where the problem gave the beginning of a function (a *prompt*), an answer may be the whole function or go on where the
+prompt ends. Both give a program with the prompt's imports and helpers.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import textwrap
+from collections.abc import Iterator
+
+_FENCE = re.compile(
+    r"^(?P<indent>[ \t]*)(?P<mark>`{3,}|~{3,})[ \t]*(?P<language>[\w+.#-]*)[^\n]*\n(?P<body>.*?)"
+    r"(?:^[ \t]*(?P=mark)[ \t]*$|\Z)",
+    re.MULTILINE | re.DOTALL,
+)
+_THINKING = re.compile(r"^.*?</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
+_PYTHON = frozenset(("", "python", "py", "python3", "python2", "py3", "ipython", "pycon", "sage"))
+_BEGINS_CODE = re.compile(r"^(?:def|class|import|from|async def|@|if __name__|for|while|with|try:|print\(|\w+ *=[^=])")
+_LONGEST_SEARCH = 400
+
+
+def program_in(response: str, entry_point: str = "", prompt: str = "") -> str | None:
+    """The program of an answer, or None where it holds no code.
+
+    Of several fenced blocks it is the last one that defines `entry_point`; without such, the last that is Python.
+    """
+    text = _THINKING.sub("", response, count=1)
+    blocks = [block for block in _blocks(text) if block.strip()]
+    if blocks:
+        found = _chosen(blocks, entry_point, prompt)
+    elif _FENCE.search(text) and not prompt:
+        return None
+    else:
+        found = text
+    if prompt:
+        return _completed(found, entry_point, prompt, bare=not blocks)
+    if blocks:
+        return found
+    return _without_prose(found)
+
+
+def _blocks(text: str) -> Iterator[str]:
+    for match in _FENCE.finditer(text):
+        if match["language"].lower() in _PYTHON:
+            body = match["body"]
+            yield (textwrap.dedent(body) if match["indent"] else body).strip("\n") + "\n"
+
+
+def _chosen(blocks: list[str], entry_point: str, prompt: str) -> str:
+    name = entry_point.partition(".")[0]
+    if name:
+        for block in reversed(blocks):
+            if _defines(block, name):
+                return block
+    parsed = [block for block in blocks if parses(block)]
+    defining = [block for block in parsed if re.search(r"^(?:def|class|async def) ", block, re.MULTILINE)]
+    if prompt and not parsed:  # the body of a function is no program by itself
+        return blocks[-1]
+    return (defining or parsed or blocks)[-1]
+
+
+def _defines(code: str, name: str) -> bool:
+    return re.search(rf"^(?:async def|def|class)\s+{re.escape(name)}\b|^{re.escape(name)}\s*=", code, re.M) is not None
+
+
+def _completed(answer: str, entry_point: str, prompt: str, *, bare: bool) -> str | None:
+    """Prompt and answer as one program, by the first way that gives Python."""
+    if entry_point and _defines(answer, entry_point):
+        code = answer if parses(answer) or not bare else _without_prose(answer)
+        return None if code is None else _header(prompt, entry_point) + code
+    ways = [answer, textwrap.indent(textwrap.dedent(answer), "    ")]
+    for way in ways:
+        if parses(prompt + way):
+            return prompt + way
+    for way in ways:
+        if whole := _trimmed(prompt, way.splitlines()):
+            return whole
+    return prompt + answer if answer.strip() else None
+
+
+def _trimmed(prompt: str, lines: list[str]) -> str | None:
+    """The prompt with as many lines of the answer as make Python: a completion may run on into prose."""
+    for end in range(min(len(lines), _LONGEST_SEARCH), 0, -1):
+        code = prompt + "\n".join(lines[:end]) + "\n"
+        if parses(code):
+            return code
+    return None
+
+
+def _header(prompt: str, entry_point: str) -> str:
+    """What a prompt defines beside the function that is asked for: imports and helpers."""
+    try:
+        body = ast.parse(prompt).body
+    except SyntaxError:
+        lines = [line for line in prompt.splitlines() if re.match(r"(?:import|from)\s", line)]
+    else:
+        kept = [node for node in body if getattr(node, "name", None) != entry_point]
+        lines = [ast.unparse(node) for node in kept]
+    return "\n".join(lines) + "\n\n" if lines else ""
+
+
+def _without_prose(text: str) -> str | None:
+    """The longest run of lines that is Python, from a line that looks like code; None where there is none."""
+    if parses(text) and re.search(r"[=(:]", text):
+        return text
+    lines = text.splitlines()
+    for begin in [number for number, line in enumerate(lines) if _BEGINS_CODE.match(line)][:_LONGEST_SEARCH]:
+        for end in range(min(len(lines), begin + _LONGEST_SEARCH), begin, -1):
+            code = "\n".join(lines[begin:end]) + "\n"
+            if parses(code):
+                return code
+    return None
+
+
+def parses(code: str) -> bool:
+    """Whether the text is Python."""
+    try:
+        ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True

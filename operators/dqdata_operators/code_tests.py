@@ -1,0 +1,178 @@
+r"""Reads the tests of a programming problem, in the forms that data sets have them.
+
+    text                                              what it is
+    def check(candidate): ... check(Solution().f)     asserts (LeetCode)
+    from solution import f \n def test_f(): ...       a pytest file
+    assert f(2) == 4                                  asserts
+    {"prompt": "...", "test": "def check(candidate): ...", "entry_point": "f"}                     HumanEval
+    {"test_list": ["assert f(2) == 4"], "test_setup_code": ""} or ["assert f(2) == 4"]             MBPP
+    {"inputs": ["2\n"], "outputs": ["4\n"]}, with "fn_name" for calls                              APPS, TACO
+    [{"input": "2\n", "output": "4\n"}], with "testtype": "functional" and "fn_name" for calls     LiveCodeBench
+    {"entry_point": "f", "cases": [{"args": [2], "expected": 4}]}                                  calls, as JSON
+    {"pytest": "import solution ..."}                                                              a pytest file
+
+Keys that aren't listed are ignored, so a row of a data set may be given as it is.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dqdata.sandbox import Tests
+
+
+class UnreadableTests(ValueError):
+    """The tests are in no known form."""
+
+
+@dataclass(frozen=True)
+class Io:
+    """One run of a program: what it reads, what it must write."""
+
+    stdin: str
+    stdout: str
+
+
+@dataclass(frozen=True)
+class CodeTests:
+    """Tests of one problem: either `check`, or `runs` of the whole program."""
+
+    check: Tests | None
+    runs: tuple[Io, ...] = ()
+
+    @property
+    def entry_point(self) -> str:
+        return self.check.entry_point if self.check else ""
+
+    @property
+    def prompt(self) -> str:
+        return self.check.prompt if self.check else ""
+
+
+def read_tests(text: str, entry_point: str = "") -> CodeTests:
+    """Tests in any of the forms above. `entry_point` is for forms that don't name it. Raises UnreadableTests."""
+    stripped = text.strip()
+    if stripped[:1] in "[{":
+        try:
+            data = json.loads(stripped)
+        except ValueError:
+            data = None
+        if isinstance(data, dict):
+            return _of_dict(data, entry_point)
+        if isinstance(data, list):
+            return _of_list(data, entry_point)
+    return _of_python(text, entry_point)
+
+
+def _of_dict(data: Mapping[str, Any], entry_point: str) -> CodeTests:
+    entry_point = str(data.get("entry_point") or data.get("fn_name") or entry_point)
+    if "input_output" in data:
+        inner = data["input_output"]
+        return _of_dict({**(json.loads(inner) if isinstance(inner, str) else inner), "fn_name": entry_point}, "")
+    if "inputs" in data and "outputs" in data:
+        return _of_pairs(list(zip(data["inputs"], data["outputs"], strict=True)), entry_point)
+    if isinstance(data.get("pytest"), str):
+        return _checked(Tests(data["pytest"], style="pytest", entry_point=entry_point))
+    if isinstance(data.get("cases"), list):
+        return _of_list(data["cases"], entry_point)
+    if isinstance(data.get("test_list"), list):
+        imports = "\n".join(data.get("test_imports") or [])
+        setup = data.get("test_setup_code") or data.get("test_setup") or ""
+        return _asserts([imports, setup, *data["test_list"], *(data.get("challenge_test_list") or [])], entry_point)
+    code = data.get("test") or data.get("code") or data.get("tests")
+    if isinstance(code, str):
+        found = _of_python(code, entry_point)
+        assert found.check is not None
+        prompt = str(data.get("prompt") or "")
+        return CodeTests(Tests(found.check.code, found.check.style, entry_point, prompt))
+    raise UnreadableTests(f"JSON with none of test, test_list, inputs, cases, pytest (has {', '.join(data)})")
+
+
+def _of_list(data: Sequence[Any], entry_point: str) -> CodeTests:
+    if not data:
+        raise UnreadableTests("an empty list")
+    if all(isinstance(item, str) for item in data):
+        return _asserts(data, entry_point)
+    if not all(isinstance(item, dict) for item in data):
+        raise UnreadableTests("a list of neither texts nor objects")
+    if all("expected" in item for item in data):
+        return _calls([(item.get("args", []), item.get("kwargs", {}), item["expected"]) for item in data], entry_point)
+    if not all("input" in item and "output" in item for item in data):
+        raise UnreadableTests("cases need input and output, or args and expected")
+    if data[0].get("testtype") == "functional" or (entry_point and data[0].get("testtype") != "stdin"):
+        entry_point = str(data[0].get("fn_name") or data[0].get("entry_point") or entry_point)
+        return _calls([(_arguments(item["input"]), {}, _json_or_text(item["output"])) for item in data], entry_point)
+    return _of_pairs([(item["input"], item["output"]) for item in data], "")
+
+
+def _of_pairs(pairs: Sequence[tuple[Any, Any]], entry_point: str) -> CodeTests:
+    if not pairs:
+        raise UnreadableTests("no cases")
+    if entry_point:
+        return _calls([(args, {}, _unwrapped(expected)) for args, expected in pairs], entry_point)
+    return CodeTests(None, tuple(Io(_lines(given), _lines(expected)) for given, expected in pairs))
+
+
+def _calls(cases: Sequence[tuple[Any, Any, Any]], entry_point: str) -> CodeTests:
+    if not entry_point:
+        raise UnreadableTests('cases of calls need the name of the function as "entry_point" or "fn_name"')
+    if not all(isinstance(args, list) for args, _, _ in cases):
+        raise UnreadableTests("the arguments of a case must be a list")
+    made = [{"args": args, "kwargs": names, "expected": expected} for args, names, expected in cases]
+    return CodeTests(Tests(style="calls", entry_point=entry_point, cases=made))
+
+
+def _asserts(parts: Sequence[str], entry_point: str) -> CodeTests:
+    return _checked(Tests("\n".join(part for part in parts if part), entry_point=entry_point))
+
+
+def _of_python(code: str, entry_point: str) -> CodeTests:
+    pytest = re.search(r"^\s*(?:async\s+)?def test_|^\s*(?:import|from) (?:pytest|unittest)\b", code, re.MULTILINE)
+    if pytest and not re.search(r"^def check\(", code, re.MULTILINE):
+        return _checked(Tests(code, style="pytest", entry_point=entry_point))
+    return _checked(Tests(code, entry_point=entry_point))
+
+
+def _checked(tests: Tests) -> CodeTests:
+    if not tests.code.strip():
+        raise UnreadableTests("no tests")
+    try:
+        tree = ast.parse(tests.code)
+    except (SyntaxError, ValueError, RecursionError) as error:
+        raise UnreadableTests(f"neither JSON nor Python: {error}") from error
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "check"]
+    called = any(isinstance(node, ast.Name) and node.id == "check" for node in ast.walk(tree))
+    if functions and not called and not tests.entry_point:
+        raise UnreadableTests('check(candidate) is defined but never called, and there is no "entry_point"')
+    return CodeTests(tests)
+
+
+def _lines(value: Any) -> str:
+    """Standard input as text; some data sets have a list of lines."""
+    if isinstance(value, list):
+        return "\n".join(str(line) for line in value)
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _unwrapped(value: Any) -> Any:
+    """APPS wraps what a function returns in a list of one."""
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
+
+
+def _arguments(text: str) -> list[Any]:
+    """LiveCodeBench gives each argument as a line of JSON."""
+    return [json.loads(line) for line in text.splitlines() if line.strip()]
+
+
+def _json_or_text(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
