@@ -75,7 +75,8 @@ def main() -> None:
         accepts = {verdict is True for verdict in verdicts.values()}
         if len(accepts) > 1 or (case.label is not None and accepts != {case.label}):
             differences.append(
-                f"{case.group} {case.key}: label {case.label}, {verdicts}, {case.reference[-60:]!r} | {case.response[-90:]!r}"
+                f"{case.group} {case.key}: label {case.label}, {verdicts}, "
+                f"{case.reference[-60:]!r} | {case.response[-90:]!r}"
             )
     print(f"{'set':18} {'verifier':12} {'rows':>6} {'true acc':>9} {'false acc':>9} {'true rej':>9} {'false rej':>9}"
           f" {'undecided':>9} {'agreement':>9}")  # fmt: skip

@@ -42,8 +42,8 @@ def math(data: Path) -> list[Row]:
         answer, other = problem["answer"], problems[at - 1]["answer"]
         head = problem["solution"].rpartition("\\boxed")[0]
         rewritten = answer.replace("\\frac{", "\\dfrac{").replace("\\left(", "(").replace("\\right)", ")")
-        for boxed in (answer, other, f"\\displaystyle {rewritten} \\quad "):
-            rows.append({"answer": answer, "response": f"{head}\\boxed{{{boxed}}}.$"})
+        endings = (answer, other, f"\\displaystyle {rewritten} \\quad ")
+        rows += [{"answer": answer, "response": f"{head}\\boxed{{{boxed}}}.$"} for boxed in endings]
     return rows
 
 
@@ -75,7 +75,8 @@ def main() -> None:
     options = arguments.parse_args()
     logging.disable(logging.CRITICAL)
     print(
-        f"{'set':8} {'rows':>6} {'dqdata rows/s':>14} {'Math-Verify rows/s':>19} {'ratio':>7} {'accepted':>9} {'theirs':>7}"
+        f"{'set':8} {'rows':>6} {'dqdata rows/s':>14} {'Math-Verify rows/s':>19} {'ratio':>7} {'accepted':>9}"
+        f" {'theirs':>7}"
     )
     for name, rows in (("GSM8K", gsm8k(options.data)), ("MATH", math(options.data))):
         mine, accepted = asyncio.run(ours(rows, options.workers))

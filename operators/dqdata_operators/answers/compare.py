@@ -14,7 +14,7 @@ from dqdata_operators.answers.equal import Tolerance, equal
 from dqdata_operators.answers.extract import PLACES, Found, Place, extract
 from dqdata_operators.answers.notation import normalise
 from dqdata_operators.answers.numbers import literal
-from dqdata_operators.answers.structure import Answer, Opaque, Several, Unreadable, Words
+from dqdata_operators.answers.shapes import Answer, Opaque, Several, Unreadable, Words
 from dqdata_operators.answers.structure import read, read_decimal_comma, read_list
 
 Verdict = Literal["correct", "incorrect", "unverifiable"]

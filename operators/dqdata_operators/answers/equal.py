@@ -14,12 +14,24 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from dqdata_operators.answers import evaluate
-from dqdata_operators.answers.evaluate import TooLarge, Undefined, proportional, symbols, uses, value
-from dqdata_operators.answers.expression import Call, Node, NotMath, Num, parse_expression
-from dqdata_operators.answers.notation import top_level
+from dqdata_operators.answers import identity
+from dqdata_operators.answers.chains import (
+    FLIP,
+    assigns,
+    is_name,
+    name_of,
+    same_equation,
+    same_inequality,
+    same_names,
+    squeeze,
+    told_apart,
+    values_of,
+    variables,
+)
+from dqdata_operators.answers.evaluate import TooLarge, Undefined, Value, decimal_inside, symbols, uses, value
+from dqdata_operators.answers.expression import Call, Node, Num
 from dqdata_operators.answers.realsets import real_set, same_set
-from dqdata_operators.answers.structure import (
+from dqdata_operators.answers.shapes import (
     Answer,
     Braces,
     Chain,
@@ -33,8 +45,8 @@ from dqdata_operators.answers.structure import (
     Union,
     Unreadable,
     Words,
-    read,
 )
+from dqdata_operators.answers.structure import read
 from dqdata_operators.answers.words import choice_letter, meaning, plain_words, same_words
 
 
@@ -63,8 +75,9 @@ class _Comparison:
     def equal(self, ref: Answer, pred: Answer) -> bool | None:
         if ref == pred and not isinstance(ref, Opaque):
             return True
-        if isinstance(ref, Scalar) and re.fullmatch(r"\(?[A-Z]\)?", ref.text) and (given := _text(pred)):
-            if choice_letter(given) == ref.text.strip("()"):
+        if isinstance(ref, Scalar) and _CHOICE.fullmatch(ref.text):
+            given = choice_letter(_text(pred) or "")
+            if given == ref.text.strip("()"):
                 return True
         if isinstance(ref, Clock) or isinstance(pred, Clock):
             return _same_time(ref, pred)
@@ -88,10 +101,10 @@ class _Comparison:
                 return self.all_of(_flat(ref), _flat(pred)) if 1 in (_shape(ref) + _shape(pred)) else False
             case Tuple(), Tuple():
                 return self.tuples(ref, pred)
-            case (Several(), Several()) | (Braces(), Braces()) | (Several(), Braces()) | (Braces(), Several()):
-                return self.unordered(ref.items, pred.items)
-            case (Several(), Tuple()) | (Tuple(), Several()):
-                return self.all_of(ref.items, pred.items)
+            case ((Several(ours) | Braces(ours)), (Several(theirs) | Braces(theirs))):
+                return self.unordered(ours, theirs)
+            case (Several(ours), Tuple(_, theirs, _)) | (Tuple(_, ours, _), Several(theirs)):
+                return self.all_of(ours, theirs)
             case Ratio(), _:
                 return self.ratios(ref, pred)
             case _, Ratio():
@@ -101,9 +114,9 @@ class _Comparison:
             case Scalar(), Braces((only,)):
                 return self.equal(ref, only)
             case Scalar(), Several(items):  # `1/2 or 0.5`: one value written twice
-                return True if all(self.equal(ref, item) for item in items) else False
+                return all(self.equal(ref, item) is True for item in items)
             case Several(items), Scalar():
-                return True if all(self.equal(item, pred) for item in items) else False
+                return all(self.equal(item, pred) is True for item in items)
             case (Union(), _) | (_, Union()):
                 return self.real_sets(ref, pred)
         return False
@@ -121,9 +134,9 @@ class _Comparison:
 
     def unordered(self, refs: tuple[Answer, ...], preds: tuple[Answer, ...]) -> bool | None:
         """As sets: every item on each side has its like on the other. Named items go to the item of their name."""
-        names = [_name(item) for item in refs]
-        if len(refs) == len(preds) and len(set(names)) == len(refs) > 1 and "" not in names and _told_apart(names):
-            theirs = [_name(item) for item in preds]
+        names = [name_of(item) for item in refs]
+        if len(refs) == len(preds) and len(set(names)) == len(refs) > 1 and "" not in names and told_apart(names):
+            theirs = [name_of(item) for item in preds]
             if sorted(theirs) == sorted(names):
                 preds = tuple(preds[theirs.index(name)] for name in names)
             if sorted(theirs) == sorted(names) or not any(theirs):
@@ -138,9 +151,7 @@ class _Comparison:
             if len(ratio.parts) != len(other.parts):
                 return False
             pairs = [(ratio.parts[0], part) for part in ratio.parts[1:]], [(other.parts[0], p) for p in other.parts[1:]]
-            verdicts = [
-                self.equal(_quotient(*mine), _quotient(*theirs)) for mine, theirs in zip(*pairs, strict=True)
-            ]
+            verdicts = [self.equal(_quotient(*mine), _quotient(*theirs)) for mine, theirs in zip(*pairs, strict=True)]
             return False if False in verdicts else None if None in verdicts else True
         if isinstance(other, Scalar) and len(ratio.parts) == 2:
             return self.equal(_quotient(*ratio.parts), other)
@@ -199,11 +210,9 @@ class _Comparison:
         if ref == pred:
             return True
         if symbols(ref) or symbols(pred):
-            loose = self.tolerance.rel_tol or (
-                1e-6 if evaluate.decimal_inside(ref) != evaluate.decimal_inside(pred) else evaluate.CLOSE
-            )
-            return evaluate.same(ref, pred, max(loose, evaluate.CLOSE))
-        verdict = evaluate.same_number(ref, pred)
+            loose = self.tolerance.rel_tol or (1e-6 if decimal_inside(ref) != decimal_inside(pred) else identity.CLOSE)
+            return identity.same(ref, pred, max(loose, identity.CLOSE))
+        verdict = identity.same_number(ref, pred)
         return True if verdict is False and self.near(ref, pred) else verdict
 
     def near(self, ref: Node, pred: Node) -> bool:
@@ -222,36 +231,36 @@ class _Comparison:
         if isinstance(ref, Chain) and isinstance(pred, Chain):
             return self.two_chains(ref, pred)
         if isinstance(ref, Chain):
-            if _assigns(ref) and _is_name(ref.parts[0]):
-                return self.any_value(_values(ref), [pred])
-            if set(ref.ops) <= {"=", "approx"} and not any(_variables(part) for part in ref.parts):
-                return self.any_value(_values(ref), [pred])
-            return False if _assigns(ref) else self.real_sets(ref, pred)
+            if assigns(ref) and is_name(ref.parts[0]):
+                return self.any_value(values_of(ref), [pred])
+            if set(ref.ops) <= {"=", "approx"} and not any(variables(part) for part in ref.parts):
+                return self.any_value(values_of(ref), [pred])
+            return False if assigns(ref) else self.real_sets(ref, pred)
         assert isinstance(pred, Chain)
-        if _assigns(pred):
-            return self.any_value([ref], _values(pred))
+        if assigns(pred):
+            return self.any_value([ref], values_of(pred))
         return self.real_sets(ref, pred)
 
     def any_value(self, refs: list[Answer], preds: list[Answer]) -> bool | None:
         return _any([self.equal(a, b) for a in refs for b in preds])
 
     def two_chains(self, ref: Chain, pred: Chain) -> bool | None:
-        if ref.ops == pred.ops and all(_squeeze(a) == _squeeze(b) for a, b in zip(ref.parts, pred.parts, strict=True)):
+        if ref.ops == pred.ops and all(squeeze(a) == squeeze(b) for a, b in zip(ref.parts, pred.parts, strict=True)):
             return True
-        if _assigns(ref) and _assigns(pred):
-            names = _is_name(ref.parts[0]), _is_name(pred.parts[0])
-            if all(names) and _same_names(ref.parts[0], pred.parts[0]):
-                return self.any_value(_values(ref), _values(pred))
+        if assigns(ref) and assigns(pred):
+            names = is_name(ref.parts[0]), is_name(pred.parts[0])
+            if all(names) and same_names(ref.parts[0], pred.parts[0]):
+                return self.any_value(values_of(ref), values_of(pred))
             if len(ref.ops) == len(pred.ops) == 1:
-                return _same_equation(ref, pred)
-            return self.any_value(_values(ref), _values(pred)) if all(names) else False
+                return same_equation(ref, pred)
+            return self.any_value(values_of(ref), values_of(pred)) if all(names) else False
         sets = self.real_sets(ref, pred)
         if sets is not None:
             return sets
         if len(ref.ops) == len(pred.ops) == 1:
-            return _same_inequality(ref, pred)
+            return same_inequality(ref, pred)
         if len(ref.ops) == len(pred.ops):
-            flipped = Chain(pred.parts[::-1], tuple(_FLIP.get(op, op) for op in pred.ops[::-1]))
+            flipped = Chain(pred.parts[::-1], tuple(FLIP.get(op, op) for op in pred.ops[::-1]))
             return _any([self.part_by_part(ref, pred), self.part_by_part(ref, flipped)])
         return False
 
@@ -264,8 +273,7 @@ class _Comparison:
             return None
 
 
-_FLIP = {"<": ">", ">": "<", "le": "ge", "ge": "le"}
-_NO_LETTERS = re.compile(r"\\(?:frac|sqrt|pi|binom|infty|log|ln)(?![a-zA-Z])")
+_CHOICE = re.compile(r"\(?[A-Z]\)?")
 _TEXT = re.compile(r"[A-Za-z][A-Za-z \-']+")
 
 
@@ -313,15 +321,11 @@ def _spelled(text: str) -> bool:
     return len(text) > 2 and bool(_TEXT.fullmatch(text))
 
 
-def _squeeze(text: str) -> str:
-    return re.sub(r"[\s{}]", "", text)
-
-
 def _times(node: Node, factor: float) -> Node:
     return Call("*", (node, Num(Fraction(repr(factor)))))
 
 
-def _is_rounding(written: Node, exact: evaluate.Value, tolerance: Tolerance) -> bool:
+def _is_rounding(written: Node, exact: Value, tolerance: Tolerance) -> bool:
     """Whether `written` is a decimal with enough digits, and what `exact` rounds to at its last place."""
     number = written.args[0] if isinstance(written, Call) and written.name == "neg" else written
     if not isinstance(number, Num) or number.decimals is None or not 0 < tolerance.rounded_digits <= number.digits:
@@ -333,90 +337,3 @@ def _is_rounding(written: Node, exact: evaluate.Value, tolerance: Tolerance) -> 
     if isinstance(exact, Fraction):
         return abs(exact - shown) <= half_a_place  # a half may be rounded either way
     return bool(number.decimals <= 300 and abs(exact - float(shown)) <= float(half_a_place) * 1.0000001)
-
-
-def _assigns(chain: Chain) -> bool:
-    return set(chain.ops) <= {"=", "approx", "equiv"}
-
-
-def _variables(text: str) -> bool:
-    try:
-        return bool(symbols(parse_expression(text)))
-    except NotMath:
-        return True
-
-
-def _is_name(text: str) -> bool:
-    """Whether a side of an equation only names what the other side is: x, f(x), AB, S_1 : S_2, (p, q)."""
-    if re.match(r"\s*[0-9.]", text) or not re.search(r"[A-Za-z]", _NO_LETTERS.sub("", text)):
-        return False
-    return len(top_level(text, "+-^*")) == 1
-
-
-def _same_names(left: str, right: str) -> bool:
-    """Whether two named answers may be about the same thing: two different single letters are not."""
-    a, b = _squeeze(left), _squeeze(right)
-    return a == b or not (len(a) == 1 and len(b) == 1)
-
-
-def _name(answer: Answer) -> str:
-    return _squeeze(answer.parts[0]) if isinstance(answer, Chain) and _is_name(answer.parts[0]) else ""
-
-
-def _told_apart(names: list[str]) -> bool:
-    """Whether the names tell which value is whose: x_1 and x_2 are two roots in any order."""
-    return len({re.split(r"[_(]", name)[0] for name in names}) == len(names)
-
-
-def _values(chain: Chain) -> list[Answer]:
-    """What an assignment says its name is. Of `1/3 = 0.33 \\approx 0.3` the part before the approximation counts; the
-    rounded one only where it does round it. Constants that contradict each other say nothing, unless a name leads."""
-    parts, ops = list(chain.parts), list(chain.ops)
-    after: list[str] = []
-    if "approx" in ops and (at := ops.index("approx")) >= 0 and not (at == 0 and _is_name(parts[0])):
-        parts, ops, after = parts[: at + 1], ops[:at], parts[at + 1 :]
-    try:
-        last = read(parts[-1])
-        if not _is_name(parts[0]) and not all(_agree(read(part), last) for part in parts[:-1] if not _variables(part)):
-            return []
-        rounded = [read(part) for part in after]
-    except Unreadable:
-        return []
-    return [last, *(other for other in rounded if _agree(last, other, 0.01))]
-
-
-def _agree(left: Answer, right: Answer, rel_tol: float = 1e-6) -> bool:
-    if not isinstance(left, Scalar) or not isinstance(right, Scalar):
-        return left == right
-    return evaluate.same(left.node, right.node, rel_tol) is True
-
-
-def _difference(chain: Chain) -> Node | None:
-    try:
-        left, right = parse_expression(chain.parts[0]), parse_expression(chain.parts[1])
-        return Call("+", (left, Call("neg", (right,))))
-    except NotMath:
-        return None
-
-
-def _same_equation(ref: Chain, pred: Chain) -> bool | None:
-    a, b = _difference(ref), _difference(pred)
-    if a is None or b is None:
-        return None
-    if symbols(a) != symbols(b):
-        return False
-    return proportional(a, b) is not None
-
-
-def _same_inequality(ref: Chain, pred: Chain) -> bool | None:
-    a, b = _difference(ref), _difference(pred)
-    if a is None or b is None:
-        return None
-    ratio = proportional(a, b) if symbols(a) == symbols(b) else None
-    if ratio is None:
-        return None if symbols(a) == symbols(b) else False
-    op = pred.ops[0] if ratio > 0 else _FLIP.get(pred.ops[0], pred.ops[0])
-    return ref.ops[0] == op
-
-
-

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from dqdata_operators.answers.evaluate import TooLarge, Undefined, symbols, value
 from dqdata_operators.answers.expression import Node, NotMath, parse_expression
-from dqdata_operators.answers.structure import Answer, Braces, Chain, Scalar, Several, Tuple, Union, Unreadable
+from dqdata_operators.answers.shapes import Answer, Braces, Chain, Scalar, Several, Tuple, Union, Unreadable
 from dqdata_operators.answers.structure import read
 
 Real = Fraction | float

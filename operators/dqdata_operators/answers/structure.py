@@ -1,132 +1,47 @@
-r"""What an answer is made of: numbers and expressions, and what holds them.
+r"""Takes an answer apart: lists, tuples, sets, relations, matrices, down to single values.
 
->>> read(r"\left(\frac{1}{2}, 3\right]")
-Tuple(opening='(', items=(Scalar(text='\\frac{1}{2}', ...), Scalar(text='3', ...)), closing=']')
-
-    Scalar        one number or expression, with a unit:   3\sqrt{2}   18 dollars   28\%   52_8
-    Several       more than one answer, in no order:       1, -2       6 and 8      1 \pm \sqrt{19}
-    Tuple         an ordered tuple, a point, an interval:  (3, 4]      (1, -16, 4)
-    Braces        a finite set:                            \{1, 2\}
-    Union         of intervals and sets:                   (2, 12) \cup (12, 102)
-    Chain         equation or inequality:                  x = 5       -2 \le x < 7    x \in [1, 2]
-    Matrix        rows of cells:                           \begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}
-    Ratio         3 : 4
-    Clock         3:30 p.m.
-    Words         Evelyn, no solution, (C)
-    Opaque        mathematics that only sympy may read:    \int_0^1 x\,dx
+>>> read("(3, 4]").closing, len(read("1, -2").items), read("x = 5").ops
+(']', 2, ('=',))
 """
 
 from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
-from fractions import Fraction
-from typing import TypeAlias
 
-from dqdata_operators.answers.expression import Call, Node, Num, NotMath, Sym, parse_expression
-from dqdata_operators.answers.notation import LONGEST, UNIT_CLOSES, UNIT_OPENS, balanced, normalise, top_level
-from dqdata_operators.answers.numbers import literal, words_to_number
-from dqdata_operators.answers.words import NO_UNIT, Unit, unit_of
+from dqdata_operators.answers.expression import Call, Num, Sym
+from dqdata_operators.answers.notation import LONGEST, balanced, normalise, top_level
+from dqdata_operators.answers.numbers import literal
+from dqdata_operators.answers.scalars import based, clock, compound, scalar
+from dqdata_operators.answers.shapes import (
+    Answer,
+    Braces,
+    Chain,
+    Matrix,
+    Opaque,
+    Ratio,
+    Scalar,
+    Several,
+    Tuple,
+    Union,
+    Unreadable,
+    Words,
+)
+from dqdata_operators.answers.words import NO_UNIT
 
 MOST_ITEMS = 200
 
-
-class Unreadable(ValueError):
-    """The text is no answer that can be compared with another."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scalar:
-    """text: as normalised. base: the subscript of 52_8. percent: whether % was written; `node` is without it."""
-
-    text: str
-    node: Node
-    unit: Unit = NO_UNIT
-    percent: bool = False
-    base: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Several:
-    items: tuple[Answer, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Tuple:
-    opening: str
-    items: tuple[Answer, ...]
-    closing: str
-
-
-@dataclass(frozen=True, slots=True)
-class Braces:
-    items: tuple[Answer, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Union:
-    parts: tuple[Answer, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Chain:
-    """parts[0] ops[0] parts[1] ...: as normalised text, since `f(x)` or `AB` is a name on one side only."""
-
-    parts: tuple[str, ...]
-    ops: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Matrix:
-    rows: tuple[tuple[Answer, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Ratio:
-    parts: tuple[Answer, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """half: "a", "p" or nothing."""
-
-    hour: int
-    minute: int
-    half: str
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Opaque:
-    text: str
-
-
-Answer: TypeAlias = "Scalar | Several | Tuple | Braces | Union | Chain | Matrix | Ratio | Clock | Words | Opaque"
 
 _OPS = re.compile(r"\\(le|ge|ne|approx|in|notin|equiv|subset|subseteq)(?![a-zA-Z])|(<|>|=)")
 _AND = re.compile(r"\s*[,;]?\s*(?<![a-zA-Z\\])(?:and|or)(?![a-zA-Z])\s*")
 _CUP = re.compile(r"\\cup(?![a-zA-Z])")
 _PLUS_MINUS = re.compile(r"\\(?:pm|mp)(?![a-zA-Z])")
-_BASED = re.compile(r"\(?\s*([0-9A-F][0-9A-Fa-f]*)\s*\)?\s*_\s*\{?\s*([0-9]{1,2}|two|three|eight|ten)\s*\}?")
-_NAMED_BASES = {"two": 2, "three": 3, "eight": 8, "ten": 10}
 _MATRIX = re.compile(
-    r"\[?\s*\\begin\{([a-zA-Z]*matrix|array)\}(?:\{[lcr|@ ]*\})?(.*?)\\end\{\1\}\s*\]?(\s*\^\s*\{?\s*T\s*\}?)?", re.DOTALL
+    r"\[?\s*\\begin\{([a-zA-Z]*matrix|array)\}(?:\{[lcr|@ ]*\})?(.*?)\\end\{\1\}\s*\]?(\s*\^\s*\{?\s*T\s*\}?)?",
+    re.DOTALL,
 )
 _SETBUILDER = re.compile(r"\\\{\s*[^|:]{1,40}?\s*[|:]\s*(.*)\\\}", re.DOTALL)
 _REALS = re.compile(r"\\mathbb\s*\{?\s*R\s*\}?|\\R(?![a-zA-Z])|\\mathbb\s*R")
-_UNIT_TAIL = re.compile(r"(?P<tail>(?:\s*+(?:[A-Za-z][A-Za-z'.\-]*+|°|/|\(|\)|,)(?:\s*\^\s*\{?\s*-?[1-9]\s*\}?)?)+)\s*$")
-_COMPOUND_PART = re.compile(rf"([0-9]+(?:\.[0-9]+)?)\s*{UNIT_OPENS}?\s*([A-Za-z]+)")
-_COMPOUND = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?\s*[A-Za-z]+\.?(?:\s*,?\s*(?:and\b)?\s*)){2,4}")
-_TIME = re.compile(r"([0-9]{1,2})(?::([0-5][0-9]))?\s*(?:([aApP])\.?\s?[mM]\.?)?")
-_EVERYDAY = re.compile(r"[0-9})%]\s+(?!(?:and|or|to|sqrt|sin|cos|tan|cot|sec|csc|log|ln|exp|pi)\b)(?:[A-Za-z]{3,}|per\b)")
-_TITLE = re.compile(r"[A-Za-z]{3,}[A-Za-z ,.'\-]*[0-9 ,]*", re.ASCII)
-_TRIGONOMETRIC = re.compile(r"\\?(?:sin|cos|tan|cot|sec|csc)")
-_KNOWN_TAIL = re.compile(r"[0-9})]\s+[a-z]{2,4}(?:\s*\^\s*\{?\s*[1-9]\s*\}?)?$|[0-9]\s*(?:cm|mm|km|kg|mg|ml|mph)(?:\^[23])?$")
 _HAS_MATH = re.compile(r"[0-9=<>^_+*/|\\{}]")
 _WORD_LIST = re.compile(r"[^\W\d_]+", re.UNICODE)
 
@@ -174,11 +89,11 @@ def _read(text: str, depth: int) -> Answer:
     number = literal(text)
     if number is not None:
         return Scalar(text, Num(number.value, number.decimals, number.digits), percent=number.percent)
-    for reader in (_compound, _clock, _several, _matrix, _chain, _set_algebra, _bracketed, _ratio, _based, _plus_minus):
+    for reader in (compound, clock, _several, _matrix, _chain, _set_algebra, _bracketed, _ratio, based, _plus_minus):
         found = reader(text, depth)
         if found is not None:
             return found
-    return _scalar(text)
+    return scalar(text)
 
 
 def _spans(text: str) -> bool:
@@ -192,31 +107,6 @@ def _spans(text: str) -> bool:
             if depth == 0:
                 return at == len(text) - 1
     return False
-
-
-def _compound(text: str, depth: int) -> Answer | None:
-    """2 hours 10 minutes, 5 feet and 3 inches: one value, in the last unit."""
-    if depth or not _COMPOUND.fullmatch(text.replace(UNIT_OPENS, " ").replace(UNIT_CLOSES, " ").strip()):
-        return None
-    parts = [(Fraction(n), unit_of(word)) for n, word in _COMPOUND_PART.findall(text)]
-    units = [unit for _, unit in parts if unit is not None and unit.dimension]
-    if len(units) != len(parts) or len({unit.dimension for unit in units}) != 1:
-        return None
-    sizes = [Fraction(repr(unit.factor)) for unit in units]
-    if sizes != sorted(sizes, reverse=True) or len(set(sizes)) != len(sizes):
-        return None
-    total = sum((n * size for (n, _), size in zip(parts, sizes, strict=True)), Fraction(0)) / sizes[-1]
-    return Scalar(text, Num(total), units[-1])
-
-
-def _clock(text: str, depth: int) -> Answer | None:
-    match = _TIME.fullmatch(text.replace(UNIT_OPENS, "").replace(UNIT_CLOSES, ""))
-    if match is None or int(match[1]) > 24:
-        return None
-    minute, half = match[2] or "0", (match[3] or "").lower()
-    if not half and not minute.startswith("0"):
-        return None  # 3:20 may be a ratio
-    return Clock(int(match[1]), int(minute), half) if half or match[2] else None
 
 
 def _several(text: str, depth: int) -> Answer | None:
@@ -360,20 +250,6 @@ def _ratio(text: str, depth: int) -> Answer | None:
     return Ratio(items) if all(isinstance(item, Scalar) and item.unit == NO_UNIT for item in items) else None
 
 
-def _based(text: str, depth: int) -> Answer | None:
-    match = _BASED.fullmatch(text)
-    if match is None:
-        return None
-    base = _NAMED_BASES.get(match[2]) or int(match[2])
-    try:
-        number = int(match[1], base) if 2 <= base <= 36 and len(match[1]) <= 200 else None
-    except ValueError:
-        number = None
-    if number is None:
-        return None
-    return Scalar(match[1].upper(), Num(Fraction(number)), base=base)
-
-
 def _plus_minus(text: str, depth: int) -> Answer | None:
     if not _PLUS_MINUS.search(text):
         return None
@@ -383,91 +259,3 @@ def _plus_minus(text: str, depth: int) -> Answer | None:
         signed = re.sub(r"\\pm(?![a-zA-Z])", sign, text)
         both.append(_read(re.sub(r"\\mp(?![a-zA-Z])", other, signed), depth + 1))
     return _collect(both)
-
-
-def _scalar(text: str) -> Answer:
-    """One value with its unit, else words, else something for sympy."""
-    percent = False
-    bare = text
-    if bare.endswith("%"):
-        bare, percent = bare[:-1].rstrip(), True
-    if UNIT_OPENS in bare:
-        marked = _marked_unit(bare)
-        if marked is not None:
-            return marked
-        bare = bare.replace(UNIT_OPENS, "").replace(UNIT_CLOSES, "")
-    number = words_to_number(bare) if bare[:1].isalpha() else None
-    if number is not None:
-        return Scalar(bare, Num(Fraction(number)), percent=percent)
-    everyday = _EVERYDAY.search(bare) is not None
-    if everyday or _KNOWN_TAIL.search(bare) or (bare.endswith("°") and not _TRIGONOMETRIC.search(bare)):
-        with_unit = _with_unit(bare, known=not everyday)
-        if with_unit is not None:
-            return with_unit
-    try:
-        return Scalar(bare, parse_expression(bare), percent=percent)
-    except NotMath:
-        pass
-    with_unit = _with_unit(bare)
-    if with_unit is not None:
-        return with_unit
-    if not _HAS_MATH.search(bare.replace("\\emptyset", "")) or _mostly_words(bare) or (len(bare) < 200 and _TITLE.fullmatch(bare)):
-        return Words("empty set" if "\\emptyset" in bare else bare)
-    return Opaque(text)
-
-
-def _marked_unit(text: str) -> Scalar | None:
-    """A value before upright text: 5 «m», 3\\pi «cm» ^2."""
-    value, _, tail = text.partition(UNIT_OPENS)
-    value = value.rstrip(" /")
-    if value.endswith("°"):
-        value, tail = value[:-1].rstrip(), "°" + tail
-    unit = unit_of(tail.replace(UNIT_OPENS, "").replace(UNIT_CLOSES, ""))
-    node, percent = _node(value)
-    return None if unit is None or node is None else Scalar(value, node, unit, percent)
-
-
-def _node(value: str) -> tuple[Node | None, bool]:
-    """The expression before a unit, and whether it is a percentage."""
-    number = literal(value)
-    if number is not None:
-        return Num(number.value, number.decimals, number.digits), number.percent
-    spelled = words_to_number(value) if value.isascii() and value[:1].isalpha() else None
-    if spelled is not None:
-        return Num(Fraction(spelled)), False
-    if re.fullmatch(r"[A-Za-z ]{2,}", value):
-        return None, False  # `no` of `no solution` is no product
-    try:
-        return parse_expression(value), False
-    except NotMath:
-        return None, False
-
-
-def _with_unit(text: str, *, known: bool = False) -> Scalar | None:
-    """A value and, after it, words that may be a unit: the shortest value that leaves a unit behind. known: only
-    units of a dimension, since `5 xy` may be a product."""
-    match = _UNIT_TAIL.search(text)
-    if match is None:
-        return None
-    tail = text[match.start() :]
-    for at in range(match.start(), len(text)):
-        if at > match.start() and not (text[at - 1] in " )}°" or text[at] in " °" or text[at - 1].isdigit()):
-            continue
-        unit = unit_of(text[at:].strip(), upright=False)
-        if unit is None or (known and not unit.dimension):
-            continue
-        value = text[:at].strip()
-        node, percent = _node(value)
-        if node is not None:
-            return Scalar(value, node, unit, percent)
-    if known:
-        return None
-    first, _, rest = tail.strip().partition(" ")
-    spelled = words_to_number(first) if match.start() == 0 and rest else None
-    unit = unit_of(rest) if spelled is not None else None
-    return Scalar(first, Num(Fraction(spelled)), unit) if spelled is not None and unit is not None else None
-
-
-def _mostly_words(text: str) -> bool:
-    words = [word for word in _WORD_LIST.findall(re.sub(r"\\[a-zA-Z]+", " ", text)) if len(word) > 2]
-    return len(words) >= 2 and sum(map(len, words)) > len(text) / 2

@@ -22,12 +22,14 @@ _HUGE = re.compile(
 
 
 _COMMANDS = frozenset(
-    "frac sqrt binom pi infty int iint iiint oint sum prod lim to rightarrow left right begin end text cdot times div pm "
-    "mp le ge ne approx in notin cup cap setminus backslash emptyset subset subseteq mathbb circ degree ldots cdots dots "
-    "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln lg exp det max min gcd lcm sup inf arg deg mod "
-    "pmod bmod lfloor rfloor lceil rceil partial nabla prime quad equiv d dx dt operatorname Re Im log alpha beta gamma "
-    "delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon phi chi psi omega Gamma Delta Theta "
-    "Lambda Xi Sigma Phi Psi Omega ell".split()
+    """
+    frac sqrt binom pi infty int iint iiint oint sum prod lim to rightarrow left right begin end text cdot times
+    div pm mp le ge ne approx in notin cup cap setminus backslash emptyset subset subseteq mathbb circ degree
+    ldots cdots dots sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln lg exp det max min gcd lcm
+    sup inf arg deg mod pmod bmod lfloor rfloor lceil rceil partial nabla prime quad equiv d dx dt operatorname Re
+    Im alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon phi chi psi
+    omega Gamma Delta Theta Lambda Xi Sigma Phi Psi Omega ell
+    """.split()
 )
 """What counts as mathematics here. latex2sympy reads any other command as a name, which would let nonsense match."""
 
