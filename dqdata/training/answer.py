@@ -66,7 +66,10 @@ def answer(
                 )[:, encoded.input_ids.shape[1] :].tolist()
             seconds = (time.monotonic() - began) / len(batch)
             for index, ids in zip(batch, written, strict=True):
-                file.write(json.dumps(_line(index, rows[index], ids, ends, tokenizer, seconds), default=str) + "\n")
+                line = _line(index, rows[index], ids, ends, tokenizer, seconds)
+                if texts[index].rstrip().endswith("<think>"):
+                    line["text"] = "<think>" + line["text"]
+                file.write(json.dumps(line, default=str) + "\n")
             file.flush()
             log(f"answered {len(done) + first + len(batch)} of {len(rows)}")
 

@@ -13,7 +13,6 @@ training and inference see the same prompt.
 from __future__ import annotations
 
 import os.path
-import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,6 @@ from dqdata.errors import DataError, InputError
 Messages = Sequence[Mapping[str, Any]]
 IGNORED = -100
 """Label of a token that no loss is computed on."""
-THINKING = re.compile(r"<think>(.*?)</think>", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -93,9 +91,13 @@ def prompt_ids(tokenizer: Any, messages: Messages, kwargs: Mapping[str, Any] | N
 
 
 def split_thinking(content: str) -> tuple[str, str]:
-    """(reasoning, response) of an assistant turn; reasoning is empty where there are no think tags."""
-    found = THINKING.search(content)
-    return (found[1].strip(), content[found.end() :].strip()) if found else ("", content.strip())
+    """(reasoning, response) of an assistant turn; reasoning is empty where there are no think tags. The opening tag
+    may have stood in the prompt; thinking that never closes is all reasoning."""
+    before, closed, response = content.partition("</think>")
+    if closed:
+        return before.replace("<think>", "", 1).strip(), response.strip()
+    before, opened, reasoning = content.partition("<think>")
+    return (reasoning.strip(), "") if opened else ("", content.strip())
 
 
 def _check_round_trip(tokenizer: Any, messages: Messages, chat: Rendered, ids: list[int], labels: list[int]) -> None:

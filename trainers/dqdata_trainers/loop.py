@@ -81,13 +81,14 @@ def fit(trainer: Any, params: TrlParams, out: Path, run: TrainRun, notes: Sequen
 
 
 def final_metrics(history: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Last value of each figure that was logged; `first_loss` and `last_loss` say whether it learnt."""
+    """Last value of each figure that was logged; `first_loss` and `last_loss`, and the same of
+    the reward, say whether it learnt."""
     metrics: dict[str, float] = {}
     for entry in history:
         metrics.update(entry)
-    losses = [entry["loss"] for entry in history if "loss" in entry]
-    if losses:
-        metrics |= {"first_loss": losses[0], "last_loss": losses[-1]}
+    for name in ("loss", "reward"):
+        if values := [entry[name] for entry in history if name in entry]:
+            metrics |= {f"first_{name}": values[0], f"last_{name}": values[-1]}
     return metrics
 
 

@@ -1,0 +1,132 @@
+"""Group relative policy optimisation with rewards from TOML.
+
+    [trainers.rl]
+    kind = "grpo"
+    model = "trained:slow_sft@latest"
+    data = "select prompt, answer from problems where pass_rate between 0.1 and 0.9"
+    rewards = [ { op = "verify_math" }, { shape = "format", weight = 0.1 } ]
+    args = { num_generations = 8, max_completion_length = 4096, per_device_train_batch_size = 8 }
+
+Rows need `prompt` (chat) or `question`, and what the rewards' operators read. vLLM for the rollouts, and everything
+else of TRL's GRPOConfig, goes into `args`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from dqdata.columns import KEYS, MESSAGES, Columns
+from dqdata.errors import ColumnError, InputError
+from dqdata.ids import canonical, digest
+from dqdata.trainer import Data, Trainer, TrainResult, TrainRun
+from dqdata_trainers.chat import prompt_ids
+from dqdata_trainers.config import TrlParams, trl_config
+from dqdata_trainers.rewards import Rewards, RewardTable
+from dqdata_trainers.students import load_tokenizer, quantization
+
+
+class GroupParams(TrlParams):
+    """For trainers that sample several completions a prompt. `max_length` bounds the prompt; the completion is bounded
+    by args.max_completion_length."""
+
+    rewards: tuple[RewardTable, ...] = Field(min_length=1)
+    gate: str | None = None
+    """Name of the reward that opens gated ones; by default the first operator's."""
+
+    @model_validator(mode="after")
+    def _no_cut_prompts(self) -> GroupParams:
+        if self.on_too_long == "truncate":
+            raise ValueError("on_too_long = 'truncate' would cut questions: use 'drop' or 'error'")
+        return self
+
+
+class GrpoParams(GroupParams):
+    drop_equal_groups: bool = True
+    """Leave groups whose rewards are all equal out of the loss: they teach nothing and dilute the rest."""
+
+
+class GroupTrainer(Trainer[Any]):
+    """What GRPO and RLOO share."""
+
+    def needs(self, split: str, have: Columns) -> None:
+        if split not in ("train", "eval"):
+            raise ColumnError(f"{self.kind} has no use for a split {split!r}: it reads train and eval")
+        if "prompt" in have:
+            have.require("prompt", MESSAGES)
+        elif "question" not in have:
+            raise ColumnError(f"needs column 'prompt' or 'question' (have: {', '.join(have)})")
+
+    def models(self) -> tuple[str, ...]:
+        rewards = [table.model for table in self.params.rewards if table.model is not None]
+        return tuple(dict.fromkeys([self.params.model, *rewards]))
+
+    def _fit(self, data: Data, out: Path, run: TrainRun, config_class: Any, trainer_class: Any) -> TrainResult:
+        from dqdata_trainers.loop import fit
+
+        params = self.params
+        weights = [table.weight for table in params.rewards]
+        config = trl_config(config_class, params, out, reward_weights=weights, remove_unused_columns=False)
+        path = run.model(params.model)
+        tokenizer = load_tokenizer(path, params)
+        tokenizer.padding_side = "left"
+        splits = {split: prepare_prompts(data, split, tokenizer, params, out) for split in data.folders}
+        notes = [note for _, found in splits.values() for note in found]
+        for note in notes:
+            run.log(note)
+
+        asked = prompt_ids(tokenizer, splits["train"][0][0]["prompt"], params.chat_template_kwargs)
+        opened = str(tokenizer.decode(asked)).rstrip().endswith("<think>")
+        rewards = Rewards(params.rewards, params.gate, run, tokenizer.eos_token_id, opened)
+        rewards.probe(splits["train"][0][0])
+        trainer = trainer_class(
+            model=path,
+            reward_funcs=rewards.functions(),
+            args=config,
+            train_dataset=splits["train"][0],
+            eval_dataset=splits["eval"][0] if "eval" in splits else None,
+            processing_class=tokenizer,
+            peft_config=params.lora.config("CAUSAL_LM") if params.lora else None,
+            quantization_config=quantization(params),
+        )
+        return fit(trainer, params, out, run, notes)
+
+
+class Grpo(GroupTrainer):
+    """Group relative policy optimisation; rewards are operators, reward models and shapes."""
+
+    kind = "grpo"
+    Params = GrpoParams
+
+    def train(self, data: Data, out: Path, run: TrainRun) -> TrainResult:
+        from trl import GRPOConfig, GRPOTrainer
+
+        from dqdata_trainers.groups import DroppingGrpo
+
+        trainer = DroppingGrpo if self.params.drop_equal_groups else GRPOTrainer
+        return self._fit(data, out, run, GRPOConfig, trainer)
+
+
+def prepare_prompts(
+    data: Data, split: str, tokenizer: Any, params: TrlParams, out: Path
+) -> tuple[Any, tuple[str, ...]]:
+    """Rows with `prompt` and every other column, and notes about prompts that were too long. Raises InputError."""
+    from dqdata_trainers.rows import map_once, settle_long
+
+    key = next((name for name in KEYS if name in data.columns[split]), None)
+
+    def encode(row: Mapping[str, Any], index: int) -> dict[str, Any]:
+        name = f"{key} {row[key]}" if key else f"row {index}"
+        prompt = row.get("prompt") or [{"role": "user", "content": row.get("question") or ""}]
+        if not str(prompt[-1]["content"] or "").strip():
+            raise InputError(f"{split} split, {name}: the question is empty")
+        ids = prompt_ids(tokenizer, prompt, params.chat_template_kwargs)
+        return {**row, "prompt": prompt, "row": name, "prompt_tokens": len(ids)}
+
+    recipe = digest(data.queries[split], str(tokenizer.chat_template), canonical(params.chat_template_kwargs))
+    rows = map_once(data.dataset(split), encode, out / "tokens" / f"{split}-{recipe[:12]}.arrow")
+    kept, notes = settle_long(rows, rows.with_format("arrow")["prompt_tokens"].to_pylist(), split, params)
+    return kept.remove_columns(["row", "prompt_tokens"]), notes
