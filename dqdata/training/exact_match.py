@@ -80,6 +80,8 @@ class Score:
     unfinished: int
     tokens: float
     seconds: float
+    verdicts: tuple[bool | None, ...] = ()
+    """For each question, in the order of the query."""
 
     @property
     def accuracy(self) -> float:
@@ -90,7 +92,8 @@ class Score:
         return wilson(self.correct, self.total)
 
     def as_json(self) -> dict[str, Any]:
-        return {**self.__dict__, "accuracy": self.accuracy, "low": self.interval.low, "high": self.interval.high}
+        counts = {name: value for name, value in self.__dict__.items() if name != "verdicts"}
+        return {**counts, "accuracy": self.accuracy, "low": self.interval.low, "high": self.interval.high}
 
     def __str__(self) -> str:
         low, high = self.interval
@@ -114,6 +117,20 @@ def wilson(correct: int, total: int, z: float = 1.959964) -> Interval:
     return Interval(max(0.0, middle - half), min(1.0, middle + half))
 
 
+def paired(ours: Sequence[bool | None], theirs: Sequence[bool | None]) -> float:
+    """Exact two-sided p-value of McNemar's test: how likely so lopsided a split of the questions that only one of the
+    two got right would be, were both equally good.
+
+    >>> paired([True] * 6, [False] * 6)
+    0.03125
+    """
+    only_ours = sum(a is True and b is not True for a, b in zip(ours, theirs, strict=True))
+    only_theirs = sum(b is True and a is not True for a, b in zip(ours, theirs, strict=True))
+    differ = only_ours + only_theirs
+    tail = sum(math.comb(differ, k) for k in range(min(only_ours, only_theirs) + 1))
+    return min(1.0, float(2 * tail / 2**differ))
+
+
 def split_answer(text: str) -> tuple[str | None, str]:
     """(reasoning, response) of what a model wrote. An opened think tag that never closes is all reasoning."""
     if match := THINKING.match(text):
@@ -126,6 +143,7 @@ def split_answer(text: str) -> tuple[str | None, str]:
 def score(answers: Path, evaluate: Evaluate, runtime: Runtime) -> Score:
     """Verifies what the model answered. `answers` is JSONL: question columns, text, tokens, finish_reason, seconds."""
     rows = [json.loads(line) for line in answers.read_text(encoding="utf-8").splitlines()]
+    rows.sort(key=lambda row: row["index"])
     outcomes = asyncio.run(verdicts(rows, evaluate, runtime))
     return Score(
         correct=sum(verdict is True for verdict in outcomes),
@@ -134,6 +152,7 @@ def score(answers: Path, evaluate: Evaluate, runtime: Runtime) -> Score:
         unfinished=sum(row["finish_reason"] == "length" for row in rows),
         tokens=sum(row["tokens"] for row in rows) / max(1, len(rows)),
         seconds=sum(row["seconds"] for row in rows),
+        verdicts=tuple(outcomes),
     )
 
 

@@ -100,7 +100,7 @@ def make_train_plan(project: Project, name: str, store: Store, processes: int = 
     evaluate = None if given is None else validated(Evaluate, _as_table(given, where), where)
 
     trainer = _make_trainer(table, params, project.root)
-    splits = {split: _split(store, text, f"{table.where} data.{split}") for split, text in table.data.items()}
+    splits = {split: split_of(store, text, f"{table.where} data.{split}") for split, text in table.data.items()}
     if "train" not in splits:
         raise ProjectError(table.where, "data.train is missing: which rows to train on?")
     for split, part in splits.items():
@@ -111,7 +111,7 @@ def make_train_plan(project: Project, name: str, store: Store, processes: int = 
 
     questions = None
     if evaluate is not None:
-        questions = _split(store, evaluate.data, f"{where}.data")
+        questions = split_of(store, evaluate.data, f"{where}.data")
         evaluate.needs(questions.columns, f"{where}.data")
     models = {
         model: resolve_model(model, store, project.root, f"{table.where} {model!r}") for model in trainer.models()
@@ -137,7 +137,8 @@ def _make_trainer(table: TrainerTable, params: Mapping[str, Any], root: Path) ->
         raise ProjectError(table.where, str(error)) from error
 
 
-def _split(store: Store, text: str, where: str) -> Split:
+def split_of(store: Store, text: str, where: str) -> Split:
+    """SQL or a catalog reference with its versions pinned. Raises ProjectError."""
     sql = f"select * from {text}" if REFERENCE.fullmatch(text.strip()) else text
     try:
         return Split(*store.query_columns(sql))

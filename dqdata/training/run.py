@@ -76,7 +76,7 @@ def train(project: Project, name: str, store: Store, *, processes: int = 1, out:
     plan = make_train_plan(project, name, store, processes)
     folder = store.work / "train" / f"{name}-{plan.fingerprint[:12]}"
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder, name):
+    with alone(folder, name):
         for model in reversed(store.models(name)):
             if json.loads(model["recipe"])["fingerprint"] == plan.fingerprint:
                 return _there_already(model, store)
@@ -176,6 +176,7 @@ class _Training:
             }
             told = {"metrics": metrics, "history": result["history"], "notes": result["notes"], "recipe": recipe}
             write_json(Path(result["model"]) / "metrics.json", told)
+            (Path(result["model"]) / "training_args.bin").unlink(missing_ok=True)
             Path(result["model"]).rename(target)
         told = json.loads((target / "metrics.json").read_text(encoding="utf-8"))
         version = self.store.record_model(
@@ -225,12 +226,13 @@ def unpacked_models(store: Store) -> Path:
 
 
 @contextmanager
-def _alone(folder: Path, name: str) -> Iterator[None]:
+def alone(folder: Path, name: str) -> Iterator[None]:
+    """Held by one process at a time; raises RunError at once for another."""
     lock = FileLock(folder.with_name(f"{folder.name}.lock"))
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise RunError(f"{name} is being trained by another process with this very recipe; wait for it") from None
+        raise RunError(f"{name}: another process is at work on this very recipe; wait for it or end it") from None
     try:
         yield
     finally:

@@ -1,0 +1,123 @@
+"""Models side by side on the same questions: `dqdata eval trained:a@1 trained:b@2 --data heldout`.
+
+    for name, scored, p_value in compare(project, store, names, evaluate, out=None): ...
+
+A model is anything that a trainer may start from, or `teacher:NAME` for a teacher of the project, whose answers come
+through the ledger. Answers are kept per model and questions: what was answered once isn't answered again, after a kill
+neither.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
+
+from dqdata.engine.runtime import Labels, Runtime
+from dqdata.ids import fingerprint
+from dqdata.ledger import Ledger
+from dqdata.project import Project
+from dqdata.teacher import Completion, Message, Request, Sampling
+from dqdata.training.exact_match import Evaluate, Score, paired
+from dqdata.training.job import Job
+from dqdata.training.launch import launch
+from dqdata.training.models import resolve_model
+from dqdata.training.plan import split_of
+from dqdata.training.run import alone, unpacked_models, verified, write_questions
+
+if TYPE_CHECKING:
+    from dqdata.catalog import Store
+
+TEACHER = "teacher:"
+
+
+class Compared(NamedTuple):
+    """p_value: of the difference from the first model; None for the first itself."""
+
+    name: str
+    score: Score
+    p_value: float | None
+
+
+def compare(
+    project: Project, store: Store, names: Sequence[str], evaluate: Evaluate, out: TextIO | None = None
+) -> list[Compared]:
+    """Raises InputError before any model answers, for unknown models and columns."""
+    questions = split_of(store, evaluate.data, "eval --data")
+    evaluate.needs(questions.columns, "eval --data")
+    identities = [_identity(project, store, name) for name in names]
+
+    def say(message: str) -> None:
+        if out is not None:
+            out.write(message + "\n")
+            out.flush()
+
+    compared: list[Compared] = []
+    for name, identity in zip(names, identities, strict=True):
+        asked = {"model": identity, "query": questions.query, **evaluate.model_dump(mode="json", exclude={"data"})}
+        folder = store.work / "eval" / fingerprint(asked)[:16]
+        folder.mkdir(parents=True, exist_ok=True)
+        with alone(folder, f"the answers of {name}"):
+            if not (folder / "questions.jsonl").exists():
+                write_questions(store, questions.query, evaluate, folder / "questions.jsonl")
+            if name.startswith(TEACHER):
+                _ask_teacher(project, store, name.removeprefix(TEACHER), evaluate, folder)
+            else:
+                _let_answer(project, store, name, evaluate, folder, say)
+            scored = verified(folder / "answers.jsonl", evaluate, project, store)
+        p_value = paired(scored.verdicts, compared[0].score.verdicts) if compared else None
+        compared.append(Compared(name, scored, p_value))
+    return compared
+
+
+def _identity(project: Project, store: Store, name: str) -> str:
+    if name.startswith(TEACHER):
+        table = project.teacher(name.removeprefix(TEACHER))
+        return fingerprint({"provider": table.provider, "params": {key: str(v) for key, v in table.params.items()}})
+    return resolve_model(name, store, project.root, f"eval {name!r}").identity
+
+
+def _let_answer(
+    project: Project, store: Store, name: str, evaluate: Evaluate, folder: Path, say: Callable[[str], None]
+) -> None:
+    ref = resolve_model(name, store, project.root, f"eval {name!r}")
+    job = Job(
+        task="answer",
+        folder=str(folder),
+        cache=str(unpacked_models(store)),
+        project=str(project.path),
+        models={"model": asdict(ref)},
+        params=evaluate.model_dump(mode="json"),
+        model="model",
+    )
+    launch(job, 1, lambda message: say(f"{name}: {message}"))
+
+
+def _ask_teacher(project: Project, store: Store, name: str, evaluate: Evaluate, folder: Path) -> None:
+    rows = [json.loads(line) for line in (folder / "questions.jsonl").read_text(encoding="utf-8").splitlines()]
+
+    async def ask_all() -> list[dict[str, Any]]:
+        with Ledger(store.ledger_path) as ledger:
+            async with Runtime(project, ledger, Labels("evaluate", "evaluate")) as runtime:
+                teacher = runtime.at_step("eval", "eval").teacher(name)
+
+                async def ask(index: int) -> dict[str, Any]:
+                    messages = tuple(Message(turn["role"], turn["content"]) for turn in evaluate.prompt(rows[index]))
+                    sampling = Sampling(max_tokens=evaluate.max_new_tokens, temperature=0.0)
+                    began = time.monotonic()
+                    made = await teacher.complete(Request(messages, sampling, draw="eval"))
+                    return {**rows[index], "index": index, **_as_answer(made), "seconds": time.monotonic() - began}
+
+                return await asyncio.gather(*(ask(index) for index in range(len(rows))))
+
+    lines = [json.dumps(line, default=str) for line in asyncio.run(ask_all())]
+    (folder / "answers.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _as_answer(made: Completion) -> dict[str, Any]:
+    thought = f"<think>{made.reasoning}</think>" if made.reasoning else ""
+    return {"text": thought + made.response, "tokens": made.usage.output, "finish_reason": made.finish_reason}
