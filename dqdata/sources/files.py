@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from dqdata.columns import VOCABULARY, Columns, arrow_schema, columns_of
-from dqdata.errors import ColumnError, DataError, nearest
+from dqdata.errors import DataError
 from dqdata.ids import canonical, digest
 from dqdata.operator import Params
 from dqdata.source import Source
@@ -26,7 +26,7 @@ from dqdata.sources.csv_rows import read_csv, sample_csv
 from dqdata.sources.json_lines import read_json, sample_json
 from dqdata.sources.parquet_rows import parquet_rows, read_parquet, sample_parquet
 from dqdata.sources.paths import COMPRESSED, Format, content_hash, format_of, found
-from dqdata.sources.record import Reading
+from dqdata.sources.record import Reading, new_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -141,23 +141,8 @@ class Files(Source[FilesParams]):
     @cached_property
     def _names(self) -> dict[str, str]:
         """New name by name in the file, in the file's order. Raises ColumnError."""
-        for asked in (*self.params.columns.values(), *(n for n in self.params.types if n not in self.params.columns)):
-            if asked not in self._types:
-                raise ColumnError(
-                    f"{self._files[0]} has no column {asked!r}{nearest(asked, self._types)} "
-                    f"(have: {', '.join(self._types)})"
-                )
-        new_names = {old: new for new, old in self.params.columns.items()}
-        names = {old: new_names.get(old, old) for old in self._types}
-        taken: dict[str, str] = {}
-        for old, new in names.items():
-            if new.lower() in taken:
-                raise ColumnError(
-                    f"{self._files[0]}: columns {taken[new.lower()]!r} and {old!r} would have one name in SQL; rename "
-                    f"one with columns = {{ other_name = {old!r} }}"
-                )
-            taken[new.lower()] = old
-        return names
+        asked = [name for name in self.params.types if name not in self.params.columns]
+        return new_names(self._types, self.params.columns, str(self._files[0]), asked)
 
     def _format(self, file: Path) -> Format:
         return self.params.format or format_of(file)

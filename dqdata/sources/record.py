@@ -6,12 +6,12 @@ rows in the types the whole source agreed on, and stops at the first row that di
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dqdata.errors import DataError
+from dqdata.errors import ColumnError, DataError, nearest
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,6 +34,27 @@ class Reading:
     @property
     def is_utf8(self) -> bool:
         return self.encoding.lower().replace("_", "-") in ("utf-8", "utf8", "utf-8-sig")
+
+
+def new_names(
+    have: Collection[str], columns: Mapping[str, str], where: str, asked: Sequence[str] = ()
+) -> dict[str, str]:
+    """New name by name in the data, in the data's order; `columns` is new name to old. Raises ColumnError for an old
+    name, or one of `asked`, that isn't there, and for two columns that would have one name in SQL."""
+    for name in (*columns.values(), *asked):
+        if name not in have:
+            raise ColumnError(f"{where} has no column {name!r}{nearest(name, have)} (have: {', '.join(have)})")
+    renamed = {old: new for new, old in columns.items()}
+    names = {old: renamed.get(old, old) for old in have}
+    taken: dict[str, str] = {}
+    for old, new in names.items():
+        if new.lower() in taken:
+            raise ColumnError(
+                f"{where}: columns {taken[new.lower()]!r} and {old!r} would have one name in SQL; rename one with "
+                f"columns = {{ other_name = {old!r} }}"
+            )
+        taken[new.lower()] = old
+    return names
 
 
 def at(path: Path, line: int, problem: str, what: str = "line") -> DataError:
