@@ -158,8 +158,8 @@ def _plain(error: Exception) -> str:
         return "it is read-only; nothing was changed. Open it with read_only=True or copy it to where you may write"
     if "database is locked" in lower:
         return "another program holds its metadata; end that program or try again"
-    if "not supported" in lower and "version" in lower:
-        return f"made by a newer dqdata; update this one (DuckLake says: {text.splitlines()[0]})"
+    if "catalog version mismatch" in lower:
+        return f"made by a newer dqdata with another DuckLake: update dqdata ({text.splitlines()[0]})"
     if "file is not a database" in lower or "malformed" in lower:
         return "the metadata (metadata.sqlite) is damaged; restore it from a backup, the data files are untouched"
     if "no such file" in lower or "no files found" in lower:

@@ -30,7 +30,7 @@ from dqdata.ids import canonical
 if TYPE_CHECKING:
     import duckdb
 
-_PATIENCE = 600.0
+PATIENCE = 600.0
 """Seconds to wait for another process's commit: links take moments, copies from another file system minutes."""
 
 
@@ -190,25 +190,26 @@ class Store(Reader):
         from filelock import FileLock, Timeout
 
         if self._layout.pending.exists():
-            with contextlib.suppress(Timeout), FileLock(self._layout.lock, timeout=0):
+            lock = FileLock(self._layout.lock, timeout=0)
+            with lake_errors(self.path, "cleaning up"), contextlib.suppress(Timeout), lock:
                 self._remove_orphans()
 
     @contextlib.contextmanager
-    def _locked(self, patience: float = _PATIENCE) -> Iterator[None]:
+    def _locked(self) -> Iterator[None]:
         """The one commit lock of the store, held by a process until it ends, however it ends. A mark that is there
         when we get it belongs to a process that was killed."""
         from filelock import FileLock, Timeout
 
         with self._guard, contextlib.ExitStack() as stack:
-            try:
-                with lake_errors(self.path, "locking"):
-                    stack.enter_context(FileLock(self._layout.lock, timeout=patience))
-            except Timeout as error:
-                holder = protocol.pending_note(self._layout)
-                raise StoreError(
-                    f"the store {self.path} is locked by another program{holder}; wait for it or end it. "
-                    "The lock goes with the process: there is no file to delete"
-                ) from error
+            with lake_errors(self.path, "locking"):
+                try:
+                    stack.enter_context(FileLock(self._layout.lock, timeout=PATIENCE))
+                except Timeout as error:
+                    holder = protocol.pending_note(self._layout)
+                    raise StoreError(
+                        f"the store {self.path} is locked by another program{holder}; wait for it or end it. "
+                        "The lock goes with the process: there is no file to delete"
+                    ) from error
             if self._layout.pending.exists():
                 self._remove_orphans()
             yield
