@@ -76,7 +76,7 @@ LEAK = re.compile(
 
 RETRY = {
     "en": {
-        "answer_changed": "Your text ends at another answer than the right one. Write it again so that it gives {want}.",
+        "answer_changed": "Your text ends at another answer than the right one. Write it again to reach {want}.",
         "answer_lost": "Your text states no final answer. Write it again and end with the answer {want}.",
         "language_changed": "Your text changed the language. Write it again in the language of the original.",
         "format_lost": "Your text is one block. Write it again with a blank line between steps.",
