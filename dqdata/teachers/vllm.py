@@ -1,0 +1,328 @@
+"""vLLM on this machine: in this process, or as a server that is started and stopped with the run.
+
+    [teachers.r1]
+    provider = "vllm"
+    model = "Qwen/QwQ-32B"
+    tensor_parallel = 4
+    context_tokens = 32768
+    serve = true                        # own process; `python = "..."` names the environment that has vLLM
+
+Either way requests join the running batch one by one, and prompts that begin alike share their prefix.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import queue
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import Field, SecretStr
+
+from dqdata.errors import PluginError, TeacherError
+from dqdata.ids import digest
+from dqdata.teacher import Completion, Request, Teacher
+from dqdata.teachers import chat, gguf
+from dqdata.teachers.openai import EndpointParams, OpenAI
+from dqdata.teachers.vllm_server import VllmServer
+
+_ADAPTER = "adapter"
+
+
+class VllmParams(chat.ThinkingParams):
+    model: str = Field(min_length=1)
+    """A hub name or a folder."""
+    revision: str = ""
+    """Commit of the hub model. A folder needs none: its files are hashed."""
+    adapter: Path | None = None
+    """Folder of a LoRA adapter."""
+    tensor_parallel: int = Field(1, ge=1)
+    """GPUs that share the model."""
+    prefix_caching: bool = True
+    dtype: str = "auto"
+    engine_args: dict[str, Any] = Field(default_factory=dict)
+    """Further arguments of vLLM's engine, by its own names: `{ gpu_memory_utilization = 0.85 }`."""
+    chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
+    serve: bool = False
+    python: str = sys.executable
+    """Interpreter of the environment that has vLLM, for `serve`."""
+    env: dict[str, str] = Field(default_factory=dict)
+    """Environment variables of the server."""
+    start_timeout: float = Field(1800.0, gt=0)
+    """Seconds until the server must be healthy: large models load for long."""
+
+    @property
+    def engine(self) -> dict[str, Any]:
+        """Arguments of the engine, by its own names."""
+        said: dict[str, Any] = {
+            "model": self.model,
+            "dtype": self.dtype,
+            "tensor_parallel_size": self.tensor_parallel,
+            "enable_prefix_caching": self.prefix_caching,
+        }
+        if self.revision and not Path(self.model).is_dir():
+            said["revision"] = self.revision
+        if self.context_tokens is not None:
+            said["max_model_len"] = self.context_tokens
+        if self.adapter is not None:
+            said["enable_lora"] = True
+        return {**said, **self.engine_args}
+
+
+class Vllm(Teacher[VllmParams]):
+    """Answers with vLLM: `vllm.LLM` in this process, or its server."""
+
+    provider = "vllm"
+    Params = VllmParams
+    usual_limits: ClassVar[Mapping[str, Any]] = {"concurrency": 256}
+
+    def __init__(self, params: VllmParams) -> None:
+        super().__init__(params)
+        self._engine: _Engine | None = None
+        self._server: VllmServer | None = None
+        self._endpoint: OpenAI | None = None
+        self._revision: str | None = None
+
+    @property
+    def model(self) -> str:
+        folder = Path(self.params.model)
+        name = folder.name if folder.is_dir() else self.params.model
+        return f"{name}+{self.params.adapter.name}" if self.params.adapter else name
+
+    @property
+    def revision(self) -> str:
+        if self._revision is None:
+            folders = [Path(self.params.model)] if Path(self.params.model).is_dir() else []
+            parts = [self.params.revision, *map(_folder_hash, folders)]
+            if self.params.adapter is not None:
+                parts.append(_folder_hash(self.params.adapter))
+            if self.params.chat_template_kwargs:
+                parts.append(digest("template", json.dumps(self.params.chat_template_kwargs, sort_keys=True))[:12])
+            self._revision = "+".join(part for part in parts if part)
+        return self._revision
+
+    @property
+    def identity(self) -> list[str]:
+        return [*super().identity, *self.params.reading]
+
+    def present(self, completion: Completion) -> Completion:
+        return chat.present(completion, self.params)
+
+    async def start(self) -> None:
+        if not self.params.serve:
+            self._engine = _Engine(self.params)
+            await self._engine.start()
+            return
+        self._server = VllmServer(_arguments(self.params), python=self.params.python, env=self.params.env)
+        await self._server.start(self.params.start_timeout)
+        template = self.params.chat_template_kwargs
+        self._endpoint = OpenAI(
+            EndpointParams(
+                base_url=self._server.url,
+                api_key=SecretStr(self._server.key),
+                model=_ADAPTER if self.params.adapter else self.params.model,
+                extra_body={"chat_template_kwargs": template} if template else {},
+                reasoning_tags=self.params.reasoning_tags,
+                reasoning_prefilled=self.params.reasoning_prefilled,
+            )
+        )
+        await self._endpoint.start()
+
+    async def complete(self, request: Request) -> Completion:
+        if self._engine is None and self._endpoint is None:
+            await self.start()
+        if self._endpoint is None:
+            assert self._engine is not None
+            data, seconds = await self._engine.answer(request)
+            return replace(chat.completion(data, request, self.params), model=self.model, seconds=seconds)
+        try:
+            return replace(await self._endpoint.complete(request), model=self.model)
+        except TeacherError:
+            assert self._server is not None
+            await asyncio.sleep(0.1)  # a server that just died is noticed a moment after its connections broke
+            self._server.check()
+            raise
+
+    async def close(self) -> None:
+        if self._endpoint is not None:
+            await self._endpoint.close()
+        if self._server is not None:
+            await self._server.stop()
+        if self._engine is not None:
+            await asyncio.to_thread(self._engine.stop)
+        self._endpoint = self._server = self._engine = None
+
+
+class _Engine:
+    """`vllm.LLM` in a thread of its own, stepped by hand so that a request joins the batch that is running."""
+
+    def __init__(self, params: VllmParams) -> None:
+        self._params = params
+        self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._run, name="vllm", daemon=True)
+        self._ready: asyncio.Future[Any] = self._loop.create_future()
+        self._llm: Any = None
+
+    async def start(self) -> None:
+        self._thread.start()
+        await self._ready
+
+    async def answer(self, request: Request) -> tuple[dict[str, Any], float]:
+        work = _Work(request, self._loop.create_future())
+        self._queue.put(work)
+        try:
+            result: tuple[dict[str, Any], float] = await work.future
+        except asyncio.CancelledError:
+            work.wanted = False
+            raise
+        return result
+
+    def stop(self) -> None:
+        self._queue.put(None)
+        self._thread.join(60)
+
+    def _run(self) -> None:
+        try:
+            self._llm = _load(self._params)
+        except Exception as error:
+            self._tell(self._ready, error=error)
+            return
+        self._tell(self._ready)
+        running: dict[str, _Work] = {}
+        try:
+            while self._take(running):
+                for output in self._llm.llm_engine.step():
+                    work = running.pop(output.request_id, None) if output.finished else None
+                    if work is not None:
+                        self._tell(work.future, (_as_chat(output), time.monotonic() - work.began))
+        except Exception as error:
+            broken = TeacherError(f"vLLM broke: {type(error).__name__}: {error}", kind="fatal", reason="broken")
+            for work in running.values():
+                self._tell(work.future, error=broken)
+        finally:
+            self._llm = None
+
+    def _take(self, running: dict[str, _Work]) -> bool:
+        """Lets new requests in and unwanted ones out; waits where there is nothing to do. False: the end."""
+        while True:
+            try:
+                work = self._queue.get(block=not running)
+            except queue.Empty:
+                break
+            if work is None:
+                return False
+            try:
+                running[self._enqueue(work.request)] = work
+            except ValueError as error:
+                reason = "context_too_long" if "max" in str(error) and "len" in str(error) else "bad_request"
+                self._tell(work.future, error=TeacherError(f"vLLM refuses: {error}", kind="row", reason=reason))
+        unwanted = [name for name, work in running.items() if not work.wanted]
+        if unwanted:
+            self._llm.llm_engine.abort_request(unwanted)
+            for name in unwanted:
+                del running[name]
+        return True
+
+    def _enqueue(self, request: Request) -> str:
+        from vllm import SamplingParams
+        from vllm.lora.request import LoRARequest
+
+        sampling, limit = request.sampling, self._llm.model_config.max_model_len
+        said: dict[str, Any] = {"max_tokens": sampling.max_tokens or limit, "seed": chat.seed(request)}
+        for name in ("temperature", "top_p"):
+            if getattr(sampling, name) is not None:
+                said[name] = getattr(sampling, name)
+        if sampling.stop:
+            said["stop"] = list(sampling.stop)
+        if sampling.top_logprobs is not None:
+            said["logprobs"] = sampling.top_logprobs
+        if request.schema is not None:
+            from vllm.sampling_params import StructuredOutputsParams
+
+            said["structured_outputs"] = StructuredOutputsParams(json=dict(request.schema))
+        adapter = self._params.adapter
+        names = self._llm.enqueue_chat(
+            [{"role": message.role, "content": message.content} for message in request.messages],
+            SamplingParams(**{**said, **sampling.extra}),
+            use_tqdm=False,
+            lora_request=LoRARequest(_ADAPTER, 1, str(adapter)) if adapter else None,
+            chat_template_kwargs=self._params.chat_template_kwargs or None,
+        )
+        return str(names[0])
+
+    def _tell(self, future: asyncio.Future[Any], value: Any = None, *, error: Exception | None = None) -> None:
+        def resolve() -> None:
+            if not future.done():
+                future.set_exception(error) if error is not None else future.set_result(value)
+
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+            self._loop.call_soon_threadsafe(resolve)
+
+
+class _Work:
+    def __init__(self, request: Request, future: asyncio.Future[Any]) -> None:
+        self.request, self.future = request, future
+        self.began = time.monotonic()
+        self.wanted = True
+
+
+def _load(params: VllmParams) -> Any:
+    try:
+        from vllm import LLM
+    except ImportError as error:
+        raise PluginError(
+            f"provider 'vllm' needs vLLM ({error}): pip install 'dqdata[vllm]', or serve = true with `python` naming "
+            "the interpreter of an environment that has it"
+        ) from None
+    if not hasattr(LLM, "enqueue_chat"):
+        raise PluginError("this vLLM is too old to take requests one by one: pip install -U vllm, or set serve = true")
+    return LLM(**params.engine)
+
+
+def _as_chat(output: Any) -> dict[str, Any]:
+    """A RequestOutput in the chat-completions format."""
+    one = output.outputs[0]
+    choice: dict[str, Any] = {"message": {"content": one.text}, "finish_reason": one.finish_reason}
+    if one.logprobs:
+        chosen = zip(one.token_ids, one.logprobs, strict=False)
+        choice["logprobs"] = {"content": [_logprob(token, options) for token, options in chosen]}
+    usage = {
+        "prompt_tokens": len(output.prompt_token_ids or ()),
+        "completion_tokens": len(one.token_ids),
+        "prompt_tokens_details": {"cached_tokens": output.num_cached_tokens or 0},
+    }
+    return {"choices": [choice], "usage": usage}
+
+
+def _logprob(token: int, options: Mapping[int, Any]) -> dict[str, Any]:
+    top = [{"token": one.decoded_token, "logprob": one.logprob} for one in options.values()]
+    return {"token": options[token].decoded_token, "logprob": options[token].logprob, "top_logprobs": top}
+
+
+def _arguments(params: VllmParams) -> list[str]:
+    """The engine's arguments as its server takes them on the command line."""
+    arguments: list[str] = []
+    for name, value in params.engine.items():
+        flag = name.replace("_", "-")
+        if isinstance(value, bool):
+            arguments.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            arguments += [f"--{flag}", json.dumps(value) if isinstance(value, dict | list) else str(value)]
+    if params.adapter is not None:
+        arguments += ["--lora-modules", f"{_ADAPTER}={params.adapter}"]
+    return arguments
+
+
+def _folder_hash(folder: Path) -> str:
+    """Hash of what makes a model: weights, configuration, tokenizer."""
+    kinds = (".safetensors", ".bin", ".json", ".jinja", ".model", ".gguf", ".txt")
+    files = sorted(file for file in folder.iterdir() if file.is_file() and file.suffix in kinds)
+    return digest("model", *(f"{file.name}:{gguf.file_hash(file)}" for file in files))[:16]

@@ -1,0 +1,115 @@
+"""Starts a vLLM server for as long as a run needs it, waits until it is healthy, and stops it with all its children.
+
+server = VllmServer(["--model", "Qwen/Qwen2.5-7B-Instruct"], python="/opt/vllm/bin/python", env={})
+await server.start(patience=1800)
+server.url, server.key
+await server.stop()
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import secrets
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from dqdata.errors import TeacherError
+
+_TAIL = 15
+"""Lines of its log that an error shows."""
+
+
+class VllmServer:
+    """One `vllm serve` on a loopback port of its own, behind a key of its own."""
+
+    def __init__(self, arguments: Sequence[str], *, python: str, env: Mapping[str, str]) -> None:
+        self.key = secrets.token_urlsafe(32)
+        self._arguments, self._python, self._env = list(arguments), python, env
+        self._process: asyncio.subprocess.Process | None = None
+        self._folder = tempfile.TemporaryDirectory(prefix="dqdata-vllm-")
+        self._port = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}/v1"
+
+    async def start(self, patience: float) -> None:
+        """Returns once /health answers. Raises TeacherError (fatal) with the end of its log where it doesn't."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self._port = probe.getsockname()[1]
+        # By module and not by command: CPU builds are installed under another name, which `vllm serve` stumbles over.
+        command = [self._python, "-m", "vllm.entrypoints.openai.api_server", "--host", "127.0.0.1"]
+        with self._log.open("wb") as log:
+            try:
+                self._process = await asyncio.create_subprocess_exec(
+                    *command,
+                    *("--port", str(self._port), *self._arguments),
+                    env={**os.environ, **self._env, "VLLM_API_KEY": self.key},
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                    preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+                )
+            except OSError as error:
+                raise TeacherError(f"can't start {self._python}: {error}", kind="fatal", reason="server") from None
+        deadline = time.monotonic() + patience
+        while not await self._healthy():
+            self.check()
+            if time.monotonic() > deadline:
+                await self.stop()
+                raise self._failed(f"the vLLM server wasn't ready within {patience:g} s (`start_timeout`)")
+            await asyncio.sleep(0.5)
+
+    def check(self) -> None:
+        """Raises TeacherError (fatal) where the server has died."""
+        if self._process is not None and self._process.returncode is not None:
+            raise self._failed(f"the vLLM server ended by itself with code {self._process.returncode}")
+
+    async def stop(self) -> None:
+        """Ends it and every process it started."""
+        process = self._process
+        if process is None:
+            return
+        self._process = None
+        for number, patience in ((signal.SIGTERM, 20.0), (signal.SIGKILL, 10.0)):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), patience)
+        # Its workers are of the same group, and may be slower than the process that was waited for.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+    @property
+    def _log(self) -> Path:
+        return Path(self._folder.name) / "server.log"
+
+    async def _healthy(self) -> bool:
+        try:
+            reader, writer = await asyncio.wait_for(asyncio.open_connection("127.0.0.1", self._port), 5)
+            writer.write(b"GET /health HTTP/1.0\r\nHost: localhost\r\n\r\n")
+            status = await asyncio.wait_for(reader.readline(), 5)
+            writer.close()
+        except (OSError, TimeoutError):
+            return False
+        return b" 200 " in status
+
+    def _failed(self, problem: str) -> TeacherError:
+        lines = self._log.read_text(errors="replace").splitlines()[-_TAIL:]
+        tail = "\n".join(lines).replace(self.key, "***")
+        return TeacherError(f"{problem}; the end of its log:\n{tail}", kind="fatal", reason="server")
+
+
+def _die_with_parent() -> None:
+    """Linux ends the server when this process dies, however it dies."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
