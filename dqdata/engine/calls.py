@@ -148,9 +148,10 @@ class Asker:
                 raise
             usage = completion.usage
             self.gate.answered(completion.seconds, usage.output, expected, usage.input + usage.output)
+            # The place is given up only once the answer is on disk: a crash costs no more calls than may be in the air.
+            return await self._keep(flight, completion, held)
         finally:
             self.gate.leave()
-        return await self._keep(flight, completion, held)
 
     async def _send(self, flight: _Flight) -> Completion:
         began = time.monotonic()
