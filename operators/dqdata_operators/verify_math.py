@@ -17,7 +17,7 @@ from pydantic import Field
 
 from dqdata.columns import Columns
 from dqdata.operator import Outcome, Params, Row, RowOperator
-from dqdata_operators.answers import PLACES, Judgement, Place, Tolerance, compare, correct
+from dqdata_operators.answers import PLACES, Judgement, Place, Tolerance, compare, correct, extract
 
 VERDICT_COLUMNS = {"extracted": "VARCHAR", "verdict": "VARCHAR", "verdict_reason": "VARCHAR", "correct": "BOOLEAN"}
 
@@ -26,7 +26,7 @@ class VerifyMathParams(Params):
     answer: str = Field("answer", description="column with the reference answer")
     response: str = Field("response", description="column with the text to judge")
     reasoning: str = Field("reasoning", description="column with the thinking, for search_reasoning")
-    search_reasoning: bool = Field(False, description="look into the thinking where the response has no answer")
+    search_reasoning: bool = Field(False, description="take the thinking where the response marks no answer")
     places: tuple[Place, ...] = Field(PLACES, description="where an answer may stand", min_length=1)
     rel_tol: float = Field(0.0, ge=0, lt=1, description="relative distance at which numbers still match")
     abs_tol: float = Field(0.0, ge=0, description="absolute distance at which numbers still match")
@@ -51,20 +51,19 @@ class VerifyMath(RowOperator[VerifyMathParams]):
         return have.add(**VERDICT_COLUMNS)
 
     def process(self, row: Row) -> Outcome:
-        response = row[self.params.response]
-        judgement = self._compare(row, response)
-        if judgement.reason == "no_answer" and self.params.search_reasoning and row[self.params.reasoning]:
-            judgement = self._compare(row, row[self.params.reasoning])
-        return judged(row, judgement)
+        tolerance = Tolerance(self.params.rel_tol, self.params.abs_tol, self.params.rounded_digits)
+        response, places = row[self.params.response], self.params.places
+        if self.params.search_reasoning and row[self.params.reasoning]:
+            marked = [place for place in places if place != "line"]
+            if not response or extract(response, marked) is None:
+                response = row[self.params.reasoning]
+        return judged(
+            row,
+            compare(reference=row[self.params.answer], response=response, tolerance=tolerance, places=places),
+        )
 
     def timed_out(self, row: Row) -> Outcome:
         return judged(row, Judgement("unverifiable", None, "timeout"))
-
-    def _compare(self, row: Row, response: str | None) -> Judgement:
-        tolerance = Tolerance(self.params.rel_tol, self.params.abs_tol, self.params.rounded_digits)
-        return compare(
-            reference=row[self.params.answer], response=response, tolerance=tolerance, places=self.params.places
-        )
 
 
 def judged(row: Row, judgement: Judgement) -> dict[str, Any]:

@@ -14,8 +14,23 @@ long: whoever can't wait runs it in a process that can be killed, as the operato
 
 from __future__ import annotations
 
+from dqdata_operators.answers.choices import compare_choice
 from dqdata_operators.answers.compare import Judgement, Verdict, compare, correct
 from dqdata_operators.answers.equal import Tolerance
 from dqdata_operators.answers.extract import PLACES, Found, Place, extract
+from dqdata_operators.answers.texts import TextMode, compare_text
 
-__all__ = ["PLACES", "Found", "Judgement", "Place", "Tolerance", "Verdict", "compare", "correct", "extract"]
+__all__ = [
+    "PLACES",
+    "Found",
+    "Judgement",
+    "Place",
+    "TextMode",
+    "Tolerance",
+    "Verdict",
+    "compare",
+    "compare_choice",
+    "compare_text",
+    "correct",
+    "extract",
+]

@@ -18,7 +18,7 @@ Places, in the order they are tried; the last one of a kind wins, and thinking i
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple, get_args
 
 from dqdata_operators.answers.numbers import SCALES
@@ -194,20 +194,19 @@ def _neighbours(between: str) -> bool:
     return len(between) < 70 and bool(_JOINED.search(between)) and not _APART.search(between)
 
 
-def _phrase(tail: str) -> str:
+def stated(text: str) -> Iterator[str]:
+    """What follows "the answer is", to the end of its sentence: the strongest phrase first, of equals the last one."""
+    tail = text[-TAIL:]
     for phrase in _PHRASES:
         for match in reversed(list(phrase.finditer(tail))):
-            answer = _after(tail, match)
-            if answer:
-                return answer
-    return ""
+            rest = tail[match.end() :]
+            denied = _NEGATED.search(tail[: match.start()]) or re.match(r"\s*(?:not|no longer|n't)\b", rest)
+            if not denied and not _NO_VALUE.match(rest) and (sentence := _sentence(rest).strip("*_ ")):
+                yield sentence
 
 
-def _after(tail: str, match: re.Match[str]) -> str:
-    rest = tail[match.end() :]
-    if _NEGATED.search(tail[: match.start()]) or re.match(r"\s*(?:not|no longer|n't)\b", rest) or _NO_VALUE.match(rest):
-        return ""
-    return _first_answer(_sentence(rest))
+def _phrase(tail: str) -> str:
+    return next(filter(None, map(_first_answer, stated(tail))), "")
 
 
 def _stated_later(text: str) -> str:
@@ -215,7 +214,7 @@ def _stated_later(text: str) -> str:
     for match in _PHRASES[0].finditer(text):
         sentence = _sentence(text[match.end() :])
         if "boxed" not in sentence and bare(sentence) and any(char.isdigit() for char in sentence):
-            return _after(text, match)
+            return _first_answer(sentence)
     return ""
 
 

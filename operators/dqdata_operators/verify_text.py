@@ -1,0 +1,57 @@
+r"""verify_text: is the final answer of a response the reference, in words?
+
+mode         answer                  response                            verdict
+normalised   The Battle of Hastings  The answer is: battle of hastings.  correct
+exact        GATTACA                 \boxed{gattaca}                     incorrect
+regex        colou?rs?               #### Colours                        correct
+number       9.81  (rel_tol = 0.01)  It is 9.8.                          correct
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from dqdata.columns import Columns
+from dqdata.operator import Outcome, Params, Row, RowOperator
+from dqdata_operators.answers import PLACES, Judgement, Place, TextMode, Tolerance, compare_text
+from dqdata_operators.verify_math import VERDICT_COLUMNS, judged
+
+
+class VerifyTextParams(Params):
+    answer: str = Field("answer", description="column with the reference, or with a pattern for mode = 'regex'")
+    response: str = Field("response", description="column with the text to judge")
+    mode: TextMode = Field("normalised", description="how answers are compared")
+    places: tuple[Place, ...] = Field(PLACES, description="where an answer may stand", min_length=1)
+    rel_tol: float = Field(0.0, ge=0, lt=1, description="relative distance at which numbers still match")
+    abs_tol: float = Field(0.0, ge=0, description="absolute distance at which numbers still match")
+    deadline: float = Field(5.0, gt=0, description="seconds for one row")
+
+
+class VerifyText(RowOperator[VerifyTextParams]):
+    """Compares the final answer of a response with the reference as text, pattern or number."""
+
+    name = "verify_text"
+    Params = VerifyTextParams
+
+    @property
+    def deadline(self) -> float:
+        return self.params.deadline
+
+    def columns(self, have: Columns) -> Columns:
+        have.require(self.params.answer, "VARCHAR").require(self.params.response, "VARCHAR")
+        return have.add(**VERDICT_COLUMNS)
+
+    def process(self, row: Row) -> Outcome:
+        return judged(
+            row,
+            compare_text(
+                reference=row[self.params.answer],
+                response=row[self.params.response],
+                mode=self.params.mode,
+                tolerance=Tolerance(self.params.rel_tol, self.params.abs_tol),
+                places=self.params.places,
+            ),
+        )
+
+    def timed_out(self, row: Row) -> Outcome:
+        return judged(row, Judgement("unverifiable", None, "timeout"))
