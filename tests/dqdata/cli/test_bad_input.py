@@ -49,11 +49,11 @@ GOOD = {"question": "What is 1 + 1?", "answer": "2"}
         ),
         pytest.param("", "", 2, ["rows.jsonl", "empty"], id="empty file"),
         pytest.param(
-            lines({"question": 1, "reasoning": "r", "response": "s"}),
-            '{ op = "to_messages" }',
+            lines({"number": "1"}),
+            '{ op = "picky" }',
             2,
-            ["'question'", "BIGINT"],
-            id="wrong type",
+            ["step 1 (picky)", "'number' as BIGINT", "VARCHAR"],
+            id="type",
         ),
         pytest.param(
             lines({"problem_id": "a", "question": "x"}, {"problem_id": "a", "question": "y"}),
