@@ -20,7 +20,8 @@ Cell = TypeVar("Cell", bound=Hashable)
 def take(supply: Mapping[Cell, int], shares: Mapping[Cell, float], total: int | None = None) -> dict[Cell, int]:
     """Rows to take of each cell. Without a total, the largest one at which every cell with a share gives it in full."""
     if total is None:
-        needed = [supply.get(cell, 0) / share for cell, share in shares.items() if share > 0]
+        whole = sum(shares.values())
+        needed = [supply.get(cell, 0) * whole / share for cell, share in shares.items() if share > 0]
         total = floor(min(needed, default=0) + 1e-9)
     wanted = quotas(shares, total)
     return {cell: min(wanted[cell], supply.get(cell, 0)) for cell in shares}

@@ -36,7 +36,7 @@ from dqdata.operator import (
 from dqdata.teacher import Message, Request, Sampling
 from dqdata_operators.answer_checks import flaw
 from dqdata_operators.judging import PROBLEM_TOKENS, fenced, required
-from dqdata_operators.near import Known, read_texts, similarity
+from dqdata_operators.novelty import Known, read_texts, similarity
 from dqdata_operators.prompting import Prompt, load_prompt
 from dqdata_operators.shape import same_language, size
 
@@ -65,7 +65,7 @@ class SynthesisParams(Params):
     against: PromptFile | None = None
     """Parquet or JSONL with questions that no new problem may be near to."""
     against_column: str = "question"
-    near: float = Field(0.6, gt=0, le=1)
+    near: float = Field(0.4, gt=0, le=1)
     """Similarity at which a problem is no new one: Jaccard index of three-word runs, digits ignored."""
     keep_seeds: bool = False
     """The seeds go on beside the new problems."""
