@@ -72,7 +72,8 @@ def loop(text: str) -> tuple[str, int] | None:
     """(unit, times) where the text ends in one piece repeated over and over, else None.
 
     A loop covers at least 200 characters, with a unit that comes five times, or three times where it has 60 characters
-    or more. Periods to test are the distances from the end at which the last few characters occur before.
+    or more; the first repetition may be cut short. Periods to test are the distances from the end at which the last few
+    characters occur before.
     """
     text = text.rstrip()
     probe = text[-PROBE:]
@@ -82,7 +83,7 @@ def loop(text: str) -> tuple[str, int] | None:
         if at < 0:
             return None
         period = len(text) - PROBE - at
-        span = max(200, period * (5 if period < 60 else 3))
+        span = max(200, period * (5 if period < 60 else 3) - PROBE)
         if len(text) >= span and text[-span:-period] == text[-span + period :]:
             return text[-period:], _times(text, period)
     return None
