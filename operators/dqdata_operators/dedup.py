@@ -7,19 +7,25 @@
     t2       | what is  2 + 2?    | true      stays
     t3       | What is 2 + 3?     | true      stays
 
-A method (`method = "exact"`: dedup_exact.py) says which rows belong together. The best row of each group by `keep`
-stays, and of equals the one with the smallest key: the order in which rows arrive says nothing of the data.
+A method says which rows belong together: `exact` (dedup_exact.py: the normalised text is the same), `minhash`
+(dedup_minhash.py: most word n-grams are) or `semantic` (dedup_semantic.py: the embeddings are near). The best row of
+each group by `keep` stays, and of equals the one with the smallest key: the order in which rows arrive says nothing of
+the data.
+
+Groups are closed: of three rows where the first is like the second and the second like the third, one stays. The
+similarity in a reject's detail is that with the row that stayed, so it can lie below the threshold.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 import polars as pl
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from dqdata.columns import Columns
-from dqdata.errors import QueryError
+from dqdata.errors import ColumnError, QueryError
 from dqdata.expressions import check_ranking, literal, quoted
 from dqdata.operator import Decisions, Params, Run, SqlExpression, Table, TableOperator
 from dqdata_operators import dedup_exact
@@ -27,20 +33,39 @@ from dqdata_operators import dedup_exact
 if TYPE_CHECKING:
     import duckdb
 
+    from dqdata_operators.near import Near
+
+THRESHOLDS = {"exact": 1.0, "minhash": 0.8, "semantic": 0.95}
+"""Default thresholds; a cosine of 0.95 is about as near as a Jaccard similarity of 0.8."""
+
 
 class DedupParams(Params):
     column: str | tuple[str, ...]
-    """Text to compare; of several columns all must agree."""
-    method: Literal["exact"] = "exact"
+    """Text to compare; of several columns all must agree, or are compared as one text."""
+    method: Literal["exact", "minhash", "semantic"] = "exact"
+    threshold: float | None = Field(None, gt=0, le=1)
+    """Least similarity of duplicates: Jaccard of word n-grams (0.8) or cosine of embeddings (0.95)."""
     keep: SqlExpression | None = None
     """ORDER BY list: the first of each group by it stays; nulls come last."""
     ignore: tuple[Literal["case", "space"], ...] = ("case", "space")
-    """Differences that don't count. Unicode forms of one character never do."""
+    """exact: differences that don't count. Unicode forms of one character never do."""
+    ngram: int = Field(3, ge=1, le=32)
+    """minhash: words that make one element of a text's set."""
+    num_perm: int = Field(128, ge=16, le=1024)
+    """minhash: length of a signature. More finds more of the pairs just above the threshold."""
+    embedding: str = "wordllama"
+    """semantic: wordllama, minilm, model2vec:NAME, sentence-transformers:NAME or URL#MODEL."""
+    same_numbers: bool | None = None
+    """Texts with other numbers are no duplicates. By default so for semantic: embeddings hardly see numbers."""
+    cluster_column: str | None = None
+    """Adds a column with the smallest key of the row's group, or its own."""
 
     @model_validator(mode="after")
     def _consistent(self) -> DedupParams:
         if not self.names:
             raise ValueError("`column` names no column")
+        if self.method == "exact" and self.threshold not in (None, 1.0):
+            raise ValueError("method = 'exact' has no `threshold`; set method = 'minhash' or 'semantic'")
         return self
 
     @property
@@ -49,7 +74,7 @@ class DedupParams(Params):
 
 
 class Dedup(TableOperator[DedupParams]):
-    """Drops duplicates by normalised text and keeps the best row of each group."""
+    """Drops duplicates by normalised text, word n-grams or embeddings, and keeps the best row of each group."""
 
     name = "dedup"
     Params = DedupParams
@@ -59,39 +84,98 @@ class Dedup(TableOperator[DedupParams]):
             have.require(name)
         if self.params.keep is not None:
             check_ranking(self.params.keep, have, "keep")
-        return have
+        if self.params.cluster_column is None:
+            return have
+        if self.params.cluster_column in have:
+            raise ColumnError(f"cluster_column = {self.params.cluster_column!r}: there is such a column already")
+        return have.add(**{self.params.cluster_column: "VARCHAR"})
 
     def process(self, table: Table, run: Run) -> Decisions:
         import duckdb
 
-        target = run.scratch / "duplicates.parquet"
+        near = self._grouped(table, run)
+        pairs, target = run.scratch / "pairs.parquet", run.scratch / "duplicates.parquet"
         with table.connect() as con:
-            dedup_exact.group(con, table.key, self.params.names, self.params.ignore)
+            if near is None:
+                dedup_exact.group(con, table.key, self.params.names, self.params.ignore)
+            else:
+                files = literal(str(run.scratch / "groups-*.parquet"))
+                con.execute(f"create temp table groups as from read_parquet({files})")
             try:
-                _drop_all_but_best(con, table.key, self.params.keep, str(target))
+                _pair_with_best(con, table.key, self.params.keep, str(pairs), with_places=near is not None)
             except duckdb.ConversionException as error:
                 raise QueryError(f"dedup keep = {self.params.keep!r}: {error}") from error
-        return Decisions(pl.scan_parquet(target))
+            _write_rejects(pl.scan_parquet(pairs), near, table.key).sink_parquet(target)
+            added = None
+            if self.params.cluster_column is not None:
+                added = run.scratch / "clusters.parquet"
+                _write_clusters(con, table.key, self.params.cluster_column, str(added))
+        return Decisions(pl.scan_parquet(target), None if added is None else pl.scan_parquet(added))
+
+    def _grouped(self, table: Table, run: Run) -> Near | None:
+        """Groups by a method that isn't SQL, written to scratch; None for the one that is."""
+        if self.params.method == "exact":
+            return None
+        from dqdata_operators.near import Meaning, Words, near_groups, write_groups
+
+        threshold = self.params.threshold or THRESHOLDS[self.params.method]
+        method = (
+            Words(threshold, self.params.num_perm, self.params.ngram, self.params.same_numbers or False)
+            if self.params.method == "minhash"
+            else Meaning(threshold, self.params.embedding, self.params.same_numbers is not False)
+        )
+        near = near_groups(table, self.params.names, method, run.scratch)
+        list(write_groups(table, near.labels, run.scratch))
+        return near
 
 
-def _drop_all_but_best(con: duckdb.DuckDBPyConnection, key: str, keep: str | None, target: str) -> None:
-    """Writes key, reason and detail of every row of a group but its best.
+def _pair_with_best(
+    con: duckdb.DuckDBPyConnection, key: str, keep: str | None, target: str, *, with_places: bool
+) -> None:
+    """Writes row_key and the key of the best row of its group, of every row of a group but the best.
 
-    Reads the temporary table `groups` (row_key, group_id), which a method has made and which holds only rows that have
-    company.
+    Reads the temporary table `groups` (row_key, group_id and, with places, place), which a method has made and which
+    holds only rows that have company.
     """
     key = quoted(key)
     order = f"{keep}\n, {key}" if keep else key
+    places = ", place, first_value(place) over best_first as best_place" if with_places else ""
     con.execute(
         f"""
         copy (
-            with ranked as (
-                select row_key, first_value(row_key) over (partition by group_id order by {order}) as best
+            select * from (
+                select row_key, first_value(row_key) over best_first as best{places}
                 from groups join rows on row_key = rows.{key}
-            )
-            select row_key as {key}, 'duplicate' as reason,
-                json_object('duplicate_of', best, 'similarity', 1.0)::varchar as detail
-            from ranked where row_key <> best
-        ) to {literal(target)}
+                window best_first as (partition by group_id order by {order})
+            ) where row_key <> best
+        ) to {literal(target)} (format parquet)
+        """
+    )
+
+
+def _write_rejects(pairs: pl.LazyFrame, near: Near | None, key: str) -> pl.LazyFrame:
+    """Key, reason and detail of the rows that go."""
+    if near is None:
+        similar = pairs.with_columns(similarity=pl.lit(1.0))
+    else:
+        frame = pairs.collect()
+        found = near.similarity(frame["place"].to_numpy(), frame["best_place"].to_numpy())
+        similar = frame.with_columns(similarity=pl.Series(np.round(found, 4), dtype=pl.Float64)).lazy()
+    return similar.select(
+        pl.col("row_key").alias(key),
+        reason=pl.lit("duplicate"),
+        detail=pl.struct(duplicate_of="best", similarity="similarity").struct.json_encode(),
+    )
+
+
+def _write_clusters(con: duckdb.DuckDBPyConnection, key: str, column: str, target: str) -> None:
+    """Key and cluster id of every row."""
+    con.execute(
+        f"""
+        copy (
+            select rows.{quoted(key)}, coalesce(cluster, rows.{quoted(key)}) as {quoted(column)} from rows left join (
+                select row_key, min(row_key) over (partition by group_id) as cluster from groups
+            ) on row_key = rows.{quoted(key)}
+        ) to {literal(target)} (format parquet)
         """
     )

@@ -1,75 +1,115 @@
-"""Near-duplicates of a text among others, by shared runs of words; digits don't count.
+"""Near-duplicate groups over a whole table, whichever method finds them: what dedup, split and cluster stand on.
 
-    >>> known = Known(["Tom has 3 apples and buys 4 more. How many has he?"])
-    >>> known.nearest("Tom has 5 apples and buys 9 more. How many has he?")[0]
-    1.0
+    near = near_groups(table, ("question",), Words(threshold=0.8), run.scratch)
+    near.labels[7]              # position of the first row of row 7's group, or 7
+    near.similarity(left, right)
 
-Similarity is the Jaccard index of three-word runs, case and punctuation aside. An index from run to texts makes one
-look-up cost what the text is long, not what is known.
+Positions are places in `table.batches`; every result is the same wherever a row stands, up to positions themselves.
 """
 
 from __future__ import annotations
 
-import re
-from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
-from dqdata.errors import DataError, nearest
+import numpy as np
+import numpy.typing as npt
+import polars as pl
 
-_WORD = re.compile(r"\d+(?:[.,]\d+)*|[\u3400-\u9fff\u3040-\u30ff\uac00-\ud7af]|[^\W\d_]+")
-RUN = 3
+from dqdata.operator import Table
+from dqdata_operators import dedup_minhash, dedup_semantic
+from dqdata_operators.clusters import I64
+from dqdata_operators.shingles import U64
 
-
-def runs(text: str) -> frozenset[tuple[str, ...]]:
-    """Three-word runs of a text, numbers as one word "0"; the whole text where it is shorter."""
-    words = ["0" if word[0].isdigit() else word for word in _WORD.findall(text.casefold())]
-    if len(words) < RUN:
-        return frozenset([tuple(words)]) if words else frozenset()
-    return frozenset(zip(*(words[start:] for start in range(RUN)), strict=False))
-
-
-def similarity(left: str, right: str) -> float:
-    """Jaccard index of their runs, 0 to 1."""
-    a, b = runs(left), runs(right)
-    return len(a & b) / len(a | b) if a or b else 1.0
+F64 = npt.NDArray[np.float64]
+_NONE: U64 = np.empty(0, np.uint64)
 
 
-class Known:
-    """Texts to be near to."""
+@dataclass(frozen=True)
+class Words:
+    """Jaccard similarity of word n-grams: dedup_minhash.py."""
 
-    def __init__(self, texts: Iterable[str]) -> None:
-        self._texts: list[str] = []
-        self._sizes: list[int] = []
-        self._holding: dict[tuple[str, ...], list[int]] = defaultdict(list)
-        for text in texts:
-            found = runs(text)
-            for run in found:
-                self._holding[run].append(len(self._texts))
-            self._texts.append(text)
-            self._sizes.append(len(found))
-
-    def nearest(self, text: str) -> tuple[float, str]:
-        """The greatest similarity, and the text that has it; (0, "") where none shares a run."""
-        own = runs(text)
-        shared = Counter(number for run in own for number in self._holding.get(run, ()))
-        best, which = 0.0, ""
-        for number, count in shared.items():
-            score = count / (len(own) + self._sizes[number] - count)
-            if score > best or (score == best and self._texts[number] < which):
-                best, which = score, self._texts[number]
-        return best, which
+    threshold: float
+    num_perm: int = 128
+    ngram: int = 3
+    same_numbers: bool = False
 
 
-def read_texts(path: Path, column: str) -> list[str]:
-    """One column of a Parquet or JSONL file. Raises DataError."""
-    import polars as pl
+@dataclass(frozen=True)
+class Meaning:
+    """Cosine similarity of embeddings: dedup_semantic.py."""
 
-    try:
-        frame = pl.scan_parquet(path) if path.suffix == ".parquet" else pl.scan_ndjson(path)
-        names = frame.collect_schema().names()
-        if column not in names:
-            raise DataError(f"{path} has no column {column!r}{nearest(column, names)} (have: {', '.join(names)})")
-        return frame.select(column).drop_nulls().collect()[column].cast(pl.String).to_list()
-    except pl.exceptions.PolarsError as error:
-        raise DataError(f"{path} can't be read as Parquet or JSONL: {error}") from error
+    threshold: float
+    embedding: str = "wordllama"
+    same_numbers: bool = True
+
+
+Method: TypeAlias = Words | Meaning
+
+
+@dataclass(frozen=True)
+class Near:
+    labels: I64
+    """Of each row, the smallest position in its group."""
+    similarity: Callable[[I64, I64], F64]
+
+
+def near_groups(table: Table, names: Sequence[str], method: Method, scratch: Path) -> Near:
+    """Groups of rows whose texts are alike; of several columns, the texts are put one after another."""
+    texts = (joined(batch, names) for batch in table.batches(list(names)))
+    marks = None
+    if method.same_numbers:
+        marks = np.concatenate([number_marks(joined(batch, names)) for batch in table.batches(list(names))] or [_NONE])
+    if isinstance(method, Meaning):
+        vectors = dedup_semantic.vectors(texts, table.rows, method.embedding, scratch)
+        return Near(
+            dedup_semantic.groups(vectors, method.threshold, marks),
+            lambda left, right: dedup_semantic.cosine(vectors, left, right),
+        )
+    signatures = dedup_minhash.sign(texts, table.rows, method.ngram, method.threshold, method.num_perm, scratch)
+    ranks = np.concatenate([_hashed(batch[table.key]) for batch in table.batches([table.key])] or [_NONE])
+    return Near(
+        dedup_minhash.groups(signatures, ranks, method.threshold, marks),
+        lambda left, right: dedup_minhash.jaccard(signatures, left, right),
+    )
+
+
+def number_marks(texts: pl.Series) -> U64:
+    """A hash of the numbers in each text, whatever their order; "1,000" is 1000 and "2.50" is 2.5."""
+    numbers = texts.str.replace_all(r"(\d),(\d{3})\b", "${1}${2}").str.extract_all(r"\d+(?:\.\d+)?")
+    return _hashed(numbers.list.eval(pl.element().cast(pl.Float64).sort().cast(pl.String)).list.join(" "))
+
+
+def write_groups(table: Table, labels: I64, folder: Path) -> Iterator[Path]:
+    """Parquet files of row_key, group_id, place: the rows that have company. At least one file."""
+    sizes = np.bincount(labels, minlength=1)
+    start = 0
+    nobody = pl.DataFrame(schema={"row_key": pl.String, "group_id": pl.Int64, "place": pl.Int64})
+    nobody.write_parquet(folder / "groups-none.parquet")
+    yield folder / "groups-none.parquet"
+    for number, batch in enumerate(table.batches([table.key])):
+        mine = labels[start : start + batch.height]
+        frame = pl.DataFrame(
+            {
+                "row_key": batch[table.key],
+                "group_id": mine,
+                "place": np.arange(start, start + batch.height),
+            }
+        ).filter(pl.Series(sizes[mine] > 1, dtype=pl.Boolean))
+        path = folder / f"groups-{number:06}.parquet"
+        frame.write_parquet(path)
+        yield path
+        start += batch.height
+
+
+def joined(batch: pl.DataFrame, names: Sequence[str]) -> pl.Series:
+    """The text to compare, of one column or several."""
+    return batch.select(
+        pl.concat_str([pl.col(name).cast(pl.String).fill_null("") for name in names], separator="\n").alias("text")
+    )["text"]
+
+
+def _hashed(texts: pl.Series) -> U64:
+    return np.asarray(texts.cast(pl.String).hash(seed=0).to_numpy(), dtype=np.uint64)
