@@ -90,7 +90,7 @@ def final_text(response: str, places: Sequence[Place]) -> tuple[str | None, bool
 
 
 def chosen(text: str, choices: Sequence[str] | None, *, is_answer: bool = True) -> tuple[str | None, str]:
-    """The letter that this text chooses, or None and why there is none. is_answer: a lone letter anywhere in it counts."""
+    """The letter that this text chooses, or None and why there is none. is_answer: a lone letter anywhere counts."""
     letters = LETTERS[: len(choices)] if choices else LETTERS
     if choices and (at := _option(text, choices)) is not None:
         return letters[at], ""

@@ -30,6 +30,8 @@ PLACES: tuple[Place, ...] = get_args(Place)
 TAIL = 3000
 """Characters from the end that phrases and last lines are looked for in."""
 
+AFTERWORD = 200
+"""Characters that may follow a sentence that states the answer."""
 BOX_TAIL = 50_000
 """Characters from the end that boxes are looked for in."""
 
@@ -58,7 +60,8 @@ _PHRASES = (
 """Strongest first: a weaker phrase counts only where no stronger one gives an answer."""
 _VERB = re.compile(r"\b(?:is|are|was|equals|be|has|have|makes|gets|needs)\b[\s:]*", re.IGNORECASE)
 _NO_VALUE = re.compile(
-    r"\s*(?:in)?correct\b|\s*wrong\b|\s*as follows|\s*(?:given|shown|provided|found|written) ", re.IGNORECASE
+    r"\s*(?:not|no longer|n't)\b|\s*(?:in)?correct\b|\s*wrong\b|\s*as follows|\s*(?:given|shown|provided|found|written) ",
+    re.IGNORECASE,
 )
 _SENTENCE = re.compile(r"(?<![A-Z])\.\s+(?=[A-Z<*\[])|\.\s*\Z|\n|。|I hope")
 _NEGATED = re.compile(
@@ -79,6 +82,7 @@ _UNIT = re.compile(
     r"[\s*]*(?:(\\?%|percent\b)|((?:(?:square|cubic)\s+)?[a-zA-Z]+(?:\^\{?[23]\}?)?)(?![a-zA-Z/²³]|\s+per\b))"
 )
 _COMMAND = re.compile(r"\\[a-zA-Z]")
+_STARTS = re.compile(r"\W{0,3}[0-9$\\]|\W*\(?[A-J]\)?(?![A-Za-z])|\*\*")
 _BOLD = re.compile(r"\*\*([^*\n]{1,80})\*\*")
 _PROSE = re.compile(
     r"(?<![\\A-Za-z])(?:[A-Za-z]{4,}|not|its?|is|the|so|we|he|she|was|are|has|for|my|can|but|let|any|all|now)(?![A-Za-z])"
@@ -195,13 +199,17 @@ def _neighbours(between: str) -> bool:
 
 
 def stated(text: str) -> Iterator[str]:
-    """What follows "the answer is", to the end of its sentence: the strongest phrase first, of equals the last one."""
+    """What follows "the answer is", to the end of its sentence: the strongest phrase first, of equals the last one.
+    Prose with more after it than AFTERWORD opens a solution ("Answer: There are 50 books ..."), and is passed over."""
     tail = text[-TAIL:]
     for phrase in _PHRASES:
         for match in reversed(list(phrase.finditer(tail))):
             rest = tail[match.end() :]
-            denied = _NEGATED.search(tail[: match.start()]) or re.match(r"\s*(?:not|no longer|n't)\b", rest)
-            if not denied and not _NO_VALUE.match(rest) and (sentence := _sentence(rest).strip("*_ ")):
+            if _NEGATED.search(tail[: match.start()]) or _NO_VALUE.match(rest):
+                continue
+            sentence = _sentence(rest).strip("*_ ")
+            opens = len(rest) - len(sentence) > AFTERWORD and not bare(sentence) and not _STARTS.match(sentence)
+            if sentence and not opens:
                 yield sentence
 
 
