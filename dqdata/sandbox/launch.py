@@ -105,7 +105,7 @@ def _bwrap(control: int, homes: str) -> Command:
     readable = _interpreter_files()
     argv = [source(_program()), "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session", "--as-pid-1"]
     argv.append("--clearenv")
-    for name, value in {**ENVIRONMENT, "HOME": "/scratch", "TMPDIR": "/scratch"}.items():
+    for name, value in ENVIRONMENT.items():
         argv += ["--setenv", name, value]
     for path in readable:
         link = Path(path).is_symlink()
@@ -141,13 +141,13 @@ def _program() -> str:
 
 
 def _plain(mode: str, control: int, homes: str) -> Command:
-    readable = [*_interpreter_files(), *packages()]
+    readable = [*_interpreter_files(), *packages(), str(INSIDE)]
     config: dict[str, object] = {"isolation": mode, "read": readable, "packages": packages(), "homes": homes}
     if os.geteuid() == 0 and mode == "landlock":
         config["become"] = NOBODY
         config["keep"] = 0 if all(_open_to_all(path) for path in readable) else DAC_READ_SEARCH
     argv = _boot("server", str(INSIDE.parent), f"{control}, {config!r}")
-    return Command(argv, {**ENVIRONMENT, "HOME": homes, "TMPDIR": homes})
+    return Command(argv, dict(ENVIRONMENT))
 
 
 def _open_to_all(path: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 Why = Literal["exit", "error", "wall", "cpu", "memory", "output", "signal"]
 """How a program ended.
@@ -81,6 +81,8 @@ class Tests:
     inside: run the tests in the candidate's own process, for those that hand over objects of their own; such a
     verdict can be forged. control: replace every expected value by another; a test that still passes is forged.
     """
+
+    __test__: ClassVar[bool] = False  # pytest: not a class of tests
 
     code: str = ""
     style: Literal["asserts", "pytest", "calls"] = "asserts"

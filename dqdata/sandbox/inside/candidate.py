@@ -25,15 +25,18 @@ LARGEST = 64 << 20
 LONGEST_BATCH = 256
 
 
-def receive(channel: int) -> Any:
-    """Next message, or None at the end. Raises ValueError where it is too large or no JSON."""
-    head = _exactly(channel, 4)
+def receive(channel: int, wait: Callable[[], None] = lambda: None) -> Any:
+    """Next message, or None at the end. `wait` is called before each read, and may raise.
+
+    Raises ValueError where the message is too large or no JSON.
+    """
+    head = _exactly(channel, 4, wait)
     if head is None:
         return None
     (size,) = struct.unpack("=I", head)
     if size > LARGEST:
         raise ValueError(f"a message of {size} bytes")
-    body = _exactly(channel, size)
+    body = _exactly(channel, size, wait)
     return None if body is None else json.loads(body)
 
 
@@ -44,13 +47,15 @@ def send(channel: int, message: Any) -> None:
         data = data[os.write(channel, data) :]
 
 
-def _exactly(channel: int, size: int) -> bytes | None:
+def _exactly(channel: int, size: int, wait: Callable[[], None]) -> bytes | None:
+    wait()
     part = os.read(channel, size)
     if len(part) == size:
         return part
     parts = [part]
     missing = size - len(part)
     while missing and part:
+        wait()
         part = os.read(channel, min(missing, 1 << 20))
         parts.append(part)
         missing -= len(part)
@@ -200,7 +205,7 @@ def serve(job: dict[str, Any], channel: int) -> NoReturn:
         if request[0] == "inside":
             from . import cases
 
-            send(channel, {"value": cases.inside(request[1], module)})
+            send(channel, {"value": plain.encode(cases.inside(request[1], module))})
         else:
             send(channel, answer(held, module, request))
     sys.stdout.flush()

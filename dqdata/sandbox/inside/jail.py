@@ -69,6 +69,7 @@ def enter(setup: Setup, limits: dict[str, Any], home: Home) -> None:
         libc.mount("tmpfs", SCRATCH, "tmpfs", flags, f"size={limits['disk']},nr_inodes=4096,mode=0777")
         libc.mount("tmpfs", "/dev/shm", "tmpfs", flags, f"size={SHARED_MEMORY},nr_inodes=256,mode=1777")
         _mount_proc()
+    os.environ["HOME"] = os.environ["TMPDIR"] = home.scratch
     os.chdir(home.scratch)
     os.umask(0o077)
 

@@ -69,7 +69,8 @@ def run_pytest(tests: dict[str, Any], subject: Any) -> dict[str, Any]:
     offer(tests["module"], wanted, subject)
     counter = _Counter()
     sys.dont_write_bytecode = True
-    arguments = ["-q", "-p", "no:cacheprovider", "-p", "no:faulthandler", "--rootdir", folder, "-c", "/dev/null"]
+    arguments = ["-q", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-c", "/dev/null"]
+    arguments += ["--rootdir", folder, "--confcutdir", folder]
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     pytest.main([*arguments, "--import-mode=importlib", os.path.join(folder, FILE)], plugins=[counter])
     if isinstance(counter.stop, NeedsInside):

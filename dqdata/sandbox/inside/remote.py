@@ -78,9 +78,8 @@ class Link:
         return self._read(arguments)
 
     def _read(self, arguments: tuple[Any, ...]) -> Any:
-        self._wait()
         try:
-            reply = receive(self.channel)
+            reply = receive(self.channel, self._patience())
         except (OSError, ValueError, RecursionError, MemoryError) as error:
             raise Gone(f"the candidate's process sent no answer that can be read: {error}") from error
         if reply is None:
@@ -108,17 +107,20 @@ class Link:
                 return RuntimeError, [base, *values]
         return kind, values
 
-    def _wait(self) -> None:
-        begun, started = self._cpu(), time.monotonic()
-        left = self.seconds
-        while not select.select([self.channel], [], [], left)[0]:
-            left = min(self.seconds - self._cpu() + begun, self.patience * self.seconds - time.monotonic() + started)
-            if left <= 0:
-                raise TooLong(f"a call took more than {self.seconds:g} s")
-            left = max(left, 0.01)
+    def _patience(self) -> Callable[[], None]:
+        """Waits until there is something to read; all waits for one answer share one time limit."""
+        begun, started = cpu_of(self.pid), time.monotonic()
 
-    def _cpu(self) -> float:
-        return cpu_of(self.pid)
+        def wait() -> None:
+            left = self.seconds
+            while not select.select([self.channel], [], [], left)[0]:
+                cpu = self.seconds - cpu_of(self.pid) + begun
+                left = min(cpu, self.patience * self.seconds - time.monotonic() + started)
+                if left <= 0:
+                    raise TooLong(f"a call took more than {self.seconds:g} s")
+                left = max(left, 0.01)
+
+        return wait
 
     def _refer(self, value: Any) -> Any:
         if isinstance(value, Remote):

@@ -1,0 +1,111 @@
+"""No program gets out, and the one after it finds a fresh place."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from dqdata.sandbox import Sandbox
+
+from .attacks import ATTACKS, Attack
+from .conftest import Trap, started
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+def test_attack_is_contained(attack: Attack, sandbox: Sandbox, trap: Trap) -> None:
+    if attack.only not in ("", sandbox.mode):
+        pytest.skip(f"{sandbox.mode} doesn't promise this")
+    limits = sandbox.limits.scaled(**attack.limits)
+    result = sandbox.submit(trap.fill(attack.program), limits=limits).result(60)
+    said = result.stdout + result.stderr
+    assert "ESCAPED" not in result.stdout
+    assert trap.bait.secret not in said
+    assert trap.touched() == ""
+    assert sandbox.submit("print(6 * 7)").result(60).stdout == "42\n"
+
+
+@pytest.mark.parametrize("attack", [attack for attack in ATTACKS if attack.harmless], ids=lambda attack: attack.name)
+def test_attack_works_without_a_sandbox(attack: Attack, unprotected: Sandbox, trap: Trap) -> None:
+    result = unprotected.submit(trap.fill(attack.program)).result(60)
+    assert "ESCAPED" in result.stdout, result.stderr
+    trap.touched()
+
+
+@pytest.fixture(scope="module")
+def unprotected() -> object:
+    with started("none") as sandbox:
+        yield sandbox
+
+
+LEFT_OVERS = {
+    "scratch": ("open('left', 'w').write('x')", "import os\nprint(os.listdir('.'))", "[]\n"),
+    "shared_memory": (
+        "try: open('/dev/shm/left', 'w').write('x')\nexcept OSError: pass",
+        "import os\nprint(os.path.exists('/dev/shm/left'))",
+        "False\n",
+    ),
+    "modules": ("import json\njson.dumps = None", "import json\nprint(json.dumps([1]))", "[1]\n"),
+    "builtins": ("import builtins\nbuiltins.len = lambda x: 7", "print(len('abc'))", "3\n"),
+    "environment": ("import os\nos.environ['LEFT'] = 'x'", "import os\nprint(os.environ.get('LEFT'))", "None\n"),
+    "folder": ("import os\nos.mkdir('d', 0); os.chdir('/')", "import os\nprint(os.listdir('.'))", "[]\n"),
+    "folders_without_rights": ("import os\nos.makedirs('a/b')\nos.mkdir('a/b/c', 0)", "print('fine')", "fine\n"),
+    "standard_input": ("import os\nos.write(0, b'x' * 100)", "print(input())", "given\n"),
+}
+
+
+@pytest.mark.parametrize("name", LEFT_OVERS)
+def test_nothing_is_left_for_the_next_program(name: str, sandbox: Sandbox) -> None:
+    first, second, expected = LEFT_OVERS[name]
+    for _ in range(4):  # both servers, several times
+        sandbox.submit(first).result(60)
+    results = [sandbox.submit(second, stdin="given").result(60) for _ in range(4)]
+    assert [result.stdout for result in results] == [expected] * 4
+
+
+def test_no_process_is_left(sandbox: Sandbox) -> None:
+    before = _descendants()
+    sandbox.submit("import time\ntime.sleep(60)", limits=sandbox.limits.scaled(wall=0.3)).result(60)
+    sandbox.submit(
+        "import os, time\nfor _ in range(5):\n    if os.fork() == 0:\n        os.setsid()\n        time.sleep(60)",
+        limits=sandbox.limits.scaled(processes=5 if sandbox.mode == "bwrap" else 0, wall=2),
+    ).result(60)
+    for _ in range(50):
+        if _descendants() <= before:
+            break
+        time.sleep(0.1)
+    assert _descendants() <= before
+
+
+@pytest.mark.parametrize("mode", ["bwrap", "landlock", "none"])
+def test_nothing_is_left_after_close(mode: str) -> None:
+    before, folders = _descendants(), _folders()
+    sandbox = started(mode)
+    running = sandbox.submit("import time\ntime.sleep(60)")
+    sandbox.close()
+    assert isinstance(running.exception(5), Exception)
+    assert _descendants() <= before
+    assert _folders() <= folders
+
+
+def _folders() -> set[str]:
+    import tempfile
+
+    return {name for name in os.listdir(tempfile.gettempdir()) if name.startswith("dqdata-sandbox-")}
+
+
+def _descendants() -> set[int]:
+    """Every process that this one or a child of it has started."""
+    found: set[int] = set()
+    todo = [os.getpid()]
+    while todo:
+        for children in Path(f"/proc/{todo.pop()}/task").glob("*/children"):
+            try:
+                pids = {int(pid) for pid in children.read_text().split()}
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            found |= pids
+            todo += pids
+    return found
