@@ -12,7 +12,7 @@
 
 rewrite_stop: rewritten; parent (the old text beside it); fitting, not_correct, not_verified (left as they are);
 gave_up (kept after `attempts` failures, where on_failure = "keep"). An extended text must be longer than the one it
-replaces. The child isn't judged: run `critique` again for that.
+replaces, a simplified one not a tenth of it. The child isn't judged: run `critique` again for that.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Rethink(RewriteOperator[RethinkParams]):
     @cached_property
     def simplify(self) -> Task:
         prompt = load_prompt("rethink_simplify", self.params.language, self.params.prompt_simplify)
-        return Task("simplify", prompt, high=1.5)
+        return Task("simplify", prompt, low=0.1)
 
     def prompts(self) -> tuple[Prompt, ...]:
         return (self.extend.prompt, self.simplify.prompt)

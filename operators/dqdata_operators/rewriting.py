@@ -48,6 +48,7 @@ REWRITE_COLUMNS = {
     "rewrite": "VARCHAR",
     "rewrite_stop": "VARCHAR",
     "rewrite_attempts": "BIGINT",
+    "rewrite_failures": "VARCHAR",
     "rewrite_ratio": "DOUBLE",
 }
 STALE = (
@@ -197,12 +198,17 @@ class RewriteOperator(CallOperator[RP]):
                 failure, child = await self._answer_kept(child, column, run)
             if failure is None:
                 parent = [{**self._blank(row), **was, "rewrite_stop": "parent"}] if self.params.keep_parents else []
-                return [*parent, child]
+                return [*parent, {**child, "rewrite_failures": "; ".join(failures) or None}]
             failures.append(failure)
             told = Message("user", self._again(failure, row, old, new, task))
             messages = (*messages, Message("assistant", new or "..."), told)
-        kept = {**self._blank(row), **was, "rewrite_stop": "gave_up", "rewrite_attempts": len(failures)}
-        lost = Reject(failures[-1].partition(":")[0], "; ".join(failures), row={**child, "rewrite_stop": "gave_up"})
+        gave_up = {
+            "rewrite_stop": "gave_up",
+            "rewrite_attempts": len(failures),
+            "rewrite_failures": "; ".join(failures),
+        }
+        kept = {**self._blank(row), **was, **gave_up}
+        lost = Reject(failures[-1].partition(":")[0], "; ".join(failures), row={**child, **gave_up})
         if self.params.on_failure == "keep" or self.params.keep_parents:
             return [kept, lost]
         return [lost]
@@ -246,6 +252,7 @@ class RewriteOperator(CallOperator[RP]):
             "rewrite": task.kind,
             "rewrite_stop": "rewritten",
             "rewrite_attempts": attempt,
+            "rewrite_failures": None,
             "rewrite_ratio": ratio,
         }
 

@@ -85,7 +85,7 @@ async def test_what_is_left_alone_costs_nothing(tmp_path: Path, change: dict[str
 
 async def test_a_changed_answer_goes_back_with_the_reason(tmp_path: Path) -> None:
     [child], teacher = await rewritten(tmp_path, rethink(), [LONGER.replace("12", "13"), LONGER])
-    assert child["rewrite_attempts"] == 2
+    assert child["rewrite_attempts"] == 2 and child["rewrite_failures"] == "answer_changed: 13"
     told = teacher.requests[1].messages
     assert told[-2].role == "assistant" and "13" in told[-2].content and "12" in told[-1].content
 
