@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from dqdata_operators.dedup import Dedup, DedupParams
 
 from dqdata.columns import Columns
 from dqdata.engine.table import DiskTable
 from dqdata.operator import Decisions
-from dqdata_operators.dedup import Dedup, DedupParams
 
 VOCABULARY = 20_000
 DATASKETCH_ROWS = 10_000

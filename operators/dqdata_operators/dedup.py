@@ -132,22 +132,22 @@ class Dedup(TableOperator[DedupParams]):
 def _pair_with_best(
     con: duckdb.DuckDBPyConnection, key: str, keep: str | None, target: str, *, with_places: bool
 ) -> None:
-    """Writes row_key and the key of the best row of its group, of every row of a group but the best.
+    """Writes dq_key and the key of the best row of its group, of every row of a group but the best.
 
-    Reads the temporary table `groups` (row_key, group_id and, with places, place), which a method has made and which
+    Reads the temporary table `groups` (dq_key, dq_group and, with places, dq_place), which a method has made and which
     holds only rows that have company.
     """
     key = quoted(key)
     order = f"{keep}\n, {key}" if keep else key
-    places = ", place, first_value(place) over best_first as best_place" if with_places else ""
+    places = ", dq_place, first_value(dq_place) over best_first as dq_best_place" if with_places else ""
     con.execute(
         f"""
         copy (
             select * from (
-                select row_key, first_value(row_key) over best_first as best{places}
-                from groups join rows on row_key = rows.{key}
-                window best_first as (partition by group_id order by {order})
-            ) where row_key <> best
+                select groups.dq_key, first_value(groups.dq_key) over best_first as dq_best{places}
+                from groups join rows on groups.dq_key = rows.{key}
+                window best_first as (partition by groups.dq_group order by {order})
+            ) where dq_key <> dq_best
         ) to {literal(target)} (format parquet)
         """
     )
@@ -159,12 +159,12 @@ def _write_rejects(pairs: pl.LazyFrame, near: Near | None, key: str) -> pl.LazyF
         similar = pairs.with_columns(similarity=pl.lit(1.0))
     else:
         frame = pairs.collect()
-        found = near.similarity(frame["place"].to_numpy(), frame["best_place"].to_numpy())
+        found = near.similarity(frame["dq_place"].to_numpy(), frame["dq_best_place"].to_numpy())
         similar = frame.with_columns(similarity=pl.Series(np.round(found, 4), dtype=pl.Float64)).lazy()
     return similar.select(
-        pl.col("row_key").alias(key),
+        pl.col("dq_key").alias(key),
         reason=pl.lit("duplicate"),
-        detail=pl.struct(duplicate_of="best", similarity="similarity").struct.json_encode(),
+        detail=pl.struct(duplicate_of="dq_best", similarity="similarity").struct.json_encode(),
     )
 
 
@@ -173,9 +173,9 @@ def _write_clusters(con: duckdb.DuckDBPyConnection, key: str, column: str, targe
     con.execute(
         f"""
         copy (
-            select rows.{quoted(key)}, coalesce(cluster, rows.{quoted(key)}) as {quoted(column)} from rows left join (
-                select row_key, min(row_key) over (partition by group_id) as cluster from groups
-            ) on row_key = rows.{quoted(key)}
+            select rows.{quoted(key)}, coalesce(dq_cluster, rows.{quoted(key)}) as {quoted(column)} from rows left join (
+                select dq_key, min(dq_key) over (partition by dq_group) as dq_cluster from groups
+            ) on dq_key = rows.{quoted(key)}
         ) to {literal(target)} (format parquet)
         """
     )

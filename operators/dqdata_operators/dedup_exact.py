@@ -20,7 +20,7 @@ BLANK = r"\t-\r\x{1c}-\x{1f}\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029
 
 
 def group(con: duckdb.DuckDBPyConnection, key: str, names: Sequence[str], ignore: Sequence[str]) -> None:
-    """Makes the temporary table `groups` (row_key, group_id) of the rows that have a duplicate.
+    """Makes the temporary table `groups` (dq_key, dq_group) of the rows that have a duplicate.
 
     A row whose columns are all null is no duplicate of anything.
     """
@@ -30,15 +30,15 @@ def group(con: duckdb.DuckDBPyConnection, key: str, names: Sequence[str], ignore
     con.execute(
         f"""
         create temp table hashed as
-        select row_key, hash(text) as low, hash(md5(text)) as high
-        from (select {quoted(key)} as row_key, {joined} as text from rows where {there})
+        select dq_key, hash(text) as low, hash(md5(text)) as high
+        from (select {quoted(key)} as dq_key, {joined} as text from rows where {there})
         """
     )
     con.execute(
         """
         create temp table groups as
-        select row_key, group_id from hashed join (
-            select low, high, row_number() over () as group_id from hashed group by low, high having count(*) > 1
+        select dq_key, dq_group from hashed join (
+            select low, high, row_number() over () as dq_group from hashed group by low, high having count(*) > 1
         ) using (low, high)
         """
     )

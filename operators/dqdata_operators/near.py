@@ -83,19 +83,19 @@ def number_marks(texts: pl.Series) -> U64:
 
 
 def write_groups(table: Table, labels: I64, folder: Path) -> Iterator[Path]:
-    """Parquet files of row_key, group_id, place: the rows that have company. At least one file."""
+    """Parquet files of dq_key, dq_group, dq_place: the rows that have company. At least one file."""
     sizes = np.bincount(labels, minlength=1)
     start = 0
-    nobody = pl.DataFrame(schema={"row_key": pl.String, "group_id": pl.Int64, "place": pl.Int64})
+    nobody = pl.DataFrame(schema={"dq_key": pl.String, "dq_group": pl.Int64, "dq_place": pl.Int64})
     nobody.write_parquet(folder / "groups-none.parquet")
     yield folder / "groups-none.parquet"
     for number, batch in enumerate(table.batches([table.key])):
         mine = labels[start : start + batch.height]
         frame = pl.DataFrame(
             {
-                "row_key": batch[table.key],
-                "group_id": mine,
-                "place": np.arange(start, start + batch.height),
+                "dq_key": batch[table.key],
+                "dq_group": mine,
+                "dq_place": np.arange(start, start + batch.height),
             }
         ).filter(pl.Series(sizes[mine] > 1, dtype=pl.Boolean))
         path = folder / f"groups-{number:06}.parquet"
