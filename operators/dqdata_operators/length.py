@@ -128,7 +128,7 @@ def repeated_share(texts: pl.Series) -> pl.Series:
     sentences = (
         pl.DataFrame({"sentence": texts.str.extract_all(SEGMENT)})
         .with_row_index("row")
-        .explode("sentence")
+        .explode("sentence", empty_as_null=True)
         .with_columns(pl.col("sentence").str.strip_chars().fill_null(""))
         .select(
             "row",
