@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import sqlite3
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -77,11 +79,15 @@ def read(store: Store) -> Callable[[str], list[dict[str, Any]]]:
 @pytest.fixture
 def orphans() -> Callable[[Path], set[str]]:
     """orphans(folder of a store): data files that no snapshot refers to. The store must be closed, as Python's
-    sqlite3 and DuckDB's mustn't have the metadata open at once in one process."""
+    sqlite3 and DuckDB's mustn't have the metadata open at once in one process. Looks at a copy, so that DuckDB finds
+    the store as it was left."""
 
     def find(root: Path) -> set[str]:
-        with closing(sqlite3.connect(root / "metadata.sqlite")) as con:
-            known = {Path(path).name for (path,) in con.execute("select path from ducklake_data_file")}
+        with tempfile.TemporaryDirectory() as folder:
+            for file in root.glob("metadata.sqlite*"):
+                shutil.copy(file, folder)
+            with closing(sqlite3.connect(Path(folder) / "metadata.sqlite")) as con:
+                known = {Path(path).name for (path,) in con.execute("select path from ducklake_data_file")}
         return {file.name for file in (root / "data").rglob("*") if file.is_file()} - known
 
     return find

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -137,24 +139,19 @@ else:
 with Store.open(Path(sys.argv[1]), read_only=True) as store:
     print(len(store.query("from p@1").read_all()))
 """
-    for folder, _, names in os.walk(root):
-        for name in names:
-            (Path(folder) / name).chmod(0o444)
-        Path(folder).chmod(0o555)
-    above = [path for path in (root, *root.parents) if path.stat().st_uid == os.geteuid() and path != Path("/")]
-    before = {path: path.stat().st_mode for path in above}
-    try:
-        for path in above:
-            path.chmod(before[path] | 0o055 if path != root else 0o555)
-        done = subprocess.run(
-            [sys.executable, "-c", code, str(root), str(tmp_path / "warm")], capture_output=True, text=True
-        )
-    finally:
-        for folder, _, _ in os.walk(root):
-            Path(folder).chmod(0o755)
-        for path in above:
-            if path != root:
-                path.chmod(before[path])
+    with tempfile.TemporaryDirectory() as above:  # pytest's own folders are closed to other users
+        Path(above).chmod(0o755)
+        theirs = shutil.copytree(root, Path(above) / "catalogs")
+        for folder, _, names in os.walk(theirs):
+            for name in names:
+                (Path(folder) / name).chmod(0o444)
+            Path(folder).chmod(0o555)
+        try:
+            command = [sys.executable, "-c", code, str(theirs), str(tmp_path / "warm")]
+            done = subprocess.run(command, capture_output=True, text=True)
+        finally:
+            for folder, _, _ in os.walk(theirs):
+                Path(folder).chmod(0o755)
     assert (done.stdout.strip(), done.returncode) == ("2", 0), done.stderr
 
 
