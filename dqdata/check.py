@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PIN = re.compile(r"(?<=[\w\"])@(\d+|latest)\b")
+EVALUATE = "evaluate"
+"""Key of a trainer's table that is the training's own, not the trainer's."""
 TRAINED = re.compile(r"trained:([A-Za-z_][A-Za-z0-9_]*)")
 
 
@@ -55,16 +57,27 @@ def check_project(project: Project, store: StoreView, names: Sequence[str] = ())
 
 
 def plan_ahead(project: Project, name: str, store: StoreView) -> Plan:
-    """The plan of one pipeline, where those that feed it may not have run yet."""
+    """The plan of one pipeline, where those that feed it may not have run yet: then their expected rows, all of them,
+    are taken for its own."""
     project.pipeline(name)
     unmade = Unmade(store, {})
+    rows: dict[str, float] = {}
     needed = _closure(project, [name])
     for feeder in build_order(project):
-        if feeder in needed and feeder != name and feeder in project.pipelines:
-            into = project.pipelines[feeder].into
-            if store.latest(into) is None:
-                unmade.planned[into] = make_plan(project, feeder, unmade).after
-    return make_plan(project, name, unmade)
+        if feeder not in needed or feeder not in project.pipelines:
+            continue
+        pipeline = project.pipelines[feeder]
+        sources = tables_in(str(pipeline.source.params.get("query", "")))
+        expected = sum(rows[table] for table in sources) if sources and sources <= rows.keys() else None
+        plan = make_plan(project, feeder, unmade, expected_rows=expected)
+        if feeder == name:
+            return plan
+        if store.latest(pipeline.into) is None:
+            unmade.planned[pipeline.into] = plan.after
+            last = plan.steps[-1].estimate if plan.steps else None
+            if (left := last.rows if last else plan.rows) is not None:
+                rows[pipeline.into] = left
+    raise AssertionError(f"{name} is in its own build order")
 
 
 def build_order(project: Project) -> list[str]:
@@ -99,7 +112,7 @@ def _reads(project: Project, name: str) -> Iterator[str]:
         models = [str(project.teachers[t].params.get("model", "")) for t in _teachers(pipeline, project)]
     else:
         trainer = project.trainers[name]
-        texts += [_as_query(text) for text in trainer.data.values()]
+        texts += [_as_query(text) for text in (*trainer.data.values(), *_questions(trainer))]
         models = [str(trainer.params.get("model", ""))]
     for text in texts:
         yield from (makers[table] for table in tables_in(text) if table in makers)
@@ -115,6 +128,12 @@ def _teachers(pipeline: Pipeline, project: Project) -> Iterator[str]:
                     yield name
 
 
+def _questions(trainer: TrainerTable) -> list[str]:
+    """What the trainer is evaluated on, as it is written."""
+    evaluate = trainer.params.get(EVALUATE)
+    return [str(evaluate["data"])] if isinstance(evaluate, Mapping) and "data" in evaluate else []
+
+
 def _as_query(text: str) -> str:
     return f"select * from {text}" if REFERENCE.fullmatch(text.strip()) else text
 
@@ -123,6 +142,8 @@ def tables_in(query: str) -> set[str]:
     """Names of the tables that SQL reads, without versions and CTEs; empty where it can't be parsed."""
     import duckdb
 
+    if not query:
+        return set()
     with duckdb.connect() as con:
         found = con.execute("select json_serialize_sql($1)", [PIN.sub("", query)]).fetchone()
     assert found is not None
@@ -144,9 +165,12 @@ def tables_in(query: str) -> set[str]:
 def _check_trainer(trainer: TrainerTable, store: StoreView) -> None:
     try:
         kind = load("trainers", trainer.kind)
-        made = kind(validated(kind.Params, trainer.params, trainer.where))
+        params = {key: value for key, value in trainer.params.items() if key != EVALUATE}
+        made = kind(validated(kind.Params, params, trainer.where))
         for split, text in trainer.data.items():
             made.needs(split, store.query_columns(_as_query(text))[1])
+        for text in _questions(trainer):
+            store.query_columns(_as_query(text))[1].require("question").require("answer")
     except ProjectError:
         raise
     except InputError as error:

@@ -86,6 +86,8 @@ class Plan:
     source_fingerprint: str
     steps: tuple[Step, ...]
     teachers: Mapping[str, Teacher[Any]]
+    rows: float | None
+    """Rows expected to enter the first step."""
     made: tuple[str, int] | None
     """The (catalog, version) this recipe made already."""
 
@@ -139,8 +141,11 @@ class Plan:
         }
 
 
-def make_plan(project: Project, name: str, store: StoreView, *, namespace_ids: bool = True) -> Plan:
-    """Plan of one pipeline. Raises InputError of some kind for everything that is wrong with it."""
+def make_plan(
+    project: Project, name: str, store: StoreView, *, namespace_ids: bool = True, expected_rows: float | None = None
+) -> Plan:
+    """Plan of one pipeline. `expected_rows`: for the estimate, where the source can't count its rows. Raises InputError
+    of some kind for everything that is wrong with it."""
     pipeline = project.pipeline(name)
     source = make_source(pipeline.source, Context(project.root, store), pipeline.where)
     try:
@@ -159,7 +164,8 @@ def make_plan(project: Project, name: str, store: StoreView, *, namespace_ids: b
         }
     )
 
-    columns, before, rows = with_ids(given), base, source.row_count()
+    columns, before, counted = with_ids(given), base, source.row_count()
+    rows = expected_rows if counted is None else counted
     teachers: dict[str, Teacher[Any]] = {}
     estimate = None if rows is None else Estimate(rows)
     steps: list[Step] = []
@@ -169,7 +175,7 @@ def make_plan(project: Project, name: str, store: StoreView, *, namespace_ids: b
             estimate = step.operator.estimate(estimate.rows)
         steps.append(replace(step, estimate=estimate))
         columns, before = step.after, step.fingerprint
-    plan = Plan(pipeline, source, with_ids(given), base, tuple(steps), teachers, None)
+    plan = Plan(pipeline, source, with_ids(given), base, tuple(steps), teachers, rows, None)
     return replace(plan, made=store.find(plan.fingerprint))
 
 

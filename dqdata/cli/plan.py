@@ -74,7 +74,7 @@ def _report(plan: Plan, project: Project) -> dict[str, Any]:
         "source": plan.pipeline.source.kind,
         "fingerprint": plan.fingerprint,
         "made": f"{plan.made[0]}@{plan.made[1]}" if plan.made else None,
-        "rows": plan.source.row_count(),
+        "rows": plan.rows,
         "columns": dict(plan.columns),
         "segments": [
             {
