@@ -134,7 +134,8 @@ class FrameTable:
         return pl.scan_parquet(self.path).select(list(columns) if columns is not None else pl.all())
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
-        yield from self.scan(columns).collect().iter_slices(2)
+        frame = self.scan(columns).collect()
+        yield from frame.iter_slices(2) if len(frame) else [frame]
 
     def connect(self) -> duckdb.DuckDBPyConnection:
         con = duckdb.connect(config={"memory_limit": "500MB", "threads": 1, "preserve_insertion_order": False})
