@@ -135,7 +135,13 @@ class _Training:
         if not result.exists():
             job = self._job("train", self.plan.params, kind=self.plan.table.kind, data=data)
             launch(job, self.plan.processes, self._say)
-        return dict(json.loads(result.read_text(encoding="utf-8")))
+        told = dict(json.loads(result.read_text(encoding="utf-8")))
+        if told["metrics"].get("processes", self.plan.processes) != self.plan.processes:
+            raise RunError(
+                f"{self.plan.processes} processes were started, but they trained as {told['metrics']['processes']:g}: "
+                f"the trainer or its args keep them apart; {result} isn't recorded"
+            )
+        return told
 
     def _score(self, label: str, model: ModelRef) -> Score | None:
         evaluate = self.plan.evaluate

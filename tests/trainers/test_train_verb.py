@@ -184,6 +184,7 @@ def test_a_killed_command_takes_its_process_with_it(project: Path, tiny: Path) -
 def test_two_processes_train_together(project: Path, tiny: Path) -> None:
     with Store.open(project.parent / "catalogs") as store:
         outcome = train(read_project(project), "tiny_sft", store, processes=2)
+    assert outcome.metrics["processes"] == 2
     assert outcome.metrics["last_loss"] < outcome.metrics["first_loss"]
 
 

@@ -11,6 +11,7 @@ args = { learning_rate = 1e-5, num_train_epochs = 3 }      # any field of TRL's 
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -107,6 +108,8 @@ def trl_config(kind: type[Any], params: TrlParams, out: Path, **fixed: Any) -> A
         "bf16": bf16_is_fast() and not params.args.get("fp16", False),
         "gradient_checkpointing": gpu,
         "dataloader_pin_memory": gpu,
+        "use_cpu": not gpu,  # without it several ranks on a CPU would each believe to be alone
+        "ddp_backend": None if gpu or os.environ.get("WORLD_SIZE", "1") == "1" else "gloo",
         "report_to": "none",
         "disable_tqdm": True,
         "save_strategy": "no",
@@ -118,6 +121,10 @@ def trl_config(kind: type[Any], params: TrlParams, out: Path, **fixed: Any) -> A
     }
     if "max_length" in fields:
         values["max_length"] = params.max_length
+    if values.get("deepspeed"):
+        from dqdata_trainers.sharding import deepspeed_config
+
+        values["deepspeed"] = deepspeed_config(values["deepspeed"], gpu=gpu, lora=params.lora is not None)
     try:
         return kind(**values)
     except (TypeError, ValueError, ImportError) as error:

@@ -38,6 +38,7 @@ class Keeper(TrainerCallback):  # type: ignore[misc]
         save = time.monotonic() - self.saved_at >= self.seconds
         stop, save = _any_rank(self.asked_to_stop, save)
         if stop and state.global_step < state.max_steps:
+            self.run.log(f"stopping after step {state.global_step}: a checkpoint is written")
             self.stopped = control.should_training_stop = control.should_save = True
         elif save:
             control.should_save = True
@@ -72,7 +73,7 @@ def fit(trainer: Any, params: TrlParams, out: Path, run: TrainRun, notes: Sequen
         )
 
     history = [_numbers(entry) for entry in trainer.state.log_history]
-    metrics = final_metrics(history)
+    metrics = final_metrics(history) | {"processes": float(trainer.accelerator.num_processes)}
     if trainer.eval_dataset is not None:
         metrics |= _numbers(trainer.evaluate())
     save(trainer, out / "model")
@@ -136,8 +137,8 @@ def _stop_signals(keeper: Keeper) -> Iterator[None]:
         if keeper.asked_to_stop:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
+        # Nothing is printed here: the handler may have interrupted a print.
         keeper.asked_to_stop = True
-        keeper.run.log("stopping after this step: a checkpoint will be written")
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -1,0 +1,49 @@
+"""DeepSpeed by name: `args = { deepspeed = "zero2" }` or "zero3" takes a config that is shipped, a path takes yours.
+
+ZeRO-2 shares optimizer state and gradients between the ranks, ZeRO-3 the weights too.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from dqdata.errors import InputError, nearest
+
+CONFIGS = Path(__file__).parent / "configs"
+
+
+def deepspeed_config(value: Any, *, gpu: bool, lora: bool) -> dict[str, Any]:
+    """The config as a mapping, with the ranks already connected. Raises InputError."""
+    config = _read(value)
+    if importlib.util.find_spec("deepspeed") is None:
+        raise InputError("args.deepspeed needs the package: `pip install 'dqdata[deepspeed]'`")
+    if lora and config.get("zero_optimization", {}).get("stage") == 3:
+        raise InputError("ZeRO-3 with `lora`: split weights can't be merged with the adapters; use deepspeed = 'zero2'")
+
+    # DeepSpeed must know its backend before the config exists, and a single process is a world of one.
+    for name, default in (("RANK", "0"), ("LOCAL_RANK", "0"), ("WORLD_SIZE", "1"), ("MASTER_ADDR", "127.0.0.1")):
+        os.environ.setdefault(name, default)
+    os.environ.setdefault("MASTER_PORT", "29577")
+    import deepspeed
+
+    deepspeed.init_distributed("nccl" if gpu else "gloo", verbose=False)
+    return config
+
+
+def _read(value: Any) -> dict[str, Any]:
+    if isinstance(value, dict):
+        return dict(value)
+    known = sorted(file.stem for file in CONFIGS.glob("*.json"))
+    path = CONFIGS / f"{value}.json" if value in known else Path(str(value))
+    if not path.is_file():
+        raise InputError(
+            f"args.deepspeed = {value!r} is neither a file nor one of {', '.join(known)}{nearest(value, known)}"
+        )
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise InputError(f"{path}: not valid JSON: {error}") from error
