@@ -117,12 +117,12 @@ def resident() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def in_a_process(name: str, *arguments: Any) -> tuple[float, float, Any]:
-    """(seconds, MB resident at its end, result): each loop in a process of its own."""
+def in_a_process(name: str, *arguments: Any) -> tuple[float, float, float, Any]:
+    """(seconds, seconds of processor, MB resident at its end, result): each loop in a process of its own."""
     command = [sys.executable, __file__, "--one", name, json.dumps(arguments)]
     out = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-    seconds, memory, result = json.loads(out)
-    return float(seconds), float(memory), result
+    seconds, processor, memory, result = json.loads(out)
+    return float(seconds), float(processor), float(memory), result
 
 
 def one(name: str, arguments: list[Any]) -> None:
@@ -130,9 +130,9 @@ def one(name: str, arguments: list[Any]) -> None:
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65_536), hard))
-    began = time.perf_counter()
+    began, busy = time.perf_counter(), time.process_time()
     result = asyncio.run(globals()[name](*arguments))
-    print(json.dumps([time.perf_counter() - began, resident(), result]))
+    print(json.dumps([time.perf_counter() - began, time.process_time() - busy, resident(), result]))
 
 
 def main() -> None:
@@ -158,7 +158,7 @@ def main() -> None:
 
 def speed(url: str, calls: int, latency: float, concurrency: int) -> None:
     print(f"{calls} calls, {latency:g} s each, {concurrency} in the air (at most {concurrency / latency:.0f} a second)")
-    print(f"{'loop':<32}{'calls/s':>10}{'of aiohttp':>12}{'MB':>8}")
+    print(f"{'loop':<32}{'calls/s':>10}{'of aiohttp':>12}{'CPU ms/call':>13}{'MB':>8}")
     best = 0.0
     for name, label in (
         ("bare_aiohttp", "bare aiohttp"),
@@ -166,10 +166,10 @@ def speed(url: str, calls: int, latency: float, concurrency: int) -> None:
         ("openai_aiohttp", "bare AsyncOpenAI, aiohttp"),
         ("dqdata", "dqdata, all durable"),
     ):
-        seconds, megabytes, _ = in_a_process(name, url, calls, concurrency)
+        seconds, processor, megabytes, _ = in_a_process(name, url, calls, concurrency)
         rate = calls / seconds
         best = best or rate
-        print(f"{label:<32}{rate:>10.0f}{rate / best:>12.2f}{megabytes:>8.0f}", flush=True)
+        print(f"{label:<32}{rate:>10.0f}{rate / best:>12.2f}{processor / calls * 1e3:>13.2f}{megabytes:>8.0f}", flush=True)
 
 
 def memory(url: str) -> None:
@@ -178,7 +178,7 @@ def memory(url: str) -> None:
         first = 0.0
         for label, calls in (("10,000 calls", 10_000), ("100,000 calls", 100_000), ("the same again", 100_000)):
             where = str(Path(folder) / str(calls))
-            seconds, megabytes, made = in_a_process("dqdata", url, calls, 256, where)
+            seconds, _, megabytes, made = in_a_process("dqdata", url, calls, 256, where)
             first = first or megabytes
             print(f"{label:<32}{seconds:>10.1f}{made:>10}{megabytes:>8.0f}{megabytes - first:>8.0f}", flush=True)
 

@@ -199,6 +199,8 @@ class _Engine:
         running: dict[str, _Work] = {}
         try:
             while self._take(running):
+                if not self._llm.llm_engine.has_unfinished_requests():  # a step would never end
+                    raise RuntimeError(f"the engine lost {len(running)} requests")
                 for output in self._llm.llm_engine.step():
                     work = running.pop(output.request_id, None) if output.finished else None
                     if work is not None:
@@ -211,12 +213,14 @@ class _Engine:
             self._llm = None
 
     def _take(self, running: dict[str, _Work]) -> bool:
-        """Lets new requests in and unwanted ones out; waits where there is nothing to do. False: the end."""
+        """Lets new requests in and unwanted ones out; waits where there is nothing to do, because a step without a
+        request never ends. False: the end."""
         while True:
+            self._drop_unwanted(running)
             try:
                 work = self._queue.get(block=not running)
             except queue.Empty:
-                break
+                return True
             if work is None:
                 return False
             try:
@@ -224,12 +228,13 @@ class _Engine:
             except ValueError as error:
                 reason = "context_too_long" if "max" in str(error) and "len" in str(error) else "bad_request"
                 self._tell(work.future, error=TeacherError(f"vLLM refuses: {error}", kind="row", reason=reason))
+
+    def _drop_unwanted(self, running: dict[str, _Work]) -> None:
         unwanted = [name for name, work in running.items() if not work.wanted]
         if unwanted:
             self._llm.llm_engine.abort_request(unwanted)
             for name in unwanted:
                 del running[name]
-        return True
 
     def _enqueue(self, request: Request) -> str:
         from vllm import SamplingParams
@@ -256,7 +261,8 @@ class _Engine:
             lora_request=LoRARequest(_ADAPTER, 1, str(adapter)) if adapter else None,
             chat_template_kwargs=self._params.chat_template_kwargs or None,
         )
-        return str(names[0])
+        # The engine adds a suffix of its own to the number that its outputs carry.
+        return str(names[0]).partition("-")[0]
 
     def _tell(self, future: asyncio.Future[Any], value: Any = None, *, error: Exception | None = None) -> None:
         def resolve() -> None:
