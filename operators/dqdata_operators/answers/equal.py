@@ -173,6 +173,9 @@ class _Comparison:
             return False
         if same_words(ours, theirs):
             return True
+        if meaning(ours) in ("yes", "no"):
+            opening = _OPENING.match(theirs)
+            return opening is not None and opening[1].lower() == meaning(ours)
         letter = choice_letter(ours)
         if letter:
             return letter == choice_letter(theirs)
@@ -185,8 +188,6 @@ class _Comparison:
             based, plain = (ref, pred) if ref.base is not None else (pred, ref)
             return based.text == plain.text if based.base != 10 else self.values(ref.node, pred.node)
         if _spelled(ref.text) and _spelled(pred.text) and same_words(ref.text, pred.text):
-            return True
-        if meaning(ref.text) and meaning(ref.text) == meaning(pred.text):
             return True
         a, b = ref.node, pred.node
         mine, theirs = ref.unit, pred.unit
@@ -274,6 +275,7 @@ class _Comparison:
 
 
 _CHOICE = re.compile(r"\(?[A-Z]\)?")
+_OPENING = re.compile(r"\s*(yes|no)\b(?!.*\b(?:yes|no)\b)", re.IGNORECASE | re.DOTALL)
 _TEXT = re.compile(r"[A-Za-z][A-Za-z \-']+")
 
 

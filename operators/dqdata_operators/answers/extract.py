@@ -4,7 +4,7 @@ r"""Finds the final answer in a response.
 Found(text='\\frac{1}{2}', place='boxed')
 >>> extract("16 - 3 - 4 = 9\n9 * 2 = 18\n#### 18").text
 '18'
->>> extract("I can't tell.") is None
+>>> extract("Let me see, this one is not easy at all to do.") is None
 True
 
 Places, in the order they are tried; the last one of a kind wins, and thinking is never searched:
@@ -60,7 +60,7 @@ _PHRASES = (
 """Strongest first: a weaker phrase counts only where no stronger one gives an answer."""
 _VERB = re.compile(r"\b(?:is|are|was|equals|be|has|have|makes|gets|needs)\b[\s:]*", re.IGNORECASE)
 _NO_VALUE = re.compile(
-    r"\s*(?:not|no longer|n't)\b|\s*(?:in)?correct\b|\s*wrong\b|\s*as follows|\s*(?:given|shown|provided|found|written) ",
+    r"\s*(?:(?:not|no longer|n't)\b|(?:in)?correct\b|wrong\b|as follows|(?:given|shown|provided|found|written) )",
     re.IGNORECASE,
 )
 _SENTENCE = re.compile(r"(?<![A-Z])\.\s+(?=[A-Z<*\[])|\.\s*\Z|\n|。|I hope")
@@ -72,6 +72,7 @@ _SEGMENT = re.compile(
     re.DOTALL,
 )
 _NUMBER = re.compile(
+    r"(?<![A-Za-z0-9_.,:])[0-9]{1,2}:[0-5][0-9](?![0-9:])(?:\s?[aApP]\.?[mM]\b\.?)?|"
     r"(?<![A-Za-z0-9_.,])[-−]?\s?(?:\\?\$\s?)?[-−]?(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:[.,][0-9]+)?(?![0-9])"
     r"(?:\s*/\s*[0-9]+(?![0-9/]))?(?:\s*\\?%)?"
     r"|(?<![A-Za-z0-9_.,])[-−]?\.[0-9]+",
@@ -85,7 +86,7 @@ _COMMAND = re.compile(r"\\[a-zA-Z]")
 _STARTS = re.compile(r"\W{0,3}[0-9$\\]|\W*\(?[A-J]\)?(?![A-Za-z])|\*\*")
 _BOLD = re.compile(r"\*\*([^*\n]{1,80})\*\*")
 _PROSE = re.compile(
-    r"(?<![\\A-Za-z])(?:[A-Za-z]{4,}|not|its?|is|the|so|we|he|she|was|are|has|for|my|can|but|let|any|all|now)(?![A-Za-z])"
+    r"[\u4e00-\u9fff]{2}|(?<![\\A-Za-z])(?:[A-Za-z]{4,}|not|its?|is|the|so|we|he|she|was|are|has|for|my|can|but|let|any|all|now)(?![A-Za-z])"
 )
 _LETTERED = re.compile(r"\W{0,3}[A-J]\W{0,3}[.):]")
 _AMOUNTS = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?\s+[A-Za-z]+,?\s+(?:and\s+)?){1,3}[0-9]+(?:\.[0-9]+)?\s+[A-Za-z]+")
@@ -124,7 +125,7 @@ def extract(response: str, places: Sequence[Place] = PLACES) -> Found | None:
     if "hashes" in places and (at := text.rfind("####")) >= 0:
         line = text[at + 4 :].lstrip(" \t:").partition("\n")[0].strip()
         if line:
-            return Found(line, "hashes")
+            return Found(line if bare(line) else next(stated(line), line), "hashes")
     tail = text[-TAIL:]
     if "<|" in tail:
         tail = _SPECIAL.sub("", tail)
@@ -329,4 +330,7 @@ def _line(tail: str) -> str:
         if runs := _runs(line):
             start, end = runs[-1]
             return line[start:end] + _unit_after(line[end:])
-    return text if len(text.split()) <= 4 else ""
+    if re.match(r"\W*(?:yes|no)\b", text, re.IGNORECASE) and len(text) < 200:
+        return text
+    said = _VERB.split(text.splitlines()[-1])[-1].strip()
+    return next((words for words in (said, text) if 0 < len(words.split()) <= 4), "")

@@ -3,7 +3,7 @@ r"""One notation out of many: LaTeX, Unicode and plain text become the same shor
 >>> normalise(r"\left( \dfrac{1}{2},\, 3 \right)")
 '( \\frac{1}{2}, 3 )'
 >>> normalise(r"$12\,000 \text{ cm}^2$")
-'12000 «cm^2»'
+'12000 «cm» ^2'
 >>> normalise("x² ≤ 4")
 'x^2 \\le 4'
 

@@ -126,15 +126,24 @@ SCALES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9,
 _LARGE = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 
 
-def words_to_number(text: str) -> int | None:
-    """The whole number that English words spell; None where a word is no part of one.
+_PARTS = "half third fourth fifth sixth seventh eighth ninth tenth".split()
+_FRACTIONS = {word: n + 2 for n, word in enumerate(_PARTS)} | {"halve": 2, "quarter": 4}
+
+
+def words_to_number(text: str) -> Fraction | None:
+    """The number that English words spell, a whole one or a simple fraction; None where a word is no part of one.
 
     >>> words_to_number("twelve"), words_to_number("three hundred and forty-two"), words_to_number("one apple")
-    (12, 342, None)
+    (Fraction(12, 1), Fraction(342, 1), None)
+    >>> words_to_number("two thirds"), words_to_number("one-half")
+    (Fraction(2, 3), Fraction(1, 2))
     """
     words = text.lower().replace("-", " ").split()
     if not words or len(words) > 20:
         return None
+    part = _FRACTIONS.get(words[-1].removesuffix("s"))
+    if part is not None and len(words) == 2 and words[0] in ("a", *_ONES):
+        return Fraction(1 if words[0] == "a" else _SMALL[words[0]], part)
     total = group = 0
     previous = ""
     for word in words:
@@ -152,4 +161,4 @@ def words_to_number(text: str) -> int | None:
         else:
             return None
         previous = word
-    return total + group
+    return Fraction(total + group)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from dqdata_operators.answers.expression import Node, NotMath, Num, parse_expression
+from dqdata_operators.answers.expression import Call, Node, NotMath, Num, Sym, parse_expression
 from dqdata_operators.answers.notation import UNIT_CLOSES, UNIT_OPENS
 from dqdata_operators.answers.numbers import literal, words_to_number
-from dqdata_operators.answers.shapes import Answer, Clock, Opaque, Scalar, Words
-from dqdata_operators.answers.words import unit_of
+from dqdata_operators.answers.shapes import Answer, Clock, Opaque, Scalar, Tuple, Words
+from dqdata_operators.answers.words import meaning, unit_of
 
 _BASED = re.compile(r"\(?\s*([0-9A-F][0-9A-Fa-f]*)\s*\)?\s*_\s*\{?\s*([0-9]{1,2}|two|three|eight|ten)\s*\}?")
 _NAMED_BASES = {"two": 2, "three": 3, "eight": 8, "ten": 10}
@@ -87,7 +87,13 @@ def scalar(text: str) -> Answer:
         bare = bare.replace(UNIT_OPENS, "").replace(UNIT_CLOSES, "")
     number = words_to_number(bare) if bare[:1].isalpha() else None
     if number is not None:
-        return Scalar(bare, Num(Fraction(number)), percent=percent)
+        return Scalar(bare, Num(number), percent=percent)
+    known = meaning(bare)
+    if known == "reals":
+        infinity = Sym("\\infty")
+        return Tuple("(", (Scalar("-\\infty", Call("neg", (infinity,))), Scalar("\\infty", infinity)), ")")
+    if known:
+        return Words(bare)
     everyday = _EVERYDAY.search(bare) is not None
     if everyday or _KNOWN_TAIL.search(bare) or (bare.endswith("°") and not _TRIGONOMETRIC.search(bare)):
         with_unit = _with_unit(bare, known=not everyday)
@@ -127,7 +133,7 @@ def _node(value: str) -> tuple[Node | None, bool]:
         return Num(number.value, number.decimals, number.digits), number.percent
     spelled = words_to_number(value) if value.isascii() and value[:1].isalpha() else None
     if spelled is not None:
-        return Num(Fraction(spelled)), False
+        return Num(spelled), False
     if re.fullmatch(r"[A-Za-z ]{2,}", value):
         return None, False  # `no` of `no solution` is no product
     try:
@@ -158,7 +164,7 @@ def _with_unit(text: str, *, known: bool = False) -> Scalar | None:
     first, _, rest = tail.strip().partition(" ")
     spelled = words_to_number(first) if match.start() == 0 and rest else None
     unit = unit_of(rest) if spelled is not None else None
-    return Scalar(first, Num(Fraction(spelled)), unit) if spelled is not None and unit is not None else None
+    return Scalar(first, Num(spelled), unit) if spelled is not None and unit is not None else None
 
 
 def _mostly_words(text: str) -> bool:

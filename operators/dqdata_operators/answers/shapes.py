@@ -1,19 +1,18 @@
 r"""What an answer is made of: numbers and expressions, and what holds them.
 
->>> read(r"\left(\frac{1}{2}, 3\right]")
-Tuple(opening='(', items=(Scalar(text='\\frac{1}{2}', ...), Scalar(text='3', ...)), closing=']')
+\left(\frac{1}{2}, 3\right]   is   Tuple("(", (Scalar(...), Scalar(...)), "]")
 
-    Scalar        one number or expression, with a unit:   3\sqrt{2}   18 dollars   28\%   52_8
-    Several       more than one answer, in no order:       1, -2       6 and 8      1 \pm \sqrt{19}
-    Tuple         an ordered tuple, a point, an interval:  (3, 4]      (1, -16, 4)
-    Braces        a finite set:                            \{1, 2\}
-    Union         of intervals and sets:                   (2, 12) \cup (12, 102)
-    Chain         equation or inequality:                  x = 5       -2 \le x < 7    x \in [1, 2]
-    Matrix        rows of cells:                           \begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}
-    Ratio         3 : 4
-    Clock         3:30 p.m.
-    Words         Evelyn, no solution, (C)
-    Opaque        mathematics that only sympy may read:    \int_0^1 x\,dx
+Scalar        one number or expression, with a unit:   3\sqrt{2}   18 dollars   28\%   52_8
+Several       more than one answer, in no order:       1, -2       6 and 8      1 \pm \sqrt{19}
+Tuple         an ordered tuple, a point, an interval:  (3, 4]      (1, -16, 4)
+Braces        a finite set:                            \{1, 2\}
+Union         of intervals and sets:                   (2, 12) \cup (12, 102)
+Chain         equation or inequality:                  x = 5       -2 \le x < 7    x \in [1, 2]
+Matrix        rows of cells:                           \begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}
+Ratio         3 : 4
+Clock         3:30 p.m.
+Words         Evelyn, no solution, (C)
+Opaque        mathematics that only sympy may read:    \int_0^1 x\,dx
 """
 
 from __future__ import annotations

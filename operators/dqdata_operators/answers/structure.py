@@ -40,6 +40,7 @@ _MATRIX = re.compile(
     r"\[?\s*\\begin\{([a-zA-Z]*matrix|array)\}(?:\{[lcr|@ ]*\})?(.*?)\\end\{\1\}\s*\]?(\s*\^\s*\{?\s*T\s*\}?)?",
     re.DOTALL,
 )
+_YES_OR_NO = re.compile(r"(?:yes|no)\s*,", re.IGNORECASE)
 _SETBUILDER = re.compile(r"\\\{\s*[^|:]{1,40}?\s*[|:]\s*(.*)\\\}", re.DOTALL)
 _REALS = re.compile(r"\\mathbb\s*\{?\s*R\s*\}?|\\R(?![a-zA-Z])|\\mathbb\s*R")
 _HAS_MATH = re.compile(r"[0-9=<>^_+*/|\\{}]")
@@ -89,6 +90,8 @@ def _read(text: str, depth: int) -> Answer:
     number = literal(text)
     if number is not None:
         return Scalar(text, Num(number.value, number.decimals, number.digits), percent=number.percent)
+    if _YES_OR_NO.match(text):
+        return Words(text)
     for reader in (compound, clock, _several, _matrix, _chain, _set_algebra, _bracketed, _ratio, based, _plus_minus):
         found = reader(text, depth)
         if found is not None:
