@@ -11,9 +11,10 @@ import contextlib
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dqdata.catalog.lake import Layout, attach, copied, lake_errors, writable
 from dqdata.catalog.names import REJECTS_SUFFIX, literal, owner, quoted
@@ -25,6 +26,8 @@ from dqdata.errors import QueryError, StoreError, nearest
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
+
+T = TypeVar("T")
 
 _BATCH_ROWS = 4096
 """Rows of a batch that a query yields: some tens of megabytes of long traces."""
@@ -145,7 +148,7 @@ class Reader:
         `ledger` where the query names it; files and their readers work. `repeatable`: the same rows in the same order
         each time, which costs the second core (threads answer joins and groups in any order). Raises QueryError."""
         with self._failing():
-            con = attach(self._layout, self._metadata(), read_only=True, threads=1) if repeatable else self._cursor()
+            con = self._patiently(partial(self._attached, threads=1) if repeatable else self._cursor)
             try:
                 pinned = pin(sql, self._known(), con)
                 self._check_tables(pinned)
@@ -210,13 +213,22 @@ class Reader:
 
     def _rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of a small question about the store itself."""
+
+        def ask() -> list[tuple[Any, ...]]:
+            with contextlib.closing(self._cursor()) as con:
+                return con.execute(sql).fetchall()
+
+        return self._patiently(ask)
+
+    def _patiently(self, ask: Callable[[], T]) -> T:
+        """The answer, tried again while SQLite is busy."""
         import duckdb
 
         give_up = time.monotonic() + _BUSY_SECONDS
         while True:
             try:
-                with self._failing(), contextlib.closing(self._cursor()) as con:
-                    return con.execute(sql).fetchall()
+                with self._failing():
+                    return ask()
             except StoreError as error:
                 busy = isinstance(error.__cause__, duckdb.Error) and "database is locked" in str(error.__cause__)
                 if not busy or time.monotonic() > give_up:
@@ -226,8 +238,11 @@ class Reader:
     def _cursor(self) -> duckdb.DuckDBPyConnection:
         with self._guard:
             if self._db is None:
-                self._db = attach(self._layout, self._metadata(), read_only=True)
+                self._db = self._attached()
             return self._db.cursor()
+
+    def _attached(self, threads: int | None = None) -> duckdb.DuckDBPyConnection:
+        return attach(self._layout, self._metadata(), read_only=True, threads=threads)
 
     def _metadata(self) -> Path:
         """The metadata file, or a copy of it where the store can't be written to."""

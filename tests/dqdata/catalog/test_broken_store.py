@@ -18,6 +18,7 @@ from filelock import FileLock
 import dqdata.catalog.store
 from dqdata.catalog import Store, Version
 from dqdata.errors import StoreError
+from dqdata.ledger import Ledger
 
 Make = Callable[..., Version]
 Problems = Callable[..., list[dict[str, Any]]]
@@ -108,12 +109,15 @@ def test_locked(root: Path, commit_to: Make, problems: Problems, monkeypatch: py
 def test_read_only_file_system(
     root: Path, mounted: Mount, commit_to: Make, problems: Problems, parquet: Callable[..., Path], tmp_path: Path
 ) -> None:
+    with Ledger(root / "ledger.sqlite"):
+        pass
     point = mounted("--bind", str(root), then=["mount", "-o", "remount,bind,ro"])
     with pytest.raises(StoreError, match=r"read-only for you"):
         Store.open(point)
     with Store.open(point, read_only=True) as store:
         assert len(store.query("from p@1").read_all()) == 2
         assert store.query_columns("from p")[0] == 'from "p@1"'
+        assert len(store.query("from ledger.calls").read_all()) == 0
         assert len(store.query("select question from p order by problem_id", repeatable=True).read_all()) == 2
     with Store.open(root) as store:
         assert commit_to(store, "p", problems([1])).version == 2
@@ -126,6 +130,7 @@ import os, sys
 from pathlib import Path
 from dqdata.catalog import Store
 from dqdata.errors import StoreError
+from dqdata.ledger import Ledger
 with Store.open(Path(sys.argv[2])) as store:  # imports everything, as nobody may not read root's Python
     store.query("select 1, now()").read_all().to_pylist()
 if os.geteuid() == 0:
