@@ -20,7 +20,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from dqdata.columns import Columns
-from dqdata.errors import ColumnError, DataError, InputError, PluginError, ProjectError, nearest
+from dqdata.errors import DataError, InputError, PluginError, ProjectError, nearest
 from dqdata.ids import fingerprint
 from dqdata.operator import CallEstimate, Estimate, Operator, TableOperator, markers
 from dqdata.plugins import distribution, found, load
@@ -187,8 +187,10 @@ def plan_step(
     try:
         after = operator.columns(columns)
         after.key  # noqa: B018  (raises where a step leaves rows without a key)
-    except ColumnError as error:
-        raise ColumnError(f"{spec.where}: {error}") from error
+    except ProjectError:
+        raise
+    except InputError as error:
+        raise type(error)(f"{spec.where}: {error}") from error
     for name in _teacher_names(operator, spec, project.root):
         if name not in teachers:
             teachers[name] = make_teacher(_teacher_table(project, name, spec))

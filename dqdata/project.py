@@ -195,6 +195,8 @@ def _explain(item: Any, model: type[BaseModel], what: str) -> str:
     if item["type"] == "missing":
         return f"{what} {name!r} is missing"
     given = "" if isinstance(item["input"], Mapping) else f", got {item['input']!r}"
+    if not name:
+        return str(item["msg"]).removeprefix("Value error, ")
     return f"{what} {name!r}: {item['msg']}{given}"
 
 

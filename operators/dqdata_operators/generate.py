@@ -92,6 +92,8 @@ class GenerateParams(Params):
     def _consistent(self) -> GenerateParams:
         if (self.teacher is None) == (not self.teachers):
             raise ValueError("give either `teacher` or `teachers`")
+        if len(set(self.teachers)) < len(self.teachers):
+            raise ValueError("`teachers` names one teacher twice; ask it for more samples with a larger `n`")
         if len(self.teachers) > 1 and self.accept is None:
             raise ValueError("several teachers need `accept`, the operator that says when a problem has enough traces")
         if self.accept is None and ("want" in self.model_fields_set or self.accept_params):

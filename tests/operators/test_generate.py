@@ -232,6 +232,7 @@ def test_wrong_columns_are_found_when_planning():
         ({"teacher": None}, "give either `teacher` or `teachers`"),
         ({"teachers": ["a"]}, "give either `teacher` or `teachers`"),
         ({"teacher": None, "teachers": ["a", "b"]}, "several teachers need `accept`"),
+        ({"teacher": None, "teachers": ["a", "a"], "accept": "verify_math"}, "one teacher twice"),
         ({"want": 2}, "mean something only with `accept`"),
         ({"n": 4, "temperature": 0.0}, "pays for 4 equal answers"),
         ({"on_truncated": "retry"}, "needs `max_tokens`"),
