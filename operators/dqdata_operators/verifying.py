@@ -10,16 +10,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from dqdata.columns import Columns
-from dqdata.errors import ColumnError, RowError
+from dqdata.errors import ColumnError, InputError, RowError
 from dqdata.operator import Operator, Reject, Row, Run, bind
 from dqdata.plugins import load
 
 
 def verdict_columns(name: str, params: Mapping[str, Any], have: Columns) -> Columns:
-    """Columns once the verifier ran. Raises ColumnError where it misses one, or gives no verdict."""
+    """Columns once the verifier ran. Raises ColumnError where it misses one, or gives no verdict, and InputError where
+    its parameters are wrong."""
     kind: type[Operator[Any]] = load("operators", name)
-    made = kind(kind.Params(**params)).columns(have)
+    try:
+        made = kind(kind.Params(**params)).columns(have)
+    except ValidationError as error:
+        [first, *_] = error.errors()
+        where = ".".join(map(str, first["loc"]))
+        raise InputError(f"verifier {name!r}: parameter {where!r}: {first['msg']}") from None
     if made.get("correct") != "BOOLEAN":
         raise ColumnError(f"verifier = {name!r} makes no column 'correct'; use one such as verify_math")
     return made

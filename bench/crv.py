@@ -1,0 +1,113 @@
+"""Critique, rethink, verify with a real small model: what each step keeps, changes and breaks, with tokens and seconds.
+
+    python bench/crv.py model.gguf                      # 200 problems, 4 samples each
+    python bench/crv.py model.gguf --problems 16        # minutes on one thread
+
+One model plays teacher, critic and rethinker. `broken` counts rewritten texts that no longer reached the reference
+answer: each of them would be in the training set if nobody verified again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import duckdb
+
+from dqdata.catalog import Store
+from dqdata.engine.run import RunResult, run_pipeline
+from dqdata.project import read_project
+
+PROJECT = """
+[teachers.small]
+provider = "llamacpp"
+model = "{model}"
+threads = {threads}
+sequences = 4
+context_tokens = 2048
+concurrency = 4
+
+[pipelines.solved]
+from = {{ source = "problems", rows = {problems}, kinds = ["word"], levels = [2, 3, 4] }}
+max_failed_rate = 0.9
+steps = [ {{ op = "generate", teacher = "small", n = {samples}, temperature = 0.7, max_tokens = 300 }} ]
+
+[pipelines.verified]
+from = "select * from solved"
+max_failed_rate = 0.9
+steps = [ {{ op = "verify_math" }} ]
+
+[pipelines.critiqued]
+from = "select * from verified where correct"
+max_failed_rate = 0.9
+steps = [ {{ op = "critique", judge = "small", student = "135M", max_tokens = 20 }} ]
+
+[pipelines.rethought]
+from = "select * from critiqued"
+max_failed_rate = 0.9
+steps = [ {{ op = "rethink", teacher = "small", student = "135M", attempts = 2, temperature = 0.7, max_tokens = 400 }} ]
+
+[pipelines.checked]
+from = "select * from rethought"
+max_failed_rate = 0.9
+steps = [ {{ op = "verify_math" }} ]
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--problems", type=int, default=200)
+    parser.add_argument("--samples", type=int, default=4)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--folder", type=Path, help="keep the project here; a second run goes on")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = given.folder or Path(scratch)
+        folder.mkdir(parents=True, exist_ok=True)
+        text = PROJECT.format(**vars(given) | {"model": given.model.resolve()})
+        (folder / "pipelines.toml").write_text(text)
+        with Store.open(folder / "catalogs") as store:
+            report(folder / "pipelines.toml", store)
+
+
+def report(path: Path, store: Store) -> None:
+    project = read_project(path)
+    print("step        rows in  rows out  calls  tokens in  tokens out  seconds  what went", flush=True)
+    for name in ("solved", "verified", "critiqued", "rethought", "checked"):
+        done: RunResult = run_pipeline(project, name, store)
+        gone = ", ".join(f"{n} {why}" for why, n in {**done.dropped, **done.failed}.items()) or "-"
+        print(
+            f"{name:<10} {done.rows_in:>8} {done.rows_out:>9} {done.calls['made']:>6} {done.tokens['input']:>10} "
+            f"{done.tokens['output']:>11} {done.seconds:>8.0f}  {gone}",
+            flush=True,
+        )
+
+    def ask(sql: str) -> list[tuple[object, ...]]:
+        with duckdb.connect() as con:
+            con.register("t", store.query(sql).read_all())
+            return con.sql("select * from t").fetchall()
+
+    print(
+        "\nverdicts   ",
+        ask("select coalesce(verdict_reason, verdict), count(*) from verified group by 1 order by 2 desc"),
+    )
+    print("fit        ", ask("select fit, count(*) from critiqued group by 1 order by 2 desc"))
+    print(
+        "rethink    ",
+        ask("select rewrite_stop, rewrite, count(*), round(avg(rewrite_ratio), 2) from rethought group by all"),
+    )
+    print("final      ", ask("select verdict, count(*) from checked group by 1"))
+    attempts = """
+        select unnest(string_split(failures, '; ')) as why from (
+            select rewrite_failures as failures from rethought where rewrite_failures is not null
+            union all select detail from rethought__rejects)
+    """
+    print(
+        "failed rewrites", ask(f"select split_part(why, ':', 1), count(*) from ({attempts}) group by 1 order by 2 desc")
+    )
+
+
+if __name__ == "__main__":
+    main()
