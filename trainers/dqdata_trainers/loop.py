@@ -24,6 +24,9 @@ from dqdata.errors import Stopped
 from dqdata.trainer import TrainResult, TrainRun, mark_whole
 from dqdata_trainers.config import TrlParams
 
+ONE_WISH = 2.0
+"""Seconds in which further signals are the same wish: the kernel tells of a dead parent once a thread of it."""
+
 
 class Keeper(TrainerCallback):  # type: ignore[misc]
     """Checkpoints by time, on the project's own clock, and one more when the process is asked to stop."""
@@ -31,12 +34,12 @@ class Keeper(TrainerCallback):  # type: ignore[misc]
     def __init__(self, minutes: float, run: TrainRun) -> None:
         self.seconds, self.run = minutes * 60, run
         self.saved_at = time.monotonic()
-        self.asked_to_stop = False
+        self.asked_to_stop: float | None = None
         self.stopped = False
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
         save = time.monotonic() - self.saved_at >= self.seconds
-        stop, save = _any_rank(self.asked_to_stop, save)
+        stop, save = _any_rank(self.asked_to_stop is not None, save)
         if stop and state.global_step < state.max_steps:
             self.run.log(f"stopping after step {state.global_step}: a checkpoint is written")
             self.stopped = control.should_training_stop = control.should_save = True
@@ -134,11 +137,13 @@ def _stop_signals(keeper: Keeper) -> Iterator[None]:
     """The first Ctrl-C or SIGTERM ends training after the step under way; a second one ends the process."""
 
     def ask(number: int, frame: object) -> None:
-        if keeper.asked_to_stop:
+        # Nothing is printed here: the handler may have interrupted a print.
+        now = time.monotonic()
+        if keeper.asked_to_stop is None:
+            keeper.asked_to_stop = now
+        elif now - keeper.asked_to_stop > ONE_WISH:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
-        # Nothing is printed here: the handler may have interrupted a print.
-        keeper.asked_to_stop = True
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
