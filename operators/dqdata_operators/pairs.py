@@ -48,7 +48,8 @@ class PairsParams(Params):
     beta: Mapping[Gap, float] = Field(BETAS)
     """DPO's beta by gap."""
     fitting: SqlExpression | None = None
-    """Condition of a fitting trace. By default fit = 'medium', or rewritten by `rethink`."""
+    """Condition of a fitting trace. By default fit = 'medium'; of a trace that no critic judged, whether
+    `rethink` made it."""
     k: int = Field(1, ge=1)
     """Pairs of a problem for each gap."""
     per_problem: int | None = Field(None, ge=1)
@@ -143,7 +144,8 @@ class Pairs(TableOperator[PairsParams]):
                 "needs 'fit' to know fitting traces: put `critique` before, or give `fitting`, a condition over the "
                 'columns (such as "rv between 2 and 5")'
             )
-        return "fit = 'medium'" + (" or rewrite in ('extend', 'simplify')" if "rewrite" in have else "")
+        rewritten = ", rewrite in ('extend', 'simplify')" if "rewrite" in have else ""
+        return f"coalesce(fit = 'medium'{rewritten}, false)"
 
     def _problems(self, con: duckdb.DuckDBPyConnection, have: Columns) -> Iterator[list[Trace]]:
         """The verified traces of each problem; a problem at a time, in order of ids."""

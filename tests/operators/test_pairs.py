@@ -146,6 +146,16 @@ def test_what_fits_must_be_known() -> None:
     assert planned["chosen"] == MESSAGES and planned.key == "pair_id"
 
 
+def test_a_rewritten_trace_fits_until_a_critic_says_otherwise(tmp_path: Path) -> None:
+    rows = [trace("old", True, "hard"), trace("new", True, None, parent_id="old"), trace("bad", False)]
+    for fit, gaps in ((None, {"small", "medium", "large"}), ("hard", {"medium"})):
+        rows[1]["fit"] = fit
+        frame = pl.DataFrame(rows, schema=SCHEMA).with_columns(rewrite=pl.Series([None, "simplify", None]))
+        result = Pairs(PairsParams()).process(FrameTable(frame, tmp_path), TestRun(tmp_path))
+        assert isinstance(result, NewRows)
+        assert set(pl.concat(list(result.rows))["gap"]) == gaps
+
+
 def test_two_critics_are_not_mixed(tmp_path: Path) -> None:
     frame = pl.DataFrame([trace("a", True, "medium"), trace("b", True, "hard"), trace("c", True)], schema=SCHEMA)
     table = FrameTable(frame.with_columns(fit_by=pl.Series(["x", "y", None])), tmp_path)
