@@ -1,8 +1,8 @@
 """Calls a second through ledger, limits and retries, against bare loops on the same server; and memory.
 
-    python bench/calls.py                     # 10,000 calls at 200 ms, 256 in the air
-    python bench/calls.py --calls 5000 --latency 2 --concurrency 2000
-    python bench/calls.py --memory            # resident memory after 10,000 and 100,000 calls, and a rerun of them
+python bench/calls.py                     # 10,000 calls at 200 ms, 256 in the air
+python bench/calls.py --calls 5000 --latency 2 --concurrency 2000
+python bench/calls.py --memory            # resident memory after 10,000 calls and ten times as many, and a rerun
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ async def bare_openai(url: str, calls: int, concurrency: int, http_client: Any =
 
         async def call(i: int) -> None:
             answer = await client.chat.completions.create(model="m", messages=question(i))  # type: ignore[arg-type]
-            answer.choices[0].message.content
+            assert answer.choices[0].message.content
 
         await workers(call, calls, concurrency)
 
@@ -128,7 +128,7 @@ def in_a_process(name: str, *arguments: Any) -> tuple[float, float, float, Any]:
 def one(name: str, arguments: list[Any]) -> None:
     import resource
 
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65_536), hard))
     began, busy = time.perf_counter(), time.process_time()
     result = asyncio.run(globals()[name](*arguments))
@@ -150,7 +150,10 @@ def main() -> None:
     try:
         assert server.stdout is not None
         url = f"http://127.0.0.1:{server.stdout.readline().strip()}/v1"
-        memory(url) if given.memory else speed(url, given.calls, given.latency, given.concurrency)
+        if given.memory:
+            memory(url, given.calls, 10 * given.calls)
+        else:
+            speed(url, given.calls, given.latency, given.concurrency)
     finally:
         server.kill()
         server.wait()
@@ -169,14 +172,15 @@ def speed(url: str, calls: int, latency: float, concurrency: int) -> None:
         seconds, processor, megabytes, _ = in_a_process(name, url, calls, concurrency)
         rate = calls / seconds
         best = best or rate
-        print(f"{label:<32}{rate:>10.0f}{rate / best:>12.2f}{processor / calls * 1e3:>13.2f}{megabytes:>8.0f}", flush=True)
+        each = processor / calls * 1e3
+        print(f"{label:<32}{rate:>10.0f}{rate / best:>12.2f}{each:>13.2f}{megabytes:>8.0f}", flush=True)
 
 
-def memory(url: str) -> None:
+def memory(url: str, few: int, many: int) -> None:
     print(f"{'dqdata, 256 in the air':<32}{'seconds':>10}{'made':>10}{'MB':>8}{'growth':>8}")
     with tempfile.TemporaryDirectory() as folder:
         first = 0.0
-        for label, calls in (("10,000 calls", 10_000), ("100,000 calls", 100_000), ("the same again", 100_000)):
+        for label, calls in ((f"{few:,} calls", few), (f"{many:,} calls", many), ("the same again", many)):
             where = str(Path(folder) / str(calls))
             seconds, _, megabytes, made = in_a_process("dqdata", url, calls, 256, where)
             first = first or megabytes

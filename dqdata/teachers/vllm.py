@@ -31,6 +31,7 @@ from dqdata.ids import digest
 from dqdata.teacher import Completion, Request, Teacher
 from dqdata.teachers import chat, gguf
 from dqdata.teachers.openai import EndpointParams, OpenAI
+from dqdata.teachers.refusals import refusal
 from dqdata.teachers.vllm_server import VllmServer
 
 _ADAPTER = "adapter"
@@ -170,6 +171,8 @@ class _Engine:
         self._thread = threading.Thread(target=self._run, name="vllm", daemon=True)
         self._ready: asyncio.Future[Any] = self._loop.create_future()
         self._llm: Any = None
+        self._ended = False
+        self._end = TeacherError("vLLM was stopped", kind="retryable", reason="stopped")
 
     async def start(self) -> None:
         self._thread.start()
@@ -178,6 +181,8 @@ class _Engine:
     async def answer(self, request: Request) -> tuple[dict[str, Any], float]:
         work = _Work(request, self._loop.create_future())
         self._queue.put(work)
+        if self._ended:  # looked at after the request was handed in: either this sees it or the thread's last look does
+            raise self._end
         try:
             result: tuple[dict[str, Any], float] = await work.future
         except asyncio.CancelledError:
@@ -206,11 +211,14 @@ class _Engine:
                     if work is not None:
                         self._tell(work.future, (_as_chat(output), time.monotonic() - work.began))
         except Exception as error:
-            broken = TeacherError(f"vLLM broke: {type(error).__name__}: {error}", kind="fatal", reason="broken")
-            for work in running.values():
-                self._tell(work.future, error=broken)
-        finally:
-            self._llm = None
+            self._end = TeacherError(f"vLLM broke: {type(error).__name__}: {error}", kind="fatal", reason="broken")
+        self._llm, self._ended = None, True
+        with contextlib.suppress(queue.Empty):
+            while True:
+                if (work := self._queue.get_nowait()) is not None:
+                    running[str(id(work))] = work
+        for work in running.values():
+            self._tell(work.future, error=self._end)
 
     def _take(self, running: dict[str, _Work]) -> bool:
         """Lets new requests in and unwanted ones out; waits where there is nothing to do, because a step without a
@@ -225,9 +233,12 @@ class _Engine:
                 return False
             try:
                 running[self._enqueue(work.request)] = work
-            except ValueError as error:
-                reason = "context_too_long" if "max" in str(error) and "len" in str(error) else "bad_request"
-                self._tell(work.future, error=TeacherError(f"vLLM refuses: {error}", kind="row", reason=reason))
+            except Exception as error:
+                if "Engine" in type(error).__name__:  # EngineDeadError and its like: no request can work
+                    running[str(id(work))] = work
+                    raise
+                body = json.dumps({"error": {"message": f"{type(error).__name__}: {error}"}}).encode()
+                self._tell(work.future, error=refusal(400, body, {}, "vLLM"))
 
     def _drop_unwanted(self, running: dict[str, _Work]) -> None:
         unwanted = [name for name, work in running.items() if not work.wanted]
