@@ -39,7 +39,7 @@ from dqdata_operators.judging import PROBLEM_TOKENS, TRACE_TOKENS, fenced, requi
 from dqdata_operators.prompting import Prompt, load_prompt
 from dqdata_operators.rewriting import STALE
 from dqdata_operators.shape import same_language, size
-from dqdata_operators.verifying import verdict_columns, verified
+from dqdata_operators.verifying import verdict_columns, verified, with_verdict
 
 PARTS = re.compile(
     r"\s*(?:<reasoning>(?P<reasoning>.*?)</reasoning>\s*)?<response>(?P<response>.*?)</response>\s*", re.DOTALL
@@ -99,11 +99,11 @@ class Corrupt(CallOperator[CorruptParams]):
 
     async def process(self, row: Row, run: Run) -> list[Outcome]:
         kept = {
-            **(row if "verdict" in row else await self._verified(row, run)),
+            **await with_verdict(run, self.params.verifier, self.params.verifier_params, row),
             "parent_id": row.get("parent_id"),
             "corrupted": bool(row.get("corrupted")),
         }
-        if not row["correct"]:
+        if not kept["correct"]:
             return [kept]
         response, reasoning = required(row, "response").strip(), str(row.get("reasoning") or "").strip()
         whole = f"<reasoning>\n{reasoning}\n</reasoning>\n" if reasoning else ""

@@ -41,7 +41,7 @@ from dqdata_operators.answer_checks import flaw
 from dqdata_operators.judging import PROBLEM_TOKENS, TRACE_TOKENS, fenced, required
 from dqdata_operators.prompting import Prompt
 from dqdata_operators.shape import same_language, size, steps
-from dqdata_operators.verifying import verdict_columns, verified
+from dqdata_operators.verifying import verdict_columns, verified, with_verdict
 
 REWRITE_COLUMNS = {
     "parent_id": "VARCHAR",
@@ -177,7 +177,7 @@ class RewriteOperator(CallOperator[RP]):
         return {}
 
     async def process(self, row: Row, run: Run) -> list[Outcome]:
-        was = row if row.get("correct") is not None else await self._verified(row, run)
+        was = await with_verdict(run, self.params.verifier, self.params.verifier_params, row)
         task = self.task(was) if was["correct"] else "not_verified" if was["correct"] is None else "not_correct"
         if isinstance(task, str):
             return [{**self._blank(row), **was, "rewrite_stop": task}]

@@ -41,3 +41,12 @@ async def verified(run: Run, name: str, params: Mapping[str, Any], row: Row) -> 
             return outcome
         raise RowError(outcome.reason, outcome.detail)
     raise RowError("no_verdict", f"verifier {name!r} gave nothing for the row")
+
+
+async def with_verdict(run: Run, name: str, params: Mapping[str, Any], row: Row) -> Row:
+    """The row with a verdict: its own, where it came with one, else the verifier's. Columns of a verdict that it lacks
+    are the verifier's in both cases."""
+    if row.get("correct") is not None and "verdict" in row:
+        return row
+    checked = await verified(run, name, params, row)
+    return checked if row.get("correct") is None else {**checked, **row}

@@ -148,6 +148,15 @@ async def test_rows_that_nobody_verified_are_verified_first(tmp_path: Path) -> N
     assert not teacher.requests
 
 
+async def test_a_verdict_that_came_with_the_row_stands(tmp_path: Path) -> None:
+    """Imported rows may say `correct` and nothing else; the columns that are missing are filled."""
+    row = {name: value for name, value in ROW.items() if name not in ("extracted", "verdict", "verdict_reason")}
+    [kept], _ = await rewritten(tmp_path, rethink(), [], {**row, "correct": False})
+    assert kept["rewrite_stop"] == "not_correct" and kept["verdict"] == "correct" and kept["correct"] is False
+    [kept], _ = await rewritten(tmp_path, corrupt(), [], {**row, "correct": False})
+    assert kept["verdict_reason"] == "equal" and kept["correct"] is False
+
+
 async def test_shorten_to_a_ratio(tmp_path: Path) -> None:
     row = {**ROW, "reasoning": LONGER}
     operator = Shorten(ShortenParams(teacher="t", ratio=0.5, tolerance=0.3, at_least=10))
