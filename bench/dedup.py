@@ -1,4 +1,4 @@
-"""Deduplication against its peers, in one run: python bench/dedup.py [rows of minhash] [rows of exact] [rows of semantic]
+"""Deduplication against its peers, in one run: python bench/dedup.py [minhash rows] [exact rows] [semantic rows]
 
 MinHash over question-sized rows beside the bare rensa loop (sketch, look up, insert; its answers are estimates) and
 datasketch on a part, its cost taken as linear. Exact over short rows; semantic over questions. Times are of this

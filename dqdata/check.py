@@ -109,6 +109,7 @@ def _reads(project: Project, name: str) -> Iterator[str]:
         pipeline = project.pipelines[name]
         query = pipeline.source.params.get("query")
         texts += [str(query)] if query is not None else []
+        texts += [_as_query(name) for step in pipeline.steps for name in _catalogs(step.params)]
         models = [str(project.teachers[t].params.get("model", "")) for t in _teachers(pipeline, project)]
     else:
         trainer = project.trainers[name]
@@ -132,6 +133,18 @@ def _questions(trainer: TrainerTable) -> list[str]:
     """What the trainer is evaluated on, as it is written."""
     evaluate = trainer.params.get(EVALUATE)
     return [str(evaluate["data"])] if isinstance(evaluate, Mapping) and "data" in evaluate else []
+
+
+def _catalogs(params: Any) -> Iterator[str]:
+    """What steps name as `catalog`, also inside tables."""
+    if isinstance(params, Mapping):
+        if isinstance(params.get("catalog"), str):
+            yield params["catalog"]
+        for value in params.values():
+            yield from _catalogs(value)
+    elif isinstance(params, list | tuple):
+        for value in params:
+            yield from _catalogs(value)
 
 
 def _as_query(text: str) -> str:

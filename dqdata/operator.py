@@ -36,6 +36,7 @@ from dqdata.columns import Columns
 if TYPE_CHECKING:
     import duckdb
     import polars as pl
+    import pyarrow as pa
 
     from dqdata.sandbox import Sandbox
     from dqdata.teacher import Teacher
@@ -61,13 +62,15 @@ P = TypeVar("P", bound=Params)
 class Marker:
     """What a parameter refers to, so that the plan can check it and fingerprint what is behind it."""
 
-    refers_to: Literal["teacher", "file", "sql"]
+    refers_to: Literal["teacher", "file", "sql", "catalog"]
 
 
 TeacherName = Annotated[str, Marker("teacher")]
 """Name of a `[teachers.NAME]` table."""
 PromptFile = Annotated[Path, Marker("file")]
 """A file whose bytes enter the fingerprint; relative to pipelines.toml. Absolute by the time an operator sees it."""
+CatalogRef = Annotated[str, Marker("catalog")]
+"""A catalog, `name` or `name@3`, whose rows `run.rows` gives; pinned to a version when planning."""
 SqlExpression = Annotated[str, Marker("sql")]
 """A DuckDB expression over the columns at this step; the plan binds it before anything runs."""
 
@@ -191,6 +194,10 @@ class Run(Protocol):
         """Another operator to await, by name, under the same rules as a step."""
         ...
 
+    def rows(self, catalog: str) -> pa.RecordBatchReader:
+        """All rows of a catalog that a parameter marked CatalogRef names, in the version the plan pinned it to."""
+        ...
+
     def log(self, message: str) -> None: ...
 
 
@@ -206,6 +213,7 @@ class Operator(ABC, Generic[P]):
 
     def __init__(self, params: P) -> None:
         self._params = params
+        self._catalogs: Mapping[str, Columns] = {}
 
     @property
     def params(self) -> P:
@@ -228,16 +236,36 @@ class Operator(ABC, Generic[P]):
         with prompts of its own adds them."""
         return tuple(Path(value) for value in self._marked("file"))
 
+    def catalogs(self) -> tuple[str, ...]:
+        """Catalogs it will ask `run.rows` for; by default every parameter marked CatalogRef."""
+        return tuple(dict.fromkeys(str(value) for value in self._marked("catalog")))
+
+    def catalog_columns(self, catalog: str) -> Columns:
+        """Columns of such a catalog, for `columns`."""
+        return self._catalogs[catalog]
+
+    def see(self, catalogs: Mapping[str, Columns]) -> None:
+        """The plan tells what columns its catalogs have, before it asks for `columns`."""
+        self._catalogs = catalogs
+
     def children(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
         """Operators it will ask `run.operator` for, as (name, params): planned and fingerprinted with it."""
         return ()
 
     def _marked(self, refers_to: str) -> Iterator[Any]:
-        for name, info in type(self._params).model_fields.items():
-            value = getattr(self._params, name)
-            if value is None or not any(isinstance(m, Marker) and m.refers_to == refers_to for m in markers(info)):
-                continue
-            yield from value if isinstance(value, list | tuple) else (value,)
+        yield from _marked_in(self._params, refers_to)
+
+
+def _marked_in(params: BaseModel, refers_to: str) -> Iterator[Any]:
+    """Values of the fields with that marker, also of models inside models."""
+    for name, info in type(params).model_fields.items():
+        value = getattr(params, name)
+        values = value if isinstance(value, list | tuple) else (value,)
+        if any(isinstance(m, Marker) and m.refers_to == refers_to for m in markers(info)):
+            yield from (one for one in values if one is not None)
+        for one in values:
+            if isinstance(one, BaseModel):
+                yield from _marked_in(one, refers_to)
 
 
 class RowOperator(Operator[P]):

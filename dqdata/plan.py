@@ -11,13 +11,14 @@ valid name.
 from __future__ import annotations
 
 import hashlib
+import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 from dqdata.columns import Columns
 from dqdata.errors import DataError, InputError, PluginError, ProjectError, nearest
@@ -41,6 +42,8 @@ class Step:
     before: Columns
     after: Columns
     fingerprint: str
+    catalogs: Mapping[str, str]
+    """Catalogs it reads beside its rows: the name as written, to the query of the version it was pinned to."""
     estimate: Estimate | None
     """None where the number of rows isn't known before they are read."""
 
@@ -170,7 +173,7 @@ def make_plan(
     estimate = None if rows is None else Estimate(rows)
     steps: list[Step] = []
     for spec in pipeline.steps:
-        step = plan_step(spec, columns, before, project, teachers)
+        step = plan_step(spec, columns, before, project, teachers, store)
         if estimate is not None:
             estimate = step.operator.estimate(estimate.rows)
         steps.append(replace(step, estimate=estimate))
@@ -180,11 +183,18 @@ def make_plan(
 
 
 def plan_step(
-    spec: StepSpec, columns: Columns, before: str, project: Project, teachers: dict[str, Teacher[Any]]
+    spec: StepSpec,
+    columns: Columns,
+    before: str,
+    project: Project,
+    teachers: dict[str, Teacher[Any]],
+    store: StoreView,
 ) -> Step:
     """One step over these columns; the teachers it names are added to `teachers`."""
     operator = make_operator(spec, project.root)
     try:
+        pinned = {name: store.query_columns(f"select * from {name}") for name in operator.catalogs()}
+        operator.see({name: seen for name, (_, seen) in pinned.items()})
         after = operator.columns(columns)
         after.key  # noqa: B018  (raises where a step leaves rows without a key)
     except ProjectError:
@@ -194,7 +204,9 @@ def plan_step(
     for name in _teacher_names(operator, spec, project.root):
         if name not in teachers:
             teachers[name] = make_teacher(_teacher_table(project, name, spec))
-    return Step(spec, operator, columns, after, _step_fingerprint(operator, before, teachers, project.root), None)
+    catalogs = {name: query for name, (query, _) in pinned.items()}
+    identity = _step_fingerprint(operator, before, teachers, project.root, catalogs)
+    return Step(spec, operator, columns, after, identity, catalogs, None)
 
 
 def make_operator(spec: StepSpec, root: Path) -> Operator[Any]:
@@ -203,18 +215,39 @@ def make_operator(spec: StepSpec, root: Path) -> Operator[Any]:
         kind: type[Operator[Any]] = load("operators", spec.op)
     except PluginError as error:
         raise PluginError(f"{spec.where}: {error}") from error
-    given = dict(spec.params)
-    for name, info in kind.Params.model_fields.items():
-        refers = {getattr(marker, "refers_to", None) for marker in markers(info)}
-        if "file" in refers and isinstance(given.get(name), str):
-            given[name] = root / given[name]
-            if not given[name].is_file():
-                raise ProjectError(spec.where, f"parameter {name!r}: no file {given[name]}")
+    given = _with_files(kind.Params, spec.params, root, spec.where)
     params = validated(kind.Params, given, spec.where, "parameter")
     try:
         return kind(params)
     except ValueError as error:
         raise ProjectError(spec.where, str(error)) from error
+
+
+def _with_files(model: type[BaseModel], given: Mapping[str, Any], root: Path, where: str) -> dict[str, Any]:
+    """Parameters with the files they name as absolute paths, also those of tables inside them."""
+    made = dict(given)
+    for name, info in model.model_fields.items():
+        value = made.get(name)
+        if isinstance(value, str) and any(getattr(marker, "refers_to", "") == "file" for marker in markers(info)):
+            made[name] = root / value
+            if not made[name].is_file():
+                raise ProjectError(where, f"parameter {name!r}: no file {made[name]}")
+        for inner in (kind for kind in _kinds(info.annotation) if issubclass(kind, BaseModel)):
+            if isinstance(value, Mapping):
+                made[name] = _with_files(inner, value, root, where)
+            elif isinstance(value, list | tuple):
+                made[name] = [
+                    _with_files(inner, one, root, where) if isinstance(one, Mapping) else one for one in value
+                ]
+    return made
+
+
+def _kinds(annotation: Any) -> Iterator[type]:
+    """Classes that an annotation names, inside `X | None`, `list[X]` and the like."""
+    if isinstance(annotation, type) and not typing.get_args(annotation):
+        yield annotation
+    for inner in typing.get_args(annotation):
+        yield from _kinds(inner)
 
 
 def make_teacher(table: TeacherTable) -> Teacher[Any]:
@@ -268,8 +301,15 @@ def _teacher_table(project: Project, name: str, spec: StepSpec) -> TeacherTable:
     return project.teachers[name]
 
 
-def _step_fingerprint(operator: Operator[Any], before: str, teachers: Mapping[str, Teacher[Any]], root: Path) -> str:
-    return fingerprint({"input": before, **_identity(operator, teachers, root)})
+def _step_fingerprint(
+    operator: Operator[Any],
+    before: str,
+    teachers: Mapping[str, Teacher[Any]],
+    root: Path,
+    catalogs: Mapping[str, str],
+) -> str:
+    pinned = {"catalogs": sorted(catalogs.values())} if catalogs else {}
+    return fingerprint({"input": before, **_identity(operator, teachers, root), **pinned})
 
 
 def _identity(operator: Operator[Any], teachers: Mapping[str, Teacher[Any]], root: Path) -> dict[str, Any]:

@@ -72,7 +72,7 @@ async def _segment(
     progress.segment(" > ".join(step.spec.id for step in segment.steps), total)
     if segment.is_table:
         [step] = segment.steps
-        run = runtime.at_step(step.spec.id, step.fingerprint)
+        run = runtime.at_step(step.spec.id, step.fingerprint, step.catalogs)
         await asyncio.to_thread(run_table_step, step, files, run, target)
         progress.advance(total)
         return

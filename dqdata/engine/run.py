@@ -109,6 +109,7 @@ class _Run:
                 seed=pipeline.seed,
                 memory_limit=pipeline.memory,
                 scratch=self.folder / "scratch",
+                store=self.store,
             ) as runtime:
                 progress = Progress(pipeline.max_failed_rate, runtime.counters, self.out)
                 try:

@@ -14,7 +14,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import polars as pl
 
@@ -37,7 +37,11 @@ from dqdata.operator import (
 from dqdata.plan import make_operator, make_teacher
 from dqdata.project import Project, StepSpec
 from dqdata.sandbox import Sandbox
+from dqdata.source import StoreView
 from dqdata.teacher import Teacher
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 T = TypeVar("T")
 log = logging.getLogger("dqdata")
@@ -67,13 +71,14 @@ class Runtime:
         memory_limit: int = 2 << 30,
         scratch: Path | None = None,
         on_change: Callable[[Counters], None] | None = None,
+        store: StoreView | None = None,
     ) -> None:
         self.project, self.ledger, self.labels = project, ledger, labels
         self.budget = budget or Budget()
         self.switch = switch or Switch()
         self.pool = Pool(workers)
         self.seed, self.memory_limit = seed, memory_limit
-        self.scratch = scratch
+        self.scratch, self.store = scratch, store
         self._on_change = on_change
         self._askers: dict[str, Asker] = {}
         self._sandbox: Sandbox | None = None
@@ -109,8 +114,8 @@ class Runtime:
         """Calls that may be in the air at once over these teachers."""
         return sum(self.asker(name).limits.concurrency for name in teachers)
 
-    def at_step(self, step: str, fingerprint: str) -> StepRun:
-        return StepRun(self, step, fingerprint)
+    def at_step(self, step: str, fingerprint: str, catalogs: Mapping[str, str] | None = None) -> StepRun:
+        return StepRun(self, step, fingerprint, catalogs or {})
 
     def operator(self, name: str, params: Mapping[str, Any]) -> Bound:
         return self.at_step(name, name).operator(name, params)
@@ -119,7 +124,8 @@ class Runtime:
 class StepRun:
     """`dqdata.operator.Run` for one step."""
 
-    def __init__(self, runtime: Runtime, name: str, fingerprint: str) -> None:
+    def __init__(self, runtime: Runtime, name: str, fingerprint: str, catalogs: Mapping[str, str]) -> None:
+        self._catalogs = catalogs
         self._runtime, self._name, self.step = runtime, name, fingerprint
         self.seed, self.memory_limit = runtime.seed, runtime.memory_limit
 
@@ -147,6 +153,13 @@ class StepRun:
         spec = StepSpec(op=name, id=name, params=params, where=f"operator {name!r}")
         operator = make_operator(spec, self._runtime.project.root)
         return _BoundOperator(operator, self, self._runtime.pool)
+
+    def rows(self, catalog: str) -> pa.RecordBatchReader:
+        if catalog not in self._catalogs:
+            raise OperatorError(f"{self._name}: catalog {catalog!r} isn't among those the step was planned with")
+        if self._runtime.store is None:
+            raise RunError(f"{self._name}: there is no store to read catalog {catalog!r} from")
+        return self._runtime.store.query(self._catalogs[catalog], repeatable=True)
 
     def log(self, message: str) -> None:
         log.info("%s: %s", self._name, message)

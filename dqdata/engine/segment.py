@@ -55,7 +55,7 @@ class SegmentRun:
         self.segment, self.runtime, self.switch, self.progress = segment, runtime, switch, progress
         calls = [n for n, step in enumerate(segment.steps) if isinstance(step.operator, CallOperator)]
         self._first, self._last = (calls[0], calls[-1] + 1) if calls else (len(segment.steps), len(segment.steps))
-        self._runs = [runtime.at_step(step.spec.id, step.fingerprint) for step in segment.steps]
+        self._runs = [runtime.at_step(step.spec.id, step.fingerprint, step.catalogs) for step in segment.steps]
         self._batchers = {
             n: _Batcher(self, segment.steps[n])
             for n in range(self._first, self._last)

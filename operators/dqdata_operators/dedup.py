@@ -173,7 +173,8 @@ def _write_clusters(con: duckdb.DuckDBPyConnection, key: str, column: str, targe
     con.execute(
         f"""
         copy (
-            select rows.{quoted(key)}, coalesce(dq_cluster, rows.{quoted(key)}) as {quoted(column)} from rows left join (
+            select rows.{quoted(key)}, coalesce(dq_cluster, rows.{quoted(key)}) as {quoted(column)}
+            from rows left join (
                 select dq_key, min(dq_key) over (partition by dq_group) as dq_cluster from groups
             ) on dq_key = rows.{quoted(key)}
         ) to {literal(target)} (format parquet)

@@ -61,8 +61,8 @@ class WordVectors:
     """WordLlama's token vectors, summed word by word.
 
     A word's vector is the sum of its tokens' and is looked up once; a text costs a hash and an addition a word. Numbers
-    are left out, and words are weighted by a / (a + p) (SIF; Arora, Liang, Ma 2017), p being the word's probability by Zipf's law from its
-    place in the tokenizer's list, which is ordered by frequency.
+    are left out, and words are weighted by a / (a + p) (SIF; Arora, Liang, Ma 2017), p being the word's probability by
+    Zipf's law from its place in the tokenizer's list, which is ordered by frequency.
     """
 
     def __init__(self) -> None:

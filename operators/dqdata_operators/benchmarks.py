@@ -1,0 +1,142 @@
+"""The problems that must not be trained on: read from files, catalogs or the hub, never shipped.
+
+{ name = "mine", path = "heldout.jsonl" }                     columns question, answer
+{ name = "gsm8k" }                                            a known benchmark, by its hub name
+{ name = "ours", catalog = "heldout@2", column = "problem" }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import polars as pl
+from pydantic import model_validator
+
+from dqdata.errors import DataError, InputError, nearest
+from dqdata.operator import CatalogRef, Params, PromptFile
+
+if TYPE_CHECKING:
+    from dqdata.operator import Run
+
+
+class Hub(NamedTuple):
+    path: str
+    config: str | None
+    split: str
+    column: str
+
+
+KNOWN: dict[str, Hub] = {
+    "gsm8k": Hub("openai/gsm8k", "main", "test", "question"),
+    "math500": Hub("HuggingFaceH4/MATH-500", None, "test", "problem"),
+    "aime24": Hub("HuggingFaceH4/aime_2024", None, "train", "problem"),
+    "aime25": Hub("math-ai/aime25", None, "test", "problem"),
+    "humaneval": Hub("openai/openai_humaneval", None, "test", "prompt"),
+    "mbpp": Hub("google-research-datasets/mbpp", "full", "test", "text"),
+    "livecodebench": Hub("livecodebench/code_generation_lite", None, "test", "question_content"),
+    "gpqa_diamond": Hub("Idavidrein/gpqa", "gpqa_diamond", "train", "Question"),
+}
+
+
+class Benchmark(Params):
+    """Where the problems of one benchmark are."""
+
+    name: str
+    path: PromptFile | None = None
+    """Parquet, JSONL or CSV."""
+    catalog: CatalogRef | None = None
+    hub: str | None = None
+    """Name of a hub data set; a benchmark named like a known one (gsm8k, math500, ...) needs none."""
+    config: str | None = None
+    split: str = "test"
+    revision: str | None = None
+    """Commit of the hub set. Without one its newest rows are read, and the step's fingerprint can't know of changes."""
+    column: str | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Benchmark:
+        places = [place for place in (self.path, self.catalog, self.hub) if place is not None]
+        if len(places) > 1:
+            raise ValueError(f"benchmark {self.name!r}: give one of path, catalog and hub")
+        if not places and self.name not in KNOWN:
+            raise ValueError(
+                f"benchmark {self.name!r} isn't known{nearest(self.name, KNOWN)} (known: {', '.join(KNOWN)}); "
+                "for your own give path, catalog or hub"
+            )
+        return self
+
+
+@dataclass(frozen=True)
+class Problems:
+    """All problems of all benchmarks; `names[i]` is where `texts[i]` came from."""
+
+    texts: list[str]
+    names: list[str]
+
+
+def read_benchmarks(benchmarks: Sequence[Benchmark], run: Run) -> Problems:
+    """Distinct problems, in the order of the benchmarks. Raises InputError, DataError."""
+    texts: list[str] = []
+    names: list[str] = []
+    for benchmark in benchmarks:
+        frame, default = _rows(benchmark, run)
+        column = benchmark.column or default
+        if column not in frame.columns:
+            raise DataError(
+                f"benchmark {benchmark.name!r} has no column {column!r}{nearest(column, frame.columns)} "
+                f"(have: {', '.join(frame.columns)})"
+            )
+        found = frame[column].cast(pl.String).drop_nulls().unique(maintain_order=True)
+        found = found.filter(found.str.strip_chars() != "")
+        if not len(found):
+            raise DataError(f"benchmark {benchmark.name!r}: column {column!r} holds no text")
+        texts += found.to_list()
+        names += [benchmark.name] * len(found)
+    return Problems(texts, names)
+
+
+def _rows(benchmark: Benchmark, run: Run) -> tuple[pl.DataFrame, str]:
+    """(rows, the column that is read where none is named)."""
+    if benchmark.path is not None:
+        return _file(benchmark.path), "question"
+    if benchmark.catalog is not None:
+        frame = pl.from_arrow(run.rows(benchmark.catalog).read_all())
+        assert isinstance(frame, pl.DataFrame)
+        return frame, "question"
+    hub = KNOWN.get(benchmark.name) if benchmark.hub is None else None
+    hub = hub or Hub(str(benchmark.hub), benchmark.config, benchmark.split, "question")
+    return _from_hub(hub, benchmark.revision), hub.column
+
+
+def _file(path: Path) -> pl.DataFrame:
+    readers: dict[str, Any] = {
+        ".parquet": pl.read_parquet,
+        ".jsonl": pl.read_ndjson,
+        ".ndjson": pl.read_ndjson,
+        ".csv": pl.read_csv,
+    }
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise DataError(f"{path}: no known kind of file; a benchmark is {', '.join(readers)}")
+    try:
+        frame: pl.DataFrame = reader(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise DataError(f"{path}: {error}") from error
+    return frame
+
+
+def _from_hub(hub: Hub, revision: str | None) -> pl.DataFrame:
+    try:
+        from datasets import load_dataset
+    except ImportError:
+        raise InputError("benchmarks of the hub need a package: pip install 'dqdata[hub]'") from None
+    try:
+        loaded = load_dataset(hub.path, hub.config, split=hub.split, revision=revision)
+    except Exception as error:
+        raise InputError(f"benchmark {hub.path!r} can't be loaded from the hub: {error}") from error
+    frame = pl.from_arrow(loaded.data.table)
+    assert isinstance(frame, pl.DataFrame)
+    return frame

@@ -1,0 +1,134 @@
+"""The numbers that a text speaks of, however they are written.
+
+    >>> sorted(numbers("Three quarters of the 1,200 tickets, two dozen of them at $2.50, were sold for 75%."))
+    [0.75, 2.5, 24.0, 1200.0]
+
+Numerals, English number words, fractions, percentages (75% is 0.75), dozens and multiples (twice is 2). "One" alone is
+left out: it is mostly an article. Written for comparing problems: which numbers, not how often.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+_SMALL = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen"
+).split()
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_UNITS = {word: float(value) for value, word in enumerate(_SMALL)} | {
+    word: 20.0 + 10 * place for place, word in enumerate(_TENS)
+}
+_SCALES = {"hundred": 100.0, "thousand": 1e3, "million": 1e6, "billion": 1e9, "dozen": 12.0, "dozens": 12.0}
+_PARTS = {
+    "half": 2,
+    "halves": 2,
+    "third": 3,
+    "thirds": 3,
+    "quarter": 4,
+    "quarters": 4,
+    "fourth": 4,
+    "fourths": 4,
+    "fifth": 5,
+    "fifths": 5,
+    "sixth": 6,
+    "sixths": 6,
+    "eighth": 8,
+    "eighths": 8,
+    "tenth": 10,
+    "tenths": 10,
+}
+_MULTIPLES = {
+    "twice": 2.0,
+    "double": 2.0,
+    "doubled": 2.0,
+    "doubles": 2.0,
+    "thrice": 3.0,
+    "triple": 3.0,
+    "tripled": 3.0,
+    "triples": 3.0,
+    "quadruple": 4.0,
+}
+_COMMA = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_FRACTION = re.compile(r"\\[dt]?frac\s*\{\s*(\d+)\s*\}\s*\{\s*(\d+)\s*\}")
+_PIECE = re.compile(r"\d+\s*/\s*\d+|\d*\.\d+|\d+|%|\\%|[a-z]+")
+
+
+def numbers(text: str) -> frozenset[float]:
+    """Distinct values, rounded to six significant digits."""
+    plain = _FRACTION.sub(r" \1/\2 ", _COMMA.sub("", text.lower()))
+    return frozenset(float(f"{value:.6g}") for value in _values(_PIECE.findall(plain)))
+
+
+def agreement(left: frozenset[float], right: frozenset[float]) -> float:
+    """How far two texts speak of the same numbers, 0 to 1; 0.5 where there are none to compare.
+
+    Jaccard similarity drawn to 0.5 by half a shared number: two of two say more than one of one.
+    """
+    return (len(left & right) + 0.5) / (len(left | right) + 1)
+
+
+def _values(pieces: list[str]) -> Iterator[float]:
+    at = 0
+    while at < len(pieces):
+        piece, after = pieces[at], pieces[at + 1] if at + 1 < len(pieces) else ""
+        at += 1
+        if piece in _MULTIPLES:
+            yield _MULTIPLES[piece]
+        elif (
+            piece in _PARTS and _PARTS[piece] <= 4 and piece not in ("third", "fourth", "quarter", "quarters")
+        ) or piece in ("third", "fourth", "quarter", "quarters"):
+            yield 1 / _PARTS[piece]
+        elif piece[0].isdigit() or piece[0] == ".":
+            value = _numeral(piece)
+            if after in ("%", "\\%", "percent"):
+                value, at = value / 100, at + 1
+            elif after in _SCALES:
+                value, at = value * _SCALES[after], at + 1
+            elif after in _PARTS and value != 1 and piece.isdigit():
+                value, at = value / _PARTS[after], at + 1
+            yield value
+        elif piece in _UNITS or piece in _SCALES:
+            value, at = _spelled(pieces, at - 1)
+            after = pieces[at] if at < len(pieces) else ""
+            if after in _PARTS:
+                yield value / _PARTS[after]
+                at += 1
+            elif after == "percent":
+                yield value / 100
+                at += 1
+            elif piece != "one" or value != 1:
+                yield value
+
+
+def _numeral(piece: str) -> float:
+    if "/" not in piece:
+        return float(piece)
+    over, under = (float(part) for part in piece.split("/"))
+    return over / under if under else over
+
+
+def _spelled(pieces: list[str], at: int) -> tuple[float, int]:
+    """(value of the number words from here, where they end): "two hundred and five", "thirty five", "a dozen"."""
+    total = part = 0.0
+    start = at
+    while at < len(pieces):
+        piece = pieces[at]
+        if piece in _UNITS and not (
+            at > start and pieces[at - 1] in _UNITS and not (part % 10 == 0 and 0 < part < 100)
+        ):
+            part += _UNITS[piece]
+        elif piece in _SCALES:
+            part = (part or 1.0) * _SCALES[piece]
+            if _SCALES[piece] >= 1000:
+                total, part = total + part, 0.0
+        elif not (
+            piece == "and"
+            and pieces[at - 1] in ("hundred", "thousand")
+            and at + 1 < len(pieces)
+            and pieces[at + 1] in _UNITS
+        ):
+            break
+        at += 1
+    return total + part, at
