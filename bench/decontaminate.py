@@ -75,9 +75,8 @@ def speed(data: Path, rows: int, problems: int) -> None:
         pl.DataFrame(
             {"question": (known + [varied(rng.choice(train)) for _ in range(problems)])[:problems]}
         ).write_ndjson(path)
-        print(
-            f"\n{'rows against ' + str(problems) + ' problems':40}{'seconds':>10}{'rows/s':>10}{'found':>10}{'peak GB':>9}"
-        )
+        title = f"rows against {problems} problems"
+        print(f"\n{title:40}{'seconds':>10}{'rows/s':>10}{'found':>10}{'peak GB':>9}")
         before = 0.0
         for count in (rows // 10, rows):
             texts = [varied(rng.choice(train)) for _ in range(count)]

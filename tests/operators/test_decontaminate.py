@@ -17,12 +17,12 @@ DUCKS = (
 )
 ROBE = "A robe takes 2 bolts of blue fiber and half that much white fiber. How many bolts in total does it take?"
 ROWS = {
-    "exact": "  janet's ducks lay 16 eggs per day. She eats three for breakfast every morning, and bakes muffins for her "
-    "friends every day with four.  She sells the remainder at the farmers' market daily for $2 per fresh duck egg. How "
+    "exact": "  janet's ducks lay 16 eggs per day. She eats three for breakfast every morning, and bakes muffins for "
+    "her friends every day with four.  She sells the remainder at the farmers' market daily for $2 per fresh duck egg. How "
     "much in dollars does she make every day at the farmers' market",
     "lexical": "Here is a riddle for the class. " + DUCKS + " Explain each step.",
-    "rephrased": "Every day Janet's ducks produce 16 eggs. Three of them are her breakfast, and four go into muffins that "
-    "she bakes for friends. What is left she sells at the market for 2 dollars an egg. What does she earn there daily?",
+    "rephrased": "Every day Janet's ducks produce 16 eggs. Three of them are her breakfast, and four go into muffins "
+    "that she bakes for friends. What is left she sells at the market for 2 dollars an egg. What does she earn there daily?",
     "same_template": DUCKS.replace("16", "25").replace("three", "seven").replace("$2", "$5"),
     "none": "A train leaves the station at 9 in the morning and covers 340 miles before noon. What is its speed?",
 }
@@ -65,7 +65,8 @@ def test_each_class_has_its_action(benchmark, tmp_path):
 def test_order_and_company_change_nothing(benchmark, tmp_path, monkeypatch):
     first = run(tmp_path, benchmark, ROWS)
     monkeypatch.setattr("dqdata_operators.decontaminate.PIECE", 1)
-    again = run(tmp_path, benchmark, dict(reversed(ROWS.items())))
+    (tmp_path / "again").mkdir()
+    again = run(tmp_path / "again", benchmark, dict(reversed(ROWS.items())))
     assert first[1] == again[1] and first[0].sort("problem_id").equals(again[0].sort("problem_id"))
 
 
@@ -80,9 +81,8 @@ def test_rows_without_text(benchmark, tmp_path):
 
 
 def test_numbers_however_written():
-    assert numbers("Three quarters of 1,200; two dozen at $2.50; 75%, two hundred and five, thirty-five, \\frac{1}{2}") == {
-        0.75, 1200, 24, 2.5, 205, 35, 0.5,
-    }  # fmt: skip
+    text = "Three quarters of 1,200; two dozen at $2.50; 75%, two hundred and five, thirty-five, \\frac{1}{2}"
+    assert numbers(text) == {0.75, 1200, 24, 2.5, 205, 35, 0.5}
     assert numbers("twice a week for a third of it") == {2, 0.333333} and numbers("no one knows") == frozenset()
     assert agreement(frozenset(), frozenset()) == 0.5
     assert agreement(frozenset({2.0}), frozenset({2.0})) < agreement(frozenset({2.0, 7.0}), frozenset({2.0, 7.0}))
