@@ -276,17 +276,24 @@ async def test_one_cool_down_holds_all_callers(ledger: Ledger) -> None:
 async def test_a_server_that_goes_away_is_waited_for_by_one(loopback: Loopback, ledger: Ledger) -> None:
     loopback.latency = 0.02
     teacher = OpenAI(EndpointParams(base_url=loopback.url, model="m"))
-    asker = Asker(teacher, Limits(concurrency=16, max_attempts=3), ledger, Budget())
+    asker = Asker(teacher, Limits(concurrency=16, max_attempts=6), ledger, Budget())
     asked = [asyncio.create_task(asker.at(CONTEXT).complete(ask(f"q{i}"))) for i in range(200)]
-    await asyncio.sleep(0.15)
+    await until(lambda: len(loopback.answered) > 30)
     await asyncio.to_thread(loopback.stop)
     answered_before = len(loopback.answered)
-    await asyncio.sleep(1.0)
-    assert asker.counters.in_flight <= 1 and asker.counters.failed == 0
+    await until(lambda: asker.gate.down_since is not None and asker.counters.in_flight <= 1)
+    probes = [asker.counters.in_flight for _ in range(50) if not await asyncio.sleep(0.005)]
+    assert max(probes) <= 1 and asker.counters.failed == 0
     loopback.start()
     await asyncio.gather(*asked)
     assert 0 < answered_before < 200 and asker.counters.made == 200
     await asker.close()
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not true():
+            await asyncio.sleep(0.005)
 
 
 async def test_a_server_that_never_comes_ends_the_run(loopback: Loopback, ledger: Ledger) -> None:
