@@ -103,6 +103,11 @@ class Project(Params):
         """Folder that relative paths start from."""
         return self.path.parent
 
+    @property
+    def ledger_path(self) -> Path:
+        """Of all calls; profiles share it."""
+        return (self.store_path.parents[1] if self.profile else self.store_path) / "ledger.sqlite"
+
     def pipeline(self, name: str) -> Pipeline:
         return _pick(self.pipelines, name, "pipeline", self.path)
 

@@ -78,7 +78,7 @@ def apply_operator(
 
         async def carried() -> Applied:
             switch = Switch()
-            ledger_path = bare.store_path / "ledger.sqlite" if plan.teachers and project else folder / "ledger.sqlite"
+            ledger_path = project.ledger_path if plan.teachers and project else folder / "ledger.sqlite"
             ledger_path.parent.mkdir(parents=True, exist_ok=True)
             with Ledger(ledger_path) as ledger, on_signals(switch):
                 labels = Labels("apply", "apply")

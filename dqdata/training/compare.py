@@ -90,6 +90,7 @@ def _let_answer(
         folder=str(folder),
         cache=str(unpacked_models(store)),
         project=str(project.path),
+        profile=project.profile,
         models={"model": asdict(ref)},
         params=evaluate.model_dump(mode="json"),
         model="model",

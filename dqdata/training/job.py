@@ -22,12 +22,13 @@ from dqdata.training.models import ModelRef
 @dataclass(frozen=True)
 class Job:
     """task: "train" or "answer". folder: where the result goes. cache: where GGUF weights are unpacked. project:
-    pipelines.toml, for operators as rewards."""
+    pipelines.toml, for operators as rewards, and its profile."""
 
     task: Literal["train", "answer"]
     folder: str
     cache: str
     project: str
+    profile: str
     models: Mapping[str, Mapping[str, str]]
     label: str = ""
     kind: str = ""

@@ -93,13 +93,13 @@ class _Training:
     def run(self) -> TrainOutcome:
         data = self._materialise()
         self._materialise_questions()
-        start = next(iter(self.plan.models.values()))
-        before = self._score("-before", start)
         try:
             result = self._train(data)
         except Stopped as error:
             raise Stopped(f"{error}; `dqdata train {self.plan.name}` goes on from here") from error
         trained = ModelRef("folder", result["model"], self.plan.fingerprint)
+        # Both scores come after the training, so that what is wrong with its arguments shows at once.
+        before = self._score("-before", next(iter(self.plan.models.values())))
         after = self._score("-after", trained)
         return self._publish(result, before, after)
 
@@ -162,6 +162,7 @@ class _Training:
             folder=str(self.folder),
             cache=str(unpacked_models(self.store)),
             project=str(self.project.path),
+            profile=self.project.profile,
             models={name: asdict(ref) for name, ref in refs.items()},
             params=params,
             **more,

@@ -52,9 +52,9 @@ class Rank:
         from dqdata.ledger import Ledger
         from dqdata.project import read_project
 
-        project = read_project(Path(self.job.project))
+        project = read_project(Path(self.job.project), self.job.profile)
         label = f"train-{os.environ.get('RANK', '0')}"
-        return Runtime(project, Ledger(project.store_path / "ledger.sqlite"), Labels(label, label))
+        return Runtime(project, Ledger(project.ledger_path), Labels(label, label))
 
     def operator(self, name: str, params: Mapping[str, Any]) -> Bound:
         return self.runtime.operator(name, params)  # type: ignore[no-any-return]
