@@ -56,7 +56,8 @@ class Progress:
 
     def draw(self, *, last: bool = False) -> None:
         now = time.monotonic()
-        if self._out is None or not self._title or (now - self._shown < (0.1 if self._live else PLAIN_SECONDS) and not last):
+        pause = 0.1 if self._live else PLAIN_SECONDS
+        if self._out is None or not self._title or (now - self._shown < pause and not last):
             return
         self._shown = now
         line = self.line(now)
