@@ -8,22 +8,20 @@ check = await sandbox.check("def add(a, b): return a + b", Tests("assert add(2, 
 from __future__ import annotations
 
 import asyncio
-import functools
 import json
 import os
 import signal
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
 from typing import Any, Literal
 
 from dqdata.errors import SandboxError
 from dqdata.sandbox.dispatcher import Dispatcher
-from dqdata.sandbox.inside import simple
 from dqdata.sandbox.limits import Check, Limits, Result, Tests, Why
-from dqdata.sandbox.worker import Task
+from dqdata.sandbox.worker import RunAgain, Task
 
 SandboxMode = Literal["auto", "bwrap", "landlock", "none"]
 REPORT = 1 << 20
@@ -50,6 +48,7 @@ class Sandbox:
         self._dispatcher: Dispatcher | None = None
         self._owner = 0
         self._closed = False
+        self._complex: set[int] = set()
 
     async def run(
         self, program: str, *, stdin: str = "", limits: Limits | None = None, files: Mapping[str, str] | None = None
@@ -84,9 +83,9 @@ class Sandbox:
         job = json.dumps({"program": candidate, "name": tests.module, "files": dict(files or {})}).encode()
         given = [job, json.dumps(tests.wire()).encode()]
         made = {"output": limits.output, "report": REPORT}
-        simple_ones = _is_simple(tests.style, tests.code, tests.entry_point, tests.prompt, tests.imports)
-        kind = "judge" if simple_ones and not tests.inside else "check"
-        return self._submit(Task(kind, limits, given, made, partial(_check, limits, tests)))
+        alone = tests.inside or tests.style == "pytest" or key_of(tests) in self._complex
+        kind = "check" if alone else "judge"
+        return self._submit(Task(kind, limits, given, made, partial(_check, limits, tests, self._complex.add)))
 
     def close(self) -> None:
         """Ends every process; safe to call twice. Using the sandbox afterwards raises SandboxError."""
@@ -112,6 +111,11 @@ class Sandbox:
             if self._dispatcher is None or self._dispatcher.closing:
                 self._start()
             assert self._dispatcher is not None
+            if task.limits.processes and self._dispatcher.mode == "landlock":
+                raise SandboxError(
+                    "programs that start processes need the sandbox bwrap, and only landlock works here; "
+                    "set processes = 0, or see dqdata.sandbox.probe() for what bwrap needs"
+                )
             self._dispatcher.submit(task)
         return task.future
 
@@ -136,12 +140,9 @@ def _close_in(owner: int, dispatcher: Dispatcher) -> None:
         dispatcher.close()
 
 
-@functools.lru_cache(maxsize=4096)
-def _is_simple(style: str, code: str, entry_point: str, prompt: str, imports: str) -> bool:
-    """Whether a judge that lives on may run the tests."""
-    if imports or style == "pytest":
-        return False
-    return style == "calls" or simple.stands_alone(code, entry_point, bool(prompt))
+def key_of(tests: Tests) -> int:
+    """By what tests that need a process of their own are remembered."""
+    return hash((tests.code, tests.entry_point, tests.prompt, tests.imports))
 
 
 def _result(limits: Limits, reply: dict[str, Any], written: dict[str, bytes]) -> Result:
@@ -167,7 +168,14 @@ def _result(limits: Limits, reply: dict[str, Any], written: dict[str, bytes]) ->
     )
 
 
-def _check(limits: Limits, tests: Tests, reply: dict[str, Any], written: dict[str, bytes]) -> Check:
+def _check(
+    limits: Limits,
+    tests: Tests,
+    remember: Callable[[int], None],
+    reply: dict[str, Any],
+    written: dict[str, bytes],
+) -> Check:
+    """Raises RunAgain where a judge found that the tests need a process of their own."""
     output = written["output"][: limits.output].decode("utf-8", "replace")
     times = {"seconds": reply["seconds"], "cpu_seconds": reply["cpu"], "output": output}
     try:
@@ -175,6 +183,9 @@ def _check(limits: Limits, tests: Tests, reply: dict[str, Any], written: dict[st
     except ValueError:  # no report: the checker itself was ended by a limit or by its tests
         why: Why = reply["killed"] or ("memory" if reply["code"] == -signal.SIGKILL else "error")
         return Check(0, 0, "ended", f"the tests ended without a verdict ({why})", why, **times)
+    if report["stop"] == "complex":
+        remember(key_of(tests))
+        raise RunAgain("check")
     return Check(
         passed=report["passed"],
         total=report["total"],

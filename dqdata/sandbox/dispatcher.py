@@ -17,9 +17,9 @@ import threading
 from typing import Any
 
 from dqdata.errors import DqdataError, SandboxError
-from dqdata.sandbox.worker import Task, Worker
+from dqdata.sandbox.worker import RunAgain, Task, Worker
 
-IN_FLIGHT = 3
+IN_FLIGHT = 4
 """Jobs that one server has at a time: while one waits on the kernel, another computes."""
 MOST_ATTEMPTS = 2
 
@@ -119,6 +119,9 @@ class Dispatcher:
             if reply["failure"]:
                 raise SandboxError(f"the sandbox ({self.mode}) could not isolate a program: {reply['failure']}")
             task.future.set_result(task.outcome(reply, task.written()))
+        except RunAgain as again:
+            task.kind = again.kind
+            self.waiting.appendleft(task)
         except Exception as error:
             task.future.set_exception(error)
         finally:

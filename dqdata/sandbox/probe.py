@@ -52,9 +52,9 @@ class Probe:
                 "no sandbox works on this machine, so no program is run. "
                 + " ".join(f"{mode}: {reason}." for mode, reason in self.reasons.items())
                 + " Allow user namespaces (sysctl user.max_user_namespaces, or"
-                " kernel.apparmor_restrict_unprivileged_userns = 0, or Docker's --security-opt seccomp=unconfined) or use a"
-                " kernel with Landlock (5.13 or newer). Where this machine is itself disposable, DQDATA_SANDBOX=none in the"
-                " environment runs programs without isolation"
+                " kernel.apparmor_restrict_unprivileged_userns = 0, or Docker's --security-opt seccomp=unconfined)"
+                " or use a kernel with Landlock (5.13 or newer). Where this machine is itself disposable,"
+                " DQDATA_SANDBOX=none in the environment runs programs without isolation"
             )
         return self.mode
 

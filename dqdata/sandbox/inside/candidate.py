@@ -10,56 +10,17 @@ Nothing here has to be trusted: the candidate shares this process, and all it ca
 
 from __future__ import annotations
 
-import json
 import operator
 import os
-import struct
 import sys
 import types
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 from . import plain, program
+from .channel import Channel
 
-LARGEST = 64 << 20
 LONGEST_BATCH = 256
-
-
-def receive(channel: int, wait: Callable[[], None] = lambda: None) -> Any:
-    """Next message, or None at the end. `wait` is called before each read, and may raise.
-
-    Raises ValueError where the message is too large or no JSON.
-    """
-    head = _exactly(channel, 4, wait)
-    if head is None:
-        return None
-    (size,) = struct.unpack("=I", head)
-    if size > LARGEST:
-        raise ValueError(f"a message of {size} bytes")
-    body = _exactly(channel, size, wait)
-    return None if body is None else json.loads(body)
-
-
-def send(channel: int, message: Any) -> None:
-    body = plain.dumps(message)
-    data = memoryview(struct.pack("=I", len(body)) + body)
-    while data:
-        data = data[os.write(channel, data) :]
-
-
-def _exactly(channel: int, size: int, wait: Callable[[], None]) -> bytes | None:
-    wait()
-    part = os.read(channel, size)
-    if len(part) == size:
-        return part
-    parts = [part]
-    missing = size - len(part)
-    while missing and part:
-        wait()
-        part = os.read(channel, min(missing, 1 << 20))
-        parts.append(part)
-        missing -= len(part)
-    return None if missing else b"".join(parts)
 
 
 class Held:
@@ -189,24 +150,25 @@ def _arguments(error: BaseException, held: Held) -> list[Any]:
         return [str(error)]
 
 
-def serve(job: dict[str, Any], channel: int) -> NoReturn:
+def serve(job: dict[str, Any], descriptor: int) -> NoReturn:
     """Loads the candidate and answers until the checker is gone."""
     name = job["name"]
+    channel = Channel(descriptor)
     held = Held()
     try:
         program.write_files(job["files"])
         module = program.execute(job["program"], name)
-        send(channel, {"value": None})
+        channel.send({"value": None})
     except BaseException as error:
         text = program.show(error, job["program"])
-        send(channel, {"raised": [[], "ImportError", [f"{type(error).__name__}: {error}", text[-2000:]]]})
+        channel.send({"raised": [[], "ImportError", [f"{type(error).__name__}: {error}", text[-2000:]]]})
         os._exit(1)
-    while (request := receive(channel)) is not None:
+    while (request := channel.receive()) is not None:
         if request[0] == "inside":
             from . import cases
 
-            send(channel, {"value": plain.encode(cases.inside(request[1], module))})
+            channel.send({"value": plain.encode(cases.inside(request[1], module))})
         else:
-            send(channel, answer(held, module, request))
+            channel.send(answer(held, module, request))
     sys.stdout.flush()
     os._exit(0)

@@ -19,10 +19,13 @@ from typing import Any, Protocol
 
 from . import names
 from .compare import same
+from .reading import Reading
 from .remote import Link, NeedsInside, Stop
 
 CASE_FAILED = "__case_failed__"
 ANOTHER = "__another__"
+COMPLEX = "complex"
+"""Why a judge does not run tests: they need a process of their own."""
 
 
 class Subject(Protocol):
@@ -51,9 +54,11 @@ def inside(tests: dict[str, Any], module: types.ModuleType) -> dict[str, Any]:
     return report
 
 
-def run(tests: dict[str, Any], subject: Subject) -> dict[str, Any]:
+def run(tests: dict[str, Any], subject: Subject, *, only_simple: bool = False) -> dict[str, Any]:
     """Report: passed, total, error (of the first failure), failed (numbers of the cases), stop (why it broke off)."""
     cases = Cases(tests["code"], tests["control"]) if tests["style"] == "asserts" else Cases("", False)
+    if only_simple and not (tests["style"] == "calls" or (tests["style"] == "asserts" and cases.simple(tests))):
+        return {**cases.report(), "stop": COMPLEX}
     try:
         if isinstance(subject, Link):
             subject.loaded()
@@ -90,6 +95,7 @@ class Cases:
         self.mutated: list[int] = []
         self.control = control
         self.total = 1
+        self.reading = Reading()
         self.problem: SyntaxError | None = None
         try:
             self.tree = ast.parse(code)
@@ -100,20 +106,31 @@ class Cases:
         self.total = len(self.sources) or 1
 
     def _instrument(self) -> None:
-        hosts: list[Any] = [self.tree]
-        hosts += [node for node in self.tree.body if isinstance(node, ast.FunctionDef) and node.name == "check"]
-        for host in hosts:
-            host.body = [self._case(node) if _is_case(node) else node for node in host.body]
-        ast.fix_missing_locations(self.tree)
+        self.tree.body = [self._statement(node) for node in self.tree.body]
+        if self.control:
+            ast.fix_missing_locations(self.tree)
+
+    def _statement(self, node: ast.stmt) -> ast.stmt:
+        if isinstance(node, ast.FunctionDef) and node.name == "check":
+            self.reading.take_head(node)
+            node.body = [self._in_host(part) for part in node.body]
+            return node
+        return self._in_host(node)
+
+    def _in_host(self, node: ast.stmt) -> ast.stmt:
+        has_assert = self.reading.take(node)
+        definition = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        return self._case(node) if has_assert and not definition else node
 
     def _case(self, node: ast.stmt) -> ast.stmt:
+        """The statement in `try: ... except: __case_failed__(number)`."""
         number = len(self.sources)
         self.sources.append(node)
         if self.control and isinstance(node, ast.Assert) and _mutate(node):
             self.mutated.append(number)
-        call = ast.Call(ast.Name(CASE_FAILED, ast.Load()), [ast.Constant(number)], [])
-        handler = ast.ExceptHandler(None, None, [ast.Expr(call)])
-        return ast.copy_location(ast.Try([node], [handler], [], []), node)
+        at: Any = {"lineno": node.lineno, "col_offset": 0, "end_lineno": node.end_lineno, "end_col_offset": 0}
+        call = ast.Call(ast.Name(CASE_FAILED, ast.Load(), **at), [ast.Constant(number, **at)], [], **at)
+        return ast.Try([node], [ast.ExceptHandler(None, None, [ast.Expr(call, **at)], **at)], [], [], **at)
 
     def case_failed(self, number: int) -> None:
         error = sys.exc_info()[1]
@@ -137,10 +154,11 @@ class Cases:
             raise self.problem
         space: dict[str, Any] = {"__name__": "tests", CASE_FAILED: self.case_failed, ANOTHER: another}
         entry = tests["entry_point"]
-        if names.of_candidate(self.tree, {}, entry) != [entry]:
+        wanted = names.of_candidate(self.tree, self.reading, space, entry)
+        if tests["imports"] or (tests["prompt"] and wanted != [entry]):
             for text in (tests["imports"], tests["prompt"]):
                 _run_trusted(text, space)
-        wanted = names.of_candidate(self.tree, known=space, entry_point=entry)
+            wanted = names.of_candidate(self.tree, self.reading, space, entry)
         for name in wanted:
             try:
                 space[name] = subject.get(name)
@@ -166,6 +184,14 @@ class Cases:
                 self.case_failed(number)
         self.ended = True
 
+    def simple(self, tests: dict[str, Any]) -> bool:
+        """Whether they may be run by a process that others were run by: they change nothing, and need no prompt."""
+        if self.problem is not None or tests["imports"] or not self.reading.simple:
+            return False
+        if not tests["prompt"]:
+            return True
+        return names.of_candidate(self.tree, self.reading, {}, tests["entry_point"]) == [tests["entry_point"]]
+
     def report(self) -> dict[str, Any]:
         passed = self.total - len(self.failed) if self.ended else 0
         return {
@@ -188,12 +214,6 @@ def describe(error: BaseException | None) -> str:
 def _text(node: ast.stmt) -> str:
     text = ast.unparse(node)
     return text if len(text) < 300 else text[:300] + "..."
-
-
-def _is_case(node: ast.stmt) -> bool:
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return False
-    return any(isinstance(part, ast.Assert) for part in ast.walk(node))
 
 
 def _mutate(node: ast.Assert) -> bool:

@@ -43,7 +43,7 @@ def _inside(tests: dict[str, Any], link: remote.Link) -> dict[str, Any]:
     link.seconds *= max(1, nothing.total)
     try:
         link.loaded()
-        candidate.send(link.channel, ["inside", tests])
+        link.channel.send(["inside", tests])
         found = link.reply()
         if type(found) is dict and found.get("token") == tests["token"]:
             return found

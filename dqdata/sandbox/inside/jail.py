@@ -62,12 +62,13 @@ def prepare(setup: Setup) -> None:
 def enter(setup: Setup, limits: dict[str, Any], home: Home) -> None:
     """Fresh mounts for this process and those it forks. With bwrap it is pid 1 of its own pid namespace already."""
     libc.prctl(libc.PR_SET_PDEATHSIG, libc.SIGKILL)
-    os.setsid()
+    os.setpgid(0, 0)
     if setup.namespaces:
-        libc.unshare(libc.CLONE_NEWNS | libc.CLONE_NEWIPC)
+        libc.unshare(libc.CLONE_NEWNS)
         flags = libc.MS_NOSUID | libc.MS_NODEV
         libc.mount("tmpfs", SCRATCH, "tmpfs", flags, f"size={limits['disk']},nr_inodes=4096,mode=0777")
-        libc.mount("tmpfs", "/dev/shm", "tmpfs", flags, f"size={SHARED_MEMORY},nr_inodes=256,mode=1777")
+        if limits["processes"]:
+            libc.mount("tmpfs", "/dev/shm", "tmpfs", flags, f"size={SHARED_MEMORY},nr_inodes=256,mode=1777")
         _mount_proc()
     os.environ["HOME"] = os.environ["TMPDIR"] = home.scratch
     os.chdir(home.scratch)
@@ -104,9 +105,9 @@ def lock(setup: Setup, limits: dict[str, Any], home: Home, role: str) -> None:
         landlock.restrict(read=[*setup.read, "/dev/urandom", "/dev/zero"], write=[*write, "/dev/null"])
     processes = bool(limits["processes"])
     if walled:
-        seccomp.install(seccomp.program(processes=processes, landlock=True, pid=os.getpid()))
+        seccomp.made(processes=processes, landlock=True, pid=os.getpid()).install()
     else:
-        seccomp.install(seccomp.program(processes=processes, landlock=False))
+        seccomp.made(processes=processes, landlock=False).install()
 
 
 def _limit(limits: dict[str, Any]) -> None:
@@ -123,10 +124,11 @@ def _limit(limits: dict[str, Any]) -> None:
         (resource.RLIMIT_MEMLOCK, 0, 0),
         (resource.RLIMIT_STACK, stack, limits["memory"]),
     ):
-        _, most = resource.getrlimit(kind)
-        if most != resource.RLIM_INFINITY:
-            hard = min(hard, most)
-        resource.setrlimit(kind, (min(soft, hard), hard))
+        try:
+            resource.setrlimit(kind, (soft, hard))
+        except ValueError:  # this process was started with less
+            _, hard = resource.getrlimit(kind)
+            resource.setrlimit(kind, (min(soft, hard), hard))
 
 
 def descriptors(*keep: int) -> None:

@@ -24,6 +24,7 @@ class Job:
         self.pid, self.process, self.failure = pid, os.pidfd_open(pid), failure
         self.home, self.started = home, started
         self.killed = ""
+        self.answered = False
         self.judge: Judge | None = None
         self.code: int | None = None
         self.cpu = self.seconds = 0.0
@@ -36,7 +37,7 @@ class Job:
                 return None
             left = self.started + self.seconds + GRACE - now if self.code is not None else GRACE
             if left <= 0:
-                self.judge.end()
+                self.judge.kill()
             return max(0.01, float(left))
         wall = self.started + self.limits["wall"] - now
         cpu = self.limits["cpu"] - remote.cpu_of(self.pid)
@@ -62,7 +63,10 @@ class Job:
         os.close(self.process)
 
     def answer(self) -> dict[str, Any]:
-        """The reply to the client."""
+        """The reply to the client. Of a process that is still there, because nobody needs it any more, code 0."""
+        if self.code is None:
+            self.seconds, self.cpu = time.monotonic() - self.started, remote.cpu_of(self.pid)
+        self.answered = True
         os.set_blocking(self.failure, False)
         try:
             failure = os.read(self.failure, 4096).decode("utf-8", "replace")
@@ -72,7 +76,7 @@ class Job:
         return {
             "id": self.id,
             "killed": self.killed,
-            "code": self.code,
+            "code": self.code or 0,
             "seconds": self.seconds,
             "cpu": self.cpu,
             "failure": failure,

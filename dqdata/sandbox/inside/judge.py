@@ -1,6 +1,6 @@
 """A checker that lives as long as its server and judges one candidate after another: for simple tests alone.
 
-What a simple test can do (see `simple.py`) leaves nothing behind, so that the process can be used again, and a check
+What a simple test can do (see `reading.py`) leaves nothing behind, so that the process can be used again, and a check
 costs one fork instead of two. Everything else about it is as in `checker.py`: the candidate is another process, with
 namespaces of its own, and sees of this one a socket.
 """
@@ -13,6 +13,8 @@ import os
 from typing import Any, NoReturn
 
 from . import cases, jail, libc, plain, program, remote
+
+FINISHED, BROKE_OFF = b"1", b"2"
 
 
 class Judge:
@@ -28,19 +30,22 @@ class Judge:
         its.close()
 
     def judge(self, pid: int, channel: int, tests: int, report: int) -> None:
-        """Hands over a candidate; the judge says one byte when its report is written."""
+        """Hands over a candidate; the judge says how it went when its report is written."""
         descriptors = array.array("i", (channel, tests, report))
         self.socket.sendmsg([str(pid).encode()], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, descriptors)])
 
-    def done(self) -> bool:
-        """Whether it wrote its report; false where it has died."""
+    def done(self) -> bytes:
+        """FINISHED or BROKE_OFF once the report is written; nothing where it has died."""
         try:
-            return bool(self.socket.recv(8))
+            return self.socket.recv(8)
         except OSError:
-            return False
+            return b""
+
+    def kill(self) -> None:
+        os.kill(self.pid, libc.SIGKILL)
 
     def end(self) -> None:
-        os.kill(self.pid, libc.SIGKILL)
+        self.kill()
         os.waitpid(self.pid, 0)
         self.socket.close()
 
@@ -58,14 +63,15 @@ def _be_judge(setup: jail.Setup, memory: int, control: int) -> NoReturn:
             if not message:
                 break
             channel, tests, report = array.array("i", extra[0][2])
-            os.write(report, plain.dumps(_judged(int(message), channel, tests)))
+            found = _judged(int(message), channel, tests)
+            os.write(report, plain.dumps(found))
             for descriptor in (channel, tests, report):
                 os.close(descriptor)
-            server.send(b"1")
+            server.send(BROKE_OFF if found["stop"] else FINISHED)
     finally:
         os._exit(1)
 
 
 def _judged(pid: int, channel: int, tests: int) -> dict[str, Any]:
     wanted = program.read(tests)
-    return cases.run(wanted, remote.Link(channel, pid, wanted["seconds"]))
+    return cases.run(wanted, remote.Link(channel, pid, wanted["seconds"]), only_simple=True)

@@ -1,6 +1,7 @@
 """Which names of a test text are the candidate's, and which must not be.
 
-    >>> of_candidate(ast.parse("assert math.isclose(area(2), 3.14)"), known={}, entry_point="")
+    >>> tree = ast.parse("assert math.isclose(area(2), 3.14)")
+    >>> of_candidate(tree, read(tree), known={}, entry_point="")
     ['area']
 
 A candidate that defines `abs` or `math` must not get to judge itself: built-ins, the standard library and what the
@@ -15,16 +16,25 @@ import importlib
 import sys
 from typing import Any
 
+from .reading import Reading
+
 ALIASES = {"np": "numpy", "pd": "pandas"}
 STAR = "typing math collections itertools functools heapq bisect string random operator re datetime copy".split()
 """Modules whose names tests use without import, where another name is left for the candidate."""
 
 
-def of_candidate(tree: ast.Module, known: dict[str, Any], entry_point: str) -> list[str]:
+def read(tree: ast.Module) -> Reading:
+    """All of a text."""
+    reading = Reading()
+    for statement in tree.body:
+        reading.take(statement)
+    return reading
+
+
+def of_candidate(tree: ast.Module, reading: Reading, known: dict[str, Any], entry_point: str) -> list[str]:
     """Names to take from the candidate. Those of the standard library are put into `known`."""
-    free, called = _free(tree)
     candidates: list[str] = []
-    for name in sorted(free - known.keys() - {entry_point}):
+    for name in sorted(reading.free() - known.keys() - {entry_point}):
         if hasattr(builtins, name):
             continue
         module = ALIASES.get(name, name)
@@ -37,9 +47,7 @@ def of_candidate(tree: ast.Module, known: dict[str, Any], entry_point: str) -> l
     if len(candidates) > 1:
         for name in [name for name in candidates if name != entry_point and _from_library(name, known)]:
             candidates.remove(name)
-    if not candidates:
-        candidates = _shadowing(tree, called)
-    return candidates
+    return candidates or _shadowing(tree, reading.called - reading.bound)
 
 
 def calls(tree: ast.Module, name: str) -> bool:
@@ -51,27 +59,6 @@ def calls(tree: ast.Module, name: str) -> bool:
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name:
                 return True
     return False
-
-
-def _free(tree: ast.Module) -> tuple[set[str], set[str]]:
-    """Names that are read and nowhere bound, and names that are called."""
-    read: set[str] = set()
-    bound: set[str] = set()
-    called: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name):
-            (read if isinstance(node.ctx, ast.Load) else bound).add(node.id)
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            called.add(node.func.id)
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            bound.add(node.name)
-        elif isinstance(node, ast.arg):
-            bound.add(node.arg)
-        elif isinstance(node, ast.alias):
-            bound.add((node.asname or node.name).partition(".")[0])
-        elif isinstance(node, ast.ExceptHandler) and node.name:
-            bound.add(node.name)
-    return read - bound, called - bound
 
 
 def _import(module: str, name: str, known: dict[str, Any]) -> None:

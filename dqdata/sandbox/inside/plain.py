@@ -31,6 +31,8 @@ def refuse(value: Any) -> Any:
 
 SMALL = 1 << 62
 ATOMS = frozenset((str, bool, float, type(None)))
+INTEGER = frozenset((int,))
+CONTAINERS = frozenset((list, dict))
 
 
 def encode(value: Any, refer: Refer = refuse) -> Any:
@@ -41,6 +43,9 @@ def encode(value: Any, refer: Refer = refuse) -> Any:
     if kind is int:
         return value if -SMALL < value < SMALL else {"int": hex(value)}
     if kind is list:
+        kinds = set(map(type, value))
+        if kinds <= ATOMS or (kinds == INTEGER and min(value) > -SMALL and max(value) < SMALL):
+            return value
         return [encode(item, refer) for item in value]
     if kind is tuple:
         return {"tuple": [encode(item, refer) for item in value]}
@@ -81,7 +86,7 @@ def decode(data: Any, resolve: Callable[[Any], Any] = refuse) -> Any:
     """The value of a JSON text that anyone may have written. Raises ValueError, TypeError and their like."""
     kind = type(data)
     if kind is list:
-        return [decode(item, resolve) for item in data]
+        return [decode(item, resolve) for item in data] if CONTAINERS & set(map(type, data)) else list(data)
     if kind is not dict:
         return data
     ((tag, parts),) = data.items()

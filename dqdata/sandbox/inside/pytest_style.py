@@ -63,7 +63,8 @@ def run_pytest(tests: dict[str, Any], subject: Any) -> dict[str, Any]:
     with open(os.path.join(folder, FILE), "w", encoding="utf-8") as file:
         file.write(code)
     try:
-        wanted = names.of_candidate(ast.parse(code), known={}, entry_point="")
+        tree = ast.parse(code)
+        wanted = names.of_candidate(tree, names.read(tree), known={}, entry_point="")
     except SyntaxError:
         wanted = []
     offer(tests["module"], wanted, subject)

@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from . import plain
-from .candidate import LONGEST_BATCH, receive, send
+from .candidate import LONGEST_BATCH
+from .channel import Channel
 
 
 class Stop(BaseException):
@@ -42,8 +43,10 @@ class Link:
 
     patience = 4.0
 
-    def __init__(self, channel: int, pid: int, seconds: float) -> None:
-        self.channel, self.pid, self.seconds = channel, pid, seconds
+    def __init__(self, descriptor: int, pid: int, seconds: float) -> None:
+        self.channel, self.pid, self.seconds = Channel(descriptor), pid, seconds
+        self.poll = select.poll()
+        self.poll.register(descriptor, select.POLLIN)
         self.classes: dict[int, type] = {}
         self.known: dict[int, Remote] = {}
 
@@ -72,14 +75,14 @@ class Link:
 
     def _exchange(self, message: list[Any], arguments: tuple[Any, ...]) -> Any:
         try:
-            send(self.channel, message)
+            self.channel.send(message)
         except OSError as error:
             raise Gone("the candidate's process has ended") from error
         return self._read(arguments)
 
     def _read(self, arguments: tuple[Any, ...]) -> Any:
         try:
-            reply = receive(self.channel, self._patience())
+            reply = self.channel.receive(self._patience())
         except (OSError, ValueError, RecursionError, MemoryError) as error:
             raise Gone(f"the candidate's process sent no answer that can be read: {error}") from error
         if reply is None:
@@ -113,7 +116,7 @@ class Link:
 
         def wait() -> None:
             left = self.seconds
-            while not select.select([self.channel], [], [], left)[0]:
+            while not self.poll.poll(1000 * left):
                 cpu = self.seconds - cpu_of(self.pid) + begun
                 left = min(cpu, self.patience * self.seconds - time.monotonic() + started)
                 if left <= 0:

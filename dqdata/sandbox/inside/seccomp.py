@@ -1,6 +1,6 @@
 """System calls that a jailed process may not make, as a filter for the kernel, on x86_64 and arm64.
 
-    >>> install(program(processes=False, landlock=True, pid=os.getpid()))
+    >>> made(processes=False, landlock=True, pid=os.getpid()).install()
 
 A refused call fails with EPERM; a call newer than this table with ENOSYS, which libraries know how to live with.
 """
@@ -70,7 +70,7 @@ _NEWEST = 469
 
 _MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7), "arm64": (1, 0xC00000B7)}
 
-_LOAD, _EQUAL, _ABOVE, _ANY_BIT, _AND, _RETURN = 0x20, 0x15, 0x25, 0x45, 0x54, 0x06
+_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _AND, _JUMP, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x05, 0x06
 _ALLOW, _KILL, _EPERM, _ENOSYS = 0x7FFF0000, 0x80000000, 0x00050001, 0x00050026
 _NUMBER, _ARCH, _ARGUMENTS = 0, 4, 16
 
@@ -81,37 +81,24 @@ _TIOCSTI, _TIOCLINUX, _FIOSETOWN, _SIOCSPGRP = 0x5412, 0x541C, 0x8901, 0x8902
 _AF_UNIX, _SOCK_STREAM, _SOCK_TYPE_MASK = 1, 1, 0xF
 
 
-class _Assembler:
-    """Instructions of a classic BPF program; every jump is to one of the next few."""
+Code = list[tuple[int, int, int, int]]
+"""Instructions of classic BPF: operation, jump when true, jump when false, value."""
 
-    def __init__(self) -> None:
-        self.code: list[bytes] = []
 
-    def add(self, operation: int, value: int, when_true: int = 0, when_false: int = 0) -> None:
-        self.code.append(struct.pack("=HBBI", operation, when_true, when_false, value))
+class Filter:
+    """A program in memory, as the kernel wants to be told of it."""
 
-    def refuse(self, number: int, answer: int = _EPERM) -> None:
-        self.add(_EQUAL, number, 0, 1)
-        self.add(_RETURN, answer)
+    def __init__(self, program: bytes) -> None:
+        self.memory = ctypes.create_string_buffer(program)
+        self.header = struct.pack("=HxxxxxxQ", len(program) // 8, ctypes.addressof(self.memory))
 
-    def rule(self, number: int, checks: list[tuple[int, int, int, bool]]) -> None:
-        """For call `number`: each check is (argument, operation, value, refuse when it holds)."""
-        body: list[tuple[int, int, int, int]] = []
-        for argument, operation, value, refuse_when in checks:
-            body.append((_LOAD, _ARGUMENTS + 8 * argument, 0, 0))
-            if operation == _AND:
-                body.append((_AND, _SOCK_TYPE_MASK, 0, 0))
-                operation = _EQUAL
-            body.append((operation, value, 0, 1) if refuse_when else (operation, value, 1, 0))
-            body.append((_RETURN, _EPERM, 0, 0))
-        body.append((_RETURN, _ALLOW, 0, 0))
-        self.add(_EQUAL, number, 0, len(body))
-        for instruction in body:
-            self.add(*instruction)
+    def install(self) -> None:
+        """Binds this thread, and all it starts, to the filter for good. Needs no_new_privs."""
+        libc.prctl(libc.PR_SET_SECCOMP, 2, self.header)
 
 
 @functools.lru_cache(maxsize=8)
-def program(*, processes: bool, landlock: bool, pid: int = 0) -> bytes:
+def made(*, processes: bool, landlock: bool, pid: int = 0) -> Filter:
     """The filter. processes: may fork. landlock: files and signals are open to it, so close them. pid: its own.
 
     Raises OSError on a machine whose call numbers aren't in the table.
@@ -120,40 +107,76 @@ def program(*, processes: bool, landlock: bool, pid: int = 0) -> bytes:
     if machine not in _MACHINES:
         raise OSError(f"no table of system calls for {machine}")
     column, architecture = _MACHINES[machine]
-    special = {name: numbers[column] for name, numbers in _SPECIAL.items()}
-    refused = dict(_REFUSED)
-    if landlock:
-        refused |= _REFUSED_UNDER_LANDLOCK
-    if not processes:
-        refused |= _FORK
-    code = _Assembler()
-    code.add(_LOAD, _ARCH)
-    code.add(_EQUAL, architecture, 1, 0)
-    code.add(_RETURN, _KILL)
-    code.add(_LOAD, _NUMBER)
-    code.add(_ABOVE, _NEWEST, 0, 1)
-    code.add(_RETURN, _ENOSYS)
+    refused = _REFUSED | (_REFUSED_UNDER_LANDLOCK if landlock else {}) | ({} if processes else _FORK)
+    answers: dict[int, Code] = {}
     for numbers in refused.values():
         number = numbers[column]
         if number is not None:
-            code.refuse(number)
-    code.refuse(special["clone3"], _ENOSYS)
+            answers[number] = _answer(_EPERM)
+    for name, body in _special(processes, landlock, pid).items():
+        answers[_SPECIAL[name][column]] = body
+    code = [
+        (_LOAD, 0, 0, _ARCH),
+        (_EQUAL, 1, 0, architecture),
+        *_answer(_KILL),
+        (_LOAD, 0, 0, _NUMBER),
+        *_tree(_segments(answers)),
+    ]
+    return Filter(b"".join(struct.pack("=HBBI", *instruction) for instruction in code))
+
+
+def _special(processes: bool, landlock: bool, pid: int) -> dict[str, Code]:
+    """Calls that are refused for some of their arguments."""
     clone = [(0, _ANY_BIT, _NAMESPACES, True)]
-    code.rule(special["clone"], clone if processes else [*clone, (0, _ANY_BIT, _CLONE_THREAD, False)])
-    code.rule(special["socketpair"], [(0, _EQUAL, _AF_UNIX, False), (1, _AND, _SOCK_STREAM, False)])
-    code.rule(special["prlimit64"], [(0, _EQUAL, 0, False)])
-    code.rule(special["prctl"], [(0, _EQUAL, _PR_SET_PDEATHSIG, True)])
-    code.rule(special["fcntl"], [(1, _EQUAL, _F_SETOWN, True), (1, _EQUAL, _F_SETOWN_EX, True)])
-    code.rule(special["ioctl"], [(1, _EQUAL, n, True) for n in (_TIOCSTI, _TIOCLINUX, _FIOSETOWN, _SIOCSPGRP)])
+    rules = {
+        "clone3": _answer(_ENOSYS),
+        "clone": _rule(clone if processes else [*clone, (0, _ANY_BIT, _CLONE_THREAD, False)]),
+        "socketpair": _rule([(0, _EQUAL, _AF_UNIX, False), (1, _AND, _SOCK_STREAM, False)]),
+        "prlimit64": _rule([(0, _EQUAL, 0, False)]),
+        "prctl": _rule([(0, _EQUAL, _PR_SET_PDEATHSIG, True)]),
+        "fcntl": _rule([(1, _EQUAL, _F_SETOWN, True), (1, _EQUAL, _F_SETOWN_EX, True)]),
+        "ioctl": _rule([(1, _EQUAL, number, True) for number in (_TIOCSTI, _TIOCLINUX, _FIOSETOWN, _SIOCSPGRP)]),
+    }
     if landlock:
-        code.rule(special["kill"], [(0, _EQUAL, pid, False)])
-        code.rule(special["tgkill"], [(0, _EQUAL, pid, False)])
-    code.add(_RETURN, _ALLOW)
-    return b"".join(code.code)
+        rules["kill"] = rules["tgkill"] = _rule([(0, _EQUAL, pid, False)])
+    return rules
 
 
-def install(filter_program: bytes) -> None:
-    """Binds this thread, and all it starts, to the filter for good. Needs no_new_privs."""
-    buffer = ctypes.create_string_buffer(filter_program)
-    header = struct.pack("=HxxxxxxQ", len(filter_program) // 8, ctypes.addressof(buffer))
-    libc.prctl(libc.PR_SET_SECCOMP, 2, header)
+def _answer(answer: int) -> Code:
+    return [(_RETURN, 0, 0, answer)]
+
+
+def _rule(checks: list[tuple[int, int, int, bool]]) -> Code:
+    """Each check is (argument, operation, value, whether the call is refused when it holds, or when it doesn't)."""
+    code: Code = []
+    for argument, operation, value, refused_when in checks:
+        code.append((_LOAD, 0, 0, _ARGUMENTS + 8 * argument))
+        if operation == _AND:
+            code.append((_AND, 0, 0, _SOCK_TYPE_MASK))
+            operation = _EQUAL
+        code.append((operation, 0, 1, value) if refused_when else (operation, 1, 0, value))
+        code += _answer(_EPERM)
+    return code + _answer(_ALLOW)
+
+
+def _segments(answers: dict[int, Code]) -> list[tuple[int, Code]]:
+    """Answers for all numbers: each holds from its number up to the next."""
+    segments: list[tuple[int, Code]] = []
+    for number in range(_NEWEST + 2):
+        answer = answers.get(number, _answer(_ALLOW if number <= _NEWEST else _ENOSYS))
+        if not segments or segments[-1][1] != answer:
+            segments.append((number, answer))
+    return segments
+
+
+def _tree(segments: list[tuple[int, Code]]) -> Code:
+    """Binary search over the segments. The kernel runs a new filter once for every call there is, to learn which are
+    always allowed: going through a list would cost each program a third of a millisecond."""
+    if len(segments) == 1:
+        return segments[0][1]
+    half = len(segments) // 2
+    below, above = _tree(segments[:half]), _tree(segments[half:])
+    middle = segments[half][0]
+    if len(below) < 256:
+        return [(_AT_LEAST, len(below), 0, middle), *below, *above]
+    return [(_AT_LEAST, 0, 1, middle), (_JUMP, 0, 0, len(below)), *below, *above]

@@ -21,9 +21,9 @@ from typing import Any, NoReturn
 
 from . import candidate, checker, jail, libc, program, seccomp
 from .job import Job
-from .judge import Judge
+from .judge import FINISHED, Judge
 
-MOST_IDLE = 4
+MOST_IDLE = 8
 REHEARSALS = 20
 MOST_DESCRIPTORS = 8
 LARGEST_MESSAGE = 1 << 16
@@ -162,15 +162,15 @@ class Server:
         judge = job.judge
         assert judge is not None
         self.poll.unregister(judge.socket)
-        if judge.done():
+        said = judge.done()
+        if said:
             self.idle.append(judge)
         else:
             judge.end()
         job.judge = None
-        if job.code is None:
-            job.kill()
-        else:
-            self.finish(job)
+        if said == FINISHED or job.code is not None:
+            self.reply(job.answer())
+        job.kill()
 
     def reap(self, job: Job) -> None:
         self.poll.unregister(job.process)
@@ -178,11 +178,8 @@ class Server:
         if not self.setup.namespaces:
             remove(job.home.scratch)
             remove(job.home.private)
-        if job.judge is None:
-            self.finish(job)
-
-    def finish(self, job: Job) -> None:
-        self.reply(job.answer())
+        if job.judge is None and not job.answered:
+            self.reply(job.answer())
 
     def reply(self, answer: dict[str, Any]) -> None:
         self.control.send(json.dumps(answer).encode())
@@ -244,4 +241,4 @@ def _warm(setup: jail.Setup) -> None:
     del sys.modules["rehearsal"]
     if setup.namespaces:
         for processes in (False, True):
-            seccomp.program(processes=processes, landlock=False)
+            seccomp.made(processes=processes, landlock=False)
