@@ -43,7 +43,6 @@ SELF_CHECK = (
 SEGMENT = r"[^\n.!?;。！？；]+"
 """What repetition is counted in: sentences, or lines."""
 
-
 SHARES = ("cjk_share", "repeated")
 
 
@@ -81,28 +80,23 @@ class Length(BatchOperator[LengthParams]):
 
     def process(self, batch: pl.DataFrame) -> Batch:
         measured = self._measured(batch.columns)
-        texts = batch.select(pl.col(name).fill_null("") for name in measured)
-        first = pl.col(measured[0])
-        main = (
-            first if len(measured) == 1 else pl.when(first.str.strip_chars() != "").then(first).otherwise(measured[1])
-        )
-        whole = first if len(measured) == 1 else first + pl.lit("\n\n") + pl.col(measured[1])
-        chars = [pl.col(name).str.len_chars() for name in measured]
-        values = texts.select(
-            chars[0].alias("first_chars"),
-            first.str.count_matches(WORD).alias("words"),
-            *(count.alias("second_chars") for count in chars[1:]),
-            (main.str.strip_chars().str.count_matches(r"\n\s*\n") + (main.str.strip_chars() != "")).alias("steps"),
-            estimated_tokens(whole.str.strip_chars()).alias("tokens"),
-            main.str.count_matches(SELF_CHECK).alias("self_checks"),
-            (main.str.count_matches(rf"[{CJK}]") / main.str.count_matches(LETTERED)).fill_nan(None).alias("cjk_share"),
-        ).with_columns(repeated_share(texts.select(main).to_series()).alias("repeated"))
-        if self.counter is not None:
-            counted = self.counter(texts.select(whole.str.strip_chars()).to_series().to_list())
-            values = values.with_columns(pl.Series("tokens", counted, dtype=pl.Int64))
-        values = values.with_columns(pl.col(pl.UInt32).cast(pl.Int64))
-        made = dict(zip(values.columns, self._made(batch.columns), strict=True))
-        return Batch(batch.with_columns(values.rename(made)))
+        texts = [batch[name].fill_null("") for name in measured]
+        whole = texts[0] if len(texts) == 1 else texts[0] + "\n\n" + texts[1]
+        whole = whole.str.strip_chars()
+        main = texts[0] if len(texts) == 1 else texts[0].zip_with(texts[0].str.strip_chars() != "", texts[1])
+        counter = self.counter
+        values = [
+            texts[0].str.len_chars(),
+            texts[0].str.count_matches(WORD),
+            *(text.str.len_chars() for text in texts[1:]),
+            steps(main),
+            estimated_tokens(whole) if counter is None else pl.Series(counter(whole.to_list()), dtype=pl.Int64),
+            main.str.count_matches(SELF_CHECK),
+            cjk_share(main),
+            repeated_share(main),
+        ]
+        made = dict(zip(self._made(batch.columns), values, strict=True))
+        return Batch(batch.with_columns(pl.DataFrame(made).with_columns(pl.col(pl.UInt32).cast(pl.Int64))))
 
     def _measured(self, have: Collection[str]) -> tuple[str, ...]:
         """The columns it reads: one, or the reasoning and the response."""
@@ -120,6 +114,23 @@ class Length(BatchOperator[LengthParams]):
             sizes = [f"{measured[0]}_chars", f"{measured[0]}_words", *(f"{name}_chars" for name in measured[1:])]
             return [*sizes, "steps", "tokens", "self_checks", *SHARES]
         return [f"{measured[0]}_{what}" for what in ("chars", "words", "steps", "tokens", "self_checks", *SHARES)]
+
+
+def steps(texts: pl.Series) -> pl.Series:
+    """Parts of a text that blank lines separate."""
+    stripped = texts.str.strip_chars()
+    return stripped.str.count_matches(r"\n\s*\n") + (stripped != "").cast(pl.UInt32)
+
+
+def cjk_share(texts: pl.Series) -> pl.Series:
+    """Share of Chinese, Japanese and Korean characters among them and the words of other scripts; null without letters.
+
+    0.5 says that a text changes its language half-way.
+    """
+    there = texts.str.contains(rf"[{CJK}]")
+    if not there.any():
+        return pl.select(pl.when(texts.str.contains(r"\p{L}")).then(0.0)).to_series()
+    return (texts.str.count_matches(rf"[{CJK}]") / texts.str.count_matches(LETTERED)).fill_nan(None)
 
 
 def repeated_share(texts: pl.Series) -> pl.Series:

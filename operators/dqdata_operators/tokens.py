@@ -31,17 +31,22 @@ PIECES: tuple[tuple[str, float], ...] = (
 )
 """What is counted, and tokens for each: words, digits, line ends; signs; a blank that stands alone before a digit; a
 word that is cut once more; characters that share a token."""
+LATIN_PIECES = ((r"\p{L}+|\p{N}|\s*\n\s*", 1.0), *PIECES[1:-1])
+"""The same for texts without a character of those scripts, a third faster."""
 
 
-def estimated_tokens(text: pl.Expr) -> pl.Expr:
+def estimated_tokens(texts: pl.Series) -> pl.Series:
     """Tokens of each text, without a tokenizer.
 
     Weights were fitted to SmolLM2's tokenizer, which like Qwen's cuts numbers into digits: a single text is off by 3%
     (reasoning, questions, LaTeX) to 6% (Python), a set of them by 1 to 3%. Tokenizers that keep three digits together
     give fewer.
     """
-    weighed = [text.str.count_matches(pattern).cast(pl.Float64) * weight for pattern, weight in PIECES]
-    return pl.sum_horizontal(weighed, ignore_nulls=False).round().cast(pl.Int64)
+    pieces = PIECES if texts.str.contains(rf"[{CJK}]").any() else LATIN_PIECES
+    total = pl.zeros(len(texts), pl.Float64, eager=True)
+    for pattern, weight in pieces:
+        total += texts.str.count_matches(pattern) * weight
+    return total.round().cast(pl.Int64)
 
 
 @functools.lru_cache(maxsize=4)
