@@ -199,7 +199,9 @@ def _explain(item: Any, model: type[BaseModel], what: str) -> str:
         return f"unknown {what} {name!r}" + (nearest(name, known) or f" (known: {', '.join(known)})")
     if item["type"] == "missing":
         return f"{what} {name!r} is missing"
-    given = "" if isinstance(item["input"], Mapping) else f", got {item['input']!r}"
+    shown = repr(item["input"])
+    secret = "://" in shown  # a URL may hold a password
+    given = "" if isinstance(item["input"], Mapping) or secret else f", got {shown}"
     if not name:
         return str(item["msg"]).removeprefix("Value error, ")
     return f"{what} {name!r}: {item['msg']}{given}"
