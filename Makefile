@@ -49,7 +49,7 @@ $(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/bin/python
 # torch comes first and alone, so that its pin decides which build is taken.
 $(VENV)/.dev: $(VENV)/.run
 	$(PIP) torch
-	$(PIP) -e '.[llamacpp,train,gym,dev]'
+	$(PIP) -e '.[llamacpp,train,gym,curation,tokens,dev]'
 	@touch $@
 
 clean:
