@@ -121,7 +121,7 @@ def _grams(words: U64, bounds: I64, n: int) -> tuple[U32, I64]:
         ends = np.repeat(bounds[1:], counts)
         at = np.arange(len(words))
         sums = np.zeros(len(words), np.uint64)
-        for step in range(n):
+        for step in range(min(n, len(words))):
             weight = np.uint64(pow(int(BASE), step + 1, 1 << 64))
             sums[: len(words) - step] += (
                 np.where(at[: len(words) - step] + step < ends[: len(words) - step], words[step:], 0) * weight

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -20,8 +21,10 @@ from dqdata.operator import BatchOperator, CallOperator, Decisions, Operator, Re
 from dqdata.plugins import found, load
 
 NAMES = sorted(found("operators"))
+BENCHMARK = Path(__file__).parent / "data" / "benchmark.jsonl"
 PARAMS: dict[str, dict[str, Any]] = {
     "balance": {"column": "source"},
+    "decontaminate": {"benchmarks": [{"name": "own", "path": str(BENCHMARK)}], "neighbours": 0},
     "dedup": {"column": "reasoning", "keep": "correct desc"},
     "filter": {"where": "correct or rv > 3"},
     "level": {"column": "cd", "at": [3, 6]},
