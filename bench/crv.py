@@ -3,8 +3,9 @@
     python bench/crv.py model.gguf                      # 200 problems, 4 samples each
     python bench/crv.py model.gguf --problems 16        # minutes on one thread
 
-One model plays teacher, critic and rethinker. `broken` counts rewritten texts that no longer reached the reference
-answer: each of them would be in the training set if nobody verified again.
+One model plays teacher, critic and rethinker. A small critic may find every trace fitting, so `extended` rewrites them
+as if all had been found too terse. Failed rewrites are texts that broke something: a changed answer would be in the
+training set if nobody verified again.
 """
 
 from __future__ import annotations
@@ -48,8 +49,13 @@ from = "select * from critiqued"
 max_failed_rate = 0.9
 steps = [ {{ op = "rethink", teacher = "small", student = "135M", attempts = 2, temperature = 0.7, max_tokens = 400 }} ]
 
+[pipelines.extended]
+from = "select * replace ('easy' as fit) from critiqued order by trace_id limit {extend}"
+max_failed_rate = 0.9
+steps = [ {{ op = "rethink", teacher = "small", student = "135M", attempts = 2, temperature = 0.7, max_tokens = 400 }} ]
+
 [pipelines.checked]
-from = "select * from rethought"
+from = "select * from extended"
 max_failed_rate = 0.9
 steps = [ {{ op = "verify_math" }} ]
 """
@@ -60,6 +66,7 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("--problems", type=int, default=200)
     parser.add_argument("--samples", type=int, default=4)
+    parser.add_argument("--extend", type=int, default=1000, help="traces rewritten at most in `extended`")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--folder", type=Path, help="keep the project here; a second run goes on")
     given = parser.parse_args()
@@ -75,7 +82,7 @@ def main() -> None:
 def report(path: Path, store: Store) -> None:
     project = read_project(path)
     print("step        rows in  rows out  calls  tokens in  tokens out  seconds  what went", flush=True)
-    for name in ("solved", "verified", "critiqued", "rethought", "checked"):
+    for name in ("solved", "verified", "critiqued", "rethought", "extended", "checked"):
         done: RunResult = run_pipeline(project, name, store)
         gone = ", ".join(f"{n} {why}" for why, n in {**done.dropped, **done.failed}.items()) or "-"
         print(
@@ -94,15 +101,14 @@ def report(path: Path, store: Store) -> None:
         ask("select coalesce(verdict_reason, verdict), count(*) from verified group by 1 order by 2 desc"),
     )
     print("fit        ", ask("select fit, count(*) from critiqued group by 1 order by 2 desc"))
-    print(
-        "rethink    ",
-        ask("select rewrite_stop, rewrite, count(*), round(avg(rewrite_ratio), 2) from rethought group by all"),
-    )
+    stops = "select rewrite_stop, rewrite, count(*), round(avg(rewrite_ratio), 2) from {} group by all"
+    for name in ("rethought", "extended"):
+        print(f"{name:<11}", ask(stops.format(name)))
     print("final      ", ask("select verdict, count(*) from checked group by 1"))
     attempts = """
         select unnest(string_split(failures, '; ')) as why from (
-            select rewrite_failures as failures from rethought where rewrite_failures is not null
-            union all select detail from rethought__rejects)
+            select rewrite_failures as failures from extended where rewrite_failures is not null
+            union all select detail from extended__rejects)
     """
     print(
         "failed rewrites", ask(f"select split_part(why, ':', 1), count(*) from ({attempts}) group by 1 order by 2 desc")

@@ -9,8 +9,8 @@
 
 Answers are taken from the responses as verify_math takes them; numbers agree by value (12, 12.0, 24/2), other answers
 by their notation. A problem where fewer than `at_least` traces, or no more than `share` of them, agree is dropped, with
-the votes in the detail. A trace without a final answer votes for none and counts. Run `verify_math` afterwards: it
-marks the traces that disagree.
+the votes in the detail. A trace without a final answer votes for none and counts; words that merely stand in the last
+line are no final answer, a number there is. Run `verify_math` afterwards: it marks the traces that disagree.
 """
 
 from __future__ import annotations
@@ -111,5 +111,7 @@ def vote(response: str | None) -> tuple[str, str] | None:
     if found is None:
         return None
     number = literal(found.text)
+    if number is None and found.place == "line":
+        return None
     same = f"={number.value}" if number is not None else " ".join(normalise(found.text).casefold().split())
     return json.dumps(same)[1:-1] if not same.isprintable() else same, found.text
