@@ -64,6 +64,20 @@ def check_value(expression: str, have: Columns, parameter: str) -> str:
     return _bind(f"select (\n{expression}\n) from rows", expression, have, parameter)
 
 
+def check_query(query: str, have: Columns, parameter: str = "query") -> Columns:
+    """Columns of a SELECT over the view `rows`; subqueries may read it again. Raises ColumnError or QueryError."""
+    tree = _parsed(query)
+    if tree["error"] or len(tree["statements"]) != 1:
+        raise QueryError(f"{parameter}: {tree.get('error_message', 'more than one statement')} in: {query}")
+    lower = {name.lower() for name in have}
+    for node in _nodes(tree):
+        names = [str(name).lower() for name in node.get("column_names", ())]
+        called = {str(node.get("function_name", "")).lower(), *(name for name in names if name not in lower)}
+        for name in sorted(called & (_impure() | CLOCKS)):
+            raise QueryError(f"{parameter}: {name}() gives another result each time; leave it out of: {query}")
+    return Columns({str(row[0]): str(row[1]) for row in _described(query, query, have, parameter)})
+
+
 @functools.lru_cache(maxsize=256)
 def names_read(expression: str) -> frozenset[str]:
     """Names of columns and their fields that an expression, or an ORDER BY list, mentions; in small letters."""
@@ -106,6 +120,11 @@ def _used(sql: str, expression: str, have: Columns, parameter: str) -> tuple[str
 
 def _bind(sql: str, expression: str, have: Columns, parameter: str) -> str:
     """Type of the first column of the result over an empty table."""
+    return str(_described(sql, expression, have, parameter)[0][1])
+
+
+def _described(sql: str, expression: str, have: Columns, parameter: str) -> list[tuple[Any, ...]]:
+    """Name and type of each column of the result over an empty table."""
     import duckdb
 
     con = connection()
@@ -123,7 +142,7 @@ def _bind(sql: str, expression: str, have: Columns, parameter: str) -> str:
         raise QueryError(f"{parameter} = {expression!r}: {error}") from None
     finally:
         con.execute("drop table if exists temp.rows")
-    return str(described[0][1])
+    return described
 
 
 def _parsed(sql: str) -> dict[str, Any]:

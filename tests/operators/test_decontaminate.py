@@ -17,12 +17,13 @@ DUCKS = (
 )
 ROBE = "A robe takes 2 bolts of blue fiber and half that much white fiber. How many bolts in total does it take?"
 ROWS = {
-    "exact": "  janet's ducks lay 16 eggs per day. She eats three for breakfast every morning, and bakes muffins for "
-    "her friends every day with four.  She sells the remainder at the farmers' market daily for $2 per fresh duck egg. How "
-    "much in dollars does she make every day at the farmers' market",
+    "exact": "  janet's ducks lay 16 eggs per day. She eats three for breakfast every morning, and bakes muffins "
+    "for her friends every day with four.  She sells the remainder at the farmers' market daily for $2 per fresh duck "
+    "egg. How much in dollars does she make every day at the farmers' market",
     "lexical": "Here is a riddle for the class. " + DUCKS + " Explain each step.",
-    "rephrased": "Every day Janet's ducks produce 16 eggs. Three of them are her breakfast, and four go into muffins "
-    "that she bakes for friends. What is left she sells at the market for 2 dollars an egg. What does she earn there daily?",
+    "rephrased": "Every day Janet's ducks produce 16 eggs. Three of them are her breakfast, and four go into "
+    "muffins that she bakes for friends. What is left she sells at the market for 2 dollars an egg. "
+    "What does she earn there daily?",
     "same_template": DUCKS.replace("16", "25").replace("three", "seven").replace("$2", "$5"),
     "none": "A train leaves the station at 9 in the morning and covers 340 miles before noon. What is its speed?",
 }

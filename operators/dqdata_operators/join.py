@@ -1,0 +1,105 @@
+"""Brings columns of a catalog to the rows.
+
+    { op = "join", catalog = "graded@2", on = "problem_id", columns = ["level"] }
+
+    problem_id | question          problem_id | level          problem_id | question | level
+    p1         | ...          +    p1         | 4         =    p1         | ...      | 4
+    p2         | ...                                           p2         | ...      | null
+
+`how = "inner"` drops rows without a match (`no_match`), `"anti"` those with one (`matched`). The catalog must have each
+value of `on` once: a join never multiplies rows. A bare name means the newest version, pinned when planning.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import polars as pl
+
+from dqdata.columns import Columns
+from dqdata.errors import ColumnError, DataError
+from dqdata.expressions import literal, quoted
+from dqdata.operator import CatalogRef, Decisions, Params, Run, Table, TableOperator
+
+
+class JoinParams(Params):
+    catalog: CatalogRef
+    on: str | tuple[str, ...] = "problem_id"
+    columns: tuple[str, ...] | None = None
+    """Columns to bring; by default all that the rows don't have."""
+    how: Literal["left", "inner", "anti"] = "left"
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return (self.on,) if isinstance(self.on, str) else self.on
+
+
+class Join(TableOperator[JoinParams]):
+    """Joins the rows with a catalog: brings its columns, or keeps the rows that have, or haven't, a match."""
+
+    name = "join"
+    Params = JoinParams
+
+    def columns(self, have: Columns) -> Columns:
+        other = self.catalog_columns(self.params.catalog)
+        for name in self.params.keys:
+            have.require(name)
+            if name not in other:
+                raise ColumnError(f"catalog {self.params.catalog!r} has no column {name!r} (have: {', '.join(other)})")
+        wanted = self._brought(have)
+        for name in wanted:
+            if name not in other:
+                raise ColumnError(f"catalog {self.params.catalog!r} has no column {name!r} (have: {', '.join(other)})")
+            if name in have:
+                raise ColumnError(
+                    f"the rows have a column {name!r} already; leave it out of `columns` or `select` it away"
+                )
+        return have.add(**{name: other[name] for name in wanted})
+
+    def _brought(self, have: Columns) -> list[str]:
+        if self.params.how == "anti":
+            return []
+        if self.params.columns is not None:
+            return list(self.params.columns)
+        return [name for name in self.catalog_columns(self.params.catalog) if name not in have]
+
+    def process(self, table: Table, run: Run) -> Decisions:
+        import pyarrow.parquet as pq
+
+        other = run.scratch / "catalog.parquet"
+        reader = run.rows(self.params.catalog)
+        with pq.ParquetWriter(other, reader.schema) as writer:
+            for batch in reader:
+                writer.write_batch(batch)
+        brought = self._brought(table.columns)
+        key, keys = quoted(table.key), [quoted(name) for name in self.params.keys]
+        same = " and ".join(f"rows.{name} = other.{name}" for name in keys)
+        with table.connect() as con:
+            listed = ", ".join(dict.fromkeys([*keys, *map(quoted, brought)]))
+            con.execute(f"create temp view other as select {listed} from read_parquet({literal(str(other))})")
+            present = " and ".join(f"{name} is not null" for name in keys)
+            by = ", ".join(keys)
+            twice = con.execute(
+                f"select {by} from other where {present} group by {by} having count(*) > 1 limit 1"
+            ).fetchone()
+            if twice:
+                raise DataError(
+                    f"catalog {self.params.catalog!r} has {', '.join(self.params.keys)} = {twice!r} more than once; "
+                    "join on more columns, or make one row of each there first"
+                )
+            matched = f"exists (from other where {same})"
+            gone = {"left": "false", "inner": f"not {matched}", "anti": matched}[self.params.how]
+            reason = "matched" if self.params.how == "anti" else "no_match"
+            dropped, added = run.scratch / "unmatched.parquet", run.scratch / "brought.parquet"
+            con.execute(
+                f"""copy (select {key}, '{reason}' as reason, {literal(self.params.catalog)} as detail from rows
+                    where {gone}) to {literal(str(dropped))} (format parquet)"""
+            )
+            if not brought:
+                return Decisions(pl.scan_parquet(dropped))
+            listed = ", ".join(f"other.{quoted(name)}" for name in brought)
+            con.execute(
+                f"""copy (select rows.{key}, {listed} from rows left join other on {same} where not ({gone}))
+                    to {literal(str(added))} (format parquet)"""
+            )
+        return Decisions(pl.scan_parquet(dropped), pl.scan_parquet(added))
