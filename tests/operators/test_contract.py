@@ -17,7 +17,16 @@ from harness import FrameTable, TestRun, frame_of, have
 from pydantic import ValidationError
 
 from dqdata.columns import MESSAGES, Columns, polars_schema
-from dqdata.operator import BatchOperator, CallOperator, Decisions, Operator, Reject, RowOperator, TableOperator
+from dqdata.operator import (
+    BatchOperator,
+    CallOperator,
+    Decisions,
+    Operator,
+    Reject,
+    RowOperator,
+    TableOperator,
+    markers,
+)
 from dqdata.plugins import found, load
 
 NAMES = sorted(found("operators"))
@@ -30,6 +39,8 @@ PARAMS: dict[str, dict[str, Any]] = {
     "level": {"column": "cd", "at": [3, 6]},
     "mix": {"cd_limit": 6, "per_problem": 2},
     "pairs": {"fitting": "rv between 2 and 5"},
+    "sample": {"share": 0.5},
+    "sql": {"query": "select *, count(*) over (partition by problem_id) as attempts from rows where correct"},
     "select": {"by": "correct desc, output_tokens asc"},
 }
 """Parameters for operators that need some, or that do little without."""
@@ -90,7 +101,15 @@ def make(name: str) -> Operator[Any]:
 
 
 def of_kind(*kinds: type) -> list[str]:
-    return [name for name in NAMES if issubclass(load("operators", name), kinds)]
+    """Operators of these kinds, less those that can't do without a catalog: they are tested over a store."""
+    return [name for name in NAMES if issubclass(load("operators", name), kinds) and not needs_catalog(name)]
+
+
+def needs_catalog(name: str) -> bool:
+    fields = load("operators", name).Params.model_fields.values()
+    return any(
+        info.is_required() and "catalog" in {getattr(m, "refers_to", "") for m in markers(info)} for info in fields
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
