@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -11,18 +12,34 @@ from dqdata.cli.common import json_option, open_project, print_json, project_opt
 
 @click.command()
 @click.argument("names", nargs=-1)
+@click.option("--leaks", is_flag=True, help="Read the trainers' data too, and list problems on both sides of a line.")
 @project_option
 @json_option
-def command(names: tuple[str, ...], project: Path | None, as_json: bool) -> None:
+def command(names: tuple[str, ...], leaks: bool, project: Path | None, as_json: bool) -> None:
     """Check pipelines and trainers: keys, operators, teachers, columns, types, environment, cycles."""
     from dqdata.check import check_project
 
     loaded = open_project(project)
     with store_view(loaded) as store:
         problems, planned = check_project(loaded, store, names)
+        found = None
+        if leaks:
+            from dqdata.leaks import find_leaks
+
+            found = find_leaks(loaded, store)
+            problems = [*problems, *map(str, found.leaks)]
     if as_json:
-        print_json({"ok": not problems, "checked": planned, "problems": problems})
+        result = {"ok": not problems, "checked": planned, "problems": problems}
+        if found is not None:
+            result |= {
+                "leaks": [asdict(leak) for leak in found.leaks],
+                "leaks_checked": found.checked,
+                "leaks_unchecked": found.unchecked,
+            }
+        print_json(result)
     else:
+        for side in found.unchecked if found is not None else ():
+            click.echo(f"not checked for leaks: {side}", err=True)
         for problem in problems:
             click.echo(f"error: {problem}", err=True)
         if not problems:

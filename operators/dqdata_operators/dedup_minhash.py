@@ -88,13 +88,17 @@ def groups(made: Signatures, ranks: U64, threshold: float, marks: U64 | None = N
     alone = np.flatnonzero((labels == np.arange(made.rows)) & (np.diff(made.starts) > 0))
     alone = alone[np.argsort(ranks[alone], kind="stable")]
     for band in made.bands:
+        found: list[tuple[I64, I64]] = []
         for left, right in _candidates(band[alone], alone):
             apart = labels[left] != labels[right]
             if marks is not None:
                 apart &= marks[left] == marks[right]
             left, right = left[apart], right[apart]
             alike = jaccard(made, left, right) >= threshold
-            labels = components(made.rows, left[alike], right[alike], labels)
+            found.append((left[alike], right[alike]))
+        if sum(len(left) for left, _ in found):
+            lefts, rights = (np.concatenate([pair[side] for pair in found]) for side in (0, 1))
+            labels = components(made.rows, lefts, rights, labels)
     return labels
 
 

@@ -133,7 +133,7 @@ def test_sql_that_invents_rows(tmp_path):
     for number, query in enumerate(
         ["select * from rows union all select * from rows", "select * replace ('x' || trace_id as trace_id) from rows"]
     ):
-        with pytest.raises(OperatorError, match="more than once|never came in"):
+        with pytest.raises(OperatorError, match=r"more than once|never came in"):
             decided(Sql(SqlParams(query=query)), problems(3, 0), fresh(tmp_path / str(number)))
 
 
@@ -169,7 +169,7 @@ def test_join_never_multiplies_rows(tmp_path):
     operator.see({"graded": Columns({"problem_id": "VARCHAR", "grade": "BIGINT"})})
     run = WithCatalog(tmp_path)
     run.catalog = pl.DataFrame({"problem_id": ["p0", "p0"], "grade": [7, 8]})
-    with pytest.raises(DataError, match="'p0'.*more than once"):
+    with pytest.raises(DataError, match=r"'p0'.*more than once"):
         operator.process(FrameTable(pl.DataFrame({"problem_id": ["p0"]}), tmp_path), run)
     other = Join(JoinParams(catalog="graded", on="level"))
     other.see({"graded": Columns({"problem_id": "VARCHAR"})})

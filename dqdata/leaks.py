@@ -1,0 +1,193 @@
+"""Finds problems that a project trains on in one place and rewards or evaluates with in another.
+
+    >>> found = find_leaks(project, store)
+    >>> found.leaks[0].left, found.leaks[0].right
+    ('rm (reward) train', 'policy (grpo) train')
+
+Two rules. What a reward model was trained on must be in no RL training: it would be sure of what it has seen. What
+anything was trained on must be in no evaluation. The same problem is the same problem_id, or a near duplicate of the
+question (the operator `dedup` with `minhash` says which).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from dqdata.columns import MESSAGES, Columns
+from dqdata.errors import InputError
+from dqdata.plugins import load
+from dqdata.project import REFERENCE, Project
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from dqdata.source import StoreView
+
+REWARD = ("reward",)
+RL = ("grpo", "rloo", "online_dpo", "ppo")
+THRESHOLD = 0.7
+"""Jaccard similarity of word 3-grams from which two questions are one problem; as in the operator `split`."""
+
+
+@dataclass(frozen=True)
+class Leak:
+    """One problem on both sides, by its rows' problem ids and texts."""
+
+    left: str
+    right: str
+    left_problem: str
+    right_problem: str
+    left_text: str
+    right_text: str
+
+    def __str__(self) -> str:
+        text = " ".join(self.left_text.split())
+        shown = text if len(text) <= 80 else f"{text[:77]}..."
+        both = (
+            self.left_problem
+            if self.left_problem == self.right_problem
+            else (f"{self.left_problem} / {self.right_problem}")
+        )
+        return f"{self.left} and {self.right} share a problem: {both}: {shown}"
+
+
+@dataclass(frozen=True)
+class Leaks:
+    leaks: list[Leak]
+    checked: list[str]
+    """Sides that were read."""
+    unchecked: list[str]
+    """Sides that couldn't be, and why."""
+
+
+@dataclass(frozen=True)
+class Side:
+    trainer: str
+    kind: str
+    split: str
+    query: str
+
+    def __str__(self) -> str:
+        return f"{self.trainer} ({self.kind}) {self.split}"
+
+    @property
+    def trains(self) -> bool:
+        return self.split == "train"
+
+
+def find_leaks(project: Project, store: StoreView) -> Leaks:
+    """All problems shared by sides that must share none. Reads the rows of every trainer's data."""
+    leaks, checked, unchecked = [], [], []
+    with tempfile.TemporaryDirectory(prefix="dqdata-leaks-") as temporary:
+        folder = Path(temporary)
+        sides: list[Side] = []
+        for side in _sides(project):
+            try:
+                _write(side, store, folder / f"{len(sides):04}.parquet", len(sides))
+            except InputError as error:
+                unchecked.append(f"{side}: {error}")
+                continue
+            sides.append(side)
+            checked.append(str(side))
+        if sides:
+            leaks = _shared(sides, folder)
+    return Leaks(leaks, checked, unchecked)
+
+
+def forbidden(left: Side, right: Side) -> bool:
+    """Whether these sides, in this order, must share no problem."""
+    if left.trains and not right.trains:
+        return True
+    return left.trains and right.trains and _is(left, REWARD) and _is(right, RL)
+
+
+def _is(side: Side, kinds: tuple[str, ...]) -> bool:
+    return side.kind.split("_")[0] in kinds or side.kind in kinds
+
+
+def _sides(project: Project) -> Iterator[Side]:
+    for trainer in project.trainers.values():
+        for split, text in trainer.data.items():
+            query = f"select * from {text}" if REFERENCE.fullmatch(text.strip()) else text
+            yield Side(trainer.name, trainer.kind, split, query)
+
+
+def _write(side: Side, store: StoreView, target: Path, number: int) -> None:
+    """The side's distinct problems as problem_id (a key of its own), problem, question, side. Raises InputError."""
+    import pyarrow.parquet as pq
+
+    pinned, columns = store.query_columns(side.query)
+    question = _question(columns)
+    problem = "problem_id" if "problem_id" in columns else "md5(dq_question)"
+    query = f"""
+        select '{number}:' || problem || ':' || md5(dq_question) as problem_id, problem, dq_question as question,
+            {number}::bigint as side
+        from (
+            select distinct {problem} as problem, dq_question
+            from (select *, {question} as dq_question from ({pinned}\n))
+            where dq_question is not null and {problem} is not null
+        )
+    """
+    reader = store.query(query)
+    with pq.ParquetWriter(target, reader.schema) as writer:
+        for batch in reader:
+            writer.write_batch(batch)
+
+
+def _question(columns: Columns) -> str:
+    """SQL for the problem's text: its column, or what the user says in a chat."""
+    if "question" in columns:
+        return "question::varchar"
+    for name in ("prompt", "messages", "chosen"):
+        if columns.get(name) == MESSAGES:
+            return f"list_filter(\"{name}\", lambda m: m.role = 'user')[-1].content"
+        if columns.get(name) == "VARCHAR":
+            return f'"{name}"'
+    raise InputError(f"no question, prompt or messages to compare (have: {', '.join(columns)})")
+
+
+def _shared(sides: list[Side], folder: Path) -> list[Leak]:
+    from dqdata.engine.table import DiskTable
+
+    files = sorted(folder.glob("*.parquet"))
+    columns = Columns({"problem_id": "VARCHAR", "problem": "VARCHAR", "question": "VARCHAR", "side": "BIGINT"})
+    scratch = folder / "scratch"
+    scratch.mkdir()
+    kind = load("operators", "dedup")
+    params: Mapping[str, Any] = {"column": "question", "method": "minhash", "threshold": THRESHOLD}
+    operator = kind(kind.Params(**params, cluster_column="cluster"))
+    table = DiskTable(files, columns, 2 << 30, scratch)
+    made = operator.process(table, SimpleNamespace(scratch=scratch, memory_limit=2 << 30, seed=0))
+    made.added.sink_parquet(scratch / "found.parquet")
+    with table.connect() as con:
+        con.execute(f"create view clusters as from read_parquet('{scratch / 'found.parquet'}')")
+        return list(_leaks(con, sides))
+
+
+def _leaks(con: duckdb.DuckDBPyConnection, sides: list[Side]) -> Iterator[Leak]:
+    """One leak a pair of sides and problem, in the order of the sides."""
+    con.execute(
+        """
+        create temp table placed as
+        select rows.*, cluster from rows join clusters using (problem_id)
+        """
+    )
+    for a, left in enumerate(sides):
+        for b, right in enumerate(sides):
+            if a == b or not forbidden(left, right):
+                continue
+            found = con.execute(
+                """
+                select min(l.problem), min(r.problem), min_by(l.question, l.problem), min_by(r.question, r.problem)
+                from placed l join placed r on l.cluster = r.cluster or l.problem = r.problem
+                where l.side = ? and r.side = ? group by l.cluster order by 1, 2
+                """,
+                [a, b],
+            )
+            for row in found.fetchall():
+                yield Leak(str(left), str(right), *row)

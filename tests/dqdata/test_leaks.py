@@ -1,0 +1,76 @@
+"""The leak check: problems of reward-model training in RL or evaluation data, by id and by wording."""
+
+from __future__ import annotations
+
+import json
+
+import polars as pl
+from click.testing import CliRunner
+
+from dqdata.cli.check import command
+from dqdata.columns import columns_of
+from dqdata.leaks import Side, find_leaks, forbidden
+from dqdata.project import read_project
+
+PIPELINES = """
+[trainers.rm]
+kind = "reward"
+model = "m"
+data = { train = "pairs", eval = "select * from heldout" }
+
+[trainers.policy]
+kind = "grpo"
+model = "m"
+data = "select * from rl@1"
+
+[trainers.student]
+kind = "sft"
+model = "m"
+data = { train = "rl", test = "unmade" }
+"""
+LONG = "A farmer has {} hens and each of them lays four eggs every day of the week except on Sunday. How many eggs?"
+
+
+def commit(store, tmp_path, name, frame):
+    path = tmp_path / f"{name}.parquet"
+    frame.write_parquet(path)
+    columns = columns_of(frame.to_arrow().schema)
+    store.commit(name, rows=[path], rejects=[], columns=columns, fingerprint=name, recipe={}, run_id="r")
+
+
+def filled(store, tmp_path):
+    chat = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": LONG.format("seven brown")}]
+    commit(store, tmp_path, "pairs", pl.DataFrame({"problem_id": ["a", "b"], "pair_id": ["x", "y"], "prompt": [
+        chat, [{"role": "user", "content": "What is the derivative of the sine at zero?"}]]}))  # fmt: skip
+    rl = {
+        "problem_id": ["c", "b", "d"],
+        "question": [LONG.format("seven brown") + " Why?", "Other words.", "Name a prime."],
+    }
+    commit(store, tmp_path, "rl", pl.DataFrame(rl))
+    commit(store, tmp_path, "heldout", pl.DataFrame({"problem_id": ["z"], "question": ["How tall is the tower?"]}))
+    (tmp_path / "pipelines.toml").write_text(PIPELINES)
+    return read_project(tmp_path / "pipelines.toml")
+
+
+def test_shared_problems_are_listed(store, tmp_path):
+    found = find_leaks(filled(store, tmp_path), store)
+    assert {(leak.left, leak.right, leak.left_problem, leak.right_problem) for leak in found.leaks} == {
+        ("rm (reward) train", "policy (grpo) train", "a", "c"),
+        ("rm (reward) train", "policy (grpo) train", "b", "b"),
+    }
+    assert len(found.checked) == 4 and found.unchecked[0].startswith("student (sft) test: ")
+
+
+def test_check_says_so(store, tmp_path):
+    filled(store, tmp_path)
+    store.close()
+    result = CliRunner().invoke(command, ["--leaks", "--json", "-p", str(tmp_path / "pipelines.toml")])
+    said = json.loads(result.stdout)
+    assert result.exit_code == 2 and len(said["leaks"]) == 2 and not said["ok"]
+
+
+def test_which_sides_must_share_nothing():
+    reward, rl, sft = (Side(kind, kind, "train", "") for kind in ("reward_rv", "grpo", "sft"))
+    evaluation = Side("sft", "sft", "eval", "")
+    assert forbidden(reward, rl) and not forbidden(rl, reward) and not forbidden(sft, rl)
+    assert forbidden(sft, evaluation) and forbidden(rl, evaluation) and not forbidden(evaluation, sft)
