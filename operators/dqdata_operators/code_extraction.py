@@ -13,6 +13,7 @@ from __future__ import annotations
 import ast
 import re
 import textwrap
+import warnings
 from collections.abc import Iterator
 
 _FENCE = re.compile(
@@ -23,7 +24,8 @@ _FENCE = re.compile(
 _THINKING = re.compile(r"^.*?</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
 _PYTHON = frozenset(("", "python", "py", "python3", "python2", "py3", "ipython", "pycon", "sage"))
 _BEGINS_CODE = re.compile(r"^(?:def|class|import|from|async def|@|if __name__|for|while|with|try:|print\(|\w+ *=[^=])")
-_LONGEST_SEARCH = 400
+_MOST_CUTS, _MOST_BEGINS = 40, 20
+"""Attempts at finding where prose ends and code begins: an answer of many pages must not take seconds."""
 
 
 def program_in(response: str, entry_point: str = "", prompt: str = "") -> str | None:
@@ -87,10 +89,15 @@ def _completed(answer: str, entry_point: str, prompt: str, *, bare: bool) -> str
 
 def _trimmed(prompt: str, lines: list[str]) -> str | None:
     """The prompt with as many lines of the answer as make Python: a completion may run on into prose."""
-    for end in range(min(len(lines), _LONGEST_SEARCH), 0, -1):
-        code = prompt + "\n".join(lines[:end]) + "\n"
-        if parses(code):
-            return code
+    before = prompt.count("\n")
+    for _ in range(_MOST_CUTS):
+        code = prompt + "\n".join(lines) + "\n"
+        wrong = _error_line(code)
+        if wrong is None:
+            return code if any(line.strip() for line in lines) else None
+        lines = lines[: min(wrong - 1 - before, len(lines) - 1)] if wrong > before + 1 else []
+        if not lines:
+            return None
     return None
 
 
@@ -107,22 +114,30 @@ def _header(prompt: str, entry_point: str) -> str:
 
 
 def _without_prose(text: str) -> str | None:
-    """The longest run of lines that is Python, from a line that looks like code; None where there is none."""
+    """The first run of lines that is Python, from a line that looks like code; None where there is none."""
     if parses(text) and re.search(r"[=(:]", text):
         return text
     lines = text.splitlines()
-    for begin in [number for number, line in enumerate(lines) if _BEGINS_CODE.match(line)][:_LONGEST_SEARCH]:
-        for end in range(min(len(lines), begin + _LONGEST_SEARCH), begin, -1):
-            code = "\n".join(lines[begin:end]) + "\n"
-            if parses(code):
-                return code
+    begins = [number for number, line in enumerate(lines) if _BEGINS_CODE.match(line)]
+    for begin in begins[:_MOST_BEGINS]:
+        if code := _trimmed("", lines[begin:]):
+            return code
     return None
 
 
 def parses(code: str) -> bool:
-    """Whether the text is Python."""
-    try:
-        ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return True
+    """Whether the text is a Python program."""
+    return _error_line(code) is None
+
+
+def _error_line(code: str) -> int | None:
+    """Line of the first syntax error, from 1, or None. `return` outside a function is one."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            compile(code, "<answer>", "exec", dont_inherit=True)
+        except SyntaxError as error:
+            return error.lineno or 1
+        except (ValueError, RecursionError, MemoryError, OverflowError):
+            return 1
+    return None

@@ -145,6 +145,8 @@ def _checked(tests: Tests) -> CodeTests:
         tree = ast.parse(tests.code)
     except (SyntaxError, ValueError, RecursionError) as error:
         raise UnreadableTests(f"neither JSON nor Python: {error}") from error
+    if not any(isinstance(node, ast.Assert | ast.Call | ast.FunctionDef | ast.ClassDef) for node in ast.walk(tree)):
+        raise UnreadableTests("no assert, no call and no definition")
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "check"]
     called = any(isinstance(node, ast.Name) and node.id == "check" for node in ast.walk(tree))
     if functions and not called and not tests.entry_point:
