@@ -27,11 +27,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, Protocol, TypeAlias, TypeVar
-
-from pydantic import BaseModel, ConfigDict
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from dqdata.columns import Columns
+from dqdata.params import CatalogRef as CatalogRef
+from dqdata.params import NoParams as NoParams
+from dqdata.params import P, marked
+from dqdata.params import Params as Params
+from dqdata.params import PromptFile as PromptFile
+from dqdata.params import SqlExpression as SqlExpression
+from dqdata.params import TeacherName as TeacherName
 
 if TYPE_CHECKING:
     import duckdb
@@ -43,36 +48,6 @@ if TYPE_CHECKING:
 
 Row: TypeAlias = Mapping[str, Any]
 T = TypeVar("T")
-
-
-class Params(BaseModel):
-    """Base of every plug-in's parameters: frozen, and strangers are refused by name."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
-
-
-class NoParams(Params):
-    pass
-
-
-P = TypeVar("P", bound=Params)
-
-
-@dataclass(frozen=True)
-class Marker:
-    """What a parameter refers to, so that the plan can check it and fingerprint what is behind it."""
-
-    refers_to: Literal["teacher", "file", "sql", "catalog"]
-
-
-TeacherName = Annotated[str, Marker("teacher")]
-"""Name of a `[teachers.NAME]` table."""
-PromptFile = Annotated[Path, Marker("file")]
-"""A file whose bytes enter the fingerprint; relative to pipelines.toml. Absolute by the time an operator sees it."""
-CatalogRef = Annotated[str, Marker("catalog")]
-"""A catalog, `name` or `name@3`, whose rows `run.rows` gives; pinned to a version when planning."""
-SqlExpression = Annotated[str, Marker("sql")]
-"""A DuckDB expression over the columns at this step; the plan binds it before anything runs."""
 
 
 @dataclass(frozen=True)
@@ -253,19 +228,7 @@ class Operator(ABC, Generic[P]):
         return ()
 
     def _marked(self, refers_to: str) -> Iterator[Any]:
-        yield from _marked_in(self._params, refers_to)
-
-
-def _marked_in(params: BaseModel, refers_to: str) -> Iterator[Any]:
-    """Values of the fields with that marker, also of models inside models."""
-    for name, info in type(params).model_fields.items():
-        value = getattr(params, name)
-        values = value if isinstance(value, list | tuple) else (value,)
-        if any(isinstance(m, Marker) and m.refers_to == refers_to for m in markers(info)):
-            yield from (one for one in values if one is not None)
-        for one in values:
-            if isinstance(one, BaseModel):
-                yield from _marked_in(one, refers_to)
+        yield from marked(self._params, refers_to)
 
 
 class RowOperator(Operator[P]):
@@ -330,17 +293,3 @@ def bind(name: str, params: Mapping[str, Any], runtime: Runtime) -> Bound:
     >>> outcomes = await bind("verify_math", {}, run)([{"answer": "4", "response": "So it is 4."}])
     """
     return runtime.operator(name, params)
-
-
-def markers(info: Any) -> tuple[Any, ...]:
-    """Metadata of a pydantic field, looked for inside `X | None` and `list[X]` too."""
-    import typing
-
-    found = list(info.metadata)
-    todo = [info.annotation]
-    while todo:
-        kind = todo.pop()
-        if typing.get_origin(kind) is Annotated:
-            found += kind.__metadata__
-        todo += typing.get_args(kind)
-    return tuple(found)

@@ -23,7 +23,8 @@ from pydantic import BaseModel, SecretStr
 from dqdata.columns import Columns
 from dqdata.errors import DataError, InputError, PluginError, ProjectError, nearest
 from dqdata.ids import fingerprint
-from dqdata.operator import CallEstimate, Estimate, Operator, TableOperator, markers
+from dqdata.operator import CallEstimate, Estimate, Operator, TableOperator
+from dqdata.params import markers
 from dqdata.plugins import distribution, found, load
 from dqdata.project import Pipeline, Project, SourceSpec, StepSpec, TeacherTable, validated
 from dqdata.source import Source, StoreView

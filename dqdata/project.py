@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 
 from dqdata.errors import ProjectError, nearest
-from dqdata.operator import Params
+from dqdata.params import Params
 from dqdata.profiles import with_profile
 from dqdata.teacher import Limits
 

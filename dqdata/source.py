@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Generic, Protocol
 
 from dqdata.columns import Columns
-from dqdata.operator import NoParams, P, Params
+from dqdata.params import NoParams, P, Params
 
 if TYPE_CHECKING:
     import duckdb

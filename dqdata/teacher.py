@@ -22,7 +22,7 @@ from typing import Any, ClassVar, Generic, NamedTuple
 from pydantic import Field
 
 from dqdata.ids import canonical, digest
-from dqdata.operator import NoParams, P, Params
+from dqdata.params import NoParams, P, Params
 
 
 class Message(NamedTuple):

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol
 
 from dqdata.columns import Columns
-from dqdata.operator import Bound, NoParams, P, Params
+from dqdata.operator import Bound
+from dqdata.params import NoParams, P, Params
 
 if TYPE_CHECKING:
     from datasets import Dataset

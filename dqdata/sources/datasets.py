@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from dqdata.columns import VOCABULARY, Columns, arrow_schema, columns_of
 from dqdata.errors import DataError, InputError, PluginError
 from dqdata.ids import canonical, digest
-from dqdata.operator import Params
+from dqdata.params import Params
 from dqdata.source import Source
 from dqdata.sources.paths import content_hash
 from dqdata.sources.record import new_names

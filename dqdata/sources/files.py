@@ -20,7 +20,7 @@ from pydantic import Field
 from dqdata.columns import VOCABULARY, Columns, arrow_schema, columns_of
 from dqdata.errors import DataError
 from dqdata.ids import canonical, digest
-from dqdata.operator import Params
+from dqdata.params import Params
 from dqdata.source import Source
 from dqdata.sources.csv_rows import read_csv, sample_csv
 from dqdata.sources.json_lines import read_json, sample_json

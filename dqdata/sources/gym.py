@@ -18,7 +18,7 @@ from pydantic import Field
 from dqdata.columns import Columns, arrow_schema
 from dqdata.errors import DataError, PluginError, nearest
 from dqdata.ids import canonical, digest
-from dqdata.operator import Params
+from dqdata.params import Params
 from dqdata.source import Source
 
 if TYPE_CHECKING:

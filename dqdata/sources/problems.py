@@ -21,7 +21,7 @@ from pydantic import Field
 from dqdata.columns import Columns, arrow_schema
 from dqdata.errors import DataError
 from dqdata.ids import canonical, digest
-from dqdata.operator import Params
+from dqdata.params import Params
 from dqdata.source import Source
 from dqdata.sources.arithmetic import Problem, exercise
 from dqdata.sources.stories import story

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from dqdata.columns import Columns
 from dqdata.ids import digest
-from dqdata.operator import Params
+from dqdata.params import Params
 from dqdata.source import Source
 
 if TYPE_CHECKING:

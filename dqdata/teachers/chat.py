@@ -15,7 +15,7 @@ from pydantic import Field
 
 from dqdata.errors import TeacherError
 from dqdata.ids import canonical, digest
-from dqdata.operator import Params
+from dqdata.params import Params
 from dqdata.teacher import Completion, Request, Usage
 from dqdata.teachers import reasoning, schema
 

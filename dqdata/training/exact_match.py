@@ -23,7 +23,8 @@ from pydantic import Field
 
 from dqdata.columns import Columns
 from dqdata.errors import DqdataError, ProjectError
-from dqdata.operator import Params, Reject, Row, bind
+from dqdata.operator import Reject, Row, bind
+from dqdata.params import Params
 
 if TYPE_CHECKING:
     from dqdata.operator import Runtime

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from dqdata.columns import Columns
 from dqdata.errors import DqdataError, PluginError, ProjectError
 from dqdata.ids import fingerprint
-from dqdata.operator import Params, markers
+from dqdata.params import Params, markers
 from dqdata.plugins import distribution, found, load
 from dqdata.project import REFERENCE, Project, TrainerTable, validated
 from dqdata.trainer import Trainer

@@ -1,0 +1,70 @@
+"""Parameters of plug-ins: what every `Params` model is, and marks that say what a parameter refers to.
+
+class CritiqueParams(Params):
+    judge: TeacherName                 # a [teachers.NAME] table: checked and fingerprinted by the plan
+    prompt: PromptFile | None = None   # a file: its bytes are part of the fingerprint
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Params(BaseModel):
+    """Base of every plug-in's parameters: frozen, and strangers are refused by name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class NoParams(Params):
+    pass
+
+
+P = TypeVar("P", bound=Params)
+
+
+@dataclass(frozen=True)
+class Marker:
+    """What a parameter refers to, so that the plan can check it and fingerprint what is behind it."""
+
+    refers_to: Literal["teacher", "file", "sql", "catalog"]
+
+
+TeacherName = Annotated[str, Marker("teacher")]
+"""Name of a `[teachers.NAME]` table."""
+PromptFile = Annotated[Path, Marker("file")]
+"""A file whose bytes enter the fingerprint; relative to pipelines.toml. Absolute by the time an operator sees it."""
+CatalogRef = Annotated[str, Marker("catalog")]
+"""A catalog, `name` or `name@3`, whose rows `run.rows` gives; pinned to a version when planning."""
+SqlExpression = Annotated[str, Marker("sql")]
+"""A DuckDB expression over the columns at this step; the plan binds it before anything runs."""
+
+
+def markers(info: Any) -> tuple[Any, ...]:
+    """Metadata of a pydantic field, looked for inside `X | None` and `list[X]` too."""
+    found = list(info.metadata)
+    todo = [info.annotation]
+    while todo:
+        kind = todo.pop()
+        if typing.get_origin(kind) is Annotated:
+            found += kind.__metadata__
+        todo += typing.get_args(kind)
+    return tuple(found)
+
+
+def marked(params: BaseModel, refers_to: str) -> Iterator[Any]:
+    """Values of the fields with that marker, also of models inside models."""
+    for name, info in type(params).model_fields.items():
+        value = getattr(params, name)
+        values = value if isinstance(value, list | tuple) else (value,)
+        if any(isinstance(m, Marker) and m.refers_to == refers_to for m in markers(info)):
+            yield from (one for one in values if one is not None)
+        for one in values:
+            if isinstance(one, BaseModel):
+                yield from marked(one, refers_to)
