@@ -15,6 +15,7 @@ the old text, such as its length and grades, are null in it.
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,12 +144,13 @@ class RewriteOperator(CallOperator[RP]):
 
     own: ClassVar[tuple[str, ...]] = ("problem", "reference", "trace", "words", "target")
 
+    @abstractmethod
     def task(self, row: Row) -> Task | str:
         """How to rewrite this row, or in a word why it stays as it is."""
-        raise NotImplementedError
 
+    @abstractmethod
     def prompts(self) -> tuple[Prompt, ...]:
-        raise NotImplementedError
+        """The prompts that `task` may choose."""
 
     def columns(self, have: Columns) -> Columns:
         have.require("trace_id", "VARCHAR").require("question", "VARCHAR").require("answer", "VARCHAR")
