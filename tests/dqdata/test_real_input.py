@@ -63,7 +63,8 @@ def test_gsm8k_through_an_endpoint_asks_each_problem_once(
 def test_a_million_rows_stay_below_a_gigabyte_and_a_half(thirdparty: Path, tmp_path: Path) -> None:
     (tmp_path / "pipelines.toml").write_text(
         '[pipelines.p]\nfrom = { source = "counting", rows = 1000000 }\n'
-        'steps = [ { op = "length", column = "question" }, { op = "filter", where = "number % 3 <> 0" }, { op = "dedup", column = "question" } ]'
+        'steps = [ { op = "length", column = "question" }, { op = "filter", where = "number % 3 <> 0" }, '
+        '{ op = "dedup", column = "question" } ]'
     )
     result = json.loads(dqdata(tmp_path, "run", "p", "-q", "--json"))
     assert (result["rows_in"], result["rows_out"]) == (1_000_000, 666_666)
