@@ -12,7 +12,7 @@ from datetime import datetime
 from dqdata.errors import InputError
 
 REJECTS_SUFFIX = "__rejects"
-RECORDS = ("dq_versions", "dq_runs", "dq_models")
+RECORDS = ("dq_versions", "dq_runs", "dq_models", "dq_metrics")
 """Tables of the store's own; they have no versions."""
 
 _CATALOG = re.compile(r"[a-z][a-z0-9_]{0,62}")

@@ -1,8 +1,8 @@
-"""The store's own tables: what versions, runs and models there are. Append-only.
+"""The store's own tables: what versions, runs and models there are, and how each model learnt. Append-only.
 
     select catalog, version, rows, rejects, created_at from dq_versions order by created_at
 
-Each row is a Parquet file of its own. DuckLake could keep such rows in its metadata, but a connection that has read
+Each row, or each model's rows in dq_metrics, is a Parquet file of its own. DuckLake could keep such rows in its metadata, but a connection that has read
 rows from there no longer finds the version before them (DuckLake 1.0 of DuckDB 1.5.5: seen in a test).
 """
 
@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from dqdata.catalog.names import RECORDS
 from dqdata.ids import canonical
@@ -61,7 +61,14 @@ MODELS = {
     "metrics": "VARCHAR",
     "created_at": "TIMESTAMPTZ",
 }
-TABLES: dict[str, Mapping[str, str]] = dict(zip(RECORDS, (VERSIONS, RUNS, MODELS), strict=True))
+METRICS = {
+    "model": "VARCHAR",
+    "version": "BIGINT",
+    "step": "BIGINT",
+    "name": "VARCHAR",
+    "value": "DOUBLE",
+}
+TABLES: dict[str, Mapping[str, str]] = dict(zip(RECORDS, (VERSIONS, RUNS, MODELS, METRICS), strict=True))
 JSON_COLUMNS = frozenset({"recipe", "dropped", "failed", "data", "metrics"})
 """Kept as JSON text: `recipe->>'$.steps[0].op'` works in SQL."""
 
@@ -94,6 +101,14 @@ class Version:
 def version_query(where: str) -> str:
     """SQL for whole rows of dq_versions, oldest first."""
     return f"select {', '.join(VERSIONS)}, snapshot_id from lake.main.dq_versions where {where} order by snapshot_id"
+
+
+class Measured(NamedTuple):
+    """One figure of one step of a training, such as (10, "loss", 0.43)."""
+
+    step: int
+    name: str
+    value: float
 
 
 def values_of(record: Mapping[str, Any], columns: Mapping[str, str]) -> list[Any]:

@@ -10,6 +10,7 @@ Reading is the other half, in `reader`; how a commit is made whole or not at all
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 from dqdata.catalog import commit as protocol
 from dqdata.catalog.create import check_format, create
 from dqdata.catalog.lake import Layout, attach, lake_errors, writable
-from dqdata.catalog.names import REJECTS_SUFFIX, check_name, literal
+from dqdata.catalog.names import REJECTS_SUFFIX, check_name, literal, quoted
 from dqdata.catalog.reader import Reader
-from dqdata.catalog.records import MODELS, RUNS, VERSIONS, Version, values_of
+from dqdata.catalog.records import METRICS, MODELS, RUNS, VERSIONS, Measured, Version, values_of
 from dqdata.catalog.secrets import without_secrets
 from dqdata.columns import REJECTS, Columns
 from dqdata.errors import StoreError
@@ -139,8 +140,9 @@ class Store(Reader):
         with self._locked(), self._transaction() as con:
             self._insert(con, "dq_runs", values)
 
-    def record_model(self, model: Mapping[str, Any]) -> int:
-        """Appends to dq_models and returns the version it got: one more than the last of that name."""
+    def record_model(self, model: Mapping[str, Any], metrics: Sequence[Measured] = ()) -> int:
+        """Appends to dq_models, and to dq_metrics in the same commit. Returns the version that the model got: one more
+        than the last of that name."""
         self._check_writable()
         name = str(model["name"])
         with self._locked():
@@ -148,6 +150,7 @@ class Store(Reader):
             given = {"created_at": datetime.now(UTC), **without_secrets(model), "version": version}
             with self._transaction() as con:
                 self._insert(con, "dq_models", values_of(given, MODELS))
+                self._insert_metrics(con, name, version, metrics)
         return version
 
     def _write(self, tables: Mapping[str, tuple[Columns, Sequence[Path]]], record: Mapping[str, Any]) -> None:
@@ -243,6 +246,34 @@ class Store(Reader):
         """One row, and the file that DuckLake writes it to on disk before the commit says that it is there."""
         with protocol.synced(self._layout.table(table)):
             con.execute(f"insert into lake.main.{table} values ({', '.join(literal(value) for value in values)})")
+
+
+    def _insert_metrics(
+        self, con: duckdb.DuckDBPyConnection, model: str, version: int, metrics: Sequence[Measured]
+    ) -> None:
+        """Through a file of its own: a long training has more figures than SQL text should carry."""
+        types = ", ".join(f"{quoted(name)} {kind}" for name, kind in METRICS.items())
+        con.execute(f"create table if not exists lake.main.dq_metrics ({types})")  # stores made before it was there
+        if not metrics:
+            return
+
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        steps, names, values = zip(*metrics, strict=True)
+        columns = {
+            "model": pa.array([model] * len(steps)),
+            "version": pa.array([version] * len(steps), pa.int64()),
+            "step": pa.array(steps, pa.int64()),
+            "name": pa.array(names, pa.string()),
+            "value": pa.array(values, pa.float64()),
+        }
+        self._layout.work.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._layout.work, prefix=".metrics-") as folder:
+            file = Path(folder) / "metrics.parquet"
+            pq.write_table(pa.table(columns), file)
+            with protocol.synced(self._layout.table("dq_metrics")):
+                con.execute(f"insert into lake.main.dq_metrics from read_parquet({literal(str(file))})")
 
 
 def _whole(versions: Sequence[Version], fingerprint: str) -> Version | None:

@@ -46,7 +46,7 @@ def command(
     """Run one SQL query over the catalogs; it can only read.
 
     NAME is the newest version of a catalog, NAME@3 its third, NAME__rejects what it dropped. dq_versions, dq_runs and
-    dq_models say what was made, ledger.calls every call to a teacher.
+    dq_models say what was made, dq_metrics how each model learnt, ledger.calls every call to a teacher.
     """
     from dqdata.catalog.export import format_of, write, write_to
 

@@ -16,6 +16,7 @@ import pytest
 
 from dqdata.catalog import Store, Version
 from dqdata.catalog.names import check_name
+from dqdata.catalog.records import Measured
 from dqdata.columns import REJECTS, Columns
 from dqdata.errors import ColumnError, InputError, QueryError, StoreError
 
@@ -230,6 +231,23 @@ def test_runs_and_models(store: Store, read: Read) -> None:
     [last] = [row for row in store.models("sft") if row["version"] == 2]
     assert json.loads(last["metrics"]) == {"loss": 0.5}
     assert store.models("none") == []
+
+
+def test_figures_of_each_step_go_with_the_model(store: Store, read: Read) -> None:
+    figures = [Measured(step, name, step / 4) for step in range(1, 4) for name in ("loss", "grad_norm")]
+    store.record_model({"name": "sft"})
+    assert read("from dq_metrics") == []
+    assert store.record_model({"name": "sft"}, figures) == 2
+    rows = read("select model, version, step, value from dq_metrics where name = 'loss' order by step")
+    assert [tuple(row.values()) for row in rows] == [("sft", 2, 1, 0.25), ("sft", 2, 2, 0.5), ("sft", 2, 3, 0.75)]
+    assert not list((store.path / "work").glob(".metrics-*"))
+
+
+def test_a_store_without_the_table_of_figures_gets_it(store: Store, read: Read) -> None:
+    with store._transaction() as con:
+        con.execute("drop table lake.main.dq_metrics")
+    store.record_model({"name": "sft"}, [Measured(1, "loss", 0.5)])
+    assert [row["value"] for row in read("from dq_metrics")] == [0.5]
 
 
 def test_no_secret_is_written_down(
