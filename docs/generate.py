@@ -1,12 +1,13 @@
 """Writes the pages of docs/ that come from the code: `make docs`. A test fails when they have drifted.
 
-    cli.md        every verb's --help          operators.md  every plug-in with its parameters
-    columns.md    the vocabulary of columns
+cli.md        every verb's --help          operators.md  every plug-in with its parameters
+columns.md    the vocabulary of columns
 """
 
 from __future__ import annotations
 
 import inspect
+import sys
 from pathlib import Path
 
 import click
@@ -36,7 +37,9 @@ def cli() -> str:
 
 
 def _help(command: click.Command, name: str) -> str:
-    context = click.Context(command, info_name=name, terminal_width=100, max_content_width=100)
+    context = click.Context(
+        command, info_name=name, terminal_width=100, max_content_width=100, help_option_names=["-h", "--help"]
+    )
     return f"```\n{command.get_help(context)}\n```"
 
 
@@ -59,7 +62,8 @@ def _parameters(kind: type) -> str:
         return ""
     rows = ["| parameter | default |", "|---|---|"]
     for name, info in fields.items():
-        default = "required" if info.is_required() else f"`{info.get_default(call_default_factory=True)!r}`"
+        value = repr(info.get_default(call_default_factory=True)).replace(repr(sys.executable), "this Python")
+        default = "required" if info.is_required() else f"`{value}`"
         rows.append(f"| `{info.alias or name}` | {default.replace('|', chr(92) + '|')} |")
     return "\n".join(rows)
 
