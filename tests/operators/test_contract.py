@@ -25,8 +25,8 @@ from dqdata.operator import (
     Reject,
     RowOperator,
     TableOperator,
-    markers,
 )
+from dqdata.params import markers
 from dqdata.plugins import found, load
 
 NAMES = sorted(found("operators"))
