@@ -13,7 +13,7 @@ import os
 import signal
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future
 from functools import partial
 from typing import Any, Literal
@@ -21,7 +21,7 @@ from typing import Any, Literal
 from dqdata.errors import SandboxError
 from dqdata.sandbox.dispatcher import Dispatcher
 from dqdata.sandbox.limits import Check, Limits, Result, Tests, Why
-from dqdata.sandbox.worker import RunAgain, Task
+from dqdata.sandbox.worker import Task
 
 SandboxMode = Literal["auto", "bwrap", "landlock", "none"]
 REPORT = 1 << 20
@@ -48,7 +48,6 @@ class Sandbox:
         self._dispatcher: Dispatcher | None = None
         self._owner = 0
         self._closed = False
-        self._complex: set[int] = set()
 
     async def run(
         self, program: str, *, stdin: str = "", limits: Limits | None = None, files: Mapping[str, str] | None = None
@@ -72,7 +71,8 @@ class Sandbox:
     async def check(
         self, candidate: str, tests: Tests, *, limits: Limits | None = None, files: Mapping[str, str] | None = None
     ) -> Check:
-        """Tests a candidate from a process of its own; see `Tests`. Raises as `run` does."""
+        """Tests a candidate from a process of its own; see `Tests`. Raises as `run` does, and SyntaxError where the
+        tests are no Python."""
         return await asyncio.wrap_future(self.submit_check(candidate, tests, limits=limits, files=files))
 
     def submit_check(
@@ -81,11 +81,10 @@ class Sandbox:
         """`check` for threads."""
         limits = limits or self.limits
         job = json.dumps({"program": candidate, "name": tests.module, "files": dict(files or {})}).encode()
-        given = [job, json.dumps(tests.wire()).encode()]
+        simple, wire = tests.wire()
         made = {"output": limits.output, "report": REPORT}
-        alone = tests.inside or tests.style == "pytest" or key_of(tests) in self._complex
-        kind = "check" if alone else "judge"
-        return self._submit(Task(kind, limits, given, made, partial(_check, limits, tests, self._complex.add)))
+        kind = "judge" if simple and not tests.inside else "check"
+        return self._submit(Task(kind, limits, [job, wire], made, partial(_check, limits, tests)))
 
     def close(self) -> None:
         """Ends every process; safe to call twice. Using the sandbox afterwards raises SandboxError."""
@@ -140,11 +139,6 @@ def _close_in(owner: int, dispatcher: Dispatcher) -> None:
         dispatcher.close()
 
 
-def key_of(tests: Tests) -> int:
-    """By what tests that need a process of their own are remembered."""
-    return hash((tests.code, tests.entry_point, tests.prompt, tests.imports))
-
-
 def _result(limits: Limits, reply: dict[str, Any], written: dict[str, bytes]) -> Result:
     end = written["report"].decode("ascii", "replace")
     out, err = written["stdout"], written["stderr"]
@@ -171,11 +165,9 @@ def _result(limits: Limits, reply: dict[str, Any], written: dict[str, bytes]) ->
 def _check(
     limits: Limits,
     tests: Tests,
-    remember: Callable[[int], None],
     reply: dict[str, Any],
     written: dict[str, bytes],
 ) -> Check:
-    """Raises RunAgain where a judge found that the tests need a process of their own."""
     output = written["output"][: limits.output].decode("utf-8", "replace")
     times = {"seconds": reply["seconds"], "cpu_seconds": reply["cpu"], "output": output}
     try:
@@ -183,9 +175,6 @@ def _check(
     except ValueError:  # no report: the checker itself was ended by a limit or by its tests
         why: Why = reply["killed"] or ("memory" if reply["code"] == -signal.SIGKILL else "error")
         return Check(0, 0, "ended", f"the tests ended without a verdict ({why})", why, **times)
-    if report["stop"] == "complex":
-        remember(key_of(tests))
-        raise RunAgain("check")
     return Check(
         passed=report["passed"],
         total=report["total"],

@@ -17,7 +17,7 @@ import threading
 from typing import Any
 
 from dqdata.errors import DqdataError, SandboxError
-from dqdata.sandbox.worker import RunAgain, Task, Worker
+from dqdata.sandbox.worker import Task, Worker
 
 IN_FLIGHT = 4
 """Jobs that one server has at a time: while one waits on the kernel, another computes."""
@@ -115,13 +115,14 @@ class Dispatcher:
                 self._lost(worker, (reply or {}).get("failure", ""))
             return
         task = worker.tasks.pop(reply["id"])
+        if reply.get("unjudged") and task.kind == "judge":  # not the candidate's doing: it gets a checker of its own
+            task.kind = "check"
+            self.waiting.appendleft(task)
+            return
         try:
             if reply["failure"]:
                 raise SandboxError(f"the sandbox ({self.mode}) could not isolate a program: {reply['failure']}")
             task.future.set_result(task.outcome(reply, task.written()))
-        except RunAgain as again:
-            task.kind = again.kind
-            self.waiting.appendleft(task)
         except Exception as error:
             task.future.set_exception(error)
         finally:

@@ -143,7 +143,9 @@ def _program() -> str:
 def _plain(mode: str, control: int, homes: str) -> Command:
     readable = [*_interpreter_files(), *packages(), str(INSIDE)]
     config: dict[str, object] = {"isolation": mode, "read": readable, "packages": packages(), "homes": homes}
+    config["counts_processes"] = False
     if os.geteuid() == 0 and mode == "landlock":
+        config["counts_processes"] = True
         config["become"] = NOBODY
         config["keep"] = 0 if all(_open_to_all(path) for path in readable) else DAC_READ_SEARCH
     argv = _boot("server", str(INSIDE.parent), f"{control}, {config!r}")

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import marshal
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -96,10 +97,35 @@ class Tests:
     inside: bool = False
     control: bool = False
 
-    def wire(self) -> dict[str, Any]:
-        """As the checker reads it, with a token that a report from inside must repeat."""
+    def wire(self) -> tuple[bool, bytes]:
+        """Whether they are simple, and how they are sent, with a token that a report from inside must repeat.
+
+        Raises SyntaxError where `code` is no Python.
+        """
+        from dqdata.sandbox.prepare import names_used, prepare
+
+        sent: dict[str, Any] = {
+            "style": self.style,
+            "entry_point": self.entry_point,
+            "module": self.module,
+            "seconds": self.seconds,
+            "inside": self.inside,
+            "token": secrets.token_hex(16),
+        }
+        simple = self.style == "calls"
         code = self.code + CONTROL[self.style] if self.control else self.code
-        return {**asdict(self), "code": code, "cases": list(self.cases), "token": secrets.token_hex(16)}
+        if self.style == "asserts":
+            apart = not self.inside
+            simple, prepared = prepare(
+                code, self.entry_point, self.prompt, self.imports, control=self.control, apart=apart
+            )
+            sent |= prepared
+        elif self.style == "calls":
+            cases = [dict(case) for case in self.cases]
+            sent |= {"cases": cases, "tolerance": self.tolerance, "total": len(cases)}
+        else:
+            sent |= {"code": code, "candidate": names_used(code), "total": 1}
+        return simple, marshal.dumps(sent)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,14 +23,6 @@ from dqdata.sandbox.limits import Limits
 LARGEST_REPLY = 1 << 16
 
 
-class RunAgain(Exception):
-    """A task must be run once more, as another kind."""
-
-    def __init__(self, kind: str) -> None:
-        super().__init__(kind)
-        self.kind = kind
-
-
 class Outcome(Protocol):
     """Makes a task's result of the server's reply and what the job wrote, by name of its file."""
 

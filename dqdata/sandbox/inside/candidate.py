@@ -1,6 +1,7 @@
 """Holds a candidate's module and objects, and does with them what the checker in another process asks.
 
-A request is `[operation, arguments]`, plain data but for references to objects held here. The reply is one of
+A request is `[operation, arguments]`, plain data but for references to objects held here, or `["calls", functions,
+arguments]`, many calls with an answer to each. The reply is one of
 
     {"value": ..., "changed": {"0": ...}}       result, and arguments that the candidate changed in place
     {"raised": [classes, base, arguments]}      its own exception classes, a built-in one, what it was made with
@@ -10,9 +11,11 @@ Nothing here has to be trusted: the candidate shares this process, and all it ca
 
 from __future__ import annotations
 
+import marshal
 import operator
 import os
 import sys
+import time
 import types
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -21,6 +24,8 @@ from . import plain, program
 from .channel import Channel
 
 LONGEST_BATCH = 256
+LONGEST_HOLD = 0.05
+"""Seconds that an answer waits for the next, where more questions are here."""
 
 
 class Held:
@@ -105,27 +110,37 @@ PASSES_ARGUMENTS = frozenset(("call", "setitem"))
 def answer(held: Held, module: types.ModuleType, request: Any) -> dict[str, Any]:
     """The reply to one request."""
     operation, given = request
+    if operation == "global":
+        return _answered(held, module.__dict__.__getitem__, given)
+    if operation == "names":
+        return {"value": [name for name in module.__dict__ if not name.startswith("_")]}
     try:
-        if operation == "global":
-            value = module.__dict__[given]
-            return {"value": plain.encode(value, held.refer)}
-        if operation == "names":
-            return {"value": [name for name in module.__dict__ if not name.startswith("_")]}
         arguments = [plain.decode(item, held.resolve) for item in given]
-        value = OPERATIONS[operation](*arguments)
-        reply = {"value": plain.encode(value, held.refer)}
-        if operation in PASSES_ARGUMENTS:
-            changed = _changed(given, arguments, held)
-            if changed:
-                reply["changed"] = changed
-        return reply
-    except RecursionError as error:
-        return {"raised": [[], "RecursionError", [str(error)[:200]]]}
     except Exception as error:
-        own, base = held.lineage(type(error))
-        return {"raised": [own, base, _arguments(error, held)]}
+        return _raised(held, error)
+    reply = _answered(held, OPERATIONS[operation], *arguments)
+    if operation in PASSES_ARGUMENTS:
+        try:
+            reply["changed"] = _changed(given, arguments, held)
+        except RecursionError as error:
+            return _raised(held, error)
+    return reply
+
+
+def _answered(held: Held, function: Callable[..., Any], *arguments: Any, **names: Any) -> dict[str, Any]:
+    try:
+        return {"value": plain.encode(function(*arguments, **names), held.refer)}
     except BaseException as error:
+        return _raised(held, error)
+
+
+def _raised(held: Held, error: BaseException) -> dict[str, Any]:
+    if isinstance(error, RecursionError):
+        return {"raised": [[], "RecursionError", [str(error)[:200]]]}
+    if not isinstance(error, Exception):
         return {"raised": [[], "RuntimeError", [f"{type(error).__name__}: {error}"]]}
+    own, base = held.lineage(type(error))
+    return {"raised": [own, base, _arguments(error)]}
 
 
 def _changed(given: list[Any], arguments: list[Any], held: Held) -> dict[str, Any]:
@@ -143,7 +158,7 @@ def _same(before: Any, after: Any) -> bool:
     return plain.dumps(before) == plain.dumps(after)
 
 
-def _arguments(error: BaseException, held: Held) -> list[Any]:
+def _arguments(error: BaseException) -> list[Any]:
     try:
         return [plain.encode(item) for item in error.args]
     except (plain.NotPlain, RecursionError):
@@ -153,7 +168,7 @@ def _arguments(error: BaseException, held: Held) -> list[Any]:
 def serve(job: dict[str, Any], descriptor: int) -> NoReturn:
     """Loads the candidate and answers until the checker is gone."""
     name = job["name"]
-    channel = Channel(descriptor)
+    channel = Channel(descriptor, plain.dumps, marshal.loads)
     held = Held()
     try:
         program.write_files(job["files"])
@@ -163,12 +178,34 @@ def serve(job: dict[str, Any], descriptor: int) -> NoReturn:
         text = program.show(error, job["program"])
         channel.send({"raised": [[], "ImportError", [f"{type(error).__name__}: {error}", text[-2000:]]]})
         os._exit(1)
+    answers = Answers(channel)
     while (request := channel.receive()) is not None:
         if request[0] == "inside":
             from . import cases
 
             channel.send({"value": plain.encode(cases.inside(request[1], module))})
+        elif request[0] == "calls":
+            _, numbers, calls = request
+            for number, (arguments, names) in zip(numbers, marshal.loads(calls), strict=True):
+                answers.add(_answered(held, held.objects[number], *arguments, **names))
+            channel.flush()
         else:
-            channel.send(answer(held, module, request))
+            answers.add(answer(held, module, request))
+            if not channel.waiting():
+                channel.flush()
     sys.stdout.flush()
     os._exit(0)
+
+
+class Answers:
+    """Sends answers together where they come quickly."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel, self.since = channel, time.monotonic()
+
+    def add(self, reply: dict[str, Any]) -> None:
+        self.channel.hold(reply)
+        now = time.monotonic()
+        if now > self.since + LONGEST_HOLD:
+            self.channel.flush()
+            self.since = now

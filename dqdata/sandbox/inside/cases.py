@@ -1,31 +1,29 @@
-"""Runs tests on a subject: a candidate in another process (`Link`), or here where nothing else works (`Here`).
+"""Runs prepared tests on a subject: a candidate in another process (`Link`), or here where nothing else works (`Here`).
 
-    run({"style": "asserts", "code": "assert add(2, 3) == 5"}, subject)
+    run({"style": "calls", "cases": [{"args": [2, 3], "expected": 5}], "entry_point": "add", ...}, subject)
     {"passed": 1, "total": 1, "error": "", ...}
 
 Styles:
-    asserts    Python text; `check(candidate)` is called with `entry_point` where the text doesn't call it
-    calls      JSON cases [{"args": [...], "expected": ...}] of `entry_point`, compared with a tolerance
+    asserts    a text that `dqdata.sandbox.prepare` has read and compiled
+    calls      JSON cases of `entry_point`, compared with a tolerance
     pytest     a test file, run by pytest; the candidate is the module `module`
 """
 
 from __future__ import annotations
 
-import ast
 import builtins
+import importlib
+import marshal
 import sys
 import types
 from typing import Any, Protocol
 
-from . import names
+from . import program
 from .compare import same
-from .reading import Reading
-from .remote import Link, NeedsInside, Stop
+from .remote import Link, NeedsInside, Remote, Stop
 
 CASE_FAILED = "__case_failed__"
-ANOTHER = "__another__"
-COMPLEX = "complex"
-"""Why a judge does not run tests: they need a process of their own."""
+ANOTHER, AHEAD, ANSWER = "__another__", "__ahead__", "__answer__"
 
 
 class Subject(Protocol):
@@ -46,25 +44,30 @@ class Here:
         return [name for name in self.module.__dict__ if not name.startswith("_")]
 
 
-def inside(tests: dict[str, Any], module: types.ModuleType) -> dict[str, Any]:
+def inside(wired: str, module: types.ModuleType) -> dict[str, Any]:
     """Report of tests that run in the candidate's process, with the token that came with them."""
+    tests = marshal.loads(bytes.fromhex(wired))
     token = tests["token"]
     report = run(tests, Here(module))
     report["token"] = token
     return report
 
 
-def run(tests: dict[str, Any], subject: Subject, *, only_simple: bool = False) -> dict[str, Any]:
+def read(descriptor: int) -> dict[str, Any]:
+    """Tests as `Tests.wire` gives them."""
+    return marshal.loads(program.read_bytes(descriptor))  # type: ignore[no-any-return]
+
+
+def run(tests: dict[str, Any], subject: Subject) -> dict[str, Any]:
     """Report: passed, total, error (of the first failure), failed (numbers of the cases), stop (why it broke off)."""
-    cases = Cases(tests["code"], tests["control"]) if tests["style"] == "asserts" else Cases("", False)
-    if only_simple and not (tests["style"] == "calls" or (tests["style"] == "asserts" and cases.simple(tests))):
-        return {**cases.report(), "stop": COMPLEX}
+    cases = Cases(tests)
     try:
-        if isinstance(subject, Link):
-            subject.loaded()
         if tests["style"] == "asserts":
             cases.run_code(tests, subject)
-        elif tests["style"] == "calls":
+            return cases.report()
+        if isinstance(subject, Link):
+            subject.loaded()
+        if tests["style"] == "calls":
             cases.run_calls(tests, subject)
         else:
             from .pytest_style import run_pytest
@@ -81,91 +84,74 @@ def run(tests: dict[str, Any], subject: Subject, *, only_simple: bool = False) -
 
 
 class Cases:
-    """The cases of a test text: each statement that holds an assert, in `check` or at the top.
+    """The cases of tests that were prepared, and how they went.
 
     A case that fails doesn't keep the next from running; anything else that fails ends the run, and what is left
-    counts as failed. With `control`, every expected value is replaced by another: what still passes is forged.
+    counts as failed.
     """
 
-    def __init__(self, code: str, control: bool) -> None:
+    def __init__(self, tests: dict[str, Any]) -> None:
+        self.total = tests["total"]
+        self.texts: list[str] = tests.get("texts", [])
+        self.mutated: list[int] = tests.get("mutated", [])
+        self.hosts: list[list[Any]] = tests.get("hosts", [])
         self.failed: set[int] = set()
         self.error = ""
         self.ended = False
-        self.sources: list[ast.stmt] = []
-        self.mutated: list[int] = []
-        self.control = control
-        self.total = 1
-        self.reading = Reading()
-        self.problem: SyntaxError | None = None
-        try:
-            self.tree = ast.parse(code)
-        except SyntaxError as error:
-            self.problem = error
-            return
-        self._instrument()
-        self.total = len(self.sources) or 1
-
-    def _instrument(self) -> None:
-        self.tree.body = [self._statement(node) for node in self.tree.body]
-        if self.control:
-            ast.fix_missing_locations(self.tree)
-
-    def _statement(self, node: ast.stmt) -> ast.stmt:
-        if isinstance(node, ast.FunctionDef) and node.name == "check":
-            self.reading.take_head(node)
-            node.body = [self._in_host(part) for part in node.body]
-            return node
-        return self._in_host(node)
-
-    def _in_host(self, node: ast.stmt) -> ast.stmt:
-        has_assert = self.reading.take(node)
-        definition = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-        return self._case(node) if has_assert and not definition else node
-
-    def _case(self, node: ast.stmt) -> ast.stmt:
-        """The statement in `try: ... except: __case_failed__(number)`."""
-        number = len(self.sources)
-        self.sources.append(node)
-        if self.control and isinstance(node, ast.Assert) and _mutate(node):
-            self.mutated.append(number)
-        at: Any = {"lineno": node.lineno, "col_offset": 0, "end_lineno": node.end_lineno, "end_col_offset": 0}
-        call = ast.Call(ast.Name(CASE_FAILED, ast.Load(), **at), [ast.Constant(number, **at)], [], **at)
-        return ast.Try([node], [ast.ExceptHandler(None, None, [ast.Expr(call, **at)], **at)], [], [], **at)
+        self.sent: dict[int, int] = {}
+        self.callees: dict[int, dict[str, Any]] = {}
 
     def case_failed(self, number: int) -> None:
+        """Called where an exception is on its way out of a case."""
         error = sys.exc_info()[1]
         if isinstance(error, Stop):
             raise error
         self.failed.add(number)
-        self.note(error, self.sources[number] if self.sources else None)
-
-    def note(self, error: BaseException | None, node: ast.stmt | None = None) -> None:
         if not self.error:
             self.error = describe(error)
-            if node is not None and isinstance(error, AssertionError):
-                self.error = f"{self.error.rstrip(': ')}: {_text(node)}"
+            if isinstance(error, AssertionError) and self.texts:
+                self.error = f"{self.error.rstrip(': ')}: {self.texts[number]}"
 
     def broke_off(self, error: BaseException) -> None:
         self.ended = False
-        self.note(error)
+        self.error = self.error or describe(error)
+
+    def ahead(self, number: int, **callees: Any) -> None:
+        """Asks for the calls of a body that is about to run."""
+        self.callees[number] = callees
+        remotes = [value for value in callees.values() if isinstance(value, Remote)]
+        if len(remotes) == len(callees):
+            names, calls = self.hosts[number]
+            self.sent[number] = remotes[0]._link.call_ahead([callees[name] for name in names], calls)
+
+    def answer(self, number: int, place: int) -> Any:
+        """The result of one of them."""
+        names, calls = self.hosts[number]
+        callee = self.callees[number][names[place]]
+        if number in self.sent:
+            return callee._link.answered(self.sent[number] + place)
+        arguments, named = marshal.loads(calls)[place]
+        return callee(*arguments, **named)
 
     def run_code(self, tests: dict[str, Any], subject: Subject) -> None:
-        if self.problem is not None:
-            raise self.problem
         space: dict[str, Any] = {"__name__": "tests", CASE_FAILED: self.case_failed, ANOTHER: another}
-        entry = tests["entry_point"]
-        wanted = names.of_candidate(self.tree, self.reading, space, entry)
-        if tests["imports"] or (tests["prompt"] and wanted != [entry]):
-            for text in (tests["imports"], tests["prompt"]):
-                _run_trusted(text, space)
-            wanted = names.of_candidate(self.tree, self.reading, space, entry)
-        for name in wanted:
+        space |= {AHEAD: self.ahead, ANSWER: self.answer}
+        for text in tests["definitions"]:
+            _run_trusted(text, space)
+        for name, (module, part) in tests["library"].items():
+            _import(name, module, part, space)
+        wanted = tests["candidate"]
+        if isinstance(subject, Link):
+            subject.get_ahead(wanted)
+            subject.loaded()
+        for number, name in enumerate(wanted):
             try:
-                space[name] = subject.get(name)
+                space[name] = subject.answered(number) if isinstance(subject, Link) else subject.get(name)
             except KeyError:
                 space.pop(name, None)
-        exec(compile(self.tree, "<tests>", "exec"), space)
-        if entry and callable(space.get("check")) and not names.calls(self.tree, "check"):
+        exec(tests["code"], space)
+        if tests["call_check"]:
+            entry = tests["entry_point"]
             if entry not in space:
                 raise NameError(f"name {entry!r} is not defined")
             space["check"](space[entry])
@@ -173,7 +159,6 @@ class Cases:
 
     def run_calls(self, tests: dict[str, Any], subject: Subject) -> None:
         cases = tests["cases"]
-        self.total = len(cases)
         function = _entry(tests["entry_point"], subject)
         for number, case in enumerate(cases):
             try:
@@ -183,14 +168,6 @@ class Cases:
             except Exception:
                 self.case_failed(number)
         self.ended = True
-
-    def simple(self, tests: dict[str, Any]) -> bool:
-        """Whether they may be run by a process that others were run by: they change nothing, and need no prompt."""
-        if self.problem is not None or tests["imports"] or not self.reading.simple:
-            return False
-        if not tests["prompt"]:
-            return True
-        return names.of_candidate(self.tree, self.reading, {}, tests["entry_point"]) == [tests["entry_point"]]
 
     def report(self) -> dict[str, Any]:
         passed = self.total - len(self.failed) if self.ended else 0
@@ -209,20 +186,6 @@ def describe(error: BaseException | None) -> str:
     import traceback
 
     return "".join(traceback.format_exception_only(type(error), error)).strip()[:2000]
-
-
-def _text(node: ast.stmt) -> str:
-    text = ast.unparse(node)
-    return text if len(text) < 300 else text[:300] + "..."
-
-
-def _mutate(node: ast.Assert) -> bool:
-    """Replaces the expected value of `assert a == b`."""
-    test = node.test
-    if not (isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], ast.Eq)):
-        return False
-    test.comparators = [ast.Call(ast.Name(ANOTHER, ast.Load()), list(test.comparators), [])]
-    return True
 
 
 def another(value: Any) -> Any:
@@ -249,12 +212,19 @@ def another(value: Any) -> Any:
 
 def _run_trusted(text: str, space: dict[str, Any]) -> None:
     """Definitions that come with the tests. A prompt may be half a program: then it defines nothing."""
-    if text:
-        try:
-            code = compile(text, "<prompt>", "exec", dont_inherit=True)
-        except SyntaxError:
-            return
-        exec(code, space)
+    try:
+        code = compile(text, "<prompt>", "exec", dont_inherit=True)
+    except SyntaxError:
+        return
+    exec(code, space)
+
+
+def _import(name: str, module: str, part: str, space: dict[str, Any]) -> None:
+    try:
+        found = importlib.import_module(module)
+    except ImportError:
+        return  # the test that needs it will say so
+    space[name] = getattr(found, part) if part else found
 
 
 def _entry(path: str, subject: Subject) -> Any:

@@ -7,6 +7,7 @@ shares with this one is a socket. The report goes into a descriptor that only th
 from __future__ import annotations
 
 import _socket
+import marshal
 import os
 from typing import Any, NoReturn
 
@@ -24,7 +25,7 @@ def start(setup: jail.Setup, limits: dict[str, Any], home: jail.Home, given: lis
         be_candidate(setup, limits, home, [output, output, its, of_candidate, failure])
     jail.descriptors(null, null, null, mine, tests, report, failure)
     channel, tests, report, failure = 3, 4, 5, 6
-    wanted = program.read(tests)
+    wanted = cases.read(tests)
     if wanted["style"] == "pytest":
         jail.hide_private(setup)
     jail.lock(setup, limits, home, "checker")
@@ -39,11 +40,11 @@ def start(setup: jail.Setup, limits: dict[str, Any], home: jail.Home, given: lis
 
 def _inside(tests: dict[str, Any], link: remote.Link) -> dict[str, Any]:
     """Hands the tests to the candidate's process, after its module has run."""
-    nothing = cases.Cases(tests["code"] if tests["style"] == "asserts" else "", False)
+    nothing = cases.Cases(tests)
     link.seconds *= max(1, nothing.total)
     try:
         link.loaded()
-        link.channel.send(["inside", tests])
+        link.channel.send(["inside", marshal.dumps(tests).hex()])
         found = link.reply()
         if type(found) is dict and found.get("token") == tests["token"]:
             return found
@@ -63,18 +64,19 @@ def _ending(channel: int, pid: int) -> dict[str, Any]:
 
 def be_candidate(setup: jail.Setup, limits: dict[str, Any], home: jail.Home, keep: list[int]) -> NoReturn:
     """In a process of its own: locks it and answers. Descriptors: output, errors, channel, candidate, failure."""
+    failure = keep[-1]
     try:
         libc.prctl(libc.PR_SET_PDEATHSIG, libc.SIGKILL)
         jail.descriptors(os.open("/dev/null", os.O_RDONLY), *keep)
+        failure = 5
         jail.lock(setup, limits, home, "candidate")
         job = program.read(4)
         os.close(4)
-        os.close(5)
+        os.close(failure)
+        failure = -1
         candidate.serve(job, 3)
     except BaseException as error:
-        try:
-            os.write(5, f"{type(error).__name__}: {error}".encode())
-        except OSError:
-            os._exit(1)
+        if failure >= 0:
+            os.write(failure, f"{type(error).__name__}: {error}".encode())
     finally:
         os._exit(1)

@@ -21,17 +21,21 @@ PRIVATE = "/private"
 """Where a checker keeps test files that its candidate must not see, inside bwrap."""
 SHARED_MEMORY = 8 << 20
 OPEN_FILES = 128
-THREADS = 256
+STACK = 8 << 20
+THREADS = 1024
+"""Threads and processes of all programs of a server together."""
 
 
 class Setup(NamedTuple):
     """How this server isolates. isolation: bwrap, landlock or none. read: paths a program may read under Landlock.
-    homes: folder for scratch folders outside bwrap. keep: capabilities (a bit mask) that programs keep."""
+    homes: folder for scratch folders outside bwrap. keep: capabilities (a bit mask) that programs keep.
+    counts_processes: the user of this server has no other processes, so that their number can be limited."""
 
     isolation: str
     read: tuple[str, ...] = ()
     homes: str = ""
     keep: int = 0
+    counts_processes: bool = True
 
     @property
     def namespaces(self) -> bool:
@@ -48,6 +52,18 @@ class Home(NamedTuple):
 def prepare(setup: Setup) -> None:
     """Once, in the server: nothing of it can be traced, and its children can't become more than they are."""
     libc.prctl(libc.PR_SET_DUMPABLE, 0)
+    os.umask(0o077)
+    os.environ["HOME"] = os.environ["TMPDIR"] = SCRATCH
+    for kind, soft, hard in (
+        (resource.RLIMIT_NPROC, THREADS, THREADS),
+        (resource.RLIMIT_CORE, 0, 0),
+        (resource.RLIMIT_MEMLOCK, 0, 0),
+        (resource.RLIMIT_STACK, STACK, resource.RLIM_INFINITY),
+    ):
+        if kind != resource.RLIMIT_NPROC or setup.counts_processes:
+            _set_limit(kind, soft, hard)
+    if setup.isolation != "none":
+        libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)
     if not setup.namespaces:
         return
     libc.mount(None, "/", None, libc.MS_REC | libc.MS_PRIVATE)
@@ -70,9 +86,9 @@ def enter(setup: Setup, limits: dict[str, Any], home: Home) -> None:
         if limits["processes"]:
             libc.mount("tmpfs", "/dev/shm", "tmpfs", flags, f"size={SHARED_MEMORY},nr_inodes=256,mode=1777")
         _mount_proc()
-    os.environ["HOME"] = os.environ["TMPDIR"] = home.scratch
+    else:
+        os.environ["HOME"] = os.environ["TMPDIR"] = home.scratch
     os.chdir(home.scratch)
-    os.umask(0o077)
 
 
 def _mount_proc() -> None:
@@ -98,7 +114,6 @@ def lock(setup: Setup, limits: dict[str, Any], home: Home, role: str) -> None:
     if setup.isolation == "none":
         return
     libc.capabilities(setup.keep)
-    libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)
     walled = setup.isolation == "landlock"
     if walled:
         write = [home.scratch, home.private] if role == "checker" else [home.scratch]
@@ -111,24 +126,21 @@ def lock(setup: Setup, limits: dict[str, Any], home: Home, role: str) -> None:
 
 
 def _limit(limits: dict[str, Any]) -> None:
-    stack = min(8 << 20, limits["memory"])
     # The server watches the exact limit; this is for when it can't. A judge works on, job after job.
     cpu = math.ceil(limits["cpu"]) + 1 if limits["cpu"] else resource.RLIM_INFINITY
-    for kind, soft, hard in (
-        (resource.RLIMIT_AS, limits["memory"], limits["memory"]),
-        (resource.RLIMIT_CPU, cpu, cpu),
-        (resource.RLIMIT_FSIZE, max(limits["disk"], limits["output"]), max(limits["disk"], limits["output"])),
-        (resource.RLIMIT_NPROC, THREADS + limits["processes"], THREADS + limits["processes"]),
-        (resource.RLIMIT_NOFILE, OPEN_FILES, OPEN_FILES),
-        (resource.RLIMIT_CORE, 0, 0),
-        (resource.RLIMIT_MEMLOCK, 0, 0),
-        (resource.RLIMIT_STACK, stack, limits["memory"]),
-    ):
-        try:
-            resource.setrlimit(kind, (soft, hard))
-        except ValueError:  # this process was started with less
-            _, hard = resource.getrlimit(kind)
-            resource.setrlimit(kind, (min(soft, hard), hard))
+    file = max(limits["disk"], limits["output"])
+    _set_limit(resource.RLIMIT_AS, limits["memory"], limits["memory"])
+    _set_limit(resource.RLIMIT_CPU, cpu, cpu)
+    _set_limit(resource.RLIMIT_FSIZE, file, file)
+    _set_limit(resource.RLIMIT_NOFILE, OPEN_FILES, OPEN_FILES)
+
+
+def _set_limit(kind: int, soft: int, hard: int) -> None:
+    try:
+        resource.setrlimit(kind, (soft, hard))
+    except ValueError:  # this process was started with less
+        _, most = resource.getrlimit(kind)
+        resource.setrlimit(kind, (most if soft == resource.RLIM_INFINITY else min(soft, most), most))
 
 
 def descriptors(*keep: int) -> None:

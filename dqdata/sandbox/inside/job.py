@@ -17,7 +17,7 @@ GRACE = 2.0
 
 
 class Job:
-    """process: a pidfd. failure: read end of a pipe that says why the jail could not be set up."""
+    """unjudged: its judge died. process: a pidfd. failure: read end of a pipe that says why the jail could not be set up."""
 
     def __init__(self, request: dict[str, Any], pid: int, failure: int, home: jail.Home, started: float) -> None:
         self.id, self.limits = request["id"], request["limits"]
@@ -25,6 +25,7 @@ class Job:
         self.home, self.started = home, started
         self.killed = ""
         self.answered = False
+        self.unjudged = False
         self.judge: Judge | None = None
         self.code: int | None = None
         self.cpu = self.seconds = 0.0
@@ -80,4 +81,5 @@ class Job:
             "seconds": self.seconds,
             "cpu": self.cpu,
             "failure": failure,
+            "unjudged": self.unjudged,
         }

@@ -1,6 +1,6 @@
 """A checker that lives as long as its server and judges one candidate after another: for simple tests alone.
 
-What a simple test can do (see `reading.py`) leaves nothing behind, so that the process can be used again, and a check
+What a simple test can do (see `dqdata.sandbox.reading`) leaves nothing behind, so that the process can be used again, and a check
 costs one fork instead of two. Everything else about it is as in `checker.py`: the candidate is another process, with
 namespaces of its own, and sees of this one a socket.
 """
@@ -12,7 +12,7 @@ import array
 import os
 from typing import Any, NoReturn
 
-from . import cases, jail, libc, plain, program, remote
+from . import cases, jail, libc, plain, remote
 
 FINISHED, BROKE_OFF = b"1", b"2"
 
@@ -73,5 +73,5 @@ def _be_judge(setup: jail.Setup, memory: int, control: int) -> NoReturn:
 
 
 def _judged(pid: int, channel: int, tests: int) -> dict[str, Any]:
-    wanted = program.read(tests)
-    return cases.run(wanted, remote.Link(channel, pid, wanted["seconds"]), only_simple=True)
+    wanted = cases.read(tests)
+    return cases.run(wanted, remote.Link(channel, pid, wanted["seconds"]))

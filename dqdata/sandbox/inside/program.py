@@ -18,11 +18,15 @@ FILE = "<program>"
 
 def read(descriptor: int) -> Any:
     """The JSON in a descriptor that a parent filled."""
+    return json.loads(read_bytes(descriptor))
+
+
+def read_bytes(descriptor: int) -> bytes:
     parts = []
     os.lseek(descriptor, 0, os.SEEK_SET)
     while part := os.read(descriptor, 1 << 20):
         parts.append(part)
-    return json.loads(b"".join(parts))
+    return b"".join(parts)
 
 
 def write_files(files: dict[str, str]) -> None:

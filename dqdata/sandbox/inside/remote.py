@@ -12,6 +12,8 @@ itself or, if its class says so, to another such object. It never decides whethe
 from __future__ import annotations
 
 import builtins
+import json
+import marshal
 import select
 import time
 from collections.abc import Callable, Iterator
@@ -44,7 +46,9 @@ class Link:
     patience = 4.0
 
     def __init__(self, descriptor: int, pid: int, seconds: float) -> None:
-        self.channel, self.pid, self.seconds = Channel(descriptor), pid, seconds
+        self.channel, self.pid, self.seconds = Channel(descriptor, marshal.dumps, json.loads), pid, seconds
+        self.answers: list[Any] = []
+        self.awaited = 0
         self.poll = select.poll()
         self.poll.register(descriptor, select.POLLIN)
         self.classes: dict[int, type] = {}
@@ -73,7 +77,41 @@ class Link:
         """The answer to a message that was sent otherwise."""
         return self._read(())
 
+    def get_ahead(self, names: list[str]) -> None:
+        """Asks for globals, the first questions of all; `answered` gives each by its place in `names`."""
+        for name in names:
+            self.channel.hold(["global", name])
+        self.awaited += len(names)
+        self._flush()
+
+    def call_ahead(self, functions: list[Remote], calls: bytes) -> int:
+        """Asks for many calls, each with arguments from the marshalled `calls`. Returns the number of the first, for
+        `answered`."""
+        first = len(self.answers) + self.awaited
+        self.channel.hold(["calls", [function._number for function in functions], calls])
+        self.awaited += len(functions)
+        self._flush()
+        return first
+
+    def _flush(self) -> None:
+        try:
+            self.channel.flush()
+        except OSError as error:
+            raise Gone("the candidate's process has ended") from error
+
+    def answered(self, number: int) -> Any:
+        """What the candidate answered to a question asked ahead. Raises what it raised."""
+        while len(self.answers) <= number:
+            self._take_answer()
+        return self._opened(self.answers[number], ())
+
+    def _take_answer(self) -> None:
+        self.answers.append(self._reply())
+        self.awaited -= 1
+
     def _exchange(self, message: list[Any], arguments: tuple[Any, ...]) -> Any:
+        while self.awaited:
+            self._take_answer()
         try:
             self.channel.send(message)
         except OSError as error:
@@ -81,17 +119,24 @@ class Link:
         return self._read(arguments)
 
     def _read(self, arguments: tuple[Any, ...]) -> Any:
+        return self._opened(self._reply(), arguments)
+
+    def _reply(self) -> Any:
         try:
             reply = self.channel.receive(self._patience())
         except (OSError, ValueError, RecursionError, MemoryError) as error:
             raise Gone(f"the candidate's process sent no answer that can be read: {error}") from error
         if reply is None:
             raise Gone("the candidate's process has ended")
+        return reply
+
+    def _opened(self, reply: Any, arguments: tuple[Any, ...]) -> Any:
+        """The value of a reply; raises what was raised. Changes of arguments that nobody else has are left out."""
         try:
             if "raised" in reply:
                 error_class, values = self._raised(*reply["raised"])
             else:
-                for place, after in reply.get("changed", {}).items():
+                for place, after in reply.get("changed", {}).items() if arguments else ():
                     update(arguments[int(place)], plain.decode(after, self._resolve))
                 return plain.decode(reply["value"], self._resolve)
         except Stop:

@@ -24,6 +24,8 @@ from .job import Job
 from .judge import FINISHED, Judge
 
 MOST_IDLE = 8
+MOST_JOBS = 16
+"""Processes at a time, with those that have been judged and are on their way out."""
 REHEARSALS = 20
 MOST_DESCRIPTORS = 8
 LARGEST_MESSAGE = 1 << 16
@@ -44,6 +46,7 @@ class Server:
     def serve(self) -> NoReturn:
         self.reply({"ready": os.getpid()})
         while True:
+            self.poll.modify(self.descriptor, select.POLLIN if len(self.jobs) < MOST_JOBS else 0)
             jobs = {*self.jobs.values(), *self.judged.values()}
             patience = min((left for job in jobs if (left := job.watch()) is not None), default=None)
             for descriptor, _ in self.poll.poll(None if patience is None else 1000 * patience):
@@ -134,7 +137,7 @@ class Server:
         self, request: dict[str, Any], descriptors: list[int], home: jail.Home, channel: int, tell: int
     ) -> NoReturn:
         """In the child: the job. It never returns to the server's code."""
-        at = tell
+        failure = tell
         try:
             limits = request["limits"]
             jail.enter(self.setup, limits, home)
@@ -145,15 +148,17 @@ class Server:
                 checker.be_candidate(self.setup, limits, home, [output, output, channel, given, tell])
             given, stdin, stdout, stderr, report = descriptors
             jail.descriptors(stdin, stdout, stderr, given, report, tell)
-            at = 5
+            failure = 5
             jail.lock(self.setup, limits, home, "run")
             job = program.read(3)
             os.close(3)
             program.write_files(job["files"])
-            os.close(at)
+            os.close(failure)
+            failure = -1
             program.run(job, 4)
         except BaseException as error:
-            os.write(at, f"{type(error).__name__}: {error}".encode())
+            if failure >= 0:
+                os.write(failure, f"{type(error).__name__}: {error}".encode())
         finally:
             os._exit(1)
 
@@ -167,6 +172,7 @@ class Server:
             self.idle.append(judge)
         else:
             judge.end()
+            job.unjudged = not job.killed
         job.judge = None
         if said == FINISHED or job.code is not None:
             self.reply(job.answer())

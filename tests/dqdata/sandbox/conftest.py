@@ -138,3 +138,18 @@ def trap() -> Iterator[Trap]:
 def _unprivileged() -> dict[str, int]:
     """The victim runs as the user that programs in the sandbox are, so that only the sandbox protects it."""
     return {"user": 65534, "group": 65534} if os.geteuid() == 0 else {}
+
+
+def descendants() -> set[int]:
+    """Every process that this one or a child of it has started."""
+    found: set[int] = set()
+    todo = [os.getpid()]
+    while todo:
+        for children in Path(f"/proc/{todo.pop()}/task").glob("*/children"):
+            try:
+                pids = {int(pid) for pid in children.read_text().split()}
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            found |= pids
+            todo += pids
+    return found

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from pathlib import Path
 
 import pytest
 
 from dqdata.sandbox import Sandbox
 
 from .attacks import ATTACKS, Attack
-from .conftest import Trap, started
+from .conftest import Trap, descendants, started
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
@@ -66,27 +65,27 @@ def test_nothing_is_left_for_the_next_program(name: str, sandbox: Sandbox) -> No
 
 
 def test_no_process_is_left(sandbox: Sandbox) -> None:
-    before = _descendants()
+    before = descendants()
     sandbox.submit("import time\ntime.sleep(60)", limits=sandbox.limits.scaled(wall=0.3)).result(60)
     sandbox.submit(
         "import os, time\nfor _ in range(5):\n    if os.fork() == 0:\n        os.setsid()\n        time.sleep(60)",
         limits=sandbox.limits.scaled(processes=5 if sandbox.mode == "bwrap" else 0, wall=2),
     ).result(60)
     for _ in range(50):
-        if _descendants() <= before:
+        if descendants() <= before:
             break
         time.sleep(0.1)
-    assert _descendants() <= before
+    assert descendants() <= before
 
 
 @pytest.mark.parametrize("mode", ["bwrap", "landlock", "none"])
 def test_nothing_is_left_after_close(mode: str) -> None:
-    before, folders = _descendants(), _folders()
+    before, folders = descendants(), _folders()
     sandbox = started(mode)
     running = sandbox.submit("import time\ntime.sleep(60)")
     sandbox.close()
     assert isinstance(running.exception(5), Exception)
-    assert _descendants() <= before
+    assert descendants() <= before
     assert _folders() <= folders
 
 
@@ -94,18 +93,3 @@ def _folders() -> set[str]:
     import tempfile
 
     return {name for name in os.listdir(tempfile.gettempdir()) if name.startswith("dqdata-sandbox-")}
-
-
-def _descendants() -> set[int]:
-    """Every process that this one or a child of it has started."""
-    found: set[int] = set()
-    todo = [os.getpid()]
-    while todo:
-        for children in Path(f"/proc/{todo.pop()}/task").glob("*/children"):
-            try:
-                pids = {int(pid) for pid in children.read_text().split()}
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            found |= pids
-            todo += pids
-    return found

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import signal
+import time
+from pathlib import Path
 
 import pytest
 
 from dqdata.sandbox import Sandbox, Tests
 
+from .conftest import descendants, started
 from .forgeries import CHECKS, FORGERIES, HONEST
 
 ABOUT_THE_STYLE = [
@@ -107,3 +112,34 @@ def test_the_search_of_memory_finds_what_is_there(sandbox: Sandbox) -> None:
         pytest.skip("/proc is closed under Landlock")
     secret = f"canary-{secrets.token_hex(16)}"
     assert sandbox.submit_check(f"here = {secret!r}\n{SEARCH}", Tests(f"assert half(2) == {secret!r}")).result(60).ok
+
+
+def test_a_judge_that_dies_is_nobodys_fault() -> None:
+    """The candidate is judged once more, by a process of its own."""
+    with started("bwrap") as sandbox:
+        tests = Tests("assert half(10) == 5.0\nassert half(7) == 3.5\n")
+        slow = "import time\ndef half(n):\n    time.sleep(1)\n    return n / 2\n"
+        check = sandbox.submit_check(slow, tests)
+        time.sleep(0.7)
+        assert _kill_judges() > 0
+        assert check.result(60).ok
+        assert sandbox.submit_check(HONEST, tests).result(60).ok
+
+
+def _kill_judges() -> int:
+    """Kills the processes in the pid namespace of a server, other than its init."""
+    killed = 0
+    depth = {pid: _namespaces(pid) for pid in descendants()}
+    for pid, own in depth.items():
+        if len(own) == 2 and own[-1] > 1:
+            os.kill(pid, signal.SIGKILL)
+            killed += 1
+    return killed
+
+
+def _namespaces(pid: int) -> list[int]:
+    """Its pid in each pid namespace, outermost first."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("NSpid:"):
+            return [int(part) for part in line.split()[1:]]
+    return []

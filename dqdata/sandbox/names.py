@@ -1,0 +1,122 @@
+"""Which names of a test text are the candidate's, and which must not be.
+
+    >>> tree = ast.parse("assert math.isclose(area(2), 3.14)")
+    >>> names_in(tree, read(tree), known=set(), entry_point="")
+    Names(candidate=['area'], library={'math': ('math', '')})
+
+A candidate that defines `abs` or `math` must not get to judge itself: built-ins, the standard library and what the
+prompt defines are the test's own.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import importlib
+import sys
+from collections.abc import Set
+from typing import NamedTuple
+
+from dqdata.sandbox.reading import Reading
+
+ALIASES = {"np": "numpy", "pd": "pandas"}
+STAR = "typing math collections itertools functools heapq bisect string random operator re datetime copy".split()
+"""Modules whose names tests use without import, where another name is left for the candidate."""
+
+
+def read(tree: ast.Module) -> Reading:
+    """All of a text."""
+    reading = Reading()
+    for statement in tree.body:
+        reading.take(statement)
+    return reading
+
+
+class Names(NamedTuple):
+    """candidate: to take from it. library: to import, as (module, name in it or nothing for the module itself)."""
+
+    candidate: list[str]
+    library: dict[str, tuple[str, str]]
+
+
+def names_in(tree: ast.Module, reading: Reading, known: Set[str], entry_point: str) -> Names:
+    """What the names of a text stand for; `known` are defined by what runs before it."""
+    candidate: list[str] = []
+    library: dict[str, tuple[str, str]] = {}
+    for name in sorted(reading.free() - known - {entry_point}):
+        if hasattr(builtins, name):
+            continue
+        module = ALIASES.get(name, name)
+        if module in sys.stdlib_module_names or name in ALIASES:
+            library[name] = module, ""
+        else:
+            candidate.append(name)
+    if entry_point:
+        candidate.append(entry_point)
+    if len(candidate) > 1:
+        for name in [name for name in candidate if name != entry_point]:
+            if module := _library_with(name):
+                library[name] = module, name
+                candidate.remove(name)
+    return Names(candidate or _shadowing(tree, reading.called - reading.bound), library)
+
+
+def defined_by(code: str) -> set[str]:
+    """Names that running a text binds. A prompt may be half a program: then it binds none."""
+    try:
+        body = ast.parse(code).body
+    except SyntaxError:
+        return set()
+    names: set[str] = set()
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Import):
+            names |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                names |= _all_of(node.module) if alias.name == "*" else {alias.asname or alias.name}
+        else:
+            stored = [part for part in ast.walk(node) if isinstance(part, ast.Name)]
+            names |= {part.id for part in stored if isinstance(part.ctx, ast.Store)}
+    return names
+
+
+def _all_of(module: str | None) -> set[str]:
+    if module is None or module.partition(".")[0] not in sys.stdlib_module_names:
+        return set()
+    found = importlib.import_module(module)
+    return set(getattr(found, "__all__", [name for name in vars(found) if not name.startswith("_")]))
+
+
+def calls(tree: ast.Module, name: str) -> bool:
+    """Whether the text calls `name` at its top level."""
+    for statement in tree.body:
+        if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+            continue
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name:
+                return True
+    return False
+
+
+def _library_with(name: str) -> str:
+    """The module of STAR that has the name, or nothing."""
+    return next((module for module in STAR if hasattr(importlib.import_module(module), name)), "")
+
+
+def _shadowing(tree: ast.Module, called: set[str]) -> list[str]:
+    """A candidate that is named as a built-in: the one name that every assert calls, innermost."""
+    inner: set[str] | None = None
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assert):
+            here = {
+                call.func.id
+                for call in ast.walk(node)
+                if isinstance(call, ast.Call)
+                and isinstance(call.func, ast.Name)
+                and call.func.id in called
+                and not any(isinstance(part, ast.Call) for given in call.args for part in ast.walk(given))
+            }
+            inner = here if inner is None else inner & here
+    return sorted(inner) if inner and len(inner) == 1 else []

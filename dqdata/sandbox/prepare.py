@@ -1,0 +1,149 @@
+"""Makes a test text ready to run: read once, compiled once, however many candidates it is for.
+
+    >>> prepare("assert half(10) == 5.0", "", "", "", control=False, apart=True).simple
+    True
+
+Each case (a statement that holds an assert, at the top or in `check`) is guarded, so that one that fails doesn't keep
+the next from running. What comes out are plain values and a code object, which `marshal` carries into the sandbox: the
+interpreter there is the one that runs this.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import functools
+import marshal
+import warnings
+from typing import Any, NamedTuple
+
+from dqdata.sandbox.ahead import Host
+from dqdata.sandbox.inside.cases import ANOTHER, CASE_FAILED
+from dqdata.sandbox.names import calls, defined_by, names_in, read
+from dqdata.sandbox.reading import Reading
+
+LONGEST_TEXT = 300
+
+
+class Prepared(NamedTuple):
+    """simple: a process may run it that ran others. data: what `inside/cases.py` needs."""
+
+    simple: bool
+    data: dict[str, Any]
+
+
+@functools.lru_cache(maxsize=4096)
+def prepare(code: str, entry_point: str, prompt: str, imports: str, *, control: bool, apart: bool) -> Prepared:
+    """control: expected values are replaced by others. apart: the candidate is another process.
+
+    Raises SyntaxError where the text is no Python.
+    """
+    text = _Text(code, control, apart)
+    definitions: list[str] = []
+    names = names_in(text.tree, text.reading, set(), entry_point)
+    if imports or (prompt and names.candidate != [entry_point]):
+        definitions = [part for part in (imports, prompt) if part]
+        known = set().union(*(defined_by(part) for part in definitions))
+        names = names_in(text.tree, text.reading, known, entry_point)
+    data = {
+        "code": _compiled(text.tree),
+        "total": len(text.texts) or 1,
+        "texts": text.texts,
+        "mutated": text.mutated,
+        "hosts": [([call.name for call in host.calls], _arguments(host)) for host in text.hosts],
+        "candidate": names.candidate,
+        "library": names.library,
+        "definitions": definitions,
+        "call_check": bool(entry_point) and text.has_check and not calls(text.tree, "check"),
+    }
+    return Prepared(text.reading.simple and not definitions, data)
+
+
+@functools.lru_cache(maxsize=4096)
+def names_used(code: str) -> list[str]:
+    """Names that a test file takes from the candidate without importing them."""
+    try:
+        tree = _parsed(code)
+    except SyntaxError:
+        return []
+    return names_in(tree, read(tree), set(), "").candidate
+
+
+def _arguments(host: Host) -> bytes:
+    return marshal.dumps([(call.arguments, call.names) for call in host.calls])
+
+
+def _parsed(code: str) -> ast.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(code)
+
+
+def _compiled(tree: ast.Module) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return compile(tree, "<tests>", "exec", dont_inherit=True, optimize=0)
+
+
+class _Text:
+    def __init__(self, code: str, control: bool, apart: bool) -> None:
+        self.control, self.apart = control, apart and not control
+        self.lines = code.splitlines()
+        self.reading = Reading()
+        self.texts: list[str] = []
+        self.mutated: list[int] = []
+        self.hosts: list[Host] = []
+        self.has_check = False
+        self.tree = _parsed(code)
+        self._guard()
+
+    def _guard(self) -> None:
+        top = self.tree.body
+        are_cases = [self._read(node) for node in top]
+        for node in top:
+            if isinstance(node, ast.FunctionDef) and node.name == "check":
+                self.has_check = True
+                found = [self.reading.take(part) for part in node.body]
+                given = frozenset(argument.arg for argument in node.args.args[:1])
+                node.body = self._guarded(node.body, found, given)
+        callees = frozenset(name for name in self.reading.free() if not hasattr(builtins, name))
+        self.tree.body = self._guarded(top, are_cases, callees)
+        if self.control:
+            ast.fix_missing_locations(self.tree)
+
+    def _read(self, node: ast.stmt) -> bool:
+        """Whether a statement at the top is a case."""
+        if isinstance(node, ast.FunctionDef) and node.name == "check":
+            self.reading.take_head(node)
+            return False
+        has_assert = self.reading.take(node)
+        return has_assert and not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+
+    def _guarded(self, body: list[ast.stmt], are_cases: list[bool], callees: frozenset[str]) -> list[ast.stmt]:
+        """The statements with their cases guarded, after the announcement of the calls they will make."""
+        host = Host(len(self.hosts), callees)
+        self.hosts.append(host)
+        first = next((number for number, is_case in enumerate(are_cases) if is_case), len(body))
+        if self.apart and callees:
+            host.plan(body[first:])
+        made = [self._case(node) if is_case else node for node, is_case in zip(body, are_cases, strict=True)]
+        return [*made[:first], host.announcement(body[first].lineno), *made[first:]] if host.calls else made
+
+    def _case(self, node: ast.stmt) -> ast.stmt:
+        """The statement in `try: ... except: __case_failed__(number)`."""
+        number = len(self.texts)
+        self.texts.append(" ".join(self.lines[node.lineno - 1 : node.end_lineno]).strip()[:LONGEST_TEXT])
+        if self.control and isinstance(node, ast.Assert) and _mutate(node):
+            self.mutated.append(number)
+        at: Any = {"lineno": node.lineno, "col_offset": 0, "end_lineno": node.end_lineno, "end_col_offset": 0}
+        call = ast.Call(ast.Name(CASE_FAILED, ast.Load(), **at), [ast.Constant(number, **at)], [], **at)
+        return ast.Try([node], [ast.ExceptHandler(None, None, [ast.Expr(call, **at)], **at)], [], [], **at)
+
+
+def _mutate(node: ast.Assert) -> bool:
+    """Replaces the expected value of `assert a == b`."""
+    test = node.test
+    if not (isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], ast.Eq)):
+        return False
+    test.comparators = [ast.Call(ast.Name(ANOTHER, ast.Load()), list(test.comparators), [])]
+    return True
