@@ -2,8 +2,9 @@
 
     select catalog, version, rows, rejects, created_at from dq_versions order by created_at
 
-Each row, or each model's rows in dq_metrics, is a Parquet file of its own. DuckLake could keep such rows in its metadata, but a connection that has read
-rows from there no longer finds the version before them (DuckLake 1.0 of DuckDB 1.5.5: seen in a test).
+Each row, or each model's rows in dq_metrics, is a Parquet file of its own. DuckLake could keep such rows in its
+metadata, but a connection that has read rows from there no longer finds the version before them (DuckLake 1.0 of
+DuckDB 1.5.5: seen in a test).
 """
 
 from __future__ import annotations
