@@ -247,7 +247,6 @@ class Store(Reader):
         with protocol.synced(self._layout.table(table)):
             con.execute(f"insert into lake.main.{table} values ({', '.join(literal(value) for value in values)})")
 
-
     def _insert_metrics(
         self, con: duckdb.DuckDBPyConnection, model: str, version: int, metrics: Sequence[Measured]
     ) -> None:

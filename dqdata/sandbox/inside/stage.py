@@ -1,6 +1,6 @@
 """Started as root: binds what the sandbox reads where an unprivileged user can reach it, becomes that user, goes on.
 
-    python -S stage.py '{"stage": "/tmp/x", "uid": 65534, "binds": ["/root/.pyenv/versions/3.11.7/lib"], "argv": [...]}'
+    python -S stage.py '{"stage": "/tmp/x", "uid": 65534, "binds": ["/home/me/.venv/lib"], "argv": [...]}'
 
 The binds live in a mount namespace of this process, so nothing of them is seen or left outside. In `argv`,
 "{stage}/N" is the N-th path of `binds`.
