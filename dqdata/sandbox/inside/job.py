@@ -17,7 +17,8 @@ GRACE = 2.0
 
 
 class Job:
-    """unjudged: its judge died. process: a pidfd. failure: read end of a pipe that says why the jail could not be set up."""
+    """unjudged: its judge died. process: a pidfd. failure: read end of a pipe that says why the jail could not be set
+    up."""
 
     def __init__(self, request: dict[str, Any], pid: int, failure: int, home: jail.Home, started: float) -> None:
         self.id, self.limits = request["id"], request["limits"]

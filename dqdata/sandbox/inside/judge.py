@@ -1,8 +1,8 @@
 """A checker that lives as long as its server and judges one candidate after another: for simple tests alone.
 
-What a simple test can do (see `dqdata.sandbox.reading`) leaves nothing behind, so that the process can be used again, and a check
-costs one fork instead of two. Everything else about it is as in `checker.py`: the candidate is another process, with
-namespaces of its own, and sees of this one a socket.
+What a simple test can do (see `dqdata.sandbox.reading`) leaves nothing behind, so that the process can be used again,
+and a check costs one fork instead of two. Everything else about it is as in `checker.py`: the candidate is another
+process, with namespaces of its own, and sees of this one a socket.
 """
 
 from __future__ import annotations
