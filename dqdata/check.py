@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any
@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any
 from dqdata.columns import Columns
 from dqdata.errors import InputError, ProjectError, QueryError, nearest
 from dqdata.plan import Plan, make_plan
-from dqdata.plugins import load
-from dqdata.project import REFERENCE, Pipeline, Project, TrainerTable, validated
+from dqdata.project import REFERENCE, Pipeline, Project, TrainerTable
 from dqdata.source import StoreView
 
 if TYPE_CHECKING:
@@ -29,11 +28,16 @@ if TYPE_CHECKING:
 PIN = re.compile(r"(?<=[\w\"])@(\d+|latest)\b")
 EVALUATE = "evaluate"
 """Key of a trainer's table that is the training's own, not the trainer's."""
-TRAINED = re.compile(r"trained:([A-Za-z_][A-Za-z0-9_]*)")
+TRAINED = re.compile(r"trained:([A-Za-z0-9_-]+)")
+TrainerCheck = Callable[[TrainerTable, StoreView], None]
+"""What sees to a trainer's table; training lies above, so it is handed in."""
 
 
-def check_project(project: Project, store: StoreView, names: Sequence[str] = ()) -> tuple[list[str], list[str]]:
-    """(problems, what was checked). `names`: pipelines or trainers, by default all; what they read is planned too."""
+def check_project(
+    project: Project, store: StoreView, names: Sequence[str] = (), check_trainer: TrainerCheck | None = None
+) -> tuple[list[str], list[str]]:
+    """(problems, what was checked). `names`: pipelines or trainers, by default all; what they read is planned too.
+    check_trainer: raises InputError for a trainer's table; without it trainers only take their place in the order."""
     wanted = list(names) or [*project.pipelines, *project.trainers]
     for name in wanted:
         if name not in project.trainers:
@@ -49,8 +53,8 @@ def check_project(project: Project, store: StoreView, names: Sequence[str] = ())
             if name in project.pipelines:
                 plan = make_plan(project, name, unmade)
                 unmade.planned[plan.pipeline.into] = plan.after
-            else:
-                _check_trainer(project.trainers[name], unmade)
+            elif check_trainer is not None:
+                check_trainer(project.trainers[name], unmade)
         except InputError as error:
             problems.append(str(error))
     return problems, [name for name in order if name in needed]
@@ -114,7 +118,7 @@ def _reads(project: Project, name: str) -> Iterator[str]:
     else:
         trainer = project.trainers[name]
         texts += [_as_query(text) for text in (*trainer.data.values(), *_questions(trainer))]
-        models = [str(trainer.params.get("model", ""))]
+        models = list(_texts(trainer.params))
     for text in texts:
         yield from (makers[table] for table in tables_in(text) if table in makers)
     for model in models:
@@ -147,6 +151,15 @@ def _catalogs(params: Any) -> Iterator[str]:
             yield from _catalogs(value)
 
 
+def _texts(params: Any) -> Iterator[str]:
+    """Every text in a table and the tables inside it: models are named under many keys."""
+    if isinstance(params, str):
+        yield params
+    elif isinstance(params, Mapping | list | tuple):
+        for value in params.values() if isinstance(params, Mapping) else params:
+            yield from _texts(value)
+
+
 def _as_query(text: str) -> str:
     return f"select * from {text}" if REFERENCE.fullmatch(text.strip()) else text
 
@@ -173,21 +186,6 @@ def tables_in(query: str) -> set[str]:
         elif isinstance(node, list):
             todo += node
     return read - ctes
-
-
-def _check_trainer(trainer: TrainerTable, store: StoreView) -> None:
-    try:
-        kind = load("trainers", trainer.kind)
-        params = {key: value for key, value in trainer.params.items() if key != EVALUATE}
-        made = kind(validated(kind.Params, params, trainer.where))
-        for split, text in trainer.data.items():
-            made.needs(split, store.query_columns(_as_query(text))[1])
-        for text in _questions(trainer):
-            store.query_columns(_as_query(text))[1].require("question").require("answer")
-    except ProjectError:
-        raise
-    except InputError as error:
-        raise type(error)(f"{trainer.where}: {error}") from error
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import click
@@ -17,11 +18,15 @@ from dqdata.cli.common import json_option, open_project, print_json, project_opt
 @json_option
 def command(names: tuple[str, ...], leaks: bool, project: Path | None, as_json: bool) -> None:
     """Check pipelines and trainers: keys, operators, teachers, columns, types, environment, cycles."""
+    from dqdata.catalog import Store
     from dqdata.check import check_project
+    from dqdata.training.plan import check_trainer
 
     loaded = open_project(project)
     with store_view(loaded) as store:
-        problems, planned = check_project(loaded, store, names)
+        problems, planned = check_project(
+            loaded, store, names, partial(check_trainer, loaded, store if isinstance(store, Store) else None)
+        )
         found = None
         if leaks:
             from dqdata.leaks import find_leaks

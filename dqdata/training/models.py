@@ -39,9 +39,9 @@ class ModelRef:
     identity: str
 
 
-def resolve_model(name: str, store: Store, root: Path, where: str) -> ModelRef:
-    """Raises ProjectError where there is no such model."""
-    if name.startswith("trained:"):
+def resolve_model(name: str, store: Store | None, root: Path, where: str) -> ModelRef:
+    """Raises ProjectError where there is no such model. store: None where no model can be `trained:...`."""
+    if store is not None and name.startswith("trained:"):
         return _trained(name, store, where)
     if name == BUNDLED:
         file = _bundled(where)
@@ -82,7 +82,8 @@ def _trained(name: str, store: Store, where: str) -> ModelRef:
     if not known:
         names = {str(model["name"]) for model in store.models()}
         have = f" (have: {', '.join(sorted(names)) or 'none'})"
-        raise ProjectError(where, f"no model {match[1]!r} was trained here{nearest(match[1], names)}{have}")
+        first = f"; `dqdata train {match[1]}` comes first, if that is a trainer of the project"
+        raise ProjectError(where, f"no model {match[1]!r} was trained here{nearest(match[1], names)}{have}{first}")
     version = int(known[-1]["version"]) if match[2] in (None, "latest") else int(match[2])
     for model in known:
         if model["version"] == version:

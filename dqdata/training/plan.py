@@ -15,17 +15,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dqdata.columns import Columns
-from dqdata.errors import DqdataError, PluginError, ProjectError
+from dqdata.errors import DqdataError, PluginError, ProjectError, nearest
 from dqdata.ids import fingerprint
 from dqdata.params import Params, markers
 from dqdata.plugins import distribution, found, load
 from dqdata.project import REFERENCE, Project, TrainerTable, validated
 from dqdata.trainer import Trainer
 from dqdata.training.exact_match import Evaluate
-from dqdata.training.models import ModelRef, resolve_model
+from dqdata.training.models import TRAINED, ModelRef, resolve_model
 
 if TYPE_CHECKING:
     from dqdata.catalog import Store
+    from dqdata.source import StoreView
 
 NO_PART_OF_RECIPE = ("checkpoint_minutes",)
 """Parameters that don't change what comes out."""
@@ -94,12 +95,39 @@ class TrainPlan:
 
 def make_train_plan(project: Project, name: str, store: Store, processes: int = 1) -> TrainPlan:
     table = project.trainer(name)
+    trainer, splits, evaluate, questions = _settled(table, project.root, store)
+    models = {
+        model: resolve_model(model, store, project.root, f"{table.where} {model!r}") for model in trainer.models()
+    }
+    return TrainPlan(table, trainer, splits, models, evaluate, questions, processes)
+
+
+def check_trainer(project: Project, store: Store | None, table: TrainerTable, view: StoreView) -> None:
+    """Raises InputError for whatever `make_train_plan` would refuse, were the catalogs and models made that the project
+    is going to make. view: a store that knows the columns of catalogs to come; store: None where nothing was made yet.
+    """
+    trainer, *_ = _settled(table, project.root, view)
+    for model in trainer.models():
+        where = f"{table.where} {model!r}"
+        match = TRAINED.fullmatch(model)
+        if match and match[1] in project.trainers and match[2] in (None, "latest"):
+            continue
+        if match and (store is None or not store.models(match[1])):
+            told = f"no trainer of the project is called {match[1]!r}, and no such model was trained here"
+            raise ProjectError(where, f"{told}{nearest(match[1], project.trainers)}")
+        resolve_model(model, store, project.root, where)
+
+
+def _settled(
+    table: TrainerTable, root: Path, store: StoreView
+) -> tuple[Trainer[Any], dict[str, Split], Evaluate | None, Split | None]:
+    """(trainer, splits, evaluate, its questions): what can be checked without any model."""
     params = dict(table.params)
     given = params.pop("evaluate", None)
     where = f"{table.where} evaluate"
     evaluate = None if given is None else validated(Evaluate, _as_table(given, where), where)
 
-    trainer = _make_trainer(table, params, project.root)
+    trainer = _make_trainer(table, params, root)
     splits = {split: split_of(store, text, f"{table.where} data.{split}") for split, text in table.data.items()}
     if "train" not in splits:
         raise ProjectError(table.where, "data.train is missing: which rows to train on?")
@@ -113,10 +141,7 @@ def make_train_plan(project: Project, name: str, store: Store, processes: int = 
     if evaluate is not None:
         questions = split_of(store, evaluate.data, f"{where}.data")
         evaluate.needs(questions.columns, f"{where}.data")
-    models = {
-        model: resolve_model(model, store, project.root, f"{table.where} {model!r}") for model in trainer.models()
-    }
-    return TrainPlan(table, trainer, splits, models, evaluate, questions, processes)
+    return trainer, splits, evaluate, questions
 
 
 def _make_trainer(table: TrainerTable, params: Mapping[str, Any], root: Path) -> Trainer[Any]:
@@ -137,7 +162,7 @@ def _make_trainer(table: TrainerTable, params: Mapping[str, Any], root: Path) ->
         raise ProjectError(table.where, str(error)) from error
 
 
-def split_of(store: Store, text: str, where: str) -> Split:
+def split_of(store: StoreView, text: str, where: str) -> Split:
     """SQL or a catalog reference with its versions pinned. Raises ProjectError."""
     sql = f"select * from {text}" if REFERENCE.fullmatch(text.strip()) else text
     try:
