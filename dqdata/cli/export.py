@@ -1,6 +1,8 @@
-"""`dqdata export QUERY_OR_NAME -o FILE`: a catalog, or what a query gives, as JSONL, Parquet or CSV.
+"""`dqdata export WHAT -o FILE`: a catalog or what a query gives, as JSONL, Parquet or CSV; a trained model as a folder
+that vLLM serves, or as GGUF.
 
 $ dqdata export slow_thinking@3 -o slow.jsonl --column prompt=question
+$ dqdata export trained:slow_sft@2 -o slow_sft
 """
 
 from __future__ import annotations
@@ -12,17 +14,18 @@ import click
 
 from dqdata.cli.common import json_option, open_store, print_json, project_option, store_option
 
+MODEL = "trained:"
 _NAME = re.compile(r"\s*\w+(@(\d+|latest))?\s*", re.IGNORECASE)
 
 
 @click.command()
-@click.argument("query", metavar="QUERY_OR_NAME")
+@click.argument("query", metavar="WHAT")
 @click.option(
     "-o",
     "--output",
     required=True,
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="File to write: .jsonl, .parquet or .csv.",
+    type=click.Path(path_type=Path),
+    help="File to write: .jsonl, .parquet or .csv. For a model a new folder, or a .gguf file.",
 )
 @click.option("--column", "columns", multiple=True, metavar="NEW=OLD", help="Call column OLD NEW in the file.")
 @project_option
@@ -31,9 +34,16 @@ _NAME = re.compile(r"\s*\w+(@(\d+|latest))?\s*", re.IGNORECASE)
 def command(
     query: str, output: Path, columns: tuple[str, ...], project: Path | None, store: Path | None, as_json: bool
 ) -> None:
-    """Write a catalog (NAME, NAME@3, NAME__rejects@3) or the rows of a query to a file."""
+    """Write a catalog (NAME, NAME@3, NAME__rejects@3), the rows of a query, or a model (trained:NAME@2)."""
     from dqdata.catalog.export import format_of, renamed, write
 
+    if query.strip().startswith(MODEL):
+        if columns:
+            raise click.UsageError("--column renames columns of rows; a model has none")
+        _export_model(query.strip(), output, project, store, as_json)
+        return
+    if output.is_dir():
+        raise click.BadParameter(f"{output} is a folder; give a file", param_hint="-o")
     kind = format_of(output)
     names = dict(_pair(text) for text in columns)
     sql = f"from {query.strip()}" if _NAME.fullmatch(query) else query
@@ -43,6 +53,21 @@ def command(
         print_json({"file": str(output), "rows": count})
     else:
         click.echo(f"{output}: {count:,} rows")
+
+
+def _export_model(name: str, output: Path, project: Path | None, store: Path | None, as_json: bool) -> None:
+    from dqdata.training.export import export_model
+
+    with open_store(project, store, read_only=True) as opened:
+        made = export_model(opened, name, output)
+    if as_json:
+        print_json(made.as_json())
+        return
+    click.echo(f"{made.path}: {made.files} {'file' if made.files == 1 else 'files'}, {made.bytes / 1e6:,.1f} MB")
+    if made.command:
+        click.echo(f"  serve    {made.command}")
+    else:
+        click.echo("  a model that predicts figures: `dqdata_trainers.reward_model` and transformers load it")
 
 
 def _pair(text: str) -> tuple[str, str]:
