@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dqdata.cli.common import json_option, open_project, print_json, progress_out, project_option
+
+if TYPE_CHECKING:
+    from dqdata.training.compare import Compared
+
+SAMPLING = 0.6
+"""Temperature of several samples: what reasoning models are usually measured at."""
 
 
 @click.command()
@@ -14,6 +21,11 @@ from dqdata.cli.common import json_option, open_project, print_json, progress_ou
 @click.option("--data", required=True, help="SQL or a catalog with the columns question and answer.")
 @click.option("--max-new-tokens", type=click.IntRange(min=1), default=256, show_default=True)
 @click.option("--batch-size", type=click.IntRange(min=1), default=16, show_default=True)
+@click.option("--samples", type=click.IntRange(min=1), default=1, show_default=True, help="Answers to each question.")
+@click.option("--temperature", type=click.FloatRange(min=0), help="By default 0 for one sample, 0.6 for several.")
+@click.option("--top-p", type=click.FloatRange(min=0, max=1, min_open=True), default=1.0, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the samples of local models.")
+@click.option("--by", metavar="COLUMN", help="Also the score of each value of this column, such as level.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only so many questions, in the order of the query.")
 @click.option("--user", default="{{question}}", show_default=True, help="The user's turn; {{column}} is put in.")
 @click.option("--system", help="A system turn before it.")
@@ -26,6 +38,11 @@ def command(
     data: str,
     max_new_tokens: int,
     batch_size: int,
+    samples: int,
+    temperature: float | None,
+    top_p: float,
+    seed: int,
+    by: str | None,
     limit: int | None,
     user: str,
     system: str | None,
@@ -40,21 +57,34 @@ def command(
     from dqdata.training.exact_match import Evaluate
 
     loaded = open_project(project)
+    if samples > 1 and temperature == 0:
+        raise click.BadParameter("samples at temperature 0 are all the same", param_hint="--temperature")
     evaluate = Evaluate(
         data=data,
         user=user,
         system=system,
         max_new_tokens=max_new_tokens,
         batch_size=batch_size,
+        samples=samples,
+        temperature=temperature if temperature is not None else (0.0 if samples == 1 else SAMPLING),
+        top_p=top_p,
+        seed=seed,
         limit=limit,
         verify=verify,
     )
     with Store.open(loaded.store_path) as store:
-        compared = compare(loaded, store, models, evaluate, progress_out(quiet))
+        compared = compare(loaded, store, models, evaluate, progress_out(quiet), by)
     if as_json:
-        print_json({"models": [{"model": c.name, **c.score.as_json(), "p_value": c.p_value} for c in compared]})
+        print_json({"models": [_as_json(one, by) for one in compared]})
         return
     width = max(len(one.name) for one in compared)
     for one in compared:
         against = "" if one.p_value is None else f"  p = {one.p_value:.3g} against {compared[0].name}"
         click.echo(f"{one.name:{width}}  {one.score}{against}")
+        for value, scored in one.groups.items():
+            click.echo(f"{'':{width}}  {by} {value}: {scored}")
+
+
+def _as_json(one: Compared, by: str | None) -> dict[str, Any]:
+    groups = {"by": {value: scored.as_json() for value, scored in one.groups.items()}} if by else {}
+    return {"model": one.name, **one.score.as_json(), "p_value": one.p_value, **groups}

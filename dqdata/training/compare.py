@@ -10,45 +10,60 @@ neither.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from dqdata.engine.runtime import Labels, Runtime
+from dqdata.errors import DqdataError, ProjectError
 from dqdata.ids import fingerprint
 from dqdata.ledger import Ledger
 from dqdata.project import Project
 from dqdata.teacher import Completion, Message, Request, Sampling
-from dqdata.training.exact_match import Evaluate, Score, paired
+from dqdata.training.answer import unanswered
+from dqdata.training.exact_match import Evaluate
 from dqdata.training.job import Job
 from dqdata.training.launch import launch
 from dqdata.training.models import resolve_model
-from dqdata.training.plan import split_of
+from dqdata.training.plan import Split, split_of
 from dqdata.training.run import alone, unpacked_models, verified, write_questions
+from dqdata.training.score import Score
+from dqdata.training.statistics import paired
 
 if TYPE_CHECKING:
     from dqdata.catalog import Store
 
 TEACHER = "teacher:"
+NOT_ASKED = {"data", "batch_size", "verify", "verify_params", "samples"}
+"""What changes no answer: more samples of the same questions go beside those that are there, and another verifier
+judges the same answers."""
 
 
 class Compared(NamedTuple):
-    """p_value: of the difference from the first model; None for the first itself."""
+    """p_value: of the difference from the first model; None for the first itself. groups: scores by the values of a
+    column of the questions."""
 
     name: str
     score: Score
     p_value: float | None
+    groups: Mapping[str, Score]
 
 
 def compare(
-    project: Project, store: Store, names: Sequence[str], evaluate: Evaluate, out: TextIO | None = None
+    project: Project,
+    store: Store,
+    names: Sequence[str],
+    evaluate: Evaluate,
+    out: TextIO | None = None,
+    by: str | None = None,
 ) -> list[Compared]:
     """Raises InputError before any model answers, for unknown models and columns."""
     questions = split_of(store, evaluate.data, "eval --data")
     evaluate.needs(questions.columns, "eval --data")
+    values = _values(store, questions, by, evaluate.limit) if by else []
     identities = [_identity(project, store, name) for name in names]
 
     def say(message: str) -> None:
@@ -58,7 +73,7 @@ def compare(
 
     compared: list[Compared] = []
     for name, identity in zip(names, identities, strict=True):
-        asked = {"model": identity, "query": questions.query, **evaluate.model_dump(mode="json", exclude={"data"})}
+        asked = {"model": identity, "query": questions.query, **evaluate.model_dump(mode="json", exclude=NOT_ASKED)}
         folder = store.work / "eval" / fingerprint(asked)[:16]
         folder.mkdir(parents=True, exist_ok=True)
         with alone(folder, f"the answers of {name}"):
@@ -69,9 +84,20 @@ def compare(
             else:
                 _let_answer(project, store, name, evaluate, folder, say)
             scored = verified(folder / "answers.jsonl", evaluate, project, store)
-        p_value = paired(scored.verdicts, compared[0].score.verdicts) if compared else None
-        compared.append(Compared(name, scored, p_value))
+        first = compared[0].score if compared else None
+        p_value = paired(list(scored.correct_of.values()), list(first.correct_of.values())) if first else None
+        compared.append(Compared(name, scored, p_value, scored.by(values) if by else {}))
     return compared
+
+
+def _values(store: Store, questions: Split, by: str, limit: int | None) -> list[Any]:
+    """The column's value for each question. Raises ProjectError where there is no such column."""
+    try:
+        questions.columns.require(by)
+    except DqdataError as error:
+        raise ProjectError("eval --by", str(error)) from error
+    batches = store.query(questions.query, repeatable=True)
+    return list(itertools.islice((value for batch in batches for value in batch.column(by).to_pylist()), limit))
 
 
 def _identity(project: Project, store: Store, name: str) -> str:
@@ -85,6 +111,9 @@ def _let_answer(
     project: Project, store: Store, name: str, evaluate: Evaluate, folder: Path, say: Callable[[str], None]
 ) -> None:
     ref = resolve_model(name, store, project.root, f"eval {name!r}")
+    rows = len((folder / "questions.jsonl").read_text(encoding="utf-8").splitlines())
+    if not unanswered(rows, evaluate, folder / "answers.jsonl"):
+        return
     job = Job(
         task="answer",
         folder=str(folder),
@@ -101,24 +130,33 @@ def _let_answer(
 def _ask_teacher(project: Project, store: Store, name: str, evaluate: Evaluate, folder: Path) -> None:
     rows = [json.loads(line) for line in (folder / "questions.jsonl").read_text(encoding="utf-8").splitlines()]
 
+    out = folder / "answers.jsonl"
+    todo = unanswered(len(rows), evaluate, out)
+
     async def ask_all() -> list[dict[str, Any]]:
         with Ledger(store.ledger_path) as ledger:
             async with Runtime(project, ledger, Labels("evaluate", "evaluate")) as runtime:
                 teacher = runtime.at_step("eval", "eval").teacher(name)
 
-                async def ask(index: int) -> dict[str, Any]:
+                async def ask(index: int, sample: int) -> dict[str, Any]:
                     messages = tuple(Message(turn["role"], turn["content"]) for turn in evaluate.prompt(rows[index]))
-                    sampling = Sampling(max_tokens=evaluate.max_new_tokens, temperature=0.0)
-                    began = time.monotonic()
-                    made = await teacher.complete(Request(messages, sampling, draw="eval"))
-                    return {**rows[index], "index": index, **_as_answer(made), "seconds": time.monotonic() - began}
+                    top_p = evaluate.top_p if evaluate.top_p < 1 else None
+                    sampling = Sampling(evaluate.max_new_tokens, evaluate.temperature, top_p)
+                    made = await teacher.complete(Request(messages, sampling, draw="eval", sample=sample))
+                    return {**rows[index], "index": index, "sample": sample, **_as_answer(made)}
 
-                return await asyncio.gather(*(ask(index) for index in range(len(rows))))
+                return await asyncio.gather(*(ask(index, sample) for index, sample in todo))
 
-    lines = [json.dumps(line, default=str) for line in asyncio.run(ask_all())]
-    (folder / "answers.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    lines = [json.dumps(line, default=str) + "\n" for line in asyncio.run(ask_all())]
+    with out.open("a", encoding="utf-8") as file:
+        file.writelines(lines)
 
 
 def _as_answer(made: Completion) -> dict[str, Any]:
     thought = f"<think>{made.reasoning}</think>" if made.reasoning else ""
-    return {"text": thought + made.response, "tokens": made.usage.output, "finish_reason": made.finish_reason}
+    return {
+        "text": thought + made.response,
+        "tokens": made.usage.output,
+        "finish_reason": made.finish_reason,
+        "seconds": made.seconds,
+    }

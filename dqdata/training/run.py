@@ -27,18 +27,21 @@ from dqdata.engine.runtime import Labels, Runtime
 from dqdata.errors import RunError, Stopped
 from dqdata.ledger import Ledger
 from dqdata.project import Project
-from dqdata.training.exact_match import PLACEHOLDER, Evaluate, Score, score
+from dqdata.training.card import Made, write_card
+from dqdata.training.curves import draw, measured
+from dqdata.training.exact_match import PLACEHOLDER, Evaluate
 from dqdata.training.job import Job, write_json
 from dqdata.training.launch import launch
 from dqdata.training.materialise import write_split
 from dqdata.training.models import ModelRef
 from dqdata.training.plan import TrainPlan, make_train_plan
+from dqdata.training.score import Score, score
 
 if TYPE_CHECKING:
     from dqdata.catalog import Store
 
 LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets")
-KEPT = ("problem_id", "trace_id", "question", "answer", "answer_type")
+KEPT = ("problem_id", "trace_id", "question", "answer", "answer_type", "tests", "choices")
 """Columns of a question that travel with its answer, beside those that the prompt names."""
 
 
@@ -182,8 +185,7 @@ class _Training:
                 **({f"after_{key}": value for key, value in after.as_json().items()} if after else {}),
             }
             told = {"metrics": metrics, "history": result["history"], "notes": result["notes"], "recipe": recipe}
-            write_json(Path(result["model"]) / "metrics.json", told)
-            (Path(result["model"]) / "training_args.bin").unlink(missing_ok=True)
+            self._describe(Path(result["model"]), told)
             Path(result["model"]).rename(target)
         told = json.loads((target / "metrics.json").read_text(encoding="utf-8"))
         version = self.store.record_model(
@@ -195,11 +197,20 @@ class _Training:
                 "data": {split: part.query for split, part in self.plan.splits.items()},
                 "recipe": told["recipe"],
                 "metrics": told["metrics"],
-            }
+            },
+            measured(told["history"]),
         )
         seconds = time.monotonic() - self.began
         notes = tuple(told["notes"])
         return TrainOutcome(self.plan.name, version, target, told["metrics"], notes, before, after, seconds)
+
+    def _describe(self, folder: Path, told: Mapping[str, Any]) -> None:
+        """Figures, picture and card, among the model's files; what the libraries left there for themselves goes."""
+        write_json(folder / "metrics.json", told)
+        picture = draw(told["history"], self.plan.name, folder)
+        libraries = told["recipe"]["libraries"]
+        write_card(Made(self.plan, self.store, told["metrics"], told["notes"], libraries), folder, picture)
+        (folder / "training_args.bin").unlink(missing_ok=True)
 
     def _say(self, message: str) -> None:
         if self.out is not None:

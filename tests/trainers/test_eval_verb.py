@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from loopback import Loopback
 
 from dqdata.catalog import Store
 from dqdata.cli.eval import command
-from dqdata.training.exact_match import paired
 
 from .conftest import additions
 from .test_train_verb import committed
@@ -31,22 +31,6 @@ def run(project: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def test_models_side_by_side_and_answers_kept(project: Path, tiny: Path) -> None:
-    arguments = (str(tiny), str(tiny), "--data", "sums", "--max-new-tokens", "8", "--json")
-    told = json.loads(run(project, *arguments))["models"]
-    assert [one["total"] for one in told] == [6, 6] and told[0]["correct"] == told[1]["correct"]
-    assert told[0]["p_value"] is None and told[1]["p_value"] == 1.0
-
-    with Store.open(project.parent / "catalogs") as store:
-        [answers] = (store.work / "eval").glob("*/answers.jsonl")
-    lines = answers.read_text().splitlines()
-    answers.write_text("\n".join(lines[:4]) + "\n" + lines[4][:20])
-    assert json.loads(run(project, *arguments))["models"][0]["total"] == 6
-    again = answers.read_text().splitlines()
-    assert again[:4] == lines[:4], "what was answered isn't answered again"
-    assert sorted(json.loads(line)["index"] for line in again) == list(range(6))
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -62,7 +46,48 @@ def test_wrong_input_is_refused_before_any_answer(project: Path, arguments: tupl
     assert getattr(raised.value, "exit_code", None) == 2
 
 
-def test_the_paired_test_is_mcnemars() -> None:
-    assert paired([True, False], [True, False]) == 1.0
-    assert paired([True] * 6, [False] * 6) == 0.03125
-    assert paired([True] * 8 + [False] * 2, [False] * 8 + [True] * 2) == pytest.approx(0.109375)
+def test_models_side_by_side_and_samples_beside_those_that_are_there(project: Path, tiny: Path) -> None:
+    few = ("--temperature", "0.8", "--limit", "4", "--max-new-tokens", "6", "--data", "sums", "--json")
+    told = json.loads(run(project, str(tiny), str(tiny), *few))["models"]
+    assert [one["total"] for one in told] == [4, 4] and told[0]["correct"] == told[1]["correct"]
+    assert told[0]["p_value"] is None and told[1]["p_value"] == 1.0
+
+    with Store.open(project.parent / "catalogs") as store:
+        [answers] = (store.work / "eval").glob("*/answers.jsonl")
+    first = answers.read_text().splitlines()
+    answers.write_text("\n".join(first[:3]) + "\n" + first[3][:20])
+    [told] = json.loads(run(project, str(tiny), *few, "--samples", "3", "--by", "answer"))["models"]
+    lines = answers.read_text().splitlines()
+    assert lines[:3] == first[:3], "what was answered isn't answered again"
+    drawn = {(line["index"], line["sample"]): line["text"] for line in map(json.loads, lines)}
+    assert len(lines) == len(drawn) == 12 and len(set(drawn.values())) > 4, "samples of one question differ"
+
+    assert (told["total"], told["samples"], told["correct"]) == (4, 3, 0)
+    assert told["majority"] == 0.0 and told["truncation_rate"] + told["format_rate"] <= 1.0
+    assert 0 < told["tokens"] <= 6 and told["seconds"] > 0
+    assert list(told["by"]) == ["0", "2", "4", "6"] and all(part["total"] == 1 for part in told["by"].values())
+
+
+def test_a_teacher_is_asked_for_each_sample(project: Path, loopback: Loopback) -> None:
+    project.write_text(
+        f'''
+        [teachers.far]
+        provider = "openai"
+        base_url = "{loopback.url}"
+        model = "far-1"
+        '''
+    )
+    arguments = ("teacher:far", "--data", "sums", "--samples", "2", "--limit", "3", "--json")
+    [told] = json.loads(run(project, *arguments))["models"]
+    assert (told["total"], told["samples"]) == (3, 2)
+    assert len(loopback.asked) == 6
+    run(project, *arguments)
+    assert len(loopback.asked) == 6, "what was answered isn't asked again"
+
+
+def test_samples_at_temperature_zero_and_an_unknown_column_are_refused(project: Path) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        run(project, "x/y", "--data", "sums", "--samples", "2", "--temperature", "0")
+    with pytest.raises(Exception, match="eval --by.*'answr'") as raised:
+        run(project, "x/y", "--data", "sums", "--by", "answr")
+    assert getattr(raised.value, "exit_code", None) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,11 +19,12 @@ import pytest
 from click.testing import CliRunner
 
 from dqdata.catalog import Store
+from dqdata.cli.check import command as check
 from dqdata.cli.train import command
 from dqdata.columns import arrow_schema, columns_of
 from dqdata.errors import ProjectError, RunError
 from dqdata.project import read_project
-from dqdata.training.exact_match import split_answer, wilson
+from dqdata.training.exact_match import split_answer
 from dqdata.training.run import train
 
 from .conftest import additions
@@ -35,9 +37,6 @@ model = "{model}"
 {keys}
 args = {{ learning_rate = 1e-2, max_steps = {steps}, per_device_train_batch_size = 5, logging_steps = 1 }}
 """
-EVALUATE = (
-    """evaluate = { data = "select question, answer from sums order by trace_id limit 5", max_new_tokens = 40 }"""
-)
 
 
 def committed(store: Path, catalog: str, rows: Sequence[Mapping[str, Any]], folder: Path) -> None:
@@ -61,31 +60,100 @@ def written(folder: Path, model: Path | str, keys: str = "", steps: int = 4) -> 
     return path
 
 
-def test_trains_scores_and_records(project: Path, tiny: Path) -> None:
-    written(project.parent, tiny, EVALUATE, steps=150)
-    done = CliRunner().invoke(command, ["tiny_sft", "--json", "-p", str(project)], catch_exceptions=False)
-    told = json.loads(done.stdout)
-    assert told["model"] == "trained:tiny_sft@1"
+STAGES = """
+[trainers.stage1]
+kind = "sft"
+data = "select * from sums where list_contains(stages, 1) order by trace_id"
+model = "{model}"
+evaluate = {{ data = "select question, answer from sums order by trace_id limit 5", max_new_tokens = 40 }}
+args = {{ learning_rate = 1e-2, max_steps = 150, per_device_train_batch_size = 5, logging_steps = 1 }}
+
+[trainers.stage2]
+kind = "sft"
+data = "select * from sums where list_contains(stages, 2) order by trace_id"
+model = "trained:stage1@latest"
+args = {{ learning_rate = 1e-3, max_steps = 3, per_device_train_batch_size = 5, logging_steps = 1 }}
+"""
+
+
+@pytest.fixture(scope="module")
+def first_stage(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> tuple[Path, dict[str, Any]]:
+    """A project of two stages whose first is trained, and what the command told of it."""
+    folder = tmp_path_factory.mktemp("stages")
+    rows = [{**row, "stages": [1, 2] if n < 2 else [1] if n < 5 else [2]} for n, row in enumerate(additions(8))]
+    committed(folder / "catalogs", "sums", rows, folder)
+    path = folder / "pipelines.toml"
+    path.write_text(STAGES.format(model=tiny))
+    done = CliRunner().invoke(command, ["stage1", "--json", "-p", str(path)], catch_exceptions=False)
+    return path, json.loads(done.stdout)
+
+
+def test_trains_scores_and_records(first_stage: tuple[Path, dict[str, Any]], tiny: Path) -> None:
+    project, told = first_stage
+    assert told["model"] == "trained:stage1@1"
     assert told["before"]["correct"] == 0 and told["before"]["total"] == 5
     assert told["after"]["correct"] >= 4, told["after"]
     assert told["metrics"]["last_loss"] < told["metrics"]["first_loss"]
 
     with Store.open(project.parent / "catalogs") as store:
-        [model] = store.models("tiny_sft")
+        [model] = store.models("stage1")
         recipe = json.loads(model["recipe"])
-        assert json.loads(model["data"])["train"].endswith('"sums@1"')
+        assert 'from "sums@1" where' in json.loads(model["data"])["train"]
         assert model["base_model"] == str(tiny) and model["trainer"] == "sft"
         assert recipe["params"]["args"]["learning_rate"] == 1e-2 and recipe["libraries"]["trl"]
         assert json.loads(model["metrics"])["after_accuracy"] == told["after"]["accuracy"]
-        assert not list((store.work / "train").glob("tiny_sft-*/")), "the work folder goes once the model is recorded"
+        assert not list((store.work / "train").glob("stage1-*/")), "the work folder goes once the model is recorded"
 
-        again = train(read_project(project), "tiny_sft", store)
+        again = train(read_project(project), "stage1", store)
         assert again.unchanged and again.version == 1
 
-        written(project.parent, "trained:tiny_sft@1", steps=2)
-        further = train(read_project(project), "tiny_sft", store)
-        assert further.version == 2
-        assert further.metrics["first_loss"] < told["metrics"]["first_loss"] / 2, "it starts from the trained weights"
+        steps = store.query(
+            "select step, value from dq_metrics where model = 'stage1' and version = 1 and name = 'loss' order by step"
+        ).read_all()
+        assert steps["step"].to_pylist() == list(range(1, 151))
+        assert steps["value"][0].as_py() == told["metrics"]["first_loss"]
+
+    card = (Path(told["path"]) / "README.md").read_text()
+    assert f"starting from `{tiny}`" in card and "`sums@1`: 8 rows" in card and "| after_accuracy |" in card
+    assert (Path(told["path"]) / "curves.png").read_bytes().startswith(b"\x89PNG") and "(curves.png)" in card
+    assert any(note.startswith("memory: about") for note in told["notes"]) and "memory: about" in card
+
+
+def test_a_curriculum_is_a_chain_of_trainers(first_stage: tuple[Path, dict[str, Any]]) -> None:
+    project, told = first_stage
+    checked = json.loads(CliRunner().invoke(check, ["--json", "-p", str(project)]).stdout)
+    assert checked == {"ok": True, "checked": ["stage1", "stage2"], "problems": []}
+
+    with Store.open(project.parent / "catalogs") as store:
+        second = train(read_project(project), "stage2", store)
+        [model] = store.models("stage2")
+    assert second.metrics["first_loss"] < told["metrics"]["first_loss"] / 2, "it starts from the first stage's weights"
+    recipe = json.loads(model["recipe"])
+    assert list(recipe["models"]) == ["trained:stage1@latest"]
+    assert recipe["models"]["trained:stage1@latest"]["path"] == told["path"], "which version it was is written down"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("trained:stage1@latest", "trained:stage2"), "a cycle: stage2 -> stage2"),
+        (("trained:stage1@latest", "trained:stage3"), r"\[trainers.stage2\] 'trained:stage3': .*did you mean 'stage"),
+        (("max_new_tokens", "max_tokens"), r"\[trainers.stage1\] evaluate: unknown key 'max_tokens'.*max_new_tokens"),
+        (("max_new_tokens = 40", "samples = 4"), "4 samples at temperature 0 are all the same"),
+        (("(stages, 2)", "(stags, 2)"), r"\[trainers.stage2\] data.train: .*stags"),
+        (("evaluate = { data", "chat_template = 'no.jinja'\nevaluate = { data"), "no file .*no.jinja"),
+    ],
+)
+def test_check_finds_what_training_would_refuse(
+    tmp_path: Path, tiny: Path, change: tuple[str, str], message: str
+) -> None:
+    rows = [{**row, "stages": [1]} for row in additions(2)]
+    committed(tmp_path / "catalogs", "sums", rows, tmp_path)
+    path = tmp_path / "pipelines.toml"
+    path.write_text(STAGES.format(model=tiny).replace(*change))
+    done = CliRunner().invoke(check, ["--json", "-p", str(path)])
+    assert getattr(done.exception, "exit_code", done.exit_code) == 2
+    assert re.search(message, done.output + str(done.exception)), done.output
 
 
 @pytest.mark.parametrize(
@@ -181,6 +249,7 @@ def test_a_killed_command_takes_its_process_with_it(project: Path, tiny: Path) -
     assert list((project.parent / "catalogs" / "work" / "train").glob("*/checkpoints/checkpoint-*/whole-rank-0-of-1"))
 
 
+@pytest.mark.slow
 def test_two_processes_train_together(project: Path, tiny: Path) -> None:
     with Store.open(project.parent / "catalogs") as store:
         outcome = train(read_project(project), "tiny_sft", store, processes=2)
@@ -188,10 +257,7 @@ def test_two_processes_train_together(project: Path, tiny: Path) -> None:
     assert outcome.metrics["last_loss"] < outcome.metrics["first_loss"]
 
 
-def test_wilson_and_thinking() -> None:
-    low, high = wilson(56, 60)
-    assert (round(low, 3), round(high, 3)) == (0.841, 0.974)
-    assert wilson(0, 0) == (0.0, 1.0)
+def test_thinking_is_told_from_the_response() -> None:
     assert split_answer("<think>\na\n</think>\n\nb") == ("a", "b")
     assert split_answer("a</think>b") == ("a", "b")
     assert split_answer("<think>never ends") == ("never ends", "")

@@ -23,6 +23,7 @@ from transformers import PrinterCallback, TrainerCallback
 from dqdata.errors import Stopped
 from dqdata.trainer import TrainResult, TrainRun, mark_whole
 from dqdata_trainers.config import TrlParams
+from dqdata_trainers.memory import memory_note
 
 ONE_WISH = 2.0
 """Seconds in which further signals are the same wish: the kernel tells of a dead parent once a thread of it."""
@@ -63,6 +64,8 @@ class Keeper(TrainerCallback):  # type: ignore[misc]
 def fit(trainer: Any, params: TrlParams, out: Path, run: TrainRun, notes: Sequence[str]) -> TrainResult:
     """Trains to the end and saves the model to `out/model`. Raises Stopped after Ctrl-C or SIGTERM, with a checkpoint
     written."""
+    notes = (*notes, memory_note(trainer))
+    run.log(notes[-1])
     keeper = Keeper(params.checkpoint_minutes, run)
     trainer.add_callback(keeper)
     trainer.remove_callback(PrinterCallback)
@@ -75,10 +78,10 @@ def fit(trainer: Any, params: TrlParams, out: Path, run: TrainRun, notes: Sequen
             f"stopped after step {trainer.state.global_step} of {trainer.state.max_steps}; a checkpoint is kept"
         )
 
+    if trainer.eval_dataset is not None:
+        trainer.evaluate()  # it logs what it finds, as of the last step
     history = [_numbers(entry) for entry in trainer.state.log_history]
     metrics = final_metrics(history) | {"processes": float(trainer.accelerator.num_processes)}
-    if trainer.eval_dataset is not None:
-        metrics |= _numbers(trainer.evaluate())
     save(trainer, out / "model")
     trainer.accelerator.wait_for_everyone()
     return TrainResult(out / "model", metrics, history, tuple(notes))

@@ -24,6 +24,8 @@ from dqdata_trainers.config import TrlParams
 if TYPE_CHECKING:
     from datasets import Dataset
 
+BINNED = ("rv", "cd")
+"""Scores of 0 to 9 that say how long and how hard a trace is."""
 NAMED = 5
 """How many rows a message names."""
 
@@ -57,7 +59,9 @@ def prepare(
 
     recipe = (data.queries[split], str(tokenizer.chat_template), tokenizer.eos_token, canonical([kwargs, list(extra)]))
     rows = map_once(data.dataset(split), encode, out / "tokens" / f"{split}-{digest(*recipe)[:12]}.arrow")
-    kept, notes = settle_long(rows, row_lengths(rows), split, params)
+    lengths = row_lengths(rows)
+    kept, notes = settle_long(rows, lengths, split, params)
+    notes = (*lengths_by_bin(data, split, lengths, params.max_length), *notes)
     stale = sum(rows.with_format("arrow")["stale"].to_pylist()) if len(rows) else 0
     if stale:
         notes += (f"{split}: {stale} earlier assistant turns aren't trained on: the chat template renders them "
@@ -86,6 +90,29 @@ def row_lengths(rows: Dataset, column: str = "input_ids") -> list[int]:
     import pyarrow.compute as pc
 
     return [int(n) for chunk in rows.data.column(column).chunks for n in pc.list_value_length(chunk).to_pylist()]
+
+
+def lengths_by_bin(data: Data, split: str, lengths: Sequence[int], limit: int | None) -> tuple[str, ...]:
+    """A note on how long rows are, for each column of BINNED that the split has: long thinking is what is lost first
+    where max_length is too small. lengths: of all rows, in their order."""
+    notes = []
+    for column in BINNED:
+        if column not in data.columns[split]:
+            continue
+        bins: dict[int, list[int]] = {}
+        for value, length in zip(data.dataset(split)[column], lengths, strict=True):
+            if value is not None:
+                bins.setdefault(int(value), []).append(length)
+        parts = [_bin(name, sorted(bins[name]), limit) for name in sorted(bins)]
+        if parts:
+            notes.append(f"{split}: tokens by {column}, median and longest: {'; '.join(parts)}")
+    return tuple(notes)
+
+
+def _bin(name: int, lengths: list[int], limit: int | None) -> str:
+    over = sum(limit is not None and length > limit for length in lengths)
+    too_long = f", {over} of {len(lengths)} over {limit}" if over else ""
+    return f"{name}: {lengths[len(lengths) // 2]} and {lengths[-1]}{too_long}"
 
 
 def settle_long(rows: Dataset, lengths: list[int], split: str, params: TrlParams) -> tuple[Dataset, tuple[str, ...]]:

@@ -1,0 +1,198 @@
+"""What a model's answers are worth: pass@1, majority of k, lengths, rates; all together or by a column.
+
+before   7 of  60 correct   11.7%  [5.8, 22.2]
+after   56 of  60 correct   93.3%  [84.1, 97.4]
+
+scored = score(Path("answers.jsonl"), evaluate, runtime)
+scored.accuracy, scored.interval, scored.majority, scored.by(levels)["hard"].accuracy
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dqdata.operator import Reject, Row, bind
+from dqdata.training.exact_match import Evaluate, split_answer
+from dqdata.training.statistics import Interval, clustered, voted, wilson
+
+if TYPE_CHECKING:
+    from dqdata.operator import Runtime
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One sample of one question. correct: None where that can't be told. said: the final answer as it was found; None
+    where there is none. truncated: it ran into max_new_tokens. formed: it ended, and a response follows the thinking.
+    """
+
+    question: int
+    sample: int
+    correct: bool | None
+    said: str | None
+    tokens: int
+    seconds: float
+    truncated: bool
+    formed: bool
+
+
+@dataclass(frozen=True)
+class Score:
+    """answers: by question, then sample; each question has `samples` of them. votes: whether the verifier tells what
+    was answered, so that samples can vote."""
+
+    answers: tuple[Answered, ...]
+    samples: int = 1
+    votes: bool = False
+
+    @cached_property
+    def correct_of(self) -> dict[int, int]:
+        """Correct answers to each question; what can't be verified isn't correct."""
+        return {question: sum(one.correct is True for one in group) for question, group in self._questions()}
+
+    @property
+    def total(self) -> int:
+        """Questions."""
+        return len(self.correct_of)
+
+    @property
+    def correct(self) -> int:
+        """Correct answers, over all samples."""
+        return sum(self.correct_of.values())
+
+    @property
+    def accuracy(self) -> float:
+        """pass@1: the mean over questions of the share of their samples that are correct."""
+        return self.correct / (self.total * self.samples) if self.total else math.nan
+
+    @property
+    def interval(self) -> Interval:
+        return clustered(list(self.correct_of.values()), self.samples)
+
+    @cached_property
+    def majority(self) -> float | None:
+        """maj@k: the share of questions whose most frequent answer is correct. None for a single sample."""
+        if not self.votes or self.samples < 2 or not self.total:
+            return None
+        won = [voted([one.said for one in group], [one.correct for one in group]) for _, group in self._questions()]
+        return sum(won) / self.total
+
+    @property
+    def unverifiable(self) -> int:
+        return sum(one.correct is None for one in self.answers)
+
+    @property
+    def unfinished(self) -> int:
+        """Answers that ran into max_new_tokens."""
+        return sum(one.truncated for one in self.answers)
+
+    @property
+    def tokens(self) -> float:
+        """Mean length of an answer."""
+        return self._mean([one.tokens for one in self.answers])
+
+    @property
+    def seconds(self) -> float:
+        """Mean time of an answer; a batch's time is shared out among its answers."""
+        return self._mean([one.seconds for one in self.answers])
+
+    @property
+    def format_rate(self) -> float:
+        return self._mean([one.formed for one in self.answers])
+
+    def by(self, values: Sequence[Any]) -> dict[str, Score]:
+        """The score of each group of questions. values: each question's own, in the order of the query."""
+        groups: dict[str, list[Answered]] = {}
+        for one in self.answers:
+            groups.setdefault(str(values[one.question]), []).append(one)
+        return {name: Score(tuple(groups[name]), self.samples, self.votes) for name in sorted(groups, key=_as_number)}
+
+    def as_json(self) -> dict[str, Any]:
+        majority = {}
+        if self.majority is not None:
+            low, high = wilson(self.majority * self.total, self.total)
+            majority = {"majority": self.majority, "majority_low": low, "majority_high": high}
+        answers = max(1, len(self.answers))
+        return {
+            "correct": self.correct,
+            "total": self.total,
+            "samples": self.samples,
+            "accuracy": self.accuracy,
+            "low": self.interval.low,
+            "high": self.interval.high,
+            **majority,
+            "unverifiable": self.unverifiable,
+            "unfinished": self.unfinished,
+            "truncation_rate": self.unfinished / answers,
+            "format_rate": self.format_rate,
+            "tokens": self.tokens,
+            "seconds": self.seconds,
+        }
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        majority = "" if self.majority is None else f"  maj@{self.samples} {self.majority:.1%}"
+        return (
+            f"{self.correct} of {self.total * self.samples} correct  {self.accuracy:.1%}  [{low:.1%}, {high:.1%}]"
+            f"{majority}  {self.tokens:.0f} tokens and {self.seconds:.2g} s an answer, {self.unfinished} unfinished, "
+            f"{self.format_rate:.0%} well-formed"
+        )
+
+    def _questions(self) -> Iterator[tuple[int, list[Answered]]]:
+        for question, group in groupby(self.answers, key=lambda one: one.question):
+            yield question, list(group)
+
+    def _mean(self, values: Sequence[float]) -> float:
+        return sum(values) / max(1, len(values))
+
+
+def score(answers: Path, evaluate: Evaluate, runtime: Runtime) -> Score:
+    """Verifies what the model answered. `answers` is JSONL: question columns, index, sample, text, tokens,
+    finish_reason, seconds. Samples beyond those asked for are left out."""
+    read = (json.loads(line) for line in answers.read_text(encoding="utf-8").splitlines())
+    rows = [row for row in read if row.get("sample", 0) < evaluate.samples]
+    rows.sort(key=lambda row: (row["index"], row.get("sample", 0)))
+    judged = asyncio.run(_judged(rows, evaluate, runtime))
+    votes = any(row is not None and "extracted" in row for row in judged)
+    return Score(tuple(map(_answered, rows, judged)), evaluate.samples, votes)
+
+
+async def _judged(rows: Sequence[Mapping[str, Any]], evaluate: Evaluate, runtime: Runtime) -> list[Row | None]:
+    """What the verifier makes of each answer; None where it makes nothing."""
+    asked = []
+    for place, row in enumerate(rows):
+        reasoning, response = split_answer(row["text"])
+        known = {"problem_id": str(row["index"]), "trace_id": str(place), "question": None, "answer_type": None}
+        asked.append({**known, **row, "reasoning": reasoning, "response": response})
+    outcomes = await bind(evaluate.verify, evaluate.verify_params, runtime)(asked)
+    return [None if not made else made[0].row if isinstance(made[0], Reject) else made[0] for made in outcomes]
+
+
+def _answered(row: Mapping[str, Any], judged: Row | None) -> Answered:
+    text, truncated = str(row["text"]), row["finish_reason"] == "length"
+    verdict = judged or {}
+    return Answered(
+        question=int(row["index"]),
+        sample=int(row.get("sample", 0)),
+        correct=verdict.get("correct"),
+        said=verdict.get("extracted"),
+        tokens=int(row["tokens"]),
+        seconds=float(row["seconds"]),
+        truncated=truncated,
+        formed=not truncated and bool(split_answer(text)[1]) and max(map(text.count, ("<think>", "</think>"))) <= 1,
+    )
+
+
+def _as_number(text: str) -> tuple[bool, float, str]:
+    """Orders 2 before 10, and words after numbers."""
+    try:
+        return False, float(text), text
+    except ValueError:
+        return True, 0.0, text

@@ -1,0 +1,102 @@
+"""Shares with their intervals, paired comparison, and majority votes, for few questions with any number of samples.
+
+>>> wilson(56, 60)
+Interval(low=0.8407..., high=0.9737...)
+
+Wilson's intervals hold for small counts and near 0 and 1, where the usual ones don't.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+
+class Interval(NamedTuple):
+    low: float
+    high: float
+
+
+def wilson(correct: float, total: float, z: float = 1.959964) -> Interval:
+    """Wilson's score interval of a share (E. B. Wilson, 1927); z for 95% by default.
+
+    >>> wilson(0, 10)
+    Interval(low=0.0, high=0.2775327998628892)
+    """
+    if total == 0:
+        return Interval(0.0, 1.0)
+    share, spread = correct / total, z * z / total
+    middle = (share + spread / 2) / (1 + spread)
+    half = z / (1 + spread) * math.sqrt(share * (1 - share) / total + spread / (4 * total))
+    return Interval(max(0.0, middle - half), min(1.0, middle + half))
+
+
+def clustered(correct: Sequence[int], samples: int) -> Interval:
+    """Interval of the share of correct answers where each question was answered `samples` times.
+
+    Answers to one question are alike, so they count for less than as many questions would: Wilson's interval with the
+    effective number of answers, p(1 - p) over the variance of the mean of the questions' shares (the design effect of
+    Kish, 1965; Korn and Graubard, 1998), between the number of questions and of answers. With one sample it is
+    Wilson's own.
+    """
+    questions = len(correct)
+    if questions == 0:
+        return Interval(0.0, 1.0)
+    shares = [count / samples for count in correct]
+    mean = sum(shares) / questions
+    effective = float(questions)
+    if questions > 1:
+        variance = sum((share - mean) ** 2 for share in shares) / (questions - 1) / questions
+        if variance > 0:
+            effective = min(max(effective, mean * (1 - mean) / variance), float(questions * samples))
+    return wilson(mean * effective, effective)
+
+
+def paired(ours: Sequence[int], theirs: Sequence[int]) -> float:
+    """Exact two-sided p-value that two models are equally good, from the correct answers of each to the same questions,
+    as many samples each: how likely so large a difference is when for every question a coin says whose count is whose
+    (Fisher's sign-flip test). With one sample it is the exact test of McNemar.
+
+    >>> paired([1] * 6, [0] * 6)
+    0.03125
+    """
+    differences = [abs(int(a) - int(b)) for a, b in zip(ours, theirs, strict=True)]
+    observed = abs(sum(int(a) - int(b) for a, b in zip(ours, theirs, strict=True)))
+    chances = {0: 1.0}
+    for difference in filter(None, differences):
+        flipped: Counter[int] = Counter()
+        for total, chance in chances.items():
+            flipped[total + difference] += chance / 2  # type: ignore[assignment]
+            flipped[total - difference] += chance / 2  # type: ignore[assignment]
+        chances = dict(flipped)
+    return min(1.0, sum(chance for total, chance in chances.items() if abs(total) >= observed))
+
+
+def voted(said: Sequence[str | None], correct: Sequence[bool | None]) -> float:
+    """Whether the answer given most often is correct, for the samples of one question: 1 or 0, and between them where
+    several tie, by the chance that a draw among them picks the correct one. None says nothing and has no vote.
+
+    >>> voted(["4", "5", "4.0"], [True, False, True]), voted(["4", "5"], [True, False])
+    (1.0, 0.5)
+    """
+    right = "correct"
+    votes = Counter(
+        right if verdict else f"other: {same_answer(text)}"
+        for text, verdict in zip(said, correct, strict=True)
+        if text is not None
+    )
+    most = max(votes.values(), default=0)
+    winners = [answer for answer, count in votes.items() if count == most]
+    return (right in winners) / len(winners) if winners else 0.0
+
+
+def same_answer(text: str) -> str:
+    """Equal for answers that say the same: numbers by value, other answers by their letters."""
+    plain = text.strip().strip("$").replace("\\$", "").replace(",", "").strip()
+    try:
+        return str(Fraction(plain))
+    except (ValueError, ZeroDivisionError):
+        return "".join(text.casefold().split())

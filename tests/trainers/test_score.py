@@ -1,0 +1,74 @@
+"""Scores and their statistics: against hand counts, closed forms and simulation."""
+
+from __future__ import annotations
+
+import random
+from itertools import product
+
+import pytest
+
+from dqdata.training.score import Answered, Score
+from dqdata.training.statistics import clustered, paired, same_answer, voted, wilson
+
+
+def answered(question: int, sample: int, said: str | None, correct: bool | None) -> Answered:
+    return Answered(question, sample, correct, said, 10, 0.5, said is None, said is not None)
+
+
+def test_wilson() -> None:
+    low, high = wilson(56, 60)
+    assert (round(low, 3), round(high, 3)) == (0.841, 0.974)
+    assert wilson(0, 0) == (0.0, 1.0)
+
+
+def test_one_sample_is_wilsons_interval_and_equal_samples_add_nothing() -> None:
+    assert clustered([1] * 7 + [0] * 53, 1) == pytest.approx(wilson(7, 60))
+    assert clustered([8] * 7 + [0] * 53, 8) == pytest.approx(wilson(7, 60), abs=2e-3), "eight copies are one answer"
+    low, high = clustered([4] * 60, 8)
+    assert high - low == pytest.approx(wilson(30, 60).high - wilson(30, 60).low), "never narrower than by questions"
+
+
+def test_the_interval_holds_what_it_promises() -> None:
+    """Questions of different difficulty, four samples each: near 95% of intervals hold the true mean."""
+    draw, held, truth = random.Random(5), 0, 0.5
+    for _ in range(400):
+        shares = [draw.random() for _ in range(60)]
+        low, high = clustered([sum(draw.random() < share for _ in range(4)) for share in shares], 4)
+        held += low <= truth <= high
+    assert 0.92 <= held / 400 <= 0.985
+
+
+def test_the_paired_test_is_mcnemars_for_one_sample() -> None:
+    assert paired([True, False], [True, False]) == 1.0
+    assert paired([True] * 6, [False] * 6) == 0.03125
+    assert paired([True] * 8 + [False] * 2, [False] * 8 + [True] * 2) == pytest.approx(0.109375)
+
+
+def test_the_paired_test_counts_every_flip() -> None:
+    ours, theirs = [4, 2, 3, 0, 4, 1], [1, 2, 0, 1, 2, 0]
+    differences = [a - b for a, b in zip(ours, theirs, strict=True)]
+    flips = [abs(sum(s * d for s, d in zip(signs, differences, strict=True))) for signs in product((1, -1), repeat=6)]
+    assert paired(ours, theirs) == pytest.approx(sum(flip >= abs(sum(differences)) for flip in flips) / len(flips))
+
+
+def test_votes() -> None:
+    assert voted(["4", "5", "4.0", None], [True, False, True, None]) == 1.0
+    assert voted(["5", "5.0", "4"], [False, False, True]) == 0.0
+    assert voted(["5", "4"], [False, True]) == 0.5, "a tie is worth its chance"
+    assert voted([None, None], [None, None]) == 0.0
+    assert same_answer("$1,000$") == same_answer("1000.0") != same_answer("100")
+
+
+def test_a_score_by_hand() -> None:
+    answers = [
+        answered(0, 0, "4", True), answered(0, 1, "5", False), answered(0, 2, "4", True),
+        answered(1, 0, "7", False), answered(1, 1, None, None), answered(1, 2, "7", False),
+        answered(2, 0, "1", True), answered(2, 1, "2", False), answered(2, 2, "3", False),
+    ]  # fmt: skip
+    scored = Score(tuple(answers), samples=3, votes=True)
+    assert (scored.total, scored.correct, scored.unverifiable, scored.unfinished) == (3, 3, 1, 1)
+    assert scored.accuracy == pytest.approx(3 / 9) and scored.format_rate == pytest.approx(8 / 9)
+    assert scored.majority == pytest.approx((1 + 0 + 1 / 3) / 3)
+    hard = scored.by([1, 10, 2])
+    assert list(hard) == ["1", "2", "10"] and hard["1"].accuracy == pytest.approx(2 / 3)
+    assert "majority" not in Score(tuple(answers[:1])).as_json()
