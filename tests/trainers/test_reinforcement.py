@@ -26,10 +26,10 @@ from .conftest import PlainRun, additions
 
 FAST = {
     "learning_rate": 1e-2,
-    "max_steps": 30,
+    "max_steps": 20,
     "per_device_train_batch_size": 8,
     "num_generations": 4,
-    "max_completion_length": 16,
+    "max_completion_length": 10,
     "logging_steps": 1,
 }
 LETTERS = {"op": "letters", "column": "share"}

@@ -128,6 +128,31 @@ def test_long_rows_are_named_and_settled_as_asked(tiny: Path, data_of: Callable[
         trainer_of(tiny, max_length=8, on_too_long="drop").train(data, tmp_path / "none", PlainRun())
 
 
+def test_lengths_are_told_by_verbosity(tiny: Path, data_of: Callable[..., Any], tmp_path: Path, tokenizer: Any) -> None:
+    from dqdata_trainers.rows import prepare
+
+    rows: list[dict[str, Any]] = [{**row, "rv": float(n % 2 * 5), "cd": None} for n, row in enumerate(additions(6))]
+    rows[5]["messages"] = chat("What is 1 + 1?", "again and again " * 30, "2")
+    params = SftParams(model=str(tiny), max_length=64, on_too_long="drop")
+    by_rv, dropped = prepare(data_of(train=rows), "train", tokenizer, params, tmp_path).notes
+    assert by_rv.startswith("train: tokens by rv, median and longest: 0: ") and by_rv.endswith("1 of 3 over 64")
+    assert "trace_id t5" in dropped
+
+
+def test_memory_is_estimated_and_too_much_is_said(
+    tiny: Path, data_of: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dqdata_trainers import memory
+    from transformers import AutoModelForCausalLM
+
+    monkeypatch.setattr(memory, "free_bytes", lambda: 1e6)
+    result = trainer_of(tiny, {"max_steps": 1}).train(data_of(train=additions(4)), tmp_path / "out", PlainRun())
+    [note] = [note for note in result.notes if note.startswith("memory")]
+    size = sum(p.numel() for p in AutoModelForCausalLM.from_pretrained(tiny).parameters()) * 4 / 1e9
+    assert f"weights {size:.2g}, gradients {size:.2g}, optimizer {2 * size:.2g}" in note
+    assert "it may not fit" in note and "gradient_checkpointing = true" in note
+
+
 def test_lora_saves_a_merged_model_and_the_adapter(tiny: Path, data_of: Callable[..., Any], tmp_path: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM

@@ -1,4 +1,4 @@
-"""DeepSpeed by name: unknown names refused; ZeRO-2 and ZeRO-3 train in two processes on the CPU."""
+"""DeepSpeed and FSDP: unknown names refused; ZeRO-2, ZeRO-3 and FSDP train in two processes on the CPU."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from dqdata_trainers.config import TrlParams, trl_config
+from dqdata_trainers.sharding import fsdp_config
 
 from dqdata.catalog import Store
 from dqdata.errors import InputError
@@ -25,10 +26,32 @@ def test_an_unknown_config_is_refused(tmp_path: Path) -> None:
         trl_config(SFTConfig, TrlParams(model="x", args={"deepspeed": "zero4"}), tmp_path)
 
 
+def test_fsdp_needs_processes_and_whole_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from trl import SFTConfig
+
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    with pytest.raises(InputError, match=r"there is one: `dqdata train --processes 2`"):
+        trl_config(SFTConfig, TrlParams(model="x", args={"fsdp": True}), tmp_path)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(InputError, match="fsdp with `lora`"):
+        trl_config(SFTConfig, TrlParams(model="x", args={"fsdp": True}, lora={"r": 4}), tmp_path)
+    assert fsdp_config(None, recompute=True, lora=False)["activation_checkpointing"] is True
+    assert fsdp_config({"cpu_offload": True}, recompute=False, lora=False)["cpu_offload"] is True
+
+
+needs_deepspeed = pytest.mark.skipif(importlib.util.find_spec("deepspeed") is None, reason="deepspeed isn't installed")
+
+
 @pytest.mark.slow
-@pytest.mark.skipif(importlib.util.find_spec("deepspeed") is None, reason="deepspeed isn't installed")
-@pytest.mark.parametrize("stage", ["zero2", "zero3"])
-def test_two_processes_share_the_state(tmp_path: Path, tiny: Path, stage: str) -> None:
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param('deepspeed = "zero2"', marks=needs_deepspeed),
+        pytest.param('deepspeed = "zero3"', marks=needs_deepspeed),
+        "fsdp = true",
+    ],
+)
+def test_two_processes_share_the_state(tmp_path: Path, tiny: Path, how: str) -> None:
     committed(tmp_path / "catalogs", "sums", additions(16), tmp_path)
     project = tmp_path / "pipelines.toml"
     project.write_text(
@@ -37,7 +60,7 @@ def test_two_processes_share_the_state(tmp_path: Path, tiny: Path, stage: str) -
         kind = "sft"
         data = "sums"
         model = "{tiny}"
-        args = {{ learning_rate = 5e-3, max_steps = 6, logging_steps = 1, deepspeed = "{stage}" }}
+        args = {{ learning_rate = 5e-3, max_steps = 6, logging_steps = 1, {how} }}
         """
     )
     with Store.open(tmp_path / "catalogs") as store:

@@ -125,6 +125,14 @@ def trl_config(kind: type[Any], params: TrlParams, out: Path, **fixed: Any) -> A
         from dqdata_trainers.sharding import deepspeed_config
 
         values["deepspeed"] = deepspeed_config(values["deepspeed"], gpu=gpu, lora=params.lora is not None)
+    if values.get("fsdp"):
+        from dqdata_trainers.sharding import fsdp_config
+
+        recompute = bool(values.pop("gradient_checkpointing"))
+        values["fsdp_config"] = fsdp_config(
+            values.get("fsdp_config"), recompute=recompute, lora=params.lora is not None
+        )
+        values["gradient_checkpointing"] = False
     try:
         return kind(**values)
     except (TypeError, ValueError, ImportError) as error:

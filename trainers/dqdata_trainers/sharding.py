@@ -1,6 +1,7 @@
-"""DeepSpeed by name: `args = { deepspeed = "zero2" }` or "zero3" takes a config that is shipped, a path takes yours.
+"""DeepSpeed and FSDP: `args = { deepspeed = "zero2" }` or "zero3", or `{ fsdp = true }`, take a config that is shipped;
+`deepspeed` or `fsdp_config` with a path takes yours.
 
-ZeRO-2 shares optimizer state and gradients between the ranks, ZeRO-3 the weights too.
+ZeRO-2 shares optimizer state and gradients between the ranks, ZeRO-3 and FSDP the weights too.
 """
 
 from __future__ import annotations
@@ -8,17 +9,20 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from dqdata.errors import InputError, nearest
 
 CONFIGS = Path(__file__).parent / "configs"
+ZERO = ("zero2", "zero3")
+FSDP = ("fsdp",)
 
 
 def deepspeed_config(value: Any, *, gpu: bool, lora: bool) -> dict[str, Any]:
     """The config as a mapping, with the ranks already connected. Raises InputError."""
-    config = _read(value)
+    config = _read(value, "args.deepspeed", ZERO)
     if importlib.util.find_spec("deepspeed") is None:
         raise InputError("args.deepspeed needs the package: `pip install 'dqdata[deepspeed]'`")
     if lora and config.get("zero_optimization", {}).get("stage") == 3:
@@ -34,15 +38,25 @@ def deepspeed_config(value: Any, *, gpu: bool, lora: bool) -> dict[str, Any]:
     return config
 
 
-def _read(value: Any) -> dict[str, Any]:
-    if isinstance(value, dict):
+def fsdp_config(value: Any, *, recompute: bool, lora: bool) -> dict[str, Any]:
+    """The config as a mapping. recompute: whether activations are computed again, which FSDP does itself. Raises
+    InputError."""
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        raise InputError("args.fsdp splits a model between processes, and there is one: `dqdata train --processes 2`")
+    if lora:
+        raise InputError("fsdp with `lora`: split weights can't be merged with the adapters; use deepspeed = 'zero2'")
+    config = _read("fsdp" if value is None else value, "args.fsdp_config", FSDP)
+    if config.get("activation_checkpointing", "auto") == "auto":
+        config["activation_checkpointing"] = recompute
+    return config
+
+
+def _read(value: Any, where: str, known: Sequence[str]) -> dict[str, Any]:
+    if isinstance(value, Mapping):
         return dict(value)
-    known = sorted(file.stem for file in CONFIGS.glob("*.json"))
     path = CONFIGS / f"{value}.json" if value in known else Path(str(value))
     if not path.is_file():
-        raise InputError(
-            f"args.deepspeed = {value!r} is neither a file nor one of {', '.join(known)}{nearest(value, known)}"
-        )
+        raise InputError(f"{where} = {value!r} is neither a file nor one of {', '.join(known)}{nearest(value, known)}")
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except ValueError as error:
