@@ -187,6 +187,7 @@ def test_wrong_columns_and_versions_name_the_split(project: Path) -> None:
             train(read_project(project), "tiny_sft", store)
 
 
+@pytest.mark.slow
 def test_an_error_in_the_process_comes_back_as_it_was(project: Path, tiny: Path) -> None:
     written(project.parent, tiny, "max_length = 8")
     done = CliRunner().invoke(command, ["tiny_sft", "-q", "-p", str(project)])
@@ -218,6 +219,7 @@ def test_sigterm_leaves_a_checkpoint_and_the_next_run_goes_on(project: Path, tin
     assert 3 <= at < 400 and len([entry for entry in state["log_history"] if "loss" in entry]) == at
 
 
+@pytest.mark.slow
 def test_a_killed_command_takes_its_process_with_it(project: Path, tiny: Path) -> None:
     written(project.parent, tiny, steps=100_000)
     command_line = [
