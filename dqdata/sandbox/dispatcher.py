@@ -31,6 +31,7 @@ class Dispatcher:
         self.workers: list[Worker] = []
         self.lock = threading.Lock()
         self.closing = False
+        self.failed_starts = 0
         self.woken, self.wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self.selector = selectors.DefaultSelector()
         self.selector.register(self.woken, selectors.EVENT_READ)
@@ -42,7 +43,8 @@ class Dispatcher:
             if self.closing:
                 raise SandboxError("the sandbox is closed; make another one")
             self.waiting.append(task)
-            self._signal()
+            if len(self.waiting) == 1:  # else the thread knows that there is work, and no server is free
+                self._signal()
 
     def close(self) -> None:
         """Ends every server and fails what is unfinished. Safe to call twice."""
@@ -93,7 +95,7 @@ class Dispatcher:
             if not free:
                 return
             task = self.waiting.popleft()
-            if task.attempts == 0 and not task.future.set_running_or_notify_cancel():
+            if not (task.future.running() or task.future.set_running_or_notify_cancel()):
                 continue
             worker = min(free, key=lambda worker: len(worker.tasks))
             try:
@@ -111,6 +113,7 @@ class Dispatcher:
         if reply is None or "id" not in reply:
             if reply is not None and "ready" in reply:
                 worker.ready = True
+                self.failed_starts = 0
             else:
                 self._lost(worker, (reply or {}).get("failure", ""))
             return
@@ -129,7 +132,7 @@ class Dispatcher:
             task.close()
 
     def _lost(self, worker: Worker, reason: str) -> None:
-        """A server has ended by itself. Its tasks get another try; one that never started means none will."""
+        """A server has ended by itself. Its tasks get another try; where servers don't even start, nothing does."""
         complaint = worker.complaint()
         reason = "; ".join(part for part in (reason, complaint) if part) or "it ended without a word"
         tasks = list(worker.tasks.values())
@@ -140,7 +143,8 @@ class Dispatcher:
                 self.waiting.appendleft(task)
             else:
                 _fail(task, SandboxError(f"the sandbox's server ({self.mode}) died under a program: {reason}"))
-        if not worker.ready:
+        self.failed_starts += not worker.ready
+        if self.failed_starts >= MOST_ATTEMPTS:
             self._fail_all(
                 SandboxError(f"the sandbox ({self.mode}) does not start: {reason}. `dqdata.sandbox.probe()` tells more")
             )
@@ -155,7 +159,7 @@ class Dispatcher:
     def _fail_all(self, error: Any) -> None:
         while self.waiting:
             task = self.waiting.popleft()
-            if task.attempts or task.future.set_running_or_notify_cancel():
+            if task.future.running() or task.future.set_running_or_notify_cancel():
                 _fail(task, error)
 
 

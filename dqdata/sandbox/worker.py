@@ -107,10 +107,10 @@ class Worker:
     def send(self, task: Task) -> None:
         """Hands a task over. Raises OSError where the server is gone."""
         self.number += 1
-        task.attempts += 1
         request = {"id": self.number, "kind": task.kind, "limits": asdict(task.limits)}
         self.tasks[self.number] = task
         socket.send_fds(self.socket, [json.dumps(request).encode()], task.open())
+        task.attempts += 1
 
     def receive(self) -> dict[str, Any] | None:
         """The server's next message, or None where it has ended."""

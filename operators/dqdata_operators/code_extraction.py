@@ -11,6 +11,7 @@ prompt ends. Both give a program with the prompt's imports and helpers.
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import textwrap
 import warnings
@@ -75,7 +76,7 @@ def _defines(code: str, name: str) -> bool:
 def _completed(answer: str, entry_point: str, prompt: str, *, bare: bool) -> str | None:
     """Prompt and answer as one program, by the first way that gives Python."""
     if entry_point and _defines(answer, entry_point):
-        code = answer if parses(answer) or not bare else _without_prose(answer)
+        code = answer if not bare or parses(answer) else _without_prose(answer)
         return None if code is None else _header(prompt, entry_point) + code
     ways = [answer, textwrap.indent(textwrap.dedent(answer), "    ")]
     for way in ways:
@@ -101,6 +102,7 @@ def _trimmed(prompt: str, lines: list[str]) -> str | None:
     return None
 
 
+@functools.lru_cache(maxsize=1024)
 def _header(prompt: str, entry_point: str) -> str:
     """What a prompt defines beside the function that is asked for: imports and helpers."""
     try:

@@ -17,6 +17,7 @@ Keys that aren't listed are ignored, so a row of a data set may be given as it i
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -54,6 +55,7 @@ class CodeTests:
         return self.check.prompt if self.check else ""
 
 
+@functools.lru_cache(maxsize=1024)
 def read_tests(text: str, entry_point: str = "") -> CodeTests:
     """Tests in any of the forms above. `entry_point` is for forms that don't name it. Raises UnreadableTests."""
     stripped = text.strip()

@@ -67,8 +67,8 @@ class VerifyCodeParams(Params):
     prelude: Literal["auto", "always", "never"] = Field(
         "auto", description="put LeetCode's imports before the program; auto: where the tests use Solution"
     )
-    seconds: float = Field(6.0, gt=0, description="CPU seconds of one test: one run, or one call of a function")
-    total_seconds: float = Field(30.0, gt=0, description="CPU seconds of all calls together")
+    seconds: float = Field(10.0, gt=0, description="CPU seconds of one test: one run, or one call of a function")
+    total_seconds: float = Field(60.0, gt=0, description="CPU seconds of all calls together")
     memory_mb: int = Field(512, ge=64, description="memory of a program")
     output_kb: int = Field(1024, ge=1, description="output of a program")
     processes: int = Field(0, ge=0, description="processes that a program may start")

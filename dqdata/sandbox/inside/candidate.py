@@ -11,6 +11,7 @@ Nothing here has to be trusted: the candidate shares this process, and all it ca
 
 from __future__ import annotations
 
+import contextlib
 import marshal
 import operator
 import os
@@ -188,11 +189,11 @@ def serve(job: dict[str, Any], descriptor: int) -> NoReturn:
             _, numbers, calls = request
             for number, (arguments, names) in zip(numbers, marshal.loads(calls), strict=True):
                 answers.add(_answered(held, held.objects[number], *arguments, **names))
-            channel.flush()
+            answers.flush()
         else:
             answers.add(answer(held, module, request))
             if not channel.waiting():
-                channel.flush()
+                answers.flush()
     sys.stdout.flush()
     os._exit(0)
 
@@ -205,7 +206,12 @@ class Answers:
 
     def add(self, reply: dict[str, Any]) -> None:
         self.channel.hold(reply)
-        now = time.monotonic()
-        if now > self.since + LONGEST_HOLD:
-            self.channel.flush()
-            self.since = now
+        if time.monotonic() > self.since + LONGEST_HOLD:
+            self.flush()
+
+    def flush(self) -> None:
+        """What was printed goes first: after the last answer nobody waits for this process."""
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+        self.channel.flush()
+        self.since = time.monotonic()

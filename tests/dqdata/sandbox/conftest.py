@@ -153,3 +153,11 @@ def descendants() -> set[int]:
             found |= pids
             todo += pids
     return found
+
+
+def namespaces(pid: int) -> list[int]:
+    """Its pid in each pid namespace, outermost first."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("NSpid:"):
+            return [int(part) for part in line.split()[1:]]
+    return []

@@ -6,13 +6,12 @@ import os
 import secrets
 import signal
 import time
-from pathlib import Path
 
 import pytest
 
 from dqdata.sandbox import Sandbox, Tests
 
-from .conftest import descendants, started
+from .conftest import descendants, namespaces, started
 from .forgeries import CHECKS, FORGERIES, HONEST
 
 ABOUT_THE_STYLE = [
@@ -129,17 +128,9 @@ def test_a_judge_that_dies_is_nobodys_fault() -> None:
 def _kill_judges() -> int:
     """Kills the processes in the pid namespace of a server, other than its init."""
     killed = 0
-    depth = {pid: _namespaces(pid) for pid in descendants()}
+    depth = {pid: namespaces(pid) for pid in descendants()}
     for pid, own in depth.items():
         if len(own) == 2 and own[-1] > 1:
             os.kill(pid, signal.SIGKILL)
             killed += 1
     return killed
-
-
-def _namespaces(pid: int) -> list[int]:
-    """Its pid in each pid namespace, outermost first."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("NSpid:"):
-            return [int(part) for part in line.split()[1:]]
-    return []
