@@ -10,6 +10,7 @@ In asyncio, `await sandbox.run(program)`. `probe()` says which isolation works o
     dispatcher.py   the thread that owns the servers
     worker.py       one server: its process, its socket, its jobs
     launch.py       the command line that isolates a server
+    prepare.py      test texts, made ready to run (reading.py, names.py, ahead.py)
     inside/         what runs in there
 """
 

@@ -20,6 +20,7 @@ import ast
 import functools
 import json
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -144,7 +145,9 @@ def _checked(tests: Tests) -> CodeTests:
     if not tests.code.strip():
         raise UnreadableTests("no tests")
     try:
-        tree = ast.parse(tests.code)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(tests.code)
     except (SyntaxError, ValueError, RecursionError) as error:
         raise UnreadableTests(f"neither JSON nor Python: {error}") from error
     if not any(isinstance(node, ast.Assert | ast.Call | ast.FunctionDef | ast.ClassDef) for node in ast.walk(tree)):

@@ -51,9 +51,10 @@ from heapq import *
 from bisect import *
 from math import *
 from string import *
+from builtins import pow
 import bisect, collections, copy, functools, heapq, itertools, math, operator, random, re, string
 """
-"""What LeetCode puts before a solution."""
+"""What LeetCode puts before a solution; its `pow` is the one that takes a modulus."""
 WAITING = 4
 """A program may wait on the machine this many times as long as it may compute."""
 LONGEST_ERROR = 2000
