@@ -113,6 +113,7 @@ class Dispatcher:
         if reply is None or "id" not in reply:
             if reply is not None and "ready" in reply:
                 worker.ready = True
+                worker.settle()
                 self.failed_starts = 0
             else:
                 self._lost(worker, (reply or {}).get("failure", ""))

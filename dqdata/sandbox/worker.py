@@ -112,6 +112,11 @@ class Worker:
         socket.send_fds(self.socket, [json.dumps(request).encode()], task.open())
         task.attempts += 1
 
+    def settle(self) -> None:
+        """Once the server is up: in bwrap it sees nothing of its folder, which so is gone whatever becomes of us."""
+        if self.mode == "bwrap":
+            self._clean()
+
     def receive(self) -> dict[str, Any] | None:
         """The server's next message, or None where it has ended."""
         try:

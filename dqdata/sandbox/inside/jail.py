@@ -65,6 +65,7 @@ def prepare(setup: Setup) -> None:
     if setup.isolation != "none":
         libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)
     if not setup.namespaces:
+        libc.prctl(libc.PR_SET_CHILD_SUBREAPER, 1)
         return
     libc.mount(None, "/", None, libc.MS_REC | libc.MS_PRIVATE)
     with open("/proc/sys/user/max_user_namespaces", "w") as limit:

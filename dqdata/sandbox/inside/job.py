@@ -5,6 +5,7 @@ A job is over when its process has ended and its judge, if it has one, has repor
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from typing import Any
@@ -54,8 +55,12 @@ class Job:
         if self.code is None:
             os.kill(self.pid, libc.SIGKILL)
 
-    def reap(self) -> None:
-        """Collects the ended process."""
+    def reap(self, *, alone: bool) -> None:
+        """Collects the ended process. alone: nothing outlives it, as it was the init of a pid namespace; else what is
+        left of its process group, which nobody in it can leave, ends here too."""
+        if not alone:
+            with contextlib.suppress(ProcessLookupError):  # it ended before it had a group
+                os.killpg(self.pid, libc.SIGKILL)
         _, status, usage = os.wait4(self.pid, 0)
         self.seconds = time.monotonic() - self.started
         self.cpu = usage.ru_utime + usage.ru_stime
@@ -63,6 +68,10 @@ class Job:
         if self.code == -libc.SIGKILL and not self.killed and self.cpu >= self.limits["cpu"]:
             self.killed = "cpu"
         os.close(self.process)
+        if not alone:
+            with contextlib.suppress(ChildProcessError):
+                while True:
+                    os.waitpid(-self.pid, 0)
 
     def answer(self) -> dict[str, Any]:
         """The reply to the client. Of a process that is still there, because nobody needs it any more, code 0."""

@@ -82,7 +82,7 @@ class Server:
         """The other end is gone: so is everything here."""
         for job in self.jobs.values():
             job.kill()
-            job.reap()
+            job.reap(alone=self.setup.namespaces)
         if self.setup.homes:
             remove(self.setup.homes)
         os._exit(0)
@@ -180,7 +180,7 @@ class Server:
 
     def reap(self, job: Job) -> None:
         self.poll.unregister(job.process)
-        job.reap()
+        job.reap(alone=self.setup.namespaces)
         if not self.setup.namespaces:
             remove(job.home.scratch)
             remove(job.home.private)

@@ -140,10 +140,10 @@ def _unprivileged() -> dict[str, int]:
     return {"user": 65534, "group": 65534} if os.geteuid() == 0 else {}
 
 
-def descendants() -> set[int]:
-    """Every process that this one or a child of it has started."""
+def descendants(of: int = 0) -> set[int]:
+    """Every process that this one, or the one given, or a child of it has started."""
     found: set[int] = set()
-    todo = [os.getpid()]
+    todo = [of or os.getpid()]
     while todo:
         for children in Path(f"/proc/{todo.pop()}/task").glob("*/children"):
             try:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from dqdata.sandbox import Sandbox
+from dqdata.sandbox import Sandbox, Tests
 
 from .attacks import ATTACKS, Attack
 from .conftest import Trap, descendants, started
@@ -78,6 +82,25 @@ def test_no_process_is_left(sandbox: Sandbox) -> None:
     assert descendants() <= before
 
 
+ASLEEP = "import os, time\ndef f(n):\n    try: os.setsid()\n    except OSError: pass\n    time.sleep(3600)"
+THREAD = "import threading, time\nthreading.Thread(target=time.sleep, args=(3600,)).start()\ndef f(n): return 0"
+
+
+@pytest.mark.parametrize("candidate", [ASLEEP, THREAD], ids=["asleep", "thread"])
+@pytest.mark.parametrize("mode", ["bwrap", "landlock"])
+def test_no_candidate_is_left(candidate: str, mode: str) -> None:
+    """Neither where its checker gave up on it nor where it has done its part."""
+    with started(mode) as sandbox:
+        sandbox.submit_check("def f(n): return n", Tests("assert f(1) == 1")).result(60)
+        before = descendants()  # with a judge, which stays
+        for tests in ("assert f(1) == 1", "import math\nassert f(1) == 1"):
+            assert not sandbox.submit_check(candidate, Tests(tests, seconds=0.2)).result(60).ok
+        deadline = time.monotonic() + 10
+        while descendants() - before and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not descendants() - before
+
+
 @pytest.mark.parametrize("mode", ["bwrap", "landlock", "none"])
 def test_nothing_is_left_after_close(mode: str) -> None:
     before, folders = descendants(), _folders()
@@ -87,6 +110,51 @@ def test_nothing_is_left_after_close(mode: str) -> None:
     assert isinstance(running.exception(5), Exception)
     assert descendants() <= before
     assert _folders() <= folders
+
+
+PARENT = r"""
+import sys, time
+from dqdata.sandbox import Sandbox, Tests
+sandbox = Sandbox(sys.argv[1], workers=2)
+sandbox.submit("pass").result()
+asleep = "import time\ndef f(n=0): time.sleep(600)\n"
+running = [sandbox.submit(asleep + "f()")]
+running += [sandbox.submit_check(asleep, Tests(t + "assert f(1) == 1", seconds=600)) for t in ("", "import math\n")]
+time.sleep(0.5)
+print("ready", flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("mode", ["bwrap", "landlock", "none"])
+def test_nothing_outlives_a_parent_that_is_killed(mode: str) -> None:
+    started(mode).close()
+    folders = _folders()
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, mode], stdout=subprocess.PIPE)
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == b"ready\n"
+    running = descendants(parent.pid)
+    assert len(running) >= 4
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    deadline = time.monotonic() + 10
+    while running & _sandboxed() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not running & _sandboxed()
+    while _folders() - folders and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not _folders() - folders
+
+
+def _sandboxed() -> set[int]:
+    """Processes of this machine that run the inside of a sandbox."""
+    found = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if b"from inside import" in (folder / "cmdline").read_bytes():
+                found.add(int(folder.name))
+    return found
 
 
 def _folders() -> set[str]:
