@@ -15,11 +15,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
-
 from dqdata.errors import DataError, StoreError
 from dqdata.ledger import stored_request
-from dqdata.ledger.tables import broken, connect
+from dqdata.ledger.tables import broken, connect, write_lock
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -199,7 +197,7 @@ def _writing(path: Path) -> Iterator[sqlite3.Connection]:
     """Under the lock that writers take: a run that goes on beside waits."""
     if not path.exists():
         raise StoreError(f"ledger {path}: there is none yet; a run with a teacher makes it")
-    with FileLock(f"{path}.lock"), closing(connect(path)) as con:
+    with closing(connect(path)) as con, write_lock(path):
         try:
             yield con
         except sqlite3.Error as error:

@@ -11,6 +11,8 @@ import sqlite3
 from pathlib import Path
 from urllib.parse import quote
 
+from filelock import FileLock
+
 from dqdata.errors import StoreError
 
 APPLICATION_ID = 0x6471_6C65
@@ -100,6 +102,11 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         raise broken(path, error) from error
 
 
+def write_lock(path: Path) -> FileLock:
+    """Writers of several processes queue here, not in SQLite's busy handler, which can starve one or not be asked."""
+    return FileLock(f"{path}.lock", poll_interval=0.002)
+
+
 def broken(path: Path, error: Exception) -> StoreError:
     """What SQLite or the disk said, with the file and what to do."""
     text = str(error).lower()
@@ -119,23 +126,28 @@ def broken(path: Path, error: Exception) -> StoreError:
 def _connect(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
     where = f"file:{quote(str(path.resolve()))}"
-    con = sqlite3.connect(where, uri=True, timeout=60, isolation_level=None, check_same_thread=False)
-    try:
-        con.execute("pragma journal_mode = wal")
-        con.execute("pragma synchronous = full")  # a paid answer survives a power cut, not only a crash
-        con.execute("pragma wal_autocheckpoint = 0")  # the writer checkpoints, between commits that someone waits for
-        if _version(con, path) == 0:
-            con.execute("begin immediate")
+    # SQLite's busy handler isn't asked where two processes turn one file to WAL: the second would fail at once.
+    with write_lock(path):
+        con = sqlite3.connect(where, uri=True, timeout=60, isolation_level=None, check_same_thread=False)
+        try:
+            con.execute("pragma journal_mode = wal")
+            con.execute("pragma synchronous = full")  # a paid answer survives a power cut, not only a crash
+            con.execute("pragma wal_autocheckpoint = 0")  # the writer does it, between commits that someone waits for
             if _version(con, path) == 0:
-                for statement in CREATE.split(";\n"):
-                    con.execute(statement)
-                con.execute(f"pragma application_id = {APPLICATION_ID}")
-                con.execute(f"pragma user_version = {VERSION}")
-            con.execute("commit")
-    except BaseException:
-        con.close()
-        raise
+                _create(con)
+        except BaseException:
+            con.close()
+            raise
     return con
+
+
+def _create(con: sqlite3.Connection) -> None:
+    con.execute("begin immediate")
+    for statement in CREATE.split(";\n"):
+        con.execute(statement)
+    con.execute(f"pragma application_id = {APPLICATION_ID}")
+    con.execute(f"pragma user_version = {VERSION}")
+    con.execute("commit")
 
 
 def _connect_read_only(path: Path) -> sqlite3.Connection:

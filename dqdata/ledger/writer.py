@@ -15,10 +15,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from dqdata.errors import StoreError
-from dqdata.ledger.tables import broken, connect
+from dqdata.ledger.tables import broken, connect, write_lock
 
 Write = Callable[[sqlite3.Connection], Any]
 
@@ -32,9 +30,7 @@ class Writer:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        # Writers of several processes queue here, not in SQLite's busy handler, which can starve one; and no process
-        # folds the log back while another appends to it.
-        self.lock = FileLock(f"{path}.lock", poll_interval=0.002)
+        self.lock = write_lock(path)
         self._con = connect(path)
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._pages = 0
@@ -71,7 +67,8 @@ class Writer:
                 _tell(group, self._commit(group))
             if last or self._pages >= CHECKPOINT_PAGES:
                 self._checkpoint(truncate=last)
-        self._con.close()
+        with self.lock:  # the last connection to close removes the log
+            self._con.close()
 
     def _commit(self, group: Sequence[_Item]) -> StoreError | None:
         try:
@@ -92,7 +89,7 @@ class Writer:
 
     def _checkpoint(self, *, truncate: bool) -> None:
         try:
-            with self.lock:
+            with self.lock:  # no process folds the log back while another appends to it
                 row = self._con.execute(f"pragma wal_checkpoint({'truncate' if truncate else 'passive'})").fetchone()
         except sqlite3.Error:
             return  # a reader is in the way, or the disk is full; what was committed is safe in the log

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 from typing import Any
 
@@ -203,6 +204,26 @@ def test_two_processes_write_one_file(tmp_path: Path) -> None:
     assert [len(text.split()) for text in said] == [1_000, 1_000]
     with Ledger(path, read_only=True) as ledger:
         assert ledger.spent().calls == 2_000
+
+
+OPENER = """
+    import sys, time
+    from pathlib import Path
+    from dqdata.ledger import Ledger
+
+    for number in range(20):
+        while time.time() < float(sys.argv[2]) + 0.03 * number:
+            pass
+        with Ledger(Path(sys.argv[1]) / f"{number}.sqlite") as ledger:
+            ledger.spent()
+"""
+
+
+def test_two_processes_make_one_file_at_the_same_moment(tmp_path: Path) -> None:
+    start = str(time.time() + 1.0)
+    command = [sys.executable, "-c", textwrap.dedent(OPENER), str(tmp_path), start]
+    openers = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    assert [opener.communicate(timeout=60)[1] for opener in openers] == ["", ""]
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs kill -9")
