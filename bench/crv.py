@@ -30,7 +30,7 @@ context_tokens = 2048
 concurrency = 4
 
 [pipelines.solved]
-from = {{ source = "problems", rows = {problems}, kinds = ["word"], levels = [2, 3, 4] }}
+from = {{ source = "problems", rows = {problems}, kinds = ["word"], levels = [1, 2, 3, 4, 5] }}
 max_failed_rate = 0.9
 steps = [ {{ op = "generate", teacher = "small", n = {samples}, temperature = 0.7, max_tokens = 300 }} ]
 

@@ -87,7 +87,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
             for folder in (one, two):
                 (Path(folder) / "pipelines.toml").write_text(project)
-            bare, _, _ = in_a_process("bare_openai", url, calls, CONCURRENCY)
+            bare, *_ = in_a_process("bare_openai", url, calls, CONCURRENCY)
             seconds, memory, first = run(Path(one))
             (Path(one) / "pipelines.toml").write_text(project.replace("[pipelines.p]", "[pipelines.p]\nseed = 1"))
             again, _, second = run(Path(one))
