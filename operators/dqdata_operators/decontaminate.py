@@ -7,36 +7,30 @@
     Each day Janet's ducks produce 16 eggs. Three are eaten ...  | rephrased      goes
     Anna's ducks lay 25 eggs per day. She eats five for ...      | same_template  stays, contamination = "same_template"
 
-A reject's detail holds the class, the benchmark, both texts and the measures. Every row is compared with the problems
-that share an n-gram with it and with its nearest neighbours by embedding; evidence.py says how a pair is judged. What
-is left in doubt (`doubtful`) can be marked too, for a judge to look at.
+A reject's detail holds the class, the benchmark, both texts and the measures; a flagged row holds them in columns, so
+that a judge can look at both (judge_contamination.py). Every row is compared with the problems that share an n-gram
+with it and with its nearest neighbours by embedding: benchmark_search.py; evidence.py says how a pair is judged.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from dqdata.columns import Columns
+from dqdata.columns import Columns, polars_schema
 from dqdata.errors import InputError
 from dqdata.ids import canonical
 from dqdata.operator import Decisions, Params, Run, Table, TableOperator
+from dqdata_operators.benchmark_search import Search
 from dqdata_operators.benchmarks import Benchmark, Problems, read_benchmarks
-from dqdata_operators.evidence import KINDS, Evidence, Prepared, Verdict, problem_part
-from dqdata_operators.shingles import plain, shingles
+from dqdata_operators.evidence import Doubt, Pair
 
-if TYPE_CHECKING:
-    from dqdata_operators.embedding import Embedder
-
-PIECE = 2048
-"""Rows compared at a time."""
+NOTHING = (None,) * 4
+"""Flags of a row that has none."""
 
 Action = Literal["drop", "flag", "keep"]
 
@@ -65,23 +59,36 @@ class DecontaminateParams(Params):
     min_cosine: float = Field(0.4, ge=0, le=1)
     embedding: str = "wordllama"
     """wordllama, minilm, model2vec:NAME, sentence-transformers:NAME or URL#MODEL."""
-    strictness: float = Field(0.0, ge=-5, le=5)
-    """Log odds from which a pair counts as rephrased: higher drops less."""
+    doubt: tuple[float, float] = (-3.0, 0.0)
+    """Log odds between which a pair is doubtful; from the second on it is the same problem, below the first nothing.
+    -3 is a chance of 5%, 0 of 50%, 2.2 of 90%."""
+
+    @field_validator("doubt")
+    @classmethod
+    def _in_order(cls, doubt: tuple[float, float]) -> tuple[float, float]:
+        if doubt[0] > doubt[1]:
+            raise ValueError(f"doubt = {list(doubt)} must rise: the log odds where doubt begins and where it ends")
+        return doubt
 
 
 class Decontaminate(TableOperator[DecontaminateParams]):
     """Drops rows that hold a benchmark's problem, exact or rephrased, and flags those of the same template."""
 
     name = "decontaminate"
+    version = 2
     Params = DecontaminateParams
 
     def columns(self, have: Columns) -> Columns:
         have.require(self.params.column, "VARCHAR")
-        return have.add(**{self.params.flag_column: "VARCHAR"}) if self._flags else have
+        return have.add(**self._added) if self._added else have
 
     @property
-    def _flags(self) -> bool:
-        return "flag" in self.params.actions.model_dump().values()
+    def _added(self) -> dict[str, str]:
+        """Columns of flagged rows; none where nothing is flagged."""
+        if "flag" not in self.params.actions.model_dump().values():
+            return {}
+        name = self.params.flag_column
+        return {name: "VARCHAR", f"{name}_benchmark": "VARCHAR", f"{name}_text": "VARCHAR", f"{name}_score": "DOUBLE"}
 
     def process(self, table: Table, run: Run) -> Decisions:
         try:
@@ -89,137 +96,62 @@ class Decontaminate(TableOperator[DecontaminateParams]):
         except ImportError:
             raise InputError("decontaminate needs its packages: pip install 'dqdata[curation]'") from None
         problems = read_benchmarks(self.params.benchmarks, run)
-        search = Search(problems, self.params)
+        search = Search(
+            problems.texts,
+            ngram=self.params.ngram,
+            ignore_digits=self.params.ignore_digits,
+            neighbours=self.params.neighbours,
+            min_cosine=self.params.min_cosine,
+            embedding=self.params.embedding,
+            doubt=Doubt(*self.params.doubt),
+            memory=run.memory_limit,
+        )
         dropped, flagged = run.scratch / "contaminated", run.scratch / "flagged"
         dropped.mkdir(exist_ok=True)
         flagged.mkdir(exist_ok=True)
-        number = 0
-        for batch in table.batches([table.key, self.params.column]):
-            for start in range(0, batch.height, PIECE):
-                part = batch[start : start + PIECE]
-                self._decide(part, search, table.key, dropped, flagged, number)
-                number += 1
-        nothing = {table.key: pl.String, "reason": pl.String, "detail": pl.String}
-        pl.DataFrame(schema=nothing).write_parquet(dropped / "none.parquet")
-        pl.DataFrame(schema={table.key: pl.String, self.params.flag_column: pl.String}).write_parquet(
-            flagged / "none.parquet"
-        )
+        nobody = pl.DataFrame(schema={table.key: pl.String, self.params.column: pl.String})
+        for number, batch in enumerate(itertools.chain([nobody], table.batches(nobody.columns))):
+            pairs = list(search.worst(batch[self.params.column]))
+            gone, stays = self._decided(batch, table.key, pairs, problems)
+            gone.write_parquet(dropped / f"{number:07}.parquet")
+            stays.write_parquet(flagged / f"{number:07}.parquet")
         return Decisions(
-            pl.scan_parquet(dropped / "*.parquet"), pl.scan_parquet(flagged / "*.parquet") if self._flags else None
+            pl.scan_parquet(dropped / "*.parquet"), pl.scan_parquet(flagged / "*.parquet") if self._added else None
         )
 
-    def _decide(self, part: pl.DataFrame, search: Search, key: str, dropped: Path, flagged: Path, number: int) -> None:
+    def _decided(
+        self, batch: pl.DataFrame, key: str, pairs: Sequence[Pair], problems: Problems
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """(key, reason and detail of the rows that go; key and flags of those that stay)."""
         actions: Mapping[str, Action] = self.params.actions.model_dump()
-        keys = part[key].to_list()
-        flags: list[str | None] = [None] * part.height
+        keys, texts = batch[key].to_list(), batch[self.params.column].to_list()
         gone: list[tuple[str, str, str]] = []
-        for row, hit in search.hits(part[self.params.column]):
-            action = actions[hit.kind]
-            if action == "flag":
-                flags[row] = hit.kind
-            elif action == "drop":
-                detail = hit.detail(part[self.params.column][row] or "", search.problems)
-                gone.append((keys[row], f"contaminated_{hit.kind}", detail))
-        if gone:
-            frame = pl.DataFrame(gone, schema=[key, "reason", "detail"], orient="row")
-            frame.write_parquet(dropped / f"{number:07}.parquet")
-        if self._flags:
-            lost = {one[0] for one in gone}
-            stays = [at for at, name in enumerate(keys) if name not in lost]
-            pl.DataFrame(
-                {key: [keys[at] for at in stays], self.params.flag_column: [flags[at] for at in stays]},
-                schema={key: pl.String, self.params.flag_column: pl.String},
-            ).write_parquet(flagged / f"{number:07}.parquet")
-
-
-@dataclass(frozen=True)
-class Hit:
-    kind: str
-    problem: int
-    verdict: Verdict
-
-    def detail(self, text: str, problems: Problems) -> str:
-        return canonical(
-            {
-                "class": self.kind,
-                "benchmark": problems.names[self.problem],
-                "benchmark_text": problems.texts[self.problem],
-                "text": text,
-                "score": round(self.verdict.score, 3),
-                "measures": {name: round(value, 3) for name, value in self.verdict.measures.items()},
-            }
+        flags: dict[int, tuple[str, str, str, float]] = {}
+        for pair in pairs:
+            action = actions[pair.kind]
+            if action == "drop":
+                detail = _detail(pair, texts[pair.row], problems)
+                gone.append((keys[pair.row], f"contaminated_{pair.kind}", detail))
+            elif action == "flag":
+                benchmark, text = problems.names[pair.problem], problems.texts[pair.problem]
+                flags[pair.row] = (pair.kind, benchmark, text, round(pair.score, 3))
+        lost = {one[0] for one in gone}
+        added = self._added
+        stays = [(name, *flags.get(at, NOTHING)) for at, name in enumerate(keys) if name not in lost] if added else []
+        return (
+            pl.DataFrame(gone, schema=dict.fromkeys((key, "reason", "detail"), pl.String), orient="row"),
+            pl.DataFrame(stays, schema=polars_schema({key: "VARCHAR", **added}), orient="row"),
         )
 
 
-class Search:
-    """The benchmarks' problems, ready to be found by n-grams and by embedding."""
-
-    def __init__(self, problems: Problems, params: DecontaminateParams) -> None:
-        self.problems, self.params = problems, params
-        texts = pl.Series("text", problems.texts, dtype=pl.String)
-        self._evidence = Evidence(problems.texts)
-        grams = shingles(self._for_grams(texts), params.ngram)
-        owners = np.repeat(np.arange(len(texts)), np.diff(grams.starts))
-        order = np.argsort(grams.hashes, kind="stable")
-        self._hashes, self._owners, self._sizes = grams.hashes[order], owners[order], np.diff(grams.starts)
-        self._embedder: Embedder | None = None
-        if params.neighbours:
-            from dqdata_operators.embedding import embedder
-
-            self._embedder = embedder(params.embedding)
-            self._vectors = self._embedder.embed(texts)
-
-    def hits(self, texts: pl.Series) -> Iterator[tuple[int, Hit]]:
-        """(row, the worst that was found of it) of each row where something was found."""
-        texts = problem_part(texts)
-        candidates: dict[int, dict[int, tuple[float, float]]] = {}
-        for row, problem, cosine in self._nearest(texts):
-            candidates.setdefault(row, {})[problem] = (cosine, 0.0)
-        for row, problem, overlap in self._overlaps(texts):
-            known = candidates.setdefault(row, {})
-            cosine = known.get(problem, (self.params.min_cosine, 0.0))[0]
-            known[problem] = (cosine, overlap)
-        for row in sorted(candidates):
-            hit = self._worst(texts[row], candidates[row])
-            if hit is not None:
-                yield row, hit
-
-    def _worst(self, text: str, candidates: Mapping[int, tuple[float, float]]) -> Hit | None:
-        """By class, then by score, then the first problem: the same whatever else is in the table."""
-        prepared = Prepared.of(text)
-        found: list[tuple[int, float, int, Hit]] = []
-        for problem, (cosine, overlap) in candidates.items():
-            verdict = self._evidence.compare(
-                prepared, problem, cosine=cosine, overlap=overlap, strictness=self.params.strictness
-            )
-            if verdict.kind is not None:
-                rank = KINDS.index(verdict.kind)
-                found.append((rank, -verdict.score, problem, Hit(verdict.kind, problem, verdict)))
-        return min(found, key=lambda one: one[:3])[3] if found else None
-
-    def _nearest(self, texts: pl.Series) -> Iterator[tuple[int, int, float]]:
-        if self._embedder is None:
-            return
-        similar = self._embedder.embed(texts) @ self._vectors.T
-        count = min(self.params.neighbours, similar.shape[1])
-        nearest: npt.NDArray[np.int64] = np.argpartition(-similar, count - 1, axis=1)[:, :count]
-        cosines = np.take_along_axis(similar, nearest, axis=1)
-        for row, place in zip(*np.nonzero(cosines >= self.params.min_cosine), strict=True):
-            yield int(row), int(nearest[row, place]), float(cosines[row, place])
-
-    def _overlaps(self, texts: pl.Series) -> Iterator[tuple[int, int, float]]:
-        """(row, problem, share of the problem's n-grams that the row has)."""
-        grams = shingles(self._for_grams(texts), self.params.ngram)
-        low = np.searchsorted(self._hashes, grams.hashes, side="left")
-        high = np.searchsorted(self._hashes, grams.hashes, side="right")
-        met = np.flatnonzero(high > low)
-        rows = np.searchsorted(grams.starts, met, side="right") - 1
-        shared: dict[tuple[int, int], int] = {}
-        for place, row in zip(met.tolist(), rows.tolist(), strict=True):
-            for problem in self._owners[low[place] : high[place]].tolist():
-                shared[row, problem] = shared.get((row, problem), 0) + 1
-        for (row, problem), count in shared.items():
-            yield row, problem, count / int(self._sizes[problem])
-
-    def _for_grams(self, texts: pl.Series) -> pl.Series:
-        return plain(texts).str.replace_all(r"\d+", " ") if self.params.ignore_digits else texts
+def _detail(pair: Pair, text: str, problems: Problems) -> str:
+    return canonical(
+        {
+            "class": pair.kind,
+            "benchmark": problems.names[pair.problem],
+            "benchmark_text": problems.texts[pair.problem],
+            "text": text,
+            "score": round(pair.score, 3),
+            "measures": {name: round(value, 3) for name, value in pair.measures.items()},
+        }
+    )

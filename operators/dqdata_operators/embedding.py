@@ -88,10 +88,21 @@ class WordVectors:
             part = plain(texts[start : start + 512])
             hashes, bounds = word_hashes(part)
             places = self._places(hashes, part)
-            full = np.flatnonzero(np.diff(bounds) > 0)
-            if len(full):
-                made[start + full] = np.add.reduceat(self._table[places], bounds[full])
+            made[start : start + len(part)] = self._sums(places, bounds)
         return _unit(made)
+
+    def _sums(self, places: npt.NDArray[np.int64], bounds: npt.NDArray[np.int64]) -> F32:
+        """Sum of each text's words. Longest first, so that the n-th words of all texts that have one are a block."""
+        sizes = np.diff(bounds)
+        order = np.argsort(-sizes, kind="stable")
+        first, sizes = bounds[order], sizes[order]
+        sums = np.zeros((len(sizes), self._tokens.shape[1]), np.float32)
+        for word in range(int(sizes[0]) if len(sizes) else 0):
+            holding = int(np.searchsorted(-sizes, -word, side="left"))
+            sums[:holding] += self._table[places[first[:holding] + word]]
+        made = np.empty_like(sums)
+        made[order] = sums
+        return made
 
     def _places(self, hashes: U64, texts: pl.Series) -> npt.NDArray[np.int64]:
         """Row of the table for each word; words that are new are looked up by the tokenizer first."""

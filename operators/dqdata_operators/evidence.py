@@ -1,7 +1,9 @@
 """What speaks for two texts being the same problem, and what class that makes them.
 
     >>> index = Evidence(["Tom has 3 apples and buys 5 more. How many has he?"])
-    >>> index.compare(Prepared.of("Tom owns 3 apples. He purchases 5 more. How many now?"), 0, cosine=0.8).kind
+    >>> texts = Prepared(pl.Series(["Tom owns 3 apples. He purchases 5 more. How many now?"]))
+    >>> [pair] = index.compare(texts, Candidates.of([(0, 0, 0.8, 0.0)]))
+    >>> pair.kind
     'rephrased'
 
 exact: the same words. lexical: a share of the benchmark's n-grams, or most of its letters in order, with its numbers.
@@ -16,14 +18,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
+import numpy as np
 import polars as pl
 
-from dqdata_operators.quantities import agreement, numbers
+from dqdata_operators.quantities import numbers_of
+from dqdata_operators.shingles import I64, NO_BLANKS, U64
+from dqdata_operators.token_sets import F64, Sets, shared
 
 Kind = Literal["exact", "lexical", "rephrased", "same_template", "doubtful"]
 KINDS: tuple[Kind, ...] = ("exact", "lexical", "rephrased", "same_template", "doubtful")
@@ -39,38 +43,66 @@ COMMON = frozenset(
     "how many much why will would can could should may might must not no as from into up out over after before all "
     "each every some any more most other same so too very also there here find total number".split()
 )
-_WORD = re.compile(r"[^\W\d_]+")
+_WORD = NO_BLANKS + r"|[\p{L}\p{Nl}\p{No}&&[^\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]]+"
 BEFORE = r"(?i)^\s*(?:#+\s*)?(?:question|problem|instruction|user|q)\s*:\s*"
 AFTER = r"(?is)\n\s*(?:#+\s*)?(?:answer|solution|response|assistant|a)\s*:.*$|\n\s*####.*$"
-_PUNCTUATION = re.compile(r"[\s.,;:!?'\"`‘’“”$\\{}]+")
+_PUNCTUATION = r"[\s.,;:!?'\"`‘’“”$\\{}]+"
 _DIGITS = re.compile(r"\d+(?:[.,]\d+)*")
 
 
-@dataclass(frozen=True)
 class Prepared:
-    """A text as it is compared."""
+    """Texts as they are compared."""
 
-    text: str
-    """Small letters, one blank between words."""
-    words: frozenset[str]
-    """Content words, cut to five letters so that inflections agree."""
-    numbers: frozenset[float]
-    bare: str
-    """Letters, digits and signs alone."""
+    def __init__(self, texts: pl.Series) -> None:
+        lower = texts.cast(pl.String).fill_null("").str.to_lowercase()
+        self.texts: list[str] = lower.str.replace_all(r"\s+", " ").str.strip_chars(" ").to_list()
+        """Small letters, one blank between words."""
+        self.bare: list[str] = lower.str.replace_all(_PUNCTUATION, "").to_list()
+        """Letters, digits and signs alone."""
+        self.words = _content_words(lower)
+        """Content words, cut to five letters so that inflections agree."""
+        self.numbers = numbers_of(lower)
+
+
+def _content_words(lower: pl.Series) -> Sets:
+    frame = pl.DataFrame({"row": np.arange(len(lower)), "word": lower.str.extract_all(_WORD)})
+    words = frame.explode("word", empty_as_null=False).filter(~pl.col("word").is_in(list(COMMON)))
+    return Sets.of(words["row"].to_numpy(), words["word"].str.slice(0, 5).hash(seed=0).to_numpy(), len(lower))
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Pairs to be compared: row of a text, place of a problem, cosine of their embeddings, and the share of the
+    problem's n-grams that the text has."""
+
+    rows: I64
+    problems: I64
+    cosines: F64
+    overlaps: F64
 
     @classmethod
-    def of(cls, text: str) -> Prepared:
-        plain = " ".join(text.lower().split())
-        words = frozenset(word[:5] for word in _WORD.findall(plain) if word not in COMMON)
-        return cls(plain, words, numbers(plain), _PUNCTUATION.sub("", plain))
+    def of(cls, pairs: Iterable[tuple[int, int, float, float]]) -> Candidates:
+        rows, problems, cosines, overlaps = np.array(list(pairs), np.float64).reshape(-1, 4).T
+        return cls(rows.astype(np.int64), problems.astype(np.int64), cosines, overlaps)
 
 
-@dataclass(frozen=True)
-class Verdict:
-    kind: Kind | None
+class Pair(NamedTuple):
+    """A pair for which something speaks."""
+
+    row: int
+    problem: int
+    kind: Kind
     score: float
     """Log odds that these are the same problem."""
     measures: dict[str, float]
+
+
+class Doubt(NamedTuple):
+    """Log odds between which a pair is doubtful: below `low` it is nothing, from `high` on the same problem."""
+
+    low: float = -3.0
+    """A chance of 5%."""
+    high: float = 0.0
 
 
 def problem_part(texts: pl.Series) -> pl.Series:
@@ -83,47 +115,94 @@ def problem_part(texts: pl.Series) -> pl.Series:
 class Evidence:
     """Compares texts with the problems of a benchmark, whose own frequencies say which words are rare."""
 
-    def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = [Prepared.of(problem) for problem in problems]
-        seen = Counter(word for problem in self.problems for word in problem.words)
-        total = max(len(self.problems), 1)
-        self._rarity = {word: math.log((total + 1) / (count + 0.5)) for word, count in seen.items()}
-        self._unseen = math.log((total + 1) / 0.5)
+    def __init__(self, problems: Sequence[str], doubt: Doubt = Doubt()) -> None:  # noqa: B008
+        self._doubt = doubt
+        self._problems = Prepared(pl.Series("text", problems, dtype=pl.String))
+        self._known, counts = np.unique(self._problems.words.members, return_counts=True)
+        self._rarity = np.log((len(problems) + 1) / (counts + 0.5))
+        self._unseen = math.log((len(problems) + 1) / 0.5)
+        self._values = np.unique([value for found in self._problems.numbers for value in found])
+        self._weights = self._weigh(self._problems.words.members)
+        self._totals = self._problems.words.totals(self._weights)
+        self._numbers = self._places(self._problems.numbers)
 
-    def compare(
-        self, text: Prepared, problem: int, *, cosine: float, overlap: float = 0.0, strictness: float = 0.0
-    ) -> Verdict:
-        """cosine: of the two embeddings; overlap: share of the problem's n-grams that the text has; strictness is taken
-        off the score."""
+    def compare(self, texts: Prepared, pairs: Candidates) -> Iterator[Pair]:
+        """Those pairs for which something speaks, in their order."""
+        rare, agreed = self._rare(texts, pairs), self._agreement(texts, pairs)
+        scores = BIAS + WEIGHTS["cosine"] * pairs.cosines + WEIGHTS["numbers"] * agreed + WEIGHTS["rare"] * rare
+        hopeless = scores + WEIGHTS["letters"] * MOST_LETTERS < self._doubt.low
+        hopeless &= (pairs.overlaps == 0) & (pairs.cosines < TEMPLATE_COSINE)
+        for number in np.flatnonzero(~hopeless).tolist():
+            measures = {
+                "cosine": float(pairs.cosines[number]),
+                "numbers": float(agreed[number]),
+                "rare": float(rare[number]),
+                "ngrams": float(pairs.overlaps[number]),
+            }
+            row, problem = int(pairs.rows[number]), int(pairs.problems[number])
+            kind, score = self._judged(texts, row, problem, float(scores[number]), measures)
+            if kind is not None:
+                yield Pair(row, problem, kind, score, measures)
+
+    def _judged(
+        self, texts: Prepared, row: int, problem: int, score: float, measures: dict[str, float]
+    ) -> tuple[Kind | None, float]:
+        """(class, score with all measures); adds the order of letters to the measures."""
         from rapidfuzz import fuzz
 
-        other = self.problems[problem]
-        measures = {
-            "cosine": cosine,
-            "numbers": agreement(text.numbers, other.numbers),
-            "rare": self._rare(text, other),
-        }
-        score = BIAS - strictness + sum(WEIGHTS[name] * value for name, value in measures.items())
-        if overlap == 0 and score + WEIGHTS["letters"] * 0.85 < -DOUBT and cosine < TEMPLATE_COSINE:
-            return Verdict(None, score, measures)
-        measures["letters"] = fuzz.ratio(text.text, other.text) / 100
-        score += WEIGHTS["letters"] * measures["letters"]
-        measures["ngrams"] = overlap
-        return Verdict(_kind(text, other, score, measures), score, measures)
+        text, other = texts.texts[row], self._problems.texts[problem]
+        letters = measures["letters"] = fuzz.ratio(text, other) / 100
+        score += WEIGHTS["letters"] * letters
+        if texts.bare[row] == self._problems.bare[problem]:
+            return "exact", score
+        mine, theirs = texts.numbers[row], self._problems.numbers[problem]
+        same_numbers = theirs <= mine and (len(mine - theirs) <= 1 or measures["ngrams"] > 0)
+        if same_numbers and (measures["ngrams"] >= LEXICAL_OVERLAP or letters >= LEXICAL_LETTERS):
+            return "lexical", score
+        if mine != theirs and not same_numbers and (measures["cosine"] >= TEMPLATE_COSINE or measures["ngrams"] > 0):
+            alike = fuzz.ratio(_DIGITS.sub("0", text), _DIGITS.sub("0", other)) / 100
+            if alike >= TEMPLATE_LETTERS or (score >= self._doubt.high and measures["numbers"] < SAME_NUMBERS):
+                return "same_template", score
+        if score >= self._doubt.high:
+            return "rephrased", score
+        return ("doubtful" if score >= self._doubt.low else None), score
 
-    def _rare(self, text: Prepared, other: Prepared) -> float:
+    def _rare(self, texts: Prepared, pairs: Candidates) -> F64:
         """Share of the words' rarity that both have; words that only one has count for half, so that a text may be
         longer than the problem."""
-        shared = sum(self._weight(word) for word in text.words & other.words)
-        apart = sum(self._weight(word) for word in text.words ^ other.words)
-        return shared / (shared + apart / 2) if shared else 0.0
+        both = shared(texts.words, pairs.rows, self._problems.words, pairs.problems, self._weights)
+        totals = texts.words.totals(self._weigh(texts.words.members))
+        half = (totals[pairs.rows] + self._totals[pairs.problems]) / 2
+        return np.divide(both, half, out=np.zeros(len(both)), where=both > 0)
 
-    def _weight(self, word: str) -> float:
-        return self._rarity.get(word, self._unseen)
+    def _agreement(self, texts: Prepared, pairs: Candidates) -> F64:
+        """How far two texts speak of the same numbers, 0 to 1; 0.5 where there are none to compare.
+
+        Jaccard similarity drawn to 0.5 by half a shared number: two of two say more than one of one.
+        """
+        both = shared(self._places(texts.numbers), pairs.rows, self._numbers, pairs.problems)
+        mine = np.array([len(found) for found in texts.numbers], np.float64)
+        either = mine[pairs.rows] + self._numbers.sizes[pairs.problems] - both
+        return (both + 0.5) / (either + 1)
+
+    def _weigh(self, words: U64) -> F64:
+        at = np.searchsorted(self._known, words)
+        known = at < len(self._known)
+        known[known] = self._known[at[known]] == words[known]
+        return np.where(known, self._rarity[at * known], self._unseen) if len(self._known) else np.empty(0)
+
+    def _places(self, found: Sequence[frozenset[float]]) -> Sets:
+        """Numbers as their places among those of the problems; others are in no problem and are left out."""
+        rows = np.repeat(np.arange(len(found)), [len(one) for one in found])
+        values = np.array([value for one in found for value in one])
+        at = np.searchsorted(self._values, values)
+        known = at < len(self._values)
+        known[known] = self._values[at[known]] == values[known]
+        return Sets.of(rows[known], at[known], len(found))
 
 
-DOUBT = 3.0
-"""Log odds below which a pair isn't looked at further: 5%."""
+MOST_LETTERS = 0.85
+"""What the order of letters is taken to say at most before it is computed."""
 TEMPLATE_COSINE = 0.8
 """Similarity of wording below which two texts aren't one template."""
 LEXICAL_OVERLAP = 0.5
@@ -131,28 +210,5 @@ LEXICAL_OVERLAP = 0.5
 LEXICAL_LETTERS = 0.9
 TEMPLATE_LETTERS = 0.8
 """Indel similarity without numbers from which two texts are one template."""
-
-
 SAME_NUMBERS = 0.45
 """Agreement below which numbers are others."""
-
-
-def _kind(text: Prepared, other: Prepared, score: float, measures: dict[str, float]) -> Kind | None:
-    from rapidfuzz import fuzz
-
-    if text.bare == other.bare:
-        return "exact"
-    same_numbers = other.numbers <= text.numbers and (len(text.numbers - other.numbers) <= 1 or measures["ngrams"] > 0)
-    if same_numbers and (measures["ngrams"] >= LEXICAL_OVERLAP or measures["letters"] >= LEXICAL_LETTERS):
-        return "lexical"
-    if (
-        text.numbers != other.numbers
-        and not same_numbers
-        and (measures["cosine"] >= TEMPLATE_COSINE or measures["ngrams"] > 0)
-    ):
-        bare = fuzz.ratio(_DIGITS.sub("0", text.text), _DIGITS.sub("0", other.text)) / 100
-        if bare >= TEMPLATE_LETTERS or (score >= 0 and measures["numbers"] < SAME_NUMBERS):
-            return "same_template"
-    if score >= 0:
-        return "rephrased"
-    return "doubtful" if score >= -DOUBT else None

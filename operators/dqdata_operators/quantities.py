@@ -9,8 +9,12 @@ left out: it is mostly an article. Written for comparing problems: which numbers
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
 
 _SMALL = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
@@ -52,7 +56,10 @@ _MULTIPLES = {
 }
 _COMMA = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _FRACTION = re.compile(r"\\[dt]?frac\s*\{\s*(\d+)\s*\}\s*\{\s*(\d+)\s*\}")
-_PIECE = re.compile(r"\d+\s*/\s*\d+|\d*\.\d+|\d+|%|\\%|[a-z]+")
+PIECE = r"\d+\s*/\s*\d+|\d*\.\d+|\d+|%|\\%|[a-z]+"
+_PIECE = re.compile(PIECE)
+_SPEAKING = [*_UNITS, *_SCALES, *_PARTS, *_MULTIPLES, "percent", "and"]
+"""Words that mean something here; of others it only matters that they stand between."""
 
 
 def numbers(text: str) -> frozenset[float]:
@@ -61,12 +68,20 @@ def numbers(text: str) -> frozenset[float]:
     return frozenset(float(f"{value:.6g}") for value in _values(_PIECE.findall(plain)))
 
 
-def agreement(left: frozenset[float], right: frozenset[float]) -> float:
-    """How far two texts speak of the same numbers, 0 to 1; 0.5 where there are none to compare.
-
-    Jaccard similarity drawn to 0.5 by half a shared number: two of two say more than one of one.
-    """
-    return (len(left & right) + 0.5) / (len(left | right) + 1)
+def numbers_of(texts: pl.Series) -> list[frozenset[float]]:
+    """`numbers` of each text; words that can't be part of a number are passed over without Python."""
+    plain = texts.cast(pl.String).fill_null("").str.to_lowercase()
+    special = plain.str.contains(r"\d,\d{3}|frac").arg_true()
+    if len(special):
+        mended = [_FRACTION.sub(r" \1/\2 ", _COMMA.sub("", text)) for text in plain.gather(special)]
+        plain = plain.scatter(special, mended)
+    pieces = pl.DataFrame({"row": pl.arange(len(plain), eager=True), "piece": plain.str.extract_all(PIECE)})
+    speaks = pl.col("piece").is_in(_SPEAKING) | ~pl.col("piece").str.contains("^[a-z]")
+    kept = pieces.explode("piece", empty_as_null=False).with_columns(speaks=speaks)
+    kept = kept.filter(pl.col("speaks") | pl.col("speaks").shift(1, fill_value=False))
+    words, ends = kept["piece"].to_list(), np.searchsorted(kept["row"].to_numpy(), np.arange(len(plain) + 1)).tolist()
+    found = (_values(words[start:end]) for start, end in itertools.pairwise(ends))
+    return [frozenset(float(f"{value:.6g}") for value in values) for values in found]
 
 
 def _values(pieces: list[str]) -> Iterator[float]:

@@ -7,7 +7,8 @@ import json
 import polars as pl
 import pytest
 from dqdata_operators.decontaminate import Decontaminate, DecontaminateParams
-from dqdata_operators.quantities import agreement, numbers
+from dqdata_operators.evidence import Candidates, Evidence, Prepared
+from dqdata_operators.quantities import numbers, numbers_of
 from harness import decided, have
 
 DUCKS = (
@@ -65,7 +66,7 @@ def test_each_class_has_its_action(benchmark, tmp_path):
 
 def test_order_and_company_change_nothing(benchmark, tmp_path, monkeypatch):
     first = run(tmp_path, benchmark, ROWS)
-    monkeypatch.setattr("dqdata_operators.decontaminate.PIECE", 1)
+    monkeypatch.setattr("dqdata_operators.benchmark_search.PIECE", 1)
     (tmp_path / "again").mkdir()
     again = run(tmp_path / "again", benchmark, dict(reversed(ROWS.items())))
     assert first[1] == again[1] and first[0].sort("problem_id").equals(again[0].sort("problem_id"))
@@ -85,8 +86,63 @@ def test_numbers_however_written():
     text = "Three quarters of 1,200; two dozen at $2.50; 75%, two hundred and five, thirty-five, \\frac{1}{2}"
     assert numbers(text) == {0.75, 1200, 24, 2.5, 205, 35, 0.5}
     assert numbers("twice a week for a third of it") == {2, 0.333333} and numbers("no one knows") == frozenset()
-    assert agreement(frozenset(), frozenset()) == 0.5
-    assert agreement(frozenset({2.0}), frozenset({2.0})) < agreement(frozenset({2.0, 7.0}), frozenset({2.0, 7.0}))
+    every = pl.Series(
+        [text, "twice a week for a third of it", "1,234,567 and 2,000", "", None, "a dozen or so, and three"]
+    )
+    assert numbers_of(every) == [numbers(one or "") for one in every]
+
+
+def test_agreement_of_numbers():
+    """Two of two say more than one of one, and none to compare says nothing."""
+    problems = ["Tom has 3 apples and 7 pears", "Tom has 3 apples", "Tom has apples"]
+    pairs = Candidates.of((at, at, 1.0, 1.0) for at in range(3))
+    agreed = [one.measures["numbers"] for one in Evidence(problems).compare(Prepared(pl.Series(problems)), pairs)]
+    assert agreed == [2.5 / 3, 0.75, 0.5]
+
+
+def test_flagged_rows_carry_the_neighbour(benchmark, tmp_path):
+    rows = run(tmp_path, benchmark, ROWS)[0].rows_by_key("problem_id", named=True, unique=True)
+    flagged = rows["same_template"]
+    assert (flagged["contamination_benchmark"], flagged["contamination_text"]) == ("mine", DUCKS)
+    assert isinstance(flagged["contamination_score"], float) and rows["none"]["contamination_text"] is None
+
+
+def test_the_band_of_doubt_is_a_parameter(benchmark, tmp_path):
+    only = {"rephrased": ROWS["rephrased"]}
+    score = json.loads(run(tmp_path, benchmark, only)[1]["rephrased"][1])["score"]
+    actions = {"doubtful": "flag"}
+    for number, (doubt, expected) in enumerate(
+        [((-3, score + 1), "doubtful"), ((score + 1, score + 2), None), ((score - 2, score - 1), "gone")]
+    ):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        rows, gone = run(folder, benchmark, only, doubt=doubt, actions=actions)
+        assert gone.keys() == ({"rephrased"} if expected == "gone" else set())
+        assert rows["contamination"].to_list() == ([] if expected == "gone" else [expected])
+    with pytest.raises(ValueError, match="must rise"):
+        run(tmp_path, benchmark, only, doubt=(1, 0))
+
+
+def test_an_ngram_that_all_problems_share_hides_none(tmp_path, monkeypatch):
+    """A row is compared with the problems that share most with it, and counting is done in pieces."""
+    monkeypatch.setattr("dqdata_operators.benchmark_search.MATCHES", 50)
+    frame = "Answer the question below and put the letter of your choice in a box at the end of it please. "
+    problems = [f"{frame} Which of these is the colour number {n}00{n} of the list?" for n in range(60)]
+    path = tmp_path / "many.jsonl"
+    pl.DataFrame({"question": problems}).write_ndjson(path)
+    texts = {f"r{n:02}": f"{problems[n]} Think." for n in (59, 0, 31)} | {"other": f"{frame} How old is Tom?"}
+    gone = run(tmp_path, path, texts, neighbours=0, ngram=8)[1]
+    found = {key: json.loads(detail)["benchmark_text"] for key, (_, detail) in gone.items()}
+    assert found == {f"r{n:02}": problems[n] for n in (59, 0, 31)}
+
+
+def test_memory_bounds_what_is_compared_at_once(benchmark, tmp_path):
+    from dqdata_operators.benchmark_search import PIECE, Search
+
+    small, large = (Search([DUCKS, ROBE] * 500, memory=memory) for memory in (1 << 20, 1 << 30))
+    assert small.piece == 32 and large.piece == PIECE
+    texts = pl.Series(list(ROWS.values()) * 20)
+    assert list(small.worst(texts)) == list(large.worst(texts))
 
 
 @pytest.mark.parametrize(
