@@ -130,6 +130,12 @@ def one(name: str, arguments: list[Any]) -> None:
 
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65_536), hard))
+    import aiohttp  # noqa: F401 - what all loops import isn't what is measured
+    import openai  # noqa: F401
+
+    import dqdata.engine.calls
+    import dqdata.teachers.openai  # noqa: F401
+
     began, busy = time.perf_counter(), time.process_time()
     result = asyncio.run(globals()[name](*arguments))
     print(json.dumps([time.perf_counter() - began, time.process_time() - busy, resident(), result]))

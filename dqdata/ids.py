@@ -14,6 +14,8 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+
 
 def digest(*parts: str) -> str:
     """Hash of the parts in order; each is prefixed by its length, so ("ab", "c") differs from ("a", "bc")."""
@@ -27,7 +29,7 @@ def digest(*parts: str) -> str:
 
 def canonical(value: Any) -> str:
     """JSON with sorted keys and no spaces: the same value always gives the same text."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return _CANONICAL.encode(value)
 
 
 def fingerprint(value: Mapping[str, Any]) -> str:

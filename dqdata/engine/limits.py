@@ -17,7 +17,7 @@ from collections import deque
 
 from dqdata.teacher import Limits
 
-CANARY = 1.0
+CANARY = 0.5
 """Seconds that the very first request goes alone, unless it is answered sooner: a wrong key costs one request, not as
 many as may be in the air."""
 GROWTH = 0.05

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 from dqdata.errors import StoreError, TeacherError
 from dqdata.ids import digest
+from dqdata.ledger.answers import ANSWER, INSERT_FAILURE, INSERT_REQUEST, Answer
 from dqdata.ledger.tables import broken, connect
 from dqdata.ledger.writer import Write, Writer
 from dqdata.teacher import Completion, Message, Request, Sampling, Usage
@@ -29,13 +30,7 @@ from dqdata.teacher import Completion, Message, Request, Sampling, Usage
 __all__ = ["CallContext", "Ledger", "Spent"]
 
 _CHUNK = 5_000
-_ANSWER = (
-    "response, reasoning, finish_reason, input_tokens, output_tokens, cached_tokens, usage_estimated, answered_by, "
-    "seconds, logprobs"
-)
-_INSERT_REQUEST = "insert into requests values (?, ?, ?, ?) on conflict do nothing"
-_INSERT_CALL = f"insert into calls values ({', '.join('?' * 23)}) on conflict do nothing"
-_INSERT_FAILURE = f"insert into failures values (null, {', '.join('?' * 19)})"
+_STORED = json.JSONEncoder(ensure_ascii=False, sort_keys=True, default=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +78,12 @@ class Ledger:
 
     def get(self, key: str) -> Completion | None:
         """The answer stored under this key; None where the call was never answered."""
-        rows = self.rows(f"select {_ANSWER} from calls where ledger_key = ?", (key,))
+        rows = self.rows(f"select {ANSWER} from calls where ledger_key = ?", (key,))
         return _completion(key, rows[0]) if rows else None
 
     def get_many(self, keys: Iterable[str]) -> dict[str, Completion]:
         """The answers there are, by key."""
-        sql = f"select ledger_key, {_ANSWER} from calls where ledger_key in (select value from json_each(?))"
+        sql = f"select ledger_key, {ANSWER} from calls where ledger_key in (select value from json_each(?))"
         found: dict[str, Completion] = {}
         for chunk in _chunks(keys):
             found |= {row[0]: _completion(row[0], row[1:]) for row in self.rows(sql, (json.dumps(chunk),))}
@@ -141,18 +136,8 @@ class Ledger:
             None if completion.logprobs is None else json.dumps(completion.logprobs),
         )
         asker = (context.run_id, context.pipeline, context.step, context.teacher, at)
-
-        def write(con: sqlite3.Connection) -> Completion | None:
-            con.execute(_INSERT_REQUEST, asked)
-            if con.execute(_INSERT_CALL, (key, *who, *answer, *asker)).rowcount == 1:
-                return None
-            lost = ("duplicate", "answered_twice", None, "another process was answered first", 1)
-            con.execute(_INSERT_FAILURE, (key, *who, *lost, usage.input + usage.output, cost_usd, *asker))
-            row = con.execute(f"select {_ANSWER} from calls where ledger_key = ?", (key,)).fetchone()
-            return _completion(key, row)
-
-        standing: Completion | None = await self.write(write)
-        return standing if standing is not None else replace(completion, ledger_key=key)
+        before = await self.write(Answer(asked, (key, *who, *answer, *asker)))
+        return _completion(key, before) if before is not None else replace(completion, ledger_key=key)
 
     async def put_failure(
         self,
@@ -177,13 +162,13 @@ class Ledger:
         )
 
         def write(con: sqlite3.Connection) -> None:
-            con.execute(_INSERT_REQUEST, asked)
-            con.execute(_INSERT_FAILURE, row)
+            con.execute(INSERT_REQUEST.format("(?, ?, ?, ?)"), asked)
+            con.execute(INSERT_FAILURE, row)
 
         await self.write(write)
 
     async def write(self, write: Write) -> Any:
-        """Runs a function on the writing connection, in a transaction that is on disk on return."""
+        """Stores an answer, or runs a function on the writing connection: on disk on return."""
         if self._writer is None:
             raise StoreError(f"ledger {self.path}: opened read-only, so no call can be recorded")
         return await self._writer.write(write)
@@ -232,7 +217,7 @@ def _completion(key: str, row: tuple[Any, ...]) -> Completion:
 
 
 def _json(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, sort_keys=True, default=dict)
+    text = _STORED.encode(value)
     try:
         text.encode()
     except UnicodeEncodeError:  # half a surrogate pair: only an escape can hold it

@@ -1,6 +1,6 @@
 """One thread that writes: calls that end at about the same time share one commit, so one fsync.
 
-    await writer.write([(INSERT_CALL, row)])      # returns once the row is on disk
+    await writer.write(Answer(request, call))      # returns once the rows are on disk
 
 A caller waits for the commit that holds its rows and no longer; while one commit is under way, the next group gathers.
 """
@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from dqdata.errors import StoreError
+from dqdata.ledger.answers import Answer, store
 from dqdata.ledger.tables import broken, connect, write_lock
 
-Write = Callable[[sqlite3.Connection], Any]
+Write = Answer | Callable[[sqlite3.Connection], Any]
 
 GROUP = 2_000
 CHECKPOINT_PAGES = 8_000
@@ -26,7 +27,8 @@ CHECKPOINT_PAGES = 8_000
 
 
 class Writer:
-    """Runs `Write` functions inside shared transactions. Raises StoreError to those whose transaction failed."""
+    """Stores answers and runs functions inside shared transactions. Raises StoreError to those whose transaction
+    failed."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -38,7 +40,8 @@ class Writer:
         self._thread.start()
 
     async def write(self, write: Write) -> Any:
-        """Result of `write`, after its transaction is on disk. A cancelled caller's rows are written all the same."""
+        """Result of the function, or of `store` for an answer, once it is on disk. The rows of a caller that is
+        cancelled are written all the same."""
         loop = asyncio.get_running_loop()
         item = _Item(write, loop, loop.create_future())
         self._queue.put(item)
@@ -75,8 +78,7 @@ class Writer:
             with self.lock:
                 self._con.execute("begin immediate")
                 try:
-                    for item in group:
-                        item.result = item.write(self._con)
+                    _carry_out(self._con, group)
                     self._con.execute("commit")
                 except BaseException:
                     if self._con.in_transaction:
@@ -103,6 +105,17 @@ class _Item:
     def __init__(self, write: Write, loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any]) -> None:
         self.write, self.loop, self.future = write, loop, future
         self.result: Any = None
+
+
+def _carry_out(con: sqlite3.Connection, group: Sequence[_Item]) -> None:
+    answers = []
+    for item in group:
+        if isinstance(item.write, Answer):
+            answers.append((item, item.write))
+        else:
+            item.result = item.write(con)
+    for (item, _), stood in zip(answers, store(con, [answer for _, answer in answers]), strict=True):
+        item.result = stood
 
 
 def _tell(group: Sequence[_Item], error: StoreError | None) -> None:
