@@ -11,22 +11,22 @@ valid name.
 from __future__ import annotations
 
 import hashlib
-import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, SecretStr
+from pydantic import SecretStr
 
 from dqdata.columns import Columns
-from dqdata.errors import DataError, InputError, PluginError, ProjectError, nearest
+from dqdata.errors import DataError, InputError, ProjectError, nearest
 from dqdata.ids import fingerprint
+from dqdata.instances import Context, make_operator, make_source, make_teacher
 from dqdata.operator import CallEstimate, Estimate, Operator, TableOperator
 from dqdata.params import markers
-from dqdata.plugins import distribution, found, load
-from dqdata.project import Pipeline, Project, SourceSpec, StepSpec, TeacherTable, validated
+from dqdata.plugins import distribution, found
+from dqdata.project import Pipeline, Project, StepSpec, TeacherTable
 from dqdata.source import Source, StoreView
 from dqdata.teacher import Teacher
 
@@ -71,14 +71,6 @@ class Segment:
     @property
     def is_table(self) -> bool:
         return self.steps[0].sees_all
-
-
-@dataclass(frozen=True)
-class Context:
-    """What a source sees of its surroundings."""
-
-    root: Path
-    store: StoreView
 
 
 @dataclass(frozen=True)
@@ -175,6 +167,7 @@ def make_plan(
     steps: list[Step] = []
     for spec in pipeline.steps:
         step = plan_step(spec, columns, before, project, teachers, store)
+        _check_bounded(step.operator, spec, pipeline, project, teachers)
         if estimate is not None:
             estimate = step.operator.estimate(estimate.rows)
         steps.append(replace(step, estimate=estimate))
@@ -210,66 +203,6 @@ def plan_step(
     return Step(spec, operator, columns, after, identity, catalogs, None)
 
 
-def make_operator(spec: StepSpec, root: Path) -> Operator[Any]:
-    """The operator of a step with its parameters checked; files it names become absolute and must exist."""
-    try:
-        kind: type[Operator[Any]] = load("operators", spec.op)
-    except PluginError as error:
-        raise PluginError(f"{spec.where}: {error}") from error
-    given = _with_files(kind.Params, spec.params, root, spec.where)
-    params = validated(kind.Params, given, spec.where, "parameter")
-    try:
-        return kind(params)
-    except ValueError as error:
-        raise ProjectError(spec.where, str(error)) from error
-
-
-def _with_files(model: type[BaseModel], given: Mapping[str, Any], root: Path, where: str) -> dict[str, Any]:
-    """Parameters with the files they name as absolute paths, also those of tables inside them."""
-    made = dict(given)
-    for name, info in model.model_fields.items():
-        value = made.get(name)
-        if isinstance(value, str) and any(getattr(marker, "refers_to", "") == "file" for marker in markers(info)):
-            made[name] = root / value
-            if not made[name].is_file():
-                raise ProjectError(where, f"parameter {name!r}: no file {made[name]}")
-        for inner in (kind for kind in _kinds(info.annotation) if issubclass(kind, BaseModel)):
-            if isinstance(value, Mapping):
-                made[name] = _with_files(inner, value, root, where)
-            elif isinstance(value, list | tuple):
-                made[name] = [
-                    _with_files(inner, one, root, where) if isinstance(one, Mapping) else one for one in value
-                ]
-    return made
-
-
-def _kinds(annotation: Any) -> Iterator[type]:
-    """Classes that an annotation names, inside `X | None`, `list[X]` and the like."""
-    if isinstance(annotation, type) and not typing.get_args(annotation):
-        yield annotation
-    for inner in typing.get_args(annotation):
-        yield from _kinds(inner)
-
-
-def make_teacher(table: TeacherTable) -> Teacher[Any]:
-    """The teacher of a `[teachers.NAME]` table. Raises ProjectError, also for an environment variable not set."""
-    if table.missing:
-        raise ProjectError(table.where, f"environment variable {table.missing[0]!r} isn't set")
-    try:
-        kind: type[Teacher[Any]] = load("teachers", table.provider)
-    except PluginError as error:
-        raise PluginError(f"{table.where}: {error}") from error
-    return kind(validated(kind.Params, table.params, table.where))
-
-
-def make_source(spec: SourceSpec, context: Context, where: str) -> Source[Any]:
-    try:
-        kind: type[Source[Any]] = load("sources", spec.kind)
-    except PluginError as error:
-        raise PluginError(f"{where} from: {error}") from error
-    return kind(validated(kind.Params, spec.params, f"{where} from"), context)
-
-
 def with_ids(given: Columns) -> Columns:
     """Columns once every row has its ids: `problem_id` always, `trace_id` for traces, `pair_id` for pairs."""
     ids = {"problem_id": "VARCHAR"}
@@ -300,6 +233,23 @@ def _teacher_table(project: Project, name: str, spec: StepSpec) -> TeacherTable:
         have = ", ".join(project.teachers) or "none"
         raise ProjectError(spec.where, f"no teacher {name!r}{nearest(name, project.teachers)} (have: {have})")
     return project.teachers[name]
+
+
+def _check_bounded(
+    operator: Operator[Any], spec: StepSpec, pipeline: Pipeline, project: Project, teachers: Mapping[str, Teacher[Any]]
+) -> None:
+    """A budget reserves the worst case of each call, so each call needs one. Raises ProjectError."""
+    if getattr(operator.params, "max_tokens", 0) is None:
+        for name in operator.teachers():
+            priced = pipeline.budget_usd is not None and project.teachers[name].limits.price.output > 0
+            if (priced or pipeline.budget_tokens is not None) and teachers[name].context_tokens is None:
+                raise ProjectError(
+                    spec.where,
+                    f"the pipeline has a budget, but nothing bounds the answers of teacher {name!r}: "
+                    "give the step `max_tokens`, or the teacher `context_tokens`",
+                )
+    for child in _children(operator, spec, project.root):
+        _check_bounded(child, spec, pipeline, project, teachers)
 
 
 def _step_fingerprint(

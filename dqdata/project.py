@@ -75,6 +75,8 @@ class TeacherTable(Params):
     limits: Limits
     params: Mapping[str, Any]
     """The provider's own keys, `{ env = ... }` resolved to SecretStr."""
+    root: Path
+    """Folder of pipelines.toml, at which relative paths begin."""
     missing: tuple[str, ...] = ()
     """Environment variables it names that aren't set."""
     where: str
@@ -247,7 +249,15 @@ def _teacher(name: str, body: dict[str, Any], path: Path) -> TeacherTable:
     limits = validated(Limits, {key: body.pop(key) for key in list(body) if key in Limits.model_fields}, where)
     missing: list[str] = []
     params = {key: _resolve(value, missing) for key, value in body.items()}
-    return TeacherTable(name=name, provider=provider, limits=limits, params=params, missing=tuple(missing), where=where)
+    return TeacherTable(
+        name=name,
+        provider=provider,
+        limits=limits,
+        params=params,
+        root=path.parent,
+        missing=tuple(missing),
+        where=where,
+    )
 
 
 def _trainer(name: str, body: dict[str, Any], path: Path) -> TrainerTable:

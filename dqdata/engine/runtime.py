@@ -22,6 +22,7 @@ from dqdata.engine.calls import Asker, Budget, Counters
 from dqdata.engine.pool import Pool
 from dqdata.engine.stop import Switch
 from dqdata.errors import DeadlineExceeded, OperatorError, RowError, RunError, Stopped, TeacherError, boundary
+from dqdata.instances import make_operator, make_teacher
 from dqdata.ledger import CallContext, Ledger
 from dqdata.operator import (
     Batch,
@@ -34,7 +35,6 @@ from dqdata.operator import (
     Row,
     RowOperator,
 )
-from dqdata.plan import make_operator, make_teacher
 from dqdata.project import Project, StepSpec
 from dqdata.sandbox import Sandbox
 from dqdata.source import StoreView

@@ -25,6 +25,7 @@ from typing import Any
 from pydantic import Field
 
 from dqdata.errors import DataError, PluginError, TeacherError
+from dqdata.params import NameOrPath
 from dqdata.teacher import Completion, Request, Teacher
 from dqdata.teachers import chat, gguf
 from dqdata.teachers.refusals import refusal
@@ -32,7 +33,7 @@ from dqdata.teachers.stream import Assembly
 
 
 class LlamaCppParams(chat.ThinkingParams):
-    model: str = gguf.BUNDLED
+    model: NameOrPath = gguf.BUNDLED
     context_tokens: int = Field(2048, ge=64)
     """Tokens of one sequence, prompt and answer together; memory is set aside for all sequences."""
     sequences: int = Field(8, ge=1, le=256)

@@ -22,6 +22,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from dqdata.errors import DataError, TeacherError
+from dqdata.params import LocalPath
 from dqdata.teacher import Completion, Limits, Price, Request, Teacher, Usage
 from dqdata.teachers import chat
 
@@ -32,11 +33,11 @@ class ReplayParams(chat.ThinkingParams):
     """Provider of the recorded teacher."""
     revision: str = ""
     """Its revision, as `dqdata ledger size` shows it."""
-    ledger: Path | None = None
+    ledger: LocalPath | None = None
     """A ledger file."""
     catalog: str | None = None
     """A catalog of traces such as `slow_thinking@3`: its rows and rejects, by their `ledger_key`."""
-    store: Path = Path("catalogs")
+    store: LocalPath = Path("catalogs")
     """Folder of the catalogs."""
 
     @model_validator(mode="after")

@@ -28,6 +28,7 @@ from pydantic import Field, SecretStr
 
 from dqdata.errors import PluginError, TeacherError
 from dqdata.ids import digest
+from dqdata.params import LocalPath, NameOrPath
 from dqdata.teacher import Completion, Request, Teacher
 from dqdata.teachers import chat, gguf
 from dqdata.teachers.openai import EndpointParams, OpenAI
@@ -38,11 +39,11 @@ _ADAPTER = "adapter"
 
 
 class VllmParams(chat.ThinkingParams):
-    model: str = Field(min_length=1)
+    model: NameOrPath = Field(min_length=1)
     """A hub name or a folder."""
     revision: str = ""
     """Commit of the hub model. A folder needs none: its files are hashed."""
-    adapter: Path | None = None
+    adapter: LocalPath | None = None
     """Folder of a LoRA adapter."""
     tensor_parallel: int = Field(1, ge=1)
     """GPUs that share the model."""

@@ -8,6 +8,7 @@ import pytest
 
 from dqdata.check import NoStore, build_order, check_project, plan_ahead, tables_in
 from dqdata.errors import ColumnError, PluginError, ProjectError
+from dqdata.instances import make_teacher
 from dqdata.plan import Plan, make_plan
 from dqdata.project import Project
 
@@ -154,3 +155,53 @@ def test_a_plan_makes_no_call_and_writes_nothing(project: Write, tmp_path: Path)
     plan = planned(project(steps('{ op = "talk", teacher = "parrot" }')))
     assert replace(plan).recipe()["teachers"] == {"parrot": {"provider": "parrot", "model": "parrot-1", "revision": ""}}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["pipelines.toml"]
+
+
+BOUGHT = """
+[teachers.r1]
+provider = "openai"
+model = "r1"
+price = {{ output = 2.0 }}
+{teacher}
+[pipelines.p]
+from = {{ source = "problems", rows = 3 }}
+{pipeline}
+steps = [ {{ op = "generate", teacher = "r1"{step} }} ]
+"""
+
+
+@pytest.mark.parametrize("budget", ["budget_usd = 1.0", "budget_tokens = 1000"])
+def test_a_budget_needs_answers_that_end(project: Write, budget: str) -> None:
+    with pytest.raises(
+        ProjectError, match=r"step 1 \(generate\): .* nothing bounds .* 'r1': give the step `max_tokens`"
+    ):
+        planned(project(BOUGHT.format(teacher="", pipeline=budget, step="")))
+    planned(project(BOUGHT.format(teacher="", pipeline=budget, step=", max_tokens = 100")))
+    planned(project(BOUGHT.format(teacher="context_tokens = 4096", pipeline=budget, step="")))
+    planned(project(BOUGHT.format(teacher="", pipeline="", step="")))
+
+
+def test_paths_of_a_teacher_begin_at_the_project(
+    project: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = """
+[teachers.r1]
+provider = "replay"
+model = "r1"
+ledger = "old/ledger.sqlite"
+[teachers.small]
+provider = "llamacpp"
+model = "models/small.gguf"
+[teachers.bundled]
+provider = "llamacpp"
+"""
+    made = project(text)
+    (made.root / "models").mkdir()
+    (made.root / "models" / "small.gguf").touch()
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(elsewhere)
+    replay, small, bundled = (make_teacher(made.teachers[name]).params for name in ("r1", "small", "bundled"))
+    assert replay.ledger == made.root / "old" / "ledger.sqlite"
+    assert replay.store == made.root / "catalogs"
+    assert small.model == str(made.root / "models" / "small.gguf")
+    assert bundled.model == "smollm2-135m"

@@ -273,7 +273,8 @@ async def test_one_cool_down_holds_all_callers(ledger: Ledger) -> None:
     await asker.close()
 
 
-async def test_a_server_that_goes_away_is_waited_for_by_one(loopback: Loopback, ledger: Ledger) -> None:
+@pytest.mark.parametrize("seconds", [0, pytest.param(60, marks=pytest.mark.slow)])
+async def test_a_server_that_goes_away_is_waited_for_by_one(loopback: Loopback, ledger: Ledger, seconds: int) -> None:
     loopback.latency = 0.02
     teacher = OpenAI(EndpointParams(base_url=loopback.url, model="m"))
     asker = Asker(teacher, Limits(concurrency=16, max_attempts=6), ledger, Budget())
@@ -284,6 +285,7 @@ async def test_a_server_that_goes_away_is_waited_for_by_one(loopback: Loopback, 
     await until(lambda: asker.gate.down_since is not None and asker.counters.in_flight <= 1)
     probes = [asker.counters.in_flight for _ in range(50) if not await asyncio.sleep(0.005)]
     assert max(probes) <= 1 and asker.counters.failed == 0
+    await asyncio.sleep(seconds)
     loopback.start()
     await asyncio.gather(*asked)
     assert 0 < answered_before < 200 and asker.counters.made == 200

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from loopback import Loopback
 
 from dqdata.ledger import Ledger, care
@@ -38,16 +39,17 @@ CHILD = """
 """
 
 
-def test_killed_at_random_moments(loopback: Loopback, tmp_path: Path) -> None:
+@pytest.mark.parametrize("times", [5, pytest.param(20, marks=pytest.mark.slow)])
+def test_killed_at_random_moments(loopback: Loopback, tmp_path: Path, times: int) -> None:
     loopback.latency = 0.01
     path = tmp_path / "ledger.sqlite"
     command = [sys.executable, "-c", textwrap.dedent(CHILD), loopback.url, str(path), str(CALLS), str(CONCURRENCY)]
     chance, kills = random.Random(1), 0
-    for _ in range(5):
+    for _ in range(times):
         already = len(loopback.answered)
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
             assert child.stdout is not None and child.stdout.readline() == "ready\n"
-            wanted = already + chance.randrange(20, 100)
+            wanted = already + chance.randrange(1, 500 // times)
             while len(loopback.answered) < wanted and child.poll() is None:
                 time.sleep(0.001)
             child.kill()
