@@ -12,8 +12,9 @@ A method says which rows belong together: `exact` (dedup_exact.py: the normalise
 each group by `keep` stays, and of equals the one with the smallest key: the order in which rows arrive says nothing of
 the data.
 
-Groups are closed: of three rows where the first is like the second and the second like the third, one stays. The
-similarity in a reject's detail is that with the row that stayed, so it can lie below the threshold.
+With `link = "chain"` groups are closed: of three rows where the first is like the second and the second like the third,
+one stays. The similarity in a reject's detail is that with the row that stayed, so it can lie below the threshold. With
+`link = "star"` a row goes only if it is itself like the row that stays.
 """
 
 from __future__ import annotations
@@ -57,6 +58,10 @@ class DedupParams(Params):
     """semantic: wordllama, minilm, model2vec:NAME, sentence-transformers:NAME or URL#MODEL."""
     same_numbers: bool | None = None
     """Texts with other numbers are no duplicates. By default so for semantic: embeddings hardly see numbers."""
+    link: Literal["chain", "star"] = "chain"
+    """Whether rows go that are like the row that stays only through others (chain), or only rows like itself (star)."""
+    search: Literal["auto", "exact", "hashed"] = "auto"
+    """semantic: every pair, or candidates by random hyperplanes, which miss up to one pair in 200 at the threshold."""
     cluster_column: str | None = None
     """Adds a column with the smallest key of the row's group, or its own."""
 
@@ -102,6 +107,8 @@ class Dedup(TableOperator[DedupParams]):
                 files = literal(str(run.scratch / "groups-*.parquet"))
                 con.execute(f"create temp table groups as from read_parquet({files})")
             try:
+                if near is not None and self.params.link == "star":
+                    _cut_into_stars(con, table.key, self.params.keep, near, self._threshold)
                 _pair_with_best(con, table.key, self.params.keep, str(pairs), with_places=near is not None)
             except duckdb.ConversionException as error:
                 raise QueryError(f"dedup keep = {self.params.keep!r}: {error}") from error
@@ -112,19 +119,23 @@ class Dedup(TableOperator[DedupParams]):
                 _write_clusters(con, table.key, self.params.cluster_column, str(added))
         return Decisions(pl.scan_parquet(target), None if added is None else pl.scan_parquet(added))
 
+    @property
+    def _threshold(self) -> float:
+        return self.params.threshold or THRESHOLDS[self.params.method]
+
     def _grouped(self, table: Table, run: Run) -> Near | None:
         """Groups by a method that isn't SQL, written to scratch; None for the one that is."""
         if self.params.method == "exact":
             return None
         from dqdata_operators.near import Meaning, Words, near_groups, write_groups
 
-        threshold = self.params.threshold or THRESHOLDS[self.params.method]
+        params, threshold = self.params, self._threshold
         method = (
-            Words(threshold, self.params.num_perm, self.params.ngram, self.params.same_numbers or False)
-            if self.params.method == "minhash"
-            else Meaning(threshold, self.params.embedding, self.params.same_numbers is not False)
+            Words(threshold, params.num_perm, params.ngram, params.same_numbers or False)
+            if params.method == "minhash"
+            else Meaning(threshold, params.embedding, params.same_numbers is not False, params.search)
         )
-        near = near_groups(table, self.params.names, method, run.scratch)
+        near = near_groups(table, params.names, method, run.scratch, run.memory_limit)
         list(write_groups(table, near.labels, run.scratch))
         return near
 
@@ -137,8 +148,7 @@ def _pair_with_best(
     Reads the temporary table `groups` (dq_key, dq_group and, with places, dq_place), which a method has made and which
     holds only rows that have company.
     """
-    key = quoted(key)
-    order = f"{keep}\n, {key}" if keep else key
+    order, key = _order(key, keep), quoted(key)
     places = ", dq_place, first_value(dq_place) over best_first as dq_best_place" if with_places else ""
     con.execute(
         f"""
@@ -151,6 +161,30 @@ def _pair_with_best(
         ) to {literal(target)} (format parquet)
         """
     )
+
+
+def _cut_into_stars(con: duckdb.DuckDBPyConnection, key: str, keep: str | None, near: Near, threshold: float) -> None:
+    """Puts smaller groups into the table `groups`, in each of which all rows are like the best one."""
+    from dqdata_operators.clusters import stars
+
+    ordered = con.execute(
+        f"select dq_place, dq_group from groups join rows on dq_key = rows.{quoted(key)} "
+        f"order by dq_group, {_order(key, keep)}"
+    ).fetchnumpy()
+    places = ordered["dq_place"]
+    centres = stars(places, ordered["dq_group"], lambda left, right: near.similarity(left, right) >= threshold)
+    cut = pl.DataFrame({"dq_place": places, "dq_star": centres})
+    con.register("stars", cut)
+    con.execute(
+        "create or replace temp table groups as "
+        "select dq_key, dq_star as dq_group, groups.dq_place from groups join stars using (dq_place)"
+    )
+    con.unregister("stars")
+
+
+def _order(key: str, keep: str | None) -> str:
+    """From the best row to the worst, for ORDER BY over `rows`."""
+    return f"{keep}\n, rows.{quoted(key)}" if keep else f"rows.{quoted(key)}"
 
 
 def _write_rejects(pairs: pl.LazyFrame, near: Near | None, key: str) -> pl.LazyFrame:

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from dqdata_operators.clusters import I64, components
+from dqdata_operators.clusters import I64, bucket_pairs, components
 from dqdata_operators.shingles import U32, U64, Shingles, mixed, shingles
 
 RECALL = 0.995
@@ -32,10 +32,6 @@ BLOCK = 1 << 17
 
 PIECE = 1 << 14
 """Rows hashed by a thread at a time."""
-
-CROWD = 256
-"""A bucket with more rows is not compared pair by pair: each row meets the first and its next `NEIGHBOURS`."""
-NEIGHBOURS = 32
 
 PAIRS = 1 << 20
 """Elements of candidate sets compared at a time."""
@@ -89,7 +85,7 @@ def groups(made: Signatures, ranks: U64, threshold: float, marks: U64 | None = N
     alone = alone[np.argsort(ranks[alone], kind="stable")]
     for band in made.bands:
         found: list[tuple[I64, I64]] = []
-        for left, right in _candidates(band[alone], alone):
+        for left, right in bucket_pairs(band[alone], alone):
             apart = labels[left] != labels[right]
             if marks is not None:
                 apart &= marks[left] == marks[right]
@@ -181,28 +177,6 @@ def _same_sets(made: Signatures, marks: U64 | None) -> I64:
     order = np.lexsort((labels, high, low))
     same = (low[order[1:]] == low[order[:-1]]) & (high[order[1:]] == high[order[:-1]]) & (sizes[order[1:]] > 0)
     return components(made.rows, order[1:][same], order[:-1][same])
-
-
-def _candidates(keys: U64, rows: I64) -> Iterator[tuple[I64, I64]]:
-    """Pairs of rows that agree on a band. `rows` come by rank: which pairs of a crowd are made depends on ranks."""
-    order = np.argsort(keys, kind="stable")
-    ordered = keys[order]
-    fresh = np.concatenate([[True], ordered[1:] != ordered[:-1]])
-    first = np.flatnonzero(fresh)
-    sizes = np.diff(np.concatenate([first, [len(ordered)]]))
-    start_of, size_of = np.repeat(first, sizes), np.repeat(sizes, sizes)
-    at = np.arange(len(ordered))
-    crowded = (size_of > CROWD) & (at > start_of)
-    if crowded.any():
-        yield rows[order[start_of[crowded]]], rows[order[at[crowded]]]
-    step = 1
-    live = np.flatnonzero(size_of > 1)
-    while len(live):
-        live = live[live + step < start_of[live] + size_of[live]]
-        near = live if step <= NEIGHBOURS else live[size_of[live] <= CROWD]
-        if len(near):
-            yield rows[order[near]], rows[order[near + step]]
-        live, step = near, step + 1
 
 
 def _shared(made: Signatures, left: I64, right: I64) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

@@ -1,6 +1,6 @@
 """Near-duplicate groups over a whole table, whichever method finds them: what dedup, split and cluster stand on.
 
-    near = near_groups(table, ("question",), Words(threshold=0.8), run.scratch)
+    near = near_groups(table, ("question",), Words(threshold=0.8), run.scratch, run.memory_limit)
     near.labels[7]              # position of the first row of row 7's group, or 7
     near.similarity(left, right)
 
@@ -21,6 +21,7 @@ import polars as pl
 from dqdata.operator import Table
 from dqdata_operators import dedup_minhash, dedup_semantic
 from dqdata_operators.clusters import I64
+from dqdata_operators.dedup_semantic import Search
 from dqdata_operators.shingles import U64
 
 F64 = npt.NDArray[np.float64]
@@ -44,6 +45,7 @@ class Meaning:
     threshold: float
     embedding: str = "wordllama"
     same_numbers: bool = True
+    search: Search = "auto"
 
 
 Method: TypeAlias = Words | Meaning
@@ -56,7 +58,7 @@ class Near:
     similarity: Callable[[I64, I64], F64]
 
 
-def near_groups(table: Table, names: Sequence[str], method: Method, scratch: Path) -> Near:
+def near_groups(table: Table, names: Sequence[str], method: Method, scratch: Path, memory: int) -> Near:
     """Groups of rows whose texts are alike; of several columns, the texts are put one after another."""
     texts = (joined(batch, names) for batch in table.batches(list(names)))
     marks = None
@@ -65,13 +67,12 @@ def near_groups(table: Table, names: Sequence[str], method: Method, scratch: Pat
     if isinstance(method, Meaning):
         vectors = dedup_semantic.vectors(texts, table.rows, method.embedding, scratch)
         return Near(
-            dedup_semantic.groups(vectors, method.threshold, marks),
+            dedup_semantic.groups(vectors, _ranks(table), method.threshold, marks, search=method.search, memory=memory),
             lambda left, right: dedup_semantic.cosine(vectors, left, right),
         )
     signatures = dedup_minhash.sign(texts, table.rows, method.ngram, method.threshold, method.num_perm, scratch)
-    ranks = np.concatenate([_hashed(batch[table.key]) for batch in table.batches([table.key])] or [_NONE])
     return Near(
-        dedup_minhash.groups(signatures, ranks, method.threshold, marks),
+        dedup_minhash.groups(signatures, _ranks(table), method.threshold, marks),
         lambda left, right: dedup_minhash.jaccard(signatures, left, right),
     )
 
@@ -109,6 +110,11 @@ def joined(batch: pl.DataFrame, names: Sequence[str]) -> pl.Series:
     return batch.select(
         pl.concat_str([pl.col(name).cast(pl.String).fill_null("") for name in names], separator="\n").alias("text")
     )["text"]
+
+
+def _ranks(table: Table) -> U64:
+    """A number of each row that goes with it, wherever it stands."""
+    return np.concatenate([_hashed(batch[table.key]) for batch in table.batches([table.key])] or [_NONE])
 
 
 def _hashed(texts: pl.Series) -> U64:

@@ -8,7 +8,8 @@ import random
 import numpy as np
 import polars as pl
 import pytest
-from dqdata_operators.clusters import components
+from dqdata_operators import dedup_semantic
+from dqdata_operators.clusters import bucket_pairs, components
 from dqdata_operators.dedup import Dedup, DedupParams
 from dqdata_operators.dedup_minhash import bands_for
 from dqdata_operators.shingles import plain, shingles, split_words, word_hashes
@@ -98,20 +99,24 @@ def test_texts_without_words_are_no_duplicates(tmp_path):
         assert run(tmp_path / "none", frame[:0], method=method)[1] == {}
 
 
-@pytest.mark.parametrize("method", ["minhash", "semantic"])
-def test_order_of_rows_and_threads_change_nothing(method, tmp_path, monkeypatch):
+@pytest.mark.parametrize("link", ["chain", "star"])
+@pytest.mark.parametrize("method", ["minhash", "semantic", "hashed"])
+def test_order_of_rows_and_threads_change_nothing(method, link, tmp_path, monkeypatch):
+    if method == "hashed":
+        method = "semantic"
+        monkeypatch.setattr("dqdata_operators.dedup_semantic.EXACT_ROWS", 0)
     frame = pl.concat([texts(300), texts(60).with_columns(problem_id="q" + pl.col("problem_id"))])
-    rows, gone = run(tmp_path / "1", frame, method=method, cluster_column="c")
+    rows, gone = run(tmp_path / "1", frame, method=method, cluster_column="c", link=link)
     monkeypatch.setattr("dqdata_operators.dedup_minhash.os.cpu_count", lambda: 1)
     monkeypatch.setattr("dqdata_operators.dedup_minhash.PIECE", 7)
     shuffled = frame.sample(fraction=1, shuffle=True, seed=5)
-    again, gone_again = run(tmp_path / "2", shuffled, method=method, cluster_column="c")
+    again, gone_again = run(tmp_path / "2", shuffled, method=method, cluster_column="c", link=link)
     assert gone == gone_again and len(gone) >= 60
     assert rows.sort("problem_id").equals(again.sort("problem_id"))
 
 
 def test_a_crowded_bucket_is_one_group(tmp_path, monkeypatch):
-    monkeypatch.setattr("dqdata_operators.dedup_minhash.CROWD", 8)
+    monkeypatch.setattr("dqdata_operators.clusters.CROWD", 8)
     base = " ".join(WORDS)
     frame = pl.DataFrame(
         {"problem_id": [f"p{n:03}" for n in range(100)], "question": [f"{base} number{n}" for n in range(100)]}
@@ -142,6 +147,107 @@ def test_other_numbers(tmp_path):
         for method in ("minhash", "semantic"):
             gone = run(tmp_path / f"{same}{method}", frame, method=method, same_numbers=same, threshold=0.8)[1]
             assert sorted(gone) == expected
+
+
+def chain():
+    """Three texts of 20 words, each with two words other than the one before."""
+    ends = (WORDS[40:44], [*WORDS[42:44], *WORDS[50:52]], WORDS[50:54])
+    return pl.DataFrame(
+        {"problem_id": ["a", "b", "c"], "question": [" ".join([*WORDS[:16], *sorted(end)]) for end in ends]}
+    )
+
+
+@pytest.mark.parametrize(
+    ("link", "keep", "expected"),
+    [
+        ("chain", "problem_id", {"b": ("a", 18 / 22), "c": ("a", 16 / 24)}),
+        ("star", "problem_id", {"b": ("a", 18 / 22)}),
+        ("star", "problem_id desc", {"b": ("c", 18 / 22)}),
+        ("star", "problem_id = 'b' desc", {"a": ("b", 18 / 22), "c": ("b", 18 / 22)}),
+    ],
+)
+def test_the_ends_of_a_chain_are_far_apart(link, keep, expected, tmp_path):
+    """a is like b and b like c, but a isn't like c: only a chain drops one for the other."""
+    for number, frame in enumerate((chain(), chain().reverse())):
+        folder = tmp_path / str(number)
+        gone = run(folder, frame, method="minhash", threshold=0.8, ngram=1, link=link, keep=keep)[1]
+        found = {key: json.loads(detail) for key, detail in gone.items()}
+        assert found == {
+            key: {"duplicate_of": other, "similarity": round(value, 4)} for key, (other, value) in expected.items()
+        }
+
+
+def test_stars_hold_what_they_promise(tmp_path):
+    """Long chains of texts: every row that goes is like the row that stays, and no two that stay could be one star."""
+    frame = texts(300, seed=3)
+    questions = dict(frame.iter_rows())
+    rows, gone = run(tmp_path, frame, method="minhash", threshold=0.5, ngram=1, link="star", cluster_column="c")
+    details = {key: json.loads(detail) for key, detail in gone.items()}
+    assert details and all(one["similarity"] >= 0.5 for one in details.values())
+    for key, one in details.items():
+        assert one["duplicate_of"] in rows["problem_id"] and one["duplicate_of"] < key
+        left, right = set(questions[key].split()), set(questions[one["duplicate_of"]].split())
+        assert len(left & right) >= 0.5 * len(left | right)
+    kept = [set(text.split()) for text in rows["question"]]
+    assert not any(len(a & b) >= 0.5 * len(a | b) for at, a in enumerate(kept) for b in kept[:at])
+
+
+def clouds(groups=150, size=4, seed=0):
+    """Unit vectors: groups of neighbours, far from each other; the last two are zero."""
+    draw = np.random.default_rng(seed)
+    centres = np.repeat(draw.standard_normal((groups, 64)), size, axis=0)
+    made = centres + draw.uniform(0.01, 0.3, (len(centres), 1)) * draw.standard_normal(centres.shape)
+    made[-2:] = 0
+    return (made / np.maximum(np.linalg.norm(made, axis=1, keepdims=True), 1e-9)).astype(np.float32)
+
+
+@pytest.mark.parametrize("threshold", [0.8, 0.95, 1.0])
+def test_hashing_finds_what_comparing_all_pairs_finds(threshold):
+    made = np.concatenate([clouds(), clouds()[:40]])
+    ranks = np.arange(len(made), dtype=np.uint64)
+    exact = dedup_semantic.groups(made, ranks, threshold, search="exact", memory=1 << 16)
+    hashed = dedup_semantic.groups(made, ranks, threshold, search="hashed", memory=1 << 16)
+    assert (exact != np.arange(len(made))).sum() >= 40 and np.array_equal(exact, hashed)
+    zero = np.flatnonzero(~made.any(axis=1))
+    assert np.array_equal(exact[zero], zero)
+    marks = np.arange(len(made), dtype=np.uint64) % np.uint64(2)
+    for search in ("exact", "hashed"):
+        apart = dedup_semantic.groups(made, ranks, threshold, marks, search=search)
+        assert np.array_equal(marks[apart], marks)
+
+
+def test_hashing_does_not_look_at_the_order_or_the_company():
+    """Whether a pair is found follows from its vectors: missed pairs are the same ones whatever else is there."""
+    made = clouds(400, 3, seed=4)
+    ranks = np.arange(len(made), dtype=np.uint64)
+    plan = dedup_semantic.Hashing(bands=3, bits=16, cost=0)
+
+    def found(order):
+        pairs = set()
+        for keys in dedup_semantic._band_keys(made[order], np.arange(len(order)), plan, 1 << 12):
+            for left, right in bucket_pairs(keys, np.arange(len(order))):
+                a, b = ranks[order][left], ranks[order][right]
+                pairs |= set(zip(np.minimum(a, b).tolist(), np.maximum(a, b).tolist(), strict=True))
+        return pairs
+
+    everything, half = found(np.arange(len(made))), np.random.default_rng(1).permutation(len(made))[:600]
+    assert found(np.random.default_rng(2).permutation(len(made))) == everything
+    chosen = set(half.tolist())
+    assert found(half) == {pair for pair in everything if chosen.issuperset(pair)} and len(everything) > 50
+
+
+def test_hashing_is_chosen_where_it_is_cheaper():
+    """Not for low thresholds, and not where all vectors are alike."""
+    apart = clouds(100, 1)
+    alike = apart + 3 * apart[0]
+    alike /= np.linalg.norm(alike, axis=1, keepdims=True)
+    cases = ((50_000, 0.95, apart, True), (1_000_000, 0.9, apart, True))
+    cases += ((30_000, 0.6, apart, False), (50_000, 0.95, alike, False))
+    for rows, threshold, sample, cheaper in cases:
+        plan = dedup_semantic.hashing(rows, threshold, sample)
+        near = 1 - np.arccos(threshold) / np.pi
+        assert 1 - (1 - near**plan.bits) ** plan.bands >= 0.995
+        assert (plan.cost < rows**2 / 2) == cheaper
 
 
 def test_bands_find_pairs_at_the_threshold():
