@@ -7,7 +7,8 @@
 Names: `wordllama` (static, 16 MB, MIT, comes with its package: tens of thousands of questions a second), `minilm`
 (all-MiniLM-L6-v2 as int8 ONNX, Apache-2.0: finer and hundreds of times slower), `model2vec:NAME` and
 `sentence-transformers:NAME` (hub names or folders), or an OpenAI-compatible endpoint as `URL#MODEL`, its key in the
-environment variable DQDATA_EMBEDDING_KEY.
+environment variable DQDATA_EMBEDDING_KEY (embedding_endpoint.py). The first two give a text the same vector whatever it
+is embedded with, bit for bit; other models may round their batches differently, in the seventh digit.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -45,13 +46,16 @@ def embedder(name: str) -> Embedder:
     if name == "wordllama":
         return WordVectors()
     if name == "minilm":
-        return MiniLM()
+        return Encoded(MiniLM())
     if kind == "model2vec":
-        return Encoder(_imported("model2vec", "model2vec").StaticModel.from_pretrained(rest))
+        return Encoded(_loaded(name, _imported("model2vec", "model2vec").StaticModel.from_pretrained, rest))
     if kind == "sentence-transformers":
-        return Encoder(_imported("sentence_transformers", "sentence-transformers").SentenceTransformer(rest))
+        kind_of = _imported("sentence_transformers", "sentence-transformers").SentenceTransformer
+        return Encoded(_loaded(name, kind_of, rest))
     if kind in ("http", "https"):
-        return Endpoint(name)
+        from dqdata_operators.embedding_endpoint import Endpoint
+
+        return Encoded(Endpoint(name))
     raise InputError(
         f"embedding {name!r} isn't known: wordllama, minilm, model2vec:NAME, sentence-transformers:NAME or URL#MODEL"
     )
@@ -153,13 +157,12 @@ class MiniLM:
         self._tokenizer.enable_truncation(256)
         self._tokenizer.no_padding()
 
-    def embed(self, texts: pl.Series) -> F32:
-        given = texts.cast(pl.String).fill_null("").to_list()
-        order = np.argsort([len(text) for text in given], kind="stable")
-        made = np.zeros((len(given), 384), np.float32)
+    def encode(self, texts: Sequence[str]) -> F32:
+        order = np.argsort([len(text) for text in texts], kind="stable")
+        made = np.zeros((len(texts), 384), np.float32)
         for start in range(0, len(order), 32):
             rows = order[start : start + 32]
-            encoded = [one.ids for one in self._tokenizer.encode_batch([given[row] for row in rows])]
+            encoded = [one.ids for one in self._tokenizer.encode_batch([texts[row] for row in rows])]
             width = max(map(len, encoded))
             ids, mask = np.zeros((len(rows), width), np.int64), np.zeros((len(rows), width), np.int64)
             for number, one in enumerate(encoded):
@@ -168,37 +171,36 @@ class MiniLM:
                 None, {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
             )
             made[rows] = (hidden * mask[:, :, None]).sum(axis=1) / mask.sum(axis=1, keepdims=True)
-        return _unit(made)
+        return made
 
 
-class Encoder:
-    """A model with `encode(list of texts)`: model2vec's and sentence-transformers' own."""
+class Encoder(Protocol):
+    """A model with `encode(list of texts)`: model2vec's, sentence-transformers' own, and endpoints."""
 
-    def __init__(self, model: Any) -> None:
+    def encode(self, texts: Sequence[str]) -> Any: ...
+
+
+class Encoded:
+    """The vectors of an encoder: each distinct text is asked for once, and none that holds nothing."""
+
+    def __init__(self, model: Encoder) -> None:
         self._model = model
+        self._width = 0
 
     def embed(self, texts: pl.Series) -> F32:
-        return _unit(np.asarray(self._model.encode(texts.cast(pl.String).fill_null("").to_list()), np.float32))
-
-
-class Endpoint:
-    """`POST URL/embeddings`, 128 texts a call."""
-
-    def __init__(self, name: str) -> None:
-        from openai import OpenAI
-
-        url, _, self._model = name.partition("#")
-        if not self._model:
-            raise InputError(f"embedding {name!r} names no model: write URL#MODEL")
-        self._client = OpenAI(base_url=url, api_key=os.environ.get("DQDATA_EMBEDDING_KEY", "none"))
-
-    def embed(self, texts: pl.Series) -> F32:
-        given = [text or " " for text in texts.cast(pl.String).fill_null("").to_list()]
-        parts = []
-        for start in range(0, len(given), 128):
-            answer = self._client.embeddings.create(model=self._model, input=given[start : start + 128])
-            parts.append(np.array([one.embedding for one in answer.data], np.float32))
-        return _unit(np.concatenate(parts)) if parts else np.zeros((0, 1), np.float32)
+        given = texts.cast(pl.String).fill_null("").alias("text")
+        told = given.filter(given.str.strip_chars() != "").unique().sort()
+        if not len(told) and self._width == 0 and len(given):
+            told = pl.Series("text", ["text"])
+        made = np.zeros((len(given), self._width), np.float32)
+        if len(told):
+            vectors = _unit(np.asarray(self._model.encode(told.to_list()), np.float32))
+            self._width = vectors.shape[1]
+            made = np.zeros((len(given), self._width), np.float32)
+            at = told.search_sorted(given).to_numpy().clip(max=len(told) - 1)
+            known = (told.gather(at) == given).to_numpy()
+            made[known] = vectors[at[known]]
+        return made
 
 
 def _weight(token: int) -> float:
@@ -210,6 +212,16 @@ def _weight(token: int) -> float:
 def _unit(vectors: F32) -> F32:
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.where(lengths > 0, lengths, 1), np.float32)
+
+
+def _loaded(name: str, load: Callable[[str], Encoder], path: str) -> Encoder:
+    """Raises InputError: what hubs and loaders raise is of many kinds."""
+    if not path:
+        raise InputError(f"embedding {name!r} names no model: write {name}NAME, a hub name or a folder")
+    try:
+        return load(path)
+    except Exception as error:
+        raise InputError(f"embedding {name!r} can't be loaded ({type(error).__name__}: {error})"[:800]) from error
 
 
 def _imported(module: str, package: str) -> Any:
