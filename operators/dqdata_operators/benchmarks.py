@@ -23,10 +23,14 @@ if TYPE_CHECKING:
 
 
 class Hub(NamedTuple):
+    """Where a benchmark is on the hub, and which of its fields is the problem."""
+
     path: str
     config: str | None
     split: str
     column: str
+    files: str | None = None
+    """JSONL files, where the set has a loading script, which `datasets` no longer runs."""
 
 
 KNOWN: dict[str, Hub] = {
@@ -36,7 +40,7 @@ KNOWN: dict[str, Hub] = {
     "aime25": Hub("math-ai/aime25", None, "test", "problem"),
     "humaneval": Hub("openai/openai_humaneval", None, "test", "prompt"),
     "mbpp": Hub("google-research-datasets/mbpp", "full", "test", "text"),
-    "livecodebench": Hub("livecodebench/code_generation_lite", None, "test", "question_content"),
+    "livecodebench": Hub("livecodebench/code_generation_lite", None, "train", "question_content", "test*.jsonl"),
     "gpqa_diamond": Hub("Idavidrein/gpqa", "gpqa_diamond", "train", "Question"),
 }
 
@@ -101,14 +105,20 @@ def read_benchmarks(benchmarks: Sequence[Benchmark], run: Run) -> Problems:
 def _rows(benchmark: Benchmark, run: Run) -> tuple[pl.DataFrame, str]:
     """(rows, the column that is read where none is named)."""
     if benchmark.path is not None:
-        return _file(benchmark.path), "question"
+        return _with_default(_file(benchmark.path), benchmark)
     if benchmark.catalog is not None:
         frame = pl.from_arrow(run.rows(benchmark.catalog).read_all())
         assert isinstance(frame, pl.DataFrame)
-        return frame, "question"
+        return _with_default(frame, benchmark)
     hub = KNOWN.get(benchmark.name) if benchmark.hub is None else None
     hub = hub or Hub(str(benchmark.hub), benchmark.config, benchmark.split, "question")
-    return _from_hub(hub, benchmark.revision), hub.column
+    return _from_hub(hub, benchmark), hub.column
+
+
+def _with_default(frame: pl.DataFrame, benchmark: Benchmark) -> tuple[pl.DataFrame, str]:
+    """A known benchmark's copy may keep the field names of its original."""
+    known = KNOWN.get(benchmark.name)
+    return frame, known.column if known and known.column in frame.columns else "question"
 
 
 def _file(path: Path) -> pl.DataFrame:
@@ -128,15 +138,27 @@ def _file(path: Path) -> pl.DataFrame:
     return frame
 
 
-def _from_hub(hub: Hub, revision: str | None) -> pl.DataFrame:
+def _from_hub(hub: Hub, benchmark: Benchmark) -> pl.DataFrame:
+    """The rows, of a column alone if it is there: LiveCodeBench's tests are gigabytes."""
     try:
         from datasets import load_dataset
     except ImportError:
         raise InputError("benchmarks of the hub need a package: pip install 'dqdata[hub]'") from None
     try:
-        loaded = load_dataset(hub.path, hub.config, split=hub.split, revision=revision)
+        if hub.files is None:
+            loaded = load_dataset(hub.path, hub.config, split=hub.split, revision=benchmark.revision)
+        else:
+            revision = f"@{benchmark.revision}" if benchmark.revision else ""
+            root = hub.path if Path(hub.path).is_dir() else f"hf://datasets/{hub.path}{revision}"
+            loaded = load_dataset("json", data_files=f"{root}/{hub.files}", split=hub.split)
     except Exception as error:
-        raise InputError(f"benchmark {hub.path!r} can't be loaded from the hub: {error}") from error
-    frame = pl.from_arrow(loaded.data.table)
+        raise InputError(
+            f"benchmark {benchmark.name!r} ({hub.path} on the hub) can't be loaded: {error}\n"
+            f'Without the hub give a file: {{ name = "{benchmark.name}", path = "{benchmark.name}.jsonl", column = "{hub.column}" }}'
+        ) from error
+    column = benchmark.column or hub.column
+    if column in loaded.column_names:
+        loaded = loaded.select_columns([column])
+    frame = pl.from_arrow(loaded.with_format("arrow")[:])
     assert isinstance(frame, pl.DataFrame)
     return frame
