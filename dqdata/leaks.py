@@ -7,12 +7,14 @@
 Two rules. What a reward model was trained on must be in no RL training: it would be sure of what it has seen. What
 anything was trained on must be in no evaluation. The same problem is the same problem_id, or a near duplicate of the
 question (the operator `dedup` with `minhash` says which).
+
+`dqdata train` asks the second of itself before it begins, with `shared_problems`.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -82,11 +84,24 @@ class Side:
 
 def find_leaks(project: Project, store: StoreView) -> Leaks:
     """All problems shared by sides that must share none. Reads the rows of every trainer's data."""
+    return _compared(list(_sides(project)), store, forbidden, same_numbers=False)
+
+
+def shared_problems(trained: Sequence[Side], measured: Sequence[Side], store: StoreView) -> Leaks:
+    """Problems that any of `trained` has in common with any of `measured`. Questions that differ in a number are two
+    problems here: exercises made from one template would all be one otherwise."""
+    right = set(measured)
+    return _compared([*trained, *measured], store, lambda a, b: a not in right and b in right, same_numbers=True)
+
+
+def _compared(
+    wanted: Sequence[Side], store: StoreView, rule: Callable[[Side, Side], bool], *, same_numbers: bool
+) -> Leaks:
     leaks, checked, unchecked = [], [], []
     with tempfile.TemporaryDirectory(prefix="dqdata-leaks-") as temporary:
         folder = Path(temporary)
         sides: list[Side] = []
-        for side in _sides(project):
+        for side in wanted:
             try:
                 _write(side, store, folder / f"{len(sides):04}.parquet", len(sides))
             except InputError as error:
@@ -95,7 +110,7 @@ def find_leaks(project: Project, store: StoreView) -> Leaks:
             sides.append(side)
             checked.append(str(side))
         if sides:
-            leaks = _shared(sides, folder)
+            leaks = _shared(sides, folder, rule, same_numbers)
     return Leaks(leaks, checked, unchecked)
 
 
@@ -151,7 +166,7 @@ def _question(columns: Columns) -> str:
     raise InputError(f"no question, prompt or messages to compare (have: {', '.join(columns)})")
 
 
-def _shared(sides: list[Side], folder: Path) -> list[Leak]:
+def _shared(sides: list[Side], folder: Path, rule: Callable[[Side, Side], bool], same_numbers: bool) -> list[Leak]:
     from dqdata.engine.table import DiskTable
 
     files = sorted(folder.glob("*.parquet"))
@@ -160,16 +175,16 @@ def _shared(sides: list[Side], folder: Path) -> list[Leak]:
     scratch.mkdir()
     kind = load("operators", "dedup")
     params: Mapping[str, Any] = {"column": "question", "method": "minhash", "threshold": THRESHOLD}
-    operator = kind(kind.Params(**params, cluster_column="cluster"))
+    operator = kind(kind.Params(**params, same_numbers=same_numbers, cluster_column="cluster"))
     table = DiskTable(files, columns, 2 << 30, scratch)
     made = operator.process(table, SimpleNamespace(scratch=scratch, memory_limit=2 << 30, seed=0))
     made.added.sink_parquet(scratch / "found.parquet")
     with table.connect() as con:
         con.execute(f"create view clusters as from read_parquet('{scratch / 'found.parquet'}')")
-        return list(_leaks(con, sides))
+        return list(_leaks(con, sides, rule))
 
 
-def _leaks(con: duckdb.DuckDBPyConnection, sides: list[Side]) -> Iterator[Leak]:
+def _leaks(con: duckdb.DuckDBPyConnection, sides: list[Side], rule: Callable[[Side, Side], bool]) -> Iterator[Leak]:
     """One leak a pair of sides and problem, in the order of the sides."""
     con.execute(
         """
@@ -179,7 +194,7 @@ def _leaks(con: duckdb.DuckDBPyConnection, sides: list[Side]) -> Iterator[Leak]:
     )
     for a, left in enumerate(sides):
         for b, right in enumerate(sides):
-            if a == b or not forbidden(left, right):
+            if a == b or not rule(left, right):
                 continue
             found = con.execute(
                 """

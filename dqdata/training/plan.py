@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 NO_PART_OF_RECIPE = ("checkpoint_minutes",)
 """Parameters that don't change what comes out."""
+ALLOW_LEAKS = "allow_leaks"
+"""Key of a trainer's table: train although problems are measured too."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class Split:
 
 @dataclass(frozen=True)
 class TrainPlan:
-    """evaluate: None where the table has no `evaluate`. models: by the name the table gives."""
+    """evaluate: None where the table has no `evaluate`. models: by the name the table gives. allow_leaks: problems may
+    be both trained on and measured."""
 
     table: TrainerTable
     trainer: Trainer[Any]
@@ -50,6 +53,7 @@ class TrainPlan:
     evaluate: Evaluate | None
     questions: Split | None
     processes: int
+    allow_leaks: bool = False
 
     @property
     def name(self) -> str:
@@ -99,7 +103,8 @@ def make_train_plan(project: Project, name: str, store: Store, processes: int = 
     models = {
         model: resolve_model(model, store, project.root, f"{table.where} {model!r}") for model in trainer.models()
     }
-    return TrainPlan(table, trainer, splits, models, evaluate, questions, processes)
+    allow_leaks = table.params.get(ALLOW_LEAKS, False)
+    return TrainPlan(table, trainer, splits, models, evaluate, questions, processes, allow_leaks)
 
 
 def check_trainer(project: Project, store: Store | None, table: TrainerTable, view: StoreView) -> None:
@@ -124,6 +129,8 @@ def _settled(
     """(trainer, splits, evaluate, its questions): what can be checked without any model."""
     params = dict(table.params)
     given = params.pop("evaluate", None)
+    if not isinstance(allowed := params.pop(ALLOW_LEAKS, False), bool):
+        raise ProjectError(table.where, f"key {ALLOW_LEAKS!r} must be true or false, got {allowed!r}")
     where = f"{table.where} evaluate"
     evaluate = None if given is None else validated(Evaluate, _as_table(given, where), where)
 

@@ -25,6 +25,7 @@ from filelock import FileLock, Timeout
 
 from dqdata.engine.runtime import Labels, Runtime
 from dqdata.errors import RunError, Stopped
+from dqdata.ids import digest
 from dqdata.ledger import Ledger
 from dqdata.project import Project
 from dqdata.training.card import Made, write_card
@@ -32,6 +33,7 @@ from dqdata.training.curves import draw, measured
 from dqdata.training.exact_match import PLACEHOLDER, Evaluate
 from dqdata.training.job import Job, write_json
 from dqdata.training.launch import launch
+from dqdata.training.leaks import refuse_leaks
 from dqdata.training.materialise import write_split
 from dqdata.training.models import ModelRef
 from dqdata.training.plan import TrainPlan, make_train_plan
@@ -94,6 +96,7 @@ class _Training:
         self.began = time.monotonic()
 
     def run(self) -> TrainOutcome:
+        self._look_for_leaks()
         data = self._materialise()
         self._materialise_questions()
         try:
@@ -105,6 +108,14 @@ class _Training:
         before = self._score("-before", next(iter(self.plan.models.values())))
         after = self._score("-after", trained)
         return self._publish(result, before, after)
+
+    def _look_for_leaks(self) -> None:
+        """Once for the same queries: a resumed run has been through it."""
+        queries = [part.query for part in (*self.plan.splits.values(), self.plan.questions) if part is not None]
+        made = self.folder / f"leaks-{digest(*queries)[:12]}-{self.plan.allow_leaks}"
+        if not made.exists():
+            refuse_leaks(self.plan, self.store, self._say)
+            made.touch()
 
     def _materialise(self) -> dict[str, Any]:
         """Rows of the splits, written once, and what a rank must know of them."""

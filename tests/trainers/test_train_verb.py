@@ -66,6 +66,7 @@ kind = "sft"
 data = "select * from sums where list_contains(stages, 1) order by trace_id"
 model = "{model}"
 evaluate = {{ data = "select question, answer from sums order by trace_id limit 5", max_new_tokens = 40 }}
+allow_leaks = true
 args = {{ learning_rate = 1e-2, max_steps = 150, per_device_train_batch_size = 5, logging_steps = 1 }}
 
 [trainers.stage2]
