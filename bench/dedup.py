@@ -3,7 +3,8 @@
 
 MinHash over question-sized rows beside the bare rensa loop (sketch, look up, insert; its answers are estimates) and
 datasketch on a part, its cost taken as linear. Exact over short rows. Times are of this machine as it is now: compare
-the ratios. Memory is the whole process's; the operator was told to hold MEMORY.
+the ratios, of CPU seconds where others work beside. The operator was told to hold MEMORY; `peak` is all that was
+resident, `own` without pages of mapped files, which the kernel takes back when it needs them.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ import random
 import resource
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -92,66 +95,90 @@ def datasketch_loop(files: list[Path]) -> int:
     return found
 
 
-def measured(task: Callable[..., int], *args: Any) -> tuple[float, int, float]:
-    """(seconds, result, peak GB) of the task in a process of its own."""
+@dataclass(frozen=True)
+class Cost:
+    """Of a task in a process of its own."""
+
+    seconds: float
+    cpu: float
+    result: int
+    peak: float
+    own: float
+    """GB resident, and without the pages of mapped files."""
+
+
+def measured(task: Callable[..., int], *args: Any) -> Cost:
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
     process = multiprocessing.get_context("spawn").Process(target=_run, args=(theirs, task, args))
     process.start()
-    result: tuple[float, int, float] = ours.recv()
+    result: Cost = ours.recv()
     process.join()
     return result
 
 
 def _run(pipe: Any, task: Callable[..., int], args: tuple[Any, ...]) -> None:
-    began = time.perf_counter()
+    own, done = [0.0], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.02):
+            status = Path("/proc/self/status").read_text()
+            own[0] = max(own[0], int(status.partition("RssAnon:")[2].split()[0]) / 1e6)
+
+    threading.Thread(target=watch, daemon=True).start()
+    began, worked = time.perf_counter(), time.process_time()
     result = task(*args)
-    seconds = time.perf_counter() - began
-    pipe.send((seconds, result, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6))
+    seconds, cpu = time.perf_counter() - began, time.process_time() - worked
+    done.set()
+    pipe.send(Cost(seconds, cpu, result, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, own[0]))
 
 
-def minhash(rows: int, line: Callable[..., float]) -> None:
+TITLE = f"{'what':28}{'rows':>12}{'seconds':>9}{'CPU s':>9}{'found':>10}{'peak GB':>9}{'own GB':>8}  against"
+
+
+def line(name: str, rows: int, cost: Cost, against: str = "") -> Cost:
+    numbers = f"{cost.seconds:9.1f}{cost.cpu:9.1f}{cost.result:10,}{cost.peak:9.2f}{cost.own:8.2f}"
+    print(f"{name:28}{rows:12,}{numbers}  {against}", flush=True)
+    return cost
+
+
+def minhash(rows: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         files = questions(rows, Path(folder))
         tenth = max(1, len(files) // 10)
         params = {"method": "minhash", "threshold": 0.8}
         small = sum(pl.scan_parquet(file).select(pl.len()).collect().item() for file in files[:tenth])
-        line("minhash, a tenth", small, first := measured(operator, params, files[:tenth]))
+        first = line("minhash, a tenth", small, measured(operator, params, files[:tenth]))
         whole = measured(operator, params, files)
-        rate = line("minhash", rows, whole, f"growth {whole[0] / first[0]:.1f} for {rows / small:.1f} times the rows")
-        line("  words as elements", rows, words := measured(operator, {**params, "ngram": 1}, files))
+        line("minhash", rows, whole, f"{whole.cpu / first.cpu:.1f} times the CPU for {rows / small:.1f} times the rows")
+        words = line("  words as elements", rows, measured(operator, {**params, "ngram": 1}, files))
         loop = measured(rensa_loop, files)
-        line(
-            "bare rensa loop",
-            rows,
-            loop,
-            f"dqdata takes {whole[0] / loop[0]:.2f} of its time, {words[0] / loop[0]:.2f} with words as elements",
-        )
+        line("bare rensa loop", rows, loop, f"minhash takes {_ratios(whole, loop)}; of words {_ratios(words, loop)}")
         part = min(DATASKETCH_ROWS, small)
-        peer = line("datasketch, linear", part, measured(datasketch_loop, files[:1]))
-        print(f"{'':34}dqdata is {rate / peer:.1f} times as fast as datasketch")
+        peer = measured(datasketch_loop, files[:1])
+        times = (rows / whole.seconds) / (part / peer.seconds)
+        line("datasketch, linear", part, peer, f"minhash is {times:.1f} times as fast")
+
+
+def exact(rows: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        files = questions(rows, Path(folder), words=6)
+        tenth = files[: max(1, len(files) // 10)]
+        first = line("exact, a tenth", rows // 10, measured(operator, {}, tenth))
+        whole = measured(operator, {}, files)
+        line("exact, short rows", rows, whole, f"{whole.cpu / first.cpu:.1f} times the CPU for 10 times the rows")
+
+
+def _ratios(ours: Cost, theirs: Cost) -> str:
+    return f"{ours.seconds / theirs.seconds:.2f} of its time, {ours.cpu / theirs.cpu:.2f} of its CPU"
 
 
 def main() -> None:
     rows, short = ([int(text) for text in sys.argv[1:]] + [1_000_000, 10_000_000][len(sys.argv) - 1 :])[:2]
-    print(f"{'what':34}{'rows':>12}{'seconds':>10}{'rows/s':>10}{'found':>10}{'peak GB':>9}  against")
-
-    def line(name: str, count: int, result: tuple[float, int, float], against: str = "") -> float:
-        seconds, found, peak = result
-        print(
-            f"{name:34}{count:12,}{seconds:10.1f}{count / seconds:10,.0f}{found:10,}{peak:9.2f}  {against}", flush=True
-        )
-        return count / seconds
-
+    print(TITLE)
     if rows:
-        minhash(rows, line)
-    with tempfile.TemporaryDirectory() as folder:
-        files = questions(short, Path(folder), words=6)
-        if short:
-            tenth = files[: max(1, len(files) // 10)]
-            first = measured(operator, {}, tenth)
-            line("exact, a tenth", short // 10, first)
-            whole = measured(operator, {}, files)
-            line("exact, short rows", short, whole, f"growth {whole[0] / first[0]:.1f} for 10 times the rows")
+        minhash(rows)
+    if short:
+        exact(short)
 
 
 if __name__ == "__main__":

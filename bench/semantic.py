@@ -2,8 +2,7 @@
 
 DATA is the folder of public data sets of docs/real-input.md. Rows are GSM8K problems, half of one and half of another
 with other numbers, one in five with a few words changed. usearch's HNSW index is built by one thread, where it is
-installed. Times are of this machine as it is now: compare the ratios. Memory is the whole process's; the operator was
-told to hold MEMORY.
+installed. The columns are those of dedup.py.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from dedup import measured, operator
+from dedup import TITLE, line, measured, operator
 
 FILE = 50_000
 SEMANTIC = {"method": "semantic", "same_numbers": False}
@@ -66,25 +65,18 @@ def embed(files: list[Path]) -> int:
 
 def main() -> None:
     data = Path(sys.argv[1])
-    print(f"{'what':34}{'rows':>12}{'seconds':>10}{'found':>10}{'peak GB':>9}  hashed takes")
+    print(TITLE)
     for rows in [int(text) for text in sys.argv[2:]] or [20_000, 50_000]:
         with tempfile.TemporaryDirectory() as folder:
             files = questions(rows, data, Path(folder))
-            hashed, _, _ = _line("hashed", rows, measured(operator, {**SEMANTIC, "search": "hashed"}, files))
-            _line("  embedding alone", rows, measured(embed, files))
+            hashed = line("hashed", rows, measured(operator, {**SEMANTIC, "search": "hashed"}, files))
+            line("  embedding alone", rows, measured(embed, files))
             if rows <= 100_000:
-                _line("every pair", rows, measured(operator, {**SEMANTIC, "search": "exact"}, files), hashed)
+                pairs = measured(operator, {**SEMANTIC, "search": "exact"}, files)
+                line("every pair", rows, pairs, f"hashed takes {hashed.cpu / pairs.cpu:.2f} of its CPU")
                 if importlib.util.find_spec("usearch"):
-                    _line("usearch HNSW", rows, measured(usearch_loop, files), hashed)
-
-
-def _line(
-    name: str, rows: int, result: tuple[float, int, float], hashed: float | None = None
-) -> tuple[float, int, float]:
-    seconds, found, peak = result
-    against = "" if hashed is None else f"  {hashed / seconds:.2f} of its time"
-    print(f"{name:34}{rows:12,}{seconds:10.1f}{found:10,}{peak:9.2f}{against}", flush=True)
-    return result
+                    peer = measured(usearch_loop, files)
+                    line("usearch HNSW", rows, peer, f"hashed takes {hashed.cpu / peer.cpu:.2f} of its CPU")
 
 
 if __name__ == "__main__":

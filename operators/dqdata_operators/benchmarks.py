@@ -152,9 +152,10 @@ def _from_hub(hub: Hub, benchmark: Benchmark) -> pl.DataFrame:
             root = hub.path if Path(hub.path).is_dir() else f"hf://datasets/{hub.path}{revision}"
             loaded = load_dataset("json", data_files=f"{root}/{hub.files}", split=hub.split)
     except Exception as error:
+        file = f'{{ name = "{benchmark.name}", path = "{benchmark.name}.jsonl", column = "{hub.column}" }}'
         raise InputError(
             f"benchmark {benchmark.name!r} ({hub.path} on the hub) can't be loaded: {error}\n"
-            f'Without the hub give a file: {{ name = "{benchmark.name}", path = "{benchmark.name}.jsonl", column = "{hub.column}" }}'
+            f"Without the hub give a file: {file}"
         ) from error
     column = benchmark.column or hub.column
     if column in loaded.column_names:
