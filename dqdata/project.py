@@ -15,7 +15,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 
@@ -27,8 +27,14 @@ from dqdata.teacher import Limits
 FILE = "pipelines.toml"
 CATALOG_NAME = re.compile(r"[a-z][a-z0-9_]*")
 REFERENCE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(@(\d+|latest))?")
-TABLES = ("store", "teachers", "pipelines", "trainers", "profiles")
+TABLES = ("store", "sandbox", "teachers", "pipelines", "trainers", "profiles")
 M = TypeVar("M", bound=BaseModel)
+
+
+class SandboxTable(Params):
+    """`[sandbox]`: how programs are isolated that a step runs."""
+
+    mode: Literal["auto", "bwrap", "landlock", "none"] = "auto"
 
 
 class SourceSpec(Params):
@@ -96,6 +102,7 @@ class Project(Params):
     """The TOML file."""
     store_path: Path
     profile: str = ""
+    sandbox: SandboxTable = SandboxTable()
     teachers: Mapping[str, TeacherTable]
     pipelines: Mapping[str, Pipeline]
     trainers: Mapping[str, TrainerTable]
@@ -149,6 +156,7 @@ def read_project(path: Path, profile: str = "") -> Project:
         path=path,
         store_path=path.parent / str(store.get("path", "catalogs")) / (f"profiles/{profile}" if profile else ""),
         profile=profile,
+        sandbox=validated(SandboxTable, _table(tables, "sandbox", path.name), f"{path.name} [sandbox]"),
         teachers={
             name: _teacher(name, _is_table(body, f"{path.name} [teachers.{name}]"), path)
             for name, body in _table(tables, "teachers", path.name).items()

@@ -96,7 +96,7 @@ class Runtime:
     @property
     def sandbox(self) -> Sandbox:
         if self._sandbox is None:
-            self._sandbox = Sandbox()
+            self._sandbox = Sandbox(self.project.sandbox.mode)
         return self._sandbox
 
     def asker(self, name: str) -> Asker:

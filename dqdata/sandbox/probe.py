@@ -26,7 +26,7 @@ for attempt in (
     lambda: os.kill({parent}, 0),
     lambda: os.fork(),
     lambda: open("/proc/{parent}/environ").read(),
-    lambda: os.listdir("/etc"),
+    lambda: os.listdir("/var"),
 ):
     try:
         attempt()
@@ -54,7 +54,8 @@ class Probe:
                 + " Allow user namespaces (sysctl user.max_user_namespaces, or"
                 " kernel.apparmor_restrict_unprivileged_userns = 0, or Docker's --security-opt seccomp=unconfined)"
                 " or use a kernel with Landlock (5.13 or newer). Where this machine is itself disposable,"
-                " DQDATA_SANDBOX=none in the environment runs programs without isolation"
+                ' mode = "none" in [sandbox] of pipelines.toml, or DQDATA_SANDBOX=none in the environment, runs'
+                " programs without isolation"
             )
         return self.mode
 
@@ -65,7 +66,7 @@ def probe() -> Probe:
     reasons: dict[str, str] = {}
     for mode in MODES:
         try:
-            reason = _tried(mode)
+            reason = tried(mode)
         except (DqdataError, OSError) as error:
             reason = str(error)
         if not reason:
@@ -74,7 +75,7 @@ def probe() -> Probe:
     return Probe(None, reasons)
 
 
-def _tried(mode: str) -> str:
+def tried(mode: str) -> str:
     """Why a mode doesn't hold, or nothing."""
     from dqdata.sandbox.client import Sandbox
 

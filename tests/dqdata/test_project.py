@@ -21,6 +21,7 @@ def read(tmp_path: Path, text: str) -> str:
     ("text", "says"),
     [
         ("[pipelnes.x]\na = 1", "unknown table 'pipelnes'; did you mean 'pipelines'?"),
+        ("[sandbox]\nmode = 'maybe'", "pipelines.toml [sandbox]: key 'mode': Input should be 'auto', 'bwrap'"),
         ("[store]\npth = 'x'", "pipelines.toml [store]: unknown key 'pth'; did you mean 'path'?"),
         (
             "[pipelines.x]\nfrom = 'a'\nbudget_us = 1",

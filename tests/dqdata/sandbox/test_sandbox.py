@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import signal
 import subprocess
@@ -18,6 +19,8 @@ from dqdata.errors import SandboxError
 from dqdata.sandbox import Limits, Probe, Sandbox, Tests, probe
 
 from .conftest import REPOSITORY, descendants, namespaces, started
+
+probing = importlib.import_module("dqdata.sandbox.probe")  # the name `probe` is taken by its function
 
 ENDS = {
     "exit": ("print('done')", 0, True),
@@ -188,6 +191,10 @@ def test_the_probe_finds_the_strongest() -> None:
     assert found.mode in ("bwrap", "landlock", None)
     assert set(found.reasons) == {"bwrap": set(), "landlock": {"bwrap"}, None: {"bwrap", "landlock"}}[found.mode]  # type: ignore[index]
     assert probe() is found
+
+
+def test_the_probe_turns_down_no_isolation_that_holds(sandbox: Sandbox) -> None:
+    assert probing.tried(sandbox.mode) == ""
 
 
 def test_nothing_is_started_before_it_is_needed() -> None:
