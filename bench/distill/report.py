@@ -1,0 +1,212 @@
+"""Tables and pictures of a distillation that `run.py` made: yield, training sets, students by level, paired tests.
+
+    python bench/distill/report.py distilled --pictures docs
+
+Nothing is generated here: models are scored from the answers that `dqdata eval` kept. Students of two seeds count as
+one variant whose questions were answered twice. Students that aren't trained yet are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from run import BASE, BATCH_SIZE, HELDOUT, MAX_NEW_TOKENS, TRAINERS
+
+from dqdata.catalog import Store
+from dqdata.project import Project, read_project
+from dqdata.training.compare import compare
+from dqdata.training.exact_match import Evaluate
+from dqdata.training.statistics import clustered, paired
+
+SETS = ("raw", "verified", "mixed")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """right: correct answers to each question, of `seeds` answers. tokens, cut: mean length and share cut off."""
+
+    name: str
+    seeds: int
+    right: Sequence[int]
+    levels: Sequence[str]
+    tokens: float
+    cut: float
+
+    @property
+    def share(self) -> float:
+        return sum(self.right) / (len(self.right) * self.seeds)
+
+    def share_at(self, level: str) -> float:
+        found = [right for right, at in zip(self.right, self.levels, strict=True) if at == level]
+        return sum(found) / (len(found) * self.seeds)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        return clustered(self.right, self.seeds)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--profile", default="")
+    parser.add_argument("--pictures", type=Path, help="folder for distillation.svg")
+    given = parser.parse_args()
+    project = read_project(given.folder / "pipelines.toml", given.profile)
+    with Store.open(project.store_path) as store:
+        teacher_yield(store)
+        training(store)
+        found = variants(project, store)
+        students(found)
+        pairs(found)
+    if given.pictures is not None:
+        picture(found, given.pictures / "distillation.svg")
+
+
+def ask(store: Store, sql: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect() as con:
+        con.register("t", store.query(sql).read_all())
+        return con.sql("select * from t").fetchall()
+
+
+def teacher_yield(store: Store) -> None:
+    """What became of every answer of the teacher, and what each cost; truncated ones are rejects of `solved`."""
+    print("\n| level | answers | correct | wrong | truncated | tokens written | tokens a correct trace |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
+    rows = ask(
+        store,
+        """with answers as (
+               select level, correct, output_tokens as tokens from traces
+               union all select ("row"->>'level')::bigint, null, ("row"->>'output_tokens')::bigint
+                         from solved__rejects where reason = 'truncated')
+           select coalesce(level::varchar, 'all'), count(*), count(*) filter (correct), count(*) filter (not correct),
+               count(*) filter (correct is null), sum(tokens), sum(tokens) / count(*) filter (correct)
+           from answers group by grouping sets ((level), ()) order by level nulls last""",
+    )
+    for *counts, tokens, each in rows:
+        print("|", " | ".join(map(str, counts)), f"| {tokens:.0f} | {each:.0f} |")
+
+    print("\n| step | rows in | rows out | what went | seconds |")
+    print("|---|---:|---:|---|---:|")
+    steps = (
+        "select pipeline, rows_in, rows_out, dropped, seconds from dq_runs where status = 'done' order by started_at"
+    )
+    for name, came, left, dropped, seconds in ask(store, steps):
+        gone = ", ".join(f"{count} {why}" for why, count in json.loads(dropped).items()) or "-"
+        print(f"| {name} | {came} | {left} | {gone} | {seconds:.0f} |")
+
+
+def training(store: Store) -> None:
+    print("\n| set | traces | problems | tokens | correct | mean level | mean tokens |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
+    for name in SETS:
+        ((rows, problems, tokens, correct, level),) = ask(
+            store,
+            f"select count(*), count(distinct problem_id), sum(tokens), avg(correct::int), avg(level) from {name}",
+        )
+        print(f"| {name} | {rows} | {problems} | {tokens} | {correct:.0%} | {level:.2f} | {tokens / rows:.0f} |")
+
+    print("\n| student | steps | tokens seen | loss, first and last | seconds |")
+    print("|---|---:|---:|---|---:|")
+    for name, told in ask(store, "select name || '@' || version, metrics from dq_models order by created_at"):
+        metrics = json.loads(told)
+        losses = f"{metrics.get('first_loss', float('nan')):.3f} -> {metrics.get('last_loss', float('nan')):.3f}"
+        tokens = f"{metrics['num_tokens']:.0f}" if "num_tokens" in metrics else "-"
+        print(f"| {name} | {metrics['step']:.0f} | {tokens} | {losses} | {metrics['train_runtime']:.0f} |")
+
+
+def variants(project: Project, store: Store) -> list[Variant]:
+    there = {str(model["name"]) for model in store.models()}
+    names = [BASE, *(f"trained:{name}@latest" for name in TRAINERS if name in there)]
+    evaluate = Evaluate(data=HELDOUT, max_new_tokens=MAX_NEW_TOKENS, batch_size=BATCH_SIZE)
+    compared = compare(project, store, names, evaluate, sys.stderr, by="level")
+    groups: dict[str, list[Any]] = {}
+    for one in compared:
+        name = one.name.removeprefix("trained:").removesuffix("@latest")
+        groups.setdefault("before" if name == BASE else name.removesuffix("_1").removesuffix("_2"), []).append(one)
+
+    levels: dict[int, str] = {
+        answer.question: level for level, score in compared[0].groups.items() for answer in score.answers
+    }
+    return [
+        Variant(
+            name,
+            len(same),
+            [sum(one.score.correct_of[question] for one in same) for question in sorted(levels)],
+            [levels[question] for question in sorted(levels)],
+            sum(one.score.tokens for one in same) / len(same),
+            sum(one.score.unfinished for one in same) / len(same) / len(levels),
+        )
+        for name, same in groups.items()
+    ]
+
+
+def students(found: Sequence[Variant]) -> None:
+    levels = sorted(set(found[0].levels))
+    print("\n| student | seeds | correct | 95% interval |", " | ".join(f"level {level}" for level in levels), end=" | ")
+    print("tokens an answer | cut off |")
+    print("|---|---:|---:|---|" + "---:|" * (len(levels) + 2))
+    for one in found:
+        low, high = one.interval
+        by_level = " | ".join(f"{one.share_at(level):.0%}" for level in levels)
+        print(
+            f"| {one.name} | {one.seeds} | {one.share:.1%} | {low:.1%} to {high:.1%} | {by_level} | {one.tokens:.0f} "
+            f"| {one.cut:.0%} |"
+        )
+
+
+def pairs(found: Sequence[Variant]) -> None:
+    print("\n| a | b | only a right | only b right | p |")
+    print("|---|---|---:|---:|---:|")
+    for a, b in combinations(found, 2):
+        if a.seeds != b.seeds:
+            ours = [right * b.seeds for right in a.right]
+            theirs = [right * a.seeds for right in b.right]
+        else:
+            ours, theirs = list(a.right), list(b.right)
+        more = sum(x > y for x, y in zip(ours, theirs, strict=True))
+        less = sum(x < y for x, y in zip(ours, theirs, strict=True))
+        print(f"| {a.name} | {b.name} | {more} | {less} | {paired(ours, theirs):.2g} |")
+
+
+def picture(found: Sequence[Variant], file: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("svg")
+    from matplotlib import pyplot
+
+    pyplot.rcParams["svg.hashsalt"] = "distillation"
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.2), width_ratios=(3, 4))
+    names = [one.name for one in found]
+    shares = [100 * one.share for one in found]
+    below = [100 * (one.share - one.interval[0]) for one in found]
+    above = [100 * (one.interval[1] - one.share) for one in found]
+    left.errorbar(shares, names, xerr=[below, above], fmt="o", capsize=3, color="black")
+    left.invert_yaxis()
+    left.set_xlim(left=0)
+    left.set_xlabel("correct, % (95% interval)")
+
+    levels = sorted(set(found[0].levels))
+    for place, one in enumerate(found):
+        wide = 0.8 / len(found)
+        at = [number + (place - len(found) / 2 + 0.5) * wide for number in range(len(levels))]
+        right.bar(at, [100 * one.share_at(level) for level in levels], wide, label=one.name)
+    right.set_xticks(range(len(levels)), [f"level {level}" for level in levels])
+    right.set_ylabel("correct, %")
+    right.legend(frameon=False, fontsize=8)
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    figure.savefig(file, metadata={"Date": None})
+    print(f"\n{file}")
+
+
+if __name__ == "__main__":
+    main()

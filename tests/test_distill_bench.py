@@ -1,0 +1,46 @@
+"""The project of bench/distill: it is a valid one, in full and tiny, and names all that its script runs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from dqdata.cli import dqdata
+from dqdata.project import read_project
+
+DISTILL = Path(__file__).resolve().parents[1] / "bench" / "distill"
+
+
+@pytest.mark.parametrize("profile", ["", "tiny"])
+def test_its_project_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, profile: str) -> None:
+    shutil.copy(DISTILL / "pipelines.toml", tmp_path)
+    teacher = read_project(DISTILL / "pipelines.toml").teacher("small").params["model"]
+    (tmp_path / str(teacher)).write_bytes(b"GGUF")
+    monkeypatch.chdir(tmp_path)
+    words = ["check", "--project", str(tmp_path / "pipelines.toml"), "--json"]
+    done = CliRunner().invoke(dqdata, words + (["--profile", profile] if profile else []))
+    assert json.loads(done.stdout)["problems"] == []
+
+
+def test_it_runs_every_pipeline_and_trainer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(DISTILL))
+    monkeypatch.delitem(sys.modules, "run", raising=False)
+    import run
+
+    project = read_project(DISTILL / "pipelines.toml")
+    assert sorted(run.CATALOGS) == sorted(project.pipelines)
+    assert sorted(run.TRAINERS) == sorted(project.trainers)
+
+
+def test_training_sets_have_the_same_token_budget() -> None:
+    project = read_project(DISTILL / "pipelines.toml")
+    budgets = {
+        name: [step.params["tokens"] for step in project.pipelines[name].steps if step.op == "mix"]
+        for name in ("raw", "verified", "mixed")
+    }
+    assert len({tuple(tokens) for tokens in budgets.values()}) == 1, budgets
