@@ -7,6 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from dqdata.instances import make_teacher
+from dqdata.project import read_project
+
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 
@@ -21,3 +26,21 @@ def test_links_between_pages_lead_somewhere() -> None:
     for page in [DOCS.parent / "README.md", *DOCS.glob("*.md")]:
         for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+BLOCKS = [
+    pytest.param(block, id=f"{page.stem}-{number}")
+    for page in sorted(DOCS.glob("*.md"))
+    for number, block in enumerate(re.findall(r"^```toml\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S))
+    if block.startswith("[")  # others show alternatives, of which a file takes one
+]
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_toml_of_the_pages_is_read(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in re.findall(r'env = "(\w+)"', block):
+        monkeypatch.setenv(name, "key")
+    (tmp_path / "pipelines.toml").write_text(block)
+    project = read_project(tmp_path / "pipelines.toml")
+    for table in project.teachers.values():
+        make_teacher(table)

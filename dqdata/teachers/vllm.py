@@ -53,7 +53,7 @@ class VllmParams(chat.ThinkingParams):
     """Further arguments of vLLM's engine, by its own names: `{ gpu_memory_utilization = 0.85 }`."""
     chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
     serve: bool = False
-    python: str = sys.executable
+    python: NameOrPath = sys.executable
     """Interpreter of the environment that has vLLM, for `serve`."""
     env: dict[str, str] = Field(default_factory=dict)
     """Environment variables of the server."""
