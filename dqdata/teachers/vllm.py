@@ -91,6 +91,7 @@ class Vllm(Teacher[VllmParams]):
         self._server: VllmServer | None = None
         self._endpoint: OpenAI | None = None
         self._revision: str | None = None
+        self._starting = asyncio.Lock()
 
     @property
     def model(self) -> str:
@@ -138,8 +139,9 @@ class Vllm(Teacher[VllmParams]):
         await self._endpoint.start()
 
     async def complete(self, request: Request) -> Completion:
-        if self._engine is None and self._endpoint is None:
-            await self.start()
+        async with self._starting:  # many calls may come before the first has started it
+            if self._engine is None and self._endpoint is None:
+                await self.start()
         if self._endpoint is None:
             assert self._engine is not None
             data, seconds = await self._engine.answer(request)

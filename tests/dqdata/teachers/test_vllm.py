@@ -43,7 +43,7 @@ STAND_IN = """
         return web.json_response({**answer, "usage": {"prompt_tokens": 1, "completion_tokens": 1}})
 
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    open(os.environ["PIDS"], "w").write(f"{os.getpid()} {child.pid}")
+    open(os.environ["PIDS"], "a").write(f"{os.getpid()} {child.pid} ")
     print("key", os.environ["VLLM_API_KEY"], flush=True)
     if "--fail" in sys.argv:
         sys.exit("no such model: " + option("--model"))
@@ -96,6 +96,13 @@ async def test_a_server_lives_as_long_as_its_teacher(served: VllmParams) -> None
     assert all(alive(pid) for pid in started)
     await teacher.close()
     await gone(started)
+
+
+async def test_calls_that_come_together_start_one_server(served: VllmParams) -> None:
+    teacher = Vllm(served)
+    answers = await asyncio.gather(*(teacher.complete(ask(f"hi {i}")) for i in range(4)))
+    assert len(answers) == 4 and len(pids(served)) == 2  # the server and its child
+    await teacher.close()
 
 
 async def test_a_server_that_dies_is_named_with_its_log_and_without_its_key(served: VllmParams) -> None:
