@@ -164,6 +164,47 @@ def test_wrong_columns_are_refused_by_name() -> None:
     assert grpo.models() == ("x", "trained:style@1")
 
 
+def test_difficulty_leaves_out_what_teaches_nothing(tiny: Path, data_of: Callable[..., Any], tmp_path: Path) -> None:
+    rates = [0.0, 0.05, 0.5, 0.9, 1.0, None, 0.25, 0.1]
+    rows = [{**row, "pass_rate": rate} for row, rate in zip(questions(), rates, strict=True)]
+    seen: set[float] = set()
+
+    class Watching(LettersRun):
+        def operator(self, name: str, params: Any) -> Bound:
+            bound = super().operator(name, params)
+
+            async def watched(rows: Any) -> Any:
+                seen.update(row["pass_rate"] for row in rows)
+                return await bound(rows)
+
+            return watched
+
+    def grpo(**difficulty: Any) -> Grpo:
+        return Grpo(
+            GrpoParams(model=str(tiny), rewards=[LETTERS], difficulty=difficulty, args={**FAST, "max_steps": 3})
+        )
+
+    data = data_of(train=rows)
+    result = grpo(min=0.1, max=0.9).train(data, tmp_path / "out", Watching())
+    assert "train: difficulty leaves out 4 of 8 rows: 2 with pass_rate below 0.1, 1 above 0.9, 1 without one" in (
+        result.notes
+    )
+    assert seen == {0.1, 0.25, 0.5, 0.9}
+    with pytest.raises(InputError, match=r"leaves out 8 of 8 rows.*no row is left. Widen `min` and `max`"):
+        grpo(min=0.95, max=0.96).train(data, tmp_path / "none", LettersRun())
+
+
+def test_a_wrong_difficulty_is_refused_by_name() -> None:
+    grpo = Grpo(GrpoParams(model="x", rewards=[{"shape": "format"}], difficulty={"column": "levl", "max": 3}))
+    with pytest.raises(ColumnError, match=r"difficulty: needs column 'levl'; did you mean 'level'.*pass_rate"):
+        grpo.needs("train", Columns({"question": "VARCHAR", "level": "BIGINT"}))
+    with pytest.raises(ColumnError, match="difficulty: needs column 'levl' as DOUBLE"):
+        grpo.needs("train", Columns({"question": "VARCHAR", "levl": "VARCHAR"}))
+    grpo.needs("eval", Columns({"question": "VARCHAR"}))
+    with pytest.raises(ValidationError, match="needs `min` or `max`"):
+        GrpoParams(model="x", rewards=[{"shape": "format"}], difficulty={})
+
+
 def test_shapes() -> None:
     overlong = RewardTable(shape="overlong", soft=10, hard=20)
     assert [shaped(overlong, answered("a", n)) for n in (10, 15, 20, 99)] == [0.0, -0.5, -1.0, -1.0]

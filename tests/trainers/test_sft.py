@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -157,18 +158,63 @@ def test_lora_saves_a_merged_model_and_the_adapter(tiny: Path, data_of: Callable
     import torch
     from transformers import AutoModelForCausalLM
 
-    result = trainer_of(tiny, lora={"r": 4}).train(data_of(train=additions(16)), tmp_path / "out", PlainRun())
+    lora = {"r": 4, "target_modules": ["q_proj", "v_proj"], "extra": {"use_rslora": True}}
+    result = trainer_of(tiny, lora=lora).train(data_of(train=additions(16)), tmp_path / "out", PlainRun())
     assert losses(result)[-1] < losses(result)[0]
+    told = json.loads((tmp_path / "out" / "adapter" / "adapter_config.json").read_text())
+    assert (told["r"], told["lora_alpha"], told["use_rslora"]) == (4, 8, True)
+    assert set(told["target_modules"]) == {"q_proj", "v_proj"}
     assert (tmp_path / "out" / "adapter" / "adapter_model.safetensors").exists()
     before, after = (AutoModelForCausalLM.from_pretrained(path).state_dict() for path in (tiny, result.model))
     assert before.keys() == after.keys()
-    name = "model.layers.0.self_attn.q_proj.weight"
-    assert not torch.equal(before[name], after[name])
+    changed = {name.split(".")[-2] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"q_proj", "v_proj"}
 
 
 def test_unknown_lora_field_is_refused(tiny: Path, data_of: Callable[..., Any], tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"lora.extra.lora_drpout.*lora_dropout"):
         trainer_of(tiny, lora={"extra": {"lora_drpout": 1}}).train(data_of(train=additions(4)), tmp_path, PlainRun())
+
+
+def test_packed_examples_do_not_see_each_other(tiny: Path, data_of: Callable[..., Any], tmp_path: Path) -> None:
+    """The first loss of packs is that of the same rows side by side; a mask that lets them mix gives another."""
+    import torch
+    from dqdata_trainers.rows import prepare
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    data = data_of(train=additions(6))
+    one_step = {"max_steps": 1, "per_device_train_batch_size": 6}
+    apart = trainer_of(tiny, one_step).train(data, tmp_path / "apart", PlainRun())
+    packed = trainer_of(tiny, {**one_step, "packing": True}).train(data, tmp_path / "packed", PlainRun())
+    assert losses(packed) == pytest.approx(losses(apart), rel=1e-5)
+    assert "max_length" not in packed.metrics and packed.metrics["num_tokens"] == apart.metrics["num_tokens"]
+
+    params = SftParams(model=str(tiny))
+    rows = prepare(data, "train", AutoTokenizer.from_pretrained(tiny), params, tmp_path / "tokens").rows
+    model = AutoModelForCausalLM.from_pretrained(tiny)
+    joined = torch.tensor([token for row in rows for token in row["input_ids"]])
+    labels = torch.tensor([label for row in rows for label in [IGNORED, *row["labels"][1:]]])
+    mixed = model(input_ids=joined[None], labels=labels[None]).loss.item()
+    assert mixed != pytest.approx(losses(apart)[0], rel=1e-4), "rows that see each other would have been noticed"
+
+
+def test_packing_that_mixes_examples_is_refused(tiny: Path, data_of: Callable[..., Any], tmp_path: Path) -> None:
+    args = {"packing": True, "packing_strategy": "wrapped"}
+    with pytest.raises(InputError, match="'wrapped' lets examples of one pack see each other.*'bfd'"):
+        trainer_of(tiny, args).train(data_of(train=additions(4)), tmp_path, PlainRun())
+
+
+def test_four_bits_without_a_gpu_are_refused_before_anything_is_loaded(
+    data_of: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    data = data_of(train=additions(4))
+    with pytest.raises(InputError, match=r"load_in_4bit needs an NVIDIA GPU, and torch sees none here.*`lora` alone"):
+        trainer_of(tmp_path / "no_model", lora={"r": 4}, load_in_4bit=True).train(data, tmp_path, PlainRun())
+    with pytest.raises(InputError, match="load_in_4bit needs `lora`"):
+        trainer_of(tmp_path / "no_model", load_in_4bit=True).train(data, tmp_path, PlainRun())
 
 
 SCRIPT = """

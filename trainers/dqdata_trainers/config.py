@@ -102,7 +102,9 @@ def trl_config(kind: type[Any], params: TrlParams, out: Path, **fixed: Any) -> A
             raise InputError(f"args.{name} must be a number, got the text {value!r}: remove the quotes")
 
     from dqdata_trainers.hardware import bf16_is_fast, has_accelerator
+    from dqdata_trainers.students import check_4bit
 
+    check_4bit(params)
     gpu = has_accelerator()
     values: dict[str, Any] = {
         "bf16": bf16_is_fast() and not params.args.get("fp16", False),

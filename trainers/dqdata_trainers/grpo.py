@@ -3,7 +3,8 @@
     [trainers.rl]
     kind = "grpo"
     model = "trained:slow_sft@latest"
-    data = "select prompt, answer from problems where pass_rate between 0.1 and 0.9"
+    data = "select prompt, answer, pass_rate from problems"
+    difficulty = { column = "pass_rate", min = 0.1, max = 0.9 }
     rewards = [ { op = "verify_math" }, { shape = "format", weight = 0.1 } ]
     args = { num_generations = 8, max_completion_length = 4096, per_device_train_batch_size = 8 }
 
@@ -25,6 +26,7 @@ from dqdata.ids import canonical, digest
 from dqdata.trainer import Data, Trainer, TrainResult, TrainRun
 from dqdata_trainers.chat import prompt_ids
 from dqdata_trainers.config import TrlParams, trl_config
+from dqdata_trainers.difficulty import Difficulty
 from dqdata_trainers.rewards import Rewards, RewardTable
 from dqdata_trainers.students import load_tokenizer, quantization
 
@@ -36,6 +38,8 @@ class GroupParams(TrlParams):
     rewards: tuple[RewardTable, ...] = Field(min_length=1)
     gate: str | None = None
     """Name of the reward that opens gated ones; by default the first operator's."""
+    difficulty: Difficulty | None = None
+    """Trains only on rows whose `column`, such as pass_rate or level, lies between `min` and `max`."""
 
     @model_validator(mode="after")
     def _no_cut_prompts(self) -> GroupParams:
@@ -59,6 +63,8 @@ class GroupTrainer(Trainer[Any]):
             have.require("prompt", MESSAGES)
         elif "question" not in have:
             raise ColumnError(f"needs column 'prompt' or 'question' (have: {', '.join(have)})")
+        if self.params.difficulty is not None and split == "train":
+            self.params.difficulty.needs(have)
 
     def models(self) -> tuple[str, ...]:
         rewards = [table.model for table in self.params.rewards if table.model is not None]
@@ -73,7 +79,10 @@ class GroupTrainer(Trainer[Any]):
         path = run.model(params.model)
         tokenizer = load_tokenizer(path, params)
         tokenizer.padding_side = "left"
-        splits = {split: prepare_prompts(data, split, tokenizer, params, out) for split in data.folders}
+        splits = {
+            split: prepare_prompts(data, split, tokenizer, params, out, params.difficulty if split == "train" else None)
+            for split in data.folders
+        }
         notes = [note for _, found in splits.values() for note in found]
         for note in notes:
             run.log(note)
@@ -111,9 +120,10 @@ class Grpo(GroupTrainer):
 
 
 def prepare_prompts(
-    data: Data, split: str, tokenizer: Any, params: TrlParams, out: Path
+    data: Data, split: str, tokenizer: Any, params: TrlParams, out: Path, difficulty: Difficulty | None = None
 ) -> tuple[Any, tuple[str, ...]]:
-    """Rows with `prompt` and every other column, and notes about prompts that were too long. Raises InputError."""
+    """Rows with `prompt` and every other column, and notes about prompts that were left out as too easy, too hard or
+    too long. Raises InputError."""
     from dqdata_trainers.rows import map_once, settle_long
 
     key = next((name for name in KEYS if name in data.columns[split]), None)
@@ -128,5 +138,6 @@ def prepare_prompts(
 
     recipe = digest(data.queries[split], str(tokenizer.chat_template), canonical(params.chat_template_kwargs))
     rows = map_once(data.dataset(split), encode, out / "tokens" / f"{split}-{recipe[:12]}.arrow")
+    rows, left_out = difficulty.within(rows, split) if difficulty else (rows, ())
     kept, notes = settle_long(rows, rows.with_format("arrow")["prompt_tokens"].to_pylist(), split, params)
-    return kept.remove_columns(["row", "prompt_tokens"]), notes
+    return kept.remove_columns(["row", "prompt_tokens"]), (*left_out, *notes)

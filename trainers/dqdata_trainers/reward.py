@@ -23,9 +23,8 @@ from dqdata.errors import ColumnError, DataError
 from dqdata.trainer import Data, Trainer, TrainResult, TrainRun
 from dqdata_trainers.config import TrlParams, trl_config
 from dqdata_trainers.pairs import SPLITS, needs_pairs, prepare_pairs
+from dqdata_trainers.rows import NUMBERS
 from dqdata_trainers.students import load_tokenizer, quantization
-
-NUMBERS = ("DOUBLE", "FLOAT", "BIGINT", "INTEGER", "SMALLINT", "TINYINT")
 
 
 class RewardParams(TrlParams):

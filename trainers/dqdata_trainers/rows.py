@@ -24,6 +24,8 @@ from dqdata_trainers.config import TrlParams
 if TYPE_CHECKING:
     from datasets import Dataset
 
+NUMBERS = ("DOUBLE", "FLOAT", "BIGINT", "INTEGER", "SMALLINT", "TINYINT")
+"""Types of a column that can be compared with a number."""
 BINNED = ("rv", "cd")
 """Scores of 0 to 9 that say how long and how hard a trace is."""
 NAMED = 5

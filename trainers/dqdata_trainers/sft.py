@@ -14,9 +14,10 @@ turn that doesn't end, and rows that don't fit stop it there, by name.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from dqdata.columns import MESSAGES, Columns
-from dqdata.errors import ColumnError
+from dqdata.errors import ColumnError, InputError
 from dqdata.trainer import Data, Trainer, TrainResult, TrainRun
 from dqdata_trainers.config import TrlParams, trl_config
 from dqdata_trainers.students import load_tokenizer, quantization
@@ -45,6 +46,7 @@ class Sft(Trainer[SftParams]):
 
         params = self.params
         config = trl_config(SFTConfig, params, out)
+        _check_packing(config)
         # Packing and cutting are TRL's; without them the rows are ready as they are, and nothing is copied again.
         config.dataset_kwargs = {"skip_prepare_dataset": not config.packing and params.on_too_long != "truncate"}
         path = run.model(params.model)
@@ -66,3 +68,13 @@ class Sft(Trainer[SftParams]):
             quantization_config=quantization(params),
         )
         return fit(trainer, params, out, run, notes)
+
+
+def _check_packing(config: Any) -> None:
+    """Packed examples must not see one another: bfd gives each its own positions, from which transformers masks the
+    others out, with any attention. Raises InputError for what cuts examples at pack borders and mixes them."""
+    if config.packing and config.packing_strategy == "wrapped":
+        raise InputError(
+            "args.packing_strategy = 'wrapped' lets examples of one pack see each other and cuts them where the pack "
+            "is full: use 'bfd', the default"
+        )

@@ -44,18 +44,28 @@ def load_tokenizer(path: str, params: TrlParams) -> Any:
     return tokenizer
 
 
-def quantization(params: TrlParams) -> BitsAndBytesConfig | None:
-    """QLoRA's four-bit base, or None. Raises InputError where it can't work."""
+def check_4bit(params: TrlParams) -> None:
+    """Raises InputError where `load_in_4bit` can't work on this machine, before any row or weight is read."""
     if not params.load_in_4bit:
-        return None
+        return
     if params.lora is None:
         raise InputError("load_in_4bit needs `lora`: weights in four bits can't be trained themselves")
     import torch
-    from transformers import BitsAndBytesConfig
     from transformers.utils import is_bitsandbytes_available
 
-    if not is_bitsandbytes_available() or not torch.cuda.is_available():
-        raise InputError("load_in_4bit needs an NVIDIA GPU and `pip install bitsandbytes`; remove it to train in full")
+    missing = [] if torch.cuda.is_available() else ["an NVIDIA GPU, and torch sees none here"]
+    missing += [] if is_bitsandbytes_available() else ["`pip install bitsandbytes`"]
+    if missing:
+        raise InputError(f"load_in_4bit needs {' and '.join(missing)}; without it `lora` alone trains anywhere")
+
+
+def quantization(params: TrlParams) -> BitsAndBytesConfig | None:
+    """QLoRA's four-bit base, or None. `check_4bit` has been asked."""
+    if not params.load_in_4bit:
+        return None
+    import torch
+    from transformers import BitsAndBytesConfig
+
     return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
