@@ -72,6 +72,8 @@ class Corrupt(CallOperator[CorruptParams]):
 
     name = "corrupt"
     Params = CorruptParams
+    _judged: tuple[str, ...] = ()
+    """Columns of a row once the verifier ran, known when planned."""
 
     @cached_property
     def prompt(self) -> Prompt:
@@ -82,6 +84,7 @@ class Corrupt(CallOperator[CorruptParams]):
         have.require("response", "VARCHAR").require("correct", "BOOLEAN")
         self.prompt.require(have, "problem", "reference", "trace")
         made = verdict_columns(self.params.verifier, self.params.verifier_params, have)
+        self._judged = tuple(made)
         return made.add(parent_id="VARCHAR", corrupted="BOOLEAN")
 
     def files(self) -> tuple[Path, ...]:
@@ -99,7 +102,7 @@ class Corrupt(CallOperator[CorruptParams]):
 
     async def process(self, row: Row, run: Run) -> list[Outcome]:
         kept = {
-            **await with_verdict(run, self.params.verifier, self.params.verifier_params, row),
+            **await with_verdict(run, self.params.verifier, self.params.verifier_params, row, self._judged),
             "parent_id": row.get("parent_id"),
             "corrupted": bool(row.get("corrupted")),
         }

@@ -64,7 +64,7 @@ STALE = (
         "repeated",
     ),
     *("rv", "cd", "rv_judge", "rv_length", "rv_agreement", "cd_agreement", "graded_by"),
-    *("fit", "fit_agreement", "fit_by", "score", "score_agreement", "score_by", "messages"),
+    *("fit", "fit_agreement", "fit_by", "score", "score_agreement", "score_by", "messages", "top_logprobs"),
     *("process_valid", "first_wrong_step", "leads_to_answer", "process_agreement", "process_by"),
 )
 """Columns that describe a text, and say nothing of the one that replaces it."""
@@ -143,6 +143,8 @@ class RewriteOperator(CallOperator[RP]):
     """Rewrites traces. Subclasses say which rows, in which way: `task`."""
 
     own: ClassVar[tuple[str, ...]] = ("problem", "reference", "trace", "words", "target")
+    _judged: tuple[str, ...] = ()
+    """Columns of a row once the verifier ran, known when planned."""
 
     @abstractmethod
     def task(self, row: Row) -> Task | str:
@@ -158,7 +160,9 @@ class RewriteOperator(CallOperator[RP]):
             raise ColumnError(f"needs a trace: 'reasoning', 'response' or both (have: {', '.join(have)})")
         for prompt in self.prompts():
             prompt.require(have, *self.own)
-        return verdict_columns(self.params.verifier, self.params.verifier_params, have).add(**REWRITE_COLUMNS)
+        made = verdict_columns(self.params.verifier, self.params.verifier_params, have)
+        self._judged = tuple(made)
+        return made.add(**REWRITE_COLUMNS)
 
     def files(self) -> tuple[Path, ...]:
         return tuple(prompt.path for prompt in self.prompts() if prompt.path)
@@ -179,7 +183,7 @@ class RewriteOperator(CallOperator[RP]):
         return {}
 
     async def process(self, row: Row, run: Run) -> list[Outcome]:
-        was = await with_verdict(run, self.params.verifier, self.params.verifier_params, row)
+        was = await with_verdict(run, self.params.verifier, self.params.verifier_params, row, self._judged)
         task = self.task(was) if was["correct"] else "not_verified" if was["correct"] is None else "not_correct"
         if isinstance(task, str):
             return [{**self._blank(row), **was, "rewrite_stop": task}]

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -43,10 +43,11 @@ async def verified(run: Run, name: str, params: Mapping[str, Any], row: Row) -> 
     raise RowError("no_verdict", f"verifier {name!r} gave nothing for the row")
 
 
-async def with_verdict(run: Run, name: str, params: Mapping[str, Any], row: Row) -> Row:
-    """The row with a verdict: its own, where it came with one, else the verifier's. Columns of a verdict that it lacks
-    are the verifier's in both cases."""
+async def with_verdict(run: Run, name: str, params: Mapping[str, Any], row: Row, planned: Iterable[str] = ()) -> Row:
+    """The row with a verdict: its own, where it came with one, else the verifier's. planned: names from
+    `verdict_columns`; a row that another verifier judged has nulls where this one would have told more."""
+    blank = {column: None for column in planned if column not in row}
     if row.get("correct") is not None and "verdict" in row:
-        return row
+        return {**row, **blank}
     checked = await verified(run, name, params, row)
     return checked if row.get("correct") is None else {**checked, **row}

@@ -126,6 +126,56 @@ def test_pairs_of_what_was_rethought(run: Run, store: Store, loopback: Loopback)
         assert row["chosen"] != row["rejected"] and len(row["parent_ids"]) == 2
 
 
+LONG_CODE = """We write a function that adds the two numbers, one after the other, and gives their sum back.
+
+```python
+def add(a, b):
+    total = 0
+    total = total + a
+    total = total + b
+    return total
+```
+
+It adds a, then b, so the result of the call is four. The answer is {answer}."""
+SHORT_CODE = """We add the two numbers and give their sum back to the caller.
+
+```python
+def add(a, b):
+    return a + b
+```
+
+The answer is 4."""
+
+
+@pytest.mark.parametrize("op", ["shorten", "corrupt"])
+def test_a_row_judged_by_one_verifier_goes_through_another(
+    run: Run, store: Store, loopback: Loopback, tmp_path: Path, op: str
+) -> None:
+    rows = [
+        {
+            "problem_id": f"c{n}",
+            "question": f"Write add, and call add(2, 2) ({n}).",
+            "answer": "4",
+            "tests": "assert add(2, 2) == 4",
+            "reasoning": "",
+            "response": LONG_CODE.format(answer=4 + n % 2),
+        }
+        for n in range(4)
+    ]
+    pl.DataFrame(rows).write_parquet(tmp_path / "problems.parquet")
+    loopback.answer = lambda body: SHORT_CODE if op == "shorten" else LONG_CODE.replace("+ b", "- b").format(answer=0)
+    more = ", ratio = 0.6" if op == "shorten" else ""
+    run(
+        f'steps = [ {{ op = "verify_math" }}, {{ op = "{op}", teacher = "solver", verifier = "verify_code"{more} }} ]\n'
+        "max_failed_rate = 1.0"
+    )
+    made = frame(store, "select * from p")
+    others = made.filter(pl.col("parent_id").is_null())
+    assert others["tests_passed"].to_list() == [None] * (2 if op == "shorten" else 4)
+    if op == "shorten":
+        assert made.filter(pl.col("parent_id").is_not_null())["tests_passed"].to_list() == [1, 1]
+
+
 GRADE = """
 steps = [
   { op = "generate", teacher = "solver" },
