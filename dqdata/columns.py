@@ -45,6 +45,10 @@ VOCABULARY: dict[str, Known] = {
     "ledger_key": Known("VARCHAR", "call in the ledger that made the trace"),
     "input_tokens": Known("BIGINT", "tokens of the prompt, as the endpoint counted"),
     "output_tokens": Known("BIGINT", "tokens of reasoning and response, as the endpoint counted"),
+    "top_logprobs": Known(
+        "STRUCT(token VARCHAR, logprob DOUBLE, top STRUCT(token VARCHAR, logprob DOUBLE)[])[]",
+        "each token that the teacher wrote, with the likeliest ones at its place",
+    ),
     "extracted": Known("VARCHAR", "final answer found in the response"),
     "verdict": Known("VARCHAR", "correct, incorrect or unverifiable"),
     "verdict_reason": Known("VARCHAR", "how the verdict was reached"),

@@ -74,6 +74,8 @@ class GenerateParams(Params):
     stop: tuple[str, ...] = ()
     seed: int | None = None
     """Sample i is asked with seed + i."""
+    top_logprobs: int | None = Field(None, ge=1, le=20)
+    """Keep so many of the likeliest tokens at each place, for `kind = "distill"` without the teacher's weights."""
     extra: Mapping[str, Any] = {}
     """Goes into the request body as it is."""
     draw: str = ""
@@ -116,6 +118,7 @@ class GenerateParams(Params):
             top_p=self.top_p,
             seed=None if self.seed is None else self.seed + sample,
             stop=self.stop,
+            top_logprobs=self.top_logprobs,
             extra=self.extra,
         )
 
@@ -140,7 +143,8 @@ class Generate(CallOperator[GenerateParams]):
         have.require("problem_id", "VARCHAR")
         self.prompt.require(have)
         ids = {"parent_id": "VARCHAR"} if "trace_id" in have else {"trace_id": "VARCHAR"}
-        made = have.add(**ids, **{name: VOCABULARY[name].type for name in MADE})
+        asked = ("top_logprobs",) if self.params.top_logprobs else ()
+        made = have.add(**ids, **{name: VOCABULARY[name].type for name in (*MADE, *asked)})
         if self.params.accept is None:
             return made
         judged = self._judge().columns(made)
@@ -212,6 +216,11 @@ class Generate(CallOperator[GenerateParams]):
                 raise
             return Reject(error.reason, str(error), kind="failed", retryable=error.kind == "retryable")
         made = _trace(row, answer, teacher.model)
+        if self.params.top_logprobs:
+            made = {**made, "top_logprobs": _likely(answer)}
+            if answer.logprobs is None:
+                told = f"{name} gave no log-probabilities: leave `top_logprobs` out, or ask a teacher that has them"
+                return Reject("no_logprobs", told, row=made, kind="failed")
         if wrong and not (wrong.reason == "truncated" and self.params.on_truncated == "keep"):
             return Reject(wrong.reason, wrong.detail, row=made)
         return made
@@ -250,3 +259,13 @@ def _trace(row: Row, answer: Completion, model: str) -> Row:
         "input_tokens": answer.usage.input,
         "output_tokens": answer.usage.output,
     }
+
+
+def _likely(answer: Completion) -> list[dict[str, Any]] | None:
+    """What was told of each token, as the column `top_logprobs` has it."""
+    if answer.logprobs is None:
+        return None
+    return [
+        {**one, "top": [{"token": token, "logprob": logprob} for token, logprob in one["top"]]}
+        for one in answer.logprobs
+    ]

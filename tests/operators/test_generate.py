@@ -52,6 +52,19 @@ async def test_a_row_for_every_sample_with_what_the_teacher_said(tmp_path):
     assert set(first) == set(generate().columns(HAVE))
 
 
+async def test_log_probabilities_are_kept_where_asked_for(tmp_path):
+    told = ({"token": "4", "logprob": -0.1, "top": [["4", -0.1], [" 4", -2.5]]},)
+    teacher = Scripted([answer("4", logprobs=told)])
+    [row] = await outcomes(tmp_path, generate(top_logprobs=2), t=teacher)
+    assert teacher.requests[0].sampling.top_logprobs == 2
+    top = [{"token": "4", "logprob": -0.1}, {"token": " 4", "logprob": -2.5}]
+    assert row["top_logprobs"] == [{"token": "4", "logprob": -0.1, "top": top}]
+    assert set(row) == set(generate(top_logprobs=2).columns(HAVE))
+
+    [rejected] = await outcomes(tmp_path, generate(top_logprobs=2), t=Scripted([answer("4")]))
+    assert (rejected.reason, rejected.kind) == ("no_logprobs", "failed") and "t gave no log-prob" in rejected.detail
+
+
 async def test_samples_are_in_the_air_together_and_keep_their_order(tmp_path):
     teacher = Scripted(lambda request: f"sample {request.sample}")
     found = await outcomes(tmp_path, generate(n=8), t=teacher)

@@ -100,3 +100,132 @@ def test_wrong_columns_are_refused_by_name() -> None:
     with pytest.raises(ColumnError, match="'prompt' or 'question'"):
         Distill(DistillParams(model="x", teacher="y", on_policy=True)).needs("train", Columns({"messages": "VARCHAR"}))
     assert Distill(DistillParams(model="x", teacher="y")).models() == ("x", "y")
+
+
+def stored(tokenizer: Any, model: Any, messages: list[dict[str, str]], k: int) -> list[dict[str, Any]]:
+    """What an endpoint with this model would tell of the assistant's tokens: the k likeliest at each place."""
+    import torch
+    from dqdata_trainers.chat import IGNORED, tokenize
+
+    tokens = tokenize(tokenizer, messages)
+    with torch.no_grad():
+        logprobs = model(torch.tensor([tokens.input_ids])).logits[0].log_softmax(-1)
+    told = []
+    for place, label in enumerate(tokens.labels):
+        if label in (IGNORED, tokenizer.eos_token_id):
+            continue
+        values, ids = logprobs[place - 1].topk(k)
+        top = [
+            {"token": tokenizer.decode([i]), "logprob": v} for i, v in zip(ids.tolist(), values.tolist(), strict=True)
+        ]
+        own = {"token": tokenizer.decode([label]), "logprob": logprobs[place - 1, label].item()}
+        told.append({**own, "top": top})
+    return told
+
+
+@pytest.fixture(scope="module")
+def told(tiny: Path) -> list[dict[str, Any]]:
+    """Rows with the log-probabilities of a teacher that has learnt them a little."""
+    import torch
+    from dqdata_trainers.chat import tokenize
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer, model = AutoTokenizer.from_pretrained(tiny), AutoModelForCausalLM.from_pretrained(tiny)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
+    for _ in range(4):
+        for row in additions(8):
+            tokens = tokenize(tokenizer, row["messages"])
+            model(input_ids=torch.tensor([tokens.input_ids]), labels=torch.tensor([tokens.labels])).loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+    return [{**row, "top_logprobs": stored(tokenizer, model, row["messages"], 8)} for row in additions(16)]
+
+
+def test_the_divergence_from_the_stored_ones_by_hand() -> None:
+    import torch
+    from dqdata_trainers.mimic import NONE, divergence_of, stored_divergence
+
+    student = torch.tensor([[math.log(v) for v in (0.1, 0.2, 0.3, 0.4)]] * 2)
+    ids = torch.tensor([[3, 0], [1, NONE]])
+    logprobs = torch.tensor([[math.log(0.5), math.log(0.3)], [math.log(0.9), 0.0]])
+    first = 0.5 * math.log(0.5 / 0.4) + 0.3 * math.log(0.3 / 0.1) + 0.2 * math.log(0.2 / 0.5)
+    second = 0.9 * math.log(0.9 / 0.2) + 0.1 * math.log(0.1 / 0.8)
+    assert stored_divergence(student, ids, logprobs).tolist() == pytest.approx([first, second], rel=1e-5)
+
+    torch.manual_seed(0)
+    ours, theirs = torch.randn(5, 12), torch.randn(5, 12)
+    whole = divergence_of(ours, theirs, "forward", 1.0)
+    values, ids = theirs.log_softmax(-1).topk(4)
+    assert (stored_divergence(ours, ids, values) < whole).all(), "never more than the whole divergence"
+    every = torch.arange(12).repeat(5, 1)
+    assert stored_divergence(ours, every, theirs.log_softmax(-1)).tolist() == pytest.approx(whole.tolist(), abs=1e-4)
+
+
+def test_stored_log_probabilities_teach_without_the_teacher(
+    tiny: Path, told: list[dict[str, Any]], data_of: Callable[..., Any], tmp_path: Path
+) -> None:
+    import torch
+    from dqdata_trainers.chat import IGNORED, tokenize
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    params = DistillParams(model=str(tiny), kl_share=0.75, args={**FAST, "per_device_train_batch_size": 16})
+    result = Distill(params).train(data_of(train=told, eval=told[:4]), tmp_path / "out", PlainRun())
+    apart = [entry["kl"] for entry in result.history if "kl" in entry]
+    assert apart[-1] < apart[0] / 2 and result.metrics["eval_kl"] < apart[0] / 2
+
+    tokenizer, model = AutoTokenizer.from_pretrained(tiny), AutoModelForCausalLM.from_pretrained(tiny)
+    texts = [tokenizer.decode([number]) for number in range(len(tokenizer))]
+    loss, count = 0.0, 0
+    for row in told:
+        tokens = tokenize(tokenizer, row["messages"])
+        with torch.no_grad():
+            ours = model(torch.tensor([tokens.input_ids])).logits[0].log_softmax(-1)
+        says = iter(row["top_logprobs"])
+        for place, label in enumerate(tokens.labels):
+            if label == IGNORED:
+                continue
+            count += 1
+            if label == tokenizer.eos_token_id:
+                loss -= ours[place - 1, label].item()
+                continue
+            one = next(says)
+            likely = {entry["token"]: entry["logprob"] for entry in [*one["top"], one]}
+            kl, p_rest, q_rest = 0.0, 1.0, 1.0
+            for text, logprob in likely.items():
+                p, q = math.exp(logprob), math.exp(ours[place - 1, texts.index(text)].item())
+                kl, p_rest, q_rest = kl + p * math.log(p / q), p_rest - p, q_rest - q
+            loss += 0.25 * -ours[place - 1, label].item() + 0.75 * (kl + p_rest * math.log(p_rest / q_rest))
+    assert next(entry["loss"] for entry in result.history if "loss" in entry) == pytest.approx(loss / count, rel=1e-3)
+
+
+def test_stored_tokens_that_do_not_fit_are_refused_by_row(
+    tiny: Path, told: list[dict[str, Any]], data_of: Callable[..., Any], tmp_path: Path
+) -> None:
+    def refused(number: int, top_logprobs: Any, message: str) -> None:
+        rows = [dict(row) for row in told[:4]]
+        rows[2]["top_logprobs"] = top_logprobs
+        out = tmp_path / str(number)
+        with pytest.raises(InputError, match=rf"train split, trace_id t2: {message}"):
+            Distill(DistillParams(model=str(tiny), args=FAST)).train(data_of(train=rows), out, PlainRun())
+
+    right = told[2]["top_logprobs"]
+    joined = {**right[4], "token": right[3]["token"] + right[4]["token"]}
+    stranger = {**right[4], "top": [{"token": "zebra crossing", "logprob": -1.0}]}
+    refused(0, [*right[:3], joined, *right[5:]], "teacher and student cut the text differently: after .*the student")
+    refused(1, told[3]["top_logprobs"], "the chat doesn't hold the text that the teacher's tokens spell")
+    refused(2, [*right[:4], stranger, *right[5:]], "the teacher's token 'zebra crossing' isn't a token of the student")
+    refused(3, None, "`top_logprobs` is null")
+
+
+def test_without_a_teacher_the_column_must_be_there() -> None:
+    from dqdata.columns import MESSAGES, VOCABULARY
+
+    distill = Distill(DistillParams(model="x"))
+    assert distill.models() == ("x",)
+    with pytest.raises(ColumnError, match=r"needs column 'top_logprobs'.*top_logprobs = 10; or name a `teacher`"):
+        distill.needs("train", Columns({"messages": MESSAGES}))
+    distill.needs("train", Columns({"messages": MESSAGES, "top_logprobs": VOCABULARY["top_logprobs"].type}))
+    with pytest.raises(ValueError, match="only divergence = 'forward'"):
+        DistillParams(model="x", divergence="reverse")
+    with pytest.raises(ValueError, match="on_policy needs `teacher`"):
+        DistillParams(model="x", on_policy=True)

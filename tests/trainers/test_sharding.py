@@ -69,6 +69,10 @@ def test_two_processes_share_the_state(tmp_path: Path, tiny: Path, how: str) -> 
 
     from transformers import AutoModelForCausalLM
 
-    weights = AutoModelForCausalLM.from_pretrained(outcome.path).state_dict()
-    assert weights["model.embed_tokens.weight"].shape[1] == 64, "the saved model is whole"
+    model, loading = AutoModelForCausalLM.from_pretrained(outcome.path, output_loading_info=True)
+    assert not loading["missing_keys"] and not loading["mismatched_keys"], "the saved model is whole"
+    before = AutoModelForCausalLM.from_pretrained(tiny).state_dict()
+    after = model.state_dict()
+    assert {name: weight.shape for name, weight in before.items()} == {n: weight.shape for n, weight in after.items()}
+    assert all(not before[name].equal(after[name]) for name in before), "every weight was trained, on both ranks"
     assert json.loads((outcome.path / "config.json").read_text())["model_type"] == "llama"

@@ -8,6 +8,11 @@
     kl_share = 0.5                                # loss = (1 - k) * LM + k * KL
     divergence = "forward"                        # or "reverse"
 
+Without `teacher` the distribution is what the teacher's endpoint told when it was asked, which `generate` keeps in the
+column `top_logprobs`: no weights of the teacher are needed, only its tokenizer must be the student's.
+
+    data = "select messages, top_logprobs from slow_thinking"
+
 With on_policy = true the student writes the completions itself (rows need `prompt` or `question`), through TRL's
 DistillationTrainer; its `beta`, between forward (0) and reverse (1) KL, is then in `args`.
 """
@@ -19,17 +24,18 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from dqdata.columns import MESSAGES, Columns
+from dqdata.columns import MESSAGES, VOCABULARY, Columns
 from dqdata.errors import ColumnError, InputError
 from dqdata.trainer import Data, Trainer, TrainResult, TrainRun
 from dqdata_trainers.config import TrlParams, trl_config
 from dqdata_trainers.pairs import SPLITS
+from dqdata_trainers.stored import COLUMN
 from dqdata_trainers.students import load_tokenizer, quantization
 
 
 class DistillParams(TrlParams):
-    teacher: str
-    """Named like `model`."""
+    teacher: str | None = None
+    """Named like `model`; not given: the column `top_logprobs` is the teacher."""
     kl_share: float = Field(0.5, ge=0, le=1)
     divergence: Literal["forward", "reverse"] = "forward"
     """forward: KL(teacher | student), covers all that the teacher would say. reverse: KL(student | teacher), keeps to
@@ -39,6 +45,13 @@ class DistillParams(TrlParams):
 
     @model_validator(mode="after")
     def _consistent(self) -> DistillParams:
+        if self.teacher is None:
+            if self.on_policy:
+                raise ValueError("on_policy needs `teacher`: nobody stored what it would say of the student's words")
+            if self.divergence != "forward" or self.temperature != 1.0:
+                raise ValueError("without `teacher` only divergence = 'forward' at temperature 1 can be computed")
+            if self.on_too_long == "truncate":
+                raise ValueError("without `teacher` rows can't be cut: use on_too_long = 'drop' or 'error'")
         if self.on_policy and self.on_too_long == "truncate":
             raise ValueError("on_too_long = 'truncate' would cut questions: use 'drop' or 'error'")
         return self
@@ -55,44 +68,67 @@ class Distill(Trainer[DistillParams]):
             raise ColumnError(f"distill has no use for a split {split!r}: it reads {' and '.join(SPLITS)}")
         if not self.params.on_policy:
             have.require("messages", MESSAGES)
+            if self.params.teacher is None:
+                self._needs_stored(have)
         elif "prompt" not in have and "question" not in have:
             raise ColumnError(f"needs column 'prompt' or 'question' (have: {', '.join(have)})")
 
+    def _needs_stored(self, have: Columns) -> None:
+        try:
+            have.require(COLUMN, VOCABULARY[COLUMN].type)
+        except ColumnError as error:
+            raise ColumnError(
+                f"{error}: distill without `teacher` reads what `generate` keeps with top_logprobs = 10; or name a "
+                "`teacher` whose weights are here"
+            ) from error
+
     def models(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys((self.params.model, self.params.teacher)))
+        return tuple(dict.fromkeys(filter(None, (self.params.model, self.params.teacher))))
 
     def train(self, data: Data, out: Path, run: TrainRun) -> TrainResult:
-        path, teacher = run.model(self.params.model), run.model(self.params.teacher)
+        path = run.model(self.params.model)
         tokenizer = load_tokenizer(path, self.params)
+        if self.params.teacher is None:
+            return self._on_traces(data, out, run, path, None, tokenizer)
+        teacher = run.model(self.params.teacher)
         check_vocabulary(tokenizer, teacher, self.params.teacher)
         if self.params.on_policy:
             return self._on_policy(data, out, run, path, teacher, tokenizer)
         return self._on_traces(data, out, run, path, teacher, tokenizer)
 
-    def _on_traces(self, data: Data, out: Path, run: TrainRun, path: str, teacher: str, tokenizer: Any) -> TrainResult:
+    def _on_traces(
+        self, data: Data, out: Path, run: TrainRun, path: str, teacher: str | None, tokenizer: Any
+    ) -> TrainResult:
         from trl import SFTConfig
 
         from dqdata_trainers.loop import fit
-        from dqdata_trainers.mimic import MimicTrainer
+        from dqdata_trainers.mimic import MimicTrainer, StoredTrainer
         from dqdata_trainers.rows import prepare
+        from dqdata_trainers.stored import beside
 
         params = self.params
         config = trl_config(SFTConfig, params, out, packing=False)
         config.dataset_kwargs = {"skip_prepare_dataset": params.on_too_long != "truncate"}
-        prepared = {split: prepare(data, split, tokenizer, params, out) for split in data.folders}
+        extra = (COLUMN,) if teacher is None else ()
+        prepared = {split: prepare(data, split, tokenizer, params, out, extra) for split in data.folders}
         notes = [note for part in prepared.values() for note in part.notes]
-        trainer = MimicTrainer(
+        rows = {split: part.rows for split, part in prepared.items()}
+        if teacher is None:
+            rows = {split: beside(part, split, tokenizer, out) for split, part in rows.items()}
+            kind, own = StoredTrainer, {}
+        else:
+            kind = MimicTrainer
+            own = {"teacher": teacher, "divergence": params.divergence, "temperature": params.temperature}
+        trainer = kind(
             model=path,
             args=config,
-            train_dataset=prepared["train"].rows.remove_columns("row"),
-            eval_dataset=prepared["eval"].rows.remove_columns("row") if "eval" in prepared else None,
+            train_dataset=rows["train"].remove_columns("row"),
+            eval_dataset=rows["eval"].remove_columns("row") if "eval" in rows else None,
             processing_class=tokenizer,
             peft_config=params.lora.config("CAUSAL_LM") if params.lora else None,
             quantization_config=quantization(params),
-            teacher=teacher,
             kl_share=params.kl_share,
-            divergence=params.divergence,
-            temperature=params.temperature,
+            **own,
         )
         return fit(trainer, params, out, run, notes)
 
