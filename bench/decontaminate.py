@@ -110,6 +110,7 @@ def measured(files: list[Path], benchmark: Path) -> tuple[float, float, int, flo
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
     process = multiprocessing.get_context("spawn").Process(target=_measured, args=(theirs, files, benchmark))
     process.start()
+    theirs.close()  # or a process that died would be waited for
     result: tuple[float, float, int, float] = ours.recv()
     process.join()
     return result

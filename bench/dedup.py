@@ -111,6 +111,7 @@ def measured(task: Callable[..., int], *args: Any) -> Cost:
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
     process = multiprocessing.get_context("spawn").Process(target=_run, args=(theirs, task, args))
     process.start()
+    theirs.close()  # or a process that died would be waited for
     result: Cost = ours.recv()
     process.join()
     return result

@@ -69,6 +69,7 @@ class Search:
             self._embedder = embedder(embedding)
             self._vectors = self._embedder.embed(texts)
             self._exact = self._vectors.astype(np.float64)
+            self._calibrate(texts)
 
     def worst(self, texts: pl.Series) -> Iterator[Pair]:
         """Of each row where something was found the worst: by class, then by score, then the first problem."""
@@ -81,6 +82,16 @@ class Search:
                     found[pair.row] = (rank, pair)
             for row in sorted(found):
                 yield found[row][1]._replace(row=start + row)
+
+    def _calibrate(self, texts: pl.Series) -> None:
+        """The nearest other problems of each problem, and what speaks for those pairs."""
+        near = [self._nearest(texts[start : start + self.piece]) for start in range(0, len(texts), self.piece)]
+        starts = np.arange(len(near)) * self.piece
+        rows = np.concatenate([found[0] + start for found, start in zip(near, starts, strict=True)])
+        problems, cosines = (np.concatenate([found[column] for found in near]) for column in (1, 2))
+        other = rows != problems
+        pairs = Candidates(rows[other], problems[other], cosines[other], np.zeros(int(other.sum())))
+        self._evidence.calibrate(pairs)
 
     def _candidates(self, texts: pl.Series) -> Candidates:
         """By row, then by problem; each pair once."""

@@ -3,8 +3,8 @@
     >>> sorted(numbers("Three quarters of the 1,200 tickets, two dozen of them at $2.50, were sold for 75%."))
     [0.75, 2.5, 24.0, 1200.0]
 
-Numerals, English number words, fractions, percentages (75% is 0.75), dozens and multiples (twice is 2). "One" alone is
-left out: it is mostly an article. Written for comparing problems: which numbers, not how often.
+Numerals, English number words, fractions, percentages (75% is 0.75), dozens and multiples (twice is 2). One is left
+out: as a word it is mostly an article. Written for comparing problems: which numbers, not how often.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ _SPEAKING = [*_UNITS, *_SCALES, *_PARTS, *_MULTIPLES, "percent", "and"]
 def numbers(text: str) -> frozenset[float]:
     """Distinct values, rounded to six significant digits."""
     plain = _FRACTION.sub(r" \1/\2 ", _COMMA.sub("", text.lower()))
-    return frozenset(float(f"{value:.6g}") for value in _values(_PIECE.findall(plain)))
+    return _distinct(_values(_PIECE.findall(plain)))
 
 
 def numbers_of(texts: pl.Series) -> list[frozenset[float]]:
@@ -81,7 +81,11 @@ def numbers_of(texts: pl.Series) -> list[frozenset[float]]:
     kept = kept.filter(pl.col("speaks") | pl.col("speaks").shift(1, fill_value=False))
     words, ends = kept["piece"].to_list(), np.searchsorted(kept["row"].to_numpy(), np.arange(len(plain) + 1)).tolist()
     found = (_values(words[start:end]) for start, end in itertools.pairwise(ends))
-    return [frozenset(float(f"{value:.6g}") for value in values) for values in found]
+    return [_distinct(values) for values in found]
+
+
+def _distinct(values: Iterator[float]) -> frozenset[float]:
+    return frozenset(float(f"{value:.6g}") for value in values) - {1.0}
 
 
 def _values(pieces: list[str]) -> Iterator[float]:
@@ -113,7 +117,7 @@ def _values(pieces: list[str]) -> Iterator[float]:
             elif after == "percent":
                 yield value / 100
                 at += 1
-            elif piece != "one" or value != 1:
+            else:
                 yield value
 
 

@@ -92,12 +92,44 @@ def test_numbers_however_written():
     assert numbers_of(every) == [numbers(one or "") for one in every]
 
 
+def agreement(left, right, among=()):
+    """Of the numbers of two texts, the second a problem of a benchmark."""
+    index = Evidence([right, *among])
+    [pair] = index.compare(Prepared(pl.Series([left])), Candidates.of([(0, 0, 1.0, 1.0)]))
+    return pair.measures["numbers"]
+
+
 def test_agreement_of_numbers():
-    """Two of two say more than one of one, and none to compare says nothing."""
-    problems = ["Tom has 3 apples and 7 pears", "Tom has 3 apples", "Tom has apples"]
-    pairs = Candidates.of((at, at, 1.0, 1.0) for at in range(3))
-    agreed = [one.measures["numbers"] for one in Evidence(problems).compare(Prepared(pl.Series(problems)), pairs)]
-    assert agreed == [2.5 / 3, 0.75, 0.5]
+    """Two of two say more than one of one, none to compare says nothing, and a number that all have says little."""
+    many = [f"Ben has 3 pears and {n} plums" for n in range(20, 60)]
+    none, one, two = (agreement(text, text, many) for text in ("Tom reads", "Tom reads 17", "Tom reads 17 and 18"))
+    common, other = agreement("Tom reads 3", "Tom reads 3", many), agreement("Tom reads 19", "Tom reads 17", many)
+    assert other < none < common < one < two and none == pytest.approx(0.35)
+
+
+def test_a_part_of_the_numbers_is_no_other_template(benchmark, tmp_path):
+    """A premise left out makes the text no other problem; the word "one" and the digit are no numbers to differ in."""
+    part = DUCKS.replace(" and bakes muffins for her friends every day with four", "").replace(
+        "per fresh", "for 1 fresh"
+    )
+    assert run(tmp_path, benchmark, {"part": part})[1]["part"][0] in ("contaminated_lexical", "contaminated_rephrased")
+
+
+def test_a_short_problem_inside_a_long_text(tmp_path):
+    path = tmp_path / "short.jsonl"
+    pl.DataFrame({"question": ["Compute the sum of the digits of 2^15."]}).write_ndjson(path)
+    text = "You are a tutor. Explain each step. Compute the sum of the digits of $2^{15}$. Check the result."
+    assert run(tmp_path, path, {"long": text})[1]["long"][0] == "contaminated_lexical"
+
+
+def test_problems_of_a_collection_that_are_alike_are_not_one(tmp_path):
+    """Tasks that differ in a word: a benchmark full of them is no reason to drop the next."""
+    things = "sum product mean median maximum minimum range variance length mode difference average".split()
+    tasks = [f"Write a function to find the {thing} of the elements of a given list." for thing in things]
+    path = tmp_path / "tasks.jsonl"
+    pl.DataFrame({"question": tasks[:-2]}).write_ndjson(path)
+    texts = {"difference": tasks[-2], "average": tasks[-1], "sum": tasks[0].upper()}
+    assert list(run(tmp_path, path, texts)[1]) == ["sum"]
 
 
 def test_flagged_rows_carry_the_neighbour(benchmark, tmp_path):
