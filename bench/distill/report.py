@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import operator
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +29,9 @@ from dqdata.training.exact_match import Evaluate
 from dqdata.training.statistics import clustered, paired
 
 SETS = ("raw", "verified", "mixed")
+SUM = re.compile(r"(?<![\d.])(\d+) *([-+*]|\\times) *(\d+) *= *(-?\d+)(?![\d.]| *[-+*/])")
+"""One operation on two whole numbers with its result, as it stands in a text."""
+DOES = {"+": operator.add, "-": operator.sub, "*": operator.mul, "\\times": operator.mul}
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,7 @@ def main() -> None:
         found = variants(project, store)
         students(found)
         pairs(found)
+        wording(store)
     if given.pictures is not None:
         picture(found, given.pictures / "distillation.svg")
 
@@ -95,9 +101,8 @@ def teacher_yield(store: Store) -> None:
 
     print("\n| step | rows in | rows out | what went | seconds |")
     print("|---|---:|---:|---|---:|")
-    steps = (
-        "select pipeline, rows_in, rows_out, dropped, seconds from dq_runs where status = 'done' order by started_at"
-    )
+    steps = """select pipeline, rows_in, rows_out, dropped, seconds from dq_runs where status = 'done'
+        qualify row_number() over (partition by pipeline order by started_at desc) = 1 order by started_at"""
     for name, came, left, dropped, seconds in ask(store, steps):
         gone = ", ".join(f"{count} {why}" for why, count in json.loads(dropped).items()) or "-"
         print(f"| {name} | {came} | {left} | {gone} | {seconds:.0f} |")
@@ -174,6 +179,28 @@ def pairs(found: Sequence[Variant]) -> None:
         more = sum(x > y for x, y in zip(ours, theirs, strict=True))
         less = sum(x < y for x, y in zip(ours, theirs, strict=True))
         print(f"| {a.name} | {b.name} | {more} | {less} | {paired(ours, theirs):.2g} |")
+
+
+def wording(store: Store) -> None:
+    """What the texts themselves show: form, arithmetic, and a word that says which operation was chosen."""
+    texts = {"teacher, all": [str(text) for (text,) in ask(store, "select response from traces")]}
+    for name in SETS:
+        texts[f"teacher, {name}"] = [str(text) for (text,) in ask(store, f"select response from {name}")]
+    for job in sorted((store.work / "eval").glob("*/answer.json")):
+        asked = json.loads(job.read_text(encoding="utf-8"))
+        lines = (job.with_name("answers.jsonl")).read_text(encoding="utf-8").splitlines()
+        model = Path(asked["models"]["model"]["path"])
+        name = model.parent.name if model.is_dir() else model.stem
+        told = f"{name}, {len(lines)} questions, at most {asked['params']['max_new_tokens']} tokens"
+        texts[told] = [json.loads(line)["text"] for line in lines]
+
+    print("\n| texts of | texts | with a box | with subtract | sums written | sums right |")
+    print("|---|---:|---:|---:|---:|---:|")
+    for name, group in texts.items():
+        sums = [DOES[sign](int(a), int(b)) == int(c) for text in group for a, sign, b, c in SUM.findall(text)]
+        boxes = sum("\\boxed" in text for text in group)
+        subtract = sum("subtract" in text.lower() for text in group)
+        print(f"| {name} | {len(group)} | {boxes} | {subtract} | {len(sums)} | {sum(sums)} |")
 
 
 def picture(found: Sequence[Variant], file: Path) -> None:

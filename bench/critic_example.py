@@ -1,0 +1,77 @@
+"""Does a small critic judge, or does it copy the example of its prompt? The same traces, another word in the example.
+
+    python bench/critic_example.py model.gguf --folder critic        # 8 traces; a second run goes on
+
+The prompt of `critique` ends with `such as {"fit": "medium"}`. Here it ends with each of the three words in turn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.resources
+from pathlib import Path
+
+import duckdb
+
+from dqdata.catalog import Store
+from dqdata.engine.run import run_pipeline
+from dqdata.project import read_project
+
+WORDS = ("medium", "hard", "easy")
+EXAMPLE = '{"fit": "medium"}'
+PROJECT = """
+[teachers.small]
+provider = "llamacpp"
+model = "{model}"
+threads = 1
+sequences = 4
+context_tokens = 2048
+concurrency = 4
+
+[pipelines.solved]
+from = {{ source = "problems", rows = 10, kinds = ["word"], levels = [1, 2, 3, 4, 5] }}
+max_failed_rate = 0.9
+steps = [
+  {{ op = "generate", teacher = "small", n = 4, temperature = 0.7, max_tokens = 300 }},
+  {{ op = "verify_math" }},
+]
+"""
+JUDGED = """
+[pipelines.says_{word}]
+from = "select * from solved where correct order by trace_id limit {traces}"
+max_failed_rate = 0.9
+steps = [ {{ op = "critique", judge = "small", student = "135M", max_tokens = 20, prompt = "{word}.md" }} ]
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--traces", type=int, default=8)
+    given = parser.parse_args()
+    given.folder.mkdir(parents=True, exist_ok=True)
+    usual = (importlib.resources.files("dqdata_operators") / "prompts" / "critique.en.md").read_text(encoding="utf-8")
+    if EXAMPLE not in usual:
+        raise SystemExit(f"the prompt of `critique` has no example {EXAMPLE} any more: nothing to compare")
+
+    text = PROJECT.format(model=given.model.resolve())
+    for word in WORDS:
+        (given.folder / f"{word}.md").write_text(usual.replace(EXAMPLE, f'{{"fit": "{word}"}}'), encoding="utf-8")
+        text += JUDGED.format(word=word, traces=given.traces)
+    (given.folder / "pipelines.toml").write_text(text, encoding="utf-8")
+    project = read_project(given.folder / "pipelines.toml")
+    with Store.open(given.folder / "catalogs") as store:
+        run_pipeline(project, "solved", store)
+        print("| example in the prompt | traces | verdicts |\n|---|---:|---|")
+        for word in WORDS:
+            run_pipeline(project, f"says_{word}", store)
+            with duckdb.connect() as con:
+                con.register("t", store.query(f"select fit, count(*) as n from says_{word} group by 1").read_all())
+                found = con.sql("select fit, n from t order by n desc, fit").fetchall()
+            said = ", ".join(f"{count} {fit}" for fit, count in found)
+            print(f"| {word} | {sum(count for _, count in found)} | {said} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
