@@ -8,27 +8,22 @@ is checked against the columns it will have.
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from graphlib import CycleError, TopologicalSorter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dqdata.columns import Columns
-from dqdata.errors import InputError, ProjectError, QueryError, nearest
+from dqdata.catalog.names import REJECTS_SUFFIX
+from dqdata.columns import REJECTS, Columns
+from dqdata.errors import InputError, QueryError, nearest
+from dqdata.graph import PIN, build_order, closure, tables_in
 from dqdata.plan import Plan, make_plan
-from dqdata.project import REFERENCE, Pipeline, Project, TrainerTable
+from dqdata.project import Project, TrainerTable
 from dqdata.source import StoreView
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-PIN = re.compile(r"(?<=[\w\"])@(\d+|latest)\b")
-EVALUATE = "evaluate"
-"""Key of a trainer's table that is the training's own, not the trainer's."""
-TRAINED = re.compile(r"trained:([A-Za-z0-9_-]+)")
 TrainerCheck = Callable[[TrainerTable, StoreView], None]
 """What sees to a trainer's table; training lies above, so it is handed in."""
 
@@ -43,7 +38,7 @@ def check_project(
         if name not in project.trainers:
             project.pipeline(name)
     order = build_order(project)
-    needed = _closure(project, wanted)
+    needed = closure(project, wanted)
     problems: list[str] = []
     unmade = Unmade(store, {})
     for name in order:
@@ -52,7 +47,7 @@ def check_project(
         try:
             if name in project.pipelines:
                 plan = make_plan(project, name, unmade)
-                unmade.planned[plan.pipeline.into] = plan.after
+                unmade.add(plan)
             elif check_trainer is not None:
                 check_trainer(project.trainers[name], unmade)
         except InputError as error:
@@ -66,7 +61,7 @@ def plan_ahead(project: Project, name: str, store: StoreView) -> Plan:
     project.pipeline(name)
     unmade = Unmade(store, {})
     rows: dict[str, float] = {}
-    needed = _closure(project, [name])
+    needed = closure(project, [name])
     for feeder in build_order(project):
         if feeder not in needed or feeder not in project.pipelines:
             continue
@@ -77,115 +72,11 @@ def plan_ahead(project: Project, name: str, store: StoreView) -> Plan:
         if feeder == name:
             return plan
         if store.latest(pipeline.into) is None:
-            unmade.planned[pipeline.into] = plan.after
+            unmade.add(plan)
             last = plan.steps[-1].estimate if plan.steps else None
             if (left := last.rows if last else plan.rows) is not None:
                 rows[pipeline.into] = left
     raise AssertionError(f"{name} is in its own build order")
-
-
-def build_order(project: Project) -> list[str]:
-    """Pipelines and trainers, each after what it reads. Raises ProjectError where they wait for each other."""
-    graph = {name: set(_reads(project, name)) for name in [*project.pipelines, *project.trainers]}
-    try:
-        return list(TopologicalSorter(graph).static_order())
-    except CycleError as error:
-        circle = " -> ".join(str(name) for name in error.args[1])
-        raise ProjectError(project.path.name, f"a cycle: {circle}; one of them must read something else") from None
-
-
-def _closure(project: Project, names: Sequence[str]) -> set[str]:
-    found: set[str] = set()
-    todo = list(names)
-    while todo:
-        name = todo.pop()
-        if name not in found:
-            found.add(name)
-            todo += _reads(project, name)
-    return found
-
-
-def _reads(project: Project, name: str) -> Iterator[str]:
-    """Pipelines and trainers that this one reads catalogs or models of."""
-    makers = {pipeline.into: pipeline.name for pipeline in project.pipelines.values()}
-    texts: list[str] = []
-    if name in project.pipelines:
-        pipeline = project.pipelines[name]
-        query = pipeline.source.params.get("query")
-        texts += [str(query)] if query is not None else []
-        texts += [_as_query(name) for step in pipeline.steps for name in _catalogs(step.params)]
-        models = [str(project.teachers[t].params.get("model", "")) for t in _teachers(pipeline, project)]
-    else:
-        trainer = project.trainers[name]
-        texts += [_as_query(text) for text in (*trainer.data.values(), *_questions(trainer))]
-        models = list(_texts(trainer.params))
-    for text in texts:
-        yield from (makers[table] for table in tables_in(text) if table in makers)
-    for model in models:
-        yield from (found for found in TRAINED.findall(model) if found in project.trainers)
-
-
-def _teachers(pipeline: Pipeline, project: Project) -> Iterator[str]:
-    for step in pipeline.steps:
-        for value in step.params.values():
-            for name in value if isinstance(value, list) else [value]:
-                if isinstance(name, str) and name in project.teachers:
-                    yield name
-
-
-def _questions(trainer: TrainerTable) -> list[str]:
-    """What the trainer is evaluated on, as it is written."""
-    evaluate = trainer.params.get(EVALUATE)
-    return [str(evaluate["data"])] if isinstance(evaluate, Mapping) and "data" in evaluate else []
-
-
-def _catalogs(params: Any) -> Iterator[str]:
-    """What steps name as `catalog`, also inside tables."""
-    if isinstance(params, Mapping):
-        if isinstance(params.get("catalog"), str):
-            yield params["catalog"]
-        for value in params.values():
-            yield from _catalogs(value)
-    elif isinstance(params, list | tuple):
-        for value in params:
-            yield from _catalogs(value)
-
-
-def _texts(params: Any) -> Iterator[str]:
-    """Every text in a table and the tables inside it: models are named under many keys."""
-    if isinstance(params, str):
-        yield params
-    elif isinstance(params, Mapping | list | tuple):
-        for value in params.values() if isinstance(params, Mapping) else params:
-            yield from _texts(value)
-
-
-def _as_query(text: str) -> str:
-    return f"select * from {text}" if REFERENCE.fullmatch(text.strip()) else text
-
-
-def tables_in(query: str) -> set[str]:
-    """Names of the tables that SQL reads, without versions and CTEs; empty where it can't be parsed."""
-    import duckdb
-
-    if not query:
-        return set()
-    with duckdb.connect() as con:
-        found = con.execute("select json_serialize_sql($1)", [PIN.sub("", query)]).fetchone()
-    assert found is not None
-    read: set[str] = set()
-    ctes: set[str] = set()
-    todo: list[Any] = [json.loads(found[0])]
-    while todo:
-        node = todo.pop()
-        if isinstance(node, dict):
-            if node.get("type") == "BASE_TABLE":
-                read.add(str(node["table_name"]).lower())
-            ctes |= {str(entry["key"]).lower() for entry in (node.get("cte_map") or {}).get("map", [])}
-            todo += node.values()
-        elif isinstance(node, list):
-            todo += node
-    return read - ctes
 
 
 @dataclass
@@ -194,6 +85,10 @@ class Unmade:
 
     store: StoreView
     planned: dict[str, Columns]
+
+    def add(self, plan: Plan) -> None:
+        self.planned[plan.pipeline.into] = plan.after
+        self.planned[plan.pipeline.into + REJECTS_SUFFIX] = REJECTS
 
     def latest(self, catalog: str) -> int | None:
         return self.store.latest(catalog)

@@ -47,7 +47,8 @@ class Pinned:
 def pin(
     sql: str, known: Mapping[str, Sequence[int]], con: duckdb.DuckDBPyConnection, *, for_recipe: bool = False
 ) -> Pinned:
-    """The SQL with versions; `known` has the versions of each catalog, ascending. `for_recipe` also looks for what
+    """The SQL with versions; `known` has the versions of each catalog, the one that the bare
+    name means last. `for_recipe` also looks for what
     gives other rows next time, such as random(). Raises QueryError."""
     quoted_sql, marked = _quote_marks(sql, known)
     tree = _parse(quoted_sql, con)
@@ -129,7 +130,7 @@ def _resolve(marked: str, known: Mapping[str, Sequence[int]]) -> str:
     versions = known[name]
     version = versions[-1] if wanted == "latest" else int(wanted)
     if version not in versions:
-        raise QueryError(f"{name} has no version {version}; it has {_spans(versions)}")
+        raise QueryError(f"{name} has no version {version}; it has {_spans(sorted(versions))}")
     return f"{table}@{version}"
 
 

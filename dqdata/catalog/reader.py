@@ -47,6 +47,8 @@ class Reader:
         self._cached: dict[tuple[str, int], Version] = {}
         self._schemas: dict[tuple[str, int], Columns] = {}
         self._pinned: dict[str, None] = {}
+        self._chosen: dict[str, int] = {}
+        self._chosen_models: dict[str, int] = {}
 
     @property
     def path(self) -> Path:
@@ -78,8 +80,19 @@ class Reader:
             self._refuse_unknown(catalog)
         return found
 
+    def choose(self, catalog: str, version: int) -> None:
+        """For whom this object answers, the bare name and `@latest` mean this version from now on: a recipe that went
+        back to what it was stands on its own older version, not on the newest."""
+        self._chosen[catalog] = version
+
+    def choose_model(self, name: str, version: int) -> None:
+        """The same of a model."""
+        self._chosen_models[name] = version
+
     def latest(self, catalog: str) -> int | None:
-        """Newest version of a catalog (or of its rejects), None where there is none."""
+        """Newest version of a catalog (or of its rejects), or the chosen one; None where there is none."""
+        if owner(catalog) in self._chosen:
+            return self._chosen[owner(catalog)]
         rows = self._rows(f"select max(version) from lake.main.dq_versions where catalog = {literal(owner(catalog))}")
         return None if rows[0][0] is None else int(rows[0][0])
 
@@ -110,11 +123,12 @@ class Reader:
         return (str(rows[-1][0]), int(rows[-1][1])) if rows else None
 
     def models(self, name: str | None = None) -> list[dict[str, Any]]:
-        """Rows of dq_models, oldest first."""
+        """Rows of dq_models, oldest first; a chosen one comes last, as the newest would."""
         names = ", ".join(MODELS)
         where = f"name = {literal(name)}" if name is not None else "true"
         sql = f"select {names} from lake.main.dq_models where {where} order by created_at, version"
-        return [dict(zip(MODELS, row, strict=True)) for row in self._rows(sql)]
+        models = [dict(zip(MODELS, row, strict=True)) for row in self._rows(sql)]
+        return sorted(models, key=lambda model: self._chosen_models.get(model["name"]) == model["version"])
 
     def query_columns(self, sql: str) -> tuple[str, Columns]:
         """The SQL with every catalog pinned, and its columns; reads no rows. Raises QueryError, also for what would
@@ -164,9 +178,12 @@ class Reader:
         return [Version.of(row) for row in self._rows(version_query(f"catalog = {literal(catalog)}"))]
 
     def _known(self) -> dict[str, Sequence[int]]:
-        """Versions of each catalog, ascending."""
+        """Versions of each catalog, ascending; a chosen one comes last, as the newest would."""
         rows = self._rows("select catalog, list(version order by version) from lake.main.dq_versions group by catalog")
-        return {str(name): versions for name, versions in rows}
+        return {
+            str(name): sorted(versions, key=lambda version: self._chosen.get(name) == version)
+            for name, versions in rows
+        }
 
     def _table_at(self, table: str, version: int) -> str:
         """`from ...` of a catalog, or its rejects, at a version."""

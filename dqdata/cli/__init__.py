@@ -21,6 +21,7 @@ VERBS = {
     "check": "check",
     "plan": "plan",
     "run": "run",
+    "build": "build",
     "apply": "apply",
     "sql": "sql",
     "log": "log",

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from dqdata.check import NoStore, build_order, check_project, plan_ahead, tables_in
+from dqdata.check import NoStore, check_project, plan_ahead
 from dqdata.errors import ColumnError, PluginError, ProjectError
+from dqdata.graph import build_order, tables_in
 from dqdata.instances import make_teacher
 from dqdata.plan import Plan, make_plan
 from dqdata.project import Project

@@ -1,0 +1,105 @@
+"""`dqdata build NAME...`: makes pipelines and trainers with everything that they stand on."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dqdata.cli.common import json_option, open_project, print_json, progress_out, project_option, store_view
+from dqdata.errors import InputError, RunError
+
+if TYPE_CHECKING:
+    from dqdata.build import Node
+
+
+@click.command()
+@click.argument("names", nargs=-1, required=True)
+@project_option
+@click.option("--dry-run", is_flag=True, help="Show what would be made, in order and why; make nothing.")
+@click.option("--allow-partial", is_flag=True, help="Commit without the rows that failed and another run may save.")
+@click.option("--workers", type=click.IntRange(min=1), help="Worker processes of a pipeline; by default one a core.")
+@click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True, help="Ranks of a training.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+@json_option
+def command(
+    names: tuple[str, ...],
+    project: Path | None,
+    dry_run: bool,
+    allow_partial: bool,
+    workers: int | None,
+    processes: int,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Run and train what NAMES stand on, where it isn't up to date, then NAMES themselves."""
+    from dqdata.build import build, plan_build
+    from dqdata.catalog import Store
+
+    loaded = open_project(project)
+    if dry_run:
+        with store_view(loaded) as view:
+            nodes = plan_build(loaded, names, view if isinstance(view, Store) else None, processes=processes)
+        if as_json:
+            print_json({"nodes": [node.as_json() for node in nodes]})
+        else:
+            for node in nodes:
+                _tell(node)
+        return
+
+    began = time.monotonic()
+    stand: list[Node] = []
+
+    at_work = ""
+
+    def begin(node: Node) -> None:
+        nonlocal at_work
+        at_work = node.name
+        if not quiet:
+            click.echo(f"{node.name}: {node.why}", err=True)
+
+    def report(node: Node) -> None:
+        stand.append(node)
+        if not as_json:
+            _tell(node)
+
+    with Store.open(loaded.store_path) as store:
+        try:
+            nodes = build(
+                loaded,
+                names,
+                store,
+                report=report,
+                begin=begin,
+                allow_partial=allow_partial,
+                workers=workers,
+                processes=processes,
+                out=progress_out(quiet),
+            )
+        except (RunError, InputError):
+            if at_work:
+                again = " ".join(["dqdata build", *names, *(["--profile", loaded.profile] if loaded.profile else [])])
+                click.echo(
+                    f"{at_work} failed, {len(stand)} stand; when it is mended, `{again}` goes on from there", err=True
+                )
+            raise
+    built = sum(node.built for node in nodes)
+    seconds = time.monotonic() - began
+    if as_json:
+        print_json({"nodes": [node.as_json() for node in nodes], "built": built, "seconds": seconds})
+    else:
+        click.echo(f"{built} built, {len(nodes) - built} up to date, in {seconds:.1f} s")
+
+
+def _tell(node: Node) -> None:
+    """One line: name, what stands, rows or accuracy, seconds and why."""
+    held = f"{node.rows:,} rows" if node.rows is not None else ""
+    if node.accuracy is not None:
+        held = f"{node.accuracy:.1%} correct"
+    if node.built:
+        state = f"built, {node.seconds:.1f} s: {node.why}"
+    else:
+        state = node.why if node.made else f"to build: {node.why}"
+    click.echo(f"{node.name:20} {node.made or '-':28} {held:>14}   {state}")
