@@ -111,7 +111,7 @@ def preference_tables(model: str, steps: int) -> str:
 kind = "{kind}"
 model = "{model}"
 data = {{ train = "{all_gaps("problems")}", eval = "{all_gaps("heldout")}" }}
-max_length = 128
+max_length = 192
 args = {{ learning_rate = 1e-5, max_steps = {steps}, per_device_train_batch_size = 4, logging_steps = 5{own} }}
 evaluate = {{ data = "heldout", limit = 60, user = "{{{{question}}}} {SHORT}", max_new_tokens = 24 }}
 """
