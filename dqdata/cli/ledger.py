@@ -143,10 +143,10 @@ def export(
 @store_option
 @json_option
 def merge(other: Path, file: Path | None, project: Path | None, store: Path | None, as_json: bool) -> None:
-    """Take over what the ledger file OTHER holds and this one doesn't."""
+    """Take over what the ledger file OTHER holds and this one doesn't; a new project gets a ledger by it."""
     from dqdata.ledger import care
 
-    path = _path(file, project, store)
+    path = _path(file, project, store, make=True)
     done = care.merge(path, other)
     if as_json:
         print_json(asdict(done))
@@ -156,11 +156,12 @@ def merge(other: Path, file: Path | None, project: Path | None, store: Path | No
         click.echo(f"{done.differing:,} calls have another answer there; the ones here stay", err=True)
 
 
-def _path(file: Path | None, project: Path | None, store: Path | None) -> Path:
+def _path(file: Path | None, project: Path | None, store: Path | None, *, make: bool = False) -> Path:
+    """make: a store where there is none yet, instead of an error."""
     if file is not None:
         return file
     from dqdata.catalog import Store
 
     folder = store if store is not None else open_project(project).store_path
-    with Store.open(folder, read_only=True) as opened:
+    with Store.open(folder, read_only=not make) as opened:
         return opened.ledger_path

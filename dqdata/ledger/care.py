@@ -125,11 +125,11 @@ def prune(path: Path, *, before: datetime | None = None, run_id: str | None = No
 
 
 def merge(path: Path, other: Path) -> Merged:
-    """Takes over what another ledger holds and this one doesn't. The other file isn't changed."""
+    """Takes over what another ledger holds and this one doesn't, which is made if need be. The other isn't changed."""
     if other.exists() and path.exists() and other.samefile(path):
         raise DataError(f"{other} is this ledger itself")
     connect(other, read_only=True).close()  # a clear error where it is no ledger, or a newer one
-    with _writing(path) as con:
+    with _writing(path, make=True) as con:
         con.execute("attach ? as other", (f"file:{other.resolve()}?mode=ro",))
         known, differing = con.execute(
             "select count(*), "
@@ -193,9 +193,9 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[sqlite3.Connection]:
-    """Under the lock that writers take: a run that goes on beside waits."""
-    if not path.exists():
+def _writing(path: Path, *, make: bool = False) -> Iterator[sqlite3.Connection]:
+    """Under the lock that writers take: a run that goes on beside waits. make: also where there is no ledger yet."""
+    if not make and not path.exists():
         raise StoreError(f"ledger {path}: there is none yet; a run with a teacher makes it")
     with closing(connect(path)) as con, write_lock(path):
         try:

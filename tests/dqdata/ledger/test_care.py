@@ -119,6 +119,14 @@ def test_merge_takes_what_is_new_and_keeps_what_is_here(tmp_path: Path) -> None:
         care.merge(mine, tmp_path / "absent.sqlite")
 
 
+def test_merge_into_a_project_that_has_nothing_yet(tmp_path: Path) -> None:
+    fill(tmp_path / "theirs.sqlite", {"a": "1"})
+    (tmp_path / "pipelines.toml").write_text("")
+    done = json.loads(invoke("merge", tmp_path / "theirs.sqlite", "-p", tmp_path / "pipelines.toml", "--json").stdout)
+    assert done["calls"] == 1
+    assert json.loads(invoke("size", "-p", tmp_path / "pipelines.toml", "--json").stdout)["calls"] == 1
+
+
 def test_export(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
     fill(path, {"a": "1", "b": "2"})
