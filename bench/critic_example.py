@@ -1,8 +1,8 @@
-"""Does a small critic judge, or does it copy the example of its prompt? The same traces, another word in the example.
+"""Does a small critic judge, or does it copy an example in its prompt? The same traces, with and without an example.
 
     python bench/critic_example.py model.gguf --folder critic        # 8 traces; a second run goes on
 
-The prompt of `critique` ends with `such as {"fit": "medium"}`. Here it ends with each of the three words in turn.
+The prompt of `critique` shows no verdict: `{"fit": "..."}`. Here it shows none, and then each of the three in turn.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from dqdata.catalog import Store
 from dqdata.engine.run import run_pipeline
 from dqdata.project import read_project
 
-WORDS = ("medium", "hard", "easy")
-EXAMPLE = '{"fit": "medium"}'
+WORDS = ("none", "medium", "hard", "easy")
+PLACE = 'JSON alone, {"fit": "..."}, with easy, medium or hard for the dots.'
 PROJECT = """
 [teachers.small]
 provider = "llamacpp"
@@ -52,12 +52,13 @@ def main() -> None:
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     usual = (importlib.resources.files("dqdata_operators") / "prompts" / "critique.en.md").read_text(encoding="utf-8")
-    if EXAMPLE not in usual:
-        raise SystemExit(f"the prompt of `critique` has no example {EXAMPLE} any more: nothing to compare")
+    if PLACE not in usual:
+        raise SystemExit(f"the prompt of `critique` says no longer {PLACE}: nothing to compare")
 
     text = PROJECT.format(model=given.model.resolve())
     for word in WORDS:
-        (given.folder / f"{word}.md").write_text(usual.replace(EXAMPLE, f'{{"fit": "{word}"}}'), encoding="utf-8")
+        shown = PLACE if word == "none" else f'JSON alone, such as {{"fit": "{word}"}}.'
+        (given.folder / f"{word}.md").write_text(usual.replace(PLACE, shown), encoding="utf-8")
         text += JUDGED.format(word=word, traces=given.traces)
     (given.folder / "pipelines.toml").write_text(text, encoding="utf-8")
     project = read_project(given.folder / "pipelines.toml")
