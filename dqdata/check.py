@@ -16,9 +16,10 @@ from dqdata.catalog.names import REJECTS_SUFFIX
 from dqdata.columns import REJECTS, Columns
 from dqdata.errors import InputError, QueryError, nearest
 from dqdata.graph import PIN, build_order, closure, tables_in
+from dqdata.instances import make_trainer
 from dqdata.plan import Plan, make_plan
 from dqdata.project import Project, TrainerTable
-from dqdata.source import StoreView
+from dqdata.source import StoreView, TrainedModel
 
 if TYPE_CHECKING:
     import duckdb
@@ -40,7 +41,7 @@ def check_project(
     order = build_order(project)
     needed = closure(project, wanted)
     problems: list[str] = []
-    unmade = Unmade(store, {})
+    unmade = Unmade(store, {}, project)
     for name in order:
         if name not in needed:
             continue
@@ -59,7 +60,7 @@ def plan_ahead(project: Project, name: str, store: StoreView) -> Plan:
     """The plan of one pipeline, where those that feed it may not have run yet: then their expected rows, all of them,
     are taken for its own."""
     project.pipeline(name)
-    unmade = Unmade(store, {})
+    unmade = Unmade(store, {}, project)
     rows: dict[str, float] = {}
     needed = closure(project, [name])
     for feeder in build_order(project):
@@ -81,10 +82,12 @@ def plan_ahead(project: Project, name: str, store: StoreView) -> Plan:
 
 @dataclass
 class Unmade:
-    """A StoreView that also knows the columns of catalogs that are planned and not made."""
+    """A StoreView that also knows the columns of catalogs that are planned and not made, and the models that trainers
+    of the project are to make."""
 
     store: StoreView
     planned: dict[str, Columns]
+    project: Project
 
     def add(self, plan: Plan) -> None:
         self.planned[plan.pipeline.into] = plan.after
@@ -101,6 +104,13 @@ class Unmade:
 
     def find(self, fingerprint: str) -> tuple[str, int] | None:
         return self.store.find(fingerprint)
+
+    def trained(self, name: str | None = None) -> list[TrainedModel]:
+        found = list(self.store.trained(name))
+        if not found and name is not None and name in self.project.trainers:
+            trainer = make_trainer(self.project.trainers[name], self.project.root)
+            found.append(TrainedModel(name, 0, None, trainer.figures()))
+        return found
 
     def connect(self) -> duckdb.DuckDBPyConnection:
         return self.store.connect()
@@ -153,6 +163,9 @@ class NoStore:
 
     def find(self, fingerprint: str) -> tuple[str, int] | None:
         return None
+
+    def trained(self, name: str | None = None) -> list[TrainedModel]:
+        return []
 
     def query_columns(self, sql: str) -> tuple[str, Columns]:
         tables = tables_in(sql)

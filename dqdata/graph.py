@@ -17,14 +17,12 @@ from typing import Any
 
 from dqdata.catalog.names import owner
 from dqdata.errors import ProjectError
-from dqdata.project import REFERENCE, Project, TrainerTable
+from dqdata.project import EVALUATE, REFERENCE, Project, TrainerTable
 
 PIN = re.compile(r"(?<=[\w\"])@(\d+|latest)\b")
 FIXED = re.compile(r"(\"?)@\d+\b")
 FIXED_SUFFIX = "__fixed"
 """Stands for the version in the names of tables that wait for nobody."""
-EVALUATE = "evaluate"
-"""Key of a trainer's table that is the training's own, not the trainer's."""
 TRAINED = re.compile(r"trained:([A-Za-z0-9_-]+)(@\d+)?")
 
 
@@ -61,12 +59,13 @@ def reads(project: Project, name: str, *, fixed: bool = True) -> list[str]:
         queries += [str(query)] if query is not None else []
         for step in pipeline.steps:
             queries += [_as_query(catalog) for catalog in _catalogs(step.params)]
-            for text in _texts(step.params):
-                models += [text, *(_texts(project.teachers[text].params) if text in project.teachers else ())]
+            models += _models(project, step.params)
     else:
         trainer = project.trainers[name]
         queries += [_as_query(text) for text in (*trainer.data.values(), *_questions(trainer))]
         models += _texts(trainer.params)
+        for reward in trainer.params.get("rewards") or ():
+            models += _models(project, reward.get("params") if isinstance(reward, Mapping) else None)
 
     makers = {pipeline.into: pipeline.name for pipeline in project.pipelines.values()}
     found = [makers.get(owner(table)) for query in queries for table in sorted(_tables(query, fixed))]
@@ -98,6 +97,14 @@ def _catalogs(params: Any) -> Iterator[str]:
     elif isinstance(params, list | tuple):
         for value in params:
             yield from _catalogs(value)
+
+
+def _models(project: Project, params: Any) -> Iterator[str]:
+    """Texts of an operator's parameters, with those of the teachers that it names: models are among them."""
+    for text in _texts(params):
+        yield text
+        if text in project.teachers:
+            yield from _texts(project.teachers[text].params)
 
 
 def _texts(params: Any) -> Iterator[str]:

@@ -35,6 +35,7 @@ from dqdata.params import NoParams as NoParams
 from dqdata.params import P, marked
 from dqdata.params import Params as Params
 from dqdata.params import PromptFile as PromptFile
+from dqdata.params import ScorerName as ScorerName
 from dqdata.params import SqlExpression as SqlExpression
 from dqdata.params import TeacherName as TeacherName
 
@@ -189,6 +190,7 @@ class Operator(ABC, Generic[P]):
     def __init__(self, params: P) -> None:
         self._params = params
         self._catalogs: Mapping[str, Columns] = {}
+        self._figures: Mapping[str, tuple[str, ...]] = {}
 
     @property
     def params(self) -> P:
@@ -203,8 +205,17 @@ class Operator(ABC, Generic[P]):
         return Estimate(rows)
 
     def teachers(self) -> tuple[str, ...]:
-        """Names of the teachers it calls; by default every parameter marked TeacherName."""
-        return tuple(dict.fromkeys(str(value) for value in self._marked("teacher")))
+        """Names of the teachers it calls; by default every parameter marked TeacherName or ScorerName."""
+        return tuple(dict.fromkeys(str(value) for kind in ("teacher", "scorer") for value in self._marked(kind)))
+
+    def scorers(self) -> tuple[str, ...]:
+        """Those of its teachers that must give figures; the others must write. By default every parameter marked
+        ScorerName."""
+        return tuple(dict.fromkeys(str(value) for value in self._marked("scorer")))
+
+    def figures(self, scorer: str) -> tuple[str, ...]:
+        """Names of the figures that such a teacher gives, for `columns`."""
+        return self._figures[scorer]
 
     def files(self) -> tuple[Path, ...]:
         """Files whose bytes are part of the fingerprint; by default every parameter marked PromptFile. An operator
@@ -219,9 +230,9 @@ class Operator(ABC, Generic[P]):
         """Columns of such a catalog, for `columns`."""
         return self._catalogs[catalog]
 
-    def see(self, catalogs: Mapping[str, Columns]) -> None:
-        """The plan tells what columns its catalogs have, before it asks for `columns`."""
-        self._catalogs = catalogs
+    def see(self, catalogs: Mapping[str, Columns], figures: Mapping[str, tuple[str, ...]] | None = None) -> None:
+        """The plan tells what columns its catalogs have, and what its scorers give, before it asks for `columns`."""
+        self._catalogs, self._figures = catalogs, figures or {}
 
     def children(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
         """Operators it will ask `run.operator` for, as (name, params): planned and fingerprinted with it."""

@@ -33,17 +33,22 @@ P = TypeVar("P", bound=Params)
 class Marker:
     """What a parameter refers to, so that the plan can check it and fingerprint what is behind it."""
 
-    refers_to: Literal["teacher", "file", "path", "sql", "catalog"]
+    refers_to: Literal["teacher", "scorer", "file", "path", "model", "sql", "catalog"]
 
 
 TeacherName = Annotated[str, Marker("teacher")]
-"""Name of a `[teachers.NAME]` table."""
+"""Name of a `[teachers.NAME]` table whose model writes."""
+ScorerName = Annotated[str, Marker("scorer")]
+"""Name of a `[teachers.NAME]` table whose model gives figures for a chat: provider = "reward_model"."""
 PromptFile = Annotated[Path, Marker("file")]
 """A file whose bytes enter the fingerprint; relative to pipelines.toml. Absolute by the time an operator sees it."""
 LocalPath = Annotated[Path, Marker("path")]
 """A file or folder of a teacher; relative to pipelines.toml. It need not exist when planning."""
 NameOrPath = Annotated[str, Marker("path")]
 """A name, or a file or folder where one is there; relative to pipelines.toml."""
+ModelName = Annotated[str, Marker("model")]
+"""A model of a teacher that runs here: a name, a file or folder where one is there, or `trained:NAME@version`, which is
+the folder of that model by the time the teacher sees it."""
 CatalogRef = Annotated[str, Marker("catalog")]
 """A catalog, `name` or `name@3`, whose rows `run.rows` gives; pinned to a version when planning."""
 SqlExpression = Annotated[str, Marker("sql")]

@@ -186,18 +186,22 @@ def plan_step(
 ) -> Step:
     """One step over these columns; the teachers it names are added to `teachers`."""
     operator = make_operator(spec, project.root)
+    for name in _teacher_names(operator, spec, project.root):
+        if name not in teachers:
+            teachers[name] = make_teacher(_teacher_table(project, name, spec), store)
+    _check_answers(operator, spec, project.root, teachers)
     try:
         pinned = {name: store.query_columns(f"select * from {name}") for name in operator.catalogs()}
-        operator.see({name: seen for name, (_, seen) in pinned.items()})
+        operator.see(
+            {name: seen for name, (_, seen) in pinned.items()},
+            {name: teachers[name].figures for name in operator.scorers()},
+        )
         after = operator.columns(columns)
         after.key  # noqa: B018  (raises where a step leaves rows without a key)
     except ProjectError:
         raise
     except InputError as error:
         raise type(error)(f"{spec.where}: {error}") from error
-    for name in _teacher_names(operator, spec, project.root):
-        if name not in teachers:
-            teachers[name] = make_teacher(_teacher_table(project, name, spec))
     catalogs = {name: query for name, (query, _) in pinned.items()}
     identity = _step_fingerprint(operator, before, teachers, project.root, catalogs)
     return Step(spec, operator, columns, after, identity, catalogs, None)
@@ -233,6 +237,26 @@ def _teacher_table(project: Project, name: str, spec: StepSpec) -> TeacherTable:
         have = ", ".join(project.teachers) or "none"
         raise ProjectError(spec.where, f"no teacher {name!r}{nearest(name, project.teachers)} (have: {have})")
     return project.teachers[name]
+
+
+def _check_answers(operator: Operator[Any], spec: StepSpec, root: Path, teachers: Mapping[str, Teacher[Any]]) -> None:
+    """A judge must write and a scorer must give figures. Raises ProjectError."""
+    for name in operator.teachers():
+        teacher = teachers[name]
+        if name in operator.scorers() and not teacher.figures:
+            raise ProjectError(
+                spec.where,
+                f"teacher {name!r} (provider {teacher.provider!r}) writes text, and figures are needed here: name one "
+                'with provider = "reward_model", or name this one as `judge`',
+            )
+        if name not in operator.scorers() and teacher.figures:
+            raise ProjectError(
+                spec.where,
+                f"teacher {name!r} is a reward model: it gives {', '.join(teacher.figures)} and writes no text. Name "
+                "one that writes here, or this one as the `model` of a step `score`",
+            )
+    for child in _children(operator, spec, root):
+        _check_answers(child, spec, root, teachers)
 
 
 def _check_bounded(
@@ -283,7 +307,7 @@ def _without_paths(operator: Operator[Any]) -> dict[str, Any]:
     named = {
         n
         for n, info in fields.items()
-        if any(getattr(m, "refers_to", "") in ("file", "teacher") for m in markers(info))
+        if any(getattr(m, "refers_to", "") in ("file", "teacher", "scorer") for m in markers(info))
     }
     return {name: value for name, value in _plain(operator.params.model_dump()).items() if name not in named}
 

@@ -26,6 +26,9 @@ from dqdata.teacher import Limits
 
 FILE = "pipelines.toml"
 CATALOG_NAME = re.compile(r"[a-z][a-z0-9_]*")
+EVALUATE, ALLOW_LEAKS = "evaluate", "allow_leaks"
+"""Keys of a trainer's table that are the training's own, not the trainer's: what the model is measured on, and that it
+is trained although problems are measured too."""
 REFERENCE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(@(\d+|latest))?")
 TABLES = ("store", "sandbox", "teachers", "pipelines", "trainers", "profiles")
 M = TypeVar("M", bound=BaseModel)

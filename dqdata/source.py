@@ -15,9 +15,9 @@ fills `problem_id` and `trace_id`. Found by its entry point in the group `dqdata
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Generic, Protocol
+from typing import TYPE_CHECKING, ClassVar, Generic, NamedTuple, Protocol
 
 from dqdata.columns import Columns
 from dqdata.params import NoParams, P, Params
@@ -25,6 +25,16 @@ from dqdata.params import NoParams, P, Params
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
+
+
+class TrainedModel(NamedTuple):
+    """A model made here. folder: None for one that is still to be trained, of which a check knows the `figures` that it
+    will give."""
+
+    name: str
+    version: int
+    folder: Path | None
+    figures: tuple[str, ...] = ()
 
 
 class StoreView(Protocol):
@@ -38,6 +48,10 @@ class StoreView(Protocol):
     def row_count(self, catalog: str, version: int) -> int: ...
     def find(self, fingerprint: str) -> tuple[str, int] | None:
         """The (catalog, version) that this recipe made already, whole; None where it hasn't run."""
+        ...
+
+    def trained(self, name: str | None = None) -> Sequence[TrainedModel]:
+        """Models trained here, or the versions of one: oldest first, the one that `@latest` means last."""
         ...
 
     def query_columns(self, sql: str) -> tuple[str, Columns]:

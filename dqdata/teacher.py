@@ -15,14 +15,18 @@ the group `dqdata.teachers`; the name is what `provider = "..."` says in TOML.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple
 
 from pydantic import Field
 
+from dqdata.errors import DataError
 from dqdata.ids import canonical, digest
 from dqdata.params import NoParams, P, Params
+
+if TYPE_CHECKING:
+    from dqdata.models import ModelRef
 
 
 class Message(NamedTuple):
@@ -127,6 +131,14 @@ class Limits(Params):
     """Seconds to wait for an endpoint that can't be reached at all, before the run stops (it can be resumed)."""
 
 
+def reward_model(name: str, figures: Sequence[str]) -> DataError:
+    """What to say where a reward model is taken for one that writes."""
+    return DataError(
+        f"{name} is a reward model: it gives {', '.join(figures)} and writes no text. A teacher with "
+        'provider = "reward_model" asks it, as the `model` of a step `score`'
+    )
+
+
 class Teacher(ABC, Generic[P]):
     """Answers requests. `params` come from the `[teachers.NAME]` table, less the keys that every teacher has."""
 
@@ -134,6 +146,10 @@ class Teacher(ABC, Generic[P]):
     Params: ClassVar[type[Params]] = NoParams
     usual_limits: ClassVar[Mapping[str, Any]] = {}
     """Fields of Limits that this kind of teacher needs otherwise than most; what the user writes goes before them."""
+
+    trained: ModelRef | None = None
+    """The model made here that it answers with, where its table says `trained:NAME`; its parameter is the folder then.
+    None for any other."""
 
     def __init__(self, params: P) -> None:
         self.params = params
@@ -145,12 +161,18 @@ class Teacher(ABC, Generic[P]):
 
     @property
     def model(self) -> str:
-        """Model name as it enters the ledger key."""
-        return str(getattr(self.params, "model", ""))
+        """Model name as plans and rows show it."""
+        return self.trained.trained if self.trained else str(getattr(self.params, "model", ""))
+
+    @property
+    def keyed_model(self) -> str:
+        """Model name as it enters the ledger key and the fingerprint. For a model made here that is always the same
+        word: `revision` is the hash of its weights, and what they are called or where they lie changes no answer."""
+        return "trained" if self.trained else self.model
 
     @property
     def revision(self) -> str:
-        """What else tells two models of one name apart: a commit, the hash of a file, a trained version."""
+        """What else tells two models of one name apart: a commit, or the hash of a file or folder."""
         return str(getattr(self.params, "revision", "") or "")
 
     @property
@@ -167,10 +189,20 @@ class Teacher(ABC, Generic[P]):
     @property
     def identity(self) -> list[str]:
         """What of this teacher makes the rows of a step: who answers, and how an answer is read."""
-        return [self.provider, self.model, self.revision]
+        return [self.provider, self.keyed_model, self.revision]
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """Names of the figures that its answers are, as a JSON object; empty for a teacher that writes."""
+        return ()
 
     def key(self, request: Request) -> str:
-        return request.key(self.provider, self.model, self.revision)
+        return request.key(self.provider, self.keyed_model, self.revision)
+
+    def check(self) -> None:
+        """Raises InputError for what can be known to be wrong before the first request; called when planning."""
+        if self.trained is not None and self.trained.figures and not self.figures:
+            raise reward_model(self.trained.trained, self.trained.figures)
 
     def remember_in(self, ledger: Any) -> None:
         """The `dqdata.ledger.Ledger` of this run, before anything else: for a teacher whose work outlives the run."""

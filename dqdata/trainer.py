@@ -109,6 +109,10 @@ class Trainer(ABC, Generic[P]):
         model = getattr(self.params, "model", None)
         return (model,) if isinstance(model, str) else ()
 
+    def figures(self) -> tuple[str, ...]:
+        """What the model that it makes gives for a chat, such as rv and cd; empty for a model that writes."""
+        return ()
+
     @abstractmethod
     def train(self, data: Data, out: Path, run: TrainRun) -> TrainResult:
         """Writes the model below `out`. Runs in every rank of a distributed launch."""

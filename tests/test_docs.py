@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from dqdata.check import NoStore, Unmade
 from dqdata.instances import make_teacher
 from dqdata.project import read_project
 
@@ -43,4 +44,4 @@ def test_toml_of_the_pages_is_read(block: str, tmp_path: Path, monkeypatch: pyte
     (tmp_path / "pipelines.toml").write_text(block)
     project = read_project(tmp_path / "pipelines.toml")
     for table in project.teachers.values():
-        make_teacher(table)
+        make_teacher(table, Unmade(NoStore(), {}, project))

@@ -22,6 +22,7 @@ from dqdata.catalog.pins import Pinned, pin
 from dqdata.catalog.records import MODELS, Version, version_query
 from dqdata.columns import Columns
 from dqdata.errors import QueryError, StoreError, nearest
+from dqdata.source import TrainedModel
 
 if TYPE_CHECKING:
     import duckdb
@@ -129,6 +130,12 @@ class Reader:
         sql = f"select {names} from lake.main.dq_models where {where} order by created_at, version"
         models = [dict(zip(MODELS, row, strict=True)) for row in self._rows(sql)]
         return sorted(models, key=lambda model: self._chosen_models.get(model["name"]) == model["version"])
+
+    def trained(self, name: str | None = None) -> list[TrainedModel]:
+        return [
+            TrainedModel(str(model["name"]), int(model["version"]), self.path / str(model["path"]))
+            for model in self.models(name)
+        ]
 
     def query_columns(self, sql: str) -> tuple[str, Columns]:
         """The SQL with every catalog pinned, and its columns; reads no rows. Raises QueryError, also for what would

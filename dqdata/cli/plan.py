@@ -38,8 +38,9 @@ def command(name: str, project: Path | None, as_json: bool) -> None:
         for step in segment["steps"]:
             click.echo(f"  {step['id']:16} {_count(step['rows']):>10} rows   {_changes(step)}")
     for teacher in report["teachers"]:
+        waits = ", not trained yet" if teacher["untrained"] else ""
         click.echo(
-            f"teacher {teacher['name']} ({teacher['model']}): {_count(teacher['calls'])} calls, "
+            f"teacher {teacher['name']} ({teacher['model']}{waits}): {_count(teacher['calls'])} calls, "
             f"{_count(teacher['input_tokens'])} tokens in, {_count(teacher['output_tokens'])} out, "
             f"${teacher['cost_usd']:,.2f}"
         )
@@ -57,6 +58,7 @@ def _report(plan: Plan, project: Project) -> dict[str, Any]:
         {
             "name": name,
             "model": teacher.model,
+            "untrained": teacher.trained is not None and teacher.trained.kind == "untrained",
             "calls": calls[name].calls if name in calls else None,
             "input_tokens": calls[name].input_tokens if name in calls else None,
             "output_tokens": calls[name].output_tokens if name in calls else None,

@@ -11,10 +11,12 @@ import asyncio
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from dqdata.catalog import Store
 from dqdata.check import NoStore
 from dqdata.columns import REJECTS
 from dqdata.engine.carry import carry_out
@@ -65,7 +67,8 @@ def apply_operator(
         where=where,
     )
     root = project.path if project else Path.cwd() / "pipelines.toml"
-    with tempfile.TemporaryDirectory(prefix="dqdata-apply-") as temporary:
+    there = project is not None and Store.exists(project.store_path)
+    with tempfile.TemporaryDirectory(prefix="dqdata-apply-") as temporary, ExitStack() as stack:
         folder = Path(temporary)
         bare = Project(
             path=root,
@@ -74,7 +77,8 @@ def apply_operator(
             pipelines={"apply": pipeline},
             trainers={},
         )
-        plan = make_plan(bare, "apply", NoStore(), namespace_ids=False)
+        store = stack.enter_context(Store.open(bare.store_path, read_only=True)) if there else NoStore()
+        plan = make_plan(bare, "apply", store, namespace_ids=False)
 
         async def carried() -> Applied:
             switch = Switch()
@@ -83,7 +87,14 @@ def apply_operator(
             with Ledger(ledger_path) as ledger, on_signals(switch):
                 labels = Labels("apply", "apply")
                 async with Runtime(
-                    bare, ledger, labels, switch=switch, workers=workers, scratch=folder / "scratch"
+                    bare,
+                    ledger,
+                    labels,
+                    switch=switch,
+                    workers=workers,
+                    scratch=folder / "scratch",
+                    store=store,
+                    teachers=plan.teachers,
                 ) as runtime:
                     progress = Progress(1.0, runtime.counters, out)
                     product = await carry_out(plan, runtime, folder, progress, allow_partial=True, namespace_ids=False)

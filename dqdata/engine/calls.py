@@ -260,7 +260,7 @@ class Asker:
         return sum(len(message.content) for message in request.messages) // 4 + answer
 
     def _identity(self) -> dict[str, str]:
-        return {"provider": self.teacher.provider, "model": self.teacher.model, "revision": self.teacher.revision}
+        return {"provider": self.teacher.provider, "model": self.teacher.keyed_model, "revision": self.teacher.revision}
 
     async def _started(self) -> None:
         """Starts the teacher once; whatever start raises is what every call raises."""
@@ -362,8 +362,16 @@ class _AskedTeacher(Teacher[Any]):
         return self._asker.teacher.model
 
     @property
+    def keyed_model(self) -> str:
+        return self._asker.teacher.keyed_model
+
+    @property
     def revision(self) -> str:
         return self._asker.teacher.revision
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        return self._asker.teacher.figures
 
     @property
     def context_tokens(self) -> int | None:

@@ -110,6 +110,7 @@ class _Run:
                 memory_limit=pipeline.memory,
                 scratch=self.folder / "scratch",
                 store=self.store,
+                teachers=self.plan.teachers,
             ) as runtime:
                 progress = Progress(pipeline.max_failed_rate, runtime.counters, self.out)
                 try:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import polars as pl
 
+from dqdata.check import NoStore
 from dqdata.engine.calls import Asker, Budget, Counters
 from dqdata.engine.pool import Pool
 from dqdata.engine.stop import Switch
@@ -72,13 +73,16 @@ class Runtime:
         scratch: Path | None = None,
         on_change: Callable[[Counters], None] | None = None,
         store: StoreView | None = None,
+        teachers: Mapping[str, Teacher[Any]] | None = None,
     ) -> None:
+        """teachers: those that were made when planning, with the models that were newest then."""
         self.project, self.ledger, self.labels = project, ledger, labels
         self.budget = budget or Budget()
         self.switch = switch or Switch()
         self.pool = Pool(workers)
         self.seed, self.memory_limit = seed, memory_limit
         self.scratch, self.store = scratch, store
+        self._planned = teachers or {}
         self._on_change = on_change
         self._askers: dict[str, Asker] = {}
         self._sandbox: Sandbox | None = None
@@ -102,7 +106,8 @@ class Runtime:
     def asker(self, name: str) -> Asker:
         if name not in self._askers:
             table = self.project.teacher(name)
-            asker = Asker(make_teacher(table), table.limits, self.ledger, self.budget, on_change=self._on_change)
+            teacher = self._planned.get(name) or make_teacher(table, self.store or NoStore())
+            asker = Asker(teacher, table.limits, self.ledger, self.budget, on_change=self._on_change)
             self.switch.on_throw(lambda cause: asker.end(Stopped(f"stopping: {cause}")))
             self._askers[name] = asker
         return self._askers[name]

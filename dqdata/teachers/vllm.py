@@ -28,19 +28,20 @@ from pydantic import Field, SecretStr
 
 from dqdata.errors import PluginError, TeacherError
 from dqdata.ids import digest
-from dqdata.params import LocalPath, NameOrPath
+from dqdata.params import LocalPath, ModelName, NameOrPath
 from dqdata.teacher import Completion, Request, Teacher
-from dqdata.teachers import chat, gguf
+from dqdata.teachers import chat
 from dqdata.teachers.openai import EndpointParams, OpenAI
 from dqdata.teachers.refusals import refusal
 from dqdata.teachers.vllm_server import VllmServer
+from dqdata.teachers.weights import folder_hash
 
 _ADAPTER = "adapter"
 
 
 class VllmParams(chat.ThinkingParams):
-    model: NameOrPath = Field(min_length=1)
-    """A hub name or a folder."""
+    model: ModelName = Field(min_length=1)
+    """A hub name, a folder, or `trained:NAME@version`."""
     revision: str = ""
     """Commit of the hub model. A folder needs none: its files are hashed."""
     adapter: LocalPath | None = None
@@ -96,16 +97,16 @@ class Vllm(Teacher[VllmParams]):
     @property
     def model(self) -> str:
         folder = Path(self.params.model)
-        name = folder.name if folder.is_dir() else self.params.model
+        name = super().model if self.trained or not folder.is_dir() else folder.name
         return f"{name}+{self.params.adapter.name}" if self.params.adapter else name
 
     @property
     def revision(self) -> str:
         if self._revision is None:
             folders = [Path(self.params.model)] if Path(self.params.model).is_dir() else []
-            parts = [self.params.revision, *map(_folder_hash, folders)]
+            parts = [self.params.revision, *map(folder_hash, folders)]
             if self.params.adapter is not None:
-                parts.append(_folder_hash(self.params.adapter))
+                parts.append(folder_hash(self.params.adapter))
             if self.params.chat_template_kwargs:
                 parts.append(digest("template", json.dumps(self.params.chat_template_kwargs, sort_keys=True))[:12])
             self._revision = "+".join(part for part in parts if part)
@@ -339,10 +340,3 @@ def _arguments(params: VllmParams) -> list[str]:
     if params.adapter is not None:
         arguments += ["--lora-modules", f"{_ADAPTER}={params.adapter}"]
     return arguments
-
-
-def _folder_hash(folder: Path) -> str:
-    """Hash of what makes a model: weights, configuration, tokenizer."""
-    kinds = (".safetensors", ".bin", ".json", ".jinja", ".model", ".gguf", ".txt")
-    files = sorted(file for file in folder.iterdir() if file.is_file() and file.suffix in kinds)
-    return digest("model", *(f"{file.name}:{gguf.file_hash(file)}" for file in files))[:16]

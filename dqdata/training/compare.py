@@ -20,14 +20,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 from dqdata.engine.runtime import Labels, Runtime
 from dqdata.errors import DqdataError, ProjectError
 from dqdata.ids import fingerprint
+from dqdata.instances import make_teacher
 from dqdata.ledger import Ledger
+from dqdata.models import resolve_model
 from dqdata.project import Project
-from dqdata.teacher import Completion, Message, Request, Sampling
+from dqdata.teacher import Completion, Message, Request, Sampling, reward_model
 from dqdata.training.answer import unanswered
 from dqdata.training.exact_match import Evaluate
 from dqdata.training.job import Job
 from dqdata.training.launch import launch
-from dqdata.training.models import resolve_model
 from dqdata.training.plan import Split, split_of
 from dqdata.training.run import alone, unpacked_models, verified, write_questions
 from dqdata.training.score import Score
@@ -103,7 +104,12 @@ def _values(store: Store, questions: Split, by: str, limit: int | None) -> list[
 def _identity(project: Project, store: Store, name: str) -> str:
     if name.startswith(TEACHER):
         table = project.teacher(name.removeprefix(TEACHER))
-        return fingerprint({"provider": table.provider, "params": {key: str(v) for key, v in table.params.items()}})
+        teacher = make_teacher(table, store)
+        if teacher.figures:
+            raise ProjectError(f"eval {name!r}", str(reward_model(teacher.model, teacher.figures)))
+        weights = {"weights": teacher.revision} if teacher.trained else {}
+        params = {key: str(value) for key, value in table.params.items()}
+        return fingerprint({"provider": table.provider, "params": params, **weights})
     return resolve_model(name, store, project.root, f"eval {name!r}").identity
 
 
@@ -135,7 +141,7 @@ def _ask_teacher(project: Project, store: Store, name: str, evaluate: Evaluate, 
 
     async def ask_all() -> list[dict[str, Any]]:
         with Ledger(store.ledger_path) as ledger:
-            async with Runtime(project, ledger, Labels("evaluate", "evaluate")) as runtime:
+            async with Runtime(project, ledger, Labels("evaluate", "evaluate"), store=store) as runtime:
                 teacher = runtime.at_step("eval", "eval").teacher(name)
 
                 async def ask(index: int, sample: int) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dqdata.errors import InputError, RunError
-from dqdata.training.models import resolve_model
+from dqdata.models import PREFERENCE, figures_in, resolve_model
 
 if TYPE_CHECKING:
     from dqdata.catalog import Store
@@ -80,10 +80,10 @@ def _config(folder: Path, name: str) -> dict[str, Any]:
 
 
 def _served_by(config: dict[str, Any], folder: Path) -> str | None:
-    if "dqdata_targets" in config:
+    figures = figures_in(config)
+    if figures not in ((), (PREFERENCE,)):
         return None
-    pooling = any("SequenceClassification" in kind for kind in config.get("architectures") or ())
-    return f"vllm serve {shlex.quote(str(folder))}" + (" --runner pooling" if pooling else "")
+    return f"vllm serve {shlex.quote(str(folder))}" + (" --runner pooling" if figures else "")
 
 
 def _convert(folder: Path, target: Path, name: str) -> None:

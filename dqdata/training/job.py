@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dqdata.columns import Columns
+from dqdata.models import ModelRef
 from dqdata.trainer import Data
-from dqdata.training.models import ModelRef
 
 
 @dataclass(frozen=True)

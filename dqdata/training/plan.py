@@ -15,14 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dqdata.columns import Columns
-from dqdata.errors import DqdataError, PluginError, ProjectError, nearest
+from dqdata.errors import DqdataError, ProjectError, nearest
 from dqdata.ids import fingerprint
+from dqdata.instances import make_trainer
+from dqdata.models import TRAINED, ModelRef, resolve_model
 from dqdata.params import Params, markers
-from dqdata.plugins import distribution, found, load
-from dqdata.project import REFERENCE, Project, TrainerTable, validated
+from dqdata.plugins import distribution, found
+from dqdata.project import ALLOW_LEAKS, EVALUATE, REFERENCE, Project, TrainerTable, validated
 from dqdata.trainer import Trainer
 from dqdata.training.exact_match import Evaluate
-from dqdata.training.models import TRAINED, ModelRef, resolve_model
 
 if TYPE_CHECKING:
     from dqdata.catalog import Store
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 NO_PART_OF_RECIPE = ("checkpoint_minutes",)
 """Parameters that don't change what comes out."""
-ALLOW_LEAKS = "allow_leaks"
-"""Key of a trainer's table: train although problems are measured too."""
 
 
 @dataclass(frozen=True)
@@ -127,14 +126,13 @@ def _settled(
     table: TrainerTable, root: Path, store: StoreView
 ) -> tuple[Trainer[Any], dict[str, Split], Evaluate | None, Split | None]:
     """(trainer, splits, evaluate, its questions): what can be checked without any model."""
-    params = dict(table.params)
-    given = params.pop("evaluate", None)
-    if not isinstance(allowed := params.pop(ALLOW_LEAKS, False), bool):
+    given = table.params.get(EVALUATE)
+    if not isinstance(allowed := table.params.get(ALLOW_LEAKS, False), bool):
         raise ProjectError(table.where, f"key {ALLOW_LEAKS!r} must be true or false, got {allowed!r}")
     where = f"{table.where} evaluate"
     evaluate = None if given is None else validated(Evaluate, _as_table(given, where), where)
 
-    trainer = _make_trainer(table, params, root)
+    trainer = make_trainer(table, root)
     splits = {split: split_of(store, text, f"{table.where} data.{split}") for split, text in table.data.items()}
     if "train" not in splits:
         raise ProjectError(table.where, "data.train is missing: which rows to train on?")
@@ -149,24 +147,6 @@ def _settled(
         questions = split_of(store, evaluate.data, f"{where}.data")
         evaluate.needs(questions.columns, f"{where}.data")
     return trainer, splits, evaluate, questions
-
-
-def _make_trainer(table: TrainerTable, params: Mapping[str, Any], root: Path) -> Trainer[Any]:
-    try:
-        kind: type[Trainer[Any]] = load("trainers", table.kind)
-    except PluginError as error:
-        raise PluginError(f"{table.where}: {error}") from error
-    values = dict(params)
-    for name, info in kind.Params.model_fields.items():
-        if isinstance(values.get(name), str) and any(getattr(m, "refers_to", "") == "file" for m in markers(info)):
-            values[name] = root / values[name]
-            if not values[name].is_file():
-                raise ProjectError(table.where, f"key {name!r}: no file {values[name]}")
-    checked = validated(kind.Params, values, table.where)
-    try:
-        return kind(checked)
-    except ValueError as error:
-        raise ProjectError(table.where, str(error)) from error
 
 
 def split_of(store: StoreView, text: str, where: str) -> Split:

@@ -27,6 +27,7 @@ from dqdata.engine.runtime import Labels, Runtime
 from dqdata.errors import RunError, Stopped
 from dqdata.ids import digest
 from dqdata.ledger import Ledger
+from dqdata.models import ModelRef
 from dqdata.project import Project
 from dqdata.training.card import Made, write_card
 from dqdata.training.curves import draw, measured
@@ -35,7 +36,6 @@ from dqdata.training.job import Job, write_json
 from dqdata.training.launch import launch
 from dqdata.training.leaks import refuse_leaks
 from dqdata.training.materialise import write_split
-from dqdata.training.models import ModelRef
 from dqdata.training.plan import TrainPlan, make_train_plan
 from dqdata.training.score import Score, score
 
@@ -243,7 +243,7 @@ def write_questions(store: Store, query: str, evaluate: Evaluate, file: Path) ->
 def verified(answers: Path, evaluate: Evaluate, project: Project, store: Store) -> Score:
     """Scores an answers file with the project's own verifier."""
     with Ledger(store.ledger_path) as ledger:
-        runtime = Runtime(project, ledger, Labels("evaluate", "evaluate"))
+        runtime = Runtime(project, ledger, Labels("evaluate", "evaluate"), store=store)
         try:
             return score(answers, evaluate, runtime)
         finally:

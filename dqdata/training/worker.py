@@ -23,7 +23,7 @@ from dqdata.plugins import load
 from dqdata.trainer import whole_checkpoint
 from dqdata.training.exact_match import Evaluate
 from dqdata.training.job import Job, write_json
-from dqdata.training.models import loadable
+from dqdata.weights import loadable
 
 PR_SET_PDEATHSIG = 1
 
@@ -48,13 +48,16 @@ class Rank:
 
     @cached_property
     def runtime(self) -> Any:
+        from dqdata.catalog import Store
         from dqdata.engine.runtime import Labels, Runtime
         from dqdata.ledger import Ledger
         from dqdata.project import read_project
 
         project = read_project(Path(self.job.project), self.job.profile)
         label = f"train-{os.environ.get('RANK', '0')}"
-        return Runtime(project, Ledger(project.ledger_path), Labels(label, label))
+        named = any(str(value).startswith("trained:") for t in project.teachers.values() for value in t.params.values())
+        store = Store.open(project.store_path, read_only=True) if named else None
+        return Runtime(project, Ledger(project.ledger_path), Labels(label, label), store=store)
 
     def operator(self, name: str, params: Mapping[str, Any]) -> Bound:
         return self.runtime.operator(name, params)  # type: ignore[no-any-return]
@@ -72,6 +75,8 @@ class Rank:
         if "runtime" in self.__dict__:
             asyncio.run(self.runtime.__aexit__())
             self.runtime.ledger.close()
+            if self.runtime.store is not None:
+                self.runtime.store.close()
 
 
 def main() -> None:

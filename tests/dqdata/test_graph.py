@@ -41,6 +41,11 @@ kind = "grpo"
 model = "trained:student"
 data = "seeds@1"
 rewards = [ { op = "verify_math" }, { model = "trained:base@latest", gated = true } ]
+[trainers.judged]
+kind = "grpo"
+model = "m"
+data = "seeds@1"
+rewards = [ { op = "score", params = { judge = "own" }, column = "score" } ]
 """
 
 
@@ -59,6 +64,7 @@ def project(tmp_path: Path) -> Project:
         ("student", {"clean", "bench"}, {"traces", "base"}),
         ("base", {"seeds"}, set()),
         ("policy", {"student", "base"}, {"seeds"}),
+        ("judged", {"student"}, {"seeds"}),
     ],
 )
 def test_what_is_read_in_its_newest_version_and_what_in_a_fixed_one(

