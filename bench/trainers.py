@@ -177,7 +177,8 @@ def train(folder: Path, name: str) -> dict[str, Any]:
 def overhead(folder: Path, model: str, steps: int, repeat: int) -> None:
     from dqdata_trainers.hardware import bf16_is_fast
 
-    from dqdata.training.models import loadable, resolve_model
+    from dqdata.models import resolve_model
+    from dqdata.weights import loadable
 
     tables = SFT % {"model": model, "steps": steps}
     project(folder, tables, 4 * steps, 20)
