@@ -18,7 +18,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -142,18 +142,20 @@ import sys
 if any(part in ("dqdata.training.worker", "bare.py") for part in sys.orig_argv):
     import atexit, json, os, time
     from transformers import TrainerCallback, trainer
+    def megabytes(process, what):
+        return int(open(f"/proc/{process}/status").read().split(what)[1].split()[0]) / 1024
     class Clock(TrainerCallback):
-        steps = []
+        steps, beside = [], []
         def on_step_end(self, *_, **__):
             self.steps.append((time.perf_counter(), time.process_time()))
+            self.beside.append(megabytes(os.getppid(), "VmRSS:"))
     trainer.DEFAULT_CALLBACKS.append(Clock)
     def tell():
-        status = open("/proc/self/status").read()
-        peak = int(status.split("VmHWM:")[1].split()[0])
-        json.dump({"steps": Clock.steps, "peak": peak / 1024}, open(os.environ["BENCH_CLOCK"], "w"))
+        told = {"steps": Clock.steps, "beside": max(Clock.beside), "peak": megabytes("self", "VmHWM:")}
+        json.dump(told, open(os.environ["BENCH_CLOCK"], "w"))
     atexit.register(tell)
 """
-"""sitecustomize.py: the same clock in both training processes."""
+"""sitecustomize.py: the same clock in both training processes. `beside`: what the process that waits for it holds."""
 
 
 def project(folder: Path, tables: str, train: int, heldout: int) -> None:
@@ -206,12 +208,14 @@ def overhead(folder: Path, model: str, steps: int, repeat: int) -> None:
                 # Another seed is another recipe: else the second turn would find its model made.
                 seeded = tables.replace("max_length", f"seed = {turn}\nmax_length")
                 (folder / "pipelines.toml").write_text(DATA % {"train": 4 * steps, "heldout": 20} + seeded)
-                peak["command"].append(own_peak(folder, environment))
+                command(folder, "train", "sft", "-q", **environment)
             clock = json.loads(told.read_text())
             between = [(b[0] - a[0], b[1] - a[1]) for a, b in zip(clock["steps"], clock["steps"][1:], strict=False)]
             wall[who] += [seconds for seconds, _ in between[1:]]
             cpu[who] += [seconds for _, seconds in between[1:]]
             peak[who].append(clock["peak"])
+            if who == "dqdata":
+                peak["command"].append(clock["beside"])
 
     print(f"{'':34} {'bare TRL':>10} {'dqdata train':>13} {'ratio':>7}")
     for what, by_whom in (("seconds a step, wall, median", wall), ("seconds a step, CPU, median", cpu)):
@@ -221,17 +225,6 @@ def overhead(folder: Path, model: str, steps: int, repeat: int) -> None:
     print(f"{'peak of the training process, MB':34} {bare:10.0f} {ours:13.0f} {ours / bare:7.3f}")
     print(f"{'  and of the waiting command, MB':34} {0:10.0f} {beside:13.0f} {(ours + beside) / bare:7.3f}")
     print(f"{repeat} turns of {steps} steps each, batch 4, 1 thread: {os.environ.get('OMP_NUM_THREADS') == '1'}")
-
-
-def own_peak(folder: Path, environment: Mapping[str, str]) -> float:
-    """Trains, and gives the peak memory in MB of the command itself, which waits for the training process."""
-    code = (
-        "import sys\nfrom dqdata.cli import main\ntry:\n    main()\nfinally:\n    "
-        "print('peak', open('/proc/self/status').read().split('VmHWM:')[1].split()[0], file=sys.stderr)"
-    )
-    line = [sys.executable, "-c", code, "train", "sft", "-q", "-p", str(folder / "pipelines.toml")]
-    done = subprocess.run(line, env={**os.environ, **environment}, capture_output=True, text=True, check=True)
-    return int(done.stderr.rsplit("peak", 1)[1]) / 1024
 
 
 def grpo(folder: Path, model: str, steps: int) -> None:

@@ -134,7 +134,7 @@ class VerifyCode(CallOperator[VerifyCodeParams]):
         limits = self._limits(self.params.total_seconds)
         check = await sandbox.check(program, tests, limits=limits)
         if check.stop == "pytest":
-            raise RowError("no_pytest", "the tests are a pytest file; `pip install pytest` where dqdata is installed")
+            raise RowError("no_pytest", "the tests are a pytest file; `pip install 'dqdata[code]'`")
         if check.stop != "inside":
             return _of_check(check, "outside")
         if not self.params.inside:
