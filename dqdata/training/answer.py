@@ -1,4 +1,4 @@
-"""Answers of a model, a batch at a time, appended to a file: what was answered isn't answered again.
+"""Answers of a model, many at once, each appended to a file when it ends: what was answered isn't answered again.
 
     answer(model_folder, questions, evaluate, Path("answers.jsonl"), print)
 
@@ -11,8 +11,9 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
+from dqdata.generation import Rules, Text, Writer
 from dqdata.ids import digest
 from dqdata.training.exact_match import Evaluate
 
@@ -28,68 +29,67 @@ def answer(
     todo = unanswered(len(rows), evaluate, out)
     if not todo:
         return
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    wanted = len(rows) * evaluate.samples
-    done = wanted - len(todo)
-    tokenizer = AutoTokenizer.from_pretrained(model_path, padding_side="left")
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    model = AutoModelForCausalLM.from_pretrained(model_path, dtype=_dtype(torch))
-    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
-    model.to(device).eval()
-
-    texts = {
-        index: tokenizer.apply_chat_template(
-            evaluate.prompt(rows[index]), tokenize=False, add_generation_prompt=True, **evaluate.chat_template_kwargs
-        )
+    writer = Writer(model_path)
+    prompts = {
+        index: writer.prompt(evaluate.prompt(rows[index]), evaluate.chat_template_kwargs)
         for index in {index for index, _ in todo}
     }
-    todo.sort(key=lambda one: (len(texts[one[0]]), one))
-    sampling: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
-    if evaluate.temperature > 0:
-        sampling = {"do_sample": True, "temperature": evaluate.temperature, "top_p": evaluate.top_p, "top_k": 0}
-    ends = {tokenizer.eos_token_id, *_as_list(model.generation_config.eos_token_id)} - {None}
+    todo.sort(key=lambda one: (len(prompts[one[0]]), one))
+    texts = {Text(prompts[index], _rules(evaluate, index, sample)): (index, sample) for index, sample in todo}
     with out.open("a", encoding="utf-8") as file:
-        for first in range(0, len(todo), evaluate.batch_size):
-            batch = todo[first : first + evaluate.batch_size]
-            torch.manual_seed(int(digest("samples", str(evaluate.seed), str(batch))[:12], 16))
-            began = time.monotonic()
-            encoded = tokenizer(
-                [texts[index] for index, _ in batch], return_tensors="pt", padding=True, add_special_tokens=False
-            ).to(device)
-            with torch.inference_mode():
-                written = model.generate(
-                    **encoded,
-                    max_new_tokens=evaluate.max_new_tokens,
-                    **sampling,
-                    pad_token_id=tokenizer.pad_token_id,
-                    eos_token_id=sorted(ends),
-                )[:, encoded.input_ids.shape[1] :].tolist()
-            seconds = (time.monotonic() - began) / len(batch)
-            for (index, sample), ids in zip(batch, written, strict=True):
-                line = {**_line(index, rows[index], ids, ends, tokenizer, seconds), "sample": sample}
-                if texts[index].rstrip().endswith("<think>"):
-                    line["text"] = "<think>" + line["text"]
-                file.write(json.dumps(line, default=str) + "\n")
-            file.flush()
-            log(f"answered {done + first + len(batch)} of {wanted}")
+        writer.run(
+            _Answers(texts, rows, file, len(rows) * evaluate.samples, evaluate.batch_size, log), evaluate.batch_size
+        )
 
 
-def _line(
-    index: int, row: Mapping[str, Any], ids: list[int], ends: set[Any], tokenizer: Any, seconds: float
-) -> dict[str, Any]:
-    stop = next((place for place, token in enumerate(ids) if token in ends), None)
-    kept = ids if stop is None else ids[:stop]
-    return {
-        **row,
-        "index": index,
-        "text": tokenizer.decode(kept, skip_special_tokens=False),
-        "tokens": len(kept),
-        "finish_reason": "length" if stop is None else "stop",
-        "seconds": seconds,
-    }
+def _rules(evaluate: Evaluate, index: int, sample: int) -> Rules:
+    """Top-k left out: the share `top_p` alone says what is drawn from."""
+    seed = int(digest("samples", str(evaluate.seed), str(index), str(sample))[:12], 16)
+    return Rules(evaluate.max_new_tokens, evaluate.temperature, evaluate.top_p, 0, seed)
+
+
+class _Answers:
+    """Hands out what is to be answered, and writes down what was."""
+
+    def __init__(
+        self,
+        texts: Mapping[Text, tuple[int, int]],
+        rows: Sequence[Mapping[str, Any]],
+        file: TextIO,
+        wanted: int,
+        every: int,
+        log: Callable[[str], None],
+    ) -> None:
+        self._texts, self._waiting, self._rows, self._file = texts, list(reversed(texts)), rows, file
+        self._wanted, self._every, self._log = wanted, every, log
+        self._done, self._began = wanted - len(texts), time.monotonic()
+
+    def take(self, room: int, wait: bool) -> list[Text] | None:
+        if not self._waiting:
+            return None if wait else []
+        return [self._waiting.pop() for _ in range(min(room, len(self._waiting)))]
+
+    def ready(self) -> bool:
+        return bool(self._waiting)
+
+    def done(self, text: Text) -> None:
+        index, sample = self._texts[text]
+        now = time.monotonic()
+        line = {
+            **self._rows[index],
+            "index": index,
+            "text": ("<think>" if text.prompt.rstrip().endswith("<think>") else "") + text.text,
+            "tokens": len(text.ids),
+            "finish_reason": "stop" if text.finish_reason == "stop" else "length",
+            "seconds": now - self._began,
+            "sample": sample,
+        }
+        self._began = now
+        self._file.write(json.dumps(line, default=str) + "\n")
+        self._file.flush()
+        self._done += 1
+        if self._done % self._every == 0 or self._done == self._wanted:
+            self._log(f"answered {self._done} of {self._wanted}")
 
 
 def unanswered(rows: int, evaluate: Evaluate, out: Path) -> list[tuple[int, int]]:
@@ -110,11 +110,3 @@ def _whole_lines(out: Path) -> set[tuple[int, int]]:
             file.truncate(len(whole))
     lines = (json.loads(line) for line in whole.splitlines())
     return {(int(line["index"]), int(line["sample"])) for line in lines}
-
-
-def _dtype(torch: Any) -> Any:
-    return torch.bfloat16 if torch.cuda.is_available() else torch.float32
-
-
-def _as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
