@@ -27,9 +27,13 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 
+ROWS = "rows.arrow"
+"""The file of a split in its folder: an Arrow stream."""
+
+
 @dataclass(frozen=True)
 class Data:
-    """Splits by name ("train", "eval", ...), each a folder of Arrow files that every rank maps, and what each is:
+    """Splits by name ("train", "eval", ...), each a folder with an Arrow file that every rank maps, and what each is:
     `query` with pinned versions, its columns and row count."""
 
     folders: Mapping[str, Path]
@@ -39,11 +43,9 @@ class Data:
 
     def dataset(self, split: str) -> Dataset:
         """The split, memory-mapped."""
-        from datasets import Dataset, load_from_disk
+        from datasets import Dataset
 
-        loaded = load_from_disk(str(self.folders[split]))
-        assert isinstance(loaded, Dataset)
-        return loaded
+        return Dataset.from_file(str(self.folders[split] / ROWS))
 
 
 @dataclass(frozen=True)
