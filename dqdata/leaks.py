@@ -5,14 +5,17 @@
     ('rm (reward) train', 'policy (grpo) train')
 
 Two rules. What a reward model was trained on must be in no RL training: it would be sure of what it has seen. What
-anything was trained on must be in no evaluation. The same problem is the same problem_id, or a near duplicate of the
-question (the operator `dedup` with `minhash` says which).
+anything was trained on must be in no evaluation, be it a split of a trainer's data or its `evaluate` table. The same
+problem is the same problem_id, or a near duplicate of the question (the operator `dedup` with `minhash` says which).
+Where something is measured, questions that differ in a number are two problems: exercises made from one template would
+all be one otherwise.
 
 `dqdata train` asks the second of itself before it begins, with `shared_problems`.
 """
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from dqdata.columns import MESSAGES, Columns
 from dqdata.errors import InputError
 from dqdata.plugins import load
-from dqdata.project import REFERENCE, Project
+from dqdata.project import EVALUATE, REFERENCE, Project
 
 if TYPE_CHECKING:
     import duckdb
@@ -82,22 +85,30 @@ class Side:
         return self.split == "train"
 
 
+@dataclass(frozen=True)
+class Rule:
+    """Which sides, in this order, must share no problem."""
+
+    forbids: Callable[[Side, Side], bool]
+    same_numbers: bool = False
+    """Whether questions that differ in a number are two problems."""
+
+
 def find_leaks(project: Project, store: StoreView) -> Leaks:
-    """All problems shared by sides that must share none. Reads the rows of every trainer's data."""
-    return _compared(list(_sides(project)), store, forbidden, same_numbers=False)
+    """All problems shared by sides that must share none. Reads the rows of every trainer's data and evaluation."""
+    return _compared(list(_sides(project)), store, (Rule(measured, same_numbers=True), Rule(rewarded)))
 
 
 def shared_problems(trained: Sequence[Side], measured: Sequence[Side], store: StoreView) -> Leaks:
-    """Problems that any of `trained` has in common with any of `measured`. Questions that differ in a number are two
-    problems here: exercises made from one template would all be one otherwise."""
+    """Problems that any of `trained` has in common with any of `measured`."""
     right = set(measured)
-    return _compared([*trained, *measured], store, lambda a, b: a not in right and b in right, same_numbers=True)
+    rule = Rule(lambda a, b: a not in right and b in right, same_numbers=True)
+    return _compared([*trained, *measured], store, (rule,))
 
 
-def _compared(
-    wanted: Sequence[Side], store: StoreView, rule: Callable[[Side, Side], bool], *, same_numbers: bool
-) -> Leaks:
-    leaks, checked, unchecked = [], [], []
+def _compared(wanted: Sequence[Side], store: StoreView, rules: Sequence[Rule]) -> Leaks:
+    leaks: list[Leak] = []
+    checked, unchecked = [], []
     with tempfile.TemporaryDirectory(prefix="dqdata-leaks-") as temporary:
         folder = Path(temporary)
         sides: list[Side] = []
@@ -109,15 +120,19 @@ def _compared(
                 continue
             sides.append(side)
             checked.append(str(side))
-        if sides:
-            leaks = _shared(sides, folder, rule, same_numbers)
+        for rule in rules:
+            if any(rule.forbids(left, right) for left, right in itertools.permutations(sides, 2)):
+                leaks += _shared(sides, folder, rule)
     return Leaks(leaks, checked, unchecked)
 
 
-def forbidden(left: Side, right: Side) -> bool:
-    """Whether these sides, in this order, must share no problem."""
-    if left.trains and not right.trains:
-        return True
+def measured(left: Side, right: Side) -> bool:
+    """Whether the left side is trained on and the right one measures."""
+    return left.trains and not right.trains
+
+
+def rewarded(left: Side, right: Side) -> bool:
+    """Whether the left side trains a reward model and the right one is RL."""
     return left.trains and right.trains and _is(left, REWARD) and _is(right, RL)
 
 
@@ -128,8 +143,15 @@ def _is(side: Side, kinds: tuple[str, ...]) -> bool:
 def _sides(project: Project) -> Iterator[Side]:
     for trainer in project.trainers.values():
         for split, text in trainer.data.items():
-            query = f"select * from {text}" if REFERENCE.fullmatch(text.strip()) else text
-            yield Side(trainer.name, trainer.kind, split, query)
+            yield Side(trainer.name, trainer.kind, split, _as_query(text))
+        evaluate = trainer.params.get(EVALUATE)
+        if isinstance(evaluate, Mapping) and "data" in evaluate:
+            yield Side(trainer.name, trainer.kind, EVALUATE, _as_query(str(evaluate["data"])))
+
+
+def _as_query(text: str) -> str:
+    """What a trainer names as data: a query, or a catalog by its name."""
+    return f"select * from {text}" if REFERENCE.fullmatch(text.strip()) else text
 
 
 def _write(side: Side, store: StoreView, target: Path, number: int) -> None:
@@ -166,25 +188,24 @@ def _question(columns: Columns) -> str:
     raise InputError(f"no question, prompt or messages to compare (have: {', '.join(columns)})")
 
 
-def _shared(sides: list[Side], folder: Path, rule: Callable[[Side, Side], bool], same_numbers: bool) -> list[Leak]:
+def _shared(sides: list[Side], folder: Path, rule: Rule) -> list[Leak]:
     from dqdata.engine.table import DiskTable
 
     files = sorted(folder.glob("*.parquet"))
     columns = Columns({"problem_id": "VARCHAR", "problem": "VARCHAR", "question": "VARCHAR", "side": "BIGINT"})
-    scratch = folder / "scratch"
-    scratch.mkdir()
+    scratch = Path(tempfile.mkdtemp(prefix="scratch-", dir=folder))
     kind = load("operators", "dedup")
     params: Mapping[str, Any] = {"column": "question", "method": "minhash", "threshold": THRESHOLD}
-    operator = kind(kind.Params(**params, same_numbers=same_numbers, cluster_column="cluster"))
+    operator = kind(kind.Params(**params, same_numbers=rule.same_numbers, cluster_column="cluster"))
     table = DiskTable(files, columns, 2 << 30, scratch)
     made = operator.process(table, SimpleNamespace(scratch=scratch, memory_limit=2 << 30, seed=0))
     made.added.sink_parquet(scratch / "found.parquet")
     with table.connect() as con:
         con.execute(f"create view clusters as from read_parquet('{scratch / 'found.parquet'}')")
-        return list(_leaks(con, sides, rule))
+        return list(_leaks(con, sides, rule.forbids))
 
 
-def _leaks(con: duckdb.DuckDBPyConnection, sides: list[Side], rule: Callable[[Side, Side], bool]) -> Iterator[Leak]:
+def _leaks(con: duckdb.DuckDBPyConnection, sides: list[Side], forbids: Callable[[Side, Side], bool]) -> Iterator[Leak]:
     """One leak a pair of sides and problem, in the order of the sides."""
     con.execute(
         """
@@ -194,7 +215,7 @@ def _leaks(con: duckdb.DuckDBPyConnection, sides: list[Side], rule: Callable[[Si
     )
     for a, left in enumerate(sides):
         for b, right in enumerate(sides):
-            if a == b or not rule(left, right):
+            if a == b or not forbids(left, right):
                 continue
             found = con.execute(
                 """
