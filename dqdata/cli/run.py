@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from dqdata.cli.common import json_option, open_project, print_json, progress_out, project_option
+
+if TYPE_CHECKING:
+    from dqdata.engine.run import RunResult
 
 
 @click.command()
@@ -34,10 +38,7 @@ def command(
         click.echo(_told(result))
 
 
-def _told(result: object) -> str:
-    from dqdata.engine.run import RunResult
-
-    assert isinstance(result, RunResult)
+def _told(result: RunResult) -> str:
     name = f"{result.catalog}@{result.version}"
     if result.unchanged:
         return f"{name} is what this recipe makes already: {result.rows_out:,} rows, nothing ran"
@@ -51,5 +52,19 @@ def _told(result: object) -> str:
             f"{result.calls['failed']:,} failed; {result.tokens['input']:,} tokens in, "
             f"{result.tokens['output']:,} out, ${result.cost_usd:,.4f}"
         )
+        lines += _a_row(result)
     lines.append(f'  look     dqdata sql "select * from {name} limit 5"')
     return "\n".join(lines)
+
+
+def _a_row(result: RunResult) -> list[str]:
+    """What a row that came in took; tokens as the calls that were made took them."""
+    answered = result.calls["made"] + result.calls["cached"]
+    if not answered or not result.rows_in:
+        return []
+    a_row = answered / result.rows_in
+    line = f"  a row    {a_row:.2f} calls ({1 / a_row:.2f} rows a call)"
+    if made := result.calls["made"]:
+        used, written = (result.tokens[kind] / made * a_row for kind in ("input", "output"))
+        line += f", {used:,.0f} tokens in, {written:,.0f} out, ${result.cost_usd / made * a_row:,.6f}"
+    return [line]
