@@ -28,6 +28,7 @@ threads = {threads}
 sequences = 4
 context_tokens = 2048
 concurrency = 4
+prompt_cache = true
 
 [pipelines.solved]
 from = {{ source = "problems", rows = {problems}, kinds = ["word"], levels = [1, 2, 3, 4, 5] }}
