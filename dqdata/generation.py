@@ -10,7 +10,7 @@ depends on its seed and place alone, not on its neighbours, but for the rounding
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -41,13 +41,13 @@ class Rules:
 class Text:
     """One text: its prompt, and what came of it.
 
-    finish_reason: "stop", "length", "too_long" (the prompt leaves no room), "unwanted" (`wanted` was set to false).
+    finish_reason: "stop", "length", "too_long" (the prompt leaves no room), "unwanted" (by then `unwanted` says so).
     ids: its tokens, without the one that ended it. logprobs: for each token its own and the likeliest, where asked for.
     """
 
     prompt: str
     rules: Rules
-    wanted: bool = True
+    unwanted: Callable[[], bool] = lambda: False
     text: str = ""
     prompt_tokens: int = 0
     ids: list[int] = field(default_factory=list)
@@ -89,9 +89,16 @@ class Writer:
     """A model and its tokenizer. Raises InputError where they can't be loaded, or the model doesn't write."""
 
     def __init__(
-        self, path: str, *, revision: str = "", dtype: str = "auto", context_tokens: int | None = None, raw: bool = True
+        self,
+        path: str,
+        *,
+        revision: str = "",
+        dtype: str = "auto",
+        context_tokens: int | None = None,
+        keep_special: Sequence[str] | None = None,
     ) -> None:
-        """raw: texts keep the tokenizer's special tokens."""
+        """keep_special: special tokens of the tokenizer are left out of texts, unless one of these is among them; None
+        keeps them all."""
         import torch
         from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
@@ -108,7 +115,8 @@ class Writer:
         gpu = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
         self.device = gpu or torch.device("cpu")
         self.model.to(self.device).eval()
-        self.raw = raw
+        special = self.tokenizer.all_special_tokens
+        self.bare = keep_special is not None and not any(word in special for word in keep_special)
         own = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
         self.context = min((size for size in (own, context_tokens) if size), default=None)
         said = self.model.generation_config.eos_token_id
@@ -245,7 +253,7 @@ class Writer:
 
     def _end(self, text: Text, new: Sequence[int]) -> str | None:
         """Why a text ends with these tokens; None where it goes on."""
-        if not text.wanted:
+        if text.unwanted():
             return "unwanted"
         if new[-1] in self.ends:
             return "stop"
@@ -257,7 +265,7 @@ class Writer:
         return "length" if len(text.ids) + len(new) >= text.limit else None
 
     def _decoded(self, ids: Sequence[int]) -> str:
-        return str(self.tokenizer.decode(ids, skip_special_tokens=not self.raw))
+        return str(self.tokenizer.decode(ids, skip_special_tokens=self.bare))
 
     def _temperature(self, rules: Rules) -> float:
         if rules.temperature is not None:

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from dqdata.columns import Columns
+from dqdata.errors import ColumnError
 from dqdata.params import CatalogRef as CatalogRef
 from dqdata.params import NoParams as NoParams
 from dqdata.params import P, marked
@@ -214,7 +215,10 @@ class Operator(ABC, Generic[P]):
         return tuple(dict.fromkeys(str(value) for value in self._marked("scorer")))
 
     def figures(self, scorer: str) -> tuple[str, ...]:
-        """Names of the figures that such a teacher gives, for `columns`."""
+        """Names of the figures that such a teacher gives, for `columns`. Raises ColumnError inside another operator,
+        which can't know them."""
+        if scorer not in self._figures:
+            raise ColumnError(f"{self.name} with reward model {scorer!r} must be a step of its own")
         return self._figures[scorer]
 
     def files(self) -> tuple[Path, ...]:

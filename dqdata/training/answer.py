@@ -60,7 +60,7 @@ class _Answers:
         every: int,
         log: Callable[[str], None],
     ) -> None:
-        self._texts, self._waiting, self._rows, self._file = texts, list(reversed(texts)), rows, file
+        self._texts, self._waiting, self._rows, self._file = texts, list(texts)[::-1], rows, file
         self._wanted, self._every, self._log = wanted, every, log
         self._done, self._began = wanted - len(texts), time.monotonic()
 

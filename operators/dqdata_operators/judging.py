@@ -49,8 +49,9 @@ REPAIR = {
 }
 
 
-class JudgeParams(Params):
-    judge: TeacherName
+class VoteParams(Params):
+    """How a judge is asked, whoever it is."""
+
     votes: int = Field(1, ge=1, le=99)
     """Answers to ask for; each is a call. Numbers are settled by the median, words by the most votes."""
     need: int | None = Field(None, ge=1)
@@ -69,7 +70,7 @@ class JudgeParams(Params):
     """Another word draws fresh votes, never those of an earlier run."""
 
     @model_validator(mode="after")
-    def _votes(self) -> JudgeParams:
+    def _votes(self) -> VoteParams:
         if self.votes > 1 and self.temperature == 0:
             raise ValueError(f"votes = {self.votes} with temperature = 0 pays for {self.votes} equal answers")
         if self.need is not None and self.need > self.votes:
@@ -84,6 +85,14 @@ class JudgeParams(Params):
     def sampling(self) -> Sampling:
         temperature = 0.0 if self.temperature is None and self.votes == 1 else self.temperature
         return Sampling(max_tokens=self.max_tokens, temperature=temperature, extra=self.extra)
+
+
+class ToJudge(Params):
+    judge: TeacherName
+
+
+class JudgeParams(VoteParams, ToJudge):
+    """What every operator with a judge may say."""
 
 
 JP = TypeVar("JP", bound=JudgeParams)

@@ -118,7 +118,7 @@ def test_words_that_end_a_text_tokens_likelihoods_and_room(writer: Writer) -> No
     cut, long, unwanted = (
         Text(prompt, Rules(30, 0.0, stop=(word,))),
         Text("add " * 600, Rules(5)),
-        Text(prompt, Rules(30, 0.0), wanted=False),
+        Text(prompt, Rules(30, 0.0), unwanted=lambda: True),
     )
     writer.run(Desk([cut, long, unwanted]), 3)
     assert cut.text == whole.text[: whole.text.index(word)] and cut.finish_reason == "stop"
