@@ -28,7 +28,7 @@ from dqdata.training.compare import compare
 from dqdata.training.exact_match import Evaluate
 from dqdata.training.statistics import clustered, paired
 
-SETS = ("raw", "verified", "mixed")
+SETS = ("raw", "raw_levels", "verified", "mixed")
 SUM = re.compile(r"(?<![\d.])(\d+) *([-+*]|\\times) *(\d+) *= *(-?\d+)(?![\d.]| *[-+*/])")
 """One operation on two whole numbers with its result, as it stands in a text."""
 DOES = {"+": operator.add, "-": operator.sub, "*": operator.mul, "\\times": operator.mul}

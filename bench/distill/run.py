@@ -24,10 +24,10 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 CATALOGS = (
     *("solved", "traces", "heldout", "practice"),
-    *("raw", "verified", "mixed", "preferences"),
+    *("raw", "raw_levels", "verified", "mixed", "preferences"),
 )
 TRAINERS = (
-    *("verified_1", "raw_1", "mixed_1", "cogpo", "grpo"),
+    *("verified_1", "raw_1", "raw_levels_1", "mixed_1", "cogpo", "grpo"),
     *("verified_2", "raw_2", "mixed_2"),
 )
 BASE = "smollm2-135m"
