@@ -1,6 +1,6 @@
 """Real long traces of four reasoning models: their length and RV order, RV by CD before and after `mix`, grading speed.
 
-    python bench/processors_real.py ../shared/data/mip_gsm8k_reasoning.parquet --picture rv_by_cd.png
+    python bench/processors_real.py ../shared/data/mip_gsm8k_reasoning.parquet --picture rv_by_cd.svg
     python bench/processors_real.py FILE --judge model.gguf --judged 24     # and what a small judge makes of some
 
 RV is its length part (percentile of tokens in the table). CD needs a judge; its stand-in here is the number of
@@ -65,7 +65,7 @@ steps = [ {{ op = "grade", judge = "small", max_tokens = 30 }} ]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path)
-    parser.add_argument("--picture", type=Path, help="PNG; needs matplotlib")
+    parser.add_argument("--picture", type=Path, help="PNG or SVG; needs matplotlib")
     parser.add_argument("--judge", type=Path, help="a GGUF model that grades some traces")
     parser.add_argument("--judged", type=int, default=24)
     given = parser.parse_args()
@@ -154,8 +154,9 @@ def plot(before: pl.DataFrame, after: pl.DataFrame, path: Path) -> None:
     from matplotlib import pyplot
 
     figure, sides = pyplot.subplots(1, 2, figsize=(9, 4), sharey=True)
+    around = [value - 0.5 for value in range(11)]
     for side, rows, title in zip(sides, (before, after), ("before mix", "after mix"), strict=True):
-        side.hist2d(rows["cd"], rows["rv"], bins=[range(11), range(11)], cmap="viridis")
+        side.hist2d(rows["cd"], rows["rv"], bins=[around, around], cmap="viridis")
         side.plot([1, 9], [1, 8], color="white", linestyle="--", label="RV*(CD)")
         side.set(title=f"{title}: {rows.height} traces", xlabel="CD (calculations in the reference)")
         side.legend()
