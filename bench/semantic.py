@@ -46,10 +46,11 @@ def questions(rows: int, data: Path, folder: Path) -> list[Path]:
 
 def usearch_loop(files: list[Path]) -> int:
     """Rows with an earlier row among the nearest 32."""
-    from dqdata_operators.embedding import embedder
+    from dqdata_operators.embedding import WordVectors
     from usearch.index import Index
 
-    vectors = np.concatenate([embedder("wordllama").embed(pl.read_parquet(file)["question"]) for file in files])
+    model = WordVectors()
+    vectors = np.concatenate([model.embed(pl.read_parquet(file)["question"]) for file in files])
     index = Index(ndim=vectors.shape[1], metric="ip", dtype="f32")
     index.add(np.arange(len(vectors)), vectors, threads=1)
     found = index.search(vectors, 33, threads=1)
@@ -58,9 +59,10 @@ def usearch_loop(files: list[Path]) -> int:
 
 
 def embed(files: list[Path]) -> int:
-    from dqdata_operators.embedding import embedder
+    from dqdata_operators.embedding import WordVectors
 
-    return sum(len(embedder("wordllama").embed(pl.read_parquet(file)["question"])) for file in files)
+    model = WordVectors()
+    return sum(len(model.embed(pl.read_parquet(file)["question"])) for file in files)
 
 
 def main() -> None:

@@ -157,6 +157,12 @@ class Run(Protocol):
         ...
 
     @property
+    def kept(self) -> Path:
+        """The folder of the ledger, which outlives all runs: for answers that were paid for and that the ledger can't
+        hold, such as embeddings."""
+        ...
+
+    @property
     def sandbox(self) -> Sandbox: ...
     def teacher(self, name: str) -> Teacher[Any]:
         """The teacher with ledger, limits and budget in front: an answered request is never asked again."""

@@ -74,6 +74,7 @@ class TestRun:
         self.step, self.seed, self.memory_limit = "step", 0, 1 << 30
         self.scratch = scratch / "scratch"
         self.scratch.mkdir(exist_ok=True)
+        self.kept = scratch
         self._teachers = teachers
         self.messages: list[str] = []
 

@@ -73,6 +73,7 @@ def apply_operator(
         bare = Project(
             path=root,
             store_path=project.store_path if project else folder / "store",
+            profile=project.profile if project else "",
             teachers=project.teachers if project else {},
             pipelines={"apply": pipeline},
             trainers={},

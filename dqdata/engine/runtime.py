@@ -143,6 +143,10 @@ class StepRun:
         return folder
 
     @property
+    def kept(self) -> Path:
+        return self._runtime.project.ledger_path.parent
+
+    @property
     def sandbox(self) -> Sandbox:
         return self._runtime.sandbox
 

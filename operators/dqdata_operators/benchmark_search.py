@@ -1,6 +1,6 @@
 """Which problems of the benchmarks a row has to be compared with, and the worst that is found.
 
-    search = Search(["Tom has 3 apples ..."], ngram=13, embedding="wordllama")
+    search = Search(["Tom has 3 apples ..."], ngram=13, model=embedder("wordllama", run))
     for pair in search.worst(pl.Series(["Tom owns 3 apples ...", "A train leaves ..."])):
         pair.row, pair.kind, pair.score                       # 0, "rephrased", 4.2
 
@@ -49,7 +49,7 @@ class Search:
         ignore_digits: bool = False,
         neighbours: int = 8,
         min_cosine: float = 0.4,
-        embedding: str = "wordllama",
+        model: Embedder | None = None,
         doubt: Doubt = Doubt(),  # noqa: B008
         memory: int = 1 << 30,
     ) -> None:
@@ -62,11 +62,8 @@ class Search:
         owners = np.repeat(np.arange(len(texts)), np.diff(grams.starts))
         order = np.argsort(grams.hashes, kind="stable")
         self._hashes, self._owners, self._sizes = grams.hashes[order], owners[order], np.diff(grams.starts)
-        self._embedder: Embedder | None = None
-        if neighbours:
-            from dqdata_operators.embedding import embedder
-
-            self._embedder = embedder(embedding)
+        self._embedder = model if neighbours else None
+        if self._embedder is not None:
             self._vectors = self._embedder.embed(texts)
             self._exact = self._vectors.astype(np.float64)
             self._calibrate(texts)

@@ -21,7 +21,7 @@ from dqdata.columns import Columns
 from dqdata.operator import Decisions, Params, Run, Table, TableOperator
 from dqdata_operators import dedup_semantic
 from dqdata_operators.clusters import I64
-from dqdata_operators.embedding import F32
+from dqdata_operators.embedding import F32, embedder
 
 LEARNT_ROWS = 50_000
 """Rows that centres are learnt from; all are then assigned."""
@@ -52,7 +52,7 @@ class Cluster(TableOperator[ClusterParams]):
 
     def process(self, table: Table, run: Run) -> Decisions:
         texts = (batch[self.params.column] for batch in table.batches([self.params.column]))
-        vectors = dedup_semantic.vectors(texts, table.rows, self.params.embedding, run.scratch)
+        vectors = dedup_semantic.vectors(texts, table.rows, embedder(self.params.embedding, run), run.scratch)
         keys = pl.concat(
             [pl.Series(table.key, [], dtype=pl.String), *(b[table.key] for b in table.batches([table.key]))]
         )

@@ -95,6 +95,8 @@ class Decontaminate(TableOperator[DecontaminateParams]):
             import rapidfuzz  # noqa: F401
         except ImportError:
             raise InputError("decontaminate needs its packages: pip install 'dqdata[curation]'") from None
+        from dqdata_operators.embedding import embedder
+
         problems = read_benchmarks(self.params.benchmarks, run)
         search = Search(
             problems.texts,
@@ -102,7 +104,7 @@ class Decontaminate(TableOperator[DecontaminateParams]):
             ignore_digits=self.params.ignore_digits,
             neighbours=self.params.neighbours,
             min_cosine=self.params.min_cosine,
-            embedding=self.params.embedding,
+            model=embedder(self.params.embedding, run) if self.params.neighbours else None,
             doubt=Doubt(*self.params.doubt),
             memory=run.memory_limit,
         )

@@ -128,13 +128,14 @@ class Dedup(TableOperator[DedupParams]):
         """Groups by a method that isn't SQL, written to scratch; None for the one that is."""
         if self.params.method == "exact":
             return None
+        from dqdata_operators.embedding import embedder
         from dqdata_operators.near import Meaning, Words, near_groups, write_groups
 
         params, threshold = self.params, self._threshold
         method = (
             Words(threshold, params.num_perm, params.ngram, params.same_numbers or False)
             if params.method == "minhash"
-            else Meaning(threshold, params.embedding, params.same_numbers is not False, params.search)
+            else Meaning(threshold, embedder(params.embedding, run), params.same_numbers is not False, params.search)
         )
         near = near_groups(table, params.names, method, run.scratch, run.memory_limit)
         list(write_groups(table, near.labels, run.scratch))

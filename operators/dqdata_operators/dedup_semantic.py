@@ -22,7 +22,7 @@ import numpy.typing as npt
 import polars as pl
 
 from dqdata_operators.clusters import I64, bucket_pairs, components
-from dqdata_operators.embedding import F32, embedder
+from dqdata_operators.embedding import F32, Embedder
 from dqdata_operators.shingles import U64, mixed
 
 Search = Literal["auto", "exact", "hashed"]
@@ -45,12 +45,12 @@ PAIRS = 1 << 14
 """Pairs whose vectors are gathered at a time."""
 
 
-def vectors(texts: Iterable[pl.Series], rows: int, model: str, folder: Path) -> F32:
+def vectors(texts: Iterable[pl.Series], rows: int, model: Embedder, folder: Path) -> F32:
     """Unit vectors of all texts, shape (rows, dimensions), on disk."""
     made: F32 = np.empty((0, 1), np.float32)
-    done, embed = 0, embedder(model).embed
+    done = 0
     for text in texts:
-        part = embed(text)
+        part = model.embed(text)
         if not done:
             made = np.lib.format.open_memmap(
                 folder / "vectors.npy", mode="w+", dtype=np.float32, shape=(max(rows, 1), part.shape[1])

@@ -1,14 +1,15 @@
 """Texts as unit vectors: by a static model of words, or by a model or endpoint that is named.
 
-    >>> vectors = embedder("wordllama").embed(pl.Series(["How far is it?", "What is the distance?"]))
+    >>> vectors = embedder("wordllama", run).embed(pl.Series(["How far is it?", "What is the distance?"]))
     >>> vectors.shape, round(float(vectors[0] @ vectors[1]), 1)
     ((2, 256), 0.5)
 
 Names: `wordllama` (static, 16 MB, MIT, comes with its package: tens of thousands of questions a second), `minilm`
 (all-MiniLM-L6-v2 as int8 ONNX, Apache-2.0: finer and hundreds of times slower), `model2vec:NAME` and
 `sentence-transformers:NAME` (hub names or folders), or an OpenAI-compatible endpoint as `URL#MODEL`, its key in the
-environment variable DQDATA_EMBEDDING_KEY (embedding_endpoint.py). The first two give a text the same vector whatever it
-is embedded with, bit for bit; other models may round their batches differently, in the seventh digit.
+environment variable DQDATA_EMBEDDING_KEY, whose answers are kept (embedding_endpoint.py). The first two give a text the
+same vector whatever it is embedded with, bit for bit; other models may round their batches differently, in the seventh
+digit.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import numpy.typing as npt
 import polars as pl
 
 from dqdata.errors import InputError
+from dqdata.operator import Run
 from dqdata_operators.shingles import U64, plain, split_words, word_hashes
 
 F32 = npt.NDArray[np.float32]
@@ -39,9 +41,18 @@ class Embedder(Protocol):
         ...
 
 
-@functools.lru_cache(maxsize=4)
-def embedder(name: str) -> Embedder:
+def embedder(name: str, run: Run) -> Embedder:
     """The model behind a name. Raises InputError that says what to install."""
+    if name.startswith(("http:", "https:")):
+        from dqdata_operators.embedding_endpoint import Endpoint
+
+        return Encoded(Endpoint(name, run.kept))
+    return _here(name)
+
+
+@functools.lru_cache(maxsize=4)
+def _here(name: str) -> Embedder:
+    """A model that runs in this process: loaded once."""
     kind, _, rest = name.partition(":")
     if name == "wordllama":
         return WordVectors()
@@ -52,10 +63,6 @@ def embedder(name: str) -> Embedder:
     if kind == "sentence-transformers":
         kind_of = _imported("sentence_transformers", "sentence-transformers").SentenceTransformer
         return Encoded(_loaded(name, kind_of, rest))
-    if kind in ("http", "https"):
-        from dqdata_operators.embedding_endpoint import Endpoint
-
-        return Encoded(Endpoint(name))
     raise InputError(
         f"embedding {name!r} isn't known: wordllama, minilm, model2vec:NAME, sentence-transformers:NAME or URL#MODEL"
     )

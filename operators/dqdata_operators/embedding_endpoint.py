@@ -1,10 +1,10 @@
 """Texts as vectors through `POST URL/embeddings`, as OpenAI, vLLM, text-embeddings-inference and others answer it.
 
-    Endpoint("https://api.example.com/v1#bge-m3")             # key: environment variable DQDATA_EMBEDDING_KEY
+    Endpoint("https://api.example.com/v1#bge-m3", run.kept)   # key: environment variable DQDATA_EMBEDDING_KEY
 
 What may pass is tried again with growing pauses: 408, 409, 429, 5xx, a broken connection, an answer that isn't whole.
-What won't (a wrong key, an unknown model, a text too long) ends the step at once. No error holds the key. These calls
-are not in the ledger: a step that is carried out anew asks again.
+What won't (a wrong key, an unknown model, a text too long) ends the step at once. No error holds the key. An answer is
+on disk before the next call of its thread (kept_vectors.py), so no text is paid for twice.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,6 +21,7 @@ import numpy as np
 
 from dqdata.errors import InputError, RunError
 from dqdata_operators.embedding import F32
+from dqdata_operators.kept_vectors import FILE, KeptVectors
 
 KEY = "DQDATA_EMBEDDING_KEY"
 TEXTS = 128
@@ -33,7 +35,8 @@ TIMEOUT = 120.0
 
 
 class Endpoint:
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, folder: Path) -> None:
+        """folder: where answers are kept."""
         from openai import OpenAI
 
         self._url, _, self._model = name.partition("#")
@@ -42,23 +45,40 @@ class Endpoint:
             raise InputError(f"the URL of an embedding must hold no key or password: put it into {KEY}")
         if not self._model:
             raise InputError(f"embedding {name!r} names no model: write URL#MODEL")
+        self._file = folder / FILE
         self._key = os.environ.get(KEY, "")
         self._client = OpenAI(base_url=self._url, api_key=self._key or "none", max_retries=0, timeout=TIMEOUT)
 
     def encode(self, texts: Sequence[str]) -> F32:
         """One vector a text. The first call goes alone: where it fails for good, no other is made."""
-        parts = [texts[start : start + TEXTS] for start in range(0, len(texts), TEXTS)]
-        first = self._ask(parts[0])
+        with KeptVectors(self._file, f"{self._url.rstrip('/')}#{self._model}") as kept:
+            made = kept.get(texts)
+            open_ = [place for place in range(len(texts)) if place not in made]
+            parts = [open_[start : start + TEXTS] for start in range(0, len(open_), TEXTS)]
+            for part, vectors in zip(parts, self._answers(parts, texts, kept), strict=True):
+                made |= zip(part, vectors, strict=True)
+        if len({len(vector) for vector in made.values()}) > 1:
+            raise RunError(
+                f"{self._where} gave vectors of several lengths: if another model answers under this name now, put "
+                f"{self._file} aside, so that every text is asked for again"
+            )
+        return np.stack([made[place] for place in range(len(texts))])
+
+    def _answers(self, parts: Sequence[Sequence[int]], texts: Sequence[str], kept: KeptVectors) -> list[F32]:
+        def ask(part: Sequence[int]) -> F32:
+            asked = [texts[place] for place in part]
+            vectors = self._ask(asked)
+            kept.put(asked, vectors)
+            return vectors
+
+        made = [ask(part) for part in parts[:1]]
         with ThreadPoolExecutor(AT_ONCE) as threads:
-            tasks = [threads.submit(self._ask, part) for part in parts[1:]]
+            tasks = [threads.submit(ask, part) for part in parts[1:]]
             try:
-                made = [first, *(task.result() for task in tasks)]
+                return [*made, *(task.result() for task in tasks)]
             finally:
                 for task in tasks:
                     task.cancel()
-        if len({part.shape[1] for part in made}) > 1:
-            raise RunError(f"{self._where} gave vectors of several lengths")
-        return np.concatenate(made)
 
     @property
     def _where(self) -> str:

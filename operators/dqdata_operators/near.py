@@ -22,6 +22,7 @@ from dqdata.operator import Table
 from dqdata_operators import dedup_minhash, dedup_semantic
 from dqdata_operators.clusters import I64
 from dqdata_operators.dedup_semantic import Search
+from dqdata_operators.embedding import Embedder
 from dqdata_operators.shingles import U64
 
 F64 = npt.NDArray[np.float64]
@@ -43,7 +44,7 @@ class Meaning:
     """Cosine similarity of embeddings: dedup_semantic.py."""
 
     threshold: float
-    embedding: str = "wordllama"
+    model: Embedder
     same_numbers: bool = True
     search: Search = "auto"
 
@@ -65,7 +66,7 @@ def near_groups(table: Table, names: Sequence[str], method: Method, scratch: Pat
     if method.same_numbers:
         marks = np.concatenate([number_marks(joined(batch, names)) for batch in table.batches(list(names))] or [_NONE])
     if isinstance(method, Meaning):
-        vectors = dedup_semantic.vectors(texts, table.rows, method.embedding, scratch)
+        vectors = dedup_semantic.vectors(texts, table.rows, method.model, scratch)
         return Near(
             dedup_semantic.groups(vectors, _ranks(table), method.threshold, marks, search=method.search, memory=memory),
             lambda left, right: dedup_semantic.cosine(vectors, left, right),

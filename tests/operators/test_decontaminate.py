@@ -170,8 +170,10 @@ def test_an_ngram_that_all_problems_share_hides_none(tmp_path, monkeypatch):
 
 def test_memory_bounds_what_is_compared_at_once(benchmark, tmp_path):
     from dqdata_operators.benchmark_search import PIECE, Search
+    from dqdata_operators.embedding import WordVectors
 
-    small, large = (Search([DUCKS, ROBE] * 500, memory=memory) for memory in (1 << 20, 1 << 30))
+    model = WordVectors()
+    small, large = (Search([DUCKS, ROBE] * 500, model=model, memory=memory) for memory in (1 << 20, 1 << 30))
     assert small.piece == 32 and large.piece == PIECE
     texts = pl.Series(list(ROWS.values()) * 20)
     assert list(small.worst(texts)) == list(large.worst(texts))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,13 +15,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from dqdata_operators import embedding_endpoint
+from dqdata_operators import embedding, embedding_endpoint
 from dqdata_operators.dedup import Dedup, DedupParams
 from dqdata_operators.embedding import embedder
 from dqdata_operators.embedding_endpoint import KEY, TEXTS
-from harness import decided
+from harness import TestRun, decided
 
-from dqdata.errors import InputError, RunError
+from dqdata.errors import InputError, RunError, StoreError
 
 TEXTS_GIVEN = pl.Series(
     ["How far is it to the city?", "", "How far is it to the city?", None, "A baker sells bread.", " \n"]
@@ -29,33 +32,40 @@ VOCABULARY = ["[UNK]", "[PAD]", "[CLS]", "[SEP]", *"how far is it to the city a 
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
     """A model's name says nothing of the folder behind it from one test to the next."""
-    embedder.cache_clear()
+    embedding._here.cache_clear()
     yield
-    embedder.cache_clear()
+    embedding._here.cache_clear()
 
 
-def holds(name: str) -> None:
+@pytest.fixture
+def run(tmp_path: Path) -> TestRun:
+    return TestRun(tmp_path)
+
+
+def holds(name: str, run: Any) -> None:
     """What every embedding must do."""
-    made = embedder(name).embed(TEXTS_GIVEN)
+    model = embedder(name, run)
+    made = model.embed(TEXTS_GIVEN)
     assert made.dtype == np.float32 and len(made) == 6
     assert np.allclose(np.linalg.norm(made, axis=1), [1, 0, 1, 0, 1, 0], atol=1e-5)
     assert np.array_equal(made[0], made[2]) and made[0] @ made[4] < 0.999
-    alone = embedder(name).embed(TEXTS_GIVEN[4:5])
+    alone = model.embed(TEXTS_GIVEN[4:5])
     assert np.allclose(alone[0], made[4], atol=1e-5)
-    nothing = embedder(name).embed(pl.Series(["", None], dtype=pl.String))
+    nothing = model.embed(pl.Series(["", None], dtype=pl.String))
     assert nothing.shape == (2, made.shape[1]) and not nothing.any()
-    assert embedder(name).embed(pl.Series([], dtype=pl.String)).shape == (0, made.shape[1])
+    assert model.embed(pl.Series([], dtype=pl.String)).shape == (0, made.shape[1])
 
 
-def test_the_bundled_one() -> None:
-    holds("wordllama")
+def test_the_bundled_one(run: TestRun) -> None:
+    holds("wordllama", run)
 
 
 def test_a_text_has_one_vector_whatever_stands_beside_it() -> None:
+    model = embedding.WordVectors()
     texts = pl.Series([" ".join(["river", "stone", "42", "light"][: n % 5]) + f" word{n}" * (n % 7) for n in range(40)])
-    whole = embedder("wordllama").embed(texts)
-    assert np.array_equal(whole, np.concatenate([embedder("wordllama").embed(texts[n : n + 1]) for n in range(40)]))
-    assert np.array_equal(whole, embedder("wordllama").embed(texts.reverse())[::-1])
+    whole = model.embed(texts)
+    assert np.array_equal(whole, np.concatenate([model.embed(texts[n : n + 1]) for n in range(40)]))
+    assert np.array_equal(whole, model.embed(texts.reverse())[::-1])
 
 
 def tokenizer(folder: Path) -> Any:
@@ -69,7 +79,7 @@ def tokenizer(folder: Path) -> Any:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # its modules moved; older versions lack the new place
-def test_a_sentence_transformers_folder(tmp_path: Path) -> None:
+def test_a_sentence_transformers_folder(tmp_path: Path, run: TestRun) -> None:
     """A BERT of two layers, saved as such models are, with no hub."""
     pytest.importorskip("sentence_transformers")
     from sentence_transformers import SentenceTransformer, models
@@ -92,26 +102,26 @@ def test_a_sentence_transformers_folder(tmp_path: Path) -> None:
     words.save_pretrained(tmp_path / "bert")
     part = models.Transformer(str(tmp_path / "bert"))
     SentenceTransformer(modules=[part, models.Pooling(32)], device="cpu").save(str(tmp_path / "model"))
-    holds(f"sentence-transformers:{tmp_path / 'model'}")
+    holds(f"sentence-transformers:{tmp_path / 'model'}", run)
 
 
-def test_a_model2vec_folder(tmp_path: Path) -> None:
+def test_a_model2vec_folder(tmp_path: Path, run: TestRun) -> None:
     pytest.importorskip("model2vec")
     from model2vec import StaticModel
 
     vectors = np.random.default_rng(0).standard_normal((len(VOCABULARY), 24)).astype(np.float32)
     StaticModel(vectors=vectors, tokenizer=tokenizer(tmp_path)).save_pretrained(str(tmp_path / "static"))
-    holds(f"model2vec:{tmp_path / 'static'}")
+    holds(f"model2vec:{tmp_path / 'static'}", run)
 
 
 @pytest.mark.parametrize("kind", ["sentence-transformers", "model2vec"])
-def test_a_folder_that_holds_no_model(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_holds_no_model(kind: str, tmp_path: Path, run: TestRun, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip(kind.replace("-", "_"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(InputError, match=f"embedding '{kind}:.*can't be loaded"):
-        embedder(f"{kind}:{tmp_path / 'nothing'}")
+        embedder(f"{kind}:{tmp_path / 'nothing'}", run)
     with pytest.raises(InputError, match="names no model"):
-        embedder(f"{kind}:")
+        embedder(f"{kind}:", run)
 
 
 class Embeddings:
@@ -178,16 +188,16 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Embeddings]:
     made.thread.join()
 
 
-def test_an_endpoint(endpoint: Embeddings) -> None:
-    holds(endpoint.name)
+def test_an_endpoint(endpoint: Embeddings, run: TestRun) -> None:
+    holds(endpoint.name, run)
     assert set(endpoint.keys) == {"Bearer sk-very-secret-0123456789"}
     asked = [text for call in endpoint.asked for text in call]
     assert "" not in asked and sorted(set(endpoint.asked[0])) == sorted(endpoint.asked[0])
 
 
-def test_many_texts_keep_their_order(endpoint: Embeddings) -> None:
+def test_many_texts_keep_their_order(endpoint: Embeddings, run: TestRun) -> None:
     texts = pl.Series([f"{'abcdefghijklmnop'[n % 16] * (n + 1)}" for n in range(5 * TEXTS)])
-    made = embedder(endpoint.name).embed(texts)
+    made = embedder(endpoint.name, run).embed(texts)
     assert [int(one) for one in made.argmax(axis=1)] == [n % 16 for n in range(5 * TEXTS)]
     assert sorted(map(len, endpoint.asked)) == [TEXTS] * 5
 
@@ -205,21 +215,21 @@ def test_many_texts_keep_their_order(endpoint: Embeddings) -> None:
     ],
     ids=["429", "500", "503", "cut", "malformed", "empty", "nan"],
 )
-def test_what_may_pass_is_tried_again(endpoint: Embeddings, fault: Any) -> None:
+def test_what_may_pass_is_tried_again(endpoint: Embeddings, run: TestRun, fault: Any) -> None:
     endpoint.fault = lambda call: fault if call < 2 else None
-    assert embedder(endpoint.name).embed(pl.Series(["abc"])).any() and len(endpoint.asked) == 3
+    assert embedder(endpoint.name, run).embed(pl.Series(["abc"])).any() and len(endpoint.asked) == 3
     endpoint.fault = lambda call: fault
     with pytest.raises(RunError, match="failed 6 times, last: ") as failed:
-        embedder(endpoint.name).embed(pl.Series(["abd"]))
+        embedder(endpoint.name, run).embed(pl.Series(["abd"]))
     assert len(endpoint.asked) == 9 and "secret" not in str(failed.value)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
-def test_what_will_not_pass_ends_it_at_once_and_tells_no_key(endpoint: Embeddings, status: int) -> None:
+def test_what_will_not_pass_ends_it_at_once_and_tells_no_key(endpoint: Embeddings, run: TestRun, status: int) -> None:
     endpoint.fault = lambda call: (status, {"error": {"message": f"no: {endpoint.keys[-1]}"}})
     texts = pl.Series([f"text {n}" for n in range(4 * TEXTS)])
     with pytest.raises(RunError, match=f"refused: {status}") as refused:
-        embedder(endpoint.name).embed(texts)
+        embedder(endpoint.name, run).embed(texts)
     assert len(endpoint.asked) == 1
     chain: BaseException | None = refused.value
     while chain is not None:
@@ -228,10 +238,10 @@ def test_what_will_not_pass_ends_it_at_once_and_tells_no_key(endpoint: Embedding
     assert (KEY in str(refused.value)) == (status in (401, 403))
 
 
-def test_nobody_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_there(run: TestRun, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedding_endpoint, "PAUSE", 0.001)
     with pytest.raises(RunError, match="failed 6 times"):
-        embedder("http://127.0.0.1:9/v1#small").embed(pl.Series(["abc"]))
+        embedder("http://127.0.0.1:9/v1#small", run).embed(pl.Series(["abc"]))
 
 
 @pytest.mark.parametrize(
@@ -243,9 +253,9 @@ def test_nobody_there(monkeypatch: pytest.MonkeyPatch) -> None:
         ("bert", "isn't known"),
     ],
 )
-def test_names_that_are_refused(name: str, message: str) -> None:
+def test_names_that_are_refused(name: str, message: str, run: TestRun) -> None:
     with pytest.raises(InputError, match=message) as refused:
-        embedder(name)
+        embedder(name, run)
     assert "sk-1234" not in str(refused.value)
 
 
@@ -256,3 +266,81 @@ def test_dedup_over_an_endpoint(endpoint: Embeddings, tmp_path: Path) -> None:
     params = DedupParams(column="question", method="semantic", embedding=endpoint.name, threshold=0.999)
     rows, gone = decided(Dedup(params), frame, tmp_path)
     assert rows["problem_id"].to_list() == ["a", "b", "d"] and list(gone) == ["c"]
+
+
+QUESTIONS = [f"{'abcdefghijklmnop'[n % 16]} {n} bag" for n in range(6 * TEXTS)]
+
+
+def test_what_was_answered_is_never_asked_again(endpoint: Embeddings, run: TestRun) -> None:
+    """After a failure, after a success, for other texts beside the old ones; another model is another matter."""
+    endpoint.fault = lambda call: (400, {"error": {"message": "no"}}) if call == 3 else None
+    with pytest.raises(RunError, match="refused: 400"):
+        embedder(endpoint.name, run).embed(pl.Series(QUESTIONS))
+    endpoint.fault = lambda call: None
+    refused = endpoint.asked.pop(3)
+    paid = {text for call in endpoint.asked for text in call}
+    assert len(paid) >= 3 * TEXTS and not paid & set(refused)
+    made = embedder(endpoint.name, run).embed(pl.Series(QUESTIONS))
+    asked = [text for call in endpoint.asked for text in call]
+    assert sorted(asked) == sorted(QUESTIONS)
+    again = embedder(endpoint.name, run).embed(pl.Series([*QUESTIONS[::-1], "one more", ""]))
+    assert np.array_equal(again[:-2], made[::-1]) and endpoint.asked[-1] == ["one more"]
+    assert len([text for call in endpoint.asked for text in call]) == len(QUESTIONS) + 1
+    embedder(endpoint.name.replace("#small", "#large"), run).embed(pl.Series(QUESTIONS[:2]))
+    assert len(endpoint.asked[-1]) == 2
+
+
+def test_a_model_that_changed_behind_its_name(endpoint: Embeddings, run: TestRun) -> None:
+    embedder(endpoint.name, run).embed(pl.Series(["abc"]))
+    endpoint.answer = lambda texts: {  # type: ignore[method-assign]
+        "object": "list", "model": "small", "data": [{"object": "embedding", "index": 0, "embedding": [1.0, 2.0]}]
+    }  # fmt: skip
+    with pytest.raises(RunError, match=r"several lengths: .*embeddings\.sqlite aside"):
+        embedder(endpoint.name, run).embed(pl.Series(["abc", "abd"]))
+
+
+def test_a_file_that_is_no_database(endpoint: Embeddings, run: TestRun) -> None:
+    (run.kept / "embeddings.sqlite").write_bytes(b"not SQLite at all, " * 100)
+    with pytest.raises(StoreError, match=r"embeddings\.sqlite: file is not a database"):
+        embedder(endpoint.name, run).embed(pl.Series(["abc"]))
+    assert not endpoint.asked
+
+
+PROJECT = """
+[pipelines.clean]
+from = "questions.parquet"
+into = "clean"
+steps = [{{ op = "dedup", column = "question", method = "semantic", embedding = "{name}", threshold = 0.9999 }}]
+"""
+
+
+def test_a_run_that_was_killed_pays_only_for_the_rest(endpoint: Embeddings, tmp_path: Path) -> None:
+    """`dqdata run` in a process of its own, killed while answers are on their way; then again."""
+    keys = [f"p{n:04}" for n in range(len(QUESTIONS))]
+    pl.DataFrame({"problem_id": keys, "question": QUESTIONS, "answer": keys}).write_parquet(
+        tmp_path / "questions.parquet"
+    )
+    (tmp_path / "pipelines.toml").write_text(PROJECT.format(name=endpoint.name))
+    command = [sys.executable, "-m", "dqdata", "run", "clean", "-p", str(tmp_path / "pipelines.toml"), "--json"]
+    held = threading.Event()
+    arrived = threading.Event()
+
+    def wait(call: int) -> None:
+        if call >= 3:
+            arrived.set()
+            held.wait(60)
+
+    endpoint.fault = wait
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert arrived.wait(60)
+        process.kill()
+    endpoint.fault = lambda call: None
+    held.set()
+    store = tmp_path / "catalogs" / "embeddings.sqlite"
+    with sqlite3.connect(f"file:{store}?mode=ro", uri=True) as con:
+        [(kept,)] = con.execute("select count(*) from vectors").fetchall()
+    assert kept >= TEXTS and kept % TEXTS == 0
+    before = len(endpoint.asked)
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["rows_out"] > 0
+    assert sum(map(len, endpoint.asked[before:])) == len(QUESTIONS) - kept
