@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import shutil
@@ -65,6 +66,11 @@ class Task:
         self.descriptors = []
 
 
+@functools.lru_cache(maxsize=64)
+def _told(limits: Limits) -> dict[str, Any]:
+    return asdict(limits)
+
+
 def _write_all(descriptor: int, text: bytes) -> None:
     rest = memoryview(text)
     while rest:
@@ -107,7 +113,7 @@ class Worker:
     def send(self, task: Task) -> None:
         """Hands a task over. Raises OSError where the server is gone."""
         self.number += 1
-        request = {"id": self.number, "kind": task.kind, "limits": asdict(task.limits)}
+        request = {"id": self.number, "kind": task.kind, "limits": _told(task.limits)}
         self.tasks[self.number] = task
         socket.send_fds(self.socket, [json.dumps(request).encode()], task.open())
         task.attempts += 1

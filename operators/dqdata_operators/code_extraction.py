@@ -25,6 +25,7 @@ _FENCE = re.compile(
 _THINKING = re.compile(r"^.*?</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
 _PYTHON = frozenset(("", "python", "py", "python3", "python2", "py3", "ipython", "pycon", "sage"))
 _BEGINS_CODE = re.compile(r"^(?:def|class|import|from|async def|@|if __name__|for|while|with|try:|print\(|\w+ *=[^=])")
+_DEFINED = re.compile(r"^(?:(?:async def|def|class)\s+(\w+)|(\w+)\s*=)", re.MULTILINE)
 _MOST_CUTS, _MOST_BEGINS = 40, 20
 """Attempts at finding where prose ends and code begins: an answer of many pages must not take seconds."""
 
@@ -70,7 +71,7 @@ def _chosen(blocks: list[str], entry_point: str, prompt: str) -> str:
 
 
 def _defines(code: str, name: str) -> bool:
-    return re.search(rf"^(?:async def|def|class)\s+{re.escape(name)}\b|^{re.escape(name)}\s*=", code, re.M) is not None
+    return any(name in match.groups() for match in _DEFINED.finditer(code))
 
 
 def _completed(answer: str, entry_point: str, prompt: str, *, bare: bool) -> str | None:

@@ -152,9 +152,12 @@ def _checked(tests: Tests) -> CodeTests:
         raise UnreadableTests(f"neither JSON nor Python: {error}") from error
     if not any(isinstance(node, ast.Assert | ast.Call | ast.FunctionDef | ast.ClassDef) for node in ast.walk(tree)):
         raise UnreadableTests("no assert, no call and no definition")
-    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "check"]
-    called = any(isinstance(node, ast.Name) and node.id == "check" for node in ast.walk(tree))
-    if functions and not called and not tests.entry_point:
+    has_check = any(isinstance(node, ast.FunctionDef) and node.name == "check" for node in tree.body)
+    if (
+        has_check
+        and not tests.entry_point
+        and not any(isinstance(node, ast.Name) and node.id == "check" for node in ast.walk(tree))
+    ):
         raise UnreadableTests('check(candidate) is defined but never called, and there is no "entry_point"')
     return CodeTests(tests)
 
