@@ -27,6 +27,14 @@ data = "sums@1"
 model = "trained:first@latest"
 args = {{ learning_rate = 1e-2, max_steps = 1, per_device_train_batch_size = 5 }}
 
+[teachers.own]
+provider = "transformers"
+model = "trained:first"
+
+[pipelines.asked]
+from = "select question, answer from sums@1"
+steps = [ {{ op = "generate", teacher = "own", max_tokens = 2, on_truncated = "keep" }} ]
+
 [trainers.third]
 kind = "sft"
 data = "sums@1"
@@ -57,6 +65,11 @@ def test_models_are_made_after_their_data_and_again_when_it_changed(tmp_path: Pa
         ]
         again = build(read_project(file), ["first"], store, report=lambda node: None)
         assert [(node.made, node.built) for node in again] == [("sums@1", False), ("trained:first@1", False)]
+        assert asked("asked") == {"first": "", "sums": "", "asked": "never run"}
+        [*_, last] = build(read_project(file), ["asked"], store, report=lambda node: None)
+        assert (last.made, last.rows, last.built) == ("asked@1", 5, True)
+        assert store.version("asked", 1).recipe["teachers"]["own"]["model"] == "trained:first@1"
+        assert asked("asked")["asked"] == "", "it stands until its model changes"
         assert asked("second") == {"sums": "", "first": "", "second": "never trained"}
 
     written(steps=2, rows=5)
@@ -64,6 +77,7 @@ def test_models_are_made_after_their_data_and_again_when_it_changed(tmp_path: Pa
         assert asked("first") == {"sums": "", "first": "other keys since trained:first@1"}
         assert asked("second")["second"] == "stands on first"
         assert asked("third") == {"third": "never trained"}
+        assert asked("asked")["asked"] == "stands on first"
 
     written(steps=1, rows=6)
     with Store.open(tmp_path / "catalogs") as store:

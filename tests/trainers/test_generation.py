@@ -80,6 +80,31 @@ def test_texts_that_come_and_go_are_as_they_would_be_alone(writer: Writer) -> No
     assert all(text.prompt_tokens == len(writer.tokenizer(text.prompt)["input_ids"]) for text in asked)
 
 
+def test_a_cache_whose_rows_must_stay_together(tiny: Path, tmp_path: Path) -> None:
+    """Sliding windows forget: no row joins, each is handed over when it ends, and none is changed by the others."""
+    import torch
+    from transformers import AutoTokenizer, MistralConfig, MistralForCausalLM
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny)
+    torch.manual_seed(5)
+    sizes = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4}
+    config = MistralConfig(
+        vocab_size=len(tokenizer), num_key_value_heads=2, sliding_window=12, initializer_range=0.3, **sizes
+    )
+    MistralForCausalLM(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    writer = Writer(str(tmp_path))
+    asked = [
+        Text(text.prompt, Rules(tokens, 0.0))
+        for text, tokens in zip(texts(writer, Rules()), (9, 3, 30, 14, 22), strict=True)
+    ]
+    desk = Desk(asked)
+    writer.run(desk, batch_size=3)
+    assert desk.batches == [3, 2, 0] and desk.ended[0] is asked[1]
+    assert all(len(set(text.ids)) > len(text.ids) // 3 for text in asked)
+    assert [text.ids for text in asked] == [alone(writer, text.prompt, text.limit) for text in asked]
+
+
 def test_a_sample_depends_on_its_seed_and_not_on_its_neighbours(writer: Writer) -> None:
     def drawn(batch: int, *seeds: int, **rules: Any) -> list[str]:
         prompt = writer.prompt([{"role": "user", "content": QUESTIONS[0]}])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,12 @@ from dqdata_trainers.reward_model import RewardModel
 from dqdata.catalog import Store
 from dqdata.check import NoStore, check_project
 from dqdata.engine.run import RunResult, run_pipeline
-from dqdata.errors import InputError, TeacherError
+from dqdata.errors import InputError, PluginError, TeacherError
 from dqdata.instances import make_teacher
 from dqdata.project import TeacherTable, read_project
 from dqdata.teacher import Limits, Message, Request, Sampling, Teacher
+from dqdata.training.compare import compare
+from dqdata.training.exact_match import Evaluate
 
 from .conftest import additions
 
@@ -112,6 +116,23 @@ async def test_thinking_is_told_from_the_response(models: Path, tmp_path: Path) 
     await thinker.close()
 
 
+async def test_what_cannot_be_loaded_ends_every_call_with_the_cause(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = shutil.copytree(models / "talker", tmp_path / "broken")
+    (broken / "model.safetensors").write_bytes(b"cut short")
+    for folder, error, says in (
+        (broken, TeacherError, "transformers broke: SafetensorError"),
+        (models / "talker", PluginError, r"provider 'transformers' needs torch and transformers .*pip install"),
+    ):
+        if error is PluginError:
+            monkeypatch.setitem(sys.modules, "torch", None)
+        asked = teacher("transformers", folder)
+        with pytest.raises(error, match=says):
+            await asked.complete(Request(QUESTION))
+        await asked.close()
+
+
 async def test_figures_are_those_of_the_model(models: Path) -> None:
     chats = [row["messages"] for row in additions(5)]
     requests = [Request(tuple(Message(**turn) for turn in chat)) for chat in chats]
@@ -151,25 +172,38 @@ steps = [ { op = "pass_rate", student = "student", n = 4, max_tokens = 12 } ]
 [pipelines.scored]
 from = "traces.jsonl"
 max_failed_rate = 0.5
+budget_tokens = 1_000_000
 steps = [
   { op = "to_messages" }, { op = "score", model = "style" }, { op = "score", id = "pairs", model = "verdicts" }
 ]
 """
 
 
-@pytest.fixture
-def store(tmp_path: Path, models: Path) -> Iterator[Store]:
+def made(folder: Path, models: Path) -> Path:
+    """A project in this folder and its store, which holds the three models. Returns the store's folder."""
     rows = additions(4)
-    (tmp_path / "sums.jsonl").write_text(
-        "".join(json.dumps({k: row[k] for k in ("question", "answer")}) + "\n" for row in rows)
-    )
+    asked = [{"question": row["question"], "answer": row["answer"]} for row in rows]
     long = [" ".join(["2 and 2"] * count) for count in (1, 2, 200)]
     traces = [{"question": rows[0]["question"], "reasoning": text, "response": "4"} for text in long]
-    (tmp_path / "traces.jsonl").write_text("".join(json.dumps(trace) + "\n" for trace in traces))
-    (tmp_path / "pipelines.toml").write_text(PROJECT)
-    with Store.open(tmp_path / "catalogs") as opened:
+    (folder / "sums.jsonl").write_text("".join(json.dumps(row) + "\n" for row in asked))
+    (folder / "traces.jsonl").write_text("".join(json.dumps(trace) + "\n" for trace in traces))
+    (folder / "pipelines.toml").write_text(PROJECT)
+    with Store.open(folder / "catalogs") as opened:
         for name, model in (("student", "talker"), ("style", "style"), ("verdicts", "verdicts")):
             trained(opened, name, models / model)
+    return folder / "catalogs"
+
+
+@pytest.fixture
+def store(tmp_path: Path, models: Path) -> Iterator[Store]:
+    with Store.open(made(tmp_path, models)) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[Store]:
+    """For those who only look."""
+    with Store.open(made(tmp_path_factory.mktemp("standing"), models), read_only=True) as opened:
         yield opened
 
 
@@ -207,6 +241,27 @@ def test_a_student_answers_and_a_newer_one_answers_again(store: Store, models: P
     newer = run(store, "attempts")
     assert (newer.version, newer.calls["made"]) == (2, 8)
     assert store.version("attempts", 2).recipe["teachers"]["student"]["model"] == "trained:student@3"
+
+
+def test_eval_asks_a_student_of_the_project(store: Store) -> None:
+    project = read_project(store.path.parent / "pipelines.toml")
+    evaluate = Evaluate(data="select question, answer from attempts", max_new_tokens=4, limit=3)
+    run(store, "attempts")
+    [first] = compare(project, store, ["teacher:student"], evaluate)
+    assert (first.score.total, first.score.answers[0].tokens) == (3, 4)
+    changed = shutil.copytree(store.path / "models" / "student" / f"{1:012}", store.path / "changed")
+    (changed / "extra.txt").touch()
+    trained(store, "student", changed)
+    compare(project, store, ["teacher:student"], evaluate)
+    assert len([one for one in (store.work / "eval").iterdir() if one.is_dir()]) == 2, "a newer model answers anew"
+    with pytest.raises(InputError, match="eval 'teacher:style': trained:style@1 is a reward model"):
+        compare(project, store, ["teacher:style"], evaluate)
+
+
+def test_a_listing_imports_no_torch() -> None:
+    names = "dqdata_trainers.transformers_teacher, dqdata_trainers.reward_teacher"
+    told = f"import sys, {names}; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", told], check=False).returncode == 0
 
 
 def test_traces_are_scored_once_and_a_long_one_is_rejected(store: Store, models: Path) -> None:
@@ -261,11 +316,11 @@ def test_traces_are_scored_once_and_a_long_one_is_rejected(store: Store, models:
         (('"trained:style@latest"', '"trained:stile"'), r"no model 'stile' was trained here; did you mean 'style'"),
     ],
 )
-def test_wrong_uses_are_refused_by_name(store: Store, change: tuple[str, str], says: str) -> None:
-    path = store.path.parent / "pipelines.toml"
+def test_wrong_uses_are_refused_by_name(standing: Store, change: tuple[str, str], says: str) -> None:
+    path = standing.path.parent / "pipelines.toml"
     assert change[0] in PROJECT
     path.write_text(PROJECT.replace(*change))
-    problems, _ = check_project(read_project(path), store)
+    problems, _ = check_project(read_project(path), standing)
     with pytest.raises(InputError, match=says):
         raise InputError("\n".join(problems))
 

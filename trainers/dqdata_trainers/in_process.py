@@ -23,7 +23,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import Field
 
-from dqdata.errors import DataError, DqdataError, TeacherError
+from dqdata.errors import DataError, DqdataError, PluginError, TeacherError
 from dqdata.ids import digest
 from dqdata.models import ModelRef, resolve_model
 from dqdata.params import ModelName, Params
@@ -119,8 +119,13 @@ class InProcess(Teacher[P], Generic[P, M]):
             self._desk = None
 
     def _work(self, desk: Desk) -> None:
-        import torch
-
+        try:
+            import torch
+            import transformers  # noqa: F401
+        except ImportError as error:
+            raise PluginError(
+                f"provider {self.provider!r} needs torch and transformers ({error}): pip install 'dqdata[train]'"
+            ) from None
         torch.set_num_threads(self.params.threads or free_cores())
         model = self.load()
         desk.loaded()

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import time
 from functools import cached_property
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,11 @@ class RewardTeacher(InProcess[InProcessParams, "RewardModel"]):
     @cached_property
     def figures(self) -> tuple[str, ...]:
         return _on_hub(self.ref.path, self.params.revision) if self.ref.kind == "hub" else self.ref.figures
+
+    @property
+    def context_tokens(self) -> int:
+        """It writes nothing, so no budget need reserve room for an answer."""
+        return 0
 
     def check(self) -> None:
         if not self.figures:
@@ -68,7 +74,11 @@ class RewardTeacher(InProcess[InProcessParams, "RewardModel"]):
                     fitting.append((work, ids))
             if fitting:
                 for (work, ids), figures in zip(fitting, model.read([ids for _, ids in fitting]), strict=True):
-                    desk.answer(work, (figures, len(ids)))
+                    if all(map(isfinite, figures.values())):
+                        desk.answer(work, (figures, len(ids)))
+                    else:
+                        strange = TeacherError(f"{self.model} gives {figures}", kind="row", reason="not_finite")
+                        desk.answer(work, error=strange)
 
     async def complete(self, request: Request) -> Completion:
         if not request.messages or request.messages[-1].role != "assistant":
