@@ -19,10 +19,13 @@ one stays. The similarity in a reject's detail is that with the row that stayed,
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import polars as pl
+import pyarrow.parquet as pq
 from pydantic import Field, model_validator
 
 from dqdata.columns import Columns
@@ -38,6 +41,10 @@ if TYPE_CHECKING:
 
 THRESHOLDS = {"exact": 1.0, "minhash": 0.8, "semantic": 0.95}
 """Default thresholds; a cosine of 0.95 is about as near as a Jaccard similarity of 0.8."""
+
+
+REJECTS = 100_000
+"""Duplicates whose similarity is computed at a time."""
 
 
 class DedupParams(Params):
@@ -100,7 +107,7 @@ class Dedup(TableOperator[DedupParams]):
         import duckdb
 
         near = self._grouped(table, run)
-        pairs, target = run.scratch / "pairs.parquet", run.scratch / "duplicates.parquet"
+        pairs = run.scratch / "pairs.parquet"
         with table.connect() as con:
             if near is None:
                 dedup_exact.group(con, table.key, self.params.names, self.params.ignore)
@@ -113,12 +120,12 @@ class Dedup(TableOperator[DedupParams]):
                 _pair_with_best(con, table.key, self.params.keep, str(pairs), with_places=near is not None)
             except duckdb.ConversionException as error:
                 raise QueryError(f"dedup keep = {self.params.keep!r}: {error}") from error
-            _write_rejects(pl.scan_parquet(pairs), near, table.key).sink_parquet(target)
+            rejects = list(_write_rejects(pairs, near, table.key, run.scratch))
             added = None
             if self.params.cluster_column is not None:
                 added = run.scratch / "clusters.parquet"
                 _write_clusters(con, table.key, self.params.cluster_column, str(added))
-        return Decisions(pl.scan_parquet(target), None if added is None else pl.scan_parquet(added))
+        return Decisions(pl.scan_parquet(rejects), None if added is None else pl.scan_parquet(added))
 
     @property
     def _threshold(self) -> float:
@@ -189,19 +196,24 @@ def _order(key: str, keep: str | None) -> str:
     return f"{keep}\n, rows.{quoted(key)}" if keep else f"rows.{quoted(key)}"
 
 
-def _write_rejects(pairs: pl.LazyFrame, near: Near | None, key: str) -> pl.LazyFrame:
-    """Key, reason and detail of the rows that go."""
-    if near is None:
-        similar = pairs.with_columns(similarity=pl.lit(1.0))
-    else:
-        frame = pairs.collect()
-        found = near.similarity(frame["dq_place"].to_numpy(), frame["dq_best_place"].to_numpy())
-        similar = frame.with_columns(similarity=pl.Series(np.round(found, 4), dtype=pl.Float64)).lazy()
-    return similar.select(
-        pl.col("dq_key").alias(key),
-        reason=pl.lit("duplicate"),
-        detail=pl.struct(duplicate_of="dq_best", similarity="similarity").struct.json_encode(),
-    )
+def _write_rejects(pairs: Path, near: Near | None, key: str, folder: Path) -> Iterator[Path]:
+    """Files with key, reason and detail of the rows that go; at least one."""
+    nobody = pl.DataFrame(schema={key: pl.String, "reason": pl.String, "detail": pl.String})
+    nobody.write_parquet(folder / "duplicates-none.parquet")
+    yield folder / "duplicates-none.parquet"
+    for number, batch in enumerate(pq.ParquetFile(pairs).iter_batches(REJECTS)):
+        frame = pl.DataFrame(batch)
+        found = np.ones(frame.height)
+        if near is not None:
+            found = near.similarity(frame["dq_place"].to_numpy(), frame["dq_best_place"].to_numpy())
+        similar = frame.with_columns(similarity=pl.Series(np.round(found, 4), dtype=pl.Float64))
+        target = folder / f"duplicates-{number:06}.parquet"
+        similar.select(
+            pl.col("dq_key").alias(key),
+            reason=pl.lit("duplicate"),
+            detail=pl.struct(duplicate_of="dq_best", similarity="similarity").struct.json_encode(),
+        ).write_parquet(target)
+        yield target
 
 
 def _write_clusters(con: duckdb.DuckDBPyConnection, key: str, column: str, target: str) -> None:

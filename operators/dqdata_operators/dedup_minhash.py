@@ -7,7 +7,7 @@ MinHash signatures (Broder 1997) are cut into bands; rows that agree on a whole 
 the true similarity of each pair of candidates. Bands are chosen so that a pair just at the threshold is found with a
 probability of at least `RECALL`. Rows with the same n-grams are one before anything is compared.
 
-Signatures and n-grams lie on disk. Memory is a few dozen bytes a row.
+Signatures, n-grams and all else that grows with the rows lie on disk; rows are sorted in parts that `memory` allows.
 """
 
 from __future__ import annotations
@@ -21,7 +21,18 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from dqdata_operators.clusters import I64, bucket_pairs, components
+from dqdata_operators.clusters import (
+    I64,
+    apart,
+    bucket_pairs,
+    in_rank_order,
+    join,
+    on_disk,
+    part_of,
+    parts_for,
+    slices,
+)
+from dqdata_operators.clusters import PAIRS as JOINED
 from dqdata_operators.shingles import U32, U64, Shingles, mixed, shingles
 
 RECALL = 0.995
@@ -41,6 +52,7 @@ PAIRS = 1 << 20
 class Signatures:
     """What is kept on disk of the rows: band hashes, one array a band, and n-grams row after row."""
 
+    folder: Path
     bands: U64
     hashes: U32
     starts: I64
@@ -48,6 +60,10 @@ class Signatures:
     @property
     def rows(self) -> int:
         return len(self.starts) - 1
+
+    def sizes(self, rows: I64) -> I64:
+        """Distinct n-grams of each of these rows."""
+        return self.starts[rows + 1] - self.starts[rows]
 
 
 def bands_for(threshold: float, num_perm: int) -> tuple[int, int]:
@@ -63,7 +79,7 @@ def sign(frames: Iterable[pl.Series], rows: int, n: int, threshold: float, num_p
     """Signatures of `rows` texts that come in pieces. Texts without words match nothing: their bands are 0."""
     count, length = bands_for(threshold, num_perm)
     bands = np.lib.format.open_memmap(folder / "bands.npy", mode="w+", dtype=np.uint64, shape=(count, max(rows, 1)))
-    starts = np.zeros(rows + 1, np.int64)
+    starts = on_disk(folder, "starts", np.int64, rows + 1)
     done = size = 0
     with (folder / "ngrams.bin").open("wb") as file, ThreadPoolExecutor(os.cpu_count()) as threads:
         pieces = (text[at : at + PIECE] for text in frames for at in range(0, len(text), PIECE))
@@ -74,34 +90,52 @@ def sign(frames: Iterable[pl.Series], rows: int, n: int, threshold: float, num_p
             file.write(made.hashes.tobytes())
             done, size = done + more, size + len(made.hashes)
     hashes = np.memmap(folder / "ngrams.bin", np.uint32, mode="r") if size else np.empty(0, np.uint32)
-    return Signatures(bands[:, :rows], hashes, starts)
+    return Signatures(folder, bands[:, :rows], hashes, starts)
 
 
-def groups(made: Signatures, ranks: U64, threshold: float, marks: U64 | None = None) -> I64:
-    """Label of each row's group. `ranks`: a number of each row that goes with it, wherever it stands in the table;
-    rows of different `marks` are never a pair."""
-    labels = _same_sets(made, marks)
-    alone = np.flatnonzero((labels == np.arange(made.rows)) & (np.diff(made.starts) > 0))
-    alone = alone[np.argsort(ranks[alone], kind="stable")]
+def groups(made: Signatures, ranks: U64, threshold: float, marks: U64 | None = None, memory: int = 1 << 30) -> I64:
+    """Label of each row's group, on disk. `ranks`: a number of each row that goes with it, wherever it stands in the
+    table; rows of different `marks` are never a pair. `memory`: bytes that sorting may take."""
+    labels: I64 = on_disk(made.folder, "labels", np.int64, made.rows)
+    apart(labels)
+    _join_same_sets(made, labels, marks, memory)
+    starts = made.starts
+    first = in_rank_order(
+        ranks,
+        lambda part: (
+            (labels[part] == np.arange(part.start, part.stop)) & (starts[part] < starts[part.start + 1 : part.stop + 1])
+        ),
+        made.folder,
+        memory,
+    )
+    keys = on_disk(made.folder, "keys", np.uint64, len(first))
     for band in made.bands:
+        for part in slices(len(first)):
+            keys[part] = band[first[part]]
         found: list[tuple[I64, I64]] = []
-        for left, right in bucket_pairs(band[alone], alone):
-            apart = labels[left] != labels[right]
+        for left, right in bucket_pairs(keys, first, memory):
+            open_ = labels[left] != labels[right]
             if marks is not None:
-                apart &= marks[left] == marks[right]
-            left, right = left[apart], right[apart]
+                open_ &= marks[left] == marks[right]
+            left, right = left[open_], right[open_]
             alike = jaccard(made, left, right) >= threshold
             found.append((left[alike], right[alike]))
-        if sum(len(left) for left, _ in found):
-            lefts, rights = (np.concatenate([pair[side] for pair in found]) for side in (0, 1))
-            labels = components(made.rows, lefts, rights, labels)
+            if sum(len(left) for left, _ in found) > JOINED:
+                _join(labels, found)
+        _join(labels, found)
     return labels
+
+
+def _join(labels: I64, found: list[tuple[I64, I64]]) -> None:
+    """Joins the groups of the pairs, and forgets those."""
+    if sum(len(left) for left, _ in found):
+        join(labels, *(np.concatenate([pair[side] for pair in found]) for side in (0, 1)))
+    found.clear()
 
 
 def jaccard(made: Signatures, left: I64, right: I64) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """True similarity of each pair of rows."""
-    sizes = np.diff(made.starts)
-    ends = np.cumsum(sizes[left] + sizes[right])
+    ends = np.cumsum(made.sizes(left) + made.sizes(right))
     result = np.zeros(len(left))
     start = 0
     while start < len(left):
@@ -159,38 +193,46 @@ def _bands(made: Shingles, count: int, length: int) -> U64:
     return keys
 
 
-def _same_sets(made: Signatures, marks: U64 | None) -> I64:
-    """Labels of rows that have the very same n-grams; sums of mixed hashes tell sets apart."""
-    low, high = np.zeros(made.rows, np.uint64), np.zeros(made.rows, np.uint64)
-    sizes = np.diff(made.starts)
+def _join_same_sets(made: Signatures, labels: I64, marks: U64 | None, memory: int) -> None:
+    """Joins rows that have the very same n-grams; sums of mixed hashes tell sets apart."""
+    low, high = (on_disk(made.folder, f"sums-{name}", np.uint64, made.rows) for name in ("low", "high"))
     for at in range(0, made.rows, PIECE):
-        end = min(at + PIECE, made.rows)
-        part = made.hashes[made.starts[at] : made.starts[end]].astype(np.uint64)
+        rows = np.arange(at, min(at + PIECE, made.rows))
+        part = made.hashes[made.starts[at] : made.starts[rows[-1] + 1]].astype(np.uint64)
         if len(part):
-            full = np.flatnonzero(sizes[at:end]) + at
+            full = rows[made.sizes(rows) > 0]
             places = made.starts[full] - made.starts[at]
             low[full] = np.add.reduceat(mixed(part), places)
             high[full] = np.add.reduceat(mixed(part ^ np.uint64(0xD1B54A32D192ED03)), places)
-    if marks is not None:
-        high = mixed(high ^ marks)
-    labels = np.arange(made.rows)
-    order = np.lexsort((labels, high, low))
-    same = (low[order[1:]] == low[order[:-1]]) & (high[order[1:]] == high[order[:-1]]) & (sizes[order[1:]] > 0)
-    return components(made.rows, order[1:][same], order[:-1][same])
+            if marks is not None:
+                high[full] = mixed(high[full] ^ marks[full])
+    parts = parts_for(made.rows, memory)
+    for number in range(parts):
+        found = [
+            rows[(made.sizes(rows) > 0) & (part_of(low[part], parts) == number)]
+            for part in slices(made.rows)
+            for rows in [np.arange(part.start, part.stop)]
+        ]
+        rows = np.concatenate([np.empty(0, np.int64), *found])
+        ours, others = low[rows], high[rows]
+        order = np.lexsort((rows, others, ours))
+        rows, ours, others = rows[order], ours[order], others[order]
+        same = (ours[1:] == ours[:-1]) & (others[1:] == others[:-1])
+        join(labels, rows[1:][same], rows[:-1][same])
 
 
 def _shared(made: Signatures, left: I64, right: I64) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """Similarity of pairs: both sets, tagged with the pair, are sorted together, and what is shared stands twice."""
-    sizes = np.diff(made.starts)
-    keys = np.concatenate([_tagged(made, side, sizes) for side in (left, right)])
+    keys = np.concatenate([_tagged(made, side) for side in (left, right)])
     keys.sort()
     twice = np.bincount((keys[1:][keys[1:] == keys[:-1]] >> np.uint64(32)).astype(np.int64), minlength=len(left))
-    total = sizes[left] + sizes[right] - twice
-    return twice / np.maximum(total, 1)
+    total = made.sizes(left) + made.sizes(right) - twice
+    similar: np.ndarray[tuple[int], np.dtype[np.float64]] = twice / np.maximum(total, 1)
+    return similar
 
 
-def _tagged(made: Signatures, rows: I64, sizes: I64) -> U64:
-    counts = sizes[rows]
+def _tagged(made: Signatures, rows: I64) -> U64:
+    counts = made.sizes(rows)
     ends = np.cumsum(counts)
     places = np.arange(ends[-1] if len(ends) else 0) + np.repeat(made.starts[rows] - (ends - counts), counts)
     tags = np.repeat(np.arange(len(rows), dtype=np.uint64), counts)

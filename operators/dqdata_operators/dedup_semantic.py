@@ -2,12 +2,12 @@
 
     "How far is it from A to B?" and "What's the distance between A and B?"
 
-Vectors lie on disk. Up to `EXACT_ROWS` rows every pair is compared. Above, candidates come from random hyperplanes
-(Charikar 2002): the sides on which a vector lies are cut into bands, and rows that agree on a whole band are compared,
-by their true similarity. Bands are chosen so that a pair just at the threshold is found with a probability of at least
-`RECALL`. Whether it is found follows from its two vectors alone; in an HNSW graph it would follow from the order in
-which all rows were put in. Where hashing costs more than comparing all pairs, all are compared: that is so for low
-thresholds, and for embeddings in which all texts are alike.
+Vectors, and all else that grows with the rows, lie on disk. Up to `EXACT_ROWS` rows every pair is compared. Above,
+candidates come from random hyperplanes (Charikar 2002): the sides on which a vector lies are cut into bands, and rows
+that agree on a whole band are compared, by their true similarity. Bands are chosen so that a pair just at the threshold
+is found with a probability of at least `RECALL`. Whether it is found follows from its two vectors alone; in an HNSW
+graph it would follow from the order in which all rows were put in. Where hashing costs more than comparing all pairs,
+all are compared: that is so for low thresholds, and for embeddings in which all texts are alike.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from dqdata_operators.clusters import I64, bucket_pairs, components
+from dqdata_operators.clusters import I64, apart, bucket_pairs, in_rank_order, join, on_disk, part_of, parts_for, slices
 from dqdata_operators.embedding import F32, Embedder
 from dqdata_operators.shingles import U64, mixed
 
@@ -43,14 +43,17 @@ ROWS = 1024
 """Vectors whose sides are computed at a time."""
 PAIRS = 1 << 14
 """Pairs whose vectors are gathered at a time."""
+TEXTS = 8192
+"""Texts embedded at a time."""
 
 
 def vectors(texts: Iterable[pl.Series], rows: int, model: Embedder, folder: Path) -> F32:
     """Unit vectors of all texts, shape (rows, dimensions), on disk."""
     made: F32 = np.empty((0, 1), np.float32)
     done = 0
-    for text in texts:
-        part = model.embed(text)
+    pieces = (text[start : start + TEXTS] for text in texts for start in range(0, len(text), TEXTS))
+    for piece in pieces:
+        part = model.embed(piece)
         if not done:
             made = np.lib.format.open_memmap(
                 folder / "vectors.npy", mode="w+", dtype=np.float32, shape=(max(rows, 1), part.shape[1])
@@ -66,20 +69,27 @@ def groups(
     threshold: float,
     marks: U64 | None = None,
     *,
+    folder: Path,
     search: Search = "auto",
     memory: int = 1 << 30,
 ) -> I64:
-    """Label of each row's group: the smallest position in it. Rows without a vector are alone, and rows of different
-    `marks` are never a pair. `ranks`: a number of each row that goes with it, wherever it stands in the table."""
-    labels, full = _same_vectors(made, marks)
-    alone = np.flatnonzero(full & (labels == np.arange(len(made))))
-    alone = alone[np.argsort(ranks[alone], kind="stable")]
-    plan = hashing(len(alone), threshold, np.asarray(made[alone[:SAMPLE]]))
-    worthwhile = len(alone) > EXACT_ROWS and plan.cost < len(alone) ** 2 / 2
+    """Label of each row's group, on disk: the smallest position in it. Rows without a vector are alone, and rows of
+    different `marks` are never a pair. `ranks`: a number of each row that goes with it, wherever it stands in the
+    table."""
+    labels: I64 = on_disk(folder, "labels", np.int64, len(made))
+    apart(labels)
+    full = on_disk(folder, "full", np.bool_, len(made))
+    _join_same_vectors(made, labels, full, marks, folder, memory)
+    first = in_rank_order(
+        ranks, lambda part: full[part] & (labels[part] == np.arange(part.start, part.stop)), folder, memory
+    )
+    plan = hashing(len(first), threshold, np.asarray(made[first[:SAMPLE]]))
+    worthwhile = len(first) > EXACT_ROWS and plan.cost < len(first) ** 2 / 2
     if search == "exact" or (search == "auto" and not worthwhile):
-        return _joined(made, labels, _all_pairs(made, alone, threshold, memory), threshold, marks)
-    for keys in _band_keys(made, alone, plan, memory):
-        labels = _joined(made, labels, bucket_pairs(keys, alone), threshold, marks)
+        _join_alike(made, labels, _all_pairs(made, first, threshold, memory), threshold, marks)
+        return labels
+    for keys in _band_keys(made, first, plan, memory):
+        _join_alike(made, labels, bucket_pairs(keys, first, memory // 2), threshold, marks)
     return labels
 
 
@@ -118,32 +128,41 @@ def cosine(made: F32, left: I64, right: I64) -> npt.NDArray[np.float64]:
     return result.clip(-1.0, 1.0)
 
 
-def _joined(made: F32, labels: I64, pairs: Iterable[tuple[I64, I64]], threshold: float, marks: U64 | None) -> I64:
-    """Labels with those of the pairs joined that are alike. Pairs within a group aren't looked at."""
+def _join_alike(made: F32, labels: I64, pairs: Iterable[tuple[I64, I64]], threshold: float, marks: U64 | None) -> None:
+    """Joins the groups of those pairs that are alike. Pairs within a group aren't looked at."""
     for left, right in pairs:
-        apart = labels[left] != labels[right]
+        open_ = labels[left] != labels[right]
         if marks is not None:
-            apart &= marks[left] == marks[right]
-        left, right = left[apart], right[apart]
+            open_ &= marks[left] == marks[right]
+        left, right = left[open_], right[open_]
         alike = cosine(made, left, right) >= threshold
         if alike.any():
-            labels = components(len(made), left[alike], right[alike], labels)
-    return labels
+            join(labels, left[alike], right[alike])
 
 
-def _same_vectors(made: F32, marks: U64 | None) -> tuple[I64, npt.NDArray[np.bool_]]:
-    """(labels of rows with the very same vector, which rows have one that isn't zero)."""
-    sums = np.zeros(len(made), np.uint64)
+def _join_same_vectors(
+    made: F32, labels: I64, full: npt.NDArray[np.bool_], marks: U64 | None, folder: Path, memory: int
+) -> None:
+    """Joins rows with the very same vector, and marks in `full` which rows have one that isn't zero."""
+    sums = on_disk(folder, "sums", np.uint64, len(made))
     salt = mixed(np.arange(1, made.shape[1] + 1, dtype=np.uint64)) << np.uint64(32)
     for start in range(0, len(made), ROWS):
-        block = np.ascontiguousarray(made[start : start + ROWS])
-        sums[start : start + len(block)] = mixed(block.view(np.uint32) ^ salt).sum(axis=1) * block.any(axis=1)
-    if marks is not None:
-        sums = np.where(sums == 0, sums, mixed(sums ^ marks))
-    labels = np.arange(len(made))
-    order = np.lexsort((labels, sums))
-    same = (sums[order[1:]] == sums[order[:-1]]) & (sums[order[1:]] != 0)
-    return components(len(made), order[1:][same], order[:-1][same]), sums != 0
+        part = slice(start, min(start + ROWS, len(made)))
+        block = np.ascontiguousarray(made[part])
+        full[part] = block.any(axis=1)
+        sums[part] = mixed(block.view(np.uint32) ^ salt).sum(axis=1)
+        if marks is not None:
+            sums[part] = mixed(sums[part] ^ marks[part])
+    parts = parts_for(len(made), memory)
+    for number in range(parts):
+        found = [
+            np.flatnonzero(full[part] & (part_of(sums[part], parts) == number)) + part.start
+            for part in slices(len(made))
+        ]
+        rows = np.concatenate([np.empty(0, np.int64), *found])
+        rows = rows[np.argsort(sums[rows], kind="stable")]
+        same = sums[rows[1:]] == sums[rows[:-1]]
+        join(labels, rows[1:][same], rows[:-1][same])
 
 
 def _all_pairs(made: F32, rows: I64, threshold: float, memory: int) -> Iterator[tuple[I64, I64]]:
@@ -161,7 +180,7 @@ def _all_pairs(made: F32, rows: I64, threshold: float, memory: int) -> Iterator[
 def _band_keys(made: F32, rows: I64, plan: Hashing, memory: int) -> Iterator[U64]:
     """Of each band the key of every row; as many bands at a time as memory allows."""
     draw = np.random.default_rng(0)
-    together = int(min(plan.bands, max(1, memory // 2 // (8 * len(rows)))))
+    together = int(min(plan.bands, max(1, memory // 4 // (8 * len(rows)))))
     for first in range(0, plan.bands, together):
         count = min(together, plan.bands - first)
         planes = draw.standard_normal((count * plan.bits, made.shape[1]), np.float32)

@@ -20,13 +20,12 @@ import polars as pl
 
 from dqdata.operator import Table
 from dqdata_operators import dedup_minhash, dedup_semantic
-from dqdata_operators.clusters import I64
+from dqdata_operators.clusters import I64, on_disk, slices
 from dqdata_operators.dedup_semantic import Search
 from dqdata_operators.embedding import Embedder
 from dqdata_operators.shingles import U64
 
 F64 = npt.NDArray[np.float64]
-_NONE: U64 = np.empty(0, np.uint64)
 
 
 @dataclass(frozen=True)
@@ -64,16 +63,22 @@ def near_groups(table: Table, names: Sequence[str], method: Method, scratch: Pat
     texts = (joined(batch, names) for batch in table.batches(list(names)))
     marks = None
     if method.same_numbers:
-        marks = np.concatenate([number_marks(joined(batch, names)) for batch in table.batches(list(names))] or [_NONE])
+        marks = _numbered(
+            (number_marks(joined(batch, names)) for batch in table.batches(list(names))), scratch, "marks", table.rows
+        )
+    hashes = (_hashed(batch[table.key]) for batch in table.batches([table.key]))
+    ranks = _numbered(hashes, scratch, "ranks", table.rows)
     if isinstance(method, Meaning):
         vectors = dedup_semantic.vectors(texts, table.rows, method.model, scratch)
         return Near(
-            dedup_semantic.groups(vectors, _ranks(table), method.threshold, marks, search=method.search, memory=memory),
+            dedup_semantic.groups(
+                vectors, ranks, method.threshold, marks, folder=scratch, search=method.search, memory=memory
+            ),
             lambda left, right: dedup_semantic.cosine(vectors, left, right),
         )
     signatures = dedup_minhash.sign(texts, table.rows, method.ngram, method.threshold, method.num_perm, scratch)
     return Near(
-        dedup_minhash.groups(signatures, _ranks(table), method.threshold, marks),
+        dedup_minhash.groups(signatures, ranks, method.threshold, marks, memory),
         lambda left, right: dedup_minhash.jaccard(signatures, left, right),
     )
 
@@ -86,7 +91,12 @@ def number_marks(texts: pl.Series) -> U64:
 
 def write_groups(table: Table, labels: I64, folder: Path) -> Iterator[Path]:
     """Parquet files of dq_key, dq_group, dq_place: the rows that have company. At least one file."""
-    sizes = np.bincount(labels, minlength=1)
+    crowded = on_disk(folder, "crowded", np.bool_, len(labels))
+    for part in slices(len(labels)):
+        mine = labels[part]
+        others = mine != np.arange(part.start, part.stop)
+        crowded[mine[others]] = True
+        crowded[part] |= others
     start = 0
     nobody = pl.DataFrame(schema={"dq_key": pl.String, "dq_group": pl.Int64, "dq_place": pl.Int64})
     nobody.write_parquet(folder / "groups-none.parquet")
@@ -99,7 +109,7 @@ def write_groups(table: Table, labels: I64, folder: Path) -> Iterator[Path]:
                 "dq_group": mine,
                 "dq_place": np.arange(start, start + batch.height),
             }
-        ).filter(pl.Series(sizes[mine] > 1, dtype=pl.Boolean))
+        ).filter(pl.Series(np.asarray(crowded[start : start + batch.height]), dtype=pl.Boolean))
         path = folder / f"groups-{number:06}.parquet"
         frame.write_parquet(path)
         yield path
@@ -113,9 +123,14 @@ def joined(batch: pl.DataFrame, names: Sequence[str]) -> pl.Series:
     )["text"]
 
 
-def _ranks(table: Table) -> U64:
-    """A number of each row that goes with it, wherever it stands."""
-    return np.concatenate([_hashed(batch[table.key]) for batch in table.batches([table.key])] or [_NONE])
+def _numbered(batches: Iterator[U64], folder: Path, name: str, rows: int) -> U64:
+    """The numbers of all rows, on disk."""
+    made: U64 = on_disk(folder, name, np.uint64, rows)
+    done = 0
+    for part in batches:
+        made[done : done + len(part)] = part
+        done += len(part)
+    return made
 
 
 def _hashed(texts: pl.Series) -> U64:

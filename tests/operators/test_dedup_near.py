@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import random
+import tracemalloc
+from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
 import pytest
-from dqdata_operators import dedup_semantic
+from dqdata_operators import dedup_minhash, dedup_semantic
 from dqdata_operators.clusters import bucket_pairs, components
 from dqdata_operators.dedup import Dedup, DedupParams
 from dqdata_operators.dedup_minhash import bands_for
-from dqdata_operators.shingles import plain, shingles, split_words, word_hashes
+from dqdata_operators.near import write_groups
+from dqdata_operators.shingles import mixed, plain, shingles, split_words, word_hashes
 from harness import decided
 
 from dqdata.columns import Columns
@@ -192,6 +196,11 @@ def test_stars_hold_what_they_promise(tmp_path):
     assert not any(len(a & b) >= 0.5 * len(a | b) for at, a in enumerate(kept) for b in kept[:at])
 
 
+def folder(above, name):
+    (above / name).mkdir()
+    return above / name
+
+
 def clouds(groups=150, size=4, seed=0):
     """Unit vectors: groups of neighbours, far from each other; the last two are zero."""
     draw = np.random.default_rng(seed)
@@ -202,17 +211,23 @@ def clouds(groups=150, size=4, seed=0):
 
 
 @pytest.mark.parametrize("threshold", [0.8, 0.95, 1.0])
-def test_hashing_finds_what_comparing_all_pairs_finds(threshold):
+def test_hashing_finds_what_comparing_all_pairs_finds(threshold, tmp_path):
     made = np.concatenate([clouds(), clouds()[:40]])
     ranks = np.arange(len(made), dtype=np.uint64)
-    exact = dedup_semantic.groups(made, ranks, threshold, search="exact", memory=1 << 16)
-    hashed = dedup_semantic.groups(made, ranks, threshold, search="hashed", memory=1 << 16)
+    exact = dedup_semantic.groups(
+        made, ranks, threshold, search="exact", memory=1 << 16, folder=folder(tmp_path, "exact")
+    )
+    hashed = dedup_semantic.groups(
+        made, ranks, threshold, search="hashed", memory=1 << 16, folder=folder(tmp_path, "hashed")
+    )
     assert (exact != np.arange(len(made))).sum() >= 40 and np.array_equal(exact, hashed)
     zero = np.flatnonzero(~made.any(axis=1))
     assert np.array_equal(exact[zero], zero)
     marks = np.arange(len(made), dtype=np.uint64) % np.uint64(2)
     for search in ("exact", "hashed"):
-        apart = dedup_semantic.groups(made, ranks, threshold, marks, search=search)
+        apart = dedup_semantic.groups(
+            made, ranks, threshold, marks, search=search, folder=folder(tmp_path, f"{search}2")
+        )
         assert np.array_equal(marks[apart], marks)
 
 
@@ -265,3 +280,79 @@ def test_what_is_refused(tmp_path):
         )
     with pytest.raises(InputError, match="embedding 'bert' isn't known"):
         run(tmp_path, texts(5), method="semantic", embedding="bert")
+
+
+def signed(rows, folder, seed=0):
+    """Signatures of sets of four numbers: a fifth of the rows is like an earlier one (3 of 5), a fifth the same."""
+    draw = np.random.default_rng(seed)
+    sets = draw.integers(0, 1 << 32, (rows, 4), np.uint32)
+    same, like = draw.permutation(rows // 2 * 2).reshape(2, -1)[:, : rows // 5]
+    sets[same] = sets[draw.integers(0, rows, len(same))]
+    sets[like, :3] = sets[draw.integers(0, rows, len(like)), :3]
+    sets.sort(axis=1)
+    hashes = np.memmap(folder / "ngrams.bin", np.uint32, "w+", shape=sets.size)
+    hashes[:] = sets.ravel()
+    bands = np.lib.format.open_memmap(folder / "bands.npy", mode="w+", dtype=np.uint64, shape=(2, rows))
+    bands[:] = mixed(sets[:, :3].astype(np.uint64).sum(axis=1)), mixed(sets[:, 1:].astype(np.uint64).sum(axis=1))
+    return dedup_minhash.Signatures(folder, bands, hashes, np.arange(0, 4 * rows + 1, 4))
+
+
+def traced(task):
+    """(result, bytes that numpy held at most while it ran): mapped files aren't among them."""
+    tracemalloc.start()
+    try:
+        return task(), tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.fixture
+def small_slices(monkeypatch):
+    """What is looked at at a time is small beside what is allowed."""
+    monkeypatch.setattr("dqdata_operators.clusters.ROWS", 1 << 13)
+    monkeypatch.setattr("dqdata_operators.clusters.PAIRS", 1 << 13)
+    monkeypatch.setattr("dqdata_operators.dedup_minhash.JOINED", 1 << 13)
+    monkeypatch.setattr("dqdata_operators.dedup_minhash.PIECE", 1 << 13)
+    monkeypatch.setattr("dqdata_operators.dedup_minhash.PAIRS", 1 << 15)
+    monkeypatch.setattr("dqdata_operators.dedup_semantic.PAIRS", 1 << 10)
+    monkeypatch.setattr("dqdata_operators.dedup_semantic.SAMPLE", 200)
+
+
+@pytest.mark.parametrize("rows", [100_000, 200_000])
+def test_words_hold_no_more_than_they_may(rows, tmp_path, small_slices):
+    """4 MB, whatever the number of rows; one array of numbers alone would take 1.6 MB of 200,000."""
+    made = signed(rows, tmp_path)
+    ranks, marks = (mixed(np.arange(rows, dtype=np.uint64) + np.uint64(salt)) for salt in (1, 0))
+    marks //= np.uint64(1 << 63)
+    labels, peak = traced(lambda: dedup_minhash.groups(made, ranks, 0.6, marks, memory=4 << 20))
+    assert peak < 4 << 20
+    labels = np.array(labels)  # the same file holds the labels of the next call
+    whole = dedup_minhash.groups(made, ranks, 0.6, marks, memory=1 << 30)
+    assert np.array_equal(labels, whole) and rows // 20 < (labels != np.arange(rows)).sum() < rows // 2
+
+
+def test_meaning_holds_no_more_than_it_may(tmp_path, small_slices):
+    """As above, for embeddings: 4 MB over 60,000 rows, whose vectors alone take 8 MB."""
+    made = np.lib.format.open_memmap(tmp_path / "v.npy", mode="w+", dtype=np.float32, shape=(60_000, 32))
+    draw = np.random.default_rng(0)
+    made[:] = draw.standard_normal(made.shape, np.float32)
+    made[30_000:40_000] = made[:10_000]
+    made[40_000:50_000] += 8 * made[10_000:20_000]
+    made[50_000] = 0
+    made /= np.maximum(np.linalg.norm(made, axis=1, keepdims=True), 1e-9)
+    ranks = mixed(np.arange(len(made), dtype=np.uint64))
+    few, many = folder(tmp_path, "few"), folder(tmp_path, "many")
+    search = partial(dedup_semantic.groups, made, ranks, 0.97, search="hashed")
+    labels, peak = traced(lambda: search(folder=few, memory=4 << 20))
+    assert peak < 4 << 20
+    assert np.array_equal(labels, search(folder=many, memory=1 << 30))
+    assert (labels != np.arange(len(made))).sum() > 18_000
+
+
+def test_files_of_groups_are_written_without_counting_them_all(tmp_path):
+    """Rows with company, and no other."""
+    labels = np.array([0, 1, 0, 3, 3, 3, 6])
+    made = pl.DataFrame({"problem_id": [f"p{n}" for n in range(7)]})
+    table = SimpleNamespace(key="problem_id", batches=lambda names: [made[:3], made[3:]])
+    found = pl.concat([pl.read_parquet(file) for file in write_groups(table, labels, tmp_path)])
+    assert found["dq_place"].to_list() == [0, 2, 3, 4, 5] and found["dq_group"].to_list() == [0, 0, 3, 3, 3]
