@@ -34,6 +34,10 @@ SLACK = 1e-4
 """Products of blocks are single precision: what comes this near a bound is computed anew."""
 MATCHES = 1 << 21
 """n-gram matches counted at a time."""
+COSINES = 1 << 13
+"""Pairs whose vectors are gathered at a time."""
+CENTRING = 20
+"""Problems without an embedding that are counted in the mean: that of a few problems would be these themselves."""
 SHARING = 32
 """Problems that a row is compared with because of shared n-grams, at most: those it shares the largest part of."""
 
@@ -66,6 +70,7 @@ class Search:
         if self._embedder is not None:
             self._vectors = self._embedder.embed(texts)
             self._exact = self._vectors.astype(np.float64)
+            self._mean = self._exact.sum(axis=0) / (len(texts) + CENTRING)
             self._calibrate(texts)
 
     def worst(self, texts: pl.Series) -> Iterator[Pair]:
@@ -80,37 +85,56 @@ class Search:
             for row in sorted(found):
                 yield found[row][1]._replace(row=start + row)
 
+    def measured(self, texts: pl.Series) -> Iterator[Pair]:
+        """Every row with every problem that it would be compared with, and all measures: what weights are fitted to."""
+        for start in range(0, len(texts), self.piece):
+            part = problem_part(texts[start : start + self.piece])
+            for pair in self._evidence.measured(Prepared(part), self._candidates(part)):
+                yield pair._replace(row=start + pair.row)
+
     def _calibrate(self, texts: pl.Series) -> None:
         """The nearest other problems of each problem, and what speaks for those pairs."""
-        near = [self._nearest(texts[start : start + self.piece]) for start in range(0, len(texts), self.piece)]
-        starts = np.arange(len(near)) * self.piece
-        rows = np.concatenate([found[0] + start for found, start in zip(near, starts, strict=True)])
-        problems, cosines = (np.concatenate([found[column] for found in near]) for column in (1, 2))
-        other = rows != problems
-        pairs = Candidates(rows[other], problems[other], cosines[other], np.zeros(int(other.sum())))
-        self._evidence.calibrate(pairs)
+        for start in range(0, len(texts), self.piece):
+            vectors = self._vectors[start : start + self.piece]
+            rows, problems, cosines = self._nearest(vectors)
+            other = rows + start != problems
+            rows, problems, cosines = rows[other], problems[other], cosines[other]
+            pairs = self._pairs(rows, problems, vectors)
+            pairs.cosines[:] = cosines
+            self._evidence.calibrate(pairs.shifted(start))
 
     def _candidates(self, texts: pl.Series) -> Candidates:
         """By row, then by problem; each pair once."""
-        near_rows, near_problems, cosines = self._nearest(texts)
+        vectors = self._embedder.embed(texts) if self._embedder is not None else None
+        near_rows, near_problems, cosines = self._nearest(vectors)
         rows, problems, overlaps = self._sharing(texts)
         count = len(self._sizes)
         keys = np.union1d(near_rows * count + near_problems, rows * count + problems)
-        made = Candidates(keys // count, keys % count, np.full(len(keys), self._min_cosine), np.zeros(len(keys)))
+        made = self._pairs(keys // count, keys % count, vectors)
         made.cosines[np.searchsorted(keys, near_rows * count + near_problems)] = cosines
         made.overlaps[np.searchsorted(keys, rows * count + problems)] = overlaps
         return made
 
-    def _nearest(self, texts: pl.Series) -> tuple[I64, I64, F64]:
+    def _pairs(self, rows: I64, problems: I64, vectors: F32 | None) -> Candidates:
+        """With centred cosines; other measures are yet to be found."""
+        centred = np.zeros(len(rows))
+        if vectors is not None:
+            for start in range(0, len(rows), COSINES):
+                part = slice(start, start + COSINES)
+                left, right = vectors[rows[part]] - self._mean, self._exact[problems[part]] - self._mean
+                lengths = np.sqrt((left**2).sum(axis=1) * (right**2).sum(axis=1))
+                centred[part] = (left * right).sum(axis=1) / np.maximum(lengths, 1e-9)
+        return Candidates(rows, problems, np.full(len(rows), self._min_cosine), centred, np.zeros(len(rows)))
+
+    def _nearest(self, vectors: F32 | None) -> tuple[I64, I64, F64]:
         """(row, problem, cosine) of each row's nearest problems by embedding."""
-        if self._embedder is None:
+        if vectors is None:
             return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
-        vectors = self._embedder.embed(texts)
         rows, problems = self._perhaps_near(vectors)
         left, right = vectors.astype(np.float64), self._exact
         cosines = np.empty(len(rows))
-        for start in range(0, len(rows), 1 << 13):
-            part = slice(start, start + (1 << 13))
+        for start in range(0, len(rows), COSINES):
+            part = slice(start, start + COSINES)
             cosines[part] = (left[rows[part]] * right[problems[part]]).sum(axis=1)
         enough = cosines >= self._min_cosine
         return _largest(rows[enough], problems[enough], cosines[enough], self._neighbours)

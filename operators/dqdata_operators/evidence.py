@@ -9,11 +9,14 @@
 exact: the same words. lexical: a share of the benchmark's n-grams, or most of its letters in order, with its numbers.
 rephrased: other words, the same meaning and numbers. same_template: the same words but for the numbers.
 
-Wording and numbers are looked at apart. Three measures of wording (embedding, order of letters, shared rare words) and
-the agreement of numbers enter one score, a logistic regression, so that its sign is the verdict and its size the
-certainty. It was fitted to every second one of: paraphrased word problems, GSM8K's train set, MATH-500 and MBPP with
-mechanical changes as paraphrases, and the nearest other problems of each. What the other halves and other collections
-give is in docs/curation.md.
+Wording and numbers are looked at apart. Measures of wording (embedding, order of letters, shared rare words, opposites
+such as largest and smallest) and the agreement of numbers enter one score, a logistic regression, so that its sign is
+the verdict and its size the certainty. bench/contamination_fit.py fits it to every second one of: paraphrased word
+problems, GSM8K's train set, MATH-500 and MBPP with mechanical changes as paraphrases, and the nearest other problems of
+each. What the other halves and other collections give is in docs/curation.md.
+
+What all problems of a benchmark have in common ("Write a function to ...") says nothing: words weigh by their rarity in
+it, and embeddings are compared after the benchmark's mean was taken away.
 
 Collections differ in how alike their problems are: "find the sum of a list" and "find the product of a list" are two
 problems of one. So a text must be more like a problem than the benchmark's own nearest other problem is (`calibrate`).
@@ -24,7 +27,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -38,9 +41,21 @@ Kind = Literal["exact", "lexical", "rephrased", "same_template", "doubtful"]
 KINDS: tuple[Kind, ...] = ("exact", "lexical", "rephrased", "same_template", "doubtful")
 """From the surest to the least sure."""
 
-WEIGHTS = {"cosine": 4.6, "numbers": 12.8, "letters": 3.3, "rare": 8.6}
-BIAS = -15.8
+WEIGHTS = {"centred": 2.6, "numbers": 11.3, "letters": 6.8, "rare": 2.8, "opposed": -4.2}
+BIAS = -12.8
 """Log odds at which all measures are 0."""
+
+OPPOSITES = tuple(
+    tuple(pair.split("/"))
+    for pair in "largest/smallest maximum/minimum max/min highest/lowest longest/shortest positive/negative odd/even "
+    "ascending/descending increasing/decreasing uppercase/lowercase gcd/lcm sum/product add/subtract multiply/divide "
+    "row/column rows/columns left/right first/last previous/next before/after start/end leading/trailing prefix/suffix "
+    "union/intersection square/cube squares/cubes area/perimeter area/circumference area/volume surface/volume "
+    "same/different common/different encode/decode sine/cosine".split()
+)
+"""Words of which a problem's wording has one and another problem's the other, where both ask the same of other things.
+Those that a paraphrase may turn round (more and less, buy and sell) aren't among them."""
+_SIDES = re.compile(r"\b(?:" + "|".join(sorted({word for pair in OPPOSITES for word in pair})) + r")\b")
 
 COMMON = frozenset(
     "a an the of to in on at for by with and or but if then than that this these those is are was were be been being "
@@ -77,18 +92,24 @@ def _content_words(lower: pl.Series) -> Sets:
 
 @dataclass(frozen=True)
 class Candidates:
-    """Pairs to be compared: row of a text, place of a problem, cosine of their embeddings, and the share of the
-    problem's n-grams that the text has."""
+    """Pairs to be compared: row of a text, place of a problem, cosine of their embeddings as they are and less the
+    benchmark's mean, and the share of the problem's n-grams that the text has."""
 
     rows: I64
     problems: I64
     cosines: F64
+    centred: F64
     overlaps: F64
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[int, int, float, float]]) -> Candidates:
+        """From rows, problems, cosines and overlaps, where the mean is zero."""
         rows, problems, cosines, overlaps = np.array(list(pairs), np.float64).reshape(-1, 4).T
-        return cls(rows.astype(np.int64), problems.astype(np.int64), cosines, overlaps)
+        return cls(rows.astype(np.int64), problems.astype(np.int64), cosines, cosines, overlaps)
+
+    def shifted(self, start: int) -> Candidates:
+        """The same pairs where the first row is number `start`."""
+        return replace(self, rows=self.rows + start)
 
 
 class Pair(NamedTuple):
@@ -108,6 +129,13 @@ class Doubt(NamedTuple):
     low: float = -3.0
     """A chance of 5%."""
     high: float = 0.0
+
+
+def opposed(text: str, other: str) -> bool:
+    """Whether one has a word and the other its opposite instead. Small letters."""
+    mine, theirs = set(_SIDES.findall(text)), set(_SIDES.findall(other))
+    ours, others = mine - theirs, theirs - mine
+    return any((a in ours and b in others) or (b in ours and a in others) for a, b in OPPOSITES)
 
 
 def problem_part(texts: pl.Series) -> pl.Series:
@@ -140,9 +168,13 @@ class Evidence:
     def calibrate(self, pairs: Candidates) -> None:
         """Learns from pairs of the problems with each other how alike different problems are here. From then on a text
         must be more like a problem than that problem's nearest sibling is."""
-        for pair in self._compared(self._problems, pairs, Doubt(-math.inf, math.inf)):
+        for pair in self.measured(self._problems, pairs):
             if pair.kind not in ("exact", "lexical", "same_template"):
                 self._siblings[pair.problem] = max(self._siblings[pair.problem], pair.score + MARGIN)
+
+    def measured(self, texts: Prepared, pairs: Candidates) -> Iterator[Pair]:
+        """All pairs, whatever speaks for them."""
+        yield from self._compared(texts, pairs, Doubt(-math.inf, math.inf))
 
     def compare(self, texts: Prepared, pairs: Candidates) -> Iterator[Pair]:
         """Those pairs for which something speaks, in their order."""
@@ -150,12 +182,13 @@ class Evidence:
 
     def _compared(self, texts: Prepared, pairs: Candidates, doubt: Doubt) -> Iterator[Pair]:
         rare, agreed = self._rare(texts, pairs), self._agreement(texts, pairs)
-        scores = BIAS + WEIGHTS["cosine"] * pairs.cosines + WEIGHTS["numbers"] * agreed + WEIGHTS["rare"] * rare
+        scores = BIAS + WEIGHTS["centred"] * pairs.centred + WEIGHTS["numbers"] * agreed + WEIGHTS["rare"] * rare
         hopeless = scores + WEIGHTS["letters"] * MOST_LETTERS < doubt.low
         hopeless &= (pairs.overlaps == 0) & (pairs.cosines < TEMPLATE_COSINE)
         for number in np.flatnonzero(~hopeless).tolist():
             measures = {
                 "cosine": float(pairs.cosines[number]),
+                "centred": float(pairs.centred[number]),
                 "numbers": float(agreed[number]),
                 "rare": float(rare[number]),
                 "ngrams": float(pairs.overlaps[number]),
@@ -174,7 +207,8 @@ class Evidence:
         text, other = texts.texts[row], self._problems.texts[problem]
         letters = measures["letters"] = fuzz.ratio(text, other) / 100
         measures["sibling"] = float(self._siblings[problem])
-        score += WEIGHTS["letters"] * letters - measures["sibling"]
+        measures["opposed"] = float(opposed(text, other))
+        score += WEIGHTS["letters"] * letters + WEIGHTS["opposed"] * measures["opposed"] - measures["sibling"]
         bare, whole = texts.bare[row], self._problems.bare[problem]
         if bare == whole:
             return "exact", score
