@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
@@ -55,7 +55,7 @@ OPPOSITES = tuple(
 )
 """Words of which a problem's wording has one and another problem's the other, where both ask the same of other things.
 Those that a paraphrase may turn round (more and less, buy and sell) aren't among them."""
-_SIDES = re.compile(r"\b(?:" + "|".join(sorted({word for pair in OPPOSITES for word in pair})) + r")\b")
+_SIDES = r"\b(?:" + "|".join(sorted({word for pair in OPPOSITES for word in pair})) + r")\b"
 
 COMMON = frozenset(
     "a an the of to in on at for by with and or but if then than that this these those is are was were be been being "
@@ -82,6 +82,8 @@ class Prepared:
         self.words = _content_words(lower)
         """Content words, cut to five letters so that inflections agree."""
         self.numbers = numbers_of(lower)
+        self.sides = [frozenset(found) for found in lower.str.extract_all(_SIDES).to_list()]
+        """Words that have an opposite."""
 
 
 def _content_words(lower: pl.Series) -> Sets:
@@ -131,10 +133,11 @@ class Doubt(NamedTuple):
     high: float = 0.0
 
 
-def opposed(text: str, other: str) -> bool:
-    """Whether one has a word and the other its opposite instead. Small letters."""
-    mine, theirs = set(_SIDES.findall(text)), set(_SIDES.findall(other))
+def opposed(mine: Set[str], theirs: Set[str]) -> bool:
+    """Whether one text has a word and the other its opposite instead."""
     ours, others = mine - theirs, theirs - mine
+    if not ours or not others:
+        return False
     return any((a in ours and b in others) or (b in ours and a in others) for a, b in OPPOSITES)
 
 
@@ -207,7 +210,7 @@ class Evidence:
         text, other = texts.texts[row], self._problems.texts[problem]
         letters = measures["letters"] = fuzz.ratio(text, other) / 100
         measures["sibling"] = float(self._siblings[problem])
-        measures["opposed"] = float(opposed(text, other))
+        measures["opposed"] = float(opposed(texts.sides[row], self._problems.sides[problem]))
         score += WEIGHTS["letters"] * letters + WEIGHTS["opposed"] * measures["opposed"] - measures["sibling"]
         bare, whole = texts.bare[row], self._problems.bare[problem]
         if bare == whole:

@@ -7,7 +7,7 @@ import json
 import polars as pl
 import pytest
 from dqdata_operators.decontaminate import Decontaminate, DecontaminateParams
-from dqdata_operators.evidence import Candidates, Evidence, Prepared
+from dqdata_operators.evidence import Candidates, Evidence, Prepared, opposed
 from dqdata_operators.quantities import numbers, numbers_of
 from harness import decided, have
 
@@ -214,3 +214,42 @@ def test_columns(benchmark):
     operator = Decontaminate(DecontaminateParams.model_validate({"benchmarks": [{"name": "m", "path": benchmark}]}))
     columns = operator.columns(have(pl.DataFrame({"problem_id": ["a"], "question": ["b"]})))
     assert columns["contamination"] == "VARCHAR" and operator.files() == (benchmark,)
+
+
+def test_opposites_make_two_tasks():
+    """A word and its opposite in one place; both in both, or one alone, say nothing."""
+    largest, smallest, both, neither, renamed = Prepared(
+        pl.Series(
+            [
+                "Write a function to find the Largest odd number of a list.",
+                "Write a function to find the smallest odd number of a list.",
+                "Write a function to find the largest and the smallest number of a list.",
+                "Write a function to find the median number of a list.",
+                "Write a function that finds the largest odd number in an array.",
+            ]
+        )
+    ).sides
+    assert opposed(largest, smallest) and opposed(smallest, largest)
+    assert not any(opposed(largest, other) for other in (largest, both, neither, renamed))
+    assert not opposed(both, smallest)
+
+
+TASKS = (
+    "sort a list of tuples|reverse a string|find the roots of a quadratic equation|count vowels of a sentence".split(
+        "|"
+    )
+)
+
+
+def test_what_a_benchmark_shares_says_nothing(tmp_path):
+    """Other tasks in the benchmark's own frame stay; the same task goes, its opposite doesn't."""
+    path = tmp_path / "tasks.jsonl"
+    asked = [f"Write a python function to {task}." for task in (*TASKS, "find the largest negative number of a list")]
+    pl.DataFrame({"question": asked}).write_ndjson(path)
+    texts = {
+        "other": "Write a python function to merge two dictionaries.",
+        "same": "Write a python function that finds the largest negative number in the given list.",
+        "opposite": "Write a python function to find the smallest negative number of a list.",
+    }
+    gone = run(tmp_path, path, texts)[1]
+    assert set(gone) == {"same"}
