@@ -136,7 +136,8 @@ class FrameTable:
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
         frame = self.scan(columns).collect()
-        yield from frame.iter_slices(2) if len(frame) else [frame]
+        size = max(2, len(frame) // 50)  # of a small table too, so that nothing leans on one batch
+        yield from frame.iter_slices(size) if len(frame) else [frame]
 
     def connect(self) -> duckdb.DuckDBPyConnection:
         con = duckdb.connect(config={"memory_limit": "500MB", "threads": 1, "preserve_insertion_order": False})
