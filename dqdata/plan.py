@@ -207,6 +207,16 @@ def plan_step(
     return Step(spec, operator, columns, after, identity, catalogs, None)
 
 
+def operator_identity(spec: StepSpec, project: Project, store: StoreView) -> dict[str, Any]:
+    """What makes the values of an operator outside a pipeline, such as a reward: itself, its parameters, the teachers
+    that it asks. Raises InputError for what a step would be refused for, but for its columns."""
+    operator = make_operator(spec, project.root)
+    names = dict.fromkeys(_teacher_names(operator, spec, project.root))
+    teachers = {name: make_teacher(_teacher_table(project, name, spec), store) for name in names}
+    _check_answers(operator, spec, project.root, teachers)
+    return _identity(operator, teachers, project.root)
+
+
 def with_ids(given: Columns) -> Columns:
     """Columns once every row has its ids: `problem_id` always, `trace_id` for traces, `pair_id` for pairs."""
     ids = {"problem_id": "VARCHAR"}

@@ -115,6 +115,11 @@ class Trainer(ABC, Generic[P]):
         """What the model that it makes gives for a chat, such as rv and cd; empty for a model that writes."""
         return ()
 
+    def operators(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+        """Operators it will ask `run.operator` for, as (name, params): what they and their teachers are is part of the
+        training's fingerprint."""
+        return ()
+
     @abstractmethod
     def train(self, data: Data, out: Path, run: TrainRun) -> TrainResult:
         """Writes the model below `out`. Runs in every rank of a distributed launch."""

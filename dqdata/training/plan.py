@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dqdata.columns import Columns
 from dqdata.errors import DqdataError, ProjectError, nearest
@@ -20,8 +20,9 @@ from dqdata.ids import fingerprint
 from dqdata.instances import make_trainer
 from dqdata.models import TRAINED, ModelRef, resolve_model
 from dqdata.params import Params, markers
+from dqdata.plan import operator_identity
 from dqdata.plugins import distribution, found
-from dqdata.project import ALLOW_LEAKS, EVALUATE, REFERENCE, Project, TrainerTable, validated
+from dqdata.project import ALLOW_LEAKS, EVALUATE, REFERENCE, Project, StepSpec, TrainerTable, validated
 from dqdata.trainer import Trainer
 from dqdata.training.exact_match import Evaluate
 
@@ -42,8 +43,8 @@ class Split:
 
 @dataclass(frozen=True)
 class TrainPlan:
-    """evaluate: None where the table has no `evaluate`. models: by the name the table gives. allow_leaks: problems may
-    be both trained on and measured."""
+    """evaluate: None where the table has no `evaluate`. models: by the name the table gives. operators: what the
+    trainer's operators are. allow_leaks: problems may be both trained on and measured."""
 
     table: TrainerTable
     trainer: Trainer[Any]
@@ -52,6 +53,7 @@ class TrainPlan:
     evaluate: Evaluate | None
     questions: Split | None
     processes: int
+    operators: tuple[Mapping[str, Any], ...] = ()
     allow_leaks: bool = False
 
     @property
@@ -72,6 +74,7 @@ class TrainPlan:
                 "data": {split: part.query for split, part in self.splits.items()},
                 "models": {name: ref.identity for name, ref in self.models.items()},
                 "processes": self.processes,
+                **({"operators": self.operators} if self.operators else {}),
             }
         )
 
@@ -84,6 +87,7 @@ class TrainPlan:
             "data": {split: part.query for split, part in self.splits.items()},
             "models": {name: {"path": ref.path, "identity": ref.identity} for name, ref in self.models.items()},
             "processes": self.processes,
+            "operators": self.operators,
             "evaluate": self.evaluate.model_dump(mode="json") if self.evaluate else None,
             "evaluate_query": self.questions.query if self.questions else None,
         }
@@ -98,19 +102,30 @@ class TrainPlan:
 
 def make_train_plan(project: Project, name: str, store: Store, processes: int = 1) -> TrainPlan:
     table = project.trainer(name)
-    trainer, splits, evaluate, questions = _settled(table, project.root, store)
+    settled = _settled(table, project, store)
+    trainer = settled.trainer
     models = {
         model: resolve_model(model, store, project.root, f"{table.where} {model!r}") for model in trainer.models()
     }
     allow_leaks = table.params.get(ALLOW_LEAKS, False)
-    return TrainPlan(table, trainer, splits, models, evaluate, questions, processes, allow_leaks)
+    return TrainPlan(
+        table,
+        trainer,
+        settled.splits,
+        models,
+        settled.evaluate,
+        settled.questions,
+        processes,
+        settled.operators,
+        allow_leaks,
+    )
 
 
 def check_trainer(project: Project, store: Store | None, table: TrainerTable, view: StoreView) -> None:
     """Raises InputError for whatever `make_train_plan` would refuse, were the catalogs and models made that the project
     is going to make. view: a store that knows the columns of catalogs to come; store: None where nothing was made yet.
     """
-    trainer, *_ = _settled(table, project.root, view)
+    trainer = _settled(table, project, view).trainer
     for model in trainer.models():
         where = f"{table.where} {model!r}"
         match = TRAINED.fullmatch(model)
@@ -122,17 +137,24 @@ def check_trainer(project: Project, store: Store | None, table: TrainerTable, vi
         resolve_model(model, store, project.root, where)
 
 
-def _settled(
-    table: TrainerTable, root: Path, store: StoreView
-) -> tuple[Trainer[Any], dict[str, Split], Evaluate | None, Split | None]:
-    """(trainer, splits, evaluate, its questions): what can be checked without any model."""
+class _Settled(NamedTuple):
+    """What can be known without any model. questions: those of `evaluate`."""
+
+    trainer: Trainer[Any]
+    splits: dict[str, Split]
+    evaluate: Evaluate | None
+    questions: Split | None
+    operators: tuple[Mapping[str, Any], ...]
+
+
+def _settled(table: TrainerTable, project: Project, store: StoreView) -> _Settled:
     given = table.params.get(EVALUATE)
     if not isinstance(allowed := table.params.get(ALLOW_LEAKS, False), bool):
         raise ProjectError(table.where, f"key {ALLOW_LEAKS!r} must be true or false, got {allowed!r}")
     where = f"{table.where} evaluate"
     evaluate = None if given is None else validated(Evaluate, _as_table(given, where), where)
 
-    trainer = make_trainer(table, root)
+    trainer = make_trainer(table, project.root)
     splits = {split: split_of(store, text, f"{table.where} data.{split}") for split, text in table.data.items()}
     if "train" not in splits:
         raise ProjectError(table.where, "data.train is missing: which rows to train on?")
@@ -146,7 +168,12 @@ def _settled(
     if evaluate is not None:
         questions = split_of(store, evaluate.data, f"{where}.data")
         evaluate.needs(questions.columns, f"{where}.data")
-    return trainer, splits, evaluate, questions
+    specs = [
+        StepSpec(op=name, id=name, params=params, where=f"{table.where} reward {name!r}")
+        for name, params in trainer.operators()
+    ]
+    operators = tuple(operator_identity(spec, project, store) for spec in specs)
+    return _Settled(trainer, splits, evaluate, questions, operators)
 
 
 def split_of(store: StoreView, text: str, where: str) -> Split:

@@ -70,6 +70,9 @@ class GroupTrainer(Trainer[Any]):
         rewards = [table.model for table in self.params.rewards if table.model is not None]
         return tuple(dict.fromkeys([self.params.model, *rewards]))
 
+    def operators(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+        return tuple((table.op, table.params) for table in self.params.rewards if table.op is not None)
+
     def _fit(self, data: Data, out: Path, run: TrainRun, config_class: Any, trainer_class: Any) -> TrainResult:
         from dqdata_trainers.loop import fit
 
