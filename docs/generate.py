@@ -15,6 +15,7 @@ import click
 from dqdata.cli import VERBS
 from dqdata.cli import dqdata as group
 from dqdata.columns import KEYS, REJECTS, VOCABULARY
+from dqdata.described import described
 from dqdata.plugins import found, load
 
 HERE = Path(__file__).parent
@@ -57,15 +58,12 @@ def operators() -> str:
 
 
 def _parameters(kind: type) -> str:
-    fields = kind.Params.model_fields  # type: ignore[attr-defined]
-    if not fields:
-        return ""
-    rows = ["| parameter | default |", "|---|---|"]
-    for name, info in fields.items():
-        value = repr(info.get_default(call_default_factory=True)).replace(repr(sys.executable), "this Python")
-        default = "required" if info.is_required() else f"`{value}`"
-        rows.append(f"| `{info.alias or name}` | {default.replace('|', chr(92) + '|')} |")
-    return "\n".join(rows)
+    rows = ["| parameter | type | default | meaning |", "|---|---|---|---|"]
+    for one in described(kind.Params):  # type: ignore[attr-defined]
+        value = one.default.replace(sys.executable, "this Python")
+        cells = (f"`{one.name}`", one.type, f"`{value}`" if value else "required", one.meaning)
+        rows.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
+    return "\n".join(rows) if len(rows) > 2 else ""
 
 
 def columns() -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import click
 
 from dqdata.cli.common import json_option, print_json
@@ -15,6 +17,7 @@ GROUPS = ("operators", "trainers", "teachers", "sources")
 @json_option
 def command(name: str | None, group: str, as_json: bool) -> None:
     """List operators and other plug-ins, or show one with its parameters."""
+    from dqdata.described import described
     from dqdata.plugins import distribution, found, load
 
     if name is None:
@@ -35,14 +38,12 @@ def command(name: str | None, group: str, as_json: bool) -> None:
         print_json({"name": name, "does": _summary(kind), "params": schema})
         return
     click.echo(f"{name}: {kind.__doc__ or ''}".rstrip())
-    for key, info in kind.Params.model_fields.items():
-        need = "required" if info.is_required() else f"default {info.get_default(call_default_factory=True)!r}"
-        click.echo(f"  {key}: {_type(info.annotation)}  ({need})")
+    for one in described(kind.Params):
+        default = f" = {one.default}" if one.default else "  (required)"
+        click.echo(f"  {one.name}: {one.type}{default}")
+        if one.meaning:
+            click.echo(textwrap.fill(one.meaning, 100, initial_indent=" " * 6, subsequent_indent=" " * 6))
 
 
 def _summary(kind: type) -> str:
     return (kind.__doc__ or "").strip().partition("\n")[0]
-
-
-def _type(annotation: object) -> str:
-    return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")

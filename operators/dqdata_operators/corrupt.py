@@ -26,15 +26,15 @@ from dqdata.operator import (
     CallOperator,
     Estimate,
     Outcome,
-    Params,
     PromptFile,
     Reject,
     Row,
     Run,
     TeacherName,
 )
-from dqdata.teacher import Completion, Message, Request, Sampling
+from dqdata.teacher import Completion, Message
 from dqdata_operators.answer_checks import flaw
+from dqdata_operators.asking import AskParams
 from dqdata_operators.judging import PROBLEM_TOKENS, TRACE_TOKENS, fenced, required
 from dqdata_operators.prompting import Prompt, load_prompt
 from dqdata_operators.rewriting import STALE
@@ -50,21 +50,15 @@ AGAIN = {
 }
 
 
-class CorruptParams(Params):
+class CorruptParams(AskParams):
     teacher: TeacherName
     verifier: str = "verify_math"
     """Operator that must find the corrupted trace wrong."""
     verifier_params: Mapping[str, Any] = {}
     attempts: int = Field(2, ge=1, le=10)
     prompt: PromptFile | None = None
-    language: str = "en"
-    """Of the built-in prompt: en or zh."""
     similar: float = Field(0.5, gt=0, lt=1)
     """How far the length may go from the original's, as a share of it."""
-    temperature: float | None = Field(None, ge=0)
-    max_tokens: int | None = Field(None, ge=1)
-    extra: Mapping[str, Any] = {}
-    draw: str = ""
 
 
 class Corrupt(CallOperator[CorruptParams]):
@@ -116,12 +110,10 @@ class Corrupt(CallOperator[CorruptParams]):
             "trace": fenced("trace", f"{whole}<response>\n{response}\n</response>"),
         }
         messages = self.prompt.render(row, **shown)
-        sampling = Sampling(self.params.max_tokens, self.params.temperature, extra=self.params.extra)
-        draw = ":".join(filter(None, (self.name, self.params.draw)))
         failures: list[str] = []
         child: Row = kept
         for _ in range(self.params.attempts):
-            answer = await run.teacher(self.params.teacher).complete(Request(messages, sampling, draw))
+            answer = await run.teacher(self.params.teacher).complete(self.params.request(messages, self.name))
             child, failure = await self._child(kept, reasoning, response, answer, run)
             if failure is None:
                 return [kept, child]

@@ -33,7 +33,6 @@ from dqdata.operator import (
     CallOperator,
     Estimate,
     Outcome,
-    Params,
     PromptFile,
     Reject,
     Row,
@@ -41,8 +40,9 @@ from dqdata.operator import (
     TeacherName,
     bind,
 )
-from dqdata.teacher import Completion, Request, Sampling
+from dqdata.teacher import Completion
 from dqdata_operators.answer_checks import flaw
+from dqdata_operators.asking import AskParams
 from dqdata_operators.judging import PROBLEM_TOKENS
 from dqdata_operators.prompting import Prompt, load_prompt
 from dqdata_operators.verifying import verdict_columns
@@ -51,7 +51,7 @@ ATTEMPT_TOKENS = 800
 """Tokens that an attempt of a student is taken to have where `max_tokens` isn't given."""
 
 
-class PassRateParams(Params):
+class PassRateParams(AskParams):
     student: TeacherName
     n: int = Field(16, ge=1)
     """Attempts at most."""
@@ -63,13 +63,7 @@ class PassRateParams(Params):
     verifier: str = "verify_math"
     verifier_params: Mapping[str, Any] = {}
     prompt: PromptFile | None = None
-    language: str = "en"
     temperature: float | None = Field(None, gt=0)
-    top_p: float | None = Field(None, gt=0, le=1)
-    max_tokens: int | None = Field(None, ge=1)
-    extra: Mapping[str, Any] = {}
-    draw: str = ""
-    """Another word draws fresh attempts, never those of an earlier step."""
 
     @model_validator(mode="after")
     def _rising(self) -> PassRateParams:
@@ -165,10 +159,8 @@ class PassRate(CallOperator[PassRateParams]):
         """A verdict for each: true, false, "flawed" (which counts as false), or None where nobody can say. Waits for
         all before an error flies."""
         student, messages = run.teacher(self.params.student), self.prompt.render(row)
-        sampling = Sampling(self.params.max_tokens, self.params.temperature, self.params.top_p, extra=self.params.extra)
-        draw = ":".join(filter(None, (self.name, self.params.draw)))
         answers = await asyncio.gather(
-            *(student.complete(Request(messages, sampling, draw, sample)) for sample in samples),
+            *(student.complete(self.params.request(messages, self.name, sample)) for sample in samples),
             return_exceptions=True,
         )
         given: list[Completion] = []

@@ -30,15 +30,15 @@ from dqdata.operator import (
     CallOperator,
     Estimate,
     Outcome,
-    Params,
     PromptFile,
     Reject,
     Row,
     Run,
     TeacherName,
 )
-from dqdata.teacher import Completion, Message, Request, Sampling
+from dqdata.teacher import Completion, Message
 from dqdata_operators.answer_checks import flaw
+from dqdata_operators.asking import AskParams
 from dqdata_operators.judging import PROBLEM_TOKENS, TRACE_TOKENS, fenced, required
 from dqdata_operators.prompting import Prompt
 from dqdata_operators.shape import same_language, size, steps
@@ -100,7 +100,7 @@ RETRY = {
 }
 
 
-class RewriteParams(Params):
+class RewriteParams(AskParams):
     teacher: TeacherName
     verifier: str = "verify_math"
     """Operator that says whether the answer survived."""
@@ -111,12 +111,6 @@ class RewriteParams(Params):
     """keep: the trace goes on as it was."""
     keep_parents: bool = False
     """The old trace goes on beside the new one; preference pairs need both."""
-    language: str = "en"
-    """Of the built-in prompt: en or zh. The text keeps its own."""
-    temperature: float | None = Field(None, ge=0)
-    max_tokens: int | None = Field(None, ge=1)
-    extra: Mapping[str, Any] = {}
-    draw: str = ""
 
 
 class OneRewriteParams(RewriteParams):
@@ -194,9 +188,7 @@ class RewriteOperator(CallOperator[RP]):
         failures: list[str] = []
         child: Row = {}
         for attempt in range(1, self.params.attempts + 1):
-            answer = await run.teacher(self.params.teacher).complete(
-                Request(messages, self._sampling, ":".join(filter(None, (self.name, self.params.draw))))
-            )
+            answer = await run.teacher(self.params.teacher).complete(self.params.request(messages, self.name))
             new = answer.response.strip()
             child = self._child(was, column, new, answer, run, task, attempt, size(new) / max(1, size(old)))
             failure = self._flaw(old, new, answer, task)
@@ -218,10 +210,6 @@ class RewriteOperator(CallOperator[RP]):
         if self.params.on_failure == "keep" or self.params.keep_parents:
             return [kept, lost]
         return [lost]
-
-    @property
-    def _sampling(self) -> Sampling:
-        return Sampling(max_tokens=self.params.max_tokens, temperature=self.params.temperature, extra=self.params.extra)
 
     def _shown(self, row: Row, old: str, task: Task) -> dict[str, str]:
         target = f"{size(old) * (task.aim or 1):.0f}"

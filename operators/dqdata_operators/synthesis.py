@@ -26,15 +26,15 @@ from dqdata.operator import (
     CallOperator,
     Estimate,
     Outcome,
-    Params,
     PromptFile,
     Reject,
     Row,
     Run,
     TeacherName,
 )
-from dqdata.teacher import Message, Request, Sampling
+from dqdata.teacher import Message
 from dqdata_operators.answer_checks import flaw
+from dqdata_operators.asking import AskParams
 from dqdata_operators.judging import PROBLEM_TOKENS, fenced, required
 from dqdata_operators.novelty import Known, read_texts, similarity
 from dqdata_operators.prompting import Prompt, load_prompt
@@ -57,11 +57,9 @@ MARKS = re.compile(
 """What an answer may carry around the problem."""
 
 
-class SynthesisParams(Params):
+class SynthesisParams(AskParams):
     teacher: TeacherName
     prompt: PromptFile | None = None
-    language: str = "en"
-    """Of the built-in prompt: en or zh. A problem keeps its own."""
     against: PromptFile | None = None
     """Parquet or JSONL with questions that no new problem may be near to."""
     against_column: str = "question"
@@ -69,9 +67,6 @@ class SynthesisParams(Params):
     """Similarity at which a problem is no new one: Jaccard index of three-word runs, digits ignored."""
     keep_seeds: bool = False
     """The seeds go on beside the new problems."""
-    temperature: float | None = Field(None, ge=0)
-    max_tokens: int | None = Field(None, ge=1)
-    draw: str = ""
 
 
 SP = TypeVar("SP", bound=SynthesisParams)
@@ -151,9 +146,7 @@ class SynthesisOperator(CallOperator[SP]):
     async def _draw(self, row: Row, seed: str, sample: int, run: Run) -> tuple[str, tuple[str, str] | None]:
         shown = {"problem": fenced("problem", seed), **self.values(row, sample)}
         messages: tuple[Message, ...] = self.prompt.render(row, **shown)
-        sampling = Sampling(self.params.max_tokens, self.params.temperature)
-        draw = ":".join(filter(None, (self.name, self.params.draw)))
-        answer = await run.teacher(self.params.teacher).complete(Request(messages, sampling, draw, sample))
+        answer = await run.teacher(self.params.teacher).complete(self.params.request(messages, self.name, sample))
         text = MARKS.sub("", answer.response).strip()
         if found := flaw(answer):
             return text, (found.reason, found.detail)

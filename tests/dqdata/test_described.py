@@ -1,0 +1,51 @@
+"""Parameters as `dqdata ops NAME` and the generated page show them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from click.testing import CliRunner
+from pydantic import Field
+
+from dqdata.cli import dqdata
+from dqdata.described import Parameter, described
+from dqdata.params import Params, PromptFile, TeacherName
+
+
+class Base(Params):
+    draw: str = ""
+    """Another word draws
+    fresh texts."""
+
+
+class Given(Base):
+    n: int = Field(4, ge=1)
+    mode: Literal["a", "b"] | None = None
+    points: tuple[tuple[float, float], ...] = ((0, 1),)
+    more: Mapping[str, Any] = {}
+    prompt: PromptFile | None = None
+    """Instead of the built-in one."""
+    teachers: tuple[TeacherName, ...]
+
+
+def test_required_first_then_own_then_inherited_each_in_terms_of_toml() -> None:
+    assert list(described(Given)) == [
+        Parameter("teachers", "[teacher]", "", ""),
+        Parameter("n", "integer", "4", ""),
+        Parameter("mode", '"a" or "b"', "unset", ""),
+        Parameter("points", "[[number]]", "[[0, 1]]", ""),
+        Parameter("more", "table", "{}", ""),
+        Parameter("prompt", "file", "unset", "Instead of the built-in one."),
+        Parameter("draw", "string", '""', "Another word draws fresh texts."),
+    ]
+
+
+def test_a_model_without_source_has_no_meanings_and_still_its_fields() -> None:
+    made: type[Params] = type("Made", (Params,), {"__annotations__": {"x": int}, "x": 3, "__module__": __name__})
+    assert list(described(made)) == [Parameter("x", "integer", "3", "")]
+
+
+def test_ops_shows_what_a_parameter_means() -> None:
+    shown = CliRunner().invoke(dqdata, ["ops", "mix"]).output
+    assert "  beta: number = 0.5\n      Sharpness of the choice toward the target.\n" in shown
