@@ -1,4 +1,4 @@
-"""Tables and pictures of a distillation that `run.py` made: yield, training sets, students by level, paired tests.
+"""Tables and pictures of a distillation that `run.py` made: yield, training sets, students, paired tests.
 
     python bench/distill/report.py distilled --pictures docs
 
@@ -36,12 +36,13 @@ DOES = {"+": operator.add, "-": operator.sub, "*": operator.mul, "\\times": oper
 
 @dataclass(frozen=True)
 class Variant:
-    """right: correct answers to each question, of `seeds` answers. tokens, cut: mean length and share cut off."""
+    """right: correct answers to each question, of `seeds` answers; parts: levels of the generator, or GSM8K. tokens,
+    cut: mean length and share cut off."""
 
     name: str
     seeds: int
     right: Sequence[int]
-    levels: Sequence[str]
+    parts: Sequence[str]
     tokens: float
     cut: float
 
@@ -49,8 +50,8 @@ class Variant:
     def share(self) -> float:
         return sum(self.right) / (len(self.right) * self.seeds)
 
-    def share_at(self, level: str) -> float:
-        found = [right for right, at in zip(self.right, self.levels, strict=True) if at == level]
+    def share_of(self, part: str) -> float:
+        found = [right for right, of in zip(self.right, self.parts, strict=True) if of == part]
         return sum(found) / (len(found) * self.seeds)
 
     @property
@@ -84,17 +85,20 @@ def ask(store: Store, sql: str) -> list[tuple[Any, ...]]:
 
 def teacher_yield(store: Store) -> None:
     """What became of every answer of the teacher, and what each cost; truncated ones are rejects of `solved`."""
-    print("\n| level | answers | correct | wrong | truncated | tokens written | tokens a correct trace |")
-    print("|---|---:|---:|---:|---:|---:|---:|")
+    print("\n| problems | level | answers | correct | wrong | truncated | tokens written | tokens a correct trace |")
+    print("|---|---|---:|---:|---:|---:|---:|---:|")
     rows = ask(
         store,
         """with answers as (
-               select level, correct, output_tokens as tokens from traces
-               union all select ("row"->>'level')::bigint, null, ("row"->>'output_tokens')::bigint
-                         from solved__rejects where reason = 'truncated')
-           select coalesce(level::varchar, 'all'), count(*), count(*) filter (correct), count(*) filter (not correct),
-               count(*) filter (correct is null), sum(tokens), sum(tokens) / count(*) filter (correct)
-           from answers group by grouping sets ((level), ()) order by level nulls last""",
+               select source, level, correct, output_tokens as tokens from traces
+               union all select "row"->>'source', ("row"->>'level')::bigint, null, ("row"->>'output_tokens')::bigint
+                         from (from solved__rejects union all by name from solved_gsm8k__rejects)
+                         where reason = 'truncated')
+           select coalesce(source, 'all'), coalesce(level::varchar, 'all'), count(*), count(*) filter (correct),
+               count(*) filter (not correct), count(*) filter (correct is null), sum(tokens),
+               sum(tokens) / greatest(1, count(*) filter (correct))
+           from answers group by grouping sets ((source, level), (source), ())
+           order by source desc nulls last, level nulls last""",
     )
     for *counts, tokens, each in rows:
         print("|", " | ".join(map(str, counts)), f"| {tokens:.0f} | {each:.0f} |")
@@ -109,14 +113,19 @@ def teacher_yield(store: Store) -> None:
 
 
 def training(store: Store) -> None:
-    print("\n| set | traces | problems | tokens | correct | mean level | mean tokens |")
-    print("|---|---:|---:|---:|---:|---:|---:|")
+    print("\n| set | traces | problems | tokens | of GSM8K | correct | mean level | mean tokens |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|")
     for name in SETS:
-        ((rows, problems, tokens, correct, level),) = ask(
+        ((rows, problems, tokens, gsm8k, correct, level),) = ask(
             store,
-            f"select count(*), count(distinct problem_id), sum(tokens), avg(correct::int), avg(level) from {name}",
+            f"""select count(*), count(distinct problem_id), sum(tokens), sum(tokens) filter (source = 'gsm8k'),
+                    avg(correct::int), avg(level) from {name}""",
         )
-        print(f"| {name} | {rows} | {problems} | {tokens} | {correct:.0%} | {level:.2f} | {tokens / rows:.0f} |")
+        print(
+            f"| {name} | {rows} | {problems} | {tokens} | {(gsm8k or 0) / tokens:.0%} | {correct:.0%} | {level:.2f} ",
+            end="",
+        )
+        print(f"| {tokens / rows:.0f} |")
 
     print("\n| student | steps | tokens seen | loss, first and last | seconds |")
     print("|---|---:|---:|---|---:|")
@@ -131,38 +140,38 @@ def variants(project: Project, store: Store) -> list[Variant]:
     there = {str(model["name"]) for model in store.models()}
     names = [BASE, *(f"trained:{name}@latest" for name in TRAINERS if name in there)]
     evaluate = Evaluate(data=HELDOUT, max_new_tokens=MAX_NEW_TOKENS, batch_size=BATCH_SIZE)
-    compared = compare(project, store, names, evaluate, sys.stderr, by="level")
+    compared = compare(project, store, names, evaluate, sys.stderr, by="part")
     groups: dict[str, list[Any]] = {}
     for one in compared:
         name = one.name.removeprefix("trained:").removesuffix("@latest")
         groups.setdefault("before" if name == BASE else name.removesuffix("_1").removesuffix("_2"), []).append(one)
 
-    levels: dict[int, str] = {
-        answer.question: level for level, score in compared[0].groups.items() for answer in score.answers
+    parts: dict[int, str] = {
+        answer.question: part for part, score in compared[0].groups.items() for answer in score.answers
     }
     return [
         Variant(
             name,
             len(same),
-            [sum(one.score.correct_of[question] for one in same) for question in sorted(levels)],
-            [levels[question] for question in sorted(levels)],
+            [sum(one.score.correct_of[question] for one in same) for question in sorted(parts)],
+            [parts[question] for question in sorted(parts)],
             sum(one.score.tokens for one in same) / len(same),
-            sum(one.score.unfinished for one in same) / len(same) / len(levels),
+            sum(one.score.unfinished for one in same) / len(same) / len(parts),
         )
         for name, same in groups.items()
     ]
 
 
 def students(found: Sequence[Variant]) -> None:
-    levels = sorted(set(found[0].levels))
-    print("\n| student | seeds | correct | 95% interval |", " | ".join(f"level {level}" for level in levels), end=" | ")
+    parts = sorted(set(found[0].parts), key=str.swapcase)
+    print("\n| student | seeds | correct | 95% interval |", " | ".join(parts), end=" | ")
     print("tokens an answer | cut off |")
-    print("|---|---:|---:|---|" + "---:|" * (len(levels) + 2))
+    print("|---|---:|---:|---|" + "---:|" * (len(parts) + 2))
     for one in found:
         low, high = one.interval
-        by_level = " | ".join(f"{one.share_at(level):.0%}" for level in levels)
+        by_part = " | ".join(f"{one.share_of(part):.0%}" for part in parts)
         print(
-            f"| {one.name} | {one.seeds} | {one.share:.1%} | {low:.1%} to {high:.1%} | {by_level} | {one.tokens:.0f} "
+            f"| {one.name} | {one.seeds} | {one.share:.1%} | {low:.1%} to {high:.1%} | {by_part} | {one.tokens:.0f} "
             f"| {one.cut:.0%} |"
         )
 
@@ -220,12 +229,12 @@ def picture(found: Sequence[Variant], file: Path) -> None:
     left.set_xlim(left=0)
     left.set_xlabel("correct, % (95% interval)")
 
-    levels = sorted(set(found[0].levels))
+    parts = sorted(set(found[0].parts), key=str.swapcase)
     for place, one in enumerate(found):
         wide = 0.8 / len(found)
-        at = [number + (place - len(found) / 2 + 0.5) * wide for number in range(len(levels))]
-        right.bar(at, [100 * one.share_at(level) for level in levels], wide, label=one.name)
-    right.set_xticks(range(len(levels)), [f"level {level}" for level in levels])
+        at = [number + (place - len(found) / 2 + 0.5) * wide for number in range(len(parts))]
+        right.bar(at, [100 * one.share_of(part) for part in parts], wide, label=one.name)
+    right.set_xticks(range(len(parts)), parts)
     right.set_ylabel("correct, %")
     right.legend(frameon=False, fontsize=8)
     for axes in (left, right):

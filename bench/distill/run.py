@@ -1,9 +1,10 @@
 """A real distillation from problems to trained students, with dqdata's own commands; started again, it goes on.
 
-    python bench/distill/run.py qwen2.5-coder-0.5b-instruct-q4_k_m.gguf --folder distilled
-    python bench/distill/run.py MODEL.gguf --folder distilled --profile tiny       # does it run at all? minutes
+    python bench/distill/run.py qwen2.5-coder-0.5b-instruct-q4_k_m.gguf gsm8k_train.parquet --folder distilled
+    python bench/distill/run.py MODEL.gguf GSM8K --folder distilled --profile tiny     # does it run at all? minutes
 
-The recipe is pipelines.toml beside this file. Every line printed after `$` can be typed in the folder by hand. Answers
+GSM8K is a Parquet file of its train problems: question, answer, and a solution with its `<<...>>` calculations. The
+recipe is pipelines.toml beside this file. Every line printed after `$` can be typed in the folder by hand. Answers
 that another store's ledger holds are taken over with `--answers LEDGER`, so that nothing is generated twice. At the end
 report.py prints the tables and draws the pictures of docs/results.md.
 """
@@ -23,7 +24,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 CATALOGS = (
-    *("solved", "traces", "heldout", "practice"),
+    *("gsm8k", "solved", "solved_gsm8k", "traces", "words_heldout", "heldout", "practice"),
     *("raw", "raw_levels", "verified", "mixed", "preferences"),
 )
 TRAINERS = (
@@ -39,6 +40,7 @@ BATCH_SIZE = 45
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, help="the teacher, a GGUF file")
+    parser.add_argument("gsm8k", type=Path, help="train problems of GSM8K, a Parquet file")
     parser.add_argument("--folder", type=Path, required=True, help="the project; a second run goes on")
     parser.add_argument("--answers", type=Path, action="append", default=[], help="ledger with answers to take over")
     parser.add_argument("--profile", default="", help="tiny: 20 problems, 4 steps")
@@ -48,9 +50,9 @@ def main() -> None:
     folder: Path = given.folder
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(HERE / "pipelines.toml", folder)
-    teacher = folder / given.model.name
-    if not teacher.exists():
-        teacher.symlink_to(given.model.resolve())
+    for file, name in ((given.model, given.model.name), (given.gsm8k, "gsm8k_train.parquet")):
+        if not (folder / name).exists():
+            (folder / name).symlink_to(file.resolve())
 
     profile = ("--profile", given.profile) if given.profile else ()
     dqdata(folder, "check", *profile)
@@ -59,10 +61,10 @@ def main() -> None:
     for name in CATALOGS:
         dqdata(folder, "run", name, *profile)
     asked = ("--data", HELDOUT, "--max-new-tokens", str(MAX_NEW_TOKENS), "--batch-size", str(BATCH_SIZE))
-    dqdata(folder, "eval", BASE, *asked, "--by", "level", *profile)
+    dqdata(folder, "eval", BASE, *asked, "--by", "part", *profile)
     for name in given.only:
         dqdata(folder, "train", name, *profile)
-        dqdata(folder, "eval", BASE, f"trained:{name}@latest", *asked, "--by", "level", *profile)
+        dqdata(folder, "eval", BASE, f"trained:{name}@latest", *asked, "--by", "part", *profile)
     report = [sys.executable, str(HERE / "report.py"), str(folder), *profile]
     print("$", " ".join(report), flush=True)
     subprocess.run(report, check=True)
