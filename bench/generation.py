@@ -9,12 +9,12 @@ each batch, as a plain loop over batches does. Seconds are of the processor, so 
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from dqdata import cache
 from dqdata.generation import Rules, Text, Writer
 from dqdata.models import resolve_model
 from dqdata.weights import loadable
@@ -72,8 +72,7 @@ def main() -> None:
     parser.add_argument("--longest", type=int, default=96)
     parser.add_argument("--turns", type=int, default=2)
     asked = parser.parse_args()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "dqdata" / "unpacked"
-    writer = Writer(loadable(resolve_model(asked.model, None, Path.cwd(), "bench"), cache))
+    writer = Writer(loadable(resolve_model(asked.model, None, Path.cwd(), "bench"), cache.folder("unpacked")))
     questions = [f"Tell me about the number {number}." for number in range(asked.texts)]
     prompts = [writer.prompt([{"role": "user", "content": question}]) for question in questions]
     limits = [asked.longest if number % 4 == 0 else 4 + 5 * (number % 4) for number in range(asked.texts)]

@@ -17,12 +17,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dqdata.cache import file_hash
 from dqdata.columns import VOCABULARY, Columns, arrow_schema, columns_of
 from dqdata.errors import DataError, InputError, PluginError
 from dqdata.ids import canonical, digest
 from dqdata.params import Params
 from dqdata.source import Source
-from dqdata.sources.paths import content_hash
 from dqdata.sources.record import new_names
 
 if TYPE_CHECKING:
@@ -58,7 +58,9 @@ class HubDataset(Source[HubDatasetParams]):
         if self._folder is None:
             return digest("datasets", self.params.name, self._commit, how)
         files = sorted(file for file in self._folder.rglob("*") if file.is_file() and ".cache" not in file.parts)
-        return digest("datasets", how, *(f"{file.relative_to(self._folder)} {content_hash(file)}" for file in files))
+        return digest(
+            "datasets", how, *(f"{file.relative_to(self._folder)} {file_hash(file, 'blake2b')}" for file in files)
+        )
 
     def row_count(self) -> int | None:
         if self._is_saved:

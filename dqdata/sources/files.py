@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from dqdata.cache import file_hash
 from dqdata.columns import VOCABULARY, Columns, arrow_schema, columns_of
 from dqdata.errors import DataError
 from dqdata.ids import canonical, digest
@@ -25,7 +26,7 @@ from dqdata.source import Source
 from dqdata.sources.csv_rows import read_csv, sample_csv
 from dqdata.sources.json_lines import read_json, sample_json
 from dqdata.sources.parquet_rows import parquet_rows, read_parquet, sample_parquet
-from dqdata.sources.paths import COMPRESSED, Format, content_hash, format_of, found
+from dqdata.sources.paths import COMPRESSED, Format, format_of, found
 from dqdata.sources.record import Reading, new_names
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Files(Source[FilesParams]):
 
     def fingerprint(self) -> str:
         how = self.params.model_dump(include={"columns", "types", "format", "encoding", "sample_rows"})
-        return digest("files", canonical(how), *(content_hash(file) for file in self._files))
+        return digest("files", canonical(how), *(file_hash(file, "blake2b") for file in self._files))
 
     def row_count(self) -> int | None:
         if any(self._format(file) != "parquet" for file in self._files):

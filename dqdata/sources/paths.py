@@ -1,4 +1,4 @@
-"""From what a user writes to the files that are meant, and from a file to its format, bytes and content hash.
+"""From what a user writes to the files that are meant, and from a file to its format and bytes.
 
 >>> found("data/*.jsonl", root)
 [PosixPath('/home/me/data/a.jsonl'), PosixPath('/home/me/data/b.jsonl')]
@@ -10,12 +10,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import hashlib
-import json
 import lzma
-import os
-import tempfile
-import time
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -36,11 +31,6 @@ SUFFIXES: dict[str, Format] = {
 }
 OPENERS: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 COMPRESSED = (*OPENERS, ".zst")
-
-REMEMBERED_FROM = 16 << 20
-"""Bytes from which a file's hash is remembered between processes: smaller files are hashed in no time."""
-SETTLED = 2.0
-"""Seconds since the last change after which the time of a file tells one content from the next."""
 
 
 def found(paths: str | Sequence[str], root: Path) -> list[Path]:
@@ -75,26 +65,6 @@ def opened(path: Path) -> Iterator[Any]:
         raise DataError(f"{path} can't be read: {error.strerror or error}") from error
 
 
-def content_hash(path: Path) -> str:
-    """Hash of the file's bytes. Of a large file it is remembered until its size or time changes."""
-    stat = path.stat()
-    state = [str(path.resolve()), stat.st_size, stat.st_mtime_ns]
-    settled = time.time() - stat.st_mtime > SETTLED
-    memory = _memory(path)
-    if stat.st_size >= REMEMBERED_FROM and settled:
-        try:
-            known = json.loads(memory.read_text())
-            if known["state"] == state:
-                return str(known["hash"])
-        except (OSError, ValueError, KeyError, TypeError):
-            pass  # not remembered, or not readable: hashed again below
-    with path.open("rb") as file:
-        made = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-    if stat.st_size >= REMEMBERED_FROM and settled:
-        _remember(memory, {"state": state, "hash": made})
-    return made
-
-
 def _matches(text: str, root: Path) -> list[Path]:
     path = root / Path(text).expanduser()
     if path.is_file():
@@ -121,22 +91,3 @@ def _open(path: Path) -> Any:
 
         return pa.CompressedInputStream(pa.OSFile(str(path)), "zstd")
     return path.open("rb")
-
-
-def _memory(path: Path) -> Path:
-    """Where the hash of this file is remembered: a file of its own, so that processes don't disturb each other."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-    return (
-        cache / "dqdata" / "files" / f"{hashlib.blake2b(str(path.resolve()).encode(), digest_size=16).hexdigest()}.json"
-    )
-
-
-def _remember(memory: Path, known: dict[str, Any]) -> None:
-    """A cache that can't be written is no reason to stop."""
-    try:
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=memory.parent, delete=False) as new:
-            json.dump(known, new)
-        Path(new.name).replace(memory)
-    except OSError:
-        return

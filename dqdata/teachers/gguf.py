@@ -7,13 +7,10 @@ locate("hf:Qwen/Qwen2.5-0.5B-Instruct-GGUF/qwen2.5-0.5b-instruct-q4_k_m.gguf@mai
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
-import json
-import os
-import tempfile
 from pathlib import Path
 
+from dqdata import cache
 from dqdata.errors import DataError, PluginError
 
 BUNDLED = "smollm2-135m"
@@ -41,26 +38,8 @@ def short_name(model: str) -> str:
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of a file, 16 digits; remembered until size or time of the file change, because models are large."""
-    stat = path.stat()
-    memory = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "dqdata" / "model-hashes.json"
-    state = f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
-    try:
-        known = json.loads(memory.read_text())
-        if isinstance(known.get(state), str):
-            return str(known[state])
-    except (OSError, ValueError, AttributeError):
-        known = {}
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()[:16]
-    try:
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=memory.parent, delete=False) as new:
-            json.dump({**known, state: found}, new)
-        Path(new.name).replace(memory)
-    except OSError:
-        pass  # a home that can't be written only means that the file is hashed again next time
-    return found
+    """Which model the file is: SHA-256 of its bytes, 16 digits. Part of the key that its answers are kept by."""
+    return cache.file_hash(path, "sha256")[:16]
 
 
 def _bundled() -> Path:

@@ -33,6 +33,7 @@ from dqdata.teacher import Completion, Request, Teacher
 from dqdata.teachers import chat
 from dqdata.teachers.openai import EndpointParams, OpenAI
 from dqdata.teachers.refusals import refusal
+from dqdata.teachers.settle import settle
 from dqdata.teachers.vllm_server import VllmServer
 from dqdata.teachers.weights import folder_hash
 
@@ -202,9 +203,9 @@ class _Engine:
         try:
             self._llm = _load(self._params)
         except Exception as error:
-            self._tell(self._ready, error=error)
+            settle(self._ready, error=error)
             return
-        self._tell(self._ready)
+        settle(self._ready)
         running: dict[str, _Work] = {}
         try:
             while self._take(running):
@@ -213,7 +214,7 @@ class _Engine:
                 for output in self._llm.llm_engine.step():
                     work = running.pop(output.request_id, None) if output.finished else None
                     if work is not None:
-                        self._tell(work.future, (_as_chat(output), time.monotonic() - work.began))
+                        settle(work.future, (_as_chat(output), time.monotonic() - work.began))
         except Exception as error:
             self._end = TeacherError(f"vLLM broke: {type(error).__name__}: {error}", kind="fatal", reason="broken")
         self._llm, self._ended = None, True
@@ -222,7 +223,7 @@ class _Engine:
                 if (work := self._queue.get_nowait()) is not None:
                     running[str(id(work))] = work
         for work in running.values():
-            self._tell(work.future, error=self._end)
+            settle(work.future, error=self._end)
 
     def _take(self, running: dict[str, _Work]) -> bool:
         """Lets new requests in and unwanted ones out; waits where there is nothing to do, because a step without a
@@ -242,7 +243,7 @@ class _Engine:
                     running[str(id(work))] = work
                     raise
                 body = json.dumps({"error": {"message": f"{type(error).__name__}: {error}"}}).encode()
-                self._tell(work.future, error=refusal(400, body, {}, "vLLM"))
+                settle(work.future, error=refusal(400, body, {}, "vLLM"))
 
     def _drop_unwanted(self, running: dict[str, _Work]) -> None:
         unwanted = [name for name, work in running.items() if not work.wanted]
@@ -278,14 +279,6 @@ class _Engine:
         )
         # The engine adds a suffix of its own to the number that its outputs carry.
         return str(names[0]).partition("-")[0]
-
-    def _tell(self, future: asyncio.Future[Any], value: Any = None, *, error: Exception | None = None) -> None:
-        def resolve() -> None:
-            if not future.done():
-                future.set_exception(error) if error is not None else future.set_result(value)
-
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
-            self._loop.call_soon_threadsafe(resolve)
 
 
 class _Work:

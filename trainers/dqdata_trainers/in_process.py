@@ -11,8 +11,6 @@ The model is loaded with the first call that isn't in the ledger. torch is impor
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import threading
 from abc import abstractmethod
 from collections import deque
@@ -30,6 +28,7 @@ from dqdata.params import ModelName, Params
 from dqdata.teacher import Limits, Request, Teacher
 from dqdata.teachers import gguf
 from dqdata.teachers.llamacpp import free_cores
+from dqdata.teachers.settle import settle
 from dqdata.teachers.weights import folder_hash
 
 M = TypeVar("M")
@@ -183,7 +182,7 @@ class Desk:
             self._thread.join(60)
 
     def loaded(self) -> None:
-        self._tell(self._ready)
+        settle(self._ready)
 
     def take(self, room: int, wait: bool) -> list[Work] | None:
         """Up to so many requests, in the order they came; with `wait`, only once there is one. None: the end."""
@@ -203,7 +202,7 @@ class Desk:
 
     def answer(self, work: Work, value: Any = None, *, error: Exception | None = None) -> None:
         self._open.discard(work)
-        self._tell(work.future, value, error=error)
+        settle(work.future, value, error=error)
 
     def _run(self, work: Callable[[Desk], None]) -> None:
         try:
@@ -217,22 +216,9 @@ class Desk:
         with self._changed:
             self._ended = ended
             unfinished = list(self._open)
-        self._tell(self._ready, error=ended)
+        settle(self._ready, error=ended)
         for one in unfinished:
             self.answer(one, error=ended)
-
-    def _tell(self, future: asyncio.Future[Any], value: Any = None, *, error: Exception | None = None) -> None:
-        def resolve() -> None:
-            if not future.done():
-                future.set_exception(error) if error is not None else future.set_result(value)
-
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
-            self._loop.call_soon_threadsafe(resolve)
-
-
-def unpacked() -> Path:
-    """Where GGUF weights of teachers are kept as transformers loads them."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "dqdata" / "unpacked"
 
 
 def template_hash(kwargs: Mapping[str, Any]) -> str:

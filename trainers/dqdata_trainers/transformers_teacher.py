@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from dqdata import cache
 from dqdata.errors import DqdataError, TeacherError
 from dqdata.teacher import Completion, Request, reward_model
 from dqdata.teachers import chat
-from dqdata_trainers.in_process import Desk, InProcess, InProcessParams, Work, template_hash, too_long, unpacked
+from dqdata_trainers.in_process import Desk, InProcess, InProcessParams, Work, template_hash, too_long
 
 if TYPE_CHECKING:
     from dqdata.generation import Text, Writer
@@ -60,7 +61,7 @@ class Transformers(InProcess[TransformersParams, "Writer"]):
 
         params = self.params
         return Writer(
-            loadable(self.ref, unpacked()),
+            loadable(self.ref, cache.folder("unpacked")),
             revision=params.revision if self.ref.kind == "hub" else "",
             dtype=params.dtype,
             context_tokens=params.context_tokens,
