@@ -108,9 +108,12 @@ def row_count(files: Sequence[Path]) -> int:
 
 
 def slices(files: Sequence[Path], chunk_rows: int) -> Iterator[Slice]:
-    """The chunks of these files in order; none spans two files, so the same files give the same chunks."""
+    """The chunks of these files in order; none spans two files, so the same files give the same chunks. Files without
+    a row give one chunk, empty, whose checkpoint has the columns that the next step expects."""
     number = 0
     for file in files:
         for start in range(0, total := row_count([file]), chunk_rows):
             yield Slice(number, file, start, min(chunk_rows, total - start))
             number += 1
+    if not number and files:
+        yield Slice(0, files[0], 0, 0)

@@ -103,6 +103,10 @@ class SegmentRun:
 
     async def _chunk(self, chunk: Slice, folder: Folder, admission: Admission) -> None:
         left = _Chunk()
+        if not chunk.rows:
+            nothing = pl.DataFrame(schema=schema_of(self.segment.steps[-1].after))
+            await asyncio.to_thread(folder.write, chunk.number, nothing, no_rejects())
+            return
         frame = await asyncio.to_thread(chunk.read)
         frame = await self._columnar(frame, range(self._first), left)
         ticked = 0

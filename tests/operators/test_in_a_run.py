@@ -124,3 +124,22 @@ def test_what_is_wrong_stops_before_any_call(project, store, loopback, tmp_path,
     with pytest.raises(error, match=said):
         run_pipeline(loaded, "p", store)
     assert not loopback.asked
+
+
+def test_a_run_whose_rows_are_all_dropped_ends_in_an_empty_version_with_its_columns(project, store: Store) -> None:
+    loaded = project(
+        """
+        [pipelines.p]
+        from = { source = "problems", rows = 4 }
+        steps = [
+          { op = "filter", id = "none", where = "level > 99" },
+          { op = "sample", rows = 2 },
+          { op = "level", column = "level", at = [2, 4], into = "fit" },
+          { op = "generate", teacher = "small" },
+          { op = "dedup", column = "response" },
+        ]
+        """
+    )
+    result = run_pipeline(loaded, "p", store)
+    assert (result.rows_out, result.dropped) == (0, {"level > 99": 4})
+    assert {"fit", "response"} <= set(store.query("select * from p").read_all().column_names)
