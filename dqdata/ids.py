@@ -14,22 +14,28 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
+_QUOTED = json.JSONEncoder(ensure_ascii=False)
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
 
 
 def digest(*parts: str) -> str:
     """Hash of the parts in order; each is prefixed by its length, so ("ab", "c") differs from ("a", "bc")."""
-    hasher = hashlib.blake2b(digest_size=16)
+    said = bytearray()
     for part in parts:
         raw = part.encode("utf-8", "surrogatepass")
-        hasher.update(len(raw).to_bytes(8, "little"))
-        hasher.update(raw)
-    return hasher.hexdigest()
+        said += len(raw).to_bytes(8, "little")
+        said += raw
+    return hashlib.blake2b(said, digest_size=16).hexdigest()
 
 
 def canonical(value: Any) -> str:
     """JSON with sorted keys and no spaces: the same value always gives the same text."""
     return _CANONICAL.encode(value)
+
+
+def quoted(text: str) -> str:
+    """The text as a JSON string: `canonical` of it, without the looking what it is."""
+    return _QUOTED.encode(text)
 
 
 def fingerprint(value: Mapping[str, Any]) -> str:

@@ -327,11 +327,11 @@ class _OverError(Exception):
 class _Flight:
     """One call in the air, and how many wait for it."""
 
-    __slots__ = ("attempt", "context", "key", "request", "sent", "task", "waiters", "worst")
+    __slots__ = ("_asker", "attempt", "context", "key", "request", "sent", "task", "waiters")
 
     def __init__(self, asker: Asker, key: str, request: Request, context: CallContext) -> None:
         self.key, self.request, self.context = key, request, context
-        self.worst = asker.worst_case(request, context)
+        self._asker = asker
         self.attempt = self.waiters = 0
         self.sent = False
         self.task = asyncio.get_running_loop().create_task(asker._fly(self))
@@ -345,6 +345,11 @@ class _Flight:
                 task.exception()  # seen: those who waited were told, and there may be none
 
         self.task.add_done_callback(landed)
+
+    @property
+    def worst(self) -> Held:
+        """Counted where it is asked for: most calls have no budget and don't fail."""
+        return self._asker.worst_case(self.request, self.context)
 
 
 class _AskedTeacher(Teacher[Any]):

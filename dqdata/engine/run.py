@@ -24,6 +24,7 @@ from dqdata.catalog import Store, Version
 from dqdata.columns import REJECTS, Columns
 from dqdata.engine.calls import Budget, Counters
 from dqdata.engine.carry import Product, carry_out
+from dqdata.engine.garbage import rare_collections
 from dqdata.engine.progress import Progress
 from dqdata.engine.runtime import Labels, Runtime
 from dqdata.engine.stop import Switch, on_signals
@@ -72,7 +73,8 @@ def run_pipeline(
     with _alone(folder, plan, out):
         if (made := store.find(plan.fingerprint)) is not None:
             return _there_already(store, *made)
-        return asyncio.run(_Run(plan, project, store, folder, out).run(allow_partial, workers))
+        with rare_collections():
+            return asyncio.run(_Run(plan, project, store, folder, out).run(allow_partial, workers))
 
 
 class _Run:

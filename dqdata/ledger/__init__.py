@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from dqdata.errors import StoreError, TeacherError
-from dqdata.ids import digest
+from dqdata.ids import digest, quoted
 from dqdata.ledger.answers import ANSWER, INSERT_FAILURE, INSERT_REQUEST, Answer
 from dqdata.ledger.tables import broken, connect
 from dqdata.ledger.writer import Write, Writer
@@ -193,8 +193,12 @@ def _request_row(request: Request) -> tuple[str, str, str, str | None]:
     sampling, default = request.sampling, Sampling()
     said = {name: getattr(sampling, name) for name in Sampling.__slots__}
     said = {name: value for name, value in said.items() if value != getattr(default, name)}
+    chat = (
+        f'{{"content": {text}, "role": {quoted(message.role)}}}'
+        for message, text in zip(request.messages, request.quoted, strict=True)
+    )
     texts = (
-        _json([{"role": message.role, "content": message.content} for message in request.messages]),
+        _encodable(f"[{', '.join(chat)}]"),
         _json(said),
         None if request.schema is None else _json(request.schema),
     )
@@ -217,11 +221,16 @@ def _completion(key: str, row: tuple[Any, ...]) -> Completion:
 
 
 def _json(value: Any) -> str:
-    text = _STORED.encode(value)
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # half a surrogate pair: only an escape can hold it
-        return json.dumps(value, sort_keys=True, default=dict)
+    return _encodable(_STORED.encode(value))
+
+
+def _encodable(text: str) -> str:
+    """The JSON text, written in ASCII where it holds half a surrogate pair, which only an escape can hold."""
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            return json.dumps(json.loads(text), sort_keys=True)
     return text
 
 

@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 from pydantic import Field
 
 from dqdata.errors import TeacherError
-from dqdata.ids import canonical, digest
+from dqdata.ids import canonical, digest, quoted
 from dqdata.params import Params
 from dqdata.teacher import Completion, Request, Usage
 from dqdata.teachers import reasoning, schema
@@ -71,7 +71,26 @@ class Thinks(Protocol):
 def body(request: Request, params: ChatParams, *, instruct: bool = False) -> dict[str, Any]:
     """Body of the request. instruct: ask for the schema in the prompt, not by `response_format`."""
     messages = [{"role": message.role, "content": message.content} for message in request.messages]
-    said: dict[str, Any] = {"model": params.model, "messages": messages}
+    if request.schema is not None and instruct:
+        messages.append({"role": "system", "content": instruction(request.schema)})
+    return {"messages": messages, **_settings(request, params, instruct)}
+
+
+def encoded(request: Request, params: ChatParams, *, instruct: bool = False) -> bytes:
+    """`body` as JSON in UTF-8; halves of surrogate pairs, which it can't hold, become question marks."""
+    said = [
+        f'{{"role": {quoted(message.role)}, "content": {text}}}'
+        for message, text in zip(request.messages, request.quoted, strict=True)
+    ]
+    if request.schema is not None and instruct:
+        said.append(f'{{"role": "system", "content": {quoted(instruction(request.schema))}}}')
+    settings = json.dumps(_settings(request, params, instruct), ensure_ascii=False)
+    return f'{{"messages": [{", ".join(said)}], {settings[1:]}'.encode("utf-8", "replace")
+
+
+def _settings(request: Request, params: ChatParams, instruct: bool) -> dict[str, Any]:
+    """Everything of a body but the messages."""
+    said: dict[str, Any] = {"model": params.model}
     sampling = request.sampling
     optional = {
         params.max_tokens_field: sampling.max_tokens,
@@ -84,9 +103,7 @@ def body(request: Request, params: ChatParams, *, instruct: bool = False) -> dic
     said |= {name: value for name, value in optional.items() if value is not None}
     if sampling.top_logprobs is not None:
         said["logprobs"] = True
-    if request.schema is not None and instruct:
-        messages.append({"role": "system", "content": instruction(request.schema)})
-    elif request.schema is not None:
+    if request.schema is not None and not instruct:
         said["response_format"] = response_format(request.schema)
     return {**said, **params.extra_body, **sampling.extra}
 

@@ -116,23 +116,22 @@ class OpenAI(Teacher[EndpointParams]):
         began = time.monotonic()
         instruct = self._instruct and request.schema is not None
         try:
-            data = await self._post(chat.body(request, self.params, instruct=instruct))
+            data = await self._post(chat.encoded(request, self.params, instruct=instruct))
         except TeacherError as error:
             if not _schema_refused(error, request) or instruct or self.params.structured != "auto":
                 raise
             self._instruct = True  # this endpoint knows no schemas: ask in words from now on
-            data = await self._post(chat.body(request, self.params, instruct=True))
+            data = await self._post(chat.encoded(request, self.params, instruct=True))
         return replace(chat.completion(data, request, self.params), seconds=time.monotonic() - began)
 
-    async def _post(self, body: dict[str, Any]) -> Any:
+    async def _post(self, body: bytes) -> Any:
         """The parsed answer. Raises TeacherError, never an error of aiohttp: those carry headers, so the key."""
         if self._session is None:
             await self.start()
         assert self._session is not None
-        text = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
         failed: TeacherError
         try:
-            async with self._session.post(self._url, data=text, proxy=self._proxy, allow_redirects=False) as response:
+            async with self._session.post(self._url, data=body, proxy=self._proxy, allow_redirects=False) as response:
                 raw = await response.read()
                 if response.status == 200:
                     return self._parsed(raw)

@@ -156,9 +156,12 @@ class JudgeOperator(CallOperator[JP]):
         """The votes on a row, settled. Raises RowError `unparseable_judgement` where too few can be read, and
         TeacherError. Waits for all votes before an error flies: what is in the air is paid for."""
         messages = self.prompt.render(row, **self.material(row))
-        drawn = await asyncio.gather(
-            *(self._vote(row, messages, sample, run) for sample in range(self.params.votes)), return_exceptions=True
-        )
+        drawn: Sequence[dict[str, Any] | BaseException]
+        if self.params.votes == 1:
+            drawn = [await self._vote(row, messages, 0, run)]
+        else:
+            asked = (self._vote(row, messages, sample, run) for sample in range(self.params.votes))
+            drawn = await asyncio.gather(*asked, return_exceptions=True)
         votes: list[dict[str, Any]] = []
         raw: list[str] = []
         for vote in drawn:
@@ -173,8 +176,8 @@ class JudgeOperator(CallOperator[JP]):
         settled = {name: asked.settle([vote[name] for vote in votes]) for name, asked in self.questions(row).items()}
         return Said(settled, len(votes), run.teacher(self.params.judge).model)
 
-    async def _vote(self, row: Row, messages: tuple[Message, ...], sample: int, run: Run) -> dict[str, Any]:
-        """One vote, with one more try at an answer that can't be read. Raises _Unread."""
+    async def _vote(self, row: Row, messages: tuple[Message, ...], sample: int, run: Run) -> dict[str, Any] | _Unread:
+        """One vote, with one more try at an answer that can't be read."""
         judge, asked = run.teacher(self.params.judge), self.questions(row)
         draw = ":".join(part for part in ("judge", self.name, self.params.draw) if part)
         request = Request(messages, self.params.sampling, draw, sample, schema_of(asked))
@@ -188,7 +191,7 @@ class JudgeOperator(CallOperator[JP]):
         try:
             return self._read(second, asked, row)
         except UnreadableError as error:
-            raise _Unread(f"{error}\nfirst: {first.response}\nthen: {second.response}") from None
+            return _Unread(f"{error}\nfirst: {first.response}\nthen: {second.response}")
 
     def _read(self, answer: Completion, asked: Mapping[str, Asked], row: Row) -> dict[str, Any]:
         values = read(answer.response, asked)
