@@ -61,7 +61,7 @@ async def test_what_the_ledger_keeps_is_the_request_again(tmp_path) -> None:
             await ledger.put(
                 request.key(*who.values()), request, answer, cost_usd=0.0, context=CallContext("", "", "", ""), **who
             )
-        sql = "select ledger_key, messages, sampling, schema, draw, sample from calls join requests using (request_id)"
+        sql = "select ledger_key, messages, sampling, answer_schema, draw, sample from calls join requests using (request_id)"
         rows = ledger.rows(sql, ())
     assert len(rows) == len({request.key("p", "m", "") for request in REQUESTS})
     for key, *row in rows:
