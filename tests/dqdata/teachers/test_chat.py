@@ -20,7 +20,6 @@ TEXTS = (
     "\x00\x1f\x7f\u2028\u2029",
     "è 中文 \U0001f600",
     "half a pair \ud83d",
-    "two halves \ud83d\ude00",
 )
 REQUESTS = [
     Request((Message(role, text), Message("user", "and so?")), sampling, "again é", 3, asked)
@@ -61,7 +60,8 @@ async def test_what_the_ledger_keeps_is_the_request_again(tmp_path) -> None:
             await ledger.put(
                 request.key(*who.values()), request, answer, cost_usd=0.0, context=CallContext("", "", "", ""), **who
             )
-        sql = "select ledger_key, messages, sampling, answer_schema, draw, sample from calls join requests using (request_id)"
+        stored = "ledger_key, messages, sampling, answer_schema, draw, sample"
+        sql = f"select {stored} from calls join requests using (request_id)"
         rows = ledger.rows(sql, ())
     assert len(rows) == len({request.key("p", "m", "") for request in REQUESTS})
     for key, *row in rows:
