@@ -4,9 +4,9 @@
     python bench/distill/run.py MODEL.gguf GSM8K --folder distilled --profile tiny     # does it run at all? minutes
 
 GSM8K is a Parquet file of its train problems: question, answer, and a solution with its `<<...>>` calculations. The
-recipe is pipelines.toml beside this file. Every line printed after `$` can be typed in the folder by hand. Answers
-that another store's ledger holds are taken over with `--answers LEDGER`, so that nothing is generated twice. At the end
-report.py prints the tables and draws the pictures of docs/results.md.
+recipe is pipelines.toml and question.md beside this file. Every line printed after `$` can be typed in the folder by
+hand. Answers that another store's ledger holds are taken over with `--answers LEDGER`, so that nothing is generated
+twice. At the end report.py prints the tables and draws the pictures of docs/results.md.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 CATALOGS = (
-    *("gsm8k", "solved", "solved_gsm8k", "traces", "words_heldout", "heldout", "practice"),
+    *("gsm8k", "solved", "solved_gsm8k", "traces", "words_heldout", "heldout"),
     *("raw", "raw_levels", "verified", "mixed", "preferences"),
 )
 TRAINERS = (
@@ -49,7 +49,8 @@ def main() -> None:
 
     folder: Path = given.folder
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(HERE / "pipelines.toml", folder)
+    for recipe in ("pipelines.toml", "question.md"):
+        shutil.copy(HERE / recipe, folder)
     for file, name in ((given.model, given.model.name), (given.gsm8k, "gsm8k_train.parquet")):
         if not (folder / name).exists():
             (folder / name).symlink_to(file.resolve())
@@ -63,7 +64,7 @@ def main() -> None:
     asked = ("--data", HELDOUT, "--max-new-tokens", str(MAX_NEW_TOKENS), "--batch-size", str(BATCH_SIZE))
     dqdata(folder, "eval", BASE, *asked, "--by", "part", *profile)
     for name in given.only:
-        dqdata(folder, "train", name, *profile)
+        dqdata(folder, "build", name, *profile)
         dqdata(folder, "eval", BASE, f"trained:{name}@latest", *asked, "--by", "part", *profile)
     report = [sys.executable, str(HERE / "report.py"), str(folder), *profile]
     print("$", " ".join(report), flush=True)

@@ -37,7 +37,9 @@ class HubDatasetParams(Params):
     name: str
     """On the hub, or a folder relative to pipelines.toml."""
     config: str | None = None
+    """Subset of the data set; its default one where not given."""
     split: str = "train"
+    """As the data set names it, such as train or test."""
     revision: str | None = None
     """Branch, tag or commit on the hub."""
     columns: Mapping[str, str] = {}

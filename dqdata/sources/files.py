@@ -43,6 +43,7 @@ class FilesParams(Params):
     format: Format | None = None
     """By the file's suffix where not given."""
     encoding: str = "utf-8"
+    """Of CSV and JSON, by its Python name; Parquet has its own."""
     sample_rows: int = Field(1000, ge=0)
     """Rows that tell the types of JSON and CSV; 0 reads all of them."""
     max_row_mb: float = Field(8, gt=0)

@@ -34,8 +34,11 @@ BATCH_ROWS = 1000
 
 class GymParams(Params):
     tasks: str | tuple[str, ...]
+    """Name of a task of reasoning-gym, or several that take turns."""
     size: int = Field(100, ge=1)
+    """Rows in all."""
     seed: int = 0
+    """Another one gives other problems."""
     config: Mapping[str, Mapping[str, Any]] = {}
     """Settings of a task by its name, as reasoning-gym has them."""
 

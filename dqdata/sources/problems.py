@@ -49,12 +49,16 @@ BATCH_ROWS = 5000
 
 class ProblemsParams(Params):
     rows: int = Field(300, ge=1)
+    """Problems to make; more begin with the same ones."""
     seed: int = 0
+    """Another one gives other problems."""
     kinds: tuple[Literal["arithmetic", "word"], ...] = Field(("arithmetic", "word"), min_length=1)
+    """Sums as formulas, stories, or both in turn."""
     levels: tuple[Literal[1, 2, 3, 4, 5], ...] = Field((1, 2, 3, 4, 5), min_length=1)
     """1: single digits, one step. 2: two digits, one step. 3: times tables; stories of two steps. 4: two operations, or
     two steps with larger numbers. 5: three of either."""
     split: Literal["train", "heldout"] = "train"
+    """The two share no computation, whatever their seeds."""
 
 
 class Problems(Source[ProblemsParams]):

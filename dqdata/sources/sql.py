@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 class SqlParams(Params):
     query: str
+    """A SELECT over catalogs of the store, pinned to their versions when planning."""
 
 
 class Sql(Source[SqlParams]):

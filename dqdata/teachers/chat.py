@@ -44,6 +44,7 @@ class ChatParams(ThinkingParams):
     """What every teacher in this format may say."""
 
     model: str = Field(min_length=1)
+    """As the endpoint calls it."""
     revision: str = ""
     """Tells two models of one name apart: a release date, a commit. Part of the ledger key."""
     extra_body: dict[str, Any] = Field(default_factory=dict)

@@ -34,6 +34,7 @@ from dqdata.teachers.stream import Assembly
 
 class LlamaCppParams(chat.ThinkingParams):
     model: NameOrPath = gguf.BUNDLED
+    """A GGUF file, `hf:owner/name/file.gguf`, or `smollm2-135m`, which is installed with the package."""
     context_tokens: int = Field(2048, ge=64)
     """Tokens of one sequence, prompt and answer together; memory is set aside for all sequences."""
     sequences: int = Field(8, ge=1, le=256)

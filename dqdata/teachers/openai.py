@@ -35,7 +35,9 @@ class EndpointParams(chat.ChatParams):
     model_config = ConfigDict(hide_input_in_errors=True)
 
     base_url: str = Field("https://api.openai.com/v1", repr=False)
+    """Address up to, and without, `/chat/completions`."""
     api_key: SecretStr | None = None
+    """Sent as a bearer token; `{ env = "NAME" }` reads it from the environment, and nothing shows or stores it."""
     headers: dict[str, SecretStr] = Field(default_factory=dict)
     """Further HTTP headers; their values are treated as secrets."""
 

@@ -45,11 +45,13 @@ class BatchParams(EndpointParams):
     gather_seconds: float = Field(5.0, gt=0)
     """A batch is submitted when no new request came for so long."""
     poll_seconds: float = Field(60.0, gt=0)
+    """Time between two looks at a batch that is under way."""
     max_requests: int = Field(50_000, ge=1)
     """Requests in one file; the endpoint's limit."""
     max_bytes: int = Field(190_000_000, ge=1_000)
     """Bytes of one file; the endpoint's limit is 200 MB."""
     completion_window: str = "24h"
+    """Within which the endpoint is to answer, in its own words."""
 
 
 class OpenAIBatch(Teacher[BatchParams]):

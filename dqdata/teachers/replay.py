@@ -29,6 +29,7 @@ from dqdata.teachers import chat
 
 class ReplayParams(chat.ThinkingParams):
     model: str = Field(min_length=1)
+    """The recorded model, as `dqdata ledger size` shows it."""
     of: str = "openai"
     """Provider of the recorded teacher."""
     revision: str = ""

@@ -50,11 +50,15 @@ class VllmParams(chat.ThinkingParams):
     tensor_parallel: int = Field(1, ge=1)
     """GPUs that share the model."""
     prefix_caching: bool = True
+    """Keep what was computed for the beginnings of prompts: the samples of a problem share theirs."""
     dtype: str = "auto"
+    """Of the weights and activations, by vLLM's names; auto: as the model says."""
     engine_args: dict[str, Any] = Field(default_factory=dict)
     """Further arguments of vLLM's engine, by its own names: `{ gpu_memory_utilization = 0.85 }`."""
     chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
+    """Handed to the chat template, such as `{ enable_thinking = false }`."""
     serve: bool = False
+    """Run vLLM as a server of its own, which `python` starts and the run ends; else it runs in this process."""
     python: NameOrPath = sys.executable
     """Interpreter of the environment that has vLLM, for `serve`."""
     env: dict[str, str] = Field(default_factory=dict)

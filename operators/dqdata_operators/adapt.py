@@ -39,10 +39,15 @@ class AdaptParams(Params):
     short_tokens: int = Field(1000, ge=1)
     """Longest trace that teaches short thinking."""
     tokens: str = "tokens"
+    """Column with the length of a trace, as `length` makes it."""
     form: Literal["empty", "switch", "plain"] = "empty"
+    """How a chat without thinking looks: empty tags, empty tags and a switch, or the response alone."""
     switches: tuple[str, str] = ("/no_think", "/think")
+    """Ends of the user's turn that ask for no thinking and for thinking, for form = "switch"."""
     tags: tuple[str, str] = TAGS
+    """Around the thinking."""
     system: str | None = None
+    """System message of every chat; none where not given."""
     mix_judges: bool = False
     """Compare rows that different judges graded."""
 

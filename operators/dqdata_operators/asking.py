@@ -24,8 +24,11 @@ class AskParams(Params):
     language: str = "en"
     """Of the built-in prompt: en or zh. A problem or trace keeps its own."""
     temperature: float | None = Field(None, ge=0)
+    """The endpoint's own where not given."""
     top_p: float | None = Field(None, gt=0, le=1)
+    """Share of the likeliest tokens that are drawn from; the endpoint's own where not given."""
     max_tokens: int | None = Field(None, ge=1)
+    """Longest answer, thinking included; a budget needs it, or the teacher's `context_tokens`."""
     extra: Mapping[str, Any] = {}
     """Goes into the request body as it is."""
     draw: str = ""

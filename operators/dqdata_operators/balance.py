@@ -24,6 +24,7 @@ from dqdata_operators.quotas import quotas, take
 
 class BalanceParams(Params):
     column: str = "task"
+    """Column with the class of a row."""
     shares: Mapping[str, float] = {}
     """Share of each class; a class that isn't named goes."""
     rows: int | None = Field(None, ge=1)

@@ -32,7 +32,9 @@ class ClassifyParams(JudgeParams):
     classes: Mapping[str, str] = Field(TASKS)
     """Name of each class, and what belongs to it."""
     column: str = "question"
+    """Column with the text that is classed."""
     into: str = "task"
+    """Column for the class."""
 
     @model_validator(mode="after")
     def _several(self) -> ClassifyParams:

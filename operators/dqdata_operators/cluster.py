@@ -31,11 +31,15 @@ BLOCK = 16_384
 
 class ClusterParams(Params):
     column: str = "question"
+    """Column with the text that is grouped."""
     clusters: int = Field(20, ge=1, le=10_000)
+    """Topics to make."""
     representatives: int = Field(3, ge=0)
     """Rows of each topic, the nearest to its centre, that are marked."""
     embedding: str = "wordllama"
+    """wordllama, minilm, model2vec:NAME, sentence-transformers:NAME or URL#MODEL."""
     into: str = "topic"
+    """Column for the number of the topic."""
 
 
 class Cluster(TableOperator[ClusterParams]):

@@ -52,11 +52,15 @@ AGAIN = {
 
 class CorruptParams(AskParams):
     teacher: TeacherName
+    """Writes the wrong twins."""
     verifier: str = "verify_math"
     """Operator that must find the corrupted trace wrong."""
     verifier_params: Mapping[str, Any] = {}
+    """Parameters of the verifier."""
     attempts: int = Field(2, ge=1, le=10)
+    """Twins of one trace before it is given up."""
     prompt: PromptFile | None = None
+    """Instead of the built-in one; may use the same placeholders."""
     similar: float = Field(0.5, gt=0, lt=1)
     """How far the length may go from the original's, as a share of it."""
 

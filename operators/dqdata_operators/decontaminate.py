@@ -47,9 +47,13 @@ class Actions(Params):
 
 class DecontaminateParams(Params):
     benchmarks: tuple[Benchmark, ...] = Field(min_length=1)
+    """What no row may hold: `{ name = "gsm8k" }`, with `path` or `catalog` for one of your own."""
     column: str = "question"
+    """Column with the text that is compared."""
     actions: Actions = Actions()
+    """What becomes of each class: drop, flag or keep."""
     flag_column: str = "contamination"
+    """Column for the class of a flagged row; three more begin with its name."""
     ngram: int = Field(13, ge=4, le=64)
     """Words in a row that make an overlap: 8, 10, 13 and 32 are in use."""
     ignore_digits: bool = False
@@ -57,6 +61,7 @@ class DecontaminateParams(Params):
     neighbours: int = Field(8, ge=0, le=100)
     """Nearest problems by embedding that a row is compared with; 0 leaves embeddings out."""
     min_cosine: float = Field(0.4, ge=0, le=1)
+    """Similarity of embeddings below which a neighbour isn't looked at."""
     embedding: str = "wordllama"
     """wordllama, minilm, model2vec:NAME, sentence-transformers:NAME or URL#MODEL."""
     doubt: tuple[float, float] = (-3.0, 0.0)

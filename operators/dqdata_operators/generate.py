@@ -59,19 +59,25 @@ ANSWER_TOKENS = 4000
 
 class GenerateParams(Params):
     teacher: TeacherName | None = None
+    """Whom to ask."""
     teachers: tuple[TeacherName, ...] = ()
     """Instead of `teacher`: cheapest first."""
     n: int = Field(1, ge=1)
     """Samples of a problem, from each teacher that is asked."""
     prompt: PromptFile | None = None
+    """Instead of the built-in one; may name any column as a placeholder."""
     language: str = "en"
     """Of the built-in prompt: en or zh."""
     system: str | None = None
     """System message, instead of the prompt's own."""
     temperature: float | None = Field(None, ge=0)
+    """The endpoint's own where not given."""
     top_p: float | None = Field(None, gt=0, le=1)
+    """Share of the likeliest tokens that are drawn from; the endpoint's own where not given."""
     max_tokens: int | None = Field(None, ge=1)
+    """Longest answer, thinking included; a budget needs it, or the teacher's `context_tokens`."""
     stop: tuple[str, ...] = ()
+    """Texts that end an answer."""
     seed: int | None = None
     """Sample i is asked with seed + i."""
     top_logprobs: int | None = Field(None, ge=1, le=20)
@@ -87,6 +93,7 @@ class GenerateParams(Params):
     accept: str | None = None
     """Operator that says whether a trace is correct, such as verify_math."""
     accept_params: Mapping[str, Any] = {}
+    """Parameters of `accept`."""
     want: int = Field(1, ge=1)
     """Correct traces of a problem that are enough."""
 

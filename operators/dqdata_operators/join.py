@@ -24,10 +24,13 @@ from dqdata.operator import CatalogRef, Decisions, Params, Run, Table, TableOper
 
 class JoinParams(Params):
     catalog: CatalogRef
+    """`name` or `name@3`; a bare name is pinned to its newest version when planning."""
     on: str | tuple[str, ...] = "problem_id"
+    """Columns that both sides have and by which rows match."""
     columns: tuple[str, ...] | None = None
     """Columns to bring; by default all that the rows don't have."""
     how: Literal["left", "inner", "anti"] = "left"
+    """left keeps all rows, inner those with a match, anti those without."""
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -33,10 +33,14 @@ UNVERIFIABLE_SHARE = 0.05
 
 
 class JudgeAnswerParams(JudgeParams):
-    rows: Literal["unverifiable", "all"] = Field("unverifiable", description="which rows are judged")
-    answer: str = Field("answer", description="column with the reference answer")
-    response: str = Field("response", description="column with the text to judge")
-    end: int = Field(3000, ge=200, description="characters of the response, from its end, that the judge sees")
+    rows: Literal["unverifiable", "all"] = "unverifiable"
+    """Which rows are judged."""
+    answer: str = "answer"
+    """Column with the reference answer."""
+    response: str = "response"
+    """Column with the text to judge."""
+    end: int = Field(3000, ge=200)
+    """Characters of the response, from its end, that the judge sees."""
 
 
 class JudgeAnswer(JudgeOperator[JudgeAnswerParams]):

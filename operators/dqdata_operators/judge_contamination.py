@@ -39,6 +39,7 @@ class JudgeContaminationParams(JudgeParams):
     drop: tuple[Relation, ...] = ("same_problem",)
     """Verdicts whose rows go."""
     column: str = "question"
+    """Column with the row's text, as `decontaminate` compared it."""
     flag_column: str = "contamination"
     """As in decontaminate."""
 

@@ -89,6 +89,7 @@ class VoteParams(Params):
 
 class ToJudge(Params):
     judge: TeacherName
+    """Whom to ask."""
 
 
 class JudgeParams(VoteParams, ToJudge):

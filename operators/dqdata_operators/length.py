@@ -48,6 +48,7 @@ SHARES = ("cjk_share", "repeated")
 
 class LengthParams(Params):
     column: str | None = None
+    """Column to measure; reasoning and response where not given."""
     tokenizer: str | None = None
     """Hub name of the student, such as "Qwen/Qwen2.5-7B-Instruct"."""
     tokenizer_file: PromptFile | None = None

@@ -26,11 +26,13 @@ NUMBERS = ("DOUBLE", "FLOAT", "BIGINT", "INTEGER")
 
 class LevelParams(Params):
     column: str
+    """Column with the number."""
     at: tuple[float, ...] = Field(min_length=1)
     """Thresholds, rising."""
     labels: tuple[str, ...] = ("easy", "medium", "hard")
     """From the smallest values up; one more than thresholds."""
     into: str = "level"
+    """Column for the word."""
 
     @model_validator(mode="after")
     def _consistent(self) -> LevelParams:

@@ -35,7 +35,9 @@ class MajorityParams(Params):
     share: float = Field(0.5, ge=0, lt=1)
     """Share of a problem's traces that must be exceeded."""
     answer: str = "answer"
+    """Column with the reference answer, filled where it is empty."""
     response: str = "response"
+    """Column with the text whose final answer votes."""
 
 
 class Majority(TableOperator[MajorityParams]):

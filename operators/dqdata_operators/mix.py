@@ -59,7 +59,9 @@ class Bin(Params):
 
 class MixParams(Params):
     cd: str = "cd"
+    """Column with the difficulty, 0 to 9."""
     rv: str = "rv"
+    """Column with the verbosity, 0 to 9."""
     cd_limit: float | None = None
     """Difficulty that the student can follow; traces above it go."""
     rv_target: tuple[tuple[float, float], ...] = ((0, 1), (9, 8))
@@ -67,16 +69,19 @@ class MixParams(Params):
     beta: float = Field(0.5, ge=0)
     """Sharpness of the choice toward the target."""
     per_problem: int | None = Field(None, ge=1)
+    """Traces of one problem at most."""
     bins: tuple[Bin, ...] = ()
     """Ranges of CD and their shares; a trace in none of them goes."""
     domains: Mapping[str, float] = {}
     """Shares by `domain_column`, within each bin; a trace of another domain goes."""
     domain_column: str = "domain"
+    """Column that `domains` speaks of."""
     rows: int | None = Field(None, ge=1)
     """Rows in all. Without rows and tokens: as many as the shares allow."""
     tokens: int | None = Field(None, ge=1)
     """Tokens in all, by `tokens_column`."""
     tokens_column: str = "tokens"
+    """Column with the length of a trace, for `tokens`."""
     seed: int | None = None
     """The pipeline's own where not given."""
     mix_judges: bool = False

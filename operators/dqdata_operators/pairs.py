@@ -45,6 +45,7 @@ ROWS_AT_ONCE = 2000
 
 class PairsParams(Params):
     gaps: tuple[Gap, ...] = ("small", "medium", "large")
+    """Kinds of pairs to make."""
     beta: Mapping[Gap, float] = Field(BETAS)
     """DPO's beta by gap."""
     fitting: SqlExpression | None = None
@@ -55,7 +56,9 @@ class PairsParams(Params):
     per_problem: int | None = Field(None, ge=1)
     """Pairs of a problem in all; large gaps first."""
     system: str | None = None
+    """System message of every chat; none where not given."""
     tags: tuple[str, str] = TAGS
+    """Around the thinking."""
     seed: int | None = None
     """The pipeline's own where not given."""
     mix_judges: bool = False

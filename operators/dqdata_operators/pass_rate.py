@@ -53,6 +53,7 @@ ATTEMPT_TOKENS = 800
 
 class PassRateParams(AskParams):
     student: TeacherName
+    """Whose attempts are counted."""
     n: int = Field(16, ge=1)
     """Attempts at most."""
     block: int = Field(4, ge=1)
@@ -60,10 +61,15 @@ class PassRateParams(AskParams):
     bins: tuple[float, ...] = (0.25, 0.75)
     """Pass rates that part hard from medium from easy; with none, all n attempts are drawn."""
     confidence: float = Field(0.95, gt=0.5, lt=1)
+    """Of the Wilson interval."""
     verifier: str = "verify_math"
+    """Operator that says whether an attempt is right."""
     verifier_params: Mapping[str, Any] = {}
+    """Parameters of the verifier."""
     prompt: PromptFile | None = None
+    """Instead of that of `generate`; a student is best asked as it was trained."""
     temperature: float | None = Field(None, gt=0)
+    """Above 0, or all attempts are one; the endpoint's own where not given."""
 
     @model_validator(mode="after")
     def _rising(self) -> PassRateParams:

@@ -74,8 +74,11 @@ BOXED = r"\\boxed\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}"
 
 class QualityParams(Params):
     flags: tuple[Flag, ...] = FLAGS
+    """Faults to look for; each has a column of its own."""
     reasoning: str = "reasoning"
+    """Column with the thinking."""
     response: str = "response"
+    """Column with the answer."""
     max_repeated: float = Field(0.3, ge=0, le=1)
     """looping: share of characters in sentences that stand earlier in the same text."""
     max_run: int = Field(8, ge=2)

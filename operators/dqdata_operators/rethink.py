@@ -31,7 +31,9 @@ class RethinkParams(RewriteParams):
     student: str = Field("7B", min_length=1)
     """Parameters of the student, as the prompt says them."""
     prompt_extend: PromptFile | None = None
+    """For easy traces, instead of the built-in one; may use the same placeholders."""
     prompt_simplify: PromptFile | None = None
+    """For hard traces, instead of the built-in one; may use the same placeholders."""
 
 
 class Rethink(RewriteOperator[RethinkParams]):

@@ -26,7 +26,9 @@ class RewardRowsParams(Params):
     targets: tuple[str, ...] = ("rv", "cd")
     """Columns with the numbers to predict; a row without any of them is dropped."""
     accepted_where: SqlExpression = "correct"
+    """Condition of an accepted trace; null counts as rejected."""
     tags: tuple[str, str] = TAGS
+    """Around the thinking."""
 
 
 class RewardRows(BatchOperator[RewardRowsParams]):

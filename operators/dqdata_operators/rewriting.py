@@ -102,9 +102,11 @@ RETRY = {
 
 class RewriteParams(AskParams):
     teacher: TeacherName
+    """Writes the new traces."""
     verifier: str = "verify_math"
     """Operator that says whether the answer survived."""
     verifier_params: Mapping[str, Any] = {}
+    """Parameters of the verifier."""
     attempts: int = Field(2, ge=1, le=10)
     """Rewrites of one trace before it is given up."""
     on_failure: Literal["drop", "keep"] = "drop"

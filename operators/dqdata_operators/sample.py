@@ -19,10 +19,13 @@ from dqdata.operator import Decisions, Params, Run, Table, TableOperator
 
 class SampleParams(Params):
     rows: int | None = Field(None, ge=1)
+    """Rows to keep, or rows of each group of `per`."""
     share: float | None = Field(None, gt=0, le=1)
+    """Share of the rows to keep, in place of `rows`."""
     per: tuple[str, ...] = ()
     """Columns whose values each get `rows` rows."""
     salt: str = ""
+    """Another word gives another sample."""
 
     @model_validator(mode="after")
     def _one_size(self) -> SampleParams:

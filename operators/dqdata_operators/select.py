@@ -26,11 +26,13 @@ class SelectParams(Params):
     by: SqlExpression
     """ORDER BY list, best first; nulls come last."""
     k: int = Field(1, ge=1)
+    """Rows to keep of each group."""
     where: SqlExpression | None = None
     """Condition that a row must meet to be chosen."""
     at_least: int = Field(1, ge=1)
     """Rows that meet it which a problem needs, or all of its rows go."""
     per: str = "problem_id"
+    """Column whose values are the groups."""
 
     @model_validator(mode="after")
     def _consistent(self) -> SelectParams:

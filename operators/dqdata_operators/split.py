@@ -37,8 +37,11 @@ class SplitParams(Params):
     threshold: float = Field(0.7, gt=0, le=1)
     """Jaccard similarity of word 3-grams of near duplicates."""
     stratify: tuple[str, ...] = ()
+    """Columns in each of whose groups the shares hold."""
     column: str = "split"
+    """Column for the name of the split."""
     salt: str = ""
+    """Another word gives another split."""
 
     @field_validator("shares")
     @classmethod

@@ -59,10 +59,13 @@ MARKS = re.compile(
 
 class SynthesisParams(AskParams):
     teacher: TeacherName
+    """Writes the new problems."""
     prompt: PromptFile | None = None
+    """Instead of the built-in one; may use the same placeholders."""
     against: PromptFile | None = None
     """Parquet or JSONL with questions that no new problem may be near to."""
     against_column: str = "question"
+    """Column of the file `against` that holds the questions."""
     near: float = Field(0.4, gt=0, le=1)
     """Similarity at which a problem is no new one: Jaccard index of three-word runs, digits ignored."""
     keep_seeds: bool = False

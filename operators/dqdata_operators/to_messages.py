@@ -24,15 +24,18 @@ from dqdata_operators.prompting import Placeholder, Template
 
 class ToMessagesParams(Params):
     system: str | None = None
+    """System message of every chat; none where not given."""
     user: str = "{{question}}"
     """The user's turn; {{column}} is put in."""
     reasoning: str = "reasoning"
     """Column of the thinking; not read with thinking = "none" or "empty"."""
     response: str = "response"
+    """Column with the answer."""
     thinking: Literal["tags", "none", "empty"] = "tags"
     """tags: the reasoning between tags, then the response. none: the response alone. empty: tags with nothing between
     them, which teaches a hybrid model to answer at once."""
     tags: tuple[str, str] = ("<think>", "</think>")
+    """Around the thinking."""
 
     @model_validator(mode="after")
     def _consistent(self) -> ToMessagesParams:

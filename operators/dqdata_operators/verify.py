@@ -30,13 +30,20 @@ TYPES: tuple[AnswerType, ...] = get_args(AnswerType)
 
 
 class VerifyParams(Params):
-    answer_type: str = Field("answer_type", description="column that says which verifier applies")
-    default: AnswerType | None = Field(None, description="type of rows whose answer_type is null")
-    types: tuple[AnswerType, ...] = Field(TYPES, description="types to verify", min_length=1)
-    math: Mapping[str, Any] = Field({}, description="parameters of verify_math")
-    choice: Mapping[str, Any] = Field({}, description="parameters of verify_choice")
-    text: Mapping[str, Any] = Field({}, description="parameters of verify_text")
-    code: Mapping[str, Any] = Field({}, description="parameters of verify_code")
+    answer_type: str = "answer_type"
+    """Column that says which verifier applies."""
+    default: AnswerType | None = None
+    """Type of rows whose answer_type is null."""
+    types: tuple[AnswerType, ...] = Field(TYPES, min_length=1)
+    """Types to verify."""
+    math: Mapping[str, Any] = {}
+    """Parameters of verify_math."""
+    choice: Mapping[str, Any] = {}
+    """Parameters of verify_choice."""
+    text: Mapping[str, Any] = {}
+    """Parameters of verify_text."""
+    code: Mapping[str, Any] = {}
+    """Parameters of verify_code."""
 
 
 class Verify(CallOperator[VerifyParams]):

@@ -19,11 +19,16 @@ from dqdata_operators.verify_math import VERDICT_COLUMNS, judged
 
 
 class VerifyChoiceParams(Params):
-    answer: str = Field("answer", description="column with the right letter, or the right option's text")
-    response: str = Field("response", description="column with the text to judge")
-    choices: str = Field("choices", description="column with the options' texts, in order; used where it exists")
-    places: tuple[Place, ...] = Field(PLACES, description="where an answer may stand", min_length=1)
-    deadline: float = Field(5.0, gt=0, description="seconds for one row")
+    answer: str = "answer"
+    """Column with the right letter, or the right option's text."""
+    response: str = "response"
+    """Column with the text to judge."""
+    choices: str = "choices"
+    """Column with the options' texts, in order; used where it exists."""
+    places: tuple[Place, ...] = Field(PLACES, min_length=1)
+    """Where an answer may stand."""
+    deadline: float = Field(5.0, gt=0)
+    """Seconds for one row."""
 
 
 class VerifyChoice(RowOperator[VerifyChoiceParams]):

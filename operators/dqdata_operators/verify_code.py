@@ -61,20 +61,30 @@ LONGEST_ERROR = 2000
 
 
 class VerifyCodeParams(Params):
-    response: str = Field("response", description="column with the answer that holds the program")
-    tests: str = Field("tests", description="column with the tests")
-    entry_point: str = Field("", description="function under test, for tests that don't name it")
-    module: str = Field("solution", description="name by which a pytest file imports the program")
-    prelude: Literal["auto", "always", "never"] = Field(
-        "auto", description="put LeetCode's imports before the program; auto: where the tests use Solution"
-    )
-    seconds: float = Field(10.0, gt=0, description="CPU seconds of one test: one run, or one call of a function")
-    total_seconds: float = Field(60.0, gt=0, description="CPU seconds of all calls together")
-    memory_mb: int = Field(512, ge=64, description="memory of a program")
-    output_kb: int = Field(1024, ge=1, description="output of a program")
-    processes: int = Field(0, ge=0, description="processes that a program may start")
-    tolerance: float = Field(1e-6, ge=0, description="distance, relative or absolute, at which decimals still match")
-    inside: bool = Field(True, description="run tests that need it beside the program; else such rows are unverifiable")
+    response: str = "response"
+    """Column with the answer that holds the program."""
+    tests: str = "tests"
+    """Column with the tests."""
+    entry_point: str = ""
+    """Function under test, for tests that don't name it."""
+    module: str = "solution"
+    """Name by which a pytest file imports the program."""
+    prelude: Literal["auto", "always", "never"] = "auto"
+    """Put LeetCode's imports before the program; auto: where the tests use Solution."""
+    seconds: float = Field(10.0, gt=0)
+    """CPU seconds of one test: one run, or one call of a function."""
+    total_seconds: float = Field(60.0, gt=0)
+    """CPU seconds of all calls together."""
+    memory_mb: int = Field(512, ge=64)
+    """Memory of a program."""
+    output_kb: int = Field(1024, ge=1)
+    """Output of a program."""
+    processes: int = Field(0, ge=0)
+    """Processes that a program may start."""
+    tolerance: float = Field(1e-6, ge=0)
+    """Distance, relative or absolute, at which decimals still match."""
+    inside: bool = True
+    """Run tests that need it beside the program; else such rows are unverifiable."""
 
 
 class VerifyCode(CallOperator[VerifyCodeParams]):

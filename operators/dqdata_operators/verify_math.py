@@ -23,15 +23,24 @@ VERDICT_COLUMNS = {"extracted": "VARCHAR", "verdict": "VARCHAR", "verdict_reason
 
 
 class VerifyMathParams(Params):
-    answer: str = Field("answer", description="column with the reference answer")
-    response: str = Field("response", description="column with the text to judge")
-    reasoning: str = Field("reasoning", description="column with the thinking, for search_reasoning")
-    search_reasoning: bool = Field(False, description="take the thinking where the response marks no answer")
-    places: tuple[Place, ...] = Field(PLACES, description="where an answer may stand", min_length=1)
-    rel_tol: float = Field(0.0, ge=0, lt=1, description="relative distance at which numbers still match")
-    abs_tol: float = Field(0.0, ge=0, description="absolute distance at which numbers still match")
-    rounded_digits: int = Field(4, ge=0, description="digits a decimal needs to count as a rounding; 0: never counts")
-    deadline: float = Field(10.0, gt=0, description="seconds for one row")
+    answer: str = "answer"
+    """Column with the reference answer."""
+    response: str = "response"
+    """Column with the text to judge."""
+    reasoning: str = "reasoning"
+    """Column with the thinking, for search_reasoning."""
+    search_reasoning: bool = False
+    """Take the thinking where the response marks no answer."""
+    places: tuple[Place, ...] = Field(PLACES, min_length=1)
+    """Where an answer may stand."""
+    rel_tol: float = Field(0.0, ge=0, lt=1)
+    """Relative distance at which numbers still match."""
+    abs_tol: float = Field(0.0, ge=0)
+    """Absolute distance at which numbers still match."""
+    rounded_digits: int = Field(4, ge=0)
+    """Digits a decimal needs to count as a rounding; 0: never counts."""
+    deadline: float = Field(10.0, gt=0)
+    """Seconds for one row."""
 
 
 class VerifyMath(RowOperator[VerifyMathParams]):

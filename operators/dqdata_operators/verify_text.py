@@ -18,13 +18,20 @@ from dqdata_operators.verify_math import VERDICT_COLUMNS, judged
 
 
 class VerifyTextParams(Params):
-    answer: str = Field("answer", description="column with the reference, or with a pattern for mode = 'regex'")
-    response: str = Field("response", description="column with the text to judge")
-    mode: TextMode = Field("normalised", description="how answers are compared")
-    places: tuple[Place, ...] = Field(PLACES, description="where an answer may stand", min_length=1)
-    rel_tol: float = Field(0.0, ge=0, lt=1, description="relative distance at which numbers still match")
-    abs_tol: float = Field(0.0, ge=0, description="absolute distance at which numbers still match")
-    deadline: float = Field(5.0, gt=0, description="seconds for one row")
+    answer: str = "answer"
+    """Column with the reference, or with a pattern for mode = 'regex'."""
+    response: str = "response"
+    """Column with the text to judge."""
+    mode: TextMode = "normalised"
+    """How answers are compared."""
+    places: tuple[Place, ...] = Field(PLACES, min_length=1)
+    """Where an answer may stand."""
+    rel_tol: float = Field(0.0, ge=0, lt=1)
+    """Relative distance at which numbers still match."""
+    abs_tol: float = Field(0.0, ge=0)
+    """Absolute distance at which numbers still match."""
+    deadline: float = Field(5.0, gt=0)
+    """Seconds for one row."""
 
 
 class VerifyText(RowOperator[VerifyTextParams]):

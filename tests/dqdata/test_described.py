@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+import pytest
 from click.testing import CliRunner
 from pydantic import Field
 
 from dqdata.cli import dqdata
+from dqdata.cli.ops import GROUPS
 from dqdata.described import Parameter, described
 from dqdata.params import Params, PromptFile, TeacherName
+from dqdata.plugins import found, load
 
 
 class Base(Params):
@@ -49,3 +52,13 @@ def test_a_model_without_source_has_no_meanings_and_still_its_fields() -> None:
 def test_ops_shows_what_a_parameter_means() -> None:
     shown = CliRunner().invoke(dqdata, ["ops", "mix"]).output
     assert "  beta: number = 0.5\n      Sharpness of the choice toward the target.\n" in shown
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_parameter_of_ours_says_what_it_means(group: str) -> None:
+    ours = {
+        name: load(group, name).Params
+        for name, point in found(group).items()
+        if point.value.startswith(("dqdata.", "dqdata_operators.", "dqdata_trainers."))
+    }
+    assert [f"{name}.{one.name}" for name, params in ours.items() for one in described(params) if not one.meaning] == []

@@ -67,17 +67,21 @@ class TrlParams(Params):
     model: str
     """Hub name, folder, GGUF file, `smollm2-135m`, or `trained:NAME@version`."""
     args: Mapping[str, Any] = Field(default_factory=dict)
+    """Fields of the TRL config, by their own names."""
     lora: Lora | None = None
+    """Low-rank adapters in place of full training: `{ r = 16, alpha = 32 }`."""
     load_in_4bit: bool = False
     """QLoRA: the base model's weights in 4 bits; needs `lora`, a GPU and bitsandbytes."""
     max_length: int | None = Field(1024, ge=8)
     """Tokens of a row, prompt and answer together; null for no limit."""
     on_too_long: Literal["error", "drop", "truncate"] = "error"
+    """What becomes of a row longer than `max_length`; error names the longest before training begins."""
     chat_template: PromptFile | None = None
     """Jinja file that takes the place of the model's own chat template, and is saved with the model."""
     chat_template_kwargs: Mapping[str, Any] = Field(default_factory=dict)
     """Handed to the template, such as { enable_thinking = false }."""
     seed: int = 42
+    """Of the order of rows and of everything drawn."""
     checkpoint_minutes: float = Field(5.0, ge=0)
     """Time between checkpoints when `args` has no `save_strategy` of its own; 0 writes one after every step."""
 

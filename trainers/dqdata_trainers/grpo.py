@@ -36,6 +36,7 @@ class GroupParams(TrlParams):
     by args.max_completion_length."""
 
     rewards: tuple[RewardTable, ...] = Field(min_length=1)
+    """What a completion is rewarded for: verifiers, judges, reward models, shapes, each with a weight."""
     gate: str | None = None
     """Name of the reward that opens gated ones; by default the first operator's."""
     difficulty: Difficulty | None = None
