@@ -19,11 +19,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from dqdata.params import Marker, markers
 
-PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean", Path: "path", Any: "any"}
+PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean", Path: "path", SecretStr: "secret", Any: "any"}
 UNIONS = (typing.Union, types.UnionType)
 
 
@@ -71,7 +71,11 @@ def _type(annotation: Any, *refers: str) -> str:
 
 
 def _default(value: Any) -> str:
-    return "unset" if value is None else json.dumps(value, default=str, ensure_ascii=False)
+    return "unset" if value is None else json.dumps(value, default=_plain, ensure_ascii=False)
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)
 
 
 def _texts(model: type) -> dict[str, str]:

@@ -40,7 +40,7 @@ class LlamaCppParams(chat.ThinkingParams):
     sequences: int = Field(8, ge=1, le=256)
     """How many answers are decoded together; more calls than that wait. On a CPU more than 8 gain nothing."""
     threads: int | None = Field(None, ge=1)
-    """Threads that compute. None: one for each core that is idle now; more than are free make it many times slower."""
+    """Threads that compute. Unset: one for each core that is idle now; more than are free make it many times slower."""
     gpu_layers: int = -1
     """Layers on the GPU; -1: as many as fit."""
     prompt_cache: bool = False

@@ -33,7 +33,7 @@ class ClusterParams(Params):
     column: str = "question"
     """Column with the text that is grouped."""
     clusters: int = Field(20, ge=1, le=10_000)
-    """Topics to make."""
+    """Topics at most; fewer where there are fewer different texts."""
     representatives: int = Field(3, ge=0)
     """Rows of each topic, the nearest to its centre, that are marked."""
     embedding: str = "wordllama"

@@ -30,7 +30,7 @@ class CurriculumParams(Params):
     by: SqlExpression = "cd"
     """Number that grows with difficulty."""
     stages: int = Field(3, ge=1, le=100)
-    """Stages, from easy to hard."""
+    """Number of stages; 1 is the easiest."""
     at: tuple[float, ...] = ()
     """Thresholds between stages, instead of equal numbers; one less than stages."""
     overlap: float = Field(0.0, ge=0, le=1)

@@ -47,11 +47,11 @@ class Actions(Params):
 
 class DecontaminateParams(Params):
     benchmarks: tuple[Benchmark, ...] = Field(min_length=1)
-    """What no row may hold: `{ name = "gsm8k" }`, with `path` or `catalog` for one of your own."""
+    """What no row may hold: `{ name = "gsm8k" }`, with `path`, `catalog` or `hub` for one that isn't known by name."""
     column: str = "question"
     """Column with the text that is compared."""
     actions: Actions = Actions()
-    """What becomes of each class: drop, flag or keep."""
+    """What becomes of each class: drop; flag (stays, with the class in `flag_column`); keep (as if not found)."""
     flag_column: str = "contamination"
     """Column for the class of a flagged row; three more begin with its name."""
     ngram: int = Field(13, ge=4, le=64)

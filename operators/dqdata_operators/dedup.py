@@ -51,7 +51,7 @@ class DedupParams(Params):
     column: str | tuple[str, ...]
     """Text to compare; of several columns all must agree, or are compared as one text."""
     method: Literal["exact", "minhash", "semantic"] = "exact"
-    """exact: the same text. minhash: the same words. semantic: the same meaning, by embedding."""
+    """exact: the normalised text is the same. minhash: most word n-grams are. semantic: the embeddings are near."""
     threshold: float | None = Field(None, gt=0, le=1)
     """Least similarity of duplicates: Jaccard of word n-grams (0.8) or cosine of embeddings (0.95)."""
     keep: SqlExpression | None = None

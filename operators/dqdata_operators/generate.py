@@ -59,7 +59,7 @@ ANSWER_TOKENS = 4000
 
 class GenerateParams(Params):
     teacher: TeacherName | None = None
-    """Whom to ask."""
+    """A `[teachers.NAME]` table; its model solves the problems."""
     teachers: tuple[TeacherName, ...] = ()
     """Instead of `teacher`: cheapest first."""
     n: int = Field(1, ge=1)

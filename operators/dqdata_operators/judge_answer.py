@@ -34,13 +34,13 @@ UNVERIFIABLE_SHARE = 0.05
 
 class JudgeAnswerParams(JudgeParams):
     rows: Literal["unverifiable", "all"] = "unverifiable"
-    """Which rows are judged."""
+    """unverifiable: only rows whose `verdict` is that. all: every row, so that rules and judge can be compared."""
     answer: str = "answer"
     """Column with the reference answer."""
     response: str = "response"
     """Column with the text to judge."""
     end: int = Field(3000, ge=200)
-    """Characters of the response, from its end, that the judge sees."""
+    """Characters of the response, from its end, that the judge sees; thinking within it is left out."""
 
 
 class JudgeAnswer(JudgeOperator[JudgeAnswerParams]):

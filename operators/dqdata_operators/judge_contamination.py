@@ -41,7 +41,7 @@ class JudgeContaminationParams(JudgeParams):
     column: str = "question"
     """Column with the row's text, as `decontaminate` compared it."""
     flag_column: str = "contamination"
-    """As in decontaminate."""
+    """Column with the class, as `flag_column` of decontaminate."""
 
 
 class JudgeContamination(JudgeOperator[JudgeContaminationParams]):

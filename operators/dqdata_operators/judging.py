@@ -89,7 +89,7 @@ class VoteParams(Params):
 
 class ToJudge(Params):
     judge: TeacherName
-    """Whom to ask."""
+    """A `[teachers.NAME]` table; its model judges."""
 
 
 class JudgeParams(VoteParams, ToJudge):

@@ -48,7 +48,8 @@ SHARES = ("cjk_share", "repeated")
 
 class LengthParams(Params):
     column: str | None = None
-    """Column to measure; reasoning and response where not given."""
+    """Column to measure, whose name then begins those of the new columns; reasoning and response, or else `text`, where
+    not given."""
     tokenizer: str | None = None
     """Hub name of the student, such as "Qwen/Qwen2.5-7B-Instruct"."""
     tokenizer_file: PromptFile | None = None

@@ -45,7 +45,7 @@ ROWS_AT_ONCE = 2000
 
 class PairsParams(Params):
     gaps: tuple[Gap, ...] = ("small", "medium", "large")
-    """Kinds of pairs to make."""
+    """Pairs to make. small: fitting over unfitting. medium: unfitting over wrong. large: fitting over wrong."""
     beta: Mapping[Gap, float] = Field(BETAS)
     """DPO's beta by gap."""
     fitting: SqlExpression | None = None

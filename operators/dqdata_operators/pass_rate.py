@@ -61,7 +61,7 @@ class PassRateParams(AskParams):
     bins: tuple[float, ...] = (0.25, 0.75)
     """Pass rates that part hard from medium from easy; with none, all n attempts are drawn."""
     confidence: float = Field(0.95, gt=0.5, lt=1)
-    """Of the Wilson interval."""
+    """Of the Wilson interval: of pass_low and pass_high, and of when enough attempts are drawn."""
     verifier: str = "verify_math"
     """Operator that says whether an attempt is right."""
     verifier_params: Mapping[str, Any] = {}

@@ -39,7 +39,7 @@ class PiiParams(Params):
     columns: tuple[str, ...] = ("question", "reasoning", "response")
     """Columns to look in; of the default ones, those that are there."""
     kinds: tuple[Kind, ...] = KINDS
-    """What is looked for."""
+    """What is looked for; each adds a column `pii_KIND`."""
 
 
 class Pii(BatchOperator[PiiParams]):

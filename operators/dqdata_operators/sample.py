@@ -21,7 +21,7 @@ class SampleParams(Params):
     rows: int | None = Field(None, ge=1)
     """Rows to keep, or rows of each group of `per`."""
     share: float | None = Field(None, gt=0, le=1)
-    """Share of the rows to keep, in place of `rows`."""
+    """About this share of the rows is kept, each by its own hash; in place of `rows`."""
     per: tuple[str, ...] = ()
     """Columns whose values each get `rows` rows."""
     salt: str = ""

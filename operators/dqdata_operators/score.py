@@ -37,7 +37,7 @@ RUBRIC = "the reasoning is correct, complete, and easy to learn from"
 
 class ToScorer(Params):
     judge: TeacherName | None = None
-    """Whom to ask; `judge` or `model`, one of them."""
+    """A `[teachers.NAME]` table whose model judges; `judge` or `model`, one of them."""
     model: ScorerName | None = None
     """A teacher with provider = "reward_model", instead of a judge."""
 

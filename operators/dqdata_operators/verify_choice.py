@@ -26,9 +26,10 @@ class VerifyChoiceParams(Params):
     choices: str = "choices"
     """Column with the options' texts, in order; used where it exists."""
     places: tuple[Place, ...] = Field(PLACES, min_length=1)
-    """Where an answer may stand."""
+    """Where an answer is looked for: a box, after ####, a phrase such as "the answer is", the last
+    line."""
     deadline: float = Field(5.0, gt=0)
-    """Seconds for one row."""
+    """CPU seconds for one row; past them it is unverifiable, with the reason `timeout`."""
 
 
 class VerifyChoice(RowOperator[VerifyChoiceParams]):

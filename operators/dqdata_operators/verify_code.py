@@ -76,11 +76,11 @@ class VerifyCodeParams(Params):
     total_seconds: float = Field(60.0, gt=0)
     """CPU seconds of all calls together."""
     memory_mb: int = Field(512, ge=64)
-    """Memory of a program."""
+    """MiB of address space of a program; past it the verdict is incorrect, for `memory`."""
     output_kb: int = Field(1024, ge=1)
-    """Output of a program."""
+    """KiB that a program may write to stdout and stderr together; past it the verdict is incorrect, for `output`."""
     processes: int = Field(0, ge=0)
-    """Processes that a program may start."""
+    """Processes that a program may start; threads are always allowed."""
     tolerance: float = Field(1e-6, ge=0)
     """Distance, relative or absolute, at which decimals still match."""
     inside: bool = True

@@ -32,15 +32,16 @@ class VerifyMathParams(Params):
     search_reasoning: bool = False
     """Take the thinking where the response marks no answer."""
     places: tuple[Place, ...] = Field(PLACES, min_length=1)
-    """Where an answer may stand."""
+    """Where an answer is looked for: a box, after ####, a phrase such as "the answer is", the last
+    line."""
     rel_tol: float = Field(0.0, ge=0, lt=1)
     """Relative distance at which numbers still match."""
     abs_tol: float = Field(0.0, ge=0)
     """Absolute distance at which numbers still match."""
     rounded_digits: int = Field(4, ge=0)
-    """Digits a decimal needs to count as a rounding; 0: never counts."""
+    """Significant digits from which a decimal may be a rounding of the other side, as 2.6667 of 8/3; 0: none may."""
     deadline: float = Field(10.0, gt=0)
-    """Seconds for one row."""
+    """CPU seconds for one row; past them it is unverifiable, with the reason `timeout`."""
 
 
 class VerifyMath(RowOperator[VerifyMathParams]):

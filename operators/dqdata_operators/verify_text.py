@@ -23,15 +23,17 @@ class VerifyTextParams(Params):
     response: str = "response"
     """Column with the text to judge."""
     mode: TextMode = "normalised"
-    """How answers are compared."""
+    """normalised: the same words, whatever their case, punctuation and leading article. exact: the same characters.
+    regex: the whole answer matches the pattern, in any case. number: both are numbers, within the tolerances."""
     places: tuple[Place, ...] = Field(PLACES, min_length=1)
-    """Where an answer may stand."""
+    """Where an answer is looked for: a box, after ####, a phrase such as "the answer is", the last
+    line."""
     rel_tol: float = Field(0.0, ge=0, lt=1)
-    """Relative distance at which numbers still match."""
+    """number: relative distance at which two still match."""
     abs_tol: float = Field(0.0, ge=0)
-    """Absolute distance at which numbers still match."""
+    """number: absolute distance at which two still match."""
     deadline: float = Field(5.0, gt=0)
-    """Seconds for one row."""
+    """CPU seconds for one row; past them it is unverifiable, with the reason `timeout`."""
 
 
 class VerifyText(RowOperator[VerifyTextParams]):

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import pytest
 from click.testing import CliRunner
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from dqdata.cli import dqdata
 from dqdata.cli.ops import GROUPS
@@ -47,6 +47,15 @@ def test_required_first_then_own_then_inherited_each_in_terms_of_toml() -> None:
 def test_a_model_without_source_has_no_meanings_and_still_its_fields() -> None:
     made: type[Params] = type("Made", (Params,), {"__annotations__": {"x": int}, "x": 3, "__module__": __name__})
     assert list(described(made)) == [Parameter("x", "integer", "3", "")]
+
+
+def test_a_model_inside_and_a_secret_are_shown_as_toml_has_them() -> None:
+    class Told(Params):
+        inside: Base = Base(draw="x")
+        key: SecretStr | None = None
+
+    shown = [(one.name, one.type, one.default) for one in described(Told)]
+    assert shown == [("inside", "table", '{"draw": "x"}'), ("key", "secret", "unset")]
 
 
 def test_ops_shows_what_a_parameter_means() -> None:

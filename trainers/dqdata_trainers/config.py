@@ -75,7 +75,8 @@ class TrlParams(Params):
     max_length: int | None = Field(1024, ge=8)
     """Tokens of a row, prompt and answer together; null for no limit."""
     on_too_long: Literal["error", "drop", "truncate"] = "error"
-    """What becomes of a row longer than `max_length`; error names the longest before training begins."""
+    """What becomes of a row longer than `max_length`. error: nothing is trained. drop: it is left out, with a note.
+    truncate: its end is cut off, which grpo, rloo and some forms of distill refuse."""
     chat_template: PromptFile | None = None
     """Jinja file that takes the place of the model's own chat template, and is saved with the model."""
     chat_template_kwargs: Mapping[str, Any] = Field(default_factory=dict)

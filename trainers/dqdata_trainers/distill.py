@@ -37,14 +37,14 @@ class DistillParams(TrlParams):
     teacher: str | None = None
     """Named like `model`; not given: the column `top_logprobs` is the teacher."""
     kl_share: float = Field(0.5, ge=0, le=1)
-    """Share of the divergence in the loss; the rest is the usual loss on the words."""
+    """k in loss = (1 - k) * LM + k * KL: 0 learns from the words alone. Not used with `on_policy`."""
     divergence: Literal["forward", "reverse"] = "forward"
     """forward: KL(teacher | student), covers all that the teacher would say. reverse: KL(student | teacher), keeps to
-    what it would say most."""
+    what it would say most. With `on_policy` it is `beta` in `args` that decides."""
     temperature: float = Field(1.0, gt=0)
-    """By which both distributions are softened."""
+    """Divides the logits of both models before the divergence; with `on_policy` the student also samples at it."""
     on_policy: bool = False
-    """Learn on what the student writes itself, not on stored traces."""
+    """Learn on what the student writes itself, not on stored traces; needs `teacher`."""
 
     @model_validator(mode="after")
     def _consistent(self) -> DistillParams:

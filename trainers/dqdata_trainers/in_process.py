@@ -46,7 +46,7 @@ class InProcessParams(Params):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """auto: bfloat16 on a GPU, float32 on a CPU."""
     threads: int | None = Field(None, ge=1)
-    """Threads that compute on a CPU. None: one for each core that is idle when the model is loaded."""
+    """Threads that compute on a CPU. Unset: one for each core that is idle when the model is loaded."""
 
 
 P = TypeVar("P", bound=InProcessParams)
