@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import marshal
 import os
 import signal
 import threading
@@ -63,7 +64,7 @@ class Sandbox:
     ) -> Future[Result]:
         """`run` for threads."""
         limits = limits or self.limits
-        job = json.dumps({"program": program, "files": dict(files or {})}).encode()
+        job = marshal.dumps({"program": program, "files": dict(files or {})})
         given = [job, stdin.encode("utf-8", "surrogatepass")]
         made = {"stdout": limits.output, "stderr": limits.output, "report": 64}
         return self._submit(Task("run", limits, given, made, partial(_result, limits)))
@@ -80,7 +81,7 @@ class Sandbox:
     ) -> Future[Check]:
         """`check` for threads."""
         limits = limits or self.limits
-        job = json.dumps({"program": candidate, "name": tests.module, "files": dict(files or {})}).encode()
+        job = marshal.dumps({"program": candidate, "name": tests.module, "files": dict(files or {})})
         simple, wire = tests.wire()
         made = {"output": limits.output, "report": REPORT}
         kind = "judge" if simple and not tests.inside else "check"

@@ -33,7 +33,9 @@ ENVIRONMENT = {
     "PYTHONDONTWRITEBYTECODE": "1",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
+    "LD_BIND_NOW": "1",
 }
+"""LD_BIND_NOW: the linker finds every symbol once in the server, not again in each child that calls it first."""
 
 
 @dataclass(frozen=True)

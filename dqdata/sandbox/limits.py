@@ -9,7 +9,7 @@ from __future__ import annotations
 import marshal
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 Why = Literal["exit", "error", "wall", "cpu", "memory", "output", "signal"]
@@ -36,7 +36,8 @@ class Limits:
     processes: int = 0
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
+        for name in self.__slots__:
+            value = getattr(self, name)
             if value < 0 or (value == 0 and name != "processes"):
                 raise ValueError(f"limit {name!r} is {value!r}; it must be more than 0")
 
@@ -110,7 +111,7 @@ class Tests:
             "module": self.module,
             "seconds": self.seconds,
             "inside": self.inside,
-            "token": secrets.token_hex(16),
+            "token": secrets.token_hex(16) if self.inside else "",
         }
         simple = self.style == "calls"
         code = self.code + CONTROL[self.style] if self.control else self.code

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import marshal
 import os
 import shutil
 import socket
@@ -115,7 +116,7 @@ class Worker:
         self.number += 1
         request = {"id": self.number, "kind": task.kind, "limits": _told(task.limits)}
         self.tasks[self.number] = task
-        socket.send_fds(self.socket, [json.dumps(request).encode()], task.open())
+        socket.send_fds(self.socket, [marshal.dumps(request)], task.open())
         task.attempts += 1
 
     def settle(self) -> None:

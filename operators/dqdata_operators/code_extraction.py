@@ -18,8 +18,8 @@ import warnings
 from collections.abc import Iterator
 
 _FENCE = re.compile(
-    r"^(?P<indent>[ \t]*)(?P<mark>`{3,}|~{3,})[ \t]*(?P<language>[\w+.#-]*)[^\n]*\n(?P<body>.*?)"
-    r"(?:^[ \t]*(?P=mark)[ \t]*$|\Z)",
+    r"^(?P<indent>[ \t]*)(?P<mark>`{3,}|~{3,})[ \t]*(?P<language>[\w+.#-]*)[^\n]*\n"
+    r"(?:(?P<body>(?:[^\n]*\n)*?)[ \t]*(?P=mark)[ \t]*$|(?P<open>.*)\Z)",
     re.MULTILINE | re.DOTALL,
 )
 _THINKING = re.compile(r"^.*?</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
@@ -35,7 +35,7 @@ def program_in(response: str, entry_point: str = "", prompt: str = "") -> str | 
 
     Of several fenced blocks it is the last one that defines `entry_point`; without such, the last that is Python.
     """
-    text = _THINKING.sub("", response, count=1)
+    text = _THINKING.sub("", response, count=1) if "</think" in response.lower() else response
     blocks = [block for block in _blocks(text) if block.strip()]
     if blocks:
         found = _chosen(blocks, entry_point, prompt)
@@ -53,7 +53,7 @@ def program_in(response: str, entry_point: str = "", prompt: str = "") -> str | 
 def _blocks(text: str) -> Iterator[str]:
     for match in _FENCE.finditer(text):
         if match["language"].lower() in _PYTHON:
-            body = match["body"]
+            body = match["open"] if match["body"] is None else match["body"]
             yield (textwrap.dedent(body) if match["indent"] else body).strip("\n") + "\n"
 
 

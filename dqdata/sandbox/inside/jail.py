@@ -54,6 +54,7 @@ def prepare(setup: Setup) -> None:
     libc.prctl(libc.PR_SET_DUMPABLE, 0)
     os.umask(0o077)
     os.environ["HOME"] = os.environ["TMPDIR"] = SCRATCH
+    os.environ.pop("LD_BIND_NOW", None)
     for kind, soft, hard in (
         (resource.RLIMIT_NPROC, THREADS, THREADS),
         (resource.RLIMIT_CORE, 0, 0),

@@ -13,6 +13,7 @@ from typing import Any
 from . import jail, libc, remote
 from .judge import Judge
 
+CORES = os.cpu_count() or 1
 GRACE = 2.0
 """Seconds that a judge has to notice that its candidate is gone."""
 
@@ -31,9 +32,11 @@ class Job:
         self.judge: Judge | None = None
         self.code: int | None = None
         self.cpu = self.seconds = 0.0
+        self.look = started
 
     def watch(self) -> float | None:
-        """Kills what has used up a limit. Seconds until the next look; None where nothing is left to watch."""
+        """Kills what has used up a limit. Seconds until the next look, before which none can be used up however many
+        cores its threads have; None where nothing is left to watch."""
         now = time.monotonic()
         if self.code is not None or self.killed:
             if self.judge is None:
@@ -42,13 +45,17 @@ class Job:
             if left <= 0:
                 self.judge.kill()
             return max(0.01, float(left))
+        if now < self.look:
+            return self.look - now
         wall = self.started + self.limits["wall"] - now
         cpu = self.limits["cpu"] - remote.cpu_of(self.pid)
         if wall <= 0 or cpu <= 0:
             self.killed = "wall" if wall <= 0 else "cpu"
             self.kill()
             return GRACE
-        return max(0.01, float(min(wall, cpu)))
+        left = max(0.01, float(min(wall, cpu / CORES)))
+        self.look = now + left
+        return left
 
     def kill(self) -> None:
         """Its pid is its own until `wait4` has returned it."""

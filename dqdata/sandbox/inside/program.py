@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import atexit
-import json
+import marshal
 import os
 import sys
 import types
@@ -17,16 +17,17 @@ FILE = "<program>"
 
 
 def read(descriptor: int) -> Any:
-    """The JSON in a descriptor that a parent filled."""
-    return json.loads(read_bytes(descriptor))
+    """The value in a descriptor that a parent filled, as marshal writes it."""
+    return marshal.loads(read_bytes(descriptor))
 
 
 def read_bytes(descriptor: int) -> bytes:
-    parts = []
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    while part := os.read(descriptor, 1 << 20):
-        parts.append(part)
-    return b"".join(parts)
+    """All of a file in memory; a buffer larger than that would be mapped, touched and unmapped for nothing."""
+    size = os.fstat(descriptor).st_size
+    data = os.pread(descriptor, size, 0)
+    while len(data) < size and (part := os.pread(descriptor, size - len(data), len(data))):
+        data += part
+    return data
 
 
 def write_files(files: dict[str, str]) -> None:

@@ -2,7 +2,7 @@
 
     python -S -c "...; from inside import server; server.main(4, {...})"
 
-A request is a small JSON message on a unix socket with descriptors beside it: what a job reads and writes goes through
+A request is a small message on a unix socket with descriptors beside it: what a job reads and writes goes through
 those, never through the memory of this process, so that no program finds another's tests or output in what it
 inherits. The reply says how the job ended. Few modules are loaded here: each page of memory costs every fork.
 """
@@ -13,6 +13,7 @@ import _socket
 import array
 import gc
 import json
+import marshal
 import os
 import select
 import sys
@@ -66,7 +67,7 @@ class Server:
             self.end()
         for _, _, data in extra:
             descriptors.frombytes(data[: len(data) - len(data) % descriptors.itemsize])
-        request = json.loads(message)
+        request = marshal.loads(message)
         try:
             job = self.start(request, list(descriptors))
         except OSError as error:
