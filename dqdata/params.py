@@ -8,22 +8,37 @@ class CritiqueParams(Params):
 from __future__ import annotations
 
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic.fields import FieldInfo
 
 
 class Params(BaseModel):
-    """Base of every plug-in's parameters: frozen, and strangers are refused by name."""
+    """Base of every plug-in's parameters: frozen, and strangers are refused by name. TOML has no null, so `false`
+    stands for None where a parameter may be None and is no boolean: `max_length = false`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _switched_off(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        off = {name for name, value in given.items() if value is False and _may_be_none(cls.model_fields.get(name))}
+        return {name: None if name in off else value for name, value in given.items()}
 
 
 class NoParams(Params):
     pass
+
+
+def _may_be_none(info: FieldInfo | None) -> bool:
+    kinds = typing.get_args(info.annotation) if info is not None else ()
+    return type(None) in kinds and bool not in kinds
 
 
 P = TypeVar("P", bound=Params)

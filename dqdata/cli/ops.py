@@ -33,12 +33,15 @@ def command(name: str | None, group: str, as_json: bool) -> None:
             click.echo(f"{item['name']:{width}}  {item['does']}")
         return
     kind = load(group, name)  # type: ignore[arg-type]
-    schema = kind.Params.model_json_schema()
+    parameters = list(described(kind.Params))
     if as_json:
+        schema = kind.Params.model_json_schema()
+        for one in parameters:
+            schema["properties"][one.name]["description"] = one.meaning
         print_json({"name": name, "does": _summary(kind), "params": schema})
         return
     click.echo(f"{name}: {kind.__doc__ or ''}".rstrip())
-    for one in described(kind.Params):
+    for one in parameters:
         default = f" = {one.default}" if one.default else "  (required)"
         click.echo(f"  {one.name}: {one.type}{default}")
         if one.meaning:

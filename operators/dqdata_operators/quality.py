@@ -90,7 +90,7 @@ class QualityParams(Params):
     refusal_chars: int = Field(400, ge=1)
     """refusal: characters from the start of the response in which a refusal counts."""
     language_column: str | None = "language"
-    """Column for the language of the trace (ISO 639-1), or null for none."""
+    """Column for the language of the trace (ISO 639-1); false for none."""
 
 
 class Quality(BatchOperator[QualityParams]):

@@ -33,7 +33,7 @@ class SplitParams(Params):
     shares: Mapping[str, float] = Field(default={"train": 0.9, "validation": 0.05, "test": 0.05}, min_length=1)
     """Name of each split and its share; shares are taken relative to their sum."""
     near: str | None = "question"
-    """Text by which problems are near duplicates; null where only problem ids count."""
+    """Text by which problems are near duplicates; false where only problem ids count."""
     threshold: float = Field(0.7, gt=0, le=1)
     """Jaccard similarity of word 3-grams of near duplicates."""
     stratify: tuple[str, ...] = ()
@@ -62,7 +62,7 @@ class Split(TableOperator[SplitParams]):
         if self.params.near is not None:
             if self.params.near not in have:
                 raise ColumnError(
-                    f"near = {self.params.near!r}: no such column; name the problem's text, or null for none"
+                    f"near = {self.params.near!r}: no such column; name the problem's text, or write near = false"
                 )
             have.require(self.params.near, "VARCHAR")
         for name in self.params.stratify:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -71,3 +72,20 @@ def test_every_parameter_of_ours_says_what_it_means(group: str) -> None:
         if point.value.startswith(("dqdata.", "dqdata_operators.", "dqdata_trainers."))
     }
     assert [f"{name}.{one.name}" for name, params in ours.items() for one in described(params) if not one.meaning] == []
+
+
+def test_false_is_the_null_that_toml_lacks() -> None:
+    class Bounded(Params):
+        most: int | None = 8
+        strict: bool | None = None
+        name: str = "x"
+
+    given = Bounded.model_validate({"most": False, "strict": False})
+    assert (given.most, given.strict) == (None, False)
+    with pytest.raises(ValueError, match="name"):
+        Bounded.model_validate({"name": False})
+
+
+def test_ops_as_json_tells_the_meanings_too() -> None:
+    told = json.loads(CliRunner().invoke(dqdata, ["ops", "mix", "--json"]).output)
+    assert told["params"]["properties"]["beta"]["description"] == "Sharpness of the choice toward the target."

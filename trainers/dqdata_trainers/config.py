@@ -73,7 +73,7 @@ class TrlParams(Params):
     load_in_4bit: bool = False
     """QLoRA: the base model's weights in 4 bits; needs `lora`, a GPU and bitsandbytes."""
     max_length: int | None = Field(1024, ge=8)
-    """Tokens of a row, prompt and answer together; null for no limit."""
+    """Tokens of a row, prompt and answer together; false for no limit."""
     on_too_long: Literal["error", "drop", "truncate"] = "error"
     """What becomes of a row longer than `max_length`. error: nothing is trained. drop: it is left out, with a note.
     truncate: its end is cut off, which grpo, rloo and some forms of distill refuse."""

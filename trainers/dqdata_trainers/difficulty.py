@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Difficulty(Params):
     column: str = "pass_rate"
     min: float | None = None
-    """Rows below it are left out; null for no bound."""
+    """Rows below it are left out; false for no bound."""
     max: float | None = None
 
     @model_validator(mode="after")
