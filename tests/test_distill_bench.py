@@ -7,6 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 from click.testing import CliRunner
 
@@ -18,7 +19,10 @@ DISTILL = Path(__file__).resolve().parents[1] / "bench" / "distill"
 
 @pytest.mark.parametrize("profile", ["", "tiny"])
 def test_its_project_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, profile: str) -> None:
-    shutil.copy(DISTILL / "pipelines.toml", tmp_path)
+    for recipe in ("pipelines.toml", "question.md"):
+        shutil.copy(DISTILL / recipe, tmp_path)
+    problem = {"question": "What is 2 + 2?", "answer": "4", "solution": "2 + 2 = <<2+2=4>>4"}
+    pl.DataFrame([problem]).write_parquet(tmp_path / "gsm8k_train.parquet")
     teacher = read_project(DISTILL / "pipelines.toml").teacher("small").params["model"]
     (tmp_path / str(teacher)).write_bytes(b"GGUF")
     monkeypatch.chdir(tmp_path)
@@ -33,7 +37,8 @@ def test_it_runs_every_pipeline_and_trainer(monkeypatch: pytest.MonkeyPatch) -> 
     import run
 
     project = read_project(DISTILL / "pipelines.toml")
-    assert sorted(run.CATALOGS) == sorted(project.pipelines)
+    made_by_build = {"practice"}  # it stands on a student, and `dqdata build grpo` on it
+    assert sorted({*run.CATALOGS, *made_by_build}) == sorted(project.pipelines)
     assert sorted(run.TRAINERS) == sorted(project.trainers)
 
 
