@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
-_QUOTED = json.JSONEncoder(ensure_ascii=False)
+_JSON_STRING = json.JSONEncoder(ensure_ascii=False)
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
 
 
@@ -33,9 +33,9 @@ def canonical(value: Any) -> str:
     return _CANONICAL.encode(value)
 
 
-def quoted(text: str) -> str:
-    """The text as a JSON string: `canonical` of it, without the looking what it is."""
-    return _QUOTED.encode(text)
+def json_string(text: str) -> str:
+    """The text as a JSON string, the same that `canonical` makes of it."""
+    return _JSON_STRING.encode(text)
 
 
 def fingerprint(value: Mapping[str, Any]) -> str:

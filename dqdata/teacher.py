@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple
 from pydantic import Field
 
 from dqdata.errors import DataError
-from dqdata.ids import canonical, digest, quoted
+from dqdata.ids import canonical, digest, json_string
 from dqdata.params import NoParams, P, Params
 
 if TYPE_CHECKING:
@@ -65,19 +65,20 @@ class Request:
     draw: str = ""
     sample: int = 0
     schema: Mapping[str, Any] | None = None
-    _quoted: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
+    _json_contents: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
-    def quoted(self) -> Sequence[str]:
+    def json_contents(self) -> Sequence[str]:
         """The content of each message as a JSON string. Made once: key, body and ledger all hold it, and it is long."""
-        if not self._quoted:
-            self._quoted.extend(map(quoted, [message.content for message in self.messages]))
-        return self._quoted
+        if not self._json_contents:
+            self._json_contents.extend(json_string(message.content) for message in self.messages)
+        return self._json_contents
 
     def key(self, provider: str, model: str, revision: str) -> str:
         """Ledger key: everything that could change the answer, nothing that couldn't (name, URL, credentials)."""
         sampling = {name: getattr(self.sampling, name) for name in Sampling.__slots__}
-        said = (f"[{quoted(one.role)},{text}]" for one, text in zip(self.messages, self.quoted, strict=True))
+        texts = zip(self.messages, self.json_contents, strict=True)
+        said = (f"[{json_string(message.role)},{text}]" for message, text in texts)
         before = canonical([provider, model, revision])[:-1]
         after = canonical([sampling, self.draw, self.sample, self.schema])[1:]
         return digest("call", f"{before},[{','.join(said)}],{after}")

@@ -63,6 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--profile", default="")
+    parser.add_argument("--beside", type=Path, help="another distillation: its answers to the same questions are added")
     parser.add_argument("--pictures", type=Path, help="folder for distillation.svg")
     given = parser.parse_args()
     project = read_project(given.folder / "pipelines.toml", given.profile)
@@ -73,6 +74,8 @@ def main() -> None:
         students(found)
         pairs(found)
         wording(store)
+    if given.beside is not None:
+        together([given.folder, given.beside])
     if given.pictures is not None:
         picture(found, given.pictures / "distillation.svg")
 
@@ -188,6 +191,33 @@ def pairs(found: Sequence[Variant]) -> None:
         more = sum(x > y for x, y in zip(ours, theirs, strict=True))
         less = sum(x < y for x, y in zip(ours, theirs, strict=True))
         print(f"| {a.name} | {b.name} | {more} | {less} | {paired(ours, theirs):.2g} |")
+
+
+def together(folders: Sequence[Path]) -> None:
+    """Students that every folder trained, over the questions that all of them hold out: one variant, as many answers to
+    a question as folders."""
+    right: dict[str, list[dict[str, int]]] = {}
+    for folder in folders:
+        project = read_project(folder / "pipelines.toml")
+        with Store.open(project.store_path) as store:
+            questions = [str(text) for (text,) in ask(store, "select question from heldout")]
+            there = {str(model["name"]) for model in store.models()}
+            names = [BASE, *(f"trained:{name}@latest" for name in TRAINERS if name in there)]
+            evaluate = Evaluate(data=HELDOUT, max_new_tokens=MAX_NEW_TOKENS, batch_size=BATCH_SIZE)
+            for one in compare(project, store, names, evaluate, sys.stderr):
+                answers = {questions[number]: correct for number, correct in one.score.correct_of.items()}
+                right.setdefault(one.name, []).append(answers)
+    found = {name: runs for name, runs in right.items() if len(runs) == len(folders)}
+    shared = sorted(set.intersection(*(set(run) for runs in found.values() for run in runs)))
+    sums = {name: [sum(run[question] for run in runs) for question in shared] for name, runs in found.items()}
+
+    print(f"\n| student, {len(folders)} runs, {len(shared)} questions | correct | 95% interval |\n|---|---:|---|")
+    for name, counts in sums.items():
+        low, high = clustered(counts, len(folders))
+        print(f"| {name} | {sum(counts)} of {len(folders) * len(shared)} | {low:.1%} to {high:.1%} |")
+    print("\n| a | b | p |\n|---|---|---:|")
+    for (a, ours), (b, theirs) in combinations(sums.items(), 2):
+        print(f"| {a} | {b} | {paired(ours, theirs):.2g} |")
 
 
 def wording(store: Store) -> None:

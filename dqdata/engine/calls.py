@@ -137,13 +137,13 @@ class Asker:
         try:
             self._go_on()
             await self._started()
-            held = await self.budget.reserve(*flight.worst) if self.budget.limited else None
+            held = await self.budget.reserve(*self._worst(flight)) if self.budget.limited else None
             try:
                 self._go_on()
                 completion = await self._send(flight)
             except BaseException as error:
                 if held is not None:
-                    charged = flight.worst if _may_cost(error) else _NOTHING
+                    charged = self._worst(flight) if _may_cost(error) else _NOTHING
                     self.budget.settle(held, charged.usd, charged.tokens)
                 raise
             usage = completion.usage
@@ -222,7 +222,7 @@ class Asker:
             await self._pause(min(30.0, 0.25 * 2.0**flight.attempt) * (0.5 + random.random() / 2))
 
     async def _record(self, flight: _Flight, error: TeacherError) -> None:
-        charged = flight.worst if error.usage_unknown else _NOTHING
+        charged = self._worst(flight) if error.usage_unknown else _NOTHING
         try:
             await self.ledger.put_failure(
                 flight.key,
@@ -238,8 +238,9 @@ class Asker:
             self.end(broken)
             raise
 
-    def worst_case(self, request: Request, context: CallContext) -> Held:
+    def _worst(self, flight: _Flight) -> Held:
         """The most that one call can take: no token is shorter than a byte, and no answer longer than max_tokens."""
+        request = flight.request
         text = sum(len(message.content.encode("utf-8", "replace")) + 16 for message in request.messages)
         tokens_in = text + (len(str(request.schema)) if request.schema else 0)
         tokens_out = request.sampling.max_tokens or self.teacher.context_tokens
@@ -247,8 +248,8 @@ class Asker:
         unbounded = self.budget.limit_tokens is not None or (self.budget.limit_usd is not None and price.output > 0)
         if tokens_out is None and unbounded:
             raise InputError(
-                f"teacher {context.teacher!r}: a budget is set, but nothing bounds the length of an answer, so its "
-                "worst case is unknown; give the step `max_tokens`, or the teacher `context_tokens`"
+                f"teacher {flight.context.teacher!r}: a budget is set, but nothing bounds the length of an answer, so "
+                "its worst case is unknown; give the step `max_tokens`, or the teacher `context_tokens`"
             )
         tokens_out = tokens_out or 0
         return Held(price.cost(Usage(tokens_in, tokens_out)), tokens_in + tokens_out)
@@ -327,11 +328,10 @@ class _OverError(Exception):
 class _Flight:
     """One call in the air, and how many wait for it."""
 
-    __slots__ = ("_asker", "attempt", "context", "key", "request", "sent", "task", "waiters")
+    __slots__ = ("attempt", "context", "key", "request", "sent", "task", "waiters")
 
     def __init__(self, asker: Asker, key: str, request: Request, context: CallContext) -> None:
         self.key, self.request, self.context = key, request, context
-        self._asker = asker
         self.attempt = self.waiters = 0
         self.sent = False
         self.task = asyncio.get_running_loop().create_task(asker._fly(self))
@@ -345,11 +345,6 @@ class _Flight:
                 task.exception()  # seen: those who waited were told, and there may be none
 
         self.task.add_done_callback(landed)
-
-    @property
-    def worst(self) -> Held:
-        """Counted where it is asked for: most calls have no budget and don't fail."""
-        return self._asker.worst_case(self.request, self.context)
 
 
 class _AskedTeacher(Teacher[Any]):

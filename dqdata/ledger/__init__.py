@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from dqdata.errors import StoreError, TeacherError
-from dqdata.ids import digest, quoted
+from dqdata.ids import digest, json_string
 from dqdata.ledger.answers import ANSWER, INSERT_FAILURE, INSERT_REQUEST, Answer
 from dqdata.ledger.tables import broken, connect
 from dqdata.ledger.writer import Write, Writer
@@ -194,8 +194,8 @@ def _request_row(request: Request) -> tuple[str, str, str, str | None]:
     said = {name: getattr(sampling, name) for name in Sampling.__slots__}
     said = {name: value for name, value in said.items() if value != getattr(default, name)}
     chat = (
-        f'{{"content": {text}, "role": {quoted(message.role)}}}'
-        for message, text in zip(request.messages, request.quoted, strict=True)
+        f'{{"content": {text}, "role": {json_string(message.role)}}}'
+        for message, text in zip(request.messages, request.json_contents, strict=True)
     )
     texts = (
         _encodable(f"[{', '.join(chat)}]"),

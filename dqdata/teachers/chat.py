@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 from pydantic import Field
 
 from dqdata.errors import TeacherError
-from dqdata.ids import canonical, digest, quoted
+from dqdata.ids import canonical, digest, json_string
 from dqdata.params import Params
 from dqdata.teacher import Completion, Request, Usage
 from dqdata.teachers import reasoning, schema
@@ -80,11 +80,11 @@ def body(request: Request, params: ChatParams, *, instruct: bool = False) -> dic
 def encoded(request: Request, params: ChatParams, *, instruct: bool = False) -> bytes:
     """`body` as JSON in UTF-8; halves of surrogate pairs, which it can't hold, become question marks."""
     said = [
-        f'{{"role": {quoted(message.role)}, "content": {text}}}'
-        for message, text in zip(request.messages, request.quoted, strict=True)
+        f'{{"role": {json_string(message.role)}, "content": {text}}}'
+        for message, text in zip(request.messages, request.json_contents, strict=True)
     ]
     if request.schema is not None and instruct:
-        said.append(f'{{"role": "system", "content": {quoted(instruction(request.schema))}}}')
+        said.append(f'{{"role": "system", "content": {json_string(instruction(request.schema))}}}')
     settings = json.dumps(_settings(request, params, instruct), ensure_ascii=False)
     return f'{{"messages": [{", ".join(said)}], {settings[1:]}'.encode("utf-8", "replace")
 
