@@ -7,6 +7,8 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+os.environ.setdefault("DQDATA_BF16", "0")  # not what this CPU has; DQDATA_BF16=1 runs the same tests in bfloat16
+os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -85,6 +87,82 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def teacher(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model with other weights of its own."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = tmp_path_factory.mktemp("teacher")
+    model = AutoModelForCausalLM.from_pretrained(tiny)
+    torch.manual_seed(1)
+    for weights in model.parameters():
+        weights.data.add_(torch.randn_like(weights) * 0.05)
+    model.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(tiny).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def told(tiny: Path) -> list[dict[str, Any]]:
+    """Rows with the log-probabilities of a teacher that has learnt them a little."""
+    import torch
+    from dqdata_trainers.chat import tokenize
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer, model = AutoTokenizer.from_pretrained(tiny), AutoModelForCausalLM.from_pretrained(tiny)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
+    for _ in range(4):
+        for row in additions(8):
+            tokens = tokenize(tokenizer, row["messages"])
+            model(input_ids=torch.tensor([tokens.input_ids]), labels=torch.tensor([tokens.labels])).loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+    return [{**row, "top_logprobs": stored(tokenizer, model, row["messages"], 8)} for row in additions(16)]
+
+
+def stored(tokenizer: Any, model: Any, messages: list[dict[str, str]], k: int) -> list[dict[str, Any]]:
+    """What an endpoint with this model would tell of the assistant's tokens: the k likeliest at each place."""
+    import torch
+    from dqdata_trainers.chat import IGNORED, tokenize
+
+    tokens = tokenize(tokenizer, messages)
+    with torch.no_grad():
+        logprobs = model(torch.tensor([tokens.input_ids])).logits[0].log_softmax(-1)
+    answers = []
+    for place, label in enumerate(tokens.labels):
+        if label in (IGNORED, tokenizer.eos_token_id):
+            continue
+        values, ids = logprobs[place - 1].topk(k)
+        top = [
+            {"token": tokenizer.decode([i]), "logprob": v} for i, v in zip(ids.tolist(), values.tolist(), strict=True)
+        ]
+        own = {"token": tokenizer.decode([label]), "logprob": logprobs[place - 1, label].item()}
+        answers.append({**own, "top": top})
+    return answers
+
+
+def pairs(count: int = 16, beta: float | None = None) -> list[dict[str, Any]]:
+    """Preference pairs of additions; with `beta`, one of three times that size each."""
+    rows = []
+    for n in range(count):
+        a, b = n % 7, n % 5
+        question, *_ = chat(f"What is {a} + {b}?", "", "")
+        row: dict[str, Any] = {
+            "pair_id": f"p{n}",
+            "prompt": [question],
+            "chosen": chat("", f"add {a} and {b}", f"The answer is {a + b}.")[1:],
+            "rejected": chat("", "no idea", f"{a - b - 1}")[1:],
+        }
+        rows.append(row if beta is None else {**row, "beta": beta * (1 + n % 3)})
+    return rows
+
+
+def losses(result: Any, name: str = "loss") -> list[float]:
+    """A figure of each logged step of a training."""
+    return [entry[name] for entry in result.history if name in entry]
+
+
 @pytest.fixture
 def tokenizer(tiny: Path) -> Any:
     from transformers import AutoTokenizer
@@ -113,6 +191,10 @@ def data_of(tmp_path: Path) -> Callable[..., Any]:
     return make
 
 
+def share_of_letters(text: str) -> float:
+    return sum(char.isascii() and char.islower() for char in text) / max(1, len(text))
+
+
 class PlainRun:
     """A TrainRun without an engine: paths as they are, operators refused."""
 
@@ -128,3 +210,18 @@ class PlainRun:
 
     def log(self, message: str) -> None:
         self.messages.append(message)
+
+
+class LettersRun(PlainRun):
+    """Binds one operator, which reports what share of the response's characters are small letters."""
+
+    def operator(self, name: str, params: Any) -> Any:
+        assert name == "letters"
+
+        async def letters(rows: Any) -> Any:
+            return [[{**row, "share": share_of_letters(row["text"])}] for row in rows]
+
+        return letters
+
+
+LETTERS = {"op": "letters", "column": "share"}

@@ -19,22 +19,6 @@ from .conftest import PlainRun, additions
 FAST = {"learning_rate": 3e-3, "max_steps": 15, "per_device_train_batch_size": 4, "logging_steps": 1}
 
 
-@pytest.fixture(scope="module")
-def teacher(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny model with other weights of its own."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    folder = tmp_path_factory.mktemp("teacher")
-    model = AutoModelForCausalLM.from_pretrained(tiny)
-    torch.manual_seed(1)
-    for weights in model.parameters():
-        weights.data.add_(torch.randn_like(weights) * 0.05)
-    model.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(tiny).save_pretrained(folder)
-    return folder
-
-
 @pytest.mark.parametrize("divergence", ["forward", "reverse"])
 def test_the_student_comes_closer(
     tiny: Path, teacher: Path, data_of: Callable[..., Any], tmp_path: Path, divergence: str
@@ -100,45 +84,6 @@ def test_wrong_columns_are_refused_by_name() -> None:
     with pytest.raises(ColumnError, match="'prompt' or 'question'"):
         Distill(DistillParams(model="x", teacher="y", on_policy=True)).needs("train", Columns({"messages": "VARCHAR"}))
     assert Distill(DistillParams(model="x", teacher="y")).models() == ("x", "y")
-
-
-def stored(tokenizer: Any, model: Any, messages: list[dict[str, str]], k: int) -> list[dict[str, Any]]:
-    """What an endpoint with this model would tell of the assistant's tokens: the k likeliest at each place."""
-    import torch
-    from dqdata_trainers.chat import IGNORED, tokenize
-
-    tokens = tokenize(tokenizer, messages)
-    with torch.no_grad():
-        logprobs = model(torch.tensor([tokens.input_ids])).logits[0].log_softmax(-1)
-    told = []
-    for place, label in enumerate(tokens.labels):
-        if label in (IGNORED, tokenizer.eos_token_id):
-            continue
-        values, ids = logprobs[place - 1].topk(k)
-        top = [
-            {"token": tokenizer.decode([i]), "logprob": v} for i, v in zip(ids.tolist(), values.tolist(), strict=True)
-        ]
-        own = {"token": tokenizer.decode([label]), "logprob": logprobs[place - 1, label].item()}
-        told.append({**own, "top": top})
-    return told
-
-
-@pytest.fixture(scope="module")
-def told(tiny: Path) -> list[dict[str, Any]]:
-    """Rows with the log-probabilities of a teacher that has learnt them a little."""
-    import torch
-    from dqdata_trainers.chat import tokenize
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    tokenizer, model = AutoTokenizer.from_pretrained(tiny), AutoModelForCausalLM.from_pretrained(tiny)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
-    for _ in range(4):
-        for row in additions(8):
-            tokens = tokenize(tokenizer, row["messages"])
-            model(input_ids=torch.tensor([tokens.input_ids]), labels=torch.tensor([tokens.labels])).loss.backward()
-            optimizer.step()
-            optimizer.zero_grad()
-    return [{**row, "top_logprobs": stored(tokenizer, model, row["messages"], 8)} for row in additions(16)]
 
 
 def test_the_divergence_from_the_stored_ones_by_hand() -> None:

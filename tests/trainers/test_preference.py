@@ -15,28 +15,9 @@ from dqdata_trainers.reward import Reward, RewardParams
 from dqdata.columns import MESSAGES, Columns
 from dqdata.errors import ColumnError, InputError
 
-from .conftest import PlainRun, chat
+from .conftest import PlainRun, chat, losses, pairs
 
 FAST = {"learning_rate": 3e-3, "max_steps": 10, "per_device_train_batch_size": 4, "logging_steps": 1}
-
-
-def pairs(count: int = 16, beta: float | None = None) -> list[dict[str, Any]]:
-    rows = []
-    for n in range(count):
-        a, b = n % 7, n % 5
-        question, *_ = chat(f"What is {a} + {b}?", "", "")
-        row: dict[str, Any] = {
-            "pair_id": f"p{n}",
-            "prompt": [question],
-            "chosen": chat("", f"add {a} and {b}", f"The answer is {a + b}.")[1:],
-            "rejected": chat("", "no idea", f"{a - b - 1}")[1:],
-        }
-        rows.append(row if beta is None else {**row, "beta": beta * (1 + n % 3)})
-    return rows
-
-
-def losses(result: Any, name: str = "loss") -> list[float]:
-    return [entry[name] for entry in result.history if name in entry]
 
 
 def test_dpo_learns_to_prefer(tiny: Path, data_of: Callable[..., Any], tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from dqdata.ledger import Ledger
 from dqdata.operator import Bound
 from dqdata.project import read_project
 
-from .conftest import PlainRun, additions
+from .conftest import LETTERS, LettersRun, PlainRun, additions
 
 FAST = {
     "learning_rate": 1e-2,
@@ -32,7 +32,6 @@ FAST = {
     "max_completion_length": 10,
     "logging_steps": 1,
 }
-LETTERS = {"op": "letters", "column": "share"}
 
 
 class OperatorRun(PlainRun):
@@ -53,22 +52,6 @@ def run(tmp_path: Path) -> Iterator[OperatorRun]:
         runtime = Runtime(read_project(tmp_path / "pipelines.toml"), ledger, Labels("t", "t"), workers=1)
         yield OperatorRun(runtime)
         asyncio.run(runtime.__aexit__())
-
-
-class LettersRun(PlainRun):
-    """Binds one operator, which says what share of the response's characters are small letters."""
-
-    def operator(self, name: str, params: Any) -> Bound:
-        assert name == "letters"
-
-        async def letters(rows: Any) -> Any:
-            return [[{**row, "share": share_of_letters(row["text"])}] for row in rows]
-
-        return letters
-
-
-def share_of_letters(text: str) -> float:
-    return sum(char.isascii() and char.islower() for char in text) / max(1, len(text))
 
 
 def questions(count: int = 8) -> list[dict[str, Any]]:

@@ -19,17 +19,13 @@ from dqdata.columns import MESSAGES, Columns
 from dqdata.errors import ColumnError, InputError
 from dqdata.trainer import whole_checkpoint
 
-from .conftest import TEMPLATE, PlainRun, additions, chat
+from .conftest import TEMPLATE, PlainRun, additions, chat, losses
 
 FAST = {"learning_rate": 3e-3, "max_steps": 12, "per_device_train_batch_size": 4, "logging_steps": 1}
 
 
 def trainer_of(tiny: Path, args: Mapping[str, Any] | None = None, **params: Any) -> Sft:
     return Sft(SftParams(model=str(tiny), args={**FAST, **(args or {})}, **params))
-
-
-def losses(result: Any) -> list[float]:
-    return [entry["loss"] for entry in result.history if "loss" in entry]
 
 
 def test_loss_goes_down_and_the_saved_model_answers(tiny: Path, data_of: Callable[..., Any], tmp_path: Path) -> None:
@@ -140,18 +136,37 @@ def test_lengths_are_told_by_verbosity(tiny: Path, data_of: Callable[..., Any], 
     assert "trace_id t5" in dropped
 
 
+@pytest.mark.parametrize("bf16", ["0", "1"])
 def test_memory_is_estimated_and_too_much_is_said(
-    tiny: Path, data_of: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: Path, data_of: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bf16: str
 ) -> None:
     from dqdata_trainers import memory
     from transformers import AutoModelForCausalLM
 
+    monkeypatch.setenv("DQDATA_BF16", bf16)
     monkeypatch.setattr(memory, "free_bytes", lambda: 1e6)
-    result = trainer_of(tiny, {"max_steps": 1}).train(data_of(train=additions(4)), tmp_path / "out", PlainRun())
+    args = {"max_steps": 1, "per_device_train_batch_size": 16}  # the batch needs more than weights and optimizer
+    result = trainer_of(tiny, args).train(data_of(train=additions(16)), tmp_path / "out", PlainRun())
     [note] = [note for note in result.notes if note.startswith("memory")]
     size = sum(p.numel() for p in AutoModelForCausalLM.from_pretrained(tiny).parameters()) * 4 / 1e9
     assert f"weights {size:.2g}, gradients {size:.2g}, optimizer {2 * size:.2g}" in note
     assert "it may not fit" in note and "gradient_checkpointing = true" in note
+
+
+def test_the_choice_of_bf16_can_be_forced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dqdata_trainers.config import trl_config
+    from trl import SFTConfig
+
+    def chosen(**args: Any) -> bool:
+        return bool(trl_config(SFTConfig, SftParams(model="x", args=args), tmp_path).bf16)
+
+    for forced in ("0", "1"):
+        monkeypatch.setenv("DQDATA_BF16", forced)
+        assert chosen() is (forced == "1") and chosen(bf16=True) and not chosen(bf16=False)
+        assert not chosen(fp16=True), "one half precision at a time"
+    monkeypatch.setenv("DQDATA_BF16", "yes")
+    with pytest.raises(InputError, match="DQDATA_BF16 must be 0 or 1, got 'yes'"):
+        chosen()
 
 
 def test_lora_saves_a_merged_model_and_the_adapter(tiny: Path, data_of: Callable[..., Any], tmp_path: Path) -> None:

@@ -2,9 +2,18 @@
 
 >>> bf16_is_fast()      # on a CPU without AVX512-BF16 or AMX, where emulation is twenty times slower
 False
+
+The environment variable DQDATA_BF16 takes precedence over what is found: 1 chooses bfloat16, 0 does not. `args.bf16` of
+a trainer takes precedence over both.
 """
 
 from __future__ import annotations
+
+import os
+
+from dqdata.errors import InputError
+
+FORCE = "DQDATA_BF16"
 
 
 def has_accelerator() -> bool:
@@ -14,7 +23,14 @@ def has_accelerator() -> bool:
 
 
 def bf16_is_fast() -> bool:
-    """Whether half precision (bfloat16) is computed by the hardware rather than emulated."""
+    """Whether half precision (bfloat16) is computed by the hardware rather than emulated. Raises InputError where
+    DQDATA_BF16 is neither 0 nor 1."""
+    forced = os.environ.get(FORCE, "")
+    if forced not in ("", "0", "1"):
+        raise InputError(f"the environment variable {FORCE} must be 0 or 1, got {forced!r}")
+    if forced:
+        return forced == "1"
+
     import torch
 
     if torch.cuda.is_available():

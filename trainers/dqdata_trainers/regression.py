@@ -48,7 +48,10 @@ def padded(tokenizer: Any, params: Any) -> Callable[[Sequence[Mapping[str, Any]]
 
 
 class RegressionTrainer(Trainer):  # type: ignore[misc]
-    """Squared error over the targets that aren't null; the error in their own unit is reported for each."""
+    """Mean squared error over the targets that aren't null: the mean is over all of an optimizer step, however it is
+    split into batches and ranks. The error in their own unit is reported for each target."""
+
+    loss_is_scaled_for_ga = True
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, compute_metrics=self._mean_errors, **kwargs)
@@ -64,8 +67,21 @@ class RegressionTrainer(Trainer):  # type: ignore[misc]
         outputs = model(**inputs)
         there = ~torch.isnan(labels)
         errors = torch.where(there, outputs.logits.float() - torch.nan_to_num(labels), 0.0)
-        loss = (errors**2).sum() / there.sum().clamp(min=1)
+        if num_items_in_batch is None:
+            loss = (errors**2).sum() / there.sum().clamp(min=1)
+        else:
+            # The count is of all ranks, and DDP averages their gradients.
+            ranks = self.accelerator.num_processes if self.args.average_tokens_across_devices else 1
+            loss = ranks * (errors**2).sum() / torch.as_tensor(num_items_in_batch).clamp(min=1)
         return (loss, {"logits": outputs.logits}) if return_outputs else loss
+
+    def _get_num_items_in_batch(self, batch_samples: Sequence[Mapping[str, Any]], device: torch.device) -> torch.Tensor:
+        """Targets of the step that aren't null; the library would count labels that aren't -100."""
+        count = sum((~torch.isnan(batch["labels"])).sum() for batch in batch_samples)
+        known = torch.as_tensor(count, device=device)
+        if self.args.average_tokens_across_devices and self.args.world_size > 1:
+            known = self.accelerator.gather(known).sum()
+        return known
 
     def _mean_errors(self, predicted: Any) -> dict[str, float]:
         made, labels = torch.as_tensor(predicted.predictions), torch.as_tensor(predicted.label_ids)

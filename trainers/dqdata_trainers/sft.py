@@ -49,6 +49,8 @@ class Sft(Trainer[SftParams]):
         _check_packing(config)
         # Packing and cutting are TRL's; without them the rows are ready as they are, and nothing is copied again.
         config.dataset_kwargs = {"skip_prepare_dataset": not config.packing and params.on_too_long != "truncate"}
+        if config.padding_free and not config.packing and params.on_too_long != "truncate":
+            config.max_length = None  # the rows are within it already, which TRL cannot know
         path = run.model(params.model)
         tokenizer = load_tokenizer(path, params)
 
