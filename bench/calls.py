@@ -82,7 +82,7 @@ async def openai_aiohttp(url: str, calls: int, concurrency: int) -> None:
 
 async def dqdata(url: str, calls: int, concurrency: int, folder: str | None = None) -> int:
     """Returns how many calls were made, the others came from the ledger."""
-    from dqdata.engine.calls import Asker, Budget, CallContext
+    from dqdata.calls.client import Asker, Budget, CallContext
     from dqdata.ledger import Ledger
     from dqdata.teacher import Limits, Message, Price, Request, Sampling
     from dqdata.teachers.openai import EndpointParams, OpenAI
@@ -133,7 +133,7 @@ def one(name: str, arguments: list[Any]) -> None:
     import aiohttp  # noqa: F401 - what all loops import isn't what is measured
     import openai  # noqa: F401
 
-    import dqdata.engine.calls
+    import dqdata.calls.client
     import dqdata.teachers.openai  # noqa: F401
 
     began, busy = time.perf_counter(), time.process_time()

@@ -1,4 +1,4 @@
-"""Fits the weights of operators/dqdata_operators/evidence.py anew: python bench/contamination_fit.py DATA
+"""Fits the weights of `dqdata_operators.lib.benchmarks.evidence` anew: python bench/contamination_fit.py DATA
 
 Logistic regression over the measures of pairs, on every second row of each set. Same problem: the paraphrases of GSM8K
 test, MATH-500 with everything changed, MBPP described anew (contamination_heldout.py has the other halves). Different
@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 from contamination_heldout import described, everything
-from dqdata_operators.benchmark_search import Search
-from dqdata_operators.embedding import WordVectors
-from dqdata_operators.evidence import BIAS, LEXICAL_LETTERS, WEIGHTS, Pair
+from dqdata_operators.lib.benchmarks.evidence import BIAS, LEXICAL_LETTERS, WEIGHTS, Pair
+from dqdata_operators.lib.benchmarks.search import Search
+from dqdata_operators.lib.vectors.embedding import WordVectors
 
 SHIFT = 0.6
 """Log odds added to the bias. The sample holds four pairs of two problems for each pair of one, which says nothing of

@@ -15,7 +15,7 @@ import duckdb
 
 from dqdata.catalog import Store
 from dqdata.engine.run import run_pipeline
-from dqdata.project import read_project
+from dqdata.project.tables import read_project
 
 WORDS = ("none", "medium", "hard", "easy")
 PLACE = 'JSON alone, {"fit": "..."}, with easy, medium or hard for the dots.'

@@ -18,7 +18,7 @@ import duckdb
 
 from dqdata.catalog import Store
 from dqdata.engine.run import RunResult, run_pipeline
-from dqdata.project import read_project
+from dqdata.project.tables import read_project
 
 PROJECT = """
 [teachers.small]

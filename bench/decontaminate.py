@@ -17,7 +17,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
-from dqdata_operators.decontaminate import Decontaminate, DecontaminateParams
+from dqdata_operators.select.decontaminate import Decontaminate, DecontaminateParams
 
 from dqdata.columns import Columns
 from dqdata.engine.table import DiskTable

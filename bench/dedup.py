@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from dqdata_operators.dedup import Dedup, DedupParams
+from dqdata_operators.select.dedup import Dedup, DedupParams
 
 from dqdata.columns import Columns
 from dqdata.engine.table import DiskTable

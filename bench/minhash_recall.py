@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from dqdata_operators import dedup_minhash
-from dqdata_operators.clusters import I64, components
-from dqdata_operators.shingles import shingles
+from dqdata_operators.lib.near import minhash
+from dqdata_operators.lib.near.clusters import I64, components
+from dqdata_operators.lib.texts.shingles import shingles
 
 
 def questions(rows: int) -> pl.Series:
@@ -71,12 +71,12 @@ def main() -> None:
         exact = time.perf_counter() - began
         began = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
-            made = dedup_minhash.sign([texts], rows, 3, threshold, 128, Path(folder))
-            found = dedup_minhash.groups(made, texts.hash(seed=0).to_numpy(), threshold)
+            made = minhash.sign([texts], rows, 3, threshold, 128, Path(folder))
+            found = minhash.groups(made, texts.hash(seed=0).to_numpy(), threshold)
         seconds = time.perf_counter() - began
         _, both = np.unique(expected * rows + found, return_inverse=True)
         shared = pairs(both)
-        count, length = dedup_minhash.bands_for(threshold, 128)
+        count, length = minhash.bands_for(threshold, 128)
         print(
             f"{threshold:9}{count:7}{length:8}{direct:12,}{shared / pairs(expected):10.4f}{shared / pairs(found):11.4f}"
             f"{seconds:9.1f}{exact:9.1f}",

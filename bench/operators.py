@@ -19,11 +19,11 @@ os.environ["POLARS_MAX_THREADS"] = "1"
 
 import duckdb
 import polars as pl
-from dqdata_operators.dedup import Dedup, DedupParams
-from dqdata_operators.filter import Filter, FilterParams
-from dqdata_operators.length import Length, LengthParams
-from dqdata_operators.select import Select, SelectParams
-from dqdata_operators.to_messages import ToMessages, ToMessagesParams
+from dqdata_operators.annotate.length import Length, LengthParams
+from dqdata_operators.format.to_messages import ToMessages, ToMessagesParams
+from dqdata_operators.select.dedup import Dedup, DedupParams
+from dqdata_operators.select.filter import Filter, FilterParams
+from dqdata_operators.select.select import Select, SelectParams
 
 from dqdata.columns import columns_of
 from dqdata.operator import BatchOperator, TableOperator

@@ -25,7 +25,7 @@ from calls import SERVER, bare_aiohttp
 
 from dqdata.catalog import Store
 from dqdata.engine.run import run_pipeline
-from dqdata.project import read_project
+from dqdata.project.tables import read_project
 
 PROJECT = """
 [teachers.loopback]

@@ -81,7 +81,7 @@ def sandbox(given: list[tuple[Problem, str]], workers: int, mode: str) -> Callab
 
 def verify_code(given: list[tuple[Problem, str]], workers: int) -> Callable[[], Verdicts]:
     """The operator: the program is taken out of an answer, the tests out of JSON."""
-    from dqdata_operators.verify_code import VerifyCode
+    from dqdata_operators.verify.verify_code import VerifyCode
 
     from dqdata.sandbox import Sandbox
 

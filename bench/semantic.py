@@ -46,7 +46,7 @@ def questions(rows: int, data: Path, folder: Path) -> list[Path]:
 
 def usearch_loop(files: list[Path]) -> int:
     """Rows with an earlier row among the nearest 32."""
-    from dqdata_operators.embedding import WordVectors
+    from dqdata_operators.lib.vectors.embedding import WordVectors
     from usearch.index import Index
 
     model = WordVectors()
@@ -59,7 +59,7 @@ def usearch_loop(files: list[Path]) -> int:
 
 
 def embed(files: list[Path]) -> int:
-    from dqdata_operators.embedding import WordVectors
+    from dqdata_operators.lib.vectors.embedding import WordVectors
 
     model = WordVectors()
     return sum(len(model.embed(pl.read_parquet(file)["question"])) for file in files)

@@ -178,10 +178,9 @@ def train(folder: Path, name: str) -> dict[str, Any]:
 
 
 def overhead(folder: Path, model: str, steps: int, repeat: int) -> None:
-    from dqdata_trainers.hardware import bf16_is_fast
+    from dqdata_trainers._hardware import bf16_is_fast
 
-    from dqdata.models import resolve_model
-    from dqdata.weights import loadable
+    from dqdata.models import loadable, resolve_model
 
     tables = SFT % {"model": model, "steps": steps}
     project(folder, tables, 4 * steps, 20)

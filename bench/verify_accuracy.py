@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
-from dqdata_operators.answers import Tolerance, compare
+from dqdata_operators.lib.maths import Tolerance, compare
 from math_verify import parse, verify
 
 

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from dqdata_operators.verify_math import VerifyMath, VerifyMathParams
+from dqdata_operators.verify.verify_math import VerifyMath, VerifyMathParams
 from math_verify import parse, verify
 
-from dqdata.engine.pool import Pool
 from dqdata.operator import Row
+from dqdata.workers.pool import Pool
 
 WARM: list[Row] = [
     {"answer": answer, "response": f"So it is \\boxed{{{answer}}}"}

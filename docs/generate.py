@@ -15,8 +15,8 @@ import click
 from dqdata.cli import VERBS
 from dqdata.cli import dqdata as group
 from dqdata.columns import KEYS, REJECTS, VOCABULARY
-from dqdata.described import described
 from dqdata.plugins import found, load
+from dqdata.project.parameters import described
 
 HERE = Path(__file__).parent
 GROUPS = (

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from dqdata.cli import dqdata
-from dqdata.project import read_project
+from dqdata.project.tables import read_project
 
 DISTILL = Path(__file__).resolve().parents[1] / "bench" / "distill"
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from dqdata.check import NoStore, Unmade
-from dqdata.instances import make_teacher
-from dqdata.project import read_project
+from dqdata.project.check import NoStore, Unmade
+from dqdata.project.instances import make_teacher
+from dqdata.project.tables import read_project
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 

@@ -23,7 +23,7 @@ import duckdb
 from run import BASE, BATCH_SIZE, HELDOUT, MAX_NEW_TOKENS, TRAINERS
 
 from dqdata.catalog import Store
-from dqdata.project import Project, read_project
+from dqdata.project.tables import Project, read_project
 from dqdata.training.compare import compare
 from dqdata.training.exact_match import Evaluate
 from dqdata.training.statistics import clustered, paired

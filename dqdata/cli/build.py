@@ -12,7 +12,7 @@ from dqdata.cli.common import json_option, open_project, print_json, progress_ou
 from dqdata.errors import InputError, RunError
 
 if TYPE_CHECKING:
-    from dqdata.build import Node
+    from dqdata.training.build import Node
 
 
 @click.command()
@@ -35,8 +35,8 @@ def command(
     as_json: bool,
 ) -> None:
     """Run and train what NAMES stand on, where it isn't up to date, then NAMES themselves."""
-    from dqdata.build import build, plan_build
     from dqdata.catalog import Store
+    from dqdata.training.build import build, plan_build
 
     loaded = open_project(project)
     if dry_run:

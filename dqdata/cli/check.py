@@ -19,7 +19,7 @@ from dqdata.cli.common import json_option, open_project, print_json, project_opt
 def command(names: tuple[str, ...], leaks: bool, project: Path | None, as_json: bool) -> None:
     """Check pipelines and trainers: keys, operators, teachers, columns, types, environment, cycles."""
     from dqdata.catalog import Store
-    from dqdata.check import check_project
+    from dqdata.project.check import check_project
     from dqdata.training.plan import check_trainer
 
     loaded = open_project(project)
@@ -29,7 +29,7 @@ def command(names: tuple[str, ...], leaks: bool, project: Path | None, as_json: 
         )
         found = None
         if leaks:
-            from dqdata.leaks import find_leaks
+            from dqdata.training.leaks import find_leaks
 
             found = find_leaks(loaded, store)
             problems = [*problems, *map(str, found.leaks)]

@@ -13,7 +13,7 @@ import click
 
 if TYPE_CHECKING:
     from dqdata.catalog import Store
-    from dqdata.project import Project
+    from dqdata.project.tables import Project
     from dqdata.source import StoreView
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -51,7 +51,7 @@ def json_option(function: F) -> F:
 
 
 def open_project(path: Path | None) -> Project:
-    from dqdata.project import find_project, read_project
+    from dqdata.project.tables import find_project, read_project
 
     profile = click.get_current_context().meta.get(PROFILE, "")
     return read_project(path if path is not None else find_project(Path.cwd()), profile)
@@ -68,7 +68,7 @@ def open_store(project: Path | None, store: Path | None, *, read_only: bool = Fa
 def store_view(project: Project) -> Iterator[StoreView]:
     """The project's store for looking only; a project that has never run has an empty one, and none is made."""
     from dqdata.catalog import Store
-    from dqdata.check import NoStore
+    from dqdata.project.check import NoStore
 
     if not Store.exists(project.store_path):
         yield NoStore()

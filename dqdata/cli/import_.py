@@ -31,7 +31,7 @@ def command(
     from dqdata.catalog import Store
     from dqdata.engine.run import run_pipeline
     from dqdata.errors import ProjectError
-    from dqdata.project import CATALOG_NAME, Pipeline, Project, SourceSpec
+    from dqdata.project.tables import CATALOG_NAME, Pipeline, Project, SourceSpec
 
     if not CATALOG_NAME.fullmatch(into):
         raise ProjectError("dqdata import --into", f"{into!r} is no catalog name: small letters, digits and _")

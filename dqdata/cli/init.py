@@ -33,7 +33,7 @@ steps = [
 def command(folder: Path) -> None:
     """Write a first pipelines.toml."""
     from dqdata.errors import ProjectError
-    from dqdata.project import FILE
+    from dqdata.project.tables import FILE
 
     path = folder / FILE
     folder.mkdir(parents=True, exist_ok=True)

@@ -33,10 +33,10 @@ def command() -> None:
 @json_option
 def size(file: Path | None, project: Path | None, store: Path | None, as_json: bool) -> None:
     """How many calls, of which models, tokens and cost."""
-    from dqdata.ledger import care
+    from dqdata.ledger import maintenance
 
     path = _path(file, project, store)
-    found = care.size(path)
+    found = maintenance.size(path)
     names = ("provider", "model", "revision", "calls", "input_tokens", "output_tokens", "cost_usd")
     if as_json:
         print_json(
@@ -72,19 +72,19 @@ def prune(
     as_json: bool,
 ) -> None:
     """Forget calls by age or run. Asking them again costs again."""
-    from dqdata.ledger import care
+    from dqdata.ledger import maintenance
 
     if older_than is None and run_id is None:
         raise click.UsageError("prune what? give --older-than or --run")
-    before = care.moment(older_than) if older_than is not None else None
+    before = maintenance.moment(older_than) if older_than is not None else None
     path = _path(file, project, store)
-    found = care.prune(path, before=before, run_id=run_id, dry=True)
+    found = maintenance.prune(path, before=before, run_id=run_id, dry=True)
     if not dry_run and (found.calls or found.failures):
         if not yes:
             click.confirm(
                 f"Forget {found.calls:,} answers and {found.failures:,} failures for good?", abort=True, err=True
             )
-        found = care.prune(path, before=before, run_id=run_id)
+        found = maintenance.prune(path, before=before, run_id=run_id)
     if as_json:
         print_json({**asdict(found), "dry_run": dry_run})
     else:
@@ -100,10 +100,10 @@ def prune(
 @json_option
 def verify(file: Path | None, project: Path | None, store: Path | None, as_json: bool) -> None:
     """Check the file, and of each call that its key belongs to what was asked. Exit code 1 if anything is wrong."""
-    from dqdata.ledger import care
+    from dqdata.ledger import maintenance
 
     path = _path(file, project, store)
-    problems = list(care.verify(path))
+    problems = list(maintenance.verify(path))
     if as_json:
         print_json({"file": str(path), "sound": not problems, "problems": problems})
     else:
@@ -126,9 +126,9 @@ def export(
 ) -> None:
     """Write every call, with what was asked, to a Parquet, JSONL or CSV file."""
     from dqdata.catalog.export import format_of, write
-    from dqdata.ledger import care
+    from dqdata.ledger import maintenance
 
-    with care.exported(_path(file, project, store), failures=failures) as rows:
+    with maintenance.exported(_path(file, project, store), failures=failures) as rows:
         count = write(rows, output, format_of(output))
     if as_json:
         print_json({"file": str(output), "rows": count})
@@ -144,10 +144,10 @@ def export(
 @json_option
 def merge(other: Path, file: Path | None, project: Path | None, store: Path | None, as_json: bool) -> None:
     """Take over what the ledger file OTHER holds and this one doesn't; a new project gets a ledger by it."""
-    from dqdata.ledger import care
+    from dqdata.ledger import maintenance
 
     path = _path(file, project, store, make=True)
-    done = care.merge(path, other)
+    done = maintenance.merge(path, other)
     if as_json:
         print_json(asdict(done))
         return

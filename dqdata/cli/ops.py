@@ -17,8 +17,8 @@ GROUPS = ("operators", "trainers", "teachers", "sources")
 @json_option
 def command(name: str | None, group: str, as_json: bool) -> None:
     """List operators and other plug-ins, or show one with its parameters."""
-    from dqdata.described import described
     from dqdata.plugins import distribution, found, load
+    from dqdata.project.parameters import described
 
     if name is None:
         listed = [

@@ -10,8 +10,8 @@ import click
 from dqdata.cli.common import json_option, open_project, print_json, project_option, store_view
 
 if TYPE_CHECKING:
-    from dqdata.plan import Plan
-    from dqdata.project import Project
+    from dqdata.project.plan import Plan
+    from dqdata.project.tables import Project
 
 
 @click.command()
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @json_option
 def command(name: str, project: Path | None, as_json: bool) -> None:
     """Show columns, segments, what is cached, calls and cost of a pipeline."""
-    from dqdata.check import plan_ahead
+    from dqdata.project.check import plan_ahead
 
     loaded = open_project(project)
     with store_view(loaded) as store:

@@ -17,17 +17,17 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from dqdata.catalog import Store
-from dqdata.check import NoStore
 from dqdata.columns import REJECTS
-from dqdata.engine.carry import carry_out
-from dqdata.engine.files import write_rows
+from dqdata.engine.executor import carry_out
+from dqdata.engine.output import write_rows
 from dqdata.engine.progress import Progress
 from dqdata.engine.run import merged, reject_counts
 from dqdata.engine.runtime import Labels, Runtime
 from dqdata.engine.stop import Switch, on_signals
 from dqdata.ledger import Ledger
-from dqdata.plan import make_plan
-from dqdata.project import Pipeline, Project, SourceSpec, StepSpec
+from dqdata.project.check import NoStore
+from dqdata.project.plan import make_plan
+from dqdata.project.tables import Pipeline, Project, SourceSpec, StepSpec
 
 
 @dataclass(frozen=True)

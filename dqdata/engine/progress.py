@@ -10,7 +10,7 @@ from typing import TextIO
 
 import polars as pl
 
-from dqdata.engine.calls import Counters
+from dqdata.calls.client import Counters
 from dqdata.errors import TooManyFailures
 
 PLAIN_SECONDS = 15.0

@@ -20,18 +20,18 @@ from typing import Any, TextIO
 
 from filelock import FileLock, Timeout
 
+from dqdata.calls.client import Budget, Counters
 from dqdata.catalog import Store, Version
 from dqdata.columns import REJECTS, Columns
-from dqdata.engine.calls import Budget, Counters
-from dqdata.engine.carry import Product, carry_out
+from dqdata.engine.executor import Product, carry_out
 from dqdata.engine.garbage import rare_collections
 from dqdata.engine.progress import Progress
 from dqdata.engine.runtime import Labels, Runtime
 from dqdata.engine.stop import Switch, on_signals
 from dqdata.errors import DqdataError, Stopped
 from dqdata.ledger import Ledger
-from dqdata.plan import Plan, make_plan
-from dqdata.project import Project
+from dqdata.project.plan import Plan, make_plan
+from dqdata.project.tables import Project
 
 MERGED_ROWS = 500_000
 MERGED_BYTES = 256 << 20

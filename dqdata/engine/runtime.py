@@ -18,12 +18,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import polars as pl
 
-from dqdata.check import NoStore
-from dqdata.engine.calls import Asker, Budget, Counters
-from dqdata.engine.pool import Pool
+from dqdata.calls.client import Asker, Budget, Counters
 from dqdata.engine.stop import Switch
 from dqdata.errors import DeadlineExceeded, OperatorError, RowError, RunError, Stopped, TeacherError, boundary
-from dqdata.instances import make_operator, make_teacher
 from dqdata.ledger import CallContext, Ledger
 from dqdata.operator import (
     Batch,
@@ -36,10 +33,13 @@ from dqdata.operator import (
     Row,
     RowOperator,
 )
-from dqdata.project import Project, StepSpec
+from dqdata.project.check import NoStore
+from dqdata.project.instances import make_operator, make_teacher
+from dqdata.project.tables import Project, StepSpec
 from dqdata.sandbox import Sandbox
 from dqdata.source import StoreView
 from dqdata.teacher import Teacher
+from dqdata.workers.pool import Pool
 
 if TYPE_CHECKING:
     import pyarrow as pa

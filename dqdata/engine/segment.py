@@ -25,7 +25,7 @@ from dqdata.engine.stop import Switch
 from dqdata.errors import AccountingError, OperatorError, Stopped
 from dqdata.ids import child_id
 from dqdata.operator import BatchOperator, CallOperator, Reject, Row, RowOperator
-from dqdata.plan import Segment, Step
+from dqdata.project.plan import Segment, Step
 
 CALL_CHUNK = 256
 FRAME_CHUNK = 50_000

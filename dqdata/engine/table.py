@@ -19,7 +19,7 @@ from dqdata.engine.frames import cast, no_rejects, rejects_of_frame, schema_of
 from dqdata.errors import AccountingError, OperatorError, boundary
 from dqdata.ids import child_id
 from dqdata.operator import Decisions, NewRows, Run, TableOperator
-from dqdata.plan import Step
+from dqdata.project.plan import Step
 
 if TYPE_CHECKING:
     import duckdb

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from dqdata.cache import file_hash
 from dqdata.columns import VOCABULARY, Columns, arrow_schema, columns_of
 from dqdata.errors import DataError
+from dqdata.files import file_hash
 from dqdata.ids import canonical, digest
 from dqdata.params import Params
 from dqdata.source import Source

@@ -25,9 +25,10 @@ from typing import Any
 from pydantic import Field
 
 from dqdata.errors import DataError, PluginError, TeacherError
+from dqdata.models import gguf
 from dqdata.params import NameOrPath
 from dqdata.teacher import Completion, Request, Teacher
-from dqdata.teachers import chat, gguf
+from dqdata.teachers import chat
 from dqdata.teachers.refusals import refusal
 from dqdata.teachers.stream import Assembly
 

@@ -26,16 +26,16 @@ from typing import Any, ClassVar
 
 from pydantic import Field, SecretStr
 
+from dqdata.aio import settle
 from dqdata.errors import PluginError, TeacherError
 from dqdata.ids import digest
+from dqdata.models import folder_hash
 from dqdata.params import LocalPath, ModelName, NameOrPath
 from dqdata.teacher import Completion, Request, Teacher
 from dqdata.teachers import chat
 from dqdata.teachers.openai import EndpointParams, OpenAI
 from dqdata.teachers.refusals import refusal
-from dqdata.teachers.settle import settle
 from dqdata.teachers.vllm_server import VllmServer
-from dqdata.teachers.weights import folder_hash
 
 _ADAPTER = "adapter"
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from dqdata.generation import Rules, Text, Writer
 from dqdata.ids import digest
+from dqdata.models import Rules, Text, Writer
 from dqdata.training.exact_match import Evaluate
 
 

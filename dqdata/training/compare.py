@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 from dqdata.engine.runtime import Labels, Runtime
 from dqdata.errors import DqdataError, ProjectError
 from dqdata.ids import fingerprint
-from dqdata.instances import make_teacher
 from dqdata.ledger import Ledger
 from dqdata.models import resolve_model
-from dqdata.project import Project
+from dqdata.project.instances import make_teacher
+from dqdata.project.tables import Project
 from dqdata.teacher import Completion, Message, Request, Sampling, reward_model
 from dqdata.training.answer import unanswered
 from dqdata.training.exact_match import Evaluate

@@ -1,74 +1,229 @@
-"""Before a training begins: no problem that the student learns from is among those it is measured on.
+"""Finds problems that a project trains on in one place and rewards or evaluates with in another.
 
-    refuse_leaks(plan, store, say)     # ProjectError: 3 problems that the student would be measured on are ...
+    >>> found = find_leaks(project, store)
+    >>> found.leaks[0].left, found.leaks[0].right
+    ('rm (reward) train', 'policy (grpo) train')
 
-Measured on: the trainer's `eval` split and its `evaluate` table. Learnt from: its own rows, and those of the models
-made here that it starts from, back to the first.
+Two rules. What a reward model was trained on must be in no RL training: it would be sure of what it has seen. What
+anything was trained on must be in no evaluation, be it a split of a trainer's data or its `evaluate` table. The same
+problem is the same problem_id, or a near duplicate of the question (the operator `dedup` with `minhash` says which).
+Where something is measured, questions that differ in a number are two problems: exercises made from one template would
+all be one otherwise.
+
+`dqdata train` asks the second of itself before it begins, with `shared_problems`.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping
+import itertools
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from dqdata.errors import ProjectError
-from dqdata.leaks import Leak, Side, shared_problems
+from dqdata.columns import MESSAGES, Columns
+from dqdata.errors import InputError
+from dqdata.plugins import load
+from dqdata.project.tables import EVALUATE, REFERENCE, Project
 
 if TYPE_CHECKING:
-    from dqdata.catalog import Store
-    from dqdata.training.plan import TrainPlan
+    import duckdb
 
-NAMED = 5
-"""How many problems a message names."""
+    from dqdata.source import StoreView
+
+REWARD = ("reward",)
+RL = ("grpo", "rloo", "online_dpo", "ppo")
+THRESHOLD = 0.7
+"""Jaccard similarity of word 3-grams from which two questions are one problem; as in the operator `split`."""
 
 
-def refuse_leaks(plan: TrainPlan, store: Store, say: Callable[[str], None]) -> None:
-    """Raises ProjectError naming the shared problems, unless the table allows them. say: told what couldn't be
-    compared, and what was allowed."""
-    measured = [
-        Side(plan.name, plan.table.kind, split, part.query) for split, part in plan.splits.items() if split != "train"
-    ]
-    if plan.questions is not None:
-        measured.append(Side(plan.name, plan.table.kind, "evaluate", plan.questions.query))
-    if not measured:
-        return
+@dataclass(frozen=True)
+class Leak:
+    """One problem on both sides, by its rows' problem ids and texts."""
 
-    found = shared_problems(list(_trained_on(plan, store)), measured, store)
-    for side in found.unchecked:
-        say(f"not checked for leaks: {side}")
-    if not found.leaks:
-        return
-    count = len({(leak.right, leak.right_problem) for leak in found.leaks})
-    if plan.allow_leaks:
-        say(f"{count} problems are trained on and measured: allowed by allow_leaks")
-        return
-    raise ProjectError(
-        plan.table.where,
-        f"{count} problems that the student would be measured on are among those it learns from:\n"
-        f"{_named(found.leaks)}\n"
-        "Leave them out of data.train (`... where problem_id not in (select problem_id from HELDOUT)`; the operators "
-        "`split` and `decontaminate` do it for a catalog), or set allow_leaks = true to train all the same",
+    left: str
+    right: str
+    left_problem: str
+    right_problem: str
+    left_text: str
+    right_text: str
+
+    def __str__(self) -> str:
+        text = " ".join(self.left_text.split())
+        shown = text if len(text) <= 80 else f"{text[:77]}..."
+        both = (
+            self.left_problem
+            if self.left_problem == self.right_problem
+            else (f"{self.left_problem} / {self.right_problem}")
+        )
+        return f"{self.left} and {self.right} share a problem: {both}: {shown}"
+
+
+@dataclass(frozen=True)
+class Leaks:
+    leaks: list[Leak]
+    checked: list[str]
+    """Sides that were read."""
+    unchecked: list[str]
+    """Sides that couldn't be, and why."""
+
+
+@dataclass(frozen=True)
+class Side:
+    trainer: str
+    kind: str
+    split: str
+    query: str
+
+    def __str__(self) -> str:
+        return f"{self.trainer} ({self.kind}) {self.split}"
+
+    @property
+    def trains(self) -> bool:
+        return self.split == "train"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Which sides, in this order, must share no problem."""
+
+    forbids: Callable[[Side, Side], bool]
+    same_numbers: bool = False
+    """Whether questions that differ in a number are two problems."""
+
+
+def find_leaks(project: Project, store: StoreView) -> Leaks:
+    """All problems shared by sides that must share none. Reads the rows of every trainer's data and evaluation."""
+    return _compared(list(_sides(project)), store, (Rule(measured, same_numbers=True), Rule(rewarded)))
+
+
+def shared_problems(trained: Sequence[Side], measured: Sequence[Side], store: StoreView) -> Leaks:
+    """Problems that any of `trained` has in common with any of `measured`."""
+    right = set(measured)
+    rule = Rule(lambda a, b: a not in right and b in right, same_numbers=True)
+    return _compared([*trained, *measured], store, (rule,))
+
+
+def _compared(wanted: Sequence[Side], store: StoreView, rules: Sequence[Rule]) -> Leaks:
+    leaks: list[Leak] = []
+    checked, unchecked = [], []
+    with tempfile.TemporaryDirectory(prefix="dqdata-leaks-") as temporary:
+        folder = Path(temporary)
+        sides: list[Side] = []
+        for side in wanted:
+            try:
+                _write(side, store, folder / f"{len(sides):04}.parquet", len(sides))
+            except InputError as error:
+                unchecked.append(f"{side}: {error}")
+                continue
+            sides.append(side)
+            checked.append(str(side))
+        for rule in rules:
+            if any(rule.forbids(left, right) for left, right in itertools.permutations(sides, 2)):
+                leaks += _shared(sides, folder, rule)
+    return Leaks(leaks, checked, unchecked)
+
+
+def measured(left: Side, right: Side) -> bool:
+    """Whether the left side is trained on and the right one measures."""
+    return left.trains and not right.trains
+
+
+def rewarded(left: Side, right: Side) -> bool:
+    """Whether the left side trains a reward model and the right one is RL."""
+    return left.trains and right.trains and _is(left, REWARD) and _is(right, RL)
+
+
+def _is(side: Side, kinds: tuple[str, ...]) -> bool:
+    return side.kind.split("_")[0] in kinds or side.kind in kinds
+
+
+def _sides(project: Project) -> Iterator[Side]:
+    for trainer in project.trainers.values():
+        for split, text in trainer.data.items():
+            yield Side(trainer.name, trainer.kind, split, _as_query(text))
+        evaluate = trainer.params.get(EVALUATE)
+        if isinstance(evaluate, Mapping) and "data" in evaluate:
+            yield Side(trainer.name, trainer.kind, EVALUATE, _as_query(str(evaluate["data"])))
+
+
+def _as_query(text: str) -> str:
+    """What a trainer names as data: a query, or a catalog by its name."""
+    return f"select * from {text}" if REFERENCE.fullmatch(text.strip()) else text
+
+
+def _write(side: Side, store: StoreView, target: Path, number: int) -> None:
+    """The side's distinct problems as problem_id (a key of its own), problem, question, side. Raises InputError."""
+    import pyarrow.parquet as pq
+
+    pinned, columns = store.query_columns(side.query)
+    question = _question(columns)
+    problem = "problem_id" if "problem_id" in columns else "md5(dq_question)"
+    query = f"""
+        select '{number}:' || problem || ':' || md5(dq_question) as problem_id, problem, dq_question as question,
+            {number}::bigint as side
+        from (
+            select distinct {problem} as problem, dq_question
+            from (select *, {question} as dq_question from ({pinned}\n))
+            where dq_question is not null and {problem} is not null
+        )
+    """
+    reader = store.query(query)
+    with pq.ParquetWriter(target, reader.schema) as writer:
+        for batch in reader:
+            writer.write_batch(batch)
+
+
+def _question(columns: Columns) -> str:
+    """SQL for the problem's text: its column, or what the user says in a chat."""
+    if "question" in columns:
+        return "question::varchar"
+    for name in ("prompt", "messages", "chosen"):
+        if columns.get(name) == MESSAGES:
+            return f"list_filter(\"{name}\", lambda m: m.role = 'user')[-1].content"
+        if columns.get(name) == "VARCHAR":
+            return f'"{name}"'
+    raise InputError(f"no question, prompt or messages to compare (have: {', '.join(columns)})")
+
+
+def _shared(sides: list[Side], folder: Path, rule: Rule) -> list[Leak]:
+    from dqdata.engine.table import DiskTable
+
+    files = sorted(folder.glob("*.parquet"))
+    columns = Columns({"problem_id": "VARCHAR", "problem": "VARCHAR", "question": "VARCHAR", "side": "BIGINT"})
+    scratch = Path(tempfile.mkdtemp(prefix="scratch-", dir=folder))
+    kind = load("operators", "dedup")
+    params: Mapping[str, Any] = {"column": "question", "method": "minhash", "threshold": THRESHOLD}
+    operator = kind(kind.Params(**params, same_numbers=rule.same_numbers, cluster_column="cluster"))
+    table = DiskTable(files, columns, 2 << 30, scratch)
+    made = operator.process(table, SimpleNamespace(scratch=scratch, memory_limit=2 << 30, seed=0))
+    made.added.sink_parquet(scratch / "found.parquet")
+    with table.connect() as con:
+        con.execute(f"create view clusters as from read_parquet('{scratch / 'found.parquet'}')")
+        return list(_leaks(con, sides, rule.forbids))
+
+
+def _leaks(con: duckdb.DuckDBPyConnection, sides: list[Side], forbids: Callable[[Side, Side], bool]) -> Iterator[Leak]:
+    """One leak a pair of sides and problem, in the order of the sides."""
+    con.execute(
+        """
+        create temp table placed as
+        select rows.*, cluster from rows join clusters using (problem_id)
+        """
     )
-
-
-def _trained_on(plan: TrainPlan, store: Store) -> Iterator[Side]:
-    """The plan's own rows, then those of its models' trainings, which are found by the folder they left."""
-    made = {str(store.path / str(model["path"])): model for model in store.models()}
-    yield Side(plan.name, plan.table.kind, "train", plan.splits["train"].query)
-
-    waiting, seen = [ref.path for ref in plan.models.values()], set[str]()
-    while waiting:
-        path = waiting.pop()
-        model: Mapping[str, Any] | None = made.get(path)
-        if model is None or path in seen:
-            continue
-        seen.add(path)
-        recipe = json.loads(model["recipe"])
-        yield Side(f"{model['name']}@{model['version']}", str(model["trainer"]), "train", recipe["data"]["train"])
-        waiting += [str(start["path"]) for start in recipe["models"].values()]
-
-
-def _named(leaks: list[Leak]) -> str:
-    more = [f"  and {len(leaks) - NAMED} more"] if len(leaks) > NAMED else []
-    return "\n".join([*(f"  {leak}" for leak in leaks[:NAMED]), *more])
+    for a, left in enumerate(sides):
+        for b, right in enumerate(sides):
+            if a == b or not forbids(left, right):
+                continue
+            found = con.execute(
+                """
+                select min(l.problem), min(r.problem), min_by(l.question, l.problem), min_by(r.question, r.problem)
+                from placed l join placed r on l.cluster = r.cluster or l.problem = r.problem
+                where l.side = ? and r.side = ? group by l.cluster order by 1, 2
+                """,
+                [a, b],
+            )
+            for row in found.fetchall():
+                yield Leak(str(left), str(right), *row)

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dqdata.columns import Columns
 from dqdata.errors import DqdataError, ProjectError, nearest
 from dqdata.ids import fingerprint
-from dqdata.instances import make_trainer
 from dqdata.models import TRAINED, ModelRef, resolve_model
 from dqdata.params import Params, markers
-from dqdata.plan import operator_identity
 from dqdata.plugins import distribution, found
-from dqdata.project import ALLOW_LEAKS, EVALUATE, REFERENCE, Project, StepSpec, TrainerTable, validated
+from dqdata.project.instances import make_trainer
+from dqdata.project.plan import operator_identity
+from dqdata.project.tables import ALLOW_LEAKS, EVALUATE, REFERENCE, Project, StepSpec, TrainerTable, validated
 from dqdata.trainer import Trainer
 from dqdata.training.exact_match import Evaluate
 

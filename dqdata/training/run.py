@@ -28,13 +28,13 @@ from dqdata.errors import RunError, Stopped
 from dqdata.ids import digest
 from dqdata.ledger import Ledger
 from dqdata.models import ModelRef
-from dqdata.project import Project
+from dqdata.project.tables import Project
 from dqdata.training.card import Made, write_card
 from dqdata.training.curves import draw, measured
 from dqdata.training.exact_match import PLACEHOLDER, Evaluate
 from dqdata.training.job import Job, write_json
 from dqdata.training.launch import launch
-from dqdata.training.leaks import refuse_leaks
+from dqdata.training.leak_check import refuse_leaks
 from dqdata.training.materialise import write_split
 from dqdata.training.plan import TrainPlan, make_train_plan
 from dqdata.training.score import Score, score

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from dqdata.errors import DqdataError
+from dqdata.models import loadable
 from dqdata.operator import Bound
 from dqdata.plugins import load
 from dqdata.trainer import whole_checkpoint
 from dqdata.training.exact_match import Evaluate
 from dqdata.training.job import Job, write_json
-from dqdata.weights import loadable
 
 PR_SET_PDEATHSIG = 1
 
@@ -51,7 +51,7 @@ class Rank:
         from dqdata.catalog import Store
         from dqdata.engine.runtime import Labels, Runtime
         from dqdata.ledger import Ledger
-        from dqdata.project import read_project
+        from dqdata.project.tables import read_project
 
         project = read_project(Path(self.job.project), self.job.profile)
         label = f"train-{os.environ.get('RANK', '0')}"

@@ -13,7 +13,7 @@ import pytest
 
 from dqdata import plugins
 from dqdata.catalog import Store
-from dqdata.project import Project, read_project
+from dqdata.project.tables import Project, read_project
 
 PACKAGE = Path(__file__).resolve().parents[1] / "package"
 

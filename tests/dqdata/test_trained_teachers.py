@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from dqdata.build import plan_build
 from dqdata.catalog import Store
-from dqdata.check import NoStore, check_project, plan_ahead
 from dqdata.cli.plan import command as plan_command
 from dqdata.errors import ProjectError
-from dqdata.plan import make_plan
-from dqdata.project import Project
+from dqdata.project.check import NoStore, check_project, plan_ahead
+from dqdata.project.plan import make_plan
+from dqdata.project.tables import Project
+from dqdata.training.build import plan_build
 
 Write = Callable[[str], Project]
 

@@ -13,7 +13,7 @@ import pytest
 from dqdata.catalog import Store
 from dqdata.engine.run import run_pipeline
 from dqdata.errors import ColumnError, DataError, QueryError
-from dqdata.project import Project, read_project
+from dqdata.project.tables import Project, read_project
 
 TEACHERS = """
 [store]

@@ -16,7 +16,7 @@ from loopback import Loopback
 from dqdata.catalog import Store
 from dqdata.engine.run import RunResult, run_pipeline
 from dqdata.errors import RunError
-from dqdata.project import read_project
+from dqdata.project.tables import read_project
 
 Run = Callable[..., RunResult]
 

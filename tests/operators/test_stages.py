@@ -8,10 +8,10 @@ from typing import Any
 
 import polars as pl
 import pytest
-from dqdata_operators.adapt import Adapt, AdaptParams
-from dqdata_operators.curriculum import Curriculum, CurriculumParams
-from dqdata_operators.level import Level, LevelParams
-from dqdata_operators.majority import Majority, MajorityParams, vote
+from dqdata_operators.annotate.level import Level, LevelParams
+from dqdata_operators.format.adapt import Adapt, AdaptParams
+from dqdata_operators.select.curriculum import Curriculum, CurriculumParams
+from dqdata_operators.verify.majority import Majority, MajorityParams, vote
 from harness import FrameTable, TestRun, batched, decided, have
 
 from dqdata.errors import ColumnError, DataError, QueryError

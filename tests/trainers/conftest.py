@@ -107,8 +107,9 @@ def teacher(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def told(tiny: Path) -> list[dict[str, Any]]:
     """Rows with the log-probabilities of a teacher that has learnt them a little."""
     import torch
-    from dqdata_trainers.chat import tokenize
     from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from dqdata.models import tokenize
 
     tokenizer, model = AutoTokenizer.from_pretrained(tiny), AutoModelForCausalLM.from_pretrained(tiny)
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
@@ -124,7 +125,8 @@ def told(tiny: Path) -> list[dict[str, Any]]:
 def stored(tokenizer: Any, model: Any, messages: list[dict[str, str]], k: int) -> list[dict[str, Any]]:
     """What an endpoint with this model would tell of the assistant's tokens: the k likeliest at each place."""
     import torch
-    from dqdata_trainers.chat import IGNORED, tokenize
+
+    from dqdata.models import IGNORED, tokenize
 
     tokens = tokenize(tokenizer, messages)
     with torch.no_grad():

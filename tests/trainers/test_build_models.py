@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from dqdata.build import build, plan_build
 from dqdata.catalog import Store
-from dqdata.project import read_project
+from dqdata.project.tables import read_project
+from dqdata.training.build import build, plan_build
 
 from .conftest import additions
 

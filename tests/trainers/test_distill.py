@@ -42,7 +42,7 @@ def test_without_kl_it_is_sft(tiny: Path, teacher: Path, data_of: Callable[..., 
 
 def test_divergences_by_hand() -> None:
     import torch
-    from dqdata_trainers.mimic import divergence_of
+    from dqdata_trainers._mimic import divergence_of
 
     student, teacher = torch.tensor([[0.0, 0.0]]), torch.tensor([[math.log(3.0), 0.0]])
     forward = 0.75 * math.log(0.75 / 0.5) + 0.25 * math.log(0.25 / 0.5)
@@ -88,7 +88,7 @@ def test_wrong_columns_are_refused_by_name() -> None:
 
 def test_the_divergence_from_the_stored_ones_by_hand() -> None:
     import torch
-    from dqdata_trainers.mimic import NONE, divergence_of, stored_divergence
+    from dqdata_trainers._mimic import NONE, divergence_of, stored_divergence
 
     student = torch.tensor([[math.log(v) for v in (0.1, 0.2, 0.3, 0.4)]] * 2)
     ids = torch.tensor([[3, 0], [1, NONE]])
@@ -110,8 +110,9 @@ def test_stored_log_probabilities_teach_without_the_teacher(
     tiny: Path, told: list[dict[str, Any]], data_of: Callable[..., Any], tmp_path: Path
 ) -> None:
     import torch
-    from dqdata_trainers.chat import IGNORED, tokenize
     from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from dqdata.models import IGNORED, tokenize
 
     params = DistillParams(model=str(tiny), kl_share=0.75, args={**FAST, "per_device_train_batch_size": 16})
     result = Distill(params).train(data_of(train=told, eval=told[:4]), tmp_path / "out", PlainRun())

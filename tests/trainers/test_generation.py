@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dqdata.errors import InputError
-from dqdata.generation import Rules, Text, Writer
+from dqdata.models import Rules, Text, Writer
 
 QUESTIONS = ["What is 3 + 4?", "add", "What is 1 + 1? What is 2 + 2? What is 6 + 4?", "The answer is", "2 and 2"]
 

@@ -11,8 +11,8 @@ import pytest
 
 from dqdata.catalog import Store
 from dqdata.errors import ProjectError
-from dqdata.project import read_project
-from dqdata.training.leaks import refuse_leaks
+from dqdata.project.tables import read_project
+from dqdata.training.leak_check import refuse_leaks
 from dqdata.training.plan import TrainPlan, make_train_plan
 from dqdata.training.run import train
 

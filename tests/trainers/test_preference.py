@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dqdata_trainers._pairs import encode_pair
 from dqdata_trainers.cogpo import CogPo, CogPoParams
 from dqdata_trainers.dpo import Dpo, DpoParams
-from dqdata_trainers.pairs import encode_pair
 from dqdata_trainers.reward import Reward, RewardParams
 
 from dqdata.columns import MESSAGES, Columns

@@ -16,9 +16,9 @@ from zlib import crc32
 import pytest
 from loopback import Loopback
 
-from dqdata.build import build
 from dqdata.catalog import Store
-from dqdata.project import read_project
+from dqdata.project.tables import read_project
+from dqdata.training.build import build
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALLEST = ("slow_sft_2", "adaptive_x_sft", "adaptive_y_sft", "reward_grpo")

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dqdata_trainers._rewards import Rewards, RewardTable, as_row, shaped, styled
 from dqdata_trainers.grpo import Grpo, GrpoParams
 from dqdata_trainers.reward import Reward, RewardParams
-from dqdata_trainers.reward_model import RewardModel
-from dqdata_trainers.rewards import Rewards, RewardTable, as_row, shaped, styled
 from dqdata_trainers.rloo import Rloo, RlooParams
 from pydantic import ValidationError
 
@@ -19,8 +18,9 @@ from dqdata.columns import Columns
 from dqdata.engine.runtime import Labels, Runtime
 from dqdata.errors import ColumnError, InputError
 from dqdata.ledger import Ledger
+from dqdata.models import RewardModel
 from dqdata.operator import Bound
-from dqdata.project import read_project
+from dqdata.project.tables import read_project
 
 from .conftest import LETTERS, LettersRun, PlainRun, additions
 
@@ -82,7 +82,7 @@ def test_rloo_raises_the_reward(tiny: Path, data_of: Callable[..., Any], tmp_pat
 
 def test_equal_groups_leave_the_loss(tiny: Path, data_of: Callable[..., Any], tmp_path: Path) -> None:
     """Tokens of a group whose rewards are all equal are masked, those of another aren't."""
-    from dqdata_trainers.groups import DroppingGrpo
+    from dqdata_trainers._groups import DroppingGrpo
     from trl import GRPOConfig
 
     def only_twos(prompts: Any, completion_ids: Any, **_: Any) -> list[float]:

@@ -9,7 +9,7 @@ import pytest
 from dqdata.catalog import Store
 from dqdata.engine.run import run_pipeline
 from dqdata.errors import InputError
-from dqdata.project import Project, read_project
+from dqdata.project.tables import Project, read_project
 from dqdata.training.plan import TrainPlan, make_train_plan
 
 PROJECT = """

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dqdata_trainers.chat import IGNORED, tokenize
 from dqdata_trainers.sft import Sft, SftParams
 
 from dqdata.columns import MESSAGES, Columns
 from dqdata.errors import ColumnError, InputError
+from dqdata.models import IGNORED, tokenize
 from dqdata.trainer import whole_checkpoint
 
 from .conftest import TEMPLATE, PlainRun, additions, chat, losses
@@ -126,7 +126,7 @@ def test_long_rows_are_named_and_settled_as_asked(tiny: Path, data_of: Callable[
 
 
 def test_lengths_are_told_by_verbosity(tiny: Path, data_of: Callable[..., Any], tmp_path: Path, tokenizer: Any) -> None:
-    from dqdata_trainers.rows import prepare
+    from dqdata_trainers._rows import prepare
 
     rows: list[dict[str, Any]] = [{**row, "rv": float(n % 2 * 5), "cd": None} for n, row in enumerate(additions(6))]
     rows[5]["messages"] = chat("What is 1 + 1?", "again and again " * 30, "2")
@@ -140,7 +140,7 @@ def test_lengths_are_told_by_verbosity(tiny: Path, data_of: Callable[..., Any], 
 def test_memory_is_estimated_and_too_much_is_said(
     tiny: Path, data_of: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bf16: str
 ) -> None:
-    from dqdata_trainers import memory
+    from dqdata_trainers import _memory as memory
     from transformers import AutoModelForCausalLM
 
     monkeypatch.setenv("DQDATA_BF16", bf16)
@@ -154,7 +154,7 @@ def test_memory_is_estimated_and_too_much_is_said(
 
 
 def test_the_choice_of_bf16_can_be_forced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dqdata_trainers.config import trl_config
+    from dqdata_trainers._config import trl_config
     from trl import SFTConfig
 
     def chosen(**args: Any) -> bool:
@@ -194,7 +194,7 @@ def test_unknown_lora_field_is_refused(tiny: Path, data_of: Callable[..., Any], 
 def test_packed_examples_do_not_see_each_other(tiny: Path, data_of: Callable[..., Any], tmp_path: Path) -> None:
     """The first loss of packs is that of the same rows side by side; a mask that lets them mix gives another."""
     import torch
-    from dqdata_trainers.rows import prepare
+    from dqdata_trainers._rows import prepare
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     data = data_of(train=additions(6))

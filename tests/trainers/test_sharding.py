@@ -7,12 +7,12 @@ import json
 from pathlib import Path
 
 import pytest
-from dqdata_trainers.config import TrlParams, trl_config
-from dqdata_trainers.sharding import fsdp_config
+from dqdata_trainers._config import TrlParams, trl_config
+from dqdata_trainers._sharding import fsdp_config
 
 from dqdata.catalog import Store
 from dqdata.errors import InputError
-from dqdata.project import read_project
+from dqdata.project.tables import read_project
 from dqdata.training.run import train
 
 from .conftest import additions

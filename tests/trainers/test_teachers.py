@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dqdata_trainers.reward_model import RewardModel
 
 from dqdata.catalog import Store
-from dqdata.check import NoStore, check_project
 from dqdata.engine.run import RunResult, run_pipeline
 from dqdata.errors import InputError, PluginError, TeacherError
-from dqdata.instances import make_teacher
-from dqdata.project import TeacherTable, read_project
+from dqdata.models import RewardModel
+from dqdata.project.check import NoStore, check_project
+from dqdata.project.instances import make_teacher
+from dqdata.project.tables import TeacherTable, read_project
 from dqdata.teacher import Limits, Message, Request, Sampling, Teacher
 from dqdata.training.compare import compare
 from dqdata.training.exact_match import Evaluate
@@ -259,7 +259,7 @@ def test_eval_asks_a_student_of_the_project(store: Store) -> None:
 
 
 def test_a_listing_imports_no_torch() -> None:
-    names = "dqdata_trainers.transformers_teacher, dqdata_trainers.reward_teacher"
+    names = "dqdata.teachers.transformers, dqdata.teachers.reward_model"
     told = f"import sys, {names}; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", told], check=False).returncode == 0
 

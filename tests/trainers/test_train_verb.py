@@ -23,7 +23,7 @@ from dqdata.cli.check import command as check
 from dqdata.cli.train import command
 from dqdata.columns import arrow_schema, columns_of
 from dqdata.errors import ProjectError, RunError
-from dqdata.project import read_project
+from dqdata.project.tables import read_project
 from dqdata.training.exact_match import split_answer
 from dqdata.training.run import train
 

@@ -19,9 +19,9 @@ from pathlib import Path
 from dqdata.columns import Columns
 from dqdata.errors import DataError
 from dqdata.trainer import Data, Trainer, TrainResult, TrainRun
-from dqdata_trainers.config import TrlParams
+from dqdata_trainers._config import TrlParams
+from dqdata_trainers._pairs import needs_pairs
 from dqdata_trainers.dpo import train_on_pairs
-from dqdata_trainers.pairs import needs_pairs
 
 
 class CogPoParams(TrlParams):
@@ -39,7 +39,7 @@ class CogPo(Trainer[CogPoParams]):
         have.require("beta", "DOUBLE", "FLOAT")
 
     def train(self, data: Data, out: Path, run: TrainRun) -> TrainResult:
-        from dqdata_trainers.preference import BetaTrainer
+        from dqdata_trainers._preference import BetaTrainer
 
         for split in data.folders:
             _check_betas(data, split)

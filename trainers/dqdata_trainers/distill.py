@@ -27,10 +27,10 @@ from pydantic import Field, model_validator
 from dqdata.columns import MESSAGES, VOCABULARY, Columns
 from dqdata.errors import ColumnError, InputError
 from dqdata.trainer import Data, Trainer, TrainResult, TrainRun
-from dqdata_trainers.config import TrlParams, trl_config
-from dqdata_trainers.pairs import SPLITS
-from dqdata_trainers.stored import COLUMN
-from dqdata_trainers.students import load_tokenizer, quantization
+from dqdata_trainers._config import TrlParams, trl_config
+from dqdata_trainers._pairs import SPLITS
+from dqdata_trainers._stored import COLUMN
+from dqdata_trainers._students import load_tokenizer, quantization
 
 
 class DistillParams(TrlParams):
@@ -104,10 +104,10 @@ class Distill(Trainer[DistillParams]):
     ) -> TrainResult:
         from trl import SFTConfig
 
-        from dqdata_trainers.loop import fit
-        from dqdata_trainers.mimic import MimicTrainer, StoredTrainer
-        from dqdata_trainers.rows import prepare
-        from dqdata_trainers.stored import beside
+        from dqdata_trainers._loop import fit
+        from dqdata_trainers._mimic import MimicTrainer, StoredTrainer
+        from dqdata_trainers._rows import prepare
+        from dqdata_trainers._stored import beside
 
         params = self.params
         config = trl_config(SFTConfig, params, out, packing=False)
@@ -138,8 +138,8 @@ class Distill(Trainer[DistillParams]):
     def _on_policy(self, data: Data, out: Path, run: TrainRun, path: str, teacher: str, tokenizer: Any) -> TrainResult:
         from trl import DistillationConfig, DistillationTrainer
 
+        from dqdata_trainers._loop import fit
         from dqdata_trainers.grpo import prepare_prompts
-        from dqdata_trainers.loop import fit
 
         params = self.params
         config = trl_config(DistillationConfig, params, out, temperature=params.temperature)

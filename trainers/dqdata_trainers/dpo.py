@@ -14,9 +14,9 @@ from typing import Any
 
 from dqdata.columns import Columns
 from dqdata.trainer import Data, Trainer, TrainResult, TrainRun
-from dqdata_trainers.config import TrlParams, trl_config
-from dqdata_trainers.pairs import needs_pairs, prepare_pairs
-from dqdata_trainers.students import load_tokenizer, quantization
+from dqdata_trainers._config import TrlParams, trl_config
+from dqdata_trainers._pairs import needs_pairs, prepare_pairs
+from dqdata_trainers._students import load_tokenizer, quantization
 
 
 class DpoParams(TrlParams):
@@ -33,7 +33,7 @@ class Dpo(Trainer[DpoParams]):
         needs_pairs(self.kind, split, have)
 
     def train(self, data: Data, out: Path, run: TrainRun) -> TrainResult:
-        from dqdata_trainers.preference import PairTrainer
+        from dqdata_trainers._preference import PairTrainer
 
         return train_on_pairs(self.kind, self.params, PairTrainer, data, out, run)
 
@@ -52,7 +52,7 @@ def train_on_pairs(
     """DPO with `trainer_class`; `extra` columns reach its collator, `fixed` are config fields it decides."""
     from trl import DPOConfig
 
-    from dqdata_trainers.loop import fit
+    from dqdata_trainers._loop import fit
 
     config = trl_config(DPOConfig, params, out, **fixed)
     path = run.model(params.model)

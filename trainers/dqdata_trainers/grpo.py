@@ -23,12 +23,12 @@ from pydantic import Field, model_validator
 from dqdata.columns import KEYS, MESSAGES, Columns
 from dqdata.errors import ColumnError, InputError
 from dqdata.ids import canonical, digest
+from dqdata.models import prompt_ids
 from dqdata.trainer import Data, Trainer, TrainResult, TrainRun
-from dqdata_trainers.chat import prompt_ids
-from dqdata_trainers.config import TrlParams, trl_config
-from dqdata_trainers.difficulty import Difficulty
-from dqdata_trainers.rewards import Rewards, RewardTable
-from dqdata_trainers.students import load_tokenizer, quantization
+from dqdata_trainers._config import TrlParams, trl_config
+from dqdata_trainers._difficulty import Difficulty
+from dqdata_trainers._rewards import Rewards, RewardTable
+from dqdata_trainers._students import load_tokenizer, quantization
 
 
 class GroupParams(TrlParams):
@@ -75,7 +75,7 @@ class GroupTrainer(Trainer[Any]):
         return tuple((table.op, table.params) for table in self.params.rewards if table.op is not None)
 
     def _fit(self, data: Data, out: Path, run: TrainRun, config_class: Any, trainer_class: Any) -> TrainResult:
-        from dqdata_trainers.loop import fit
+        from dqdata_trainers._loop import fit
 
         params = self.params
         weights = [table.weight for table in params.rewards]
@@ -117,7 +117,7 @@ class Grpo(GroupTrainer):
     def train(self, data: Data, out: Path, run: TrainRun) -> TrainResult:
         from trl import GRPOConfig, GRPOTrainer
 
-        from dqdata_trainers.groups import DroppingGrpo
+        from dqdata_trainers._groups import DroppingGrpo
 
         trainer = DroppingGrpo if self.params.drop_equal_groups else GRPOTrainer
         return self._fit(data, out, run, GRPOConfig, trainer)
@@ -128,7 +128,7 @@ def prepare_prompts(
 ) -> tuple[Any, tuple[str, ...]]:
     """Rows with `prompt` and every other column, and notes about prompts that were left out as too easy, too hard or
     too long. Raises InputError."""
-    from dqdata_trainers.rows import map_once, settle_long
+    from dqdata_trainers._rows import map_once, settle_long
 
     key = next((name for name in KEYS if name in data.columns[split]), None)
 

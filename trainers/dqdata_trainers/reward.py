@@ -22,10 +22,10 @@ from dqdata.columns import MESSAGES, Columns
 from dqdata.errors import ColumnError, DataError
 from dqdata.models import PREFERENCE
 from dqdata.trainer import Data, Trainer, TrainResult, TrainRun
-from dqdata_trainers.config import TrlParams, trl_config
-from dqdata_trainers.pairs import SPLITS, needs_pairs, prepare_pairs
-from dqdata_trainers.rows import NUMBERS
-from dqdata_trainers.students import load_tokenizer, quantization
+from dqdata_trainers._config import TrlParams, trl_config
+from dqdata_trainers._pairs import SPLITS, needs_pairs, prepare_pairs
+from dqdata_trainers._rows import NUMBERS
+from dqdata_trainers._students import load_tokenizer, quantization
 
 
 class RewardParams(TrlParams):
@@ -60,7 +60,7 @@ class Reward(Trainer[RewardParams]):
     def _pairwise(self, data: Data, out: Path, run: TrainRun) -> TrainResult:
         from trl import RewardConfig, RewardTrainer
 
-        from dqdata_trainers.loop import fit
+        from dqdata_trainers._loop import fit
 
         params = self.params
         config = trl_config(RewardConfig, params, out, remove_unused_columns=True)
@@ -86,9 +86,9 @@ class Reward(Trainer[RewardParams]):
     def _regression(self, data: Data, out: Path, run: TrainRun) -> TrainResult:
         from trl import RewardConfig
 
-        from dqdata_trainers.loop import fit
-        from dqdata_trainers.regression import RegressionTrainer, head_of, padded
-        from dqdata_trainers.rows import prepare
+        from dqdata_trainers._loop import fit
+        from dqdata_trainers._regression import RegressionTrainer, head_of, padded
+        from dqdata_trainers._rows import prepare
 
         params = self.params
         config = trl_config(RewardConfig, params, out, remove_unused_columns=False)
@@ -118,7 +118,7 @@ class Reward(Trainer[RewardParams]):
 
 def _whole(rows: Any, file: Path) -> Any:
     """Prompt and turn together, as the reward model reads them."""
-    from dqdata_trainers.rows import map_once
+    from dqdata_trainers._rows import map_once
 
     def join(row: Mapping[str, Any], index: int) -> dict[str, Any]:
         turns = {name: row["prompt_ids"] + row[name] for name in ("chosen_ids", "rejected_ids")}

@@ -19,8 +19,8 @@ from typing import Any
 from dqdata.columns import MESSAGES, Columns
 from dqdata.errors import ColumnError, InputError
 from dqdata.trainer import Data, Trainer, TrainResult, TrainRun
-from dqdata_trainers.config import TrlParams, trl_config
-from dqdata_trainers.students import load_tokenizer, quantization
+from dqdata_trainers._config import TrlParams, trl_config
+from dqdata_trainers._students import load_tokenizer, quantization
 
 
 class SftParams(TrlParams):
@@ -41,8 +41,8 @@ class Sft(Trainer[SftParams]):
     def train(self, data: Data, out: Path, run: TrainRun) -> TrainResult:
         from trl import SFTConfig, SFTTrainer
 
-        from dqdata_trainers.loop import fit
-        from dqdata_trainers.rows import prepare
+        from dqdata_trainers._loop import fit
+        from dqdata_trainers._rows import prepare
 
         params = self.params
         config = trl_config(SFTConfig, params, out)

@@ -26,7 +26,7 @@ from dqdata.errors import (
     Stopped,
     TooManyFailures,
 )
-from dqdata.project import Project
+from dqdata.project.tables import Project
 
 Write = Callable[[str], Project]
 Calls = Callable[[], list[str]]

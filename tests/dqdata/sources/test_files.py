@@ -196,8 +196,8 @@ def test_fingerprints_follow_content_and_reading_but_not_names(files, tmp_path):
 
 def test_a_changed_file_has_another_fingerprint_even_if_its_size_stays(files, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("dqdata.cache.REMEMBERED_FROM", 0)
-    monkeypatch.setattr("dqdata.cache.SETTLED", -1.0)
+    monkeypatch.setattr("dqdata.files.REMEMBERED_FROM", 0)
+    monkeypatch.setattr("dqdata.files.SETTLED", -1.0)
     path = lines(tmp_path / "a.jsonl", {"n": 1})
     first = files("a.jsonl").fingerprint()
     assert files("a.jsonl").fingerprint() == first

@@ -14,8 +14,8 @@ import pytest
 import pytest_asyncio
 
 from dqdata.errors import DataError, PluginError, TeacherError
+from dqdata.models import gguf
 from dqdata.teacher import Message, Request, Sampling
-from dqdata.teachers import gguf
 from dqdata.teachers.llamacpp import LlamaCpp, LlamaCppParams, free_cores
 
 pytestmark = pytest.mark.skipif(

@@ -13,7 +13,7 @@ import pytest
 from batch_loopback import BatchLoopback
 from pydantic import SecretStr
 
-from dqdata.engine.calls import Asker, Budget, CallContext
+from dqdata.calls.client import Asker, Budget, CallContext
 from dqdata.errors import Stopped, TeacherError
 from dqdata.ledger import Ledger
 from dqdata.teacher import Completion, Limits, Message, Request, Sampling

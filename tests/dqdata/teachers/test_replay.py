@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
+from dqdata.calls.client import Asker, Budget, CallContext
 from dqdata.catalog import Store
 from dqdata.columns import REJECTS, Columns, polars_schema
-from dqdata.engine.calls import Asker, Budget, CallContext
 from dqdata.errors import DataError, TeacherError
 from dqdata.ledger import Ledger
 from dqdata.teacher import Completion, Limits, Message, Price, Request, Sampling, Usage

@@ -1,0 +1,1 @@
+"""What happens between an operator and a teacher: ledger, limits, budget, retries."""

@@ -1,0 +1,396 @@
+"""Calls to one teacher: ledger, then who else is asking the same, then limits, budget, retries, and the ledger again.
+
+    asker = Asker(teacher, limits, ledger, budget)
+    answer = await asker.at(CallContext(run_id, "slow_thinking", step, "r1")).complete(request)
+
+An answered request is never asked again: not by another row, another step, another run, nor after a crash, because an
+answer is on disk before anyone sees it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dqdata.calls.budget import Budget, Held
+from dqdata.calls.limits import Gate
+from dqdata.calls.stall import Stall
+from dqdata.errors import DqdataError, InputError, Stopped, StoreError, TeacherError
+from dqdata.ledger import CallContext, Ledger
+from dqdata.teacher import Completion, Limits, Request, Teacher, Usage
+
+__all__ = ["Asker", "Budget", "CallContext", "Counters"]
+
+log = logging.getLogger("dqdata.calls")
+
+OVERLOAD = frozenset({429, 502, 503, 504, 529})
+UNREACHABLE = "unreachable"
+"""TeacherError.reason where no connection could be made: nothing was sent, so nothing was charged."""
+NEVER_SEEN = 120.0
+"""Seconds to wait for an endpoint that was never reached: more likely a wrong address than a restart."""
+
+
+@dataclass(slots=True)
+class Counters:
+    """What a teacher did for this process. cached: answered by the ledger, or by another row's call in the air."""
+
+    made: int = 0
+    cached: int = 0
+    failed: int = 0
+    retried: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float = 0.0
+    in_flight: int = 0
+
+
+class Asker:
+    """One per teacher per process, shared by all steps. `close` lets calls in the air end and closes the teacher."""
+
+    def __init__(
+        self,
+        teacher: Teacher[Any],
+        limits: Limits,
+        ledger: Ledger,
+        budget: Budget,
+        *,
+        on_change: Callable[[Counters], None] | None = None,
+    ) -> None:
+        self.teacher, self.limits, self.ledger, self.budget = teacher, teacher.limits(limits), ledger, budget
+        self.counters = Counters()
+        self.gate = Gate(self.limits)
+        self._on_change = on_change
+        self._flights: dict[str, _Flight] = {}
+        self._ended: DqdataError | None = None
+        self._end_event = asyncio.Event()
+        self._starting: asyncio.Task[None] | None = None
+        self._stall = Stall(self.limits.timeout)
+        teacher.remember_in(ledger)
+
+    def at(self, context: CallContext) -> Teacher[Any]:
+        """The teacher as one step sees it."""
+        return _AskedTeacher(self, context)
+
+    async def ask(self, request: Request, context: CallContext) -> Completion:
+        """An answer, from the ledger if it is there. Raises TeacherError, BudgetExceeded, StoreError, InputError."""
+        key = self.teacher.key(request)
+        flight = self._flights.get(key)
+        if flight is not None:
+            completion = replace(await self._wait(flight), cached=True)
+        elif (stored := self.ledger.get(key)) is not None:
+            completion = self.teacher.present(stored)
+        else:
+            return await self._wait(_Flight(self, key, request, context))
+        self.counters.cached += 1
+        self._changed()
+        return completion
+
+    async def close(self) -> None:
+        """Sends no more, waits for the calls in the air, closes the teacher."""
+        self.end(Stopped("the run is ending: no more calls are made"))
+        if self._flights:
+            await asyncio.wait([flight.task for flight in self._flights.values()])
+        self._stall.stop()
+        if self._starting is not None and not self._starting.done():
+            self._starting.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await self._starting
+        await self.teacher.close()
+
+    async def _wait(self, flight: _Flight) -> Completion:
+        """A caller that is cancelled doesn't take the call from others; a call already sent is paid for, so it ends
+        and is stored even when nobody waits for it any more."""
+        flight.waiters += 1
+        try:
+            return await asyncio.shield(flight.task)
+        except asyncio.CancelledError:
+            if flight.waiters == 1 and not flight.sent:
+                self._flights.pop(flight.key, None)
+                flight.task.cancel()
+            raise
+        finally:
+            flight.waiters -= 1
+
+    async def _fly(self, flight: _Flight) -> Completion:
+        """Attempts until one is answered or the next is not worth it."""
+        began = time.monotonic()
+        while True:
+            flight.attempt += 1
+            try:
+                return await self._attempt(flight)
+            except _OverError as over:
+                raise over.error.with_traceback(None) from None
+            except TeacherError as error:
+                await self._failed(flight, error, time.monotonic() - began)
+            self.counters.retried += 1
+            self._changed()
+
+    async def _attempt(self, flight: _Flight) -> Completion:
+        expected = self._expected_tokens(flight.request) if self.limits.tokens_per_minute else 0
+        await self.gate.enter(expected)
+        try:
+            self._go_on()
+            await self._started()
+            held = await self.budget.reserve(*self._worst(flight)) if self.budget.limited else None
+            try:
+                self._go_on()
+                completion = await self._send(flight)
+            except BaseException as error:
+                if held is not None:
+                    charged = self._worst(flight) if _may_cost(error) else _NOTHING
+                    self.budget.settle(held, charged.usd, charged.tokens)
+                raise
+            usage = completion.usage
+            self.gate.answered(completion.seconds, usage.output, expected, usage.input + usage.output)
+            # The place is given up only once the answer is on disk: a crash costs no more calls than may be in the air.
+            return await self._keep(flight, completion, held)
+        finally:
+            self.gate.leave()
+
+    async def _send(self, flight: _Flight) -> Completion:
+        began = time.monotonic()
+        flight.sent = True
+        self.counters.in_flight += 1
+        self._stall.sent(flight.context.teacher, self.counters.in_flight)
+        self.gate.sent()
+        try:
+            async with asyncio.timeout(self.limits.timeout):
+                completion = await self.teacher.complete(flight.request)
+        except TimeoutError:
+            late = f"no answer within {self.limits.timeout:g} s (`timeout` of the teacher)"
+            raise TeacherError(late, kind="retryable", reason="timeout", usage_unknown=True) from None
+        except TeacherError as error:
+            raise self._noticed(error, flight.context.teacher) from None
+        except DqdataError as error:
+            self.end(error)
+            raise
+        except Exception as error:
+            broke = f"teacher {flight.context.teacher!r} broke: {type(error).__name__}: {error}"
+            raise self._noticed(
+                TeacherError(broke, kind="fatal", reason="broken", usage_unknown=True), flight.context.teacher
+            ) from error
+        finally:
+            flight.sent = False
+            self.counters.in_flight -= 1
+            self._stall.in_the_air = self.counters.in_flight
+        self._stall.answered()
+        return completion if completion.seconds else replace(completion, seconds=time.monotonic() - began)
+
+    async def _keep(self, flight: _Flight, completion: Completion, held: Held | None) -> Completion:
+        """Stores an answer and books what it took. What can't be stored must not be paid for: a ledger that fails
+        ends all calls."""
+        flight.sent = True
+        usage = completion.usage
+        cost = self.limits.price.cost(usage)
+        try:
+            completion = await self.ledger.put(
+                flight.key, flight.request, completion, cost_usd=cost, context=flight.context, **self._identity()
+            )
+        except StoreError as error:
+            self.end(error)
+            raise
+        finally:
+            if held is not None:
+                self.budget.settle(held, cost, usage.input + usage.output)
+        self.counters.made += 1
+        self.counters.input_tokens += usage.input
+        self.counters.output_tokens += usage.output
+        self.counters.cost_usd += cost
+        self._changed()
+        return completion
+
+    async def _failed(self, flight: _Flight, error: TeacherError, seconds: float) -> None:
+        """Records a failed attempt and waits before the next; raises where there is none."""
+        if error.kind == "retryable" and error.reason == UNREACHABLE:
+            flight.attempt -= 1  # nobody was there to refuse it
+            return
+        await self._record(flight, error)
+        # Being refused for load says nothing about the request: it may go on for as long as the teacher's patience.
+        overload = _overload(error)
+        out_of_tries = flight.attempt >= self.limits.max_attempts and not (overload and seconds < self.limits.patience)
+        if error.kind != "retryable" or out_of_tries:
+            self.counters.failed += 1
+            self._changed()
+            raise error
+        if not overload:
+            await self._pause(min(30.0, 0.25 * 2.0**flight.attempt) * (0.5 + random.random() / 2))
+
+    async def _record(self, flight: _Flight, error: TeacherError) -> None:
+        charged = self._worst(flight) if error.usage_unknown else _NOTHING
+        try:
+            await self.ledger.put_failure(
+                flight.key,
+                flight.request,
+                error,
+                attempt=flight.attempt,
+                tokens=charged.tokens,
+                cost_usd=charged.usd,
+                context=flight.context,
+                **self._identity(),
+            )
+        except StoreError as broken:
+            self.end(broken)
+            raise
+
+    def _worst(self, flight: _Flight) -> Held:
+        """The most that one call can take: no token is shorter than a byte, and no answer longer than max_tokens."""
+        request = flight.request
+        text = sum(len(message.content.encode("utf-8", "replace")) + 16 for message in request.messages)
+        tokens_in = text + (len(str(request.schema)) if request.schema else 0)
+        tokens_out = request.sampling.max_tokens or self.teacher.context_tokens
+        price = self.limits.price
+        unbounded = self.budget.limit_tokens is not None or (self.budget.limit_usd is not None and price.output > 0)
+        if tokens_out is None and unbounded:
+            raise InputError(
+                f"teacher {flight.context.teacher!r}: a budget is set, but nothing bounds the length of an answer, so "
+                "its worst case is unknown; give the step `max_tokens`, or the teacher `context_tokens`"
+            )
+        tokens_out = tokens_out or 0
+        return Held(price.cost(Usage(tokens_in, tokens_out)), tokens_in + tokens_out)
+
+    def _expected_tokens(self, request: Request) -> int:
+        """Tokens of a call for the limit per minute: about four characters each, and an answer like those before."""
+        made = self.counters.made
+        answer = self.counters.output_tokens // made if made else min(request.sampling.max_tokens or 500, 500)
+        return sum(len(message.content) for message in request.messages) // 4 + answer
+
+    def _identity(self) -> dict[str, str]:
+        return {"provider": self.teacher.provider, "model": self.teacher.keyed_model, "revision": self.teacher.revision}
+
+    async def _started(self) -> None:
+        """Starts the teacher once; whatever start raises is what every call raises."""
+        if self._starting is None:
+            self._starting = asyncio.get_running_loop().create_task(self.teacher.start())
+        if not self._starting.done():
+            await asyncio.wait([self._starting])
+        if not self._starting.cancelled() and (error := self._starting.exception()) is not None:
+            if not isinstance(error, DqdataError):
+                raise error
+            self.end(error)
+        self._go_on()
+
+    def end(self, error: DqdataError) -> None:
+        """From now on every call ends with this error, without a request."""
+        if self._ended is None:
+            self._ended = error
+            self._end_event.set()
+            self.gate.refresh()
+            self.teacher.ending()
+
+    def _noticed(self, error: TeacherError, teacher: str) -> TeacherError:
+        """What one failure means for all calls: it must hold before the place of the failed call goes to the next.
+        Returns the error, a fatal one where patience with an absent endpoint has run out."""
+        if error.kind == "retryable" and error.reason == UNREACHABLE:
+            down, patience = self.gate.unreachable(), self.limits.patience
+            self._stall.down(teacher, str(error), down)
+            if down > (patience if self.gate.reached else min(NEVER_SEEN, patience)):
+                error = TeacherError(
+                    f"teacher {teacher!r}: {error}, for {down:.0f} s now; check base_url and the server, "
+                    "then run again: it goes on from here",
+                    kind="fatal",
+                    reason=UNREACHABLE,
+                )
+        elif _overload(error):
+            wait = self.gate.overloaded(error.retry_after)
+            if wait > 30:
+                log.warning("teacher %s: %s; all its calls wait %.0f s", teacher, error, wait)
+        if error.kind == "fatal":
+            self.end(error)
+        return error
+
+    def _go_on(self) -> None:
+        if self._ended is not None:
+            raise _OverError(self._ended)
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._end_event.wait(), seconds)
+
+    def _changed(self) -> None:
+        if self._on_change is not None:
+            self._on_change(self.counters)
+
+
+class _OverError(Exception):
+    """No call is made any more, because of this error."""
+
+    def __init__(self, error: DqdataError) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+class _Flight:
+    """One call in the air, and how many wait for it."""
+
+    __slots__ = ("attempt", "context", "key", "request", "sent", "task", "waiters")
+
+    def __init__(self, asker: Asker, key: str, request: Request, context: CallContext) -> None:
+        self.key, self.request, self.context = key, request, context
+        self.attempt = self.waiters = 0
+        self.sent = False
+        self.task = asyncio.get_running_loop().create_task(asker._fly(self))
+        flights = asker._flights
+        flights[key] = self
+
+        def landed(task: asyncio.Task[Completion]) -> None:
+            if flights.get(key) is self:
+                del flights[key]
+            if not task.cancelled():
+                task.exception()  # seen: those who waited were told, and there may be none
+
+        self.task.add_done_callback(landed)
+
+
+class _AskedTeacher(Teacher[Any]):
+    """A teacher with everything in front of it. Whoever made the Asker starts and closes what is behind."""
+
+    provider = "asked"
+
+    def __init__(self, asker: Asker, context: CallContext) -> None:
+        super().__init__(asker.teacher.params)
+        self._asker, self._context = asker, context
+        setattr(self, "provider", asker.teacher.provider)  # noqa: B010 - a class variable, but this one differs by instance
+
+    @property
+    def model(self) -> str:
+        return self._asker.teacher.model
+
+    @property
+    def keyed_model(self) -> str:
+        return self._asker.teacher.keyed_model
+
+    @property
+    def revision(self) -> str:
+        return self._asker.teacher.revision
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        return self._asker.teacher.figures
+
+    @property
+    def context_tokens(self) -> int | None:
+        return self._asker.teacher.context_tokens
+
+    def key(self, request: Request) -> str:
+        return self._asker.teacher.key(request)
+
+    async def complete(self, request: Request) -> Completion:
+        return await self._asker.ask(request, self._context)
+
+
+_NOTHING = Held(0.0, 0)
+
+
+def _overload(error: TeacherError) -> bool:
+    return error.kind == "retryable" and (error.status in OVERLOAD or error.retry_after is not None)
+
+
+def _may_cost(error: BaseException) -> bool:
+    """Whether the endpoint may charge for a call that ended like this: a known refusal is free."""
+    return error.usage_unknown if isinstance(error, TeacherError) else True

@@ -1,0 +1,102 @@
+"""Carries a plan out on disk: ingest, then segment after segment, each from the checkpoints of the one before.
+
+FOLDER/<fingerprint of the source>/     the rows with their ids
+FOLDER/<fingerprint of a segment>/      what its last step left; an unchanged segment is found again by its name
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dqdata.engine.chunks import Folder, row_count, slices
+from dqdata.engine.ingest import ingest
+from dqdata.engine.progress import Progress
+from dqdata.engine.runtime import Runtime
+from dqdata.engine.segment import SegmentRun
+from dqdata.engine.table import run_table_step
+from dqdata.errors import Incomplete
+from dqdata.project.plan import Plan, Segment
+
+
+@dataclass(frozen=True)
+class Product:
+    """What carrying out a plan left: checkpoint files of rows and rejects. partial: retryable failures are in them."""
+
+    rows: Sequence[Path]
+    rejects: Sequence[Path]
+    rows_in: int
+    partial: bool
+
+
+async def carry_out(
+    plan: Plan,
+    runtime: Runtime,
+    folder: Path,
+    progress: Progress,
+    *,
+    allow_partial: bool = False,
+    namespace_ids: bool = True,
+) -> Product:
+    """Runs the plan; finished chunks of an earlier run are passed over. Raises RunError, always resumable."""
+    namespace = plan.source.namespace() if namespace_ids else ""
+    came = Folder(folder / plan.source_fingerprint)
+    await asyncio.to_thread(ingest, plan.source, plan.columns, namespace, came)
+    facts = came.facts()
+    assert facts is not None
+    folders, partial = [came], False
+    for segment in plan.segments:
+        target = Folder(folder / (segment.fingerprint + ("-partial" if partial else "")))
+        if partial:
+            shutil.rmtree(target.path, ignore_errors=True)
+        await _segment(segment, plan, folders[-1].rows(), target, runtime, progress)
+        if target.partial():
+            partial = True
+            if not allow_partial:
+                raise Incomplete(_unfinished(target, plan))
+        folders.append(target)
+    progress.draw(last=True)
+    rejects = [file for done in folders for file in done.rejects()]
+    return Product(folders[-1].rows(), rejects, int(facts["rows_in"]), partial)
+
+
+async def _segment(
+    segment: Segment, plan: Plan, files: list[Path], target: Folder, runtime: Runtime, progress: Progress
+) -> None:
+    if target.facts() is not None:
+        return
+    total = row_count(files)
+    progress.segment(" > ".join(step.spec.id for step in segment.steps), total)
+    if segment.is_table:
+        [step] = segment.steps
+        run = runtime.at_step(step.spec.id, step.fingerprint, step.catalogs)
+        await asyncio.to_thread(run_table_step, step, files, run, target)
+        progress.advance(total)
+        return
+    target.prepare()
+    run_segment = SegmentRun(segment, runtime, runtime.switch, progress)
+    chunks = list(slices(files, plan.pipeline.chunk_rows or run_segment.chunk_rows))
+    await run_segment.run(chunks, target)
+    if not target.partial():
+        target.finish({"rows_in": total})
+
+
+def _unfinished(folder: Folder, plan: Plan) -> str:
+    import polars as pl
+
+    left = (
+        pl.scan_parquet(folder.rejects(), glob=False)
+        .filter(pl.col("kind") == "failed")
+        .group_by("reason")
+        .len()
+        .sort("len", descending=True)
+        .collect()
+    )
+    reasons = ", ".join(f"{reason}: {count}" for reason, count in left.iter_rows())
+    return (
+        f"{left['len'].sum()} rows failed ({reasons}) and another run may save them: `dqdata run {plan.pipeline.name}` "
+        f"tries just those again, `--allow-partial` commits without them"
+    )

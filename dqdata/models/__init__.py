@@ -1,0 +1,52 @@
+"""Models by name: what a name means, their weights, their chat templates, and texts generated with them.
+
+>>> resolve_model("smollm2-135m", None, Path.cwd(), "trainers.sft").kind
+'gguf'
+
+names.py         what a model's name means           hashes.py, gguf.py   which weights these are
+weights.py       GGUF weights, unpacked              rendering.py         chats as tokens, by the model's template
+generation.py    many texts at once                  reward_model.py      scores of chats (imports torch)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dqdata.models.generation import Desk, Rules, Text, Writer
+from dqdata.models.hashes import folder_hash
+from dqdata.models.names import PREFERENCE, TRAINED, ModelRef, figures_in, resolve_model, wrong_model
+from dqdata.models.rendering import IGNORED, Messages, prompt_ids, render, split_thinking, tokenize
+from dqdata.models.weights import loadable
+
+if TYPE_CHECKING:
+    from dqdata.models.reward_model import RewardModel
+
+__all__ = [
+    "IGNORED",
+    "PREFERENCE",
+    "TRAINED",
+    "Desk",
+    "Messages",
+    "ModelRef",
+    "RewardModel",
+    "Rules",
+    "Text",
+    "Writer",
+    "figures_in",
+    "folder_hash",
+    "loadable",
+    "prompt_ids",
+    "render",
+    "resolve_model",
+    "split_thinking",
+    "tokenize",
+    "wrong_model",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "RewardModel":  # the one that needs torch to be imported
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from dqdata.models.reward_model import RewardModel
+
+    return RewardModel

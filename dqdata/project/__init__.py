@@ -1,0 +1,1 @@
+"""pipelines.toml: its tables, profiles, dependency graph, checks and plans."""

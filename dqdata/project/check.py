@@ -1,0 +1,182 @@
+"""Finds what is wrong in a whole project before a call is made or a row is read.
+
+    >>> problems, planned = check_project(project, store)
+
+Pipelines are planned in the order in which they feed each other, so a pipeline that reads a catalog nobody has made yet
+is checked against the columns it will have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dqdata.catalog.names import REJECTS_SUFFIX
+from dqdata.columns import REJECTS, Columns
+from dqdata.errors import InputError, QueryError, nearest
+from dqdata.project.graph import PIN, build_order, closure, tables_in
+from dqdata.project.instances import make_trainer
+from dqdata.project.plan import Plan, make_plan
+from dqdata.project.tables import Project, TrainerTable
+from dqdata.source import StoreView, TrainedModel
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+TrainerCheck = Callable[[TrainerTable, StoreView], None]
+"""What sees to a trainer's table; training lies above, so it is handed in."""
+
+
+def check_project(
+    project: Project, store: StoreView, names: Sequence[str] = (), check_trainer: TrainerCheck | None = None
+) -> tuple[list[str], list[str]]:
+    """(problems, what was checked). `names`: pipelines or trainers, by default all; what they read is planned too.
+    check_trainer: raises InputError for a trainer's table; without it trainers only take their place in the order."""
+    wanted = list(names) or [*project.pipelines, *project.trainers]
+    for name in wanted:
+        if name not in project.trainers:
+            project.pipeline(name)
+    order = build_order(project)
+    needed = closure(project, wanted)
+    problems: list[str] = []
+    unmade = Unmade(store, {}, project)
+    for name in order:
+        if name not in needed:
+            continue
+        try:
+            if name in project.pipelines:
+                plan = make_plan(project, name, unmade)
+                unmade.add(plan)
+            elif check_trainer is not None:
+                check_trainer(project.trainers[name], unmade)
+        except InputError as error:
+            problems.append(str(error))
+    return problems, [name for name in order if name in needed]
+
+
+def plan_ahead(project: Project, name: str, store: StoreView) -> Plan:
+    """The plan of one pipeline, where those that feed it may not have run yet: then their expected rows, all of them,
+    are taken for its own."""
+    project.pipeline(name)
+    unmade = Unmade(store, {}, project)
+    rows: dict[str, float] = {}
+    needed = closure(project, [name])
+    for feeder in build_order(project):
+        if feeder not in needed or feeder not in project.pipelines:
+            continue
+        pipeline = project.pipelines[feeder]
+        sources = tables_in(str(pipeline.source.params.get("query", "")))
+        expected = sum(rows[table] for table in sources) if sources and sources <= rows.keys() else None
+        plan = make_plan(project, feeder, unmade, expected_rows=expected)
+        if feeder == name:
+            return plan
+        if store.latest(pipeline.into) is None:
+            unmade.add(plan)
+            last = plan.steps[-1].estimate if plan.steps else None
+            if (left := last.rows if last else plan.rows) is not None:
+                rows[pipeline.into] = left
+    raise AssertionError(f"{name} is in its own build order")
+
+
+@dataclass
+class Unmade:
+    """A StoreView that also knows the columns of catalogs that are planned and not made, and the models that trainers
+    of the project are to make."""
+
+    store: StoreView
+    planned: dict[str, Columns]
+    project: Project
+
+    def add(self, plan: Plan) -> None:
+        self.planned[plan.pipeline.into] = plan.after
+        self.planned[plan.pipeline.into + REJECTS_SUFFIX] = REJECTS
+
+    def latest(self, catalog: str) -> int | None:
+        return self.store.latest(catalog)
+
+    def schema(self, catalog: str, version: int) -> Columns:
+        return self.store.schema(catalog, version)
+
+    def row_count(self, catalog: str, version: int) -> int:
+        return self.store.row_count(catalog, version)
+
+    def find(self, fingerprint: str) -> tuple[str, int] | None:
+        return self.store.find(fingerprint)
+
+    def trained(self, name: str | None = None) -> list[TrainedModel]:
+        found = list(self.store.trained(name))
+        if not found and name is not None and name in self.project.trainers:
+            trainer = make_trainer(self.project.trainers[name], self.project.root)
+            found.append(TrainedModel(name, 0, None, trainer.figures()))
+        return found
+
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        return self.store.connect()
+
+    def query(self, sql: str, *, repeatable: bool = False) -> pa.RecordBatchReader:
+        return self.store.query(sql, repeatable=repeatable)
+
+    def query_columns(self, sql: str) -> tuple[str, Columns]:
+        """Columns of the query, by empty tables where one of its catalogs is only planned."""
+        tables = tables_in(sql)
+        if not any(name in self.planned for name in tables):
+            return self.store.query_columns(sql)
+        return sql, columns_over(sql, {name: self._columns(name) for name in tables})
+
+    def _columns(self, name: str) -> Columns:
+        if name in self.planned:
+            return self.planned[name]
+        version = self.store.latest(name)
+        if version is None:
+            raise QueryError(f"no catalog {name!r}{nearest(name, self.planned)}")
+        return self.store.schema(name, version)
+
+
+def columns_over(sql: str, tables: Mapping[str, Columns]) -> Columns:
+    """What a query gives over empty tables of these columns. Raises QueryError."""
+    import duckdb
+
+    with duckdb.connect() as con:
+        for name, columns in tables.items():
+            fields = ", ".join(f'"{column}" {kind}' for column, kind in columns.items())
+            con.execute(f'create table "{name}" ({fields})')
+        try:
+            described = con.execute(f"describe {PIN.sub('', sql)}").fetchall()
+        except duckdb.Error as error:
+            raise QueryError(f"{error} in: {sql}") from error
+    return Columns({str(row[0]): str(row[1]) for row in described})
+
+
+class NoStore:
+    """The StoreView of a project that has never run."""
+
+    def latest(self, catalog: str) -> int | None:
+        return None
+
+    def schema(self, catalog: str, version: int) -> Columns:
+        raise QueryError(f"no catalog {catalog!r}: nothing was run or imported yet")
+
+    def row_count(self, catalog: str, version: int) -> int:
+        raise QueryError(f"no catalog {catalog!r}: nothing was run or imported yet")
+
+    def find(self, fingerprint: str) -> tuple[str, int] | None:
+        return None
+
+    def trained(self, name: str | None = None) -> list[TrainedModel]:
+        return []
+
+    def query_columns(self, sql: str) -> tuple[str, Columns]:
+        tables = tables_in(sql)
+        if tables:
+            raise QueryError(f"no catalog {sorted(tables)[0]!r}: nothing was run or imported yet")
+        return sql, columns_over(sql, {})
+
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        import duckdb
+
+        return duckdb.connect()
+
+    def query(self, sql: str, *, repeatable: bool = False) -> pa.RecordBatchReader:
+        return self.connect().sql(sql).to_arrow_reader()

@@ -1,0 +1,144 @@
+"""What stands on what: pipelines and trainers of a project, by the catalogs and models that they read.
+
+    >>> build_order(project)
+    ['problems', 'slow_traces', 'slow_thinking', 'slow_sft']
+
+A read of a fixed version (`problems@3`, `trained:slow_sft@2`) is an edge for those who look for cycles, and none for
+those who build: that version is there or it isn't.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+from dqdata.catalog.names import owner
+from dqdata.errors import ProjectError
+from dqdata.project.tables import EVALUATE, REFERENCE, Project, TrainerTable
+
+PIN = re.compile(r"(?<=[\w\"])@(\d+|latest)\b")
+FIXED = re.compile(r"(\"?)@\d+\b")
+FIXED_SUFFIX = "__fixed"
+"""Stands for the version in the names of tables that wait for nobody."""
+TRAINED = re.compile(r"trained:([A-Za-z0-9_-]+)(@\d+)?")
+
+
+def build_order(project: Project) -> list[str]:
+    """Pipelines and trainers, each after what it reads. Raises ProjectError where they wait for each other."""
+    graph = {name: set(reads(project, name)) for name in [*project.pipelines, *project.trainers]}
+    try:
+        return list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        circle = " -> ".join(str(name) for name in error.args[1])
+        raise ProjectError(project.path.name, f"a cycle: {circle}; one of them must read something else") from None
+
+
+def closure(project: Project, names: Sequence[str], *, fixed: bool = True) -> set[str]:
+    """The names and everything that they stand on; without `fixed`, not what they read in a fixed version."""
+    found: set[str] = set()
+    todo = list(names)
+    while todo:
+        name = todo.pop()
+        if name not in found:
+            found.add(name)
+            todo += reads(project, name, fixed=fixed)
+    return found
+
+
+def reads(project: Project, name: str, *, fixed: bool = True) -> list[str]:
+    """Pipelines and trainers that this one reads catalogs or models of, each once. fixed: reads of a fixed version,
+    such as `problems@3`, count too."""
+    queries: list[str] = []
+    models: list[str] = []
+    if name in project.pipelines:
+        pipeline = project.pipelines[name]
+        query = pipeline.source.params.get("query")
+        queries += [str(query)] if query is not None else []
+        for step in pipeline.steps:
+            queries += [_as_query(catalog) for catalog in _catalogs(step.params)]
+            models += _models(project, step.params)
+    else:
+        trainer = project.trainers[name]
+        queries += [_as_query(text) for text in (*trainer.data.values(), *_questions(trainer))]
+        models += _texts(trainer.params)
+        for reward in trainer.params.get("rewards") or ():
+            models += _models(project, reward.get("params") if isinstance(reward, Mapping) else None)
+
+    makers = {pipeline.into: pipeline.name for pipeline in project.pipelines.values()}
+    found = [makers.get(owner(table)) for query in queries for table in sorted(_tables(query, fixed))]
+    found += [model for text in models for model, version in TRAINED.findall(text) if fixed or not version]
+    known = {*project.pipelines, *project.trainers}
+    return list(dict.fromkeys(one for one in found if one in known))
+
+
+def _tables(query: str, fixed: bool) -> set[str]:
+    if fixed:
+        return tables_in(query)
+    found = tables_in(FIXED.sub(rf"{FIXED_SUFFIX}\1", query))
+    return {table for table in found if not table.endswith(FIXED_SUFFIX)}
+
+
+def _questions(trainer: TrainerTable) -> list[str]:
+    """What the trainer is evaluated on, as it is written."""
+    evaluate = trainer.params.get(EVALUATE)
+    return [str(evaluate["data"])] if isinstance(evaluate, Mapping) and "data" in evaluate else []
+
+
+def _catalogs(params: Any) -> Iterator[str]:
+    """What steps name as `catalog`, also inside tables."""
+    if isinstance(params, Mapping):
+        if isinstance(params.get("catalog"), str):
+            yield params["catalog"]
+        for value in params.values():
+            yield from _catalogs(value)
+    elif isinstance(params, list | tuple):
+        for value in params:
+            yield from _catalogs(value)
+
+
+def _models(project: Project, params: Any) -> Iterator[str]:
+    """Texts of an operator's parameters, with those of the teachers that it names: models are among them."""
+    for text in _texts(params):
+        yield text
+        if text in project.teachers:
+            yield from _texts(project.teachers[text].params)
+
+
+def _texts(params: Any) -> Iterator[str]:
+    """Every text in a table and the tables inside it: models are named under many keys."""
+    if isinstance(params, str):
+        yield params
+    elif isinstance(params, Mapping | list | tuple):
+        for value in params.values() if isinstance(params, Mapping) else params:
+            yield from _texts(value)
+
+
+def _as_query(text: str) -> str:
+    return f"select * from {text}" if REFERENCE.fullmatch(text.strip()) else text
+
+
+def tables_in(query: str) -> set[str]:
+    """Names of the tables that SQL reads, without versions and CTEs; empty where it can't be parsed."""
+    import duckdb
+
+    if not query:
+        return set()
+    with duckdb.connect() as con:
+        found = con.execute("select json_serialize_sql($1)", [PIN.sub("", query)]).fetchone()
+    assert found is not None
+    read: set[str] = set()
+    ctes: set[str] = set()
+    todo: list[Any] = [json.loads(found[0])]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, dict):
+            if node.get("type") == "BASE_TABLE":
+                read.add(str(node["table_name"]).lower())
+            ctes |= {str(entry["key"]).lower() for entry in (node.get("cte_map") or {}).get("map", [])}
+            todo += node.values()
+        elif isinstance(node, list):
+            todo += node
+    return read - ctes

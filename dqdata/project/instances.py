@@ -1,0 +1,156 @@
+"""Plug-ins made from what pipelines.toml says: parameters checked, paths resolved, errors that name the place.
+
+operator = make_operator(spec, project.root)
+teacher = make_teacher(project.teachers["r1"], store)
+trainer = make_trainer(project.trainers["slow_sft"], project.root)
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from dqdata.errors import InputError, PluginError, ProjectError
+from dqdata.models import TRAINED, ModelRef, resolve_model
+from dqdata.operator import Operator
+from dqdata.params import markers
+from dqdata.plugins import load
+from dqdata.project.tables import ALLOW_LEAKS, EVALUATE, SourceSpec, StepSpec, TeacherTable, TrainerTable, validated
+from dqdata.source import Source, StoreView
+from dqdata.teacher import Teacher
+from dqdata.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a source sees of its surroundings."""
+
+    root: Path
+    store: StoreView
+
+
+def make_operator(spec: StepSpec, root: Path) -> Operator[Any]:
+    """The operator of a step with its parameters checked; files it names become absolute and must exist."""
+    try:
+        kind: type[Operator[Any]] = load("operators", spec.op)
+    except PluginError as error:
+        raise PluginError(f"{spec.where}: {error}") from error
+    given = _with_files(kind.Params, spec.params, root, spec.where)
+    params = validated(kind.Params, given, spec.where, "parameter")
+    try:
+        return kind(params)
+    except ValueError as error:
+        raise ProjectError(spec.where, str(error)) from error
+
+
+def _with_files(model: type[BaseModel], given: Mapping[str, Any], root: Path, where: str) -> dict[str, Any]:
+    """Parameters with the files they name as absolute paths, also those of tables inside them."""
+    made = dict(given)
+    for name, info in model.model_fields.items():
+        value = made.get(name)
+        if isinstance(value, str) and any(getattr(marker, "refers_to", "") == "file" for marker in markers(info)):
+            made[name] = root / value
+            if not made[name].is_file():
+                raise ProjectError(where, f"parameter {name!r}: no file {made[name]}")
+        for inner in (kind for kind in _kinds(info.annotation) if issubclass(kind, BaseModel)):
+            if isinstance(value, Mapping):
+                made[name] = _with_files(inner, value, root, where)
+            elif isinstance(value, list | tuple):
+                made[name] = [
+                    _with_files(inner, one, root, where) if isinstance(one, Mapping) else one for one in value
+                ]
+    return made
+
+
+def _kinds(annotation: Any) -> Iterator[type]:
+    """Classes that an annotation names, inside `X | None`, `list[X]` and the like."""
+    if isinstance(annotation, type) and not typing.get_args(annotation):
+        yield annotation
+    for inner in typing.get_args(annotation):
+        yield from _kinds(inner)
+
+
+def make_teacher(table: TeacherTable, store: StoreView) -> Teacher[Any]:
+    """The teacher of a `[teachers.NAME]` table, its `trained:NAME` resolved to the folder of the version that is newest
+    now. Raises ProjectError, also for an environment variable not set."""
+    if table.missing:
+        raise ProjectError(table.where, f"environment variable {table.missing[0]!r} isn't set")
+    try:
+        kind: type[Teacher[Any]] = load("teachers", table.provider)
+    except PluginError as error:
+        raise PluginError(f"{table.where}: {error}") from error
+    params = _with_paths(kind.Params, table.params, table.root)
+    trained = None
+    for name, value in params.items():
+        if isinstance(value, str) and value.startswith("trained:"):
+            trained = _made_here(kind.Params, name, value, table, store)
+            params[name] = trained.path
+    teacher = kind(validated(kind.Params, params, table.where))
+    teacher.trained = trained
+    try:
+        teacher.check()
+    except InputError as error:
+        raise ProjectError(table.where, str(error)) from error
+    return teacher
+
+
+def _made_here(params: type[BaseModel], key: str, name: str, table: TeacherTable, store: StoreView) -> ModelRef:
+    """The model that a teacher's key names as `trained:...`. Raises ProjectError, also where it may name none."""
+    info = params.model_fields.get(key)
+    if info is None or not any(getattr(marker, "refers_to", "") == "model" for marker in markers(info)):
+        match = TRAINED.fullmatch(name)
+        short = match[1] if match else "NAME"
+        raise ProjectError(
+            table.where,
+            f"{key} = {name!r}: provider {table.provider!r} takes no model by that name. `dqdata export {name} -o "
+            f"{short}.gguf` writes a file for llamacpp, `-o {short}` a folder for a server; the providers "
+            "transformers, vllm and reward_model take the name itself",
+        )
+    return resolve_model(name, store, table.root, f"{table.where} {key}")
+
+
+def make_trainer(table: TrainerTable, root: Path) -> Trainer[Any]:
+    """The trainer of a `[trainers.NAME]` table, less the keys that are the training's own; files it names become
+    absolute and must exist."""
+    try:
+        kind: type[Trainer[Any]] = load("trainers", table.kind)
+    except PluginError as error:
+        raise PluginError(f"{table.where}: {error}") from error
+    values = {name: value for name, value in table.params.items() if name not in (EVALUATE, ALLOW_LEAKS)}
+    for name, info in kind.Params.model_fields.items():
+        if isinstance(values.get(name), str) and any(getattr(m, "refers_to", "") == "file" for m in markers(info)):
+            values[name] = root / values[name]
+            if not values[name].is_file():
+                raise ProjectError(table.where, f"key {name!r}: no file {values[name]}")
+    checked = validated(kind.Params, values, table.where)
+    try:
+        return kind(checked)
+    except ValueError as error:
+        raise ProjectError(table.where, str(error)) from error
+
+
+def _with_paths(model: type[BaseModel], given: Mapping[str, Any], root: Path) -> dict[str, Any]:
+    """Parameters with their relative paths made absolute; of what may be a name too, only those where something is."""
+    made = dict(given)
+    for name, info in model.model_fields.items():
+        value = made.get(name, info.default)
+        if isinstance(value, str | Path) and any(
+            getattr(marker, "refers_to", "") in ("path", "model") for marker in markers(info)
+        ):
+            path = root / Path(value).expanduser()
+            if Path in _kinds(info.annotation) or path.exists():
+                made[name] = str(path)
+    return made
+
+
+def make_source(spec: SourceSpec, context: Context, where: str) -> Source[Any]:
+    try:
+        kind: type[Source[Any]] = load("sources", spec.kind)
+    except PluginError as error:
+        raise PluginError(f"{where} from: {error}") from error
+    return kind(validated(kind.Params, spec.params, f"{where} from"), context)

@@ -1,0 +1,348 @@
+"""Folds a pipeline's columns, fingerprints and estimates through its steps. Makes no call and reads no rows.
+
+    >>> plan = make_plan(project, "quickstart", store)
+    >>> [step.spec.op for step in plan.segments[0].steps]
+    ['generate', 'verify_math']
+
+A wrong pipeline fails here: an unknown operator, teacher, parameter or column, with file, table, step and the nearest
+valid name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from dqdata.columns import Columns
+from dqdata.errors import DataError, InputError, ProjectError, nearest
+from dqdata.ids import fingerprint
+from dqdata.operator import CallEstimate, Estimate, Operator, TableOperator
+from dqdata.params import markers
+from dqdata.plugins import distribution, found
+from dqdata.project.instances import Context, make_operator, make_source, make_teacher
+from dqdata.project.tables import Pipeline, Project, StepSpec, TeacherTable
+from dqdata.source import Source, StoreView
+from dqdata.teacher import Teacher
+
+TRACE_COLUMNS = ("reasoning", "response", "messages")
+PAIR_COLUMNS = ("chosen", "rejected")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a plan: its operator, what columns it meets and leaves, who it is, what it is expected to do."""
+
+    spec: StepSpec
+    operator: Operator[Any]
+    before: Columns
+    after: Columns
+    fingerprint: str
+    catalogs: Mapping[str, str]
+    """Catalogs it reads beside its rows: the name as written, to the query of the version it was pinned to."""
+    estimate: Estimate | None
+    """None where the number of rows isn't known before they are read."""
+
+    @property
+    def sees_all(self) -> bool:
+        return isinstance(self.operator, TableOperator)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Steps between two places where every row must have arrived; a table step is a segment of its own."""
+
+    steps: tuple[Step, ...]
+    before: Columns
+
+    @property
+    def after(self) -> Columns:
+        return self.steps[-1].after if self.steps else self.before
+
+    @property
+    def fingerprint(self) -> str:
+        return self.steps[-1].fingerprint
+
+    @property
+    def is_table(self) -> bool:
+        return self.steps[0].sees_all
+
+
+@dataclass(frozen=True)
+class Plan:
+    pipeline: Pipeline
+    source: Source[Any]
+    columns: Columns
+    """Of the rows as they enter the first step, ids included."""
+    source_fingerprint: str
+    steps: tuple[Step, ...]
+    teachers: Mapping[str, Teacher[Any]]
+    rows: float | None
+    """Rows expected to enter the first step."""
+    made: tuple[str, int] | None
+    """The (catalog, version) this recipe made already."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the whole recipe, its destination included: a second run finds the version by it."""
+        last = self.steps[-1].fingerprint if self.steps else self.source_fingerprint
+        return fingerprint({"into": self.pipeline.into, "rows": last})
+
+    @property
+    def after(self) -> Columns:
+        return self.steps[-1].after if self.steps else self.columns
+
+    @cached_property
+    def segments(self) -> tuple[Segment, ...]:
+        return tuple(_segments(self.steps, self.columns))
+
+    def calls(self) -> dict[str, CallEstimate]:
+        """Expected calls by teacher over all steps."""
+        total: dict[str, CallEstimate] = {}
+        for step in self.steps:
+            for name, more in (step.estimate.calls if step.estimate else {}).items():
+                have = total.get(name, CallEstimate(0, 0, 0))
+                total[name] = CallEstimate(
+                    have.calls + more.calls,
+                    have.input_tokens + more.input_tokens,
+                    have.output_tokens + more.output_tokens,
+                )
+        return total
+
+    def recipe(self) -> dict[str, Any]:
+        """What a version is stored with: enough to say how it was made, with no secret in it."""
+        return {
+            "pipeline": self.pipeline.name,
+            "source": {"kind": self.pipeline.source.kind, "params": _plain(self.source.params.model_dump())},
+            "source_fingerprint": self.source_fingerprint,
+            "seed": self.pipeline.seed,
+            "teachers": {
+                name: {"provider": t.provider, "model": t.model, "revision": t.revision}
+                for name, t in self.teachers.items()
+            },
+            "steps": [
+                {
+                    "id": step.spec.id,
+                    "op": step.spec.op,
+                    "params": _plain(step.operator.params.model_dump()),
+                    "fingerprint": step.fingerprint,
+                }
+                for step in self.steps
+            ],
+        }
+
+
+def make_plan(
+    project: Project, name: str, store: StoreView, *, namespace_ids: bool = True, expected_rows: float | None = None
+) -> Plan:
+    """Plan of one pipeline. `expected_rows`: for the estimate, where the source can't count its rows. Raises InputError
+    of some kind for everything that is wrong with it."""
+    pipeline = project.pipeline(name)
+    source = make_source(pipeline.source, Context(project.root, store), pipeline.where)
+    try:
+        given = source.schema()
+        origin = source.fingerprint()
+    except ProjectError:
+        raise
+    except InputError as error:
+        raise type(error)(f"{pipeline.where} from: {error}") from error
+    base = fingerprint(
+        {
+            "source": pipeline.source.kind,
+            "rows": origin,
+            "seed": pipeline.seed,
+            "namespace": source.namespace() if namespace_ids else "",
+        }
+    )
+
+    columns, before, counted = with_ids(given), base, source.row_count()
+    rows = expected_rows if counted is None else counted
+    teachers: dict[str, Teacher[Any]] = {}
+    estimate = None if rows is None else Estimate(rows)
+    steps: list[Step] = []
+    for spec in pipeline.steps:
+        step = plan_step(spec, columns, before, project, teachers, store)
+        _check_bounded(step.operator, spec, pipeline, project, teachers)
+        if estimate is not None:
+            estimate = step.operator.estimate(estimate.rows)
+        steps.append(replace(step, estimate=estimate))
+        columns, before = step.after, step.fingerprint
+    plan = Plan(pipeline, source, with_ids(given), base, tuple(steps), teachers, rows, None)
+    return replace(plan, made=store.find(plan.fingerprint))
+
+
+def plan_step(
+    spec: StepSpec,
+    columns: Columns,
+    before: str,
+    project: Project,
+    teachers: dict[str, Teacher[Any]],
+    store: StoreView,
+) -> Step:
+    """One step over these columns; the teachers it names are added to `teachers`."""
+    operator = make_operator(spec, project.root)
+    for name in _teacher_names(operator, spec, project.root):
+        if name not in teachers:
+            teachers[name] = make_teacher(_teacher_table(project, name, spec), store)
+    _check_answers(operator, spec, project.root, teachers)
+    try:
+        pinned = {name: store.query_columns(f"select * from {name}") for name in operator.catalogs()}
+        operator.see(
+            {name: seen for name, (_, seen) in pinned.items()},
+            {name: teachers[name].figures for name in operator.scorers()},
+        )
+        after = operator.columns(columns)
+        after.key  # noqa: B018  (raises where a step leaves rows without a key)
+    except ProjectError:
+        raise
+    except InputError as error:
+        raise type(error)(f"{spec.where}: {error}") from error
+    catalogs = {name: query for name, (query, _) in pinned.items()}
+    identity = _step_fingerprint(operator, before, teachers, project.root, catalogs)
+    return Step(spec, operator, columns, after, identity, catalogs, None)
+
+
+def operator_identity(spec: StepSpec, project: Project, store: StoreView) -> dict[str, Any]:
+    """What makes the values of an operator outside a pipeline, such as a reward: itself, its parameters, the teachers
+    that it asks. Raises InputError for what a step would be refused for, but for its columns."""
+    operator = make_operator(spec, project.root)
+    names = dict.fromkeys(_teacher_names(operator, spec, project.root))
+    teachers = {name: make_teacher(_teacher_table(project, name, spec), store) for name in names}
+    _check_answers(operator, spec, project.root, teachers)
+    return _identity(operator, teachers, project.root)
+
+
+def with_ids(given: Columns) -> Columns:
+    """Columns once every row has its ids: `problem_id` always, `trace_id` for traces, `pair_id` for pairs."""
+    ids = {"problem_id": "VARCHAR"}
+    if all(name in given for name in PAIR_COLUMNS) or "pair_id" in given:
+        ids["pair_id"] = "VARCHAR"
+    if any(name in given for name in TRACE_COLUMNS) or "trace_id" in given:
+        ids["trace_id"] = "VARCHAR"
+    if not len(given):
+        raise DataError("the source has no columns")
+    return Columns({**ids, **{name: kind for name, kind in given.items() if name not in ids}})
+
+
+def _teacher_names(operator: Operator[Any], spec: StepSpec, root: Path) -> Iterator[str]:
+    yield from operator.teachers()
+    for child in _children(operator, spec, root):
+        yield from _teacher_names(child, spec, root)
+
+
+def _children(operator: Operator[Any], spec: StepSpec, root: Path) -> list[Operator[Any]]:
+    return [
+        make_operator(spec.model_copy(update={"op": name, "params": params, "where": f"{spec.where} > {name}"}), root)
+        for name, params in operator.children()
+    ]
+
+
+def _teacher_table(project: Project, name: str, spec: StepSpec) -> TeacherTable:
+    if name not in project.teachers:
+        have = ", ".join(project.teachers) or "none"
+        raise ProjectError(spec.where, f"no teacher {name!r}{nearest(name, project.teachers)} (have: {have})")
+    return project.teachers[name]
+
+
+def _check_answers(operator: Operator[Any], spec: StepSpec, root: Path, teachers: Mapping[str, Teacher[Any]]) -> None:
+    """A judge must write and a scorer must give figures. Raises ProjectError."""
+    for name in operator.teachers():
+        teacher = teachers[name]
+        if name in operator.scorers() and not teacher.figures:
+            raise ProjectError(
+                spec.where,
+                f"teacher {name!r} (provider {teacher.provider!r}) writes text, and figures are needed here: name one "
+                'with provider = "reward_model", or name this one as `judge`',
+            )
+        if name not in operator.scorers() and teacher.figures:
+            raise ProjectError(
+                spec.where,
+                f"teacher {name!r} is a reward model: it gives {', '.join(teacher.figures)} and writes no text. Name "
+                "one that writes here, or this one as the `model` of a step `score`",
+            )
+    for child in _children(operator, spec, root):
+        _check_answers(child, spec, root, teachers)
+
+
+def _check_bounded(
+    operator: Operator[Any], spec: StepSpec, pipeline: Pipeline, project: Project, teachers: Mapping[str, Teacher[Any]]
+) -> None:
+    """A budget reserves the worst case of each call, so each call needs one. Raises ProjectError."""
+    if getattr(operator.params, "max_tokens", 0) is None:
+        for name in operator.teachers():
+            priced = pipeline.budget_usd is not None and project.teachers[name].limits.price.output > 0
+            if (priced or pipeline.budget_tokens is not None) and teachers[name].context_tokens is None:
+                raise ProjectError(
+                    spec.where,
+                    f"the pipeline has a budget, but nothing bounds the answers of teacher {name!r}: "
+                    "give the step `max_tokens`, or the teacher `context_tokens`",
+                )
+    for child in _children(operator, spec, project.root):
+        _check_bounded(child, spec, pipeline, project, teachers)
+
+
+def _step_fingerprint(
+    operator: Operator[Any],
+    before: str,
+    teachers: Mapping[str, Teacher[Any]],
+    root: Path,
+    catalogs: Mapping[str, str],
+) -> str:
+    pinned = {"catalogs": sorted(catalogs.values())} if catalogs else {}
+    return fingerprint({"input": before, **_identity(operator, teachers, root), **pinned})
+
+
+def _identity(operator: Operator[Any], teachers: Mapping[str, Teacher[Any]], root: Path) -> dict[str, Any]:
+    point = found("operators").get(operator.name)
+    spec = StepSpec(op=operator.name, id="", params={}, where=operator.name)
+    return {
+        "operator": operator.name,
+        "version": operator.version,
+        "distribution": distribution(point) if point else "",
+        "params": _without_paths(operator),
+        "files": [hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest() for path in operator.files()],
+        "teachers": [teachers[name].identity for name in operator.teachers()],
+        "children": [_identity(child, teachers, root) for child in _children(operator, spec, root)],
+    }
+
+
+def _without_paths(operator: Operator[Any]) -> dict[str, Any]:
+    """Parameters less names that say nothing of the result: where a file lies, what a teacher is called."""
+    fields = type(operator.params).model_fields
+    named = {
+        n
+        for n, info in fields.items()
+        if any(getattr(m, "refers_to", "") in ("file", "teacher", "scorer") for m in markers(info))
+    }
+    return {name: value for name, value in _plain(operator.params.model_dump()).items() if name not in named}
+
+
+def _plain(value: Any) -> Any:
+    """JSON-ready, secrets hidden."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, SecretStr):
+        return "***"
+    return str(value) if isinstance(value, Path) else value
+
+
+def _segments(steps: Sequence[Step], columns: Columns) -> Iterator[Segment]:
+    flowing: list[Step] = []
+    before = columns
+    for step in steps:
+        if step.sees_all:
+            if flowing:
+                yield Segment(tuple(flowing), before)
+            yield Segment((step,), step.before)
+            flowing, before = [], step.after
+        else:
+            flowing.append(step)
+    if flowing:
+        yield Segment(tuple(flowing), before)

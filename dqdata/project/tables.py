@@ -1,0 +1,320 @@
+"""pipelines.toml as typed, frozen models; strangers are refused with file, table, key and the nearest valid name.
+
+    >>> project = read_project(Path("pipelines.toml"))
+    >>> project.pipelines["quickstart"].steps[0].op
+    'generate'
+
+Nothing here imports a plug-in: parameters of steps, teachers, trainers and sources stay as written until the plan
+hands them to their owner.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, Field, SecretStr, ValidationError
+
+from dqdata.errors import ProjectError, nearest
+from dqdata.params import Params
+from dqdata.project.profiles import with_profile
+from dqdata.teacher import Limits
+
+FILE = "pipelines.toml"
+CATALOG_NAME = re.compile(r"[a-z][a-z0-9_]*")
+EVALUATE, ALLOW_LEAKS = "evaluate", "allow_leaks"
+"""Keys of a trainer's table that are the training's own, not the trainer's: what the model is measured on, and that it
+is trained although problems are measured too."""
+REFERENCE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(@(\d+|latest))?")
+TABLES = ("store", "sandbox", "teachers", "pipelines", "trainers", "profiles")
+M = TypeVar("M", bound=BaseModel)
+
+
+class SandboxTable(Params):
+    """`[sandbox]`: how programs are isolated that a step runs."""
+
+    mode: Literal["auto", "bwrap", "landlock", "none"] = "auto"
+
+
+class SourceSpec(Params):
+    """What `from` names: a source plug-in and its parameters."""
+
+    kind: str
+    params: Mapping[str, Any]
+
+
+class StepSpec(Params):
+    op: str
+    id: str
+    """Name of the step in rejects, errors and profiles; the operator's name where none is given."""
+    params: Mapping[str, Any]
+    where: str
+    """`pipelines.toml [pipelines.x] step 2 (dedup)`: where errors about it point."""
+
+
+class PipelineKeys(Params):
+    """Keys of `[pipelines.NAME]` beside `from` and `steps`."""
+
+    into: str
+    budget_usd: float | None = Field(None, gt=0)
+    budget_tokens: int | None = Field(None, gt=0)
+    seed: int = 0
+    max_failed_rate: float = Field(0.1, ge=0, le=1)
+    """Share of failed rows above which a run stops, looked at from 50 rows on and at the end."""
+    chunk_rows: int | None = Field(None, ge=1)
+    """Rows of a checkpoint; by default few where teachers are called and many where only the CPU works."""
+    memory: int = Field(2 << 30, ge=64 << 20)
+    """Bytes that a step which must see every row may hold before it spills to disk."""
+
+
+class Pipeline(PipelineKeys):
+    name: str
+    source: SourceSpec
+    steps: tuple[StepSpec, ...]
+    where: str
+
+
+class TeacherTable(Params):
+    name: str
+    provider: str
+    limits: Limits
+    params: Mapping[str, Any]
+    """The provider's own keys, `{ env = ... }` resolved to SecretStr."""
+    root: Path
+    """Folder of pipelines.toml, at which relative paths begin."""
+    missing: tuple[str, ...] = ()
+    """Environment variables it names that aren't set."""
+    where: str
+
+
+class TrainerTable(Params):
+    name: str
+    kind: str
+    data: Mapping[str, str]
+    """SQL or a catalog reference by split: "train", "eval", ..."""
+    params: Mapping[str, Any]
+    where: str
+
+
+class Project(Params):
+    path: Path
+    """The TOML file."""
+    store_path: Path
+    profile: str = ""
+    sandbox: SandboxTable = SandboxTable()
+    teachers: Mapping[str, TeacherTable]
+    pipelines: Mapping[str, Pipeline]
+    trainers: Mapping[str, TrainerTable]
+
+    @property
+    def root(self) -> Path:
+        """Folder that relative paths start from."""
+        return self.path.parent
+
+    @property
+    def ledger_path(self) -> Path:
+        """Of all calls; profiles share it."""
+        return (self.store_path.parents[1] if self.profile else self.store_path) / "ledger.sqlite"
+
+    def pipeline(self, name: str) -> Pipeline:
+        return _pick(self.pipelines, name, "pipeline", self.path)
+
+    def teacher(self, name: str) -> TeacherTable:
+        return _pick(self.teachers, name, "teacher", self.path)
+
+    def trainer(self, name: str) -> TrainerTable:
+        return _pick(self.trainers, name, "trainer", self.path)
+
+
+def find_project(start: Path) -> Path:
+    """The nearest pipelines.toml in this folder or above. Raises ProjectError."""
+    for folder in (start.absolute(), *start.absolute().parents):
+        if (folder / FILE).is_file():
+            return folder / FILE
+    raise ProjectError(str(start), f"no {FILE} here or in a folder above; `dqdata init` writes one")
+
+
+def read_project(path: Path, profile: str = "") -> Project:
+    """Reads and checks the file's own shape, with a profile laid over it. Raises ProjectError."""
+    path = path.absolute()
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ProjectError(str(path), "no such file; `dqdata init` writes one") from None
+    except UnicodeDecodeError as error:
+        raise ProjectError(str(path), f"not UTF-8 at byte {error.start}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ProjectError(str(path), f"not valid TOML: {error}") from None
+    _known(tables, TABLES, path.name, "table")
+
+    if profile:
+        tables = with_profile(tables, profile, path.name)
+    store = _table(tables, "store", path.name)
+    _known(store, ("path",), f"{path.name} [store]", "key")
+    return Project(
+        path=path,
+        store_path=path.parent / str(store.get("path", "catalogs")) / (f"profiles/{profile}" if profile else ""),
+        profile=profile,
+        sandbox=validated(SandboxTable, _table(tables, "sandbox", path.name), f"{path.name} [sandbox]"),
+        teachers={
+            name: _teacher(name, _is_table(body, f"{path.name} [teachers.{name}]"), path)
+            for name, body in _table(tables, "teachers", path.name).items()
+        },
+        pipelines={
+            name: _pipeline(name, _is_table(body, f"{path.name} [pipelines.{name}]"), path)
+            for name, body in _table(tables, "pipelines", path.name).items()
+        },
+        trainers={
+            name: _trainer(name, _is_table(body, f"{path.name} [trainers.{name}]"), path)
+            for name, body in _table(tables, "trainers", path.name).items()
+        },
+    )
+
+
+def source_of(value: Any, where: str) -> SourceSpec:
+    """What `from` means: SQL, a catalog (`name@3`), `hf:NAME`, a file or glob, or a table `{ source = "gym", ... }`."""
+    if isinstance(value, Mapping):
+        body = dict(value)
+        kind = body.pop("source", None)
+        if not isinstance(kind, str):
+            raise ProjectError(where, "`from` as a table needs the key `source`, such as { source = 'gym', ... }")
+        return SourceSpec(kind=kind, params=body)
+    if isinstance(value, list):
+        return SourceSpec(kind="files", params={"path": value})
+    if not isinstance(value, str) or not value.strip():
+        raise ProjectError(where, f"`from` must be SQL, a catalog, a file or a table, got {value!r}")
+    text = value.strip()
+    if re.match(r"(select|with|from)\s", text, re.IGNORECASE):
+        return SourceSpec(kind="sql", params={"query": text})
+    if text.startswith("hf:"):
+        return SourceSpec(kind="datasets", params={"name": text[3:]})
+    if REFERENCE.fullmatch(text):
+        return SourceSpec(kind="sql", params={"query": f"select * from {text}"})
+    return SourceSpec(kind="files", params={"path": text})
+
+
+def validated(model: type[M], values: Mapping[str, Any], where: str, what: str = "key") -> M:
+    """The model of these values; what pydantic refuses becomes a ProjectError with the nearest valid name."""
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        raise ProjectError(where, "; ".join(_explain(item, model, what) for item in error.errors())) from None
+
+
+def _explain(item: Any, model: type[BaseModel], what: str) -> str:
+    name = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "extra_forbidden" and len(item["loc"]) == 1:
+        known = [field.alias or key for key, field in model.model_fields.items()]
+        return f"unknown {what} {name!r}" + (nearest(name, known) or f" (known: {', '.join(known)})")
+    if item["type"] == "missing":
+        return f"{what} {name!r} is missing"
+    shown = repr(item["input"])
+    secret = "://" in shown  # a URL may hold a password
+    given = "" if isinstance(item["input"], Mapping) or secret else f", got {shown}"
+    if not name:
+        return str(item["msg"]).removeprefix("Value error, ")
+    return f"{what} {name!r}: {item['msg']}{given}"
+
+
+def _pipeline(name: str, body: dict[str, Any], path: Path) -> Pipeline:
+    where = f"{path.name} [pipelines.{name}]"
+    if "from" not in body:
+        raise ProjectError(where, "key 'from' is missing: where do the rows come from?")
+    source = source_of(body.pop("from"), where)
+    steps = body.pop("steps", [])
+    if not isinstance(steps, list):
+        raise ProjectError(where, f"`steps` must be a list of tables, got {steps!r}")
+    keys = validated(PipelineKeys, {"into": name, **body}, where)
+    if not CATALOG_NAME.fullmatch(keys.into):
+        raise ProjectError(where, f"into = {keys.into!r} is no catalog name: small letters, digits and _")
+    specs = _steps(steps, where)
+    return Pipeline(**keys.model_dump(), name=name, source=source, steps=specs, where=where)
+
+
+def _steps(steps: list[Any], where: str) -> tuple[StepSpec, ...]:
+    specs: list[StepSpec] = []
+    for number, step in enumerate(steps, 1):
+        body = dict(_is_table(step, f"{where} step {number}"))
+        op = body.pop("op", None)
+        if not isinstance(op, str):
+            raise ProjectError(f"{where} step {number}", "key 'op' is missing: which operator?")
+        label = f"{where} step {number} ({op})"
+        given = body.pop("id", None)
+        taken = {spec.id for spec in specs}
+        if given in taken:
+            raise ProjectError(label, f"id {given!r} is taken by an earlier step")
+        step_id = str(given or (op if op not in taken else f"{op}_{number}"))
+        specs.append(StepSpec(op=op, id=step_id, params=body, where=label))
+    return tuple(specs)
+
+
+def _teacher(name: str, body: dict[str, Any], path: Path) -> TeacherTable:
+    where = f"{path.name} [teachers.{name}]"
+    provider = body.pop("provider", None)
+    if not isinstance(provider, str):
+        raise ProjectError(where, "key 'provider' is missing, such as provider = 'openai'")
+    limits = validated(Limits, {key: body.pop(key) for key in list(body) if key in Limits.model_fields}, where)
+    missing: list[str] = []
+    params = {key: _resolve(value, missing) for key, value in body.items()}
+    return TeacherTable(
+        name=name,
+        provider=provider,
+        limits=limits,
+        params=params,
+        root=path.parent,
+        missing=tuple(missing),
+        where=where,
+    )
+
+
+def _trainer(name: str, body: dict[str, Any], path: Path) -> TrainerTable:
+    where = f"{path.name} [trainers.{name}]"
+    kind, data = body.pop("kind", None), body.pop("data", None)
+    if not isinstance(kind, str):
+        raise ProjectError(where, "key 'kind' is missing, such as kind = 'sft'")
+    splits = {"train": data} if isinstance(data, str) else data
+    if not isinstance(splits, Mapping) or not all(isinstance(value, str) for value in splits.values()):
+        raise ProjectError(where, "key 'data' must be a catalog, SQL, or a table such as { train = 'name@latest' }")
+    return TrainerTable(name=name, kind=kind, data=dict(splits), params=body, where=where)
+
+
+def _resolve(value: Any, missing: list[str]) -> Any:
+    """`{ env = "NAME" }` anywhere becomes a secret; names that aren't set are noted."""
+    if isinstance(value, Mapping):
+        if set(value) == {"env"} and isinstance(value["env"], str):
+            if value["env"] not in os.environ:
+                missing.append(value["env"])
+            return SecretStr(os.environ.get(value["env"], ""))
+        return {key: _resolve(inner, missing) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_resolve(inner, missing) for inner in value]
+    return value
+
+
+def _table(tables: Mapping[str, Any], name: str, file: str) -> dict[str, Any]:
+    return _is_table(tables.get(name, {}), f"{file} [{name}]")
+
+
+def _is_table(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ProjectError(where, f"must be a table, got {value!r}")
+    return dict(value)
+
+
+def _known(given: Iterable[str], known: tuple[str, ...], where: str, what: str) -> None:
+    for name in given:
+        if name not in known:
+            raise ProjectError(
+                where, f"unknown {what} {name!r}{nearest(name, known) or ' (known: ' + ', '.join(known) + ')'}"
+            )
+
+
+def _pick(items: Mapping[str, M], name: str, what: str, path: Path) -> M:
+    if name not in items:
+        have = ", ".join(items) or "none"
+        raise ProjectError(path.name, f"no {what} {name!r}{nearest(name, items)} (have: {have})")
+    return items[name]

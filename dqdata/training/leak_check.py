@@ -1,0 +1,74 @@
+"""Before a training begins: no problem that the student learns from is among those it is measured on.
+
+    refuse_leaks(plan, store, say)     # ProjectError: 3 problems that the student would be measured on are ...
+
+Measured on: the trainer's `eval` split and its `evaluate` table. Learnt from: its own rows, and those of the models
+made here that it starts from, back to the first.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from dqdata.errors import ProjectError
+from dqdata.training.leaks import Leak, Side, shared_problems
+
+if TYPE_CHECKING:
+    from dqdata.catalog import Store
+    from dqdata.training.plan import TrainPlan
+
+NAMED = 5
+"""How many problems a message names."""
+
+
+def refuse_leaks(plan: TrainPlan, store: Store, say: Callable[[str], None]) -> None:
+    """Raises ProjectError naming the shared problems, unless the table allows them. say: told what couldn't be
+    compared, and what was allowed."""
+    measured = [
+        Side(plan.name, plan.table.kind, split, part.query) for split, part in plan.splits.items() if split != "train"
+    ]
+    if plan.questions is not None:
+        measured.append(Side(plan.name, plan.table.kind, "evaluate", plan.questions.query))
+    if not measured:
+        return
+
+    found = shared_problems(list(_trained_on(plan, store)), measured, store)
+    for side in found.unchecked:
+        say(f"not checked for leaks: {side}")
+    if not found.leaks:
+        return
+    count = len({(leak.right, leak.right_problem) for leak in found.leaks})
+    if plan.allow_leaks:
+        say(f"{count} problems are trained on and measured: allowed by allow_leaks")
+        return
+    raise ProjectError(
+        plan.table.where,
+        f"{count} problems that the student would be measured on are among those it learns from:\n"
+        f"{_named(found.leaks)}\n"
+        "Leave them out of data.train (`... where problem_id not in (select problem_id from HELDOUT)`; the operators "
+        "`split` and `decontaminate` do it for a catalog), or set allow_leaks = true to train all the same",
+    )
+
+
+def _trained_on(plan: TrainPlan, store: Store) -> Iterator[Side]:
+    """The plan's own rows, then those of its models' trainings, which are found by the folder they left."""
+    made = {str(store.path / str(model["path"])): model for model in store.models()}
+    yield Side(plan.name, plan.table.kind, "train", plan.splits["train"].query)
+
+    waiting, seen = [ref.path for ref in plan.models.values()], set[str]()
+    while waiting:
+        path = waiting.pop()
+        model: Mapping[str, Any] | None = made.get(path)
+        if model is None or path in seen:
+            continue
+        seen.add(path)
+        recipe = json.loads(model["recipe"])
+        yield Side(f"{model['name']}@{model['version']}", str(model["trainer"]), "train", recipe["data"]["train"])
+        waiting += [str(start["path"]) for start in recipe["models"].values()]
+
+
+def _named(leaks: list[Leak]) -> str:
+    more = [f"  and {len(leaks) - NAMED} more"] if len(leaks) > NAMED else []
+    return "\n".join([*(f"  {leak}" for leak in leaks[:NAMED]), *more])

@@ -1,0 +1,277 @@
+"""The one killable CPU pool: every symbolic check, batch step and `run.cpu` goes through it.
+
+    >>> async with Pool(workers=2) as pool:
+    ...     outcomes = await pool.map_rows(verify, rows)      # a row that hangs is killed at verify.deadline
+    ...     total = await pool.call(math.fsum, [1, 2], deadline=1.0)
+
+Workers are processes started by hand, not by multiprocessing: they never import the caller's `__main__`, and they hold
+in threads, in any event loop and inside a trainer. One thread of the caller serves each worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import mmap
+import os
+import pickle
+import queue
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from dqdata.errors import DeadlineExceeded, RowError, RunError, boundary
+from dqdata.operator import Outcome, Reject, Row, RowOperator
+from dqdata.workers.worker import LENGTH, receive, send
+
+T = TypeVar("T")
+GROUP = 256
+"""Rows that travel to a worker together."""
+START_SECONDS = 60.0
+IDLE_FACTOR = 6.0
+"""How many deadlines of wall time a task may take that uses no CPU, or gets none."""
+
+
+@dataclass(eq=False)
+class _Task:
+    kind: str
+    target: Any
+    payload: Any
+    deadline: float | None
+    done: Future[Any] = field(default_factory=Future)
+
+
+class Pool:
+    """Workers start with the first task. Usable from several event loops and threads at once."""
+
+    def __init__(self, workers: int | None = None) -> None:
+        self.workers = workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else workers or 1
+        self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._lock = threading.Lock()
+        self._closed = False
+
+    async def __aenter__(self) -> Pool:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+
+    async def call(self, function: Callable[..., T], *args: Any, deadline: float | None = None) -> T:
+        """`function(*args)` in a worker. Raises what it raises; DeadlineExceeded after `deadline` seconds of work."""
+        result: T = await asyncio.wrap_future(self._submit(_Task("call", function, args, deadline)))
+        return result
+
+    async def map_rows(self, operator: RowOperator[Any], rows: Sequence[Row]) -> list[Outcome]:
+        """The operator's outcome for each row, in order; rows that fail or time out become what it says of them."""
+        pickled = pickle.dumps(operator)
+        groups = [
+            asyncio.wrap_future(self._submit(_Task("rows", pickled, list(rows[at : at + GROUP]), operator.deadline)))
+            for at in range(0, len(rows), GROUP)
+        ]
+        raw = [item for group in await asyncio.gather(*groups) for item in group]
+        return [_outcome(operator, row, item) for row, item in zip(rows, raw, strict=True)]
+
+    def _submit(self, task: _Task) -> Future[Any]:
+        with self._lock:
+            if self._closed:
+                raise RunError("the CPU pool is closed")
+            if not self._threads:
+                self._threads = [
+                    threading.Thread(target=_serve, args=(self._tasks,), name=f"dqdata-cpu-{n}", daemon=True)
+                    for n in range(self.workers)
+                ]
+                for thread in self._threads:
+                    thread.start()
+        self._tasks.put(task)
+        return task.done
+
+    def close(self) -> None:
+        """Ends the workers once their current tasks are done; tasks never begun fail."""
+        with self._lock:
+            self._closed = True
+        for _ in self._threads:
+            self._tasks.put(None)
+        for thread in self._threads:
+            thread.join()
+        self._threads = []
+
+
+def _outcome(operator: RowOperator[Any], row: Row, item: Any) -> Outcome:
+    if isinstance(item, DeadlineExceeded):
+        return operator.timed_out(row)
+    if isinstance(item, RowError):
+        return Reject(item.reason, item.detail, kind="failed")
+    if isinstance(item, ValueError):
+        return Reject("invalid_row", str(item), kind="failed")
+    if isinstance(item, MemoryError):
+        return Reject("out_of_memory", "the row needed more memory than a worker may hold", kind="failed")
+    if isinstance(item, BaseException):
+        with boundary(operator.name, str(row.get("trace_id") or row.get("problem_id") or "")):
+            raise item
+    return {**row, **item} if isinstance(item, Mapping) else item
+
+
+class _Worker:
+    """One nursery process and its current child."""
+
+    def __init__(self) -> None:
+        tasks, self.tasks = os.pipe()
+        self.results, results = os.pipe()
+        with tempfile.TemporaryFile() as shared:
+            shared.truncate(LENGTH.size)
+            self.beat = mmap.mmap(shared.fileno(), LENGTH.size)
+            inherited = (tasks, results, shared.fileno())
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "dqdata.workers.worker", *map(str, inherited)],
+                pass_fds=inherited,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                env={**os.environ, "POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            )
+        os.close(tasks)
+        os.close(results)
+        self.child = self._born()
+
+    def _born(self) -> int:
+        message = self._next(START_SECONDS)
+        if message is None:
+            raise RunError("a CPU worker didn't start within a minute")
+        return int(message[1])
+
+    def _next(self, seconds: float | None) -> Any:
+        """The next message, None where none begins within `seconds`. EOFError: the nursery is gone."""
+        ready, _, _ = select.select([self.results], [], [], seconds)
+        return receive(self.results) if ready else None
+
+    def _answer(self, deadline: float | None) -> Any:
+        """The next message; None where the child has worked on one row for `deadline` seconds. Its own CPU time counts,
+        so that a busy machine condemns no row; a child that only waits is given IDLE_FACTOR times as long."""
+        if deadline is None:
+            return self._next(None)
+        at, cpu, began, left = self._row_at(), self._cpu_seconds(), time.monotonic(), deadline
+        while (message := self._next(left)) is None:
+            if self._row_at() != at:
+                at, cpu, began, left = self._row_at(), self._cpu_seconds(), time.monotonic(), deadline
+                continue
+            worked, waited = self._cpu_seconds() - cpu, time.monotonic() - began
+            left = min(deadline - worked, deadline * IDLE_FACTOR - waited)
+            if left <= deadline / 50:
+                return None
+        return message
+
+    def _row_at(self) -> int:
+        return int(LENGTH.unpack(self.beat[:])[0])
+
+    def _cpu_seconds(self) -> float:
+        """CPU time of the child so far (Linux, by the clock that clock_getcpuclockid names); elsewhere wall time."""
+        if sys.platform == "linux":
+            with suppress(OSError):
+                return time.clock_gettime(~self.child << 3 | 2)
+        return time.monotonic()
+
+    def kill(self) -> None:
+        """Ends the current child; results it sent before are read and thrown away."""
+        with suppress(ProcessLookupError):
+            os.kill(self.child, signal.SIGKILL)
+        while True:
+            message = self._next(START_SECONDS)
+            if message is None:
+                raise RunError("a killed CPU worker wasn't replaced within a minute")
+            if message[0] == "born":
+                self.child = int(message[1])
+                return
+
+    def close(self) -> None:
+        os.close(self.tasks)
+        try:
+            self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        os.close(self.results)
+        self.beat.close()
+
+    def run(self, task: _Task) -> Any:
+        return self._rows(task) if task.kind == "rows" else self._call(task)
+
+    def _call(self, task: _Task) -> Any:
+        send(self.tasks, (task.kind, task.target, task.payload))
+        message = self._answer(task.deadline)
+        if message is None:
+            self.kill()
+            raise DeadlineExceeded(f"killed after {task.deadline:g} s")
+        if message[0] == "born":
+            self.child = int(message[1])
+            raise RunError("a CPU worker died at its task (out of memory, or a crash in native code)")
+        if message[0] == "error":
+            raise _Raised(message[1])
+        return message[1]
+
+    def _rows(self, task: _Task) -> list[Any]:
+        """Results by row. A row that outlives the deadline, or kills its worker, gets an exception for a result; what
+        the worker had done before and not sent yet is done again."""
+        rows: list[Row] = task.payload
+        done: list[Any] = []
+        while len(done) < len(rows):
+            first = len(done)
+            self.beat[:] = LENGTH.pack(0)
+            send(self.tasks, ("rows", task.target, rows[first:]))
+            while True:
+                message = self._answer(task.deadline)
+                if message is None or message[0] == "born":
+                    stuck = first + self._row_at()
+                    verdict: Exception
+                    if message is None:
+                        verdict = DeadlineExceeded(f"killed after {task.deadline:g} s")
+                        self.kill()
+                    else:
+                        verdict = RowError("worker_died", "the worker that held this row died")
+                        self.child = int(message[1])
+                    done += self._rows(_Task("rows", task.target, rows[len(done) : stuck], task.deadline))
+                    done.append(verdict)
+                    break
+                if message[0] == "error":
+                    raise _Raised(message[1])
+                if message[0] == "done":
+                    break
+                done += message[1]
+        return done
+
+
+class _Raised(Exception):
+    """What the task itself raised, told apart from trouble with its worker."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+def _serve(tasks: queue.SimpleQueue[_Task | None]) -> None:
+    """A thread: starts its worker with its first task and hands it one task after another."""
+    worker: _Worker | None = None
+    while (task := tasks.get()) is not None:
+        if not task.done.set_running_or_notify_cancel():
+            continue
+        try:
+            worker = worker or _Worker()
+            task.done.set_result(worker.run(task))
+        except _Raised as raised:
+            task.done.set_exception(raised.error)
+        except (DeadlineExceeded, RunError) as error:
+            task.done.set_exception(error)
+        except BaseException as error:
+            task.done.set_exception(RunError(f"a CPU worker was lost: {type(error).__name__}: {error}"))
+            if worker is not None:
+                worker.process.kill()
+                worker.close()
+                worker = None
+    if worker is not None:
+        worker.close()

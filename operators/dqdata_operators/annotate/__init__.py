@@ -1,0 +1,1 @@
+"""Operators that add columns computed from a row's text."""

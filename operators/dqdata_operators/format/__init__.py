@@ -1,0 +1,1 @@
+"""Operators that shape rows as trainers read them."""

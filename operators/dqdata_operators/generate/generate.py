@@ -1,0 +1,278 @@
+"""Asks a teacher to solve each problem, n times.
+
+    { op = "generate", teacher = "r1", n = 4, temperature = 0.6, max_tokens = 8192 }
+
+    problem_id | question       ->  problem_id | question       | trace_id | teacher | reasoning | response | ...
+    p1         | What is 2 + 2?     p1         | What is 2 + 2? | a41f...  | r1      | 2 and 2.. | \\boxed{4}
+                                    p1         | What is 2 + 2? | 07bc...  | r1      | Adding... | \\boxed{4}
+
+Every sample is a call of its own, so 8 samples after 4 pay for 4. An answer that is cut off, empty, refused, withheld
+or running in circles is dropped with that reason and its text.
+
+With several teachers the first is the cheapest: each next one is asked only about the problems that have fewer than
+`want` traces which `accept`, an operator, found correct. Rows then carry the columns of that operator too.
+
+    { op = "generate", teachers = ["small", "big"], n = 4, accept = "verify_math", want = 2 }
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from dqdata.columns import VOCABULARY, Columns
+from dqdata.errors import ColumnError, TeacherError
+from dqdata.ids import call_trace_id
+from dqdata.operator import (
+    CallEstimate,
+    CallOperator,
+    Estimate,
+    Operator,
+    Outcome,
+    Params,
+    PromptFile,
+    Reject,
+    Row,
+    Run,
+    TeacherName,
+)
+from dqdata.plugins import load
+from dqdata.teacher import Completion, Message, Request, Sampling
+from dqdata_operators.lib.asking.answers import flaw
+from dqdata_operators.lib.asking.prompting import Prompt, load_prompt
+
+MADE = (
+    *("teacher", "reasoning", "response", "finish_reason"),
+    *("ledger_key", "input_tokens", "output_tokens"),
+)
+QUESTION_TOKENS = 150
+"""Tokens that the columns in a prompt are taken to have when costs are estimated."""
+ANSWER_TOKENS = 4000
+"""Tokens that an answer is taken to have where `max_tokens` isn't given: about what a reasoning model needs."""
+
+
+class GenerateParams(Params):
+    teacher: TeacherName | None = None
+    """A `[teachers.NAME]` table; its model solves the problems."""
+    teachers: tuple[TeacherName, ...] = ()
+    """Instead of `teacher`: cheapest first."""
+    n: int = Field(1, ge=1)
+    """Samples of a problem, from each teacher that is asked."""
+    prompt: PromptFile | None = None
+    """Instead of the built-in one; may name any column as a placeholder."""
+    language: str = "en"
+    """Of the built-in prompt: en or zh."""
+    system: str | None = None
+    """System message, instead of the prompt's own."""
+    temperature: float | None = Field(None, ge=0)
+    """The endpoint's own where not given."""
+    top_p: float | None = Field(None, gt=0, le=1)
+    """Share of the likeliest tokens that are drawn from; the endpoint's own where not given."""
+    max_tokens: int | None = Field(None, ge=1)
+    """Longest answer, thinking included; a budget needs it, or the teacher's `context_tokens`."""
+    stop: tuple[str, ...] = ()
+    """Texts that end an answer."""
+    seed: int | None = None
+    """Sample i is asked with seed + i."""
+    top_logprobs: int | None = Field(None, ge=1, le=20)
+    """Keep so many of the likeliest tokens at each place, for `kind = "distill"` without the teacher's weights."""
+    extra: Mapping[str, Any] = {}
+    """Goes into the request body as it is."""
+    draw: str = ""
+    """Another word draws fresh samples, never those of an earlier run."""
+    on_truncated: Literal["reject", "retry", "keep"] = "reject"
+    """retry: once more, with `retry_max_tokens`."""
+    retry_max_tokens: int | None = Field(None, ge=1)
+    """Twice `max_tokens` where not given."""
+    accept: str | None = None
+    """Operator that says whether a trace is correct, such as verify_math."""
+    accept_params: Mapping[str, Any] = {}
+    """Parameters of `accept`."""
+    want: int = Field(1, ge=1)
+    """Correct traces of a problem that are enough."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> GenerateParams:
+        if (self.teacher is None) == (not self.teachers):
+            raise ValueError("give either `teacher` or `teachers`")
+        if len(set(self.teachers)) < len(self.teachers):
+            raise ValueError("`teachers` names one teacher twice; ask it for more samples with a larger `n`")
+        if len(self.teachers) > 1 and self.accept is None:
+            raise ValueError("several teachers need `accept`, the operator that says when a problem has enough traces")
+        if self.accept is None and ("want" in self.model_fields_set or self.accept_params):
+            raise ValueError("`want` and `accept_params` mean something only with `accept`")
+        if self.n > 1 and self.temperature == 0:
+            raise ValueError(f"n = {self.n} with temperature = 0 pays for {self.n} equal answers")
+        if self.on_truncated == "retry" and self.max_tokens is None:
+            raise ValueError("on_truncated = 'retry' needs `max_tokens`, or there is nothing to raise")
+        if self.retry_max_tokens is not None:
+            if self.on_truncated != "retry":
+                raise ValueError("`retry_max_tokens` means something only with on_truncated = 'retry'")
+            if self.retry_max_tokens <= (self.max_tokens or 0):
+                raise ValueError("`retry_max_tokens` must be more than `max_tokens`")
+        return self
+
+    def sampling(self, sample: int) -> Sampling:
+        return Sampling(
+            max_tokens=self.max_tokens,
+            temperature=self.temperature,
+            top_p=self.top_p,
+            seed=None if self.seed is None else self.seed + sample,
+            stop=self.stop,
+            top_logprobs=self.top_logprobs,
+            extra=self.extra,
+        )
+
+
+class Generate(CallOperator[GenerateParams]):
+    """Asks a teacher to solve each problem, n times; a cheap teacher first where several are given."""
+
+    name = "generate"
+    Params = GenerateParams
+
+    @cached_property
+    def prompt(self) -> Prompt:
+        prompt = load_prompt("generate", self.params.language, self.params.prompt)
+        return prompt if self.params.system is None else prompt.with_system(self.params.system)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Teachers in the order they are asked."""
+        return self.params.teachers or (str(self.params.teacher),)
+
+    def columns(self, have: Columns) -> Columns:
+        have.require("problem_id", "VARCHAR")
+        self.prompt.require(have)
+        ids = {"parent_id": "VARCHAR"} if "trace_id" in have else {"trace_id": "VARCHAR"}
+        asked = ("top_logprobs",) if self.params.top_logprobs else ()
+        made = have.add(**ids, **{name: VOCABULARY[name].type for name in (*MADE, *asked)})
+        if self.params.accept is None:
+            return made
+        judged = self._judge().columns(made)
+        if "correct" not in judged:
+            raise ColumnError(f"accept = {self.params.accept!r} makes no column 'correct'; use a verifier")
+        return judged
+
+    def files(self) -> tuple[Path, ...]:
+        return (self.prompt.path,) if self.prompt.path else ()
+
+    def children(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+        return () if self.params.accept is None else ((self.params.accept, self.params.accept_params),)
+
+    def estimate(self, rows: float) -> Estimate:
+        """Every answer as long as it may be; of several teachers each is taken to leave half the problems open."""
+        calls: dict[str, CallEstimate] = {}
+        asked = 0.0
+        for place, name in enumerate(self.names):
+            drawn = rows * self.params.n / 2**place
+            asked += drawn
+            calls[name] = CallEstimate(
+                drawn,
+                drawn * (self.prompt.overhead / 4 + QUESTION_TOKENS),
+                drawn * (self.params.max_tokens or ANSWER_TOKENS),
+            )
+        return Estimate(asked, calls)
+
+    async def process(self, row: Row, run: Run) -> Sequence[Outcome]:
+        messages = self.prompt.render(row)
+        outcomes: list[Outcome] = []
+        accepted = 0
+        for name in self.names:
+            drawn = await self._draw(row, messages, name, run)
+            if self.params.accept is not None:
+                drawn = await self._judged(drawn, run)
+                accepted += sum(not isinstance(outcome, Reject) and bool(outcome["correct"]) for outcome in drawn)
+            outcomes += drawn
+            if accepted >= self.params.want:
+                break
+        return outcomes
+
+    async def _draw(self, row: Row, messages: tuple[Message, ...], name: str, run: Run) -> list[Outcome]:
+        """The n samples of one teacher, in order. Waits for all of them before an error flies: what is in the air is
+        paid for."""
+        samples = await asyncio.gather(
+            *(self._sample(row, messages, name, sample, run) for sample in range(self.params.n)),
+            return_exceptions=True,
+        )
+        outcomes: list[Outcome] = []
+        for outcome in samples:
+            if isinstance(outcome, BaseException):
+                raise outcome
+            outcomes.append(outcome)
+        return outcomes
+
+    async def _sample(self, row: Row, messages: tuple[Message, ...], name: str, sample: int, run: Run) -> Outcome:
+        teacher = run.teacher(name)
+        sampling = self.params.sampling(sample)
+        try:
+            answer = await teacher.complete(Request(messages, sampling, self.params.draw, sample))
+            wrong = flaw(answer)
+            if wrong and wrong.reason == "truncated" and self.params.on_truncated == "retry":
+                longer = self.params.retry_max_tokens or 2 * (self.params.max_tokens or 0)
+                request = Request(messages, replace(sampling, max_tokens=longer), self.params.draw, sample)
+                answer = await teacher.complete(request)
+                wrong = flaw(answer)
+        except TeacherError as error:
+            if error.kind == "fatal":
+                raise
+            return Reject(error.reason, str(error), kind="failed", retryable=error.kind == "retryable")
+        made = _trace(row, answer, teacher.model)
+        if self.params.top_logprobs:
+            made = {**made, "top_logprobs": _likely(answer)}
+            if answer.logprobs is None:
+                told = f"{name} gave no log-probabilities: leave `top_logprobs` out, or ask a teacher that has them"
+                return Reject("no_logprobs", told, row=made, kind="failed")
+        if wrong and not (wrong.reason == "truncated" and self.params.on_truncated == "keep"):
+            return Reject(wrong.reason, wrong.detail, row=made)
+        return made
+
+    async def _judged(self, drawn: list[Outcome], run: Run) -> list[Outcome]:
+        """Traces as the accepting operator leaves them; what was rejected before stays as it is."""
+        assert self.params.accept is not None
+        judge = run.operator(self.params.accept, self.params.accept_params)
+        traces = [outcome for outcome in drawn if not isinstance(outcome, Reject)]
+        verdicts = iter(await judge(traces)) if traces else iter(())
+        judged: list[Outcome] = []
+        for outcome in drawn:
+            judged += [outcome] if isinstance(outcome, Reject) else next(verdicts)
+        return judged
+
+    def _judge(self) -> Operator[Any]:
+        kind: type[Operator[Any]] = load("operators", str(self.params.accept))
+        return kind(kind.Params(**self.params.accept_params))
+
+
+def _trace(row: Row, answer: Completion, model: str) -> Row:
+    """The new row. A problem's trace is named after its call; a row that is a trace already gets a child, whose id the
+    engine gives."""
+    problem = str(row["problem_id"])
+    ids: dict[str, Any] = {"trace_id": call_trace_id(problem, answer.ledger_key)}
+    if row.get("trace_id") is not None:
+        ids = {"trace_id": None, "parent_id": row["trace_id"]}
+    return {
+        **row,
+        **ids,
+        "teacher": model or answer.model,
+        "reasoning": answer.reasoning,
+        "response": answer.response,
+        "finish_reason": answer.finish_reason,
+        "ledger_key": answer.ledger_key,
+        "input_tokens": answer.usage.input,
+        "output_tokens": answer.usage.output,
+    }
+
+
+def _likely(answer: Completion) -> list[dict[str, Any]] | None:
+    """What was told of each token, as the column `top_logprobs` has it."""
+    if answer.logprobs is None:
+        return None
+    return [
+        {**one, "top": [{"token": token, "logprob": logprob} for token, logprob in one["top"]]}
+        for one in answer.logprobs
+    ]

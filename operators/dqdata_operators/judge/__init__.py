@@ -1,0 +1,1 @@
+"""Operators that ask a model for its judgement: answers, processes, grades, classes."""

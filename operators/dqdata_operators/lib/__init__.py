@@ -1,0 +1,1 @@
+"""What several families share, one subject a folder. It imports no family."""

@@ -1,0 +1,1 @@
+"""Requests to teachers and judges: prompts, parameters, answers as JSON, verdict columns."""

@@ -1,0 +1,1 @@
+"""Published evaluation sets, and the search for their problems among other texts."""

@@ -1,0 +1,101 @@
+r"""What an answer is made of: numbers and expressions, and what holds them.
+
+\left(\frac{1}{2}, 3\right]   is   Tuple("(", (Scalar(...), Scalar(...)), "]")
+
+Scalar        one number or expression, with a unit:   3\sqrt{2}   18 dollars   28\%   52_8
+Several       more than one answer, in no order:       1, -2       6 and 8      1 \pm \sqrt{19}
+Tuple         an ordered tuple, a point, an interval:  (3, 4]      (1, -16, 4)
+Braces        a finite set:                            \{1, 2\}
+Union         of intervals and sets:                   (2, 12) \cup (12, 102)
+Chain         equation or inequality:                  x = 5       -2 \le x < 7    x \in [1, 2]
+Matrix        rows of cells:                           \begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}
+Ratio         3 : 4
+Clock         3:30 p.m.
+Words         Evelyn, no solution, (C)
+Opaque        mathematics that only sympy may read:    \int_0^1 x\,dx
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from dqdata_operators.lib.maths.expression import Node
+from dqdata_operators.lib.maths.words import NO_UNIT, Unit
+
+
+class Unreadable(ValueError):
+    """The text is no answer that can be compared with another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """text: as normalised. base: the subscript of 52_8. percent: whether % was written; `node` is without it."""
+
+    text: str
+    node: Node
+    unit: Unit = NO_UNIT
+    percent: bool = False
+    base: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    items: tuple[Answer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tuple:
+    opening: str
+    items: tuple[Answer, ...]
+    closing: str
+
+
+@dataclass(frozen=True, slots=True)
+class Braces:
+    items: tuple[Answer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Union:
+    parts: tuple[Answer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """parts[0] ops[0] parts[1] ...: as normalised text, since `f(x)` or `AB` is a name on one side only."""
+
+    parts: tuple[str, ...]
+    ops: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    rows: tuple[tuple[Answer, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    parts: tuple[Answer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """half: "a", "p" or nothing."""
+
+    hour: int
+    minute: int
+    half: str
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    text: str
+
+
+Answer: TypeAlias = "Scalar | Several | Tuple | Braces | Union | Chain | Matrix | Ratio | Clock | Words | Opaque"

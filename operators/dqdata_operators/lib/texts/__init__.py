@@ -1,0 +1,1 @@
+"""Texts as shingles and sets of tokens."""

@@ -1,0 +1,1 @@
+"""Operators that choose, drop and order rows."""

@@ -1,0 +1,231 @@
+"""Drops rows that say what another row says.
+
+    { op = "dedup", column = "question", keep = "correct desc, rv asc" }
+
+    trace_id | question           | correct
+    t1       | What is 2 + 2?     | false     goes: duplicate, {"duplicate_of": "t2", "similarity": 1.0}
+    t2       | what is  2 + 2?    | true      stays
+    t3       | What is 2 + 3?     | true      stays
+
+A method says which rows belong together: `exact` (exact.py: the normalised text is the same), `minhash`
+(minhash.py: most word n-grams are) or `semantic` (semantic.py: the embeddings are near). The best row of
+each group by `keep` stays, and of equals the one with the smallest key: the order in which rows arrive says nothing of
+the data.
+
+With `link = "chain"` groups are closed: of three rows where the first is like the second and the second like the third,
+one stays. The similarity in a reject's detail is that with the row that stayed, so it can lie below the threshold. With
+`link = "star"` a row goes only if it is itself like the row that stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import polars as pl
+import pyarrow.parquet as pq
+from pydantic import Field, model_validator
+
+from dqdata.columns import Columns
+from dqdata.errors import ColumnError, QueryError
+from dqdata.expressions import check_ranking, literal, quoted
+from dqdata.operator import Decisions, Params, Run, SqlExpression, Table, TableOperator
+from dqdata_operators.lib.near import exact
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from dqdata_operators.lib.near.near import Near
+
+THRESHOLDS = {"exact": 1.0, "minhash": 0.8, "semantic": 0.95}
+"""Default thresholds; a cosine of 0.95 is about as near as a Jaccard similarity of 0.8."""
+
+
+REJECTS = 100_000
+"""Duplicates whose similarity is computed at a time."""
+
+
+class DedupParams(Params):
+    column: str | tuple[str, ...]
+    """Text to compare; of several columns all must agree, or are compared as one text."""
+    method: Literal["exact", "minhash", "semantic"] = "exact"
+    """exact: the normalised text is the same. minhash: most word n-grams are. semantic: the embeddings are near."""
+    threshold: float | None = Field(None, gt=0, le=1)
+    """Least similarity of duplicates: Jaccard of word n-grams (0.8) or cosine of embeddings (0.95)."""
+    keep: SqlExpression | None = None
+    """ORDER BY list: the first of each group by it stays; nulls come last."""
+    ignore: tuple[Literal["case", "space"], ...] = ("case", "space")
+    """exact: differences that don't count. Unicode forms of one character never do."""
+    ngram: int = Field(3, ge=1, le=32)
+    """minhash: words that make one element of a text's set."""
+    num_perm: int = Field(128, ge=16, le=1024)
+    """minhash: length of a signature. More finds more of the pairs just above the threshold."""
+    embedding: str = "wordllama"
+    """semantic: wordllama, minilm, model2vec:NAME, sentence-transformers:NAME or URL#MODEL."""
+    same_numbers: bool | None = None
+    """Texts with other numbers are no duplicates. By default so for semantic: embeddings hardly see numbers."""
+    link: Literal["chain", "star"] = "chain"
+    """Whether rows go that are like the row that stays only through others (chain), or only rows like itself (star)."""
+    search: Literal["auto", "exact", "hashed"] = "auto"
+    """semantic: every pair, or candidates by random hyperplanes, which miss up to one pair in 200 at the threshold."""
+    cluster_column: str | None = None
+    """Adds a column with the smallest key of the row's group, or its own."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> DedupParams:
+        if not self.names:
+            raise ValueError("`column` names no column")
+        if self.method == "exact" and self.threshold not in (None, 1.0):
+            raise ValueError("method = 'exact' has no `threshold`; set method = 'minhash' or 'semantic'")
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.column,) if isinstance(self.column, str) else self.column
+
+
+class Dedup(TableOperator[DedupParams]):
+    """Drops duplicates by normalised text, word n-grams or embeddings, and keeps the best row of each group."""
+
+    name = "dedup"
+    version = 2
+    Params = DedupParams
+
+    def columns(self, have: Columns) -> Columns:
+        for name in self.params.names:
+            have.require(name)
+        if self.params.keep is not None:
+            check_ranking(self.params.keep, have, "keep")
+        if self.params.cluster_column is None:
+            return have
+        if self.params.cluster_column in have:
+            raise ColumnError(f"cluster_column = {self.params.cluster_column!r}: there is such a column already")
+        return have.add(**{self.params.cluster_column: "VARCHAR"})
+
+    def process(self, table: Table, run: Run) -> Decisions:
+        import duckdb
+
+        near = self._grouped(table, run)
+        pairs = run.scratch / "pairs.parquet"
+        with table.connect() as con:
+            if near is None:
+                exact.group(con, table.key, self.params.names, self.params.ignore)
+            else:
+                files = literal(str(run.scratch / "groups-*.parquet"))
+                con.execute(f"create temp table groups as from read_parquet({files})")
+            try:
+                if near is not None and self.params.link == "star":
+                    _cut_into_stars(con, table.key, self.params.keep, near, self._threshold)
+                _pair_with_best(con, table.key, self.params.keep, str(pairs), with_places=near is not None)
+            except duckdb.ConversionException as error:
+                raise QueryError(f"dedup keep = {self.params.keep!r}: {error}") from error
+            rejects = list(_write_rejects(pairs, near, table.key, run.scratch))
+            added = None
+            if self.params.cluster_column is not None:
+                added = run.scratch / "clusters.parquet"
+                _write_clusters(con, table.key, self.params.cluster_column, str(added))
+        return Decisions(pl.scan_parquet(rejects), None if added is None else pl.scan_parquet(added))
+
+    @property
+    def _threshold(self) -> float:
+        return self.params.threshold or THRESHOLDS[self.params.method]
+
+    def _grouped(self, table: Table, run: Run) -> Near | None:
+        """Groups by a method that isn't SQL, written to scratch; None for the one that is."""
+        if self.params.method == "exact":
+            return None
+        from dqdata_operators.lib.near.near import Meaning, Words, near_groups, write_groups
+        from dqdata_operators.lib.vectors.embedding import embedder
+
+        params, threshold = self.params, self._threshold
+        method = (
+            Words(threshold, params.num_perm, params.ngram, params.same_numbers or False)
+            if params.method == "minhash"
+            else Meaning(threshold, embedder(params.embedding, run), params.same_numbers is not False, params.search)
+        )
+        near = near_groups(table, params.names, method, run.scratch, run.memory_limit)
+        list(write_groups(table, near.labels, run.scratch))
+        return near
+
+
+def _pair_with_best(
+    con: duckdb.DuckDBPyConnection, key: str, keep: str | None, target: str, *, with_places: bool
+) -> None:
+    """Writes dq_key and the key of the best row of its group, of every row of a group but the best.
+
+    Reads the temporary table `groups` (dq_key, dq_group and, with places, dq_place), which a method has made and which
+    holds only rows that have company.
+    """
+    order, key = _order(key, keep), quoted(key)
+    places = ", dq_place, first_value(dq_place) over best_first as dq_best_place" if with_places else ""
+    con.execute(
+        f"""
+        copy (
+            select * from (
+                select groups.dq_key, first_value(groups.dq_key) over best_first as dq_best{places}
+                from groups join rows on groups.dq_key = rows.{key}
+                window best_first as (partition by groups.dq_group order by {order})
+            ) where dq_key <> dq_best
+        ) to {literal(target)} (format parquet)
+        """
+    )
+
+
+def _cut_into_stars(con: duckdb.DuckDBPyConnection, key: str, keep: str | None, near: Near, threshold: float) -> None:
+    """Puts smaller groups into the table `groups`, in each of which all rows are like the best one."""
+    from dqdata_operators.lib.near.clusters import stars
+
+    ordered = con.execute(
+        f"select dq_place, dq_group from groups join rows on dq_key = rows.{quoted(key)} "
+        f"order by dq_group, {_order(key, keep)}"
+    ).fetchnumpy()
+    places = ordered["dq_place"]
+    centres = stars(places, ordered["dq_group"], lambda left, right: near.similarity(left, right) >= threshold)
+    cut = pl.DataFrame({"dq_place": places, "dq_star": centres})
+    con.register("stars", cut)
+    con.execute(
+        "create or replace temp table groups as "
+        "select dq_key, dq_star as dq_group, groups.dq_place from groups join stars using (dq_place)"
+    )
+    con.unregister("stars")
+
+
+def _order(key: str, keep: str | None) -> str:
+    """From the best row to the worst, for ORDER BY over `rows`."""
+    return f"{keep}\n, rows.{quoted(key)}" if keep else f"rows.{quoted(key)}"
+
+
+def _write_rejects(pairs: Path, near: Near | None, key: str, folder: Path) -> Iterator[Path]:
+    """Files with key, reason and detail of the rows that go; at least one."""
+    nobody = pl.DataFrame(schema={key: pl.String, "reason": pl.String, "detail": pl.String})
+    nobody.write_parquet(folder / "duplicates-none.parquet")
+    yield folder / "duplicates-none.parquet"
+    for number, batch in enumerate(pq.ParquetFile(pairs).iter_batches(REJECTS)):
+        frame = pl.DataFrame(batch)
+        found = np.ones(frame.height)
+        if near is not None:
+            found = near.similarity(frame["dq_place"].to_numpy(), frame["dq_best_place"].to_numpy())
+        similar = frame.with_columns(similarity=pl.Series(np.round(found, 4), dtype=pl.Float64))
+        target = folder / f"duplicates-{number:06}.parquet"
+        similar.select(
+            pl.col("dq_key").alias(key),
+            reason=pl.lit("duplicate"),
+            detail=pl.struct(duplicate_of="dq_best", similarity="similarity").struct.json_encode(),
+        ).write_parquet(target)
+        yield target
+
+
+def _write_clusters(con: duckdb.DuckDBPyConnection, key: str, column: str, target: str) -> None:
+    """Key and cluster id of every row."""
+    con.execute(
+        f"""
+        copy (
+            select rows.{quoted(key)}, coalesce(dq_cluster, rows.{quoted(key)}) as {quoted(column)}
+            from rows left join (
+                select dq_key, min(dq_key) over (partition by dq_group) as dq_cluster from groups
+            ) on dq_key = rows.{quoted(key)}
+        ) to {literal(target)} (format parquet)
+        """
+    )

@@ -1,0 +1,1 @@
+"""Operators that are queries over the whole table."""

@@ -1,0 +1,199 @@
+"""verify_code: does the program in a response pass its tests?
+
+    tests                       response                              tests_passed  verdict    verdict_reason  checked
+    assert add(2, 3) == 5       ```python                             1 of 1        correct    passed          outside
+                                def add(a, b): return a + b ```
+    assert add(2, 3) == 5       def add(a, b): return 5               1 of 1        correct    passed          outside
+    assert add(2, 3) == 5       import os; os._exit(0)                0 of 1        incorrect  failed          outside
+    [{"input": "2", "output":   while True: pass                      0 of 1        incorrect  timeout         outside
+      "4"}]
+
+`tests` holds Python or JSON: HumanEval, MBPP, LeetCode, APPS, LiveCodeBench and pytest forms, listed in
+`code_tests.py`. Programs run in `run.sandbox`. What they print is compared here; what their functions return is
+compared by a checker, in a process of its own that sees plain data of exact types and nothing else. Only where a test
+hands its own objects to the candidate does it run beside it, `checked = "inside"`: then a second run in which every
+expected value is wrong must fail, or the verdict is `forged`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+from pydantic import Field
+
+from dqdata.columns import Columns
+from dqdata.errors import RowError
+from dqdata.operator import CallOperator, Outcome, Params, Row, Run
+from dqdata.sandbox import Check, Limits, Result, Sandbox
+from dqdata.sandbox import Tests as SandboxTests
+from dqdata_operators.verify._output import same_output
+from dqdata_operators.verify._program import program_in
+from dqdata_operators.verify._tests import CodeTests, Io, UnreadableTests, read_tests
+
+COLUMNS = {
+    "tests_passed": "BIGINT",
+    "tests_total": "BIGINT",
+    "verdict": "VARCHAR",
+    "verdict_reason": "VARCHAR",
+    "correct": "BOOLEAN",
+    "error": "VARCHAR",
+    "checked": "VARCHAR",
+}
+PRELUDE = """from typing import *
+from collections import *
+from itertools import *
+from functools import *
+from heapq import *
+from bisect import *
+from math import *
+from string import *
+from builtins import pow
+import bisect, collections, copy, functools, heapq, itertools, math, operator, random, re, string
+"""
+"""What LeetCode puts before a solution; its `pow` is the one that takes a modulus."""
+WAITING = 4
+"""A program may wait on the machine this many times as long as it may compute."""
+LONGEST_ERROR = 2000
+
+
+class VerifyCodeParams(Params):
+    response: str = "response"
+    """Column with the answer that holds the program."""
+    tests: str = "tests"
+    """Column with the tests."""
+    entry_point: str = ""
+    """Function under test, for tests that don't name it."""
+    module: str = "solution"
+    """Name by which a pytest file imports the program."""
+    prelude: Literal["auto", "always", "never"] = "auto"
+    """Put LeetCode's imports before the program; auto: where the tests use Solution."""
+    seconds: float = Field(10.0, gt=0)
+    """CPU seconds of one test: one run, or one call of a function."""
+    total_seconds: float = Field(60.0, gt=0)
+    """CPU seconds of all calls together."""
+    memory_mb: int = Field(512, ge=64)
+    """MiB of address space of a program; past it the verdict is incorrect, for `memory`."""
+    output_kb: int = Field(1024, ge=1)
+    """KiB that a program may write to stdout and stderr together; past it the verdict is incorrect, for `output`."""
+    processes: int = Field(0, ge=0)
+    """Processes that a program may start; threads are always allowed."""
+    tolerance: float = Field(1e-6, ge=0)
+    """Distance, relative or absolute, at which decimals still match."""
+    inside: bool = True
+    """Run tests that need it beside the program; else such rows are unverifiable."""
+
+
+class VerifyCode(CallOperator[VerifyCodeParams]):
+    """Runs the program in a response against its tests, in the sandbox."""
+
+    name = "verify_code"
+    Params = VerifyCodeParams
+
+    def columns(self, have: Columns) -> Columns:
+        have.require(self.params.response, "VARCHAR").require(self.params.tests, "VARCHAR")
+        return have.add(**COLUMNS)
+
+    async def process(self, row: Row, run: Run) -> Sequence[Outcome]:
+        return [{**row, **await self._judged(row, run.sandbox)}]
+
+    async def _judged(self, row: Row, sandbox: Sandbox) -> dict[str, Any]:
+        text = row[self.params.tests]
+        if not (text or "").strip():
+            return judged("unverifiable", "no_tests")
+        try:
+            tests = read_tests(text, self.params.entry_point)
+        except (UnreadableTests, ValueError) as error:
+            return judged("unverifiable", "tests_unreadable", error=str(error))
+        program = program_in(row[self.params.response] or "", tests.entry_point, tests.prompt)
+        if program is None:
+            return judged("incorrect", "no_code", total=len(tests.runs) or None)
+        if tests.check is None:
+            return await self._run_all(program, tests.runs, sandbox)
+        return await self._check(self._with_prelude(program, tests), tests.check, sandbox)
+
+    def _with_prelude(self, program: str, tests: CodeTests) -> str:
+        assert tests.check is not None
+        wanted = self.params.prelude == "always" or (
+            self.params.prelude == "auto"
+            and (re.search(r"\bSolution\b", tests.check.code) or tests.check.style == "calls")
+        )
+        return PRELUDE + program if wanted and "__future__" not in program else program
+
+    async def _run_all(self, program: str, runs: tuple[Io, ...], sandbox: Sandbox) -> dict[str, Any]:
+        """One process a case. After a case that used up its time the rest isn't tried: it would take as long."""
+        limits = self._limits(self.params.seconds)
+        passed, failure, reason = 0, "", ""
+        for start in range(0, len(runs), sandbox.workers):
+            some = runs[start : start + sandbox.workers]
+            results = await asyncio.gather(*(sandbox.run(program, stdin=io.stdin, limits=limits) for io in some))
+            for number, (io, result) in enumerate(zip(some, results, strict=True), start):
+                right = result.ok and same_output(result.stdout, io.stdout, self.params.tolerance)
+                passed += right
+                if not right and not reason:
+                    reason, failure = _reason(result.why), _run_failure(number, io, result)
+            if reason == "timeout":
+                break
+        return judged("incorrect" if reason else "correct", reason or "passed", passed, len(runs), failure, "outside")
+
+    async def _check(self, program: str, tests: SandboxTests, sandbox: Sandbox) -> dict[str, Any]:
+        tests = replace(tests, module=self.params.module, seconds=self.params.seconds, tolerance=self.params.tolerance)
+        limits = self._limits(self.params.total_seconds)
+        check = await sandbox.check(program, tests, limits=limits)
+        if check.stop == "pytest":
+            raise RowError("no_pytest", "the tests are a pytest file; `pip install 'dqdata[code]'`")
+        if check.stop != "inside":
+            return _of_check(check, "outside")
+        if not self.params.inside:
+            return judged("unverifiable", "needs_inside", total=check.total, error=check.error)
+        check = await sandbox.check(program, replace(tests, inside=True), limits=limits)
+        if check.ok:
+            control = await sandbox.check(program, replace(tests, inside=True, control=True), limits=limits)
+            if control.forged or control.stop:
+                return judged("incorrect", "forged", 0, check.total, "wrong expected values passed too", "inside")
+        return _of_check(check, "inside")
+
+    def _limits(self, seconds: float) -> Limits:
+        return Limits(
+            wall=WAITING * seconds,
+            cpu=seconds,
+            memory=self.params.memory_mb << 20,
+            output=self.params.output_kb << 10,
+            processes=self.params.processes,
+        )
+
+
+def judged(
+    verdict: str, reason: str, passed: int = 0, total: int | None = None, error: str = "", checked: str | None = None
+) -> dict[str, Any]:
+    """The columns of a verdict. A verdict that took no test has null counts."""
+    return {
+        "tests_passed": passed if total is not None else None,
+        "tests_total": total,
+        "verdict": verdict,
+        "verdict_reason": reason,
+        "correct": None if verdict == "unverifiable" else verdict == "correct",
+        "error": error[:LONGEST_ERROR] or None,
+        "checked": checked,
+    }
+
+
+def _of_check(check: Check, checked: str) -> dict[str, Any]:
+    if check.total == 0:
+        return judged("unverifiable", "no_tests_ran", error=check.error, checked=checked)
+    if check.ok:
+        return judged("correct", "passed", check.passed, check.total, "", checked)
+    return judged("incorrect", _reason(check.why), check.passed, check.total, check.error, checked)
+
+
+def _reason(why: str) -> str:
+    return {"wall": "timeout", "cpu": "timeout", "memory": "memory", "output": "output"}.get(why, "failed")
+
+
+def _run_failure(number: int, io: Io, result: Result) -> str:
+    if not result.ok:
+        return f"test {number}: {result.why}, exit code {result.code}: {result.stderr[-1000:]}"
+    return f"test {number}: expected {io.stdout[:300]!r}, got {result.stdout[:300]!r}"

@@ -1,0 +1,156 @@
+"""Runs a TRL trainer: resumes from the newest whole checkpoint, stops cleanly, keeps the history, saves the model.
+
+    result = fit(trainer, params, out, run, notes)
+
+Checkpoints are written by time. One counts only when every rank has left its mark in it, so a kill in the middle of
+writing never leaves something that looks whole. All ranks agree on stopping and on checkpoints after every step.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import signal
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from transformers import PrinterCallback, TrainerCallback
+
+from dqdata.errors import Stopped
+from dqdata.trainer import TrainResult, TrainRun, mark_whole
+from dqdata_trainers._config import TrlParams
+from dqdata_trainers._memory import memory_note
+
+ONE_WISH = 2.0
+"""Seconds in which further signals are the same wish: the kernel tells of a dead parent once a thread of it."""
+
+
+class Keeper(TrainerCallback):  # type: ignore[misc]
+    """Checkpoints by time, on the project's own clock, and one more when the process is asked to stop."""
+
+    def __init__(self, minutes: float, run: TrainRun) -> None:
+        self.seconds, self.run = minutes * 60, run
+        self.saved_at = time.monotonic()
+        self.asked_to_stop: float | None = None
+        self.stopped = False
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+        save = time.monotonic() - self.saved_at >= self.seconds
+        stop, save = _any_rank(self.asked_to_stop is not None, save)
+        if stop and state.global_step < state.max_steps:
+            self.run.log(f"stopping after step {state.global_step}: a checkpoint is written")
+            self.stopped = control.should_training_stop = control.should_save = True
+        elif save:
+            control.should_save = True
+        return control
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+        self.saved_at = time.monotonic()
+        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        mark_whole(folder, args.process_index, args.world_size)
+        return control
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, Any] | None = None, **_: Any) -> Any:
+        if state.is_world_process_zero and logs and "loss" in logs:
+            shown = " ".join(f"{key} {value:.4g}" for key, value in logs.items() if isinstance(value, int | float))
+            self.run.log(f"step {state.global_step}/{state.max_steps} {shown}")
+        return control
+
+
+def fit(trainer: Any, params: TrlParams, out: Path, run: TrainRun, notes: Sequence[str]) -> TrainResult:
+    """Trains to the end and saves the model to `out/model`. Raises Stopped after Ctrl-C or SIGTERM, with a checkpoint
+    written."""
+    notes = (*notes, memory_note(trainer))
+    run.log(notes[-1])
+    keeper = Keeper(params.checkpoint_minutes, run)
+    trainer.add_callback(keeper)
+    trainer.remove_callback(PrinterCallback)
+    if run.resume:
+        run.log(f"resuming from {run.resume.name}")
+    with _stop_signals(keeper):
+        trainer.train(resume_from_checkpoint=str(run.resume) if run.resume else None)
+    if keeper.stopped:
+        raise Stopped(
+            f"stopped after step {trainer.state.global_step} of {trainer.state.max_steps}; a checkpoint is kept"
+        )
+
+    if trainer.eval_dataset is not None:
+        trainer.evaluate()  # it logs what it finds, as of the last step
+    history = [_numbers(entry) for entry in trainer.state.log_history]
+    metrics = final_metrics(history) | {"processes": float(trainer.accelerator.num_processes)}
+    save(trainer, out / "model")
+    trainer.accelerator.wait_for_everyone()
+    return TrainResult(out / "model", metrics, history, tuple(notes))
+
+
+def final_metrics(history: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Last value of each figure that was logged; `first_loss` and `last_loss`, and the same of
+    the reward, say whether it learnt."""
+    metrics: dict[str, float] = {}
+    for entry in history:
+        metrics.update(entry)
+    for name in ("loss", "reward"):
+        if values := [entry[name] for entry in history if name in entry]:
+            metrics |= {f"first_{name}": values[0], f"last_{name}": values[-1]}
+    return metrics
+
+
+def save(trainer: Any, folder: Path) -> None:
+    """Model and tokenizer; adapters are merged into the weights and also kept apart, in `adapter`."""
+    trainer.save_model(str(folder))
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    if hasattr(model, "merge_and_unload") and trainer.args.should_save:
+        adapter = folder.with_name("adapter")
+        folder.rename(adapter)
+        merged = model.merge_and_unload()
+        merged.save_pretrained(str(folder))
+        trainer.processing_class.save_pretrained(str(folder))
+    if trainer.args.should_save:
+        (folder.parent / "history.json").write_text(json.dumps(trainer.state.log_history), encoding="utf-8")
+
+
+def _numbers(entry: Mapping[str, Any]) -> dict[str, float]:
+    """Figures that SQL and JSON can hold."""
+    return {
+        key: float(value)
+        for key, value in entry.items()
+        if isinstance(value, int | float) and math.isfinite(value)
+    }  # fmt: skip
+
+
+def _any_rank(*flags: bool) -> tuple[bool, ...]:
+    """Whether any rank says so, for each flag; the same answer in all ranks."""
+    import torch
+    import torch.distributed as dist
+
+    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
+        return flags
+    device = torch.accelerator.current_accelerator() if dist.get_backend() == "nccl" else torch.device("cpu")
+    votes = torch.tensor([float(flag) for flag in flags], device=device)
+    dist.all_reduce(votes, op=dist.ReduceOp.MAX)
+    return tuple(bool(vote) for vote in votes.tolist())
+
+
+@contextlib.contextmanager
+def _stop_signals(keeper: Keeper) -> Iterator[None]:
+    """The first Ctrl-C or SIGTERM ends training after the step under way; a second one ends the process."""
+
+    def ask(number: int, frame: object) -> None:
+        # Nothing is printed here: the handler may have interrupted a print.
+        now = time.monotonic()
+        if keeper.asked_to_stop is None:
+            keeper.asked_to_stop = now
+        elif now - keeper.asked_to_stop > ONE_WISH:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

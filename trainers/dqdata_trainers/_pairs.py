@@ -1,0 +1,84 @@
+"""Preference pairs in tokens: one prompt, the turn that is better, the turn that is worse.
+
+    rows need   prompt    chat up to the student's turn
+                chosen    the preferred turn, thinking and response
+                rejected  the worse one
+
+Both turns go through the same checks as chats for SFT. A pair whose two turns read the same teaches nothing and is
+refused by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dqdata.columns import KEYS, MESSAGES, Columns
+from dqdata.errors import ColumnError, DataError, InputError
+from dqdata.ids import canonical, digest
+from dqdata.models import IGNORED, tokenize
+from dqdata.trainer import Data
+from dqdata_trainers._config import TrlParams
+from dqdata_trainers._rows import Prepared, map_once, row_lengths, settle_long
+
+SPLITS = ("train", "eval")
+
+
+def needs_pairs(kind: str, split: str, have: Columns) -> None:
+    """Raises ColumnError where a split can't hold pairs."""
+    if split not in SPLITS:
+        raise ColumnError(f"{kind} has no use for a split {split!r}: it reads {' and '.join(SPLITS)}")
+    for name in ("prompt", "chosen", "rejected"):
+        have.require(name, MESSAGES)
+
+
+def prepare_pairs(
+    data: Data, split: str, tokenizer: Any, params: TrlParams, out: Path, extra: Sequence[str] = ()
+) -> Prepared:
+    """prompt_ids, chosen_ids, rejected_ids, the row's name, and the columns in `extra` as they are. Raises InputError
+    naming the row."""
+    key = next((name for name in KEYS if name in data.columns[split]), None)
+    kwargs = dict(params.chat_template_kwargs)
+
+    def encode(row: Mapping[str, Any], index: int) -> dict[str, Any]:
+        name = f"{key} {row[key]}" if key else f"row {index}"
+        try:
+            pair = encode_pair(tokenizer, row, kwargs)
+        except InputError as error:
+            raise type(error)(f"{split} split, {name}: {error}") from error
+        return {**pair, "row": name, **{column: row[column] for column in extra}}
+
+    recipe = (data.queries[split], str(tokenizer.chat_template), tokenizer.eos_token, canonical([kwargs, list(extra)]))
+    rows = map_once(data.dataset(split), encode, out / "tokens" / f"{split}-{digest(*recipe)[:12]}.arrow")
+    prompts, chosen, rejected = (row_lengths(rows, name) for name in ("prompt_ids", "chosen_ids", "rejected_ids"))
+    longest = [p + max(c, r) for p, c, r in zip(prompts, chosen, rejected, strict=True)]
+    kept, notes = settle_long(rows, longest, split, params)
+    return Prepared(kept, notes)
+
+
+def encode_pair(tokenizer: Any, row: Mapping[str, Any], kwargs: Mapping[str, Any]) -> dict[str, list[int]]:
+    """Raises InputError for a pair that can't be learnt from."""
+    for name in ("prompt", "chosen", "rejected"):
+        if not row[name]:
+            raise DataError(f"`{name}` is empty")
+    if list(row["chosen"]) == list(row["rejected"]):
+        raise DataError("`chosen` and `rejected` are the same")
+
+    whole = {name: tokenize(tokenizer, [*row["prompt"], *row[name]], kwargs) for name in ("chosen", "rejected")}
+    starts, ends = {}, {}
+    for name, tokens in whole.items():
+        trained = [index for index, label in enumerate(tokens.labels) if label != IGNORED]
+        turn = len(trained) - 1
+        while turn > 0 and trained[turn - 1] == trained[turn] - 1:
+            turn -= 1
+        starts[name], ends[name] = trained[turn], trained[-1] + 1
+    start = min(starts.values())
+    prompt = whole["chosen"].input_ids[:start]
+    if whole["rejected"].input_ids[:start] != prompt:
+        raise DataError("the chat template renders the prompt differently before `chosen` and before `rejected`")
+    return {
+        "prompt_ids": prompt,
+        "chosen_ids": whole["chosen"].input_ids[start : ends["chosen"]],
+        "rejected_ids": whole["rejected"].input_ids[start : ends["rejected"]],
+    }

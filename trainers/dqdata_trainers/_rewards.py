@@ -1,0 +1,252 @@
+"""Rewards in TOML for reinforcement learning: operators, reward models, and the shape of an answer.
+
+    rewards = [
+      { op = "verify_math" },                                            # column `correct`: 1, 0, or null for none
+      { shape = "format", weight = 0.1 },                                # thinking in its tags, then an answer
+      { shape = "overlong", soft = 3072, hard = 4096, weight = 0.5 },    # 0, falling to -1 (DAPO)
+      { model = "trained:style@1", style = "rv", weight = 0.2, gated = true },
+    ]
+
+A gated reward counts only where the gate, by default the first operator's reward, is above 0: style can never pay for
+a wrong answer. A null reward is none at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from dqdata.errors import InputError
+from dqdata.models import split_thinking
+from dqdata.operator import Bound, Outcome, Params, Reject
+from dqdata.trainer import TrainRun
+
+SCALE = 9.0
+"""RV and CD run from 0 to 9."""
+WELL_FORMED = r"\s*(<think>)?((?!</?think>).)+</think>\s*((?!</?think>).)*\S\s*"
+
+
+class RewardTable(Params):
+    """One reward: exactly one of `op`, `model` and `shape`."""
+
+    op: str | None = None
+    params: Mapping[str, Any] = Field(default_factory=dict)
+    column: str = "correct"
+    """Numeric or boolean column that the operator makes."""
+
+    model: str | None = None
+    """A reward model; one trained on pairs gives a number, squashed to 0..1."""
+    style: Literal["rv", "cd"] | None = None
+    """For a model that predicts rv and cd. rv: 1 - |RV - RV*(CD)| / 9; cd: 1 - max(0, CD - student_cd) / 9."""
+    student_cd: float = Field(SCALE, ge=0, le=SCALE)
+    """Cognitive difficulty that the student can follow."""
+    rv_base: float = 0.0
+    rv_slope: float = 1.0
+    """RV*(CD) = rv_base + rv_slope * CD, kept within 0..9."""
+
+    shape: Literal["format", "length", "overlong"] | None = None
+    pattern: str = WELL_FORMED
+    """format: the whole completion must match."""
+    soft: int | None = Field(None, ge=0)
+    """overlong: tokens up to which nothing is taken off."""
+    hard: int | None = Field(None, ge=1)
+    """overlong: tokens from which 1 is taken off. length: tokens at which the reward, 1 at none, reaches 0."""
+
+    weight: float = 1.0
+    gated: bool = False
+    name: str = ""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> RewardTable:
+        if sum(value is not None for value in (self.op, self.model, self.shape)) != 1:
+            raise ValueError("a reward names exactly one of `op`, `model` and `shape`")
+        if self.style and not self.model:
+            raise ValueError("`style` needs `model`")
+        if self.shape == "overlong" and (self.soft is None or self.hard is None or self.soft >= self.hard):
+            raise ValueError("shape = 'overlong' needs `soft` and a larger `hard`, in tokens")
+        if self.shape == "length" and self.hard is None:
+            raise ValueError("shape = 'length' needs `hard`, in tokens")
+        return self
+
+    @property
+    def label(self) -> str:
+        return self.name or self.op or self.shape or "_".join(filter(None, (self.style, "model")))
+
+
+Values = list[float | None]
+Rows = Sequence[Mapping[str, Any]]
+Scorer = Callable[[Rows], Values]
+
+
+class Rewards:
+    """All rewards of one batch of completions, computed once and handed to TRL one by one.
+
+    eos: token that ends a finished completion. thinking_opened: the prompt itself ends with the opening think tag.
+    """
+
+    def __init__(
+        self, tables: Sequence[RewardTable], gate: str | None, run: TrainRun, eos: int, thinking_opened: bool = False
+    ) -> None:
+        self.tables = tables
+        self.labels = _distinct([table.label for table in tables])
+        self.gate = _gate(tables, self.labels, gate)
+        self._eos, self._opening = eos, "<think>" if thinking_opened else ""
+        self._loop = _Loop()
+        self._models: dict[str, Any] = {}
+        self._scorers = [self._scorer(table, run) for table in tables]
+        self._batch: tuple[str, list[Values]] = ("", [])
+
+    @property
+    def weights(self) -> list[float]:
+        return [table.weight for table in self.tables]
+
+    def functions(self) -> list[Callable[..., Values]]:
+        """One function a reward, named as it is in metrics."""
+
+        def function(index: int) -> Callable[..., Values]:
+            def reward(prompts: Any, completions: Any, completion_ids: Any, **columns: Any) -> Values:
+                return self._scored(prompts, completions, completion_ids, columns)[index]
+
+            reward.__name__ = self.labels[index]
+            return reward
+
+        return [function(index) for index in range(len(self.tables))]
+
+    def score(self, rows: Rows) -> list[Values]:
+        """Values of each reward for the rows, gates applied."""
+        made = [scorer(rows) for scorer in self._scorers]
+        if self.gate is not None:
+            open_gates = [value is not None and value > 0 for value in made[self.gate]]
+            for index, table in enumerate(self.tables):
+                if table.gated:
+                    made[index] = [
+                        value if is_open or value is None else 0.0
+                        for value, is_open in zip(made[index], open_gates, strict=True)
+                    ]
+        return made
+
+    def probe(self, row: Mapping[str, Any]) -> None:
+        """Scores one made-up answer, so that a missing column or a wrong name is found before the first step."""
+        self.score([as_row({**row}, row.get("prompt") or [], "0", 1, finished=True)])
+
+    def _scored(self, prompts: Any, completions: Any, completion_ids: Any, columns: Mapping[str, Any]) -> list[Values]:
+        per_row = {name: values for name, values in columns.items() if isinstance(values, list)}
+        batch = repr((prompts, completion_ids, per_row))
+        if self._batch[0] != batch:
+            rows = [
+                as_row(
+                    {name: values[index] for name, values in per_row.items()},
+                    prompts[index],
+                    self._opening + text_of(completions[index]),
+                    len(ids),
+                    finished=self._eos in ids[-1:],
+                )
+                for index, ids in enumerate(completion_ids)
+            ]
+            self._batch = (batch, self.score(rows))
+        return self._batch[1]
+
+    def _scorer(self, table: RewardTable, run: TrainRun) -> Scorer:
+        if table.op is not None:
+            bound = run.operator(table.op, table.params)
+            return lambda rows: self._by_operator(table, bound, rows)
+        if table.model is not None:
+            from dqdata.models import RewardModel
+
+            model = self._models.setdefault(table.model, RewardModel(run.model(table.model), table.model))
+            return lambda rows: styled(table, model, rows)
+        return lambda rows: [shaped(table, row) for row in rows]
+
+    def _by_operator(self, table: RewardTable, bound: Bound, rows: Rows) -> Values:
+        outcomes = self._loop.run(bound(rows))
+        return [_value(table, made[0]) if made else None for made in outcomes]
+
+
+def as_row(
+    columns: dict[str, Any], prompt: Sequence[Mapping[str, Any]], text: str, tokens: int, *, finished: bool
+) -> dict[str, Any]:
+    """A completion as operators see a trace."""
+    reasoning, response = split_thinking(text)
+    return {
+        "problem_id": "0",
+        "trace_id": "0",
+        "answer_type": None,
+        **columns,
+        "prompt": list(prompt),
+        "text": text,
+        "reasoning": reasoning or None,
+        "response": response,
+        "output_tokens": tokens,
+        "finish_reason": "stop" if finished else "length",
+    }
+
+
+def text_of(completion: Any) -> str:
+    """What the student wrote, from TRL's text or chat."""
+    return completion if isinstance(completion, str) else "".join(str(turn["content"]) for turn in completion)
+
+
+def shaped(table: RewardTable, row: Mapping[str, Any]) -> float:
+    """format: 1 or 0. length: 1 falling to 0. overlong: 0, falling to -1 between `soft` and `hard`, as in DAPO
+    (arXiv 2503.14476, equation 13)."""
+    tokens = int(row["output_tokens"])
+    if table.shape == "format":
+        return 1.0 if re.fullmatch(table.pattern, str(row["text"]), re.DOTALL) else 0.0
+    assert table.hard is not None
+    if table.shape == "length":
+        return max(0.0, 1.0 - tokens / table.hard)
+    assert table.soft is not None
+    return -min(1.0, max(0.0, (tokens - table.soft) / (table.hard - table.soft)))
+
+
+def styled(table: RewardTable, model: Any, rows: Rows) -> Values:
+    """What a reward model says; with `style`, how close RV is to what the difficulty asks, or CD to the student's."""
+    if table.style is None:
+        return list(model.preferences(rows))
+    figures = model.figures(rows)
+    if table.style == "cd":
+        return [1 - max(0.0, figure["cd"] - table.student_cd) / SCALE for figure in figures]
+    wanted = [min(SCALE, max(0.0, table.rv_base + table.rv_slope * figure["cd"])) for figure in figures]
+    return [1 - abs(figure["rv"] - target) / SCALE for figure, target in zip(figures, wanted, strict=True)]
+
+
+def _value(table: RewardTable, outcome: Outcome) -> float | None:
+    if isinstance(outcome, Reject):
+        if outcome.kind == "failed" and outcome.reason == "invalid_row":
+            raise InputError(f"reward {table.label!r}: {outcome.detail}")
+        return None
+    if table.column not in outcome:
+        raise InputError(f"reward {table.label!r}: operator {table.op!r} makes no column {table.column!r}")
+    value = outcome[table.column]
+    if value is not None and not isinstance(value, bool | int | float):
+        raise InputError(f"reward {table.label!r}: column {table.column!r} is no number: {value!r}")
+    return None if value is None else float(value)
+
+
+def _gate(tables: Sequence[RewardTable], labels: Sequence[str], gate: str | None) -> int | None:
+    if not any(table.gated for table in tables):
+        return None
+    found = next((i for i, table in enumerate(tables) if (labels[i] == gate if gate else table.op is not None)), None)
+    if found is None:
+        raise InputError(f"gated rewards need a gate: {gate or 'no operator'} is among {', '.join(labels)}")
+    return found
+
+
+def _distinct(labels: Sequence[str]) -> list[str]:
+    return [label if labels.index(label) == n else f"{label}_{n + 1}" for n, label in enumerate(labels)]
+
+
+class _Loop:
+    """An event loop in a thread of its own: connections that operators open live as long as training does."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, name="rewards", daemon=True).start()
+
+    def run(self, coroutine: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()

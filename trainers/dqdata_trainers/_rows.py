@@ -1,0 +1,158 @@
+"""Turns a split's chats into tokens once, on disk, and settles what becomes of rows that are too long.
+
+    prepared = prepare(data, "train", tokenizer, params, out)
+    prepared.rows      # memory-mapped: input_ids, labels, row
+    prepared.notes     # ("3 of 400 rows are longer than max_length = 512 and were dropped: trace_id a1, b2, c3",)
+
+All ranks map the files that the first of them wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from dqdata.columns import KEYS
+from dqdata.errors import DataError, InputError
+from dqdata.ids import canonical, digest
+from dqdata.models import IGNORED, tokenize
+from dqdata.trainer import Data
+from dqdata_trainers._config import TrlParams
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+NUMBERS = ("DOUBLE", "FLOAT", "BIGINT", "INTEGER", "SMALLINT", "TINYINT")
+"""Types of a column that can be compared with a number."""
+BINNED = ("rv", "cd")
+"""Scores of 0 to 9 that say how long and how hard a trace is."""
+NAMED = 5
+"""How many rows a message names."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """rows: input_ids, labels and `row`, the row's key, memory-mapped. notes: what became of rows, for the reader."""
+
+    rows: Dataset
+    notes: tuple[str, ...]
+
+
+def prepare(
+    data: Data, split: str, tokenizer: Any, params: TrlParams, out: Path, extra: Sequence[str] = ()
+) -> Prepared:
+    """Tokens and labels of a split's `messages`, and the columns in `extra` as they are. Raises InputError naming the
+    row where a chat can't be trained on, and where rows are too long and `on_too_long` is "error"."""
+    key = next((name for name in KEYS if name in data.columns[split]), None)
+    kwargs = dict(params.chat_template_kwargs)
+
+    def encode(row: Mapping[str, Any], index: int) -> dict[str, Any]:
+        name = f"{key} {row[key]}" if key else f"row {index}"
+        if not row["messages"]:
+            raise DataError(f"{split} split, {name}: `messages` is empty")
+        try:
+            tokens = tokenize(tokenizer, row["messages"], kwargs)
+        except InputError as error:
+            raise type(error)(f"{split} split, {name}: {error}") from error
+        kept = {column: row[column] for column in extra}
+        return {"input_ids": tokens.input_ids, "labels": tokens.labels, "row": name, "stale": tokens.stale, **kept}
+
+    recipe = (data.queries[split], str(tokenizer.chat_template), tokenizer.eos_token, canonical([kwargs, list(extra)]))
+    rows = map_once(data.dataset(split), encode, out / "tokens" / f"{split}-{digest(*recipe)[:12]}.arrow")
+    lengths = row_lengths(rows)
+    kept, notes = settle_long(rows, lengths, split, params)
+    notes = (*lengths_by_bin(data, split, lengths, params.max_length), *notes)
+    stale = sum(rows.with_format("arrow")["stale"].to_pylist()) if len(rows) else 0
+    if stale:
+        notes += (f"{split}: {stale} earlier assistant turns aren't trained on: the chat template renders them "
+                  "another way once a later turn follows",)  # fmt: skip
+    return Prepared(kept.select_columns(["input_ids", "labels", "row", *extra]), notes)
+
+
+def map_once(rows: Dataset, function: Any, file: Path) -> Dataset:
+    """`function(row, index)` over all rows, written to `file` by the first rank and mapped by all."""
+    from accelerate import PartialState
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with PartialState().local_main_process_first():
+        return rows.map(
+            function,
+            with_indices=True,
+            remove_columns=rows.column_names,
+            cache_file_name=str(file),
+            new_fingerprint=file.stem,
+            load_from_cache_file=True,
+        )
+
+
+def row_lengths(rows: Dataset, column: str = "input_ids") -> list[int]:
+    """Tokens of each row; reads the offsets of the lists, not the tokens."""
+    import pyarrow.compute as pc
+
+    return [int(n) for chunk in rows.data.column(column).chunks for n in pc.list_value_length(chunk).to_pylist()]
+
+
+def lengths_by_bin(data: Data, split: str, lengths: Sequence[int], limit: int | None) -> tuple[str, ...]:
+    """A note on how long rows are, for each column of BINNED that the split has: long thinking is what is lost first
+    where max_length is too small. lengths: of all rows, in their order."""
+    notes = []
+    for column in BINNED:
+        if column not in data.columns[split]:
+            continue
+        bins: dict[int, list[int]] = {}
+        for value, length in zip(data.dataset(split)[column], lengths, strict=True):
+            if value is not None:
+                bins.setdefault(int(value), []).append(length)
+        parts = [_bin(name, sorted(bins[name]), limit) for name in sorted(bins)]
+        if parts:
+            notes.append(f"{split}: tokens by {column}, median and longest: {'; '.join(parts)}")
+    return tuple(notes)
+
+
+def _bin(name: int, lengths: list[int], limit: int | None) -> str:
+    over = sum(limit is not None and length > limit for length in lengths)
+    too_long = f", {over} of {len(lengths)} over {limit}" if over else ""
+    return f"{name}: {lengths[len(lengths) // 2]} and {lengths[-1]}{too_long}"
+
+
+def settle_long(rows: Dataset, lengths: list[int], split: str, params: TrlParams) -> tuple[Dataset, tuple[str, ...]]:
+    """The rows that stay, and a note about those that were too long; cutting them is left to TRL, which keeps the
+    start. Raises InputError where `on_too_long` is "error" or no row would be left."""
+    limit = params.max_length
+    if limit is None or not (long := [index for index, length in enumerate(lengths) if length > limit]):
+        return rows, ()
+    verb: Mapping[Literal["error", "drop", "truncate"], str] = {
+        "error": "none was trained on", "drop": "were dropped", "truncate": "are cut",
+    }  # fmt: skip
+    note = (
+        f"{split}: {len(long)} of {len(rows)} rows are longer than max_length = {limit} and "
+        f"{verb[params.on_too_long]}: {named(rows[index]['row'] for index in long)}; the longest has "
+        f"{max(lengths)} tokens"
+    )
+    if params.on_too_long == "error":
+        fix = f"Set max_length = {max(lengths)}, or on_too_long = 'drop' or 'truncate'"
+        raise InputError(f"{note.replace(' and none was trained on', '')}. {fix}")
+
+    gone = set(long)
+    if params.on_too_long == "truncate":
+        gone = {index for index in long if _nothing_left(rows[index], limit)}
+        note += f"; {len(gone)} of them had nothing left to learn and were dropped" if gone else ""
+    if len(gone) == len(rows):
+        raise InputError(f"{note}: no row is left. Set max_length = {max(lengths)}")
+    kept = rows.select([index for index in range(len(rows)) if index not in gone]) if gone else rows
+    return kept, (note,)
+
+
+def _nothing_left(row: Mapping[str, Any], limit: int) -> bool:
+    if "prompt_ids" in row:
+        return len(row["prompt_ids"]) >= limit
+    return all(label == IGNORED for label in row["labels"][:limit])
+
+
+def named(names: Iterable[str]) -> str:
+    """The first few names, and how many more there are."""
+    names = list(names)
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
