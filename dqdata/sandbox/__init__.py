@@ -10,12 +10,14 @@ In asyncio, `await sandbox.run(program)`. `probe()` says which isolation works o
     dispatcher.py   the thread that owns the servers
     worker.py       one server: its process, its socket, its jobs
     launch.py       the command line that isolates a server
-    prepare.py      test texts, made ready to run (reading.py, names.py, ahead.py)
+    prepare.py      test texts, made ready to run (reading.py, names.py, ahead.py, control.py)
+    state.py        whether tests look at the state of the candidate's process
     inside/         what runs in there
 """
 
 from dqdata.sandbox.client import Sandbox
 from dqdata.sandbox.limits import Check, Limits, Result, Tests
 from dqdata.sandbox.probe import Probe, probe
+from dqdata.sandbox.state import State, process_state
 
-__all__ = ["Check", "Limits", "Probe", "Result", "Sandbox", "Tests", "probe"]
+__all__ = ["Check", "Limits", "Probe", "Result", "Sandbox", "State", "Tests", "probe", "process_state"]

@@ -61,8 +61,10 @@ def _interpreter() -> str:
 
 
 def packages() -> list[str]:
-    """Folders of installed packages that programs may import."""
-    return sorted({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
+    """Folders of installed packages that programs may import: this environment's, and those that its .pth files add."""
+    added = {path for path in sys.path if Path(path).name in ("site-packages", "dist-packages") and Path(path).is_dir()}
+    own = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
+    return [*dict.fromkeys(own), *sorted(added - set(own))]
 
 
 def _interpreter_files() -> list[str]:

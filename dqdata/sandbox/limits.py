@@ -103,18 +103,21 @@ class Tests:
 
         Raises SyntaxError where `code` is no Python.
         """
-        from dqdata.sandbox.prepare import names_used, prepare
+        from dqdata.sandbox.prepare import control_file, names_used, prepare
 
         sent: dict[str, Any] = {
             "style": self.style,
             "entry_point": self.entry_point,
             "module": self.module,
             "seconds": self.seconds,
+            "tolerance": self.tolerance,
             "inside": self.inside,
             "token": secrets.token_hex(16) if self.inside else "",
         }
         simple = self.style == "calls"
-        code = self.code + CONTROL[self.style] if self.control else self.code
+        code = self.code
+        if self.control:
+            code = (control_file(code) if self.style == "pytest" else code) + CONTROL[self.style]
         if self.style == "asserts":
             apart = not self.inside
             simple, prepared = prepare(
@@ -123,9 +126,9 @@ class Tests:
             sent |= prepared
         elif self.style == "calls":
             cases = [dict(case) for case in self.cases]
-            sent |= {"cases": cases, "tolerance": self.tolerance, "total": len(cases)}
+            sent |= {"cases": cases, "total": len(cases)}
         else:
-            sent |= {"code": code, "candidate": names_used(code), "total": 1}
+            sent |= {"code": code, "candidate": names_used(self.code), "total": 1}
         return simple, marshal.dumps(sent)
 
 

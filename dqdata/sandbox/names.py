@@ -55,7 +55,8 @@ def names_in(tree: ast.Module, reading: Reading, known: Set[str], entry_point: s
         candidate.append(entry_point)
     if len(candidate) > 1:
         for name in [name for name in candidate if name != entry_point]:
-            if module := _library_with(name):
+            used = name in reading.called or name in reading.given
+            if module := _library_with(name, used):
                 library[name] = module, name
                 candidate.remove(name)
     return Names(candidate or _shadowing(tree, reading.called - reading.bound), library)
@@ -100,9 +101,13 @@ def calls(tree: ast.Module, name: str) -> bool:
     return False
 
 
-def _library_with(name: str) -> str:
-    """The module of STAR that has the name, or nothing."""
-    return next((module for module in STAR if hasattr(importlib.import_module(module), name)), "")
+def _library_with(name: str, used: bool) -> str:
+    """The module of STAR that has the name, or nothing. used: as a function; else only a constant will do."""
+    for module in STAR:
+        found = getattr(importlib.import_module(module), name, None)
+        if found is not None and (used or not callable(found)):
+            return module
+    return ""
 
 
 def _shadowing(tree: ast.Module, called: set[str]) -> list[str]:

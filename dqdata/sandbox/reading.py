@@ -28,12 +28,13 @@ _NOT_PURE = frozenset(
 
 
 class Reading:
-    """Names of the statements taken so far."""
+    """Names of the statements taken so far. called: as functions. given: as arguments."""
 
     def __init__(self) -> None:
         self.read: set[str] = set()
         self.bound: set[str] = set()
         self.called: set[str] = set()
+        self.given: set[str] = set()
         self.simple = True
 
     def free(self) -> set[str]:
@@ -70,6 +71,8 @@ class Reading:
             elif kind is ast.Call:
                 if node.func.__class__ is ast.Name:  # type: ignore[attr-defined]
                     self.called.add(node.func.id)  # type: ignore[attr-defined]
+                values = [*node.args, *(named.value for named in node.keywords)]  # type: ignore[attr-defined]
+                self.given.update(value.id for value in values if value.__class__ is ast.Name)
             elif kind is ast.Attribute and (
                 node.attr.startswith("_") or not isinstance(node.ctx, ast.Load)  # type: ignore[attr-defined]
             ):

@@ -184,7 +184,7 @@ def serve(job: dict[str, Any], descriptor: int) -> NoReturn:
         if request[0] == "inside":
             from . import cases
 
-            channel.send({"value": plain.encode(cases.inside(request[1], module))})
+            channel.send({"value": plain.encode(cases.inside(request[1], module, job["program"]))})
         elif request[0] == "calls":
             _, numbers, calls = request
             for number, (arguments, names) in zip(numbers, marshal.loads(calls), strict=True):

@@ -16,14 +16,18 @@ import importlib
 import marshal
 import sys
 import types
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from . import program
-from .compare import same
+from .compare import equal, same
 from .remote import Link, NeedsInside, Remote, Stop
+from .wrong import WRONG
 
 CASE_FAILED = "__case_failed__"
-ANOTHER, AHEAD, ANSWER = "__another__", "__ahead__", "__answer__"
+ANOTHER, ABOVE, BELOW = "__another__", "__above__", "__below__"
+AHEAD, ANSWER, SAME, PROGRAM = "__ahead__", "__answer__", "__same__", "__program__"
 
 
 class Subject(Protocol):
@@ -44,10 +48,11 @@ class Here:
         return [name for name in self.module.__dict__ if not name.startswith("_")]
 
 
-def inside(wired: str, module: types.ModuleType) -> dict[str, Any]:
+def inside(wired: str, module: types.ModuleType, source: str) -> dict[str, Any]:
     """Report of tests that run in the candidate's process, with the token that came with them."""
     tests = marshal.loads(bytes.fromhex(wired))
     token = tests["token"]
+    program.keep_source(source)
     report = run(tests, Here(module))
     report["token"] = token
     return report
@@ -93,7 +98,7 @@ class Cases:
     def __init__(self, tests: dict[str, Any]) -> None:
         self.total = tests["total"]
         self.texts: list[str] = tests.get("texts", [])
-        self.mutated: list[int] = tests.get("mutated", [])
+        self.mutated: set[int] = set()
         self.hosts: list[list[Any]] = tests.get("hosts", [])
         self.failed: set[int] = set()
         self.error = ""
@@ -111,6 +116,11 @@ class Cases:
             self.error = describe(error)
             if isinstance(error, AssertionError) and self.texts:
                 self.error = f"{self.error.rstrip(': ')}: {self.texts[number]}"
+
+    def wrong(self, make: Callable[[Any], Any], value: Any, number: int) -> Any:
+        """A wrong value for a case, which therefore must fail."""
+        self.mutated.add(number)
+        return make(value)
 
     def broke_off(self, error: BaseException) -> None:
         self.ended = False
@@ -134,8 +144,11 @@ class Cases:
         return callee(*arguments, **named)
 
     def run_code(self, tests: dict[str, Any], subject: Subject) -> None:
-        space: dict[str, Any] = {"__name__": "tests", CASE_FAILED: self.case_failed, ANOTHER: another}
-        space |= {AHEAD: self.ahead, ANSWER: self.answer}
+        space: dict[str, Any] = {"__name__": "tests", CASE_FAILED: self.case_failed}
+        space |= {AHEAD: self.ahead, ANSWER: self.answer, SAME: partial(equal, tests["tolerance"])}
+        space |= {name: partial(self.wrong, make) for name, make in WRONG.items()}
+        if isinstance(subject, Here):
+            space[PROGRAM] = subject.module
         for text in tests["definitions"]:
             _run_trusted(text, space)
         for name, (module, part) in tests["library"].items():
@@ -176,7 +189,7 @@ class Cases:
             "total": self.total,
             "ended": self.ended,
             "failed": sorted(self.failed),
-            "mutated": self.mutated,
+            "mutated": sorted(self.mutated),
             "error": self.error,
             "stop": "",
         }
@@ -186,28 +199,6 @@ def describe(error: BaseException | None) -> str:
     import traceback
 
     return "".join(traceback.format_exception_only(type(error), error)).strip()[:2000]
-
-
-def another(value: Any) -> Any:
-    """A value of the same type that differs."""
-    import random
-
-    noise = random.randrange(1 << 40, 1 << 50)
-    if isinstance(value, bool):
-        return not value
-    if isinstance(value, int | float | complex):
-        return value * 3 + noise if value == value else float(noise)
-    if isinstance(value, str):
-        return f"{value}{noise}"
-    if isinstance(value, list):
-        return [*value, noise]
-    if isinstance(value, tuple):
-        return (*value, noise)
-    if isinstance(value, set | frozenset):
-        return value | {noise}
-    if isinstance(value, dict):
-        return {**value, noise: noise}
-    return noise
 
 
 def _run_trusted(text: str, space: dict[str, Any]) -> None:
@@ -250,9 +241,12 @@ def _solution(subject: Subject, name: str) -> Any:
 
 def offer(module: str, wanted: list[str], subject: Subject) -> None:
     """Makes the candidate importable as `module`, and names that a test file uses without import known to it."""
-    stand_in = _Module(module)
-    stand_in.__dict__["_subject"] = subject
-    sys.modules[module] = stand_in
+    if isinstance(subject, Here):
+        sys.modules[module] = subject.module
+    else:
+        stand_in = _Module(module)
+        stand_in.__dict__["_subject"] = subject
+        sys.modules[module] = stand_in
     for name in wanted:
         try:
             setattr(builtins, name, subject.get(name))

@@ -26,11 +26,11 @@ def start(setup: jail.Setup, limits: dict[str, Any], home: jail.Home, given: lis
     jail.descriptors(null, null, null, mine, tests, report, failure)
     channel, tests, report, failure = 3, 4, 5, 6
     wanted = cases.read(tests)
-    if wanted["style"] == "pytest":
+    if wanted["style"] == "pytest" and not wanted["inside"]:
         jail.hide_private(setup)
     jail.lock(setup, limits, home, "checker")
     os.close(failure)
-    wanted["folder"] = home.private
+    wanted["folder"] = home.scratch if wanted["inside"] else home.private
     link = remote.Link(channel, pid, wanted["seconds"])
     found = _inside(wanted, link) if wanted["inside"] else cases.run(wanted, link)
     found["ending"] = _ending(channel, pid)

@@ -30,6 +30,30 @@ def same(found: Any, expected: Any, tolerance: float) -> bool:
     return type(found) is type(expected) and bool(found == expected)
 
 
+def equal(tolerance: float, found: Any, expected: Any) -> Any:
+    """`found == expected`, or values of the same types and lengths in which decimals differ by `tolerance`, relatively;
+    from zero, absolutely."""
+    verdict = found == expected
+    return verdict if verdict is not False else _nearly(found, expected, tolerance)
+
+
+def _nearly(found: Any, expected: Any, tolerance: float) -> bool:
+    kind = type(found)
+    if kind is not type(expected):
+        return False
+    if kind is float:
+        return math.isclose(found, expected, rel_tol=tolerance, abs_tol=0.0 if found and expected else tolerance)
+    if kind in (list, tuple):
+        return len(found) == len(expected) and all(
+            _nearly(one, other, tolerance) for one, other in zip(found, expected, strict=True)
+        )
+    if kind is dict:
+        return found.keys() == expected.keys() and all(
+            _nearly(found[key], expected[key], tolerance) for key in expected
+        )
+    return kind in (int, str, bool, bytes, type(None), set, frozenset, complex) and bool(found == expected)
+
+
 def _close(found: float, expected: float, tolerance: float) -> bool:
     if isinstance(found, int) and isinstance(expected, int):
         return found == expected

@@ -47,12 +47,18 @@ def execute(source: str, name: str) -> types.ModuleType:
     return module
 
 
-def show(error: BaseException, source: str) -> str:
-    """Traceback of an error in the program, without the sandbox's own frames."""
+def keep_source(source: str) -> None:
+    """Makes the lines of the program known to tracebacks and to `inspect`."""
     import linecache
-    import traceback
 
     linecache.cache[FILE] = (len(source), None, source.splitlines(True), FILE)
+
+
+def show(error: BaseException, source: str) -> str:
+    """Traceback of an error in the program, without the sandbox's own frames."""
+    import traceback
+
+    keep_source(source)
     frame = error.__traceback__
     while frame is not None and frame.tb_frame.f_code.co_filename != FILE:
         frame = frame.tb_next

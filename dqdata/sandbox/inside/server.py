@@ -217,6 +217,7 @@ def main(control: int, config: dict[str, Any]) -> NoReturn:
             _become(uid, setup.keep)
         jail.prepare(setup)
         sys.path += packages
+        sys.set_int_max_str_digits(0)  # the limit of CPU time bounds what this costs
         _warm(setup)
         server = Server(control, setup)
     except BaseException as error:

@@ -135,8 +135,8 @@ def _asserts(parts: Sequence[str], entry_point: str) -> CodeTests:
 
 
 def _of_python(code: str, entry_point: str) -> CodeTests:
-    pytest = re.search(r"^\s*(?:async\s+)?def test_|^\s*(?:import|from) (?:pytest|unittest)\b", code, re.MULTILINE)
-    if pytest and not re.search(r"^def check\(", code, re.MULTILINE):
+    has_tests = re.search(r"^[ \t]*(?:async[ \t]+)?def[ \t]+test|^class[ \t]+\w+\(.*TestCase\b", code, re.MULTILINE)
+    if has_tests and not re.search(r"^def check\(", code, re.MULTILINE):
         return _checked(Tests(code, style="pytest", entry_point=entry_point))
     return _checked(Tests(code, entry_point=entry_point))
 

@@ -28,7 +28,7 @@ from pydantic import Field
 from dqdata.columns import Columns
 from dqdata.errors import RowError
 from dqdata.operator import CallOperator, Outcome, Params, Row, Run
-from dqdata.sandbox import Check, Limits, Result, Sandbox
+from dqdata.sandbox import Check, Limits, Result, Sandbox, process_state
 from dqdata.sandbox import Tests as SandboxTests
 from dqdata_operators.verify._output import same_output
 from dqdata_operators.verify._program import program_in
@@ -142,16 +142,28 @@ class VerifyCode(CallOperator[VerifyCodeParams]):
     async def _check(self, program: str, tests: SandboxTests, sandbox: Sandbox) -> dict[str, Any]:
         tests = replace(tests, module=self.params.module, seconds=self.params.seconds, tolerance=self.params.tolerance)
         limits = self._limits(self.params.total_seconds)
-        check = await sandbox.check(program, tests, limits=limits)
-        if check.stop == "pytest":
-            raise RowError("no_pytest", "the tests are a pytest file; `pip install 'dqdata[code]'`")
-        if check.stop != "inside":
-            return _of_check(check, "outside")
+        state = process_state(tests.code)
+        needed = state.needed
+        if not needed:
+            check = await sandbox.check(program, tests, limits=limits)
+            if check.stop == "pytest":
+                raise RowError("no_pytest", "the tests are a pytest file; `pip install 'dqdata[code]'`")
+            if check.stop == "inside":
+                needed = check.error
+            elif check.ok or check.stop or not state.possible:
+                return _of_check(check, "outside")
+            else:
+                needed = state.possible
         if not self.params.inside:
-            return judged("unverifiable", "needs_inside", total=check.total, error=check.error)
-        check = await sandbox.check(program, replace(tests, inside=True), limits=limits)
+            return judged("unverifiable", "needs_inside", error=f"the tests use {needed}")
+        return await self._check_inside(program, replace(tests, inside=True), limits, sandbox)
+
+    async def _check_inside(
+        self, program: str, tests: SandboxTests, limits: Limits, sandbox: Sandbox
+    ) -> dict[str, Any]:
+        check = await sandbox.check(program, tests, limits=limits)
         if check.ok:
-            control = await sandbox.check(program, replace(tests, inside=True, control=True), limits=limits)
+            control = await sandbox.check(program, replace(tests, control=True), limits=limits)
             if control.forged or control.stop:
                 return judged("incorrect", "forged", 0, check.total, "wrong expected values passed too", "inside")
         return _of_check(check, "inside")
