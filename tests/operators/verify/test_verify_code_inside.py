@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from dqdata_operators.verify_code import VerifyCode
+from dqdata_operators.verify.verify_code import VerifyCode
 
 from dqdata.sandbox import Sandbox, process_state
 
