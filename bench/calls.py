@@ -1,6 +1,6 @@
 """Calls a second through ledger, limits and retries, against bare loops on the same server; and memory.
 
-python bench/calls.py                     # 10,000 calls at 200 ms, 256 in the air
+python bench/calls.py                     # 10,000 calls at 200 ms, 256 in flight
 python bench/calls.py --calls 5000 --latency 2 --concurrency 2000
 python bench/calls.py --memory            # resident memory after 10,000 calls and ten times as many, and a rerun
 """
@@ -82,7 +82,7 @@ async def openai_aiohttp(url: str, calls: int, concurrency: int) -> None:
 
 async def dqdata(url: str, calls: int, concurrency: int, folder: str | None = None) -> int:
     """Returns how many calls were made, the others came from the ledger."""
-    from dqdata.calls.client import Asker, Budget, CallContext
+    from dqdata.calls.client import Budget, CallClient, CallContext
     from dqdata.ledger import Ledger
     from dqdata.teacher import Limits, Message, Price, Request, Sampling
     from dqdata.teachers.openai import EndpointParams, OpenAI
@@ -90,16 +90,16 @@ async def dqdata(url: str, calls: int, concurrency: int, folder: str | None = No
     with tempfile.TemporaryDirectory() as temporary, Ledger(Path(folder or temporary) / "ledger.sqlite") as ledger:
         teacher = OpenAI(EndpointParams(base_url=url, model="m"))
         limits = Limits(concurrency=concurrency, price=Price(input=0.5, output=2.0))
-        asker = Asker(teacher, limits, ledger, Budget(limit_usd=1e6))
-        step = asker.at(CallContext("run", "pipe", "step", "r1"))
+        client = CallClient(teacher, limits, ledger, Budget(limit_usd=1e6))
+        step = client.at(CallContext("run", "pipe", "step", "r1"))
 
         async def call(i: int) -> None:
             message = Message("user", question(i)[0]["content"])
             await step.complete(Request((message,), Sampling(max_tokens=1_000)))
 
         await workers(call, calls, concurrency + 32)
-        await asker.close()
-        return asker.counters.made
+        await client.close()
+        return client.counters.made
 
 
 async def workers(call: Any, calls: int, concurrency: int) -> None:
@@ -166,7 +166,7 @@ def main() -> None:
 
 
 def speed(url: str, calls: int, latency: float, concurrency: int) -> None:
-    print(f"{calls} calls, {latency:g} s each, {concurrency} in the air (at most {concurrency / latency:.0f} a second)")
+    print(f"{calls} calls, {latency:g} s each, {concurrency} in flight (at most {concurrency / latency:.0f} a second)")
     print(f"{'loop':<32}{'calls/s':>10}{'of aiohttp':>12}{'CPU ms/call':>13}{'MB':>8}")
     best = 0.0
     for name, label in (
@@ -183,7 +183,7 @@ def speed(url: str, calls: int, latency: float, concurrency: int) -> None:
 
 
 def memory(url: str, few: int, many: int) -> None:
-    print(f"{'dqdata, 256 in the air':<32}{'seconds':>10}{'made':>10}{'MB':>8}{'growth':>8}")
+    print(f"{'dqdata, 256 in flight':<32}{'seconds':>10}{'made':>10}{'MB':>8}{'growth':>8}")
     with tempfile.TemporaryDirectory() as folder:
         first = 0.0
         for label, calls in ((f"{few:,} calls", few), (f"{many:,} calls", many), ("the same again", many)):

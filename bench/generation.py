@@ -18,7 +18,7 @@ from dqdata import files
 from dqdata.models import Rules, Text, Writer, loadable, resolve_model
 
 
-class Desk:
+class RequestQueue:
     def __init__(self, texts: Sequence[Text]) -> None:
         self.waiting, self.ended = list(texts), list[Text]()
 
@@ -36,7 +36,7 @@ class Desk:
 def joined(writer: Writer, prompts: Sequence[str], limits: Sequence[int], batch: int) -> list[int]:
     """Tokens of each text."""
     texts = [Text(prompt, Rules(limit, 0.0)) for prompt, limit in zip(prompts, limits, strict=True)]
-    writer.run(Desk(texts), batch)
+    writer.run(RequestQueue(texts), batch)
     return [len(text.ids) for text in texts]
 
 

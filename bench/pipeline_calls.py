@@ -95,7 +95,7 @@ def main() -> None:
     finally:
         server.kill()
         server.wait()
-    title = f"{calls:,} problems, {LATENCY * 1000:.0f} ms, {CONCURRENCY} in the air"
+    title = f"{calls:,} problems, {LATENCY * 1000:.0f} ms, {CONCURRENCY} in flight"
     print(f"| {title} | seconds | calls/s | to the bare loop |")
     print("|---|---:|---:|---:|")
     print(f"| bare AsyncOpenAI loop | {bare:.1f} | {calls / bare:.0f} | 1.00 |")

@@ -177,7 +177,7 @@ def speed(folder: Path, store: Store, port: int) -> None:
         from ledger.calls
     """
     [calls] = store.query(in_air).read_all().to_pylist()
-    print(f"\ngrading {n} traces, judge at 200 ms, 256 in the air   seconds  CPU s  calls/s  ratio")
+    print(f"\ngrading {n} traces, judge at 200 ms, 256 in flight   seconds  CPU s  calls/s  ratio")
     for what, seconds, spent in (
         ("bare aiohttp loop", bare, f"{bare_cpu:.1f}"),
         ("pipeline: grade", first.seconds, f"{cpu:.1f}"),

@@ -197,7 +197,7 @@ class Operator(ABC, Generic[P]):
     def __init__(self, params: P) -> None:
         self._params = params
         self._catalogs: Mapping[str, Columns] = {}
-        self._figures: Mapping[str, tuple[str, ...]] = {}
+        self._scores: Mapping[str, tuple[str, ...]] = {}
 
     @property
     def params(self) -> P:
@@ -216,16 +216,16 @@ class Operator(ABC, Generic[P]):
         return tuple(dict.fromkeys(str(value) for kind in ("teacher", "scorer") for value in self._marked(kind)))
 
     def scorers(self) -> tuple[str, ...]:
-        """Those of its teachers that must give figures; the others must write. By default every parameter marked
+        """Those of its teachers that must give scores; the others must write. By default every parameter marked
         ScorerName."""
         return tuple(dict.fromkeys(str(value) for value in self._marked("scorer")))
 
-    def figures(self, scorer: str) -> tuple[str, ...]:
-        """Names of the figures that such a teacher gives, for `columns`. Raises ColumnError inside another operator,
+    def scores(self, scorer: str) -> tuple[str, ...]:
+        """Names of the scores that such a teacher gives, for `columns`. Raises ColumnError inside another operator,
         which can't know them."""
-        if scorer not in self._figures:
+        if scorer not in self._scores:
             raise ColumnError(f"{self.name} with reward model {scorer!r} must be a step of its own")
-        return self._figures[scorer]
+        return self._scores[scorer]
 
     def files(self) -> tuple[Path, ...]:
         """Files whose bytes are part of the fingerprint; by default every parameter marked PromptFile. An operator
@@ -240,9 +240,9 @@ class Operator(ABC, Generic[P]):
         """Columns of such a catalog, for `columns`."""
         return self._catalogs[catalog]
 
-    def see(self, catalogs: Mapping[str, Columns], figures: Mapping[str, tuple[str, ...]] | None = None) -> None:
+    def see(self, catalogs: Mapping[str, Columns], scores: Mapping[str, tuple[str, ...]] | None = None) -> None:
         """The plan tells what columns its catalogs have, and what its scorers give, before it asks for `columns`."""
-        self._catalogs, self._figures = catalogs, figures or {}
+        self._catalogs, self._scores = catalogs, scores or {}
 
     def children(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
         """Operators it will ask `run.operator` for, as (name, params): planned and fingerprinted with it."""

@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 
 class TrainedModel(NamedTuple):
-    """A model made here. folder: None for one that is still to be trained, of which a check knows the `figures` that it
+    """A model made here. folder: None for one that is still to be trained, of which a check knows the `scores` that it
     will give."""
 
     name: str
     version: int
     folder: Path | None
-    figures: tuple[str, ...] = ()
+    scores: tuple[str, ...] = ()
 
 
 class StoreView(Protocol):

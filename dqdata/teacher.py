@@ -140,10 +140,10 @@ class Limits(Params):
     """Seconds to wait for an endpoint that can't be reached at all, before the run stops (it can be resumed)."""
 
 
-def reward_model(name: str, figures: Sequence[str]) -> DataError:
+def reward_model(name: str, scores: Sequence[str]) -> DataError:
     """What to say where a reward model is taken for one that writes."""
     return DataError(
-        f"{name} is a reward model: it gives {', '.join(figures)} and writes no text. A teacher with "
+        f"{name} is a reward model: it gives {', '.join(scores)} and writes no text. A teacher with "
         'provider = "reward_model" asks it, as the `model` of a step `score`'
     )
 
@@ -201,8 +201,8 @@ class Teacher(ABC, Generic[P]):
         return [self.provider, self.keyed_model, self.revision]
 
     @property
-    def figures(self) -> tuple[str, ...]:
-        """Names of the figures that its answers are, as a JSON object; empty for a teacher that writes."""
+    def scores(self) -> tuple[str, ...]:
+        """Names of the scores that its answers are, as a JSON object; empty for a teacher that writes."""
         return ()
 
     def key(self, request: Request) -> str:
@@ -210,8 +210,8 @@ class Teacher(ABC, Generic[P]):
 
     def check(self) -> None:
         """Raises InputError for what can be known to be wrong before the first request; called when planning."""
-        if self.trained is not None and self.trained.figures and not self.figures:
-            raise reward_model(self.trained.trained, self.trained.figures)
+        if self.trained is not None and self.trained.scores and not self.scores:
+            raise reward_model(self.trained.trained, self.trained.scores)
 
     def remember_in(self, ledger: Any) -> None:
         """The `dqdata.ledger.Ledger` of this run, before anything else: for a teacher whose work outlives the run."""
@@ -225,7 +225,7 @@ class Teacher(ABC, Generic[P]):
 
     def ending(self) -> None:
         """No request will follow. A teacher whose answers can be fetched by a later run stops waiting for them, by
-        raising a retryable error from `complete`; others let calls in the air end."""
+        raising a retryable error from `complete`; others let calls in flight end."""
 
     async def close(self) -> None:
         """After the last request. Called also when start failed or was never called."""

@@ -50,7 +50,7 @@ class Data:
 
 @dataclass(frozen=True)
 class TrainResult:
-    """model: folder of the saved model. metrics: final figures by name. history: one mapping per logged step.
+    """model: folder of the saved model. metrics: final values by name. history: one mapping per logged step.
     notes: what the user should read, such as rows that were cut."""
 
     model: Path
@@ -111,7 +111,7 @@ class Trainer(ABC, Generic[P]):
         model = getattr(self.params, "model", None)
         return (model,) if isinstance(model, str) else ()
 
-    def figures(self) -> tuple[str, ...]:
+    def scores(self) -> tuple[str, ...]:
         """What the model that it makes gives for a chat, such as rv and cd; empty for a model that writes."""
         return ()
 

@@ -45,7 +45,7 @@ class Scripted(Teacher[NoParams]):
         self._answers = answers if callable(answers) else iter(answers)
         self._model = model
         self.requests: list[Request] = []
-        self.in_the_air = self.most_in_the_air = 0
+        self.in_flight = self.most_in_the_air = 0
 
     @property
     def model(self) -> str:
@@ -53,11 +53,11 @@ class Scripted(Teacher[NoParams]):
 
     async def complete(self, request: Request) -> Completion:
         self.requests.append(request)
-        self.in_the_air += 1
-        self.most_in_the_air = max(self.most_in_the_air, self.in_the_air)
+        self.in_flight += 1
+        self.most_in_the_air = max(self.most_in_the_air, self.in_flight)
         answer = self._answers(request) if callable(self._answers) else next(self._answers)
         await asyncio.sleep(0)
-        self.in_the_air -= 1
+        self.in_flight -= 1
         if isinstance(answer, Exception):
             raise answer
         if isinstance(answer, str):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dqdata.project.check import NoStore, Unmade
+from dqdata.project.check import NoStore, PlannedStore
 from dqdata.project.instances import make_teacher
 from dqdata.project.tables import read_project
 
@@ -44,4 +44,4 @@ def test_toml_of_the_pages_is_read(block: str, tmp_path: Path, monkeypatch: pyte
     (tmp_path / "pipelines.toml").write_text(block)
     project = read_project(tmp_path / "pipelines.toml")
     for table in project.teachers.values():
-        make_teacher(table, Unmade(NoStore(), {}, project))
+        make_teacher(table, PlannedStore(NoStore(), {}, project))

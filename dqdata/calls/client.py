@@ -1,7 +1,7 @@
 """Calls to one teacher: ledger, then who else is asking the same, then limits, budget, retries, and the ledger again.
 
-    asker = Asker(teacher, limits, ledger, budget)
-    answer = await asker.at(CallContext(run_id, "slow_thinking", step, "r1")).complete(request)
+    client = CallClient(teacher, limits, ledger, budget)
+    answer = await client.at(CallContext(run_id, "slow_thinking", step, "r1")).complete(request)
 
 An answered request is never asked again: not by another row, another step, another run, nor after a crash, because an
 answer is on disk before anyone sees it.
@@ -18,14 +18,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dqdata.calls.budget import Budget, Held
+from dqdata.calls.budget import Budget, Reservation
 from dqdata.calls.limits import Gate
 from dqdata.calls.stall import Stall
 from dqdata.errors import DqdataError, InputError, Stopped, StoreError, TeacherError
 from dqdata.ledger import CallContext, Ledger
 from dqdata.teacher import Completion, Limits, Request, Teacher, Usage
 
-__all__ = ["Asker", "Budget", "CallContext", "Counters"]
+__all__ = ["Budget", "CallClient", "CallContext", "Counters"]
 
 log = logging.getLogger("dqdata.calls")
 
@@ -38,7 +38,7 @@ NEVER_SEEN = 120.0
 
 @dataclass(slots=True)
 class Counters:
-    """What a teacher did for this process. cached: answered by the ledger, or by another row's call in the air."""
+    """What a teacher did for this process. cached: answered by the ledger, or by another row's call in flight."""
 
     made: int = 0
     cached: int = 0
@@ -50,8 +50,8 @@ class Counters:
     in_flight: int = 0
 
 
-class Asker:
-    """One per teacher per process, shared by all steps. `close` lets calls in the air end and closes the teacher."""
+class CallClient:
+    """One per teacher per process, shared by all steps. `close` lets calls in flight end and closes the teacher."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Asker:
         self.counters = Counters()
         self.gate = Gate(self.limits)
         self._on_change = on_change
-        self._flights: dict[str, _Flight] = {}
+        self._in_flight: dict[str, _InFlight] = {}
         self._ended: DqdataError | None = None
         self._end_event = asyncio.Event()
         self._starting: asyncio.Task[None] | None = None
@@ -75,27 +75,27 @@ class Asker:
 
     def at(self, context: CallContext) -> Teacher[Any]:
         """The teacher as one step sees it."""
-        return _AskedTeacher(self, context)
+        return _ClientTeacher(self, context)
 
     async def ask(self, request: Request, context: CallContext) -> Completion:
         """An answer, from the ledger if it is there. Raises TeacherError, BudgetExceeded, StoreError, InputError."""
         key = self.teacher.key(request)
-        flight = self._flights.get(key)
-        if flight is not None:
-            completion = replace(await self._wait(flight), cached=True)
+        call = self._in_flight.get(key)
+        if call is not None:
+            completion = replace(await self._wait(call), cached=True)
         elif (stored := self.ledger.get(key)) is not None:
             completion = self.teacher.present(stored)
         else:
-            return await self._wait(_Flight(self, key, request, context))
+            return await self._wait(_InFlight(self, key, request, context))
         self.counters.cached += 1
         self._changed()
         return completion
 
     async def close(self) -> None:
-        """Sends no more, waits for the calls in the air, closes the teacher."""
+        """Sends no more, waits for the calls in flight, closes the teacher."""
         self.end(Stopped("the run is ending: no more calls are made"))
-        if self._flights:
-            await asyncio.wait([flight.task for flight in self._flights.values()])
+        if self._in_flight:
+            await asyncio.wait([call.task for call in self._in_flight.values()])
         self._stall.stop()
         if self._starting is not None and not self._starting.done():
             self._starting.cancel()
@@ -103,101 +103,101 @@ class Asker:
                 await self._starting
         await self.teacher.close()
 
-    async def _wait(self, flight: _Flight) -> Completion:
+    async def _wait(self, call: _InFlight) -> Completion:
         """A caller that is cancelled doesn't take the call from others; a call already sent is paid for, so it ends
         and is stored even when nobody waits for it any more."""
-        flight.waiters += 1
+        call.waiters += 1
         try:
-            return await asyncio.shield(flight.task)
+            return await asyncio.shield(call.task)
         except asyncio.CancelledError:
-            if flight.waiters == 1 and not flight.sent:
-                self._flights.pop(flight.key, None)
-                flight.task.cancel()
+            if call.waiters == 1 and not call.sent:
+                self._in_flight.pop(call.key, None)
+                call.task.cancel()
             raise
         finally:
-            flight.waiters -= 1
+            call.waiters -= 1
 
-    async def _fly(self, flight: _Flight) -> Completion:
+    async def _run_call(self, call: _InFlight) -> Completion:
         """Attempts until one is answered or the next is not worth it."""
         began = time.monotonic()
         while True:
-            flight.attempt += 1
+            call.attempt += 1
             try:
-                return await self._attempt(flight)
+                return await self._attempt(call)
             except _OverError as over:
                 raise over.error.with_traceback(None) from None
             except TeacherError as error:
-                await self._failed(flight, error, time.monotonic() - began)
+                await self._failed(call, error, time.monotonic() - began)
             self.counters.retried += 1
             self._changed()
 
-    async def _attempt(self, flight: _Flight) -> Completion:
-        expected = self._expected_tokens(flight.request) if self.limits.tokens_per_minute else 0
+    async def _attempt(self, call: _InFlight) -> Completion:
+        expected = self._expected_tokens(call.request) if self.limits.tokens_per_minute else 0
         await self.gate.enter(expected)
         try:
             self._go_on()
             await self._started()
-            held = await self.budget.reserve(*self._worst(flight)) if self.budget.limited else None
+            reservation = await self.budget.reserve(*self._worst(call)) if self.budget.limited else None
             try:
                 self._go_on()
-                completion = await self._send(flight)
+                completion = await self._send(call)
             except BaseException as error:
-                if held is not None:
-                    charged = self._worst(flight) if _may_cost(error) else _NOTHING
-                    self.budget.settle(held, charged.usd, charged.tokens)
+                if reservation is not None:
+                    charged = self._worst(call) if _may_cost(error) else _NOTHING
+                    self.budget.settle(reservation, charged.usd, charged.tokens)
                 raise
             usage = completion.usage
             self.gate.answered(completion.seconds, usage.output, expected, usage.input + usage.output)
-            # The place is given up only once the answer is on disk: a crash costs no more calls than may be in the air.
-            return await self._keep(flight, completion, held)
+            # The place is given up only once the answer is on disk: a crash costs no more calls than may be in flight.
+            return await self._keep(call, completion, reservation)
         finally:
             self.gate.leave()
 
-    async def _send(self, flight: _Flight) -> Completion:
+    async def _send(self, call: _InFlight) -> Completion:
         began = time.monotonic()
-        flight.sent = True
+        call.sent = True
         self.counters.in_flight += 1
-        self._stall.sent(flight.context.teacher, self.counters.in_flight)
+        self._stall.sent(call.context.teacher, self.counters.in_flight)
         self.gate.sent()
         try:
             async with asyncio.timeout(self.limits.timeout):
-                completion = await self.teacher.complete(flight.request)
+                completion = await self.teacher.complete(call.request)
         except TimeoutError:
             late = f"no answer within {self.limits.timeout:g} s (`timeout` of the teacher)"
             raise TeacherError(late, kind="retryable", reason="timeout", usage_unknown=True) from None
         except TeacherError as error:
-            raise self._noticed(error, flight.context.teacher) from None
+            raise self._noticed(error, call.context.teacher) from None
         except DqdataError as error:
             self.end(error)
             raise
         except Exception as error:
-            broke = f"teacher {flight.context.teacher!r} broke: {type(error).__name__}: {error}"
+            broke = f"teacher {call.context.teacher!r} broke: {type(error).__name__}: {error}"
             raise self._noticed(
-                TeacherError(broke, kind="fatal", reason="broken", usage_unknown=True), flight.context.teacher
+                TeacherError(broke, kind="fatal", reason="broken", usage_unknown=True), call.context.teacher
             ) from error
         finally:
-            flight.sent = False
+            call.sent = False
             self.counters.in_flight -= 1
-            self._stall.in_the_air = self.counters.in_flight
+            self._stall.in_flight = self.counters.in_flight
         self._stall.answered()
         return completion if completion.seconds else replace(completion, seconds=time.monotonic() - began)
 
-    async def _keep(self, flight: _Flight, completion: Completion, held: Held | None) -> Completion:
+    async def _keep(self, call: _InFlight, completion: Completion, reservation: Reservation | None) -> Completion:
         """Stores an answer and books what it took. What can't be stored must not be paid for: a ledger that fails
         ends all calls."""
-        flight.sent = True
+        call.sent = True
         usage = completion.usage
         cost = self.limits.price.cost(usage)
         try:
             completion = await self.ledger.put(
-                flight.key, flight.request, completion, cost_usd=cost, context=flight.context, **self._identity()
+                call.key, call.request, completion, cost_usd=cost, context=call.context, **self._identity()
             )
         except StoreError as error:
             self.end(error)
             raise
         finally:
-            if held is not None:
-                self.budget.settle(held, cost, usage.input + usage.output)
+            if reservation is not None:
+                self.budget.settle(reservation, cost, usage.input + usage.output)
         self.counters.made += 1
         self.counters.input_tokens += usage.input
         self.counters.output_tokens += usage.output
@@ -205,42 +205,42 @@ class Asker:
         self._changed()
         return completion
 
-    async def _failed(self, flight: _Flight, error: TeacherError, seconds: float) -> None:
+    async def _failed(self, call: _InFlight, error: TeacherError, seconds: float) -> None:
         """Records a failed attempt and waits before the next; raises where there is none."""
         if error.kind == "retryable" and error.reason == UNREACHABLE:
-            flight.attempt -= 1  # nobody was there to refuse it
+            call.attempt -= 1  # nobody was there to refuse it
             return
-        await self._record(flight, error)
+        await self._record(call, error)
         # Being refused for load says nothing about the request: it may go on for as long as the teacher's patience.
         overload = _overload(error)
-        out_of_tries = flight.attempt >= self.limits.max_attempts and not (overload and seconds < self.limits.patience)
+        out_of_tries = call.attempt >= self.limits.max_attempts and not (overload and seconds < self.limits.patience)
         if error.kind != "retryable" or out_of_tries:
             self.counters.failed += 1
             self._changed()
             raise error
         if not overload:
-            await self._pause(min(30.0, 0.25 * 2.0**flight.attempt) * (0.5 + random.random() / 2))
+            await self._pause(min(30.0, 0.25 * 2.0**call.attempt) * (0.5 + random.random() / 2))
 
-    async def _record(self, flight: _Flight, error: TeacherError) -> None:
-        charged = self._worst(flight) if error.usage_unknown else _NOTHING
+    async def _record(self, call: _InFlight, error: TeacherError) -> None:
+        charged = self._worst(call) if error.usage_unknown else _NOTHING
         try:
             await self.ledger.put_failure(
-                flight.key,
-                flight.request,
+                call.key,
+                call.request,
                 error,
-                attempt=flight.attempt,
+                attempt=call.attempt,
                 tokens=charged.tokens,
                 cost_usd=charged.usd,
-                context=flight.context,
+                context=call.context,
                 **self._identity(),
             )
         except StoreError as broken:
             self.end(broken)
             raise
 
-    def _worst(self, flight: _Flight) -> Held:
+    def _worst(self, call: _InFlight) -> Reservation:
         """The most that one call can take: no token is shorter than a byte, and no answer longer than max_tokens."""
-        request = flight.request
+        request = call.request
         text = sum(len(message.content.encode("utf-8", "replace")) + 16 for message in request.messages)
         tokens_in = text + (len(str(request.schema)) if request.schema else 0)
         tokens_out = request.sampling.max_tokens or self.teacher.context_tokens
@@ -248,11 +248,11 @@ class Asker:
         unbounded = self.budget.limit_tokens is not None or (self.budget.limit_usd is not None and price.output > 0)
         if tokens_out is None and unbounded:
             raise InputError(
-                f"teacher {flight.context.teacher!r}: a budget is set, but nothing bounds the length of an answer, so "
+                f"teacher {call.context.teacher!r}: a budget is set, but nothing bounds the length of an answer, so "
                 "its worst case is unknown; give the step `max_tokens`, or the teacher `context_tokens`"
             )
         tokens_out = tokens_out or 0
-        return Held(price.cost(Usage(tokens_in, tokens_out)), tokens_in + tokens_out)
+        return Reservation(price.cost(Usage(tokens_in, tokens_out)), tokens_in + tokens_out)
 
     def _expected_tokens(self, request: Request) -> int:
         """Tokens of a call for the limit per minute: about four characters each, and an answer like those before."""
@@ -325,66 +325,66 @@ class _OverError(Exception):
         self.error = error
 
 
-class _Flight:
-    """One call in the air, and how many wait for it."""
+class _InFlight:
+    """One call in flight, and how many wait for it."""
 
     __slots__ = ("attempt", "context", "key", "request", "sent", "task", "waiters")
 
-    def __init__(self, asker: Asker, key: str, request: Request, context: CallContext) -> None:
+    def __init__(self, client: CallClient, key: str, request: Request, context: CallContext) -> None:
         self.key, self.request, self.context = key, request, context
         self.attempt = self.waiters = 0
         self.sent = False
-        self.task = asyncio.get_running_loop().create_task(asker._fly(self))
-        flights = asker._flights
-        flights[key] = self
+        self.task = asyncio.get_running_loop().create_task(client._run_call(self))
+        in_flight = client._in_flight
+        in_flight[key] = self
 
-        def landed(task: asyncio.Task[Completion]) -> None:
-            if flights.get(key) is self:
-                del flights[key]
+        def completed(task: asyncio.Task[Completion]) -> None:
+            if in_flight.get(key) is self:
+                del in_flight[key]
             if not task.cancelled():
                 task.exception()  # seen: those who waited were told, and there may be none
 
-        self.task.add_done_callback(landed)
+        self.task.add_done_callback(completed)
 
 
-class _AskedTeacher(Teacher[Any]):
-    """A teacher with everything in front of it. Whoever made the Asker starts and closes what is behind."""
+class _ClientTeacher(Teacher[Any]):
+    """A teacher with everything in front of it. Whoever made the CallClient starts and closes what is behind."""
 
     provider = "asked"
 
-    def __init__(self, asker: Asker, context: CallContext) -> None:
-        super().__init__(asker.teacher.params)
-        self._asker, self._context = asker, context
-        setattr(self, "provider", asker.teacher.provider)  # noqa: B010 - a class variable, but this one differs by instance
+    def __init__(self, client: CallClient, context: CallContext) -> None:
+        super().__init__(client.teacher.params)
+        self._client, self._context = client, context
+        setattr(self, "provider", client.teacher.provider)  # noqa: B010 - a class variable, but this one differs by instance
 
     @property
     def model(self) -> str:
-        return self._asker.teacher.model
+        return self._client.teacher.model
 
     @property
     def keyed_model(self) -> str:
-        return self._asker.teacher.keyed_model
+        return self._client.teacher.keyed_model
 
     @property
     def revision(self) -> str:
-        return self._asker.teacher.revision
+        return self._client.teacher.revision
 
     @property
-    def figures(self) -> tuple[str, ...]:
-        return self._asker.teacher.figures
+    def scores(self) -> tuple[str, ...]:
+        return self._client.teacher.scores
 
     @property
     def context_tokens(self) -> int | None:
-        return self._asker.teacher.context_tokens
+        return self._client.teacher.context_tokens
 
     def key(self, request: Request) -> str:
-        return self._asker.teacher.key(request)
+        return self._client.teacher.key(request)
 
     async def complete(self, request: Request) -> Completion:
-        return await self._asker.ask(request, self._context)
+        return await self._client.ask(request, self._context)
 
 
-_NOTHING = Held(0.0, 0)
+_NOTHING = Reservation(0.0, 0)
 
 
 def _overload(error: TeacherError) -> bool:

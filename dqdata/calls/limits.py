@@ -19,7 +19,7 @@ from dqdata.teacher import Limits
 
 CANARY = 0.5
 """Seconds that the very first request goes alone, unless it is answered sooner: a wrong key costs one request, not as
-many as may be in the air."""
+many as may be in flight."""
 GROWTH = 0.05
 """Room that each answer wins back after overload, in calls: a round of answers gives 5%."""
 TOLERATED = 0.15

@@ -1,7 +1,7 @@
 """Says in the log that nothing comes back from a teacher, or that nobody is there, without repeating itself.
 
 stall = Stall(timeout=3600)
-stall.sent("r1", in_the_air=1)
+stall.sent("r1", in_flight=1)
 ...
 stall.answered()
 """
@@ -15,7 +15,7 @@ import time
 log = logging.getLogger("dqdata.calls")
 
 QUIET = 120.0
-"""Seconds without any answer, with calls in the air, after which the log says so; then at twice the time, and so on."""
+"""Seconds without any answer, with calls in flight, after which the log says so; then at twice the time, and so on."""
 AGAIN = 30.0
 """Seconds between two lines about an endpoint that can't be reached."""
 
@@ -24,16 +24,16 @@ class Stall:
     """Watches the calls of one teacher. timeout: seconds after which a call is given up, for the message."""
 
     def __init__(self, timeout: float) -> None:
-        self.in_the_air = 0
+        self.in_flight = 0
         self._timeout = timeout
         self._teacher = ""
         self._last = time.monotonic()
         self._quiet, self._down_said = QUIET, 0.0
         self._timer: asyncio.TimerHandle | None = None
 
-    def sent(self, teacher: str, in_the_air: int) -> None:
-        self._teacher, self.in_the_air = teacher, in_the_air
-        if in_the_air == 1:
+    def sent(self, teacher: str, in_flight: int) -> None:
+        self._teacher, self.in_flight = teacher, in_flight
+        if in_flight == 1:
             self._last = time.monotonic()
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(QUIET / 4, self._look)
@@ -57,10 +57,10 @@ class Stall:
 
     def _look(self) -> None:
         quiet = time.monotonic() - self._last
-        if self.in_the_air and quiet > self._quiet:
+        if self.in_flight and quiet > self._quiet:
             log.warning(
-                "teacher %s: no answer for %.0f s with %d calls in the air; each is given up after %g s (`timeout`)",
-                *(self._teacher, quiet, self.in_the_air, self._timeout),
+                "teacher %s: no answer for %.0f s with %d calls in flight; each is given up after %g s (`timeout`)",
+                *(self._teacher, quiet, self.in_flight, self._timeout),
             )
             self._quiet *= 2
-        self._timer = asyncio.get_running_loop().call_later(QUIET / 4, self._look) if self.in_the_air else None
+        self._timer = asyncio.get_running_loop().call_later(QUIET / 4, self._look) if self.in_flight else None

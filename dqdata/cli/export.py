@@ -67,7 +67,7 @@ def _export_model(name: str, output: Path, project: Path | None, store: Path | N
     if made.command:
         click.echo(f"  serve    {made.command}")
     else:
-        click.echo("  a model that predicts figures: `dqdata.models.reward_model` and transformers load it")
+        click.echo("  a model that predicts scores: `dqdata.models.reward_model` and transformers load it")
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -18,12 +18,12 @@ from typing import Any, TextIO
 
 from dqdata.catalog import Store
 from dqdata.columns import REJECTS
-from dqdata.engine.executor import carry_out
+from dqdata.engine.executor import execute
 from dqdata.engine.output import write_rows
 from dqdata.engine.progress import Progress
 from dqdata.engine.run import merged, reject_counts
 from dqdata.engine.runtime import Labels, Runtime
-from dqdata.engine.stop import Switch, on_signals
+from dqdata.engine.stop import StopSignal, on_signals
 from dqdata.ledger import Ledger
 from dqdata.project.check import NoStore
 from dqdata.project.plan import make_plan
@@ -82,27 +82,27 @@ def apply_operator(
         plan = make_plan(bare, "apply", store, namespace_ids=False)
 
         async def carried() -> Applied:
-            switch = Switch()
+            stop = StopSignal()
             ledger_path = project.ledger_path if plan.teachers and project else folder / "ledger.sqlite"
             ledger_path.parent.mkdir(parents=True, exist_ok=True)
-            with Ledger(ledger_path) as ledger, on_signals(switch):
+            with Ledger(ledger_path) as ledger, on_signals(stop):
                 labels = Labels("apply", "apply")
                 async with Runtime(
                     bare,
                     ledger,
                     labels,
-                    switch=switch,
+                    stop=stop,
                     workers=workers,
                     scratch=folder / "scratch",
                     store=store,
                     teachers=plan.teachers,
                 ) as runtime:
                     progress = Progress(1.0, runtime.counters, out)
-                    product = await carry_out(plan, runtime, folder, progress, allow_partial=True, namespace_ids=False)
-            rows = write_rows(merged(product.rows, plan.after, folder / "rows"), plan.after, target)
+                    output = await execute(plan, runtime, folder, progress, allow_partial=True, namespace_ids=False)
+            rows = write_rows(merged(output.rows, plan.after, folder / "rows"), plan.after, target)
             rejects = target.with_name(f"{target.stem}.rejects{target.suffix}")
-            write_rows(merged(product.rejects, REJECTS, folder / "rejects"), REJECTS, rejects)
-            dropped, failed = reject_counts(product.rejects)
-            return Applied(product.rows_in, rows, dropped, failed, time.monotonic() - began)
+            write_rows(merged(output.rejects, REJECTS, folder / "rejects"), REJECTS, rejects)
+            dropped, failed = reject_counts(output.rejects)
+            return Applied(output.rows_in, rows, dropped, failed, time.monotonic() - began)
 
         return asyncio.run(carried())

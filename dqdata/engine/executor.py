@@ -23,7 +23,7 @@ from dqdata.project.plan import Plan, Segment
 
 
 @dataclass(frozen=True)
-class Product:
+class RunOutput:
     """What carrying out a plan left: checkpoint files of rows and rejects. partial: retryable failures are in them."""
 
     rows: Sequence[Path]
@@ -32,7 +32,7 @@ class Product:
     partial: bool
 
 
-async def carry_out(
+async def execute(
     plan: Plan,
     runtime: Runtime,
     folder: Path,
@@ -40,7 +40,7 @@ async def carry_out(
     *,
     allow_partial: bool = False,
     namespace_ids: bool = True,
-) -> Product:
+) -> RunOutput:
     """Runs the plan; finished chunks of an earlier run are passed over. Raises RunError, always resumable."""
     namespace = plan.source.namespace() if namespace_ids else ""
     came = Folder(folder / plan.source_fingerprint)
@@ -60,7 +60,7 @@ async def carry_out(
         folders.append(target)
     progress.draw(last=True)
     rejects = [file for done in folders for file in done.rejects()]
-    return Product(folders[-1].rows(), rejects, int(facts["rows_in"]), partial)
+    return RunOutput(folders[-1].rows(), rejects, int(facts["rows_in"]), partial)
 
 
 async def _segment(
@@ -77,7 +77,7 @@ async def _segment(
         progress.advance(total)
         return
     target.prepare()
-    run_segment = SegmentRun(segment, runtime, runtime.switch, progress)
+    run_segment = SegmentRun(segment, runtime, runtime.stop, progress)
     chunks = list(slices(files, plan.pipeline.chunk_rows or run_segment.chunk_rows))
     await run_segment.run(chunks, target)
     if not target.partial():

@@ -1,4 +1,4 @@
-"""Garbage collection while many calls are in the air.
+"""Garbage collection while many calls are in flight.
 
 With the usual thresholds the collector goes through every task, future and row again and again, a tenth of
 the time of a busy event loop, and finds nothing: what a call leaves behind is freed by its reference counts.

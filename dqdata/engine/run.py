@@ -23,11 +23,11 @@ from filelock import FileLock, Timeout
 from dqdata.calls.client import Budget, Counters
 from dqdata.catalog import Store, Version
 from dqdata.columns import REJECTS, Columns
-from dqdata.engine.executor import Product, carry_out
+from dqdata.engine.executor import RunOutput, execute
 from dqdata.engine.garbage import rare_collections
 from dqdata.engine.progress import Progress
 from dqdata.engine.runtime import Labels, Runtime
-from dqdata.engine.stop import Switch, on_signals
+from dqdata.engine.stop import StopSignal, on_signals
 from dqdata.errors import DqdataError, Stopped
 from dqdata.ledger import Ledger
 from dqdata.project.plan import Plan, make_plan
@@ -83,7 +83,7 @@ class _Run:
         self.run_id = _run_id(folder)
         self.began, self.started_at = time.monotonic(), datetime.now(UTC)
         self.counters: list[Counters] = []
-        self.product: Product | None = None
+        self.output: RunOutput | None = None
 
     async def run(self, allow_partial: bool, workers: int | None) -> RunResult:
         try:
@@ -98,15 +98,15 @@ class _Run:
         return result
 
     async def _carry_out(self, allow_partial: bool, workers: int | None) -> Version:
-        pipeline, switch = self.plan.pipeline, Switch()
-        with Ledger(self.store.ledger_path) as ledger, on_signals(switch):
+        pipeline, stop = self.plan.pipeline, StopSignal()
+        with Ledger(self.store.ledger_path) as ledger, on_signals(stop):
             budget = Budget(pipeline.budget_usd, pipeline.budget_tokens, ledger.spent(run_id=self.run_id))
             async with Runtime(
                 self.project,
                 ledger,
                 Labels(self.run_id, pipeline.name),
                 budget=budget,
-                switch=switch,
+                stop=stop,
                 workers=workers,
                 seed=pipeline.seed,
                 memory_limit=pipeline.memory,
@@ -116,35 +116,33 @@ class _Run:
             ) as runtime:
                 progress = Progress(pipeline.max_failed_rate, runtime.counters, self.out)
                 try:
-                    self.product = await carry_out(
-                        self.plan, runtime, self.folder, progress, allow_partial=allow_partial
-                    )
+                    self.output = await execute(self.plan, runtime, self.folder, progress, allow_partial=allow_partial)
                 except Stopped as error:
                     raise type(error)(f"{error}; `dqdata run {pipeline.name}` goes on from here") from error
                 finally:
                     self.counters = runtime.counters()
-        return await asyncio.to_thread(self._commit, self.product)
+        return await asyncio.to_thread(self._commit, self.output)
 
-    def _commit(self, product: Product) -> Version:
+    def _commit(self, output: RunOutput) -> Version:
         return self.store.commit(
             self.plan.pipeline.into,
-            rows=merged(product.rows, self.plan.after, self.folder / "merged-rows"),
-            rejects=merged(product.rejects, REJECTS, self.folder / "merged-rejects"),
+            rows=merged(output.rows, self.plan.after, self.folder / "merged-rows"),
+            rejects=merged(output.rejects, REJECTS, self.folder / "merged-rejects"),
             columns=self.plan.after,
             fingerprint=self.plan.fingerprint,
             recipe=self.plan.recipe(),
             run_id=self.run_id,
-            partial=product.partial,
+            partial=output.partial,
         )
 
     def _result(self, version: Version) -> RunResult:
-        assert self.product is not None
-        dropped, failed = reject_counts(self.product.rejects)
+        assert self.output is not None
+        dropped, failed = reject_counts(self.output.rejects)
         return RunResult(
             self.run_id,
             version.catalog,
             version.version,
-            self.product.rows_in,
+            self.output.rows_in,
             version.rows,
             dropped,
             failed,

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import polars as pl
 
-from dqdata.calls.client import Asker, Budget, Counters
-from dqdata.engine.stop import Switch
+from dqdata.calls.client import Budget, CallClient, Counters
+from dqdata.engine.stop import StopSignal
 from dqdata.errors import DeadlineExceeded, OperatorError, RowError, RunError, Stopped, TeacherError, boundary
 from dqdata.ledger import CallContext, Ledger
 from dqdata.operator import (
@@ -66,7 +66,7 @@ class Runtime:
         labels: Labels,
         *,
         budget: Budget | None = None,
-        switch: Switch | None = None,
+        stop: StopSignal | None = None,
         workers: int | None = None,
         seed: int = 0,
         memory_limit: int = 2 << 30,
@@ -78,21 +78,21 @@ class Runtime:
         """teachers: those that were made when planning, with the models that were newest then."""
         self.project, self.ledger, self.labels = project, ledger, labels
         self.budget = budget or Budget()
-        self.switch = switch or Switch()
+        self.stop = stop or StopSignal()
         self.pool = Pool(workers)
         self.seed, self.memory_limit = seed, memory_limit
         self.scratch, self.store = scratch, store
         self._planned = teachers or {}
         self._on_change = on_change
-        self._askers: dict[str, Asker] = {}
+        self._clients: dict[str, CallClient] = {}
         self._sandbox: Sandbox | None = None
 
     async def __aenter__(self) -> Runtime:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for asker in self._askers.values():
-            await asker.close()
+        for client in self._clients.values():
+            await client.close()
         if self._sandbox is not None:
             self._sandbox.close()
         await asyncio.to_thread(self.pool.close)
@@ -103,21 +103,21 @@ class Runtime:
             self._sandbox = Sandbox(self.project.sandbox.mode)
         return self._sandbox
 
-    def asker(self, name: str) -> Asker:
-        if name not in self._askers:
+    def client(self, name: str) -> CallClient:
+        if name not in self._clients:
             table = self.project.teacher(name)
             teacher = self._planned.get(name) or make_teacher(table, self.store or NoStore())
-            asker = Asker(teacher, table.limits, self.ledger, self.budget, on_change=self._on_change)
-            self.switch.on_throw(lambda cause: asker.end(Stopped(f"stopping: {cause}")))
-            self._askers[name] = asker
-        return self._askers[name]
+            client = CallClient(teacher, table.limits, self.ledger, self.budget, on_change=self._on_change)
+            self.stop.on_set(lambda cause: client.end(Stopped(f"stopping: {cause}")))
+            self._clients[name] = client
+        return self._clients[name]
 
     def counters(self) -> list[Counters]:
-        return [asker.counters for asker in self._askers.values()]
+        return [client.counters for client in self._clients.values()]
 
     def concurrency(self, teachers: Sequence[str]) -> int:
-        """Calls that may be in the air at once over these teachers."""
-        return sum(self.asker(name).limits.concurrency for name in teachers)
+        """Calls that may be in flight at once over these teachers."""
+        return sum(self.client(name).limits.concurrency for name in teachers)
 
     def at_step(self, step: str, fingerprint: str, catalogs: Mapping[str, str] | None = None) -> StepRun:
         return StepRun(self, step, fingerprint, catalogs or {})
@@ -153,7 +153,7 @@ class StepRun:
     def teacher(self, name: str) -> Teacher[Any]:
         labels = self._runtime.labels
         context = CallContext(labels.run_id, labels.pipeline, self._name, name)
-        return self._runtime.asker(name).at(context)
+        return self._runtime.client(name).at(context)
 
     async def cpu(self, function: Callable[..., T], *args: Any, deadline: float) -> T:
         return await self._runtime.pool.call(function, *args, deadline=deadline)

@@ -21,7 +21,7 @@ from dqdata.engine.chunks import Folder, Slice
 from dqdata.engine.frames import frame_of, no_rejects, records, reject_record, schema_of
 from dqdata.engine.progress import Progress
 from dqdata.engine.runtime import Runtime, outcomes_of
-from dqdata.engine.stop import Switch
+from dqdata.engine.stop import StopSignal
 from dqdata.errors import AccountingError, OperatorError, Stopped
 from dqdata.ids import child_id
 from dqdata.operator import BatchOperator, CallOperator, Reject, Row, RowOperator
@@ -51,8 +51,8 @@ class _Chunk:
 
 
 class SegmentRun:
-    def __init__(self, segment: Segment, runtime: Runtime, switch: Switch, progress: Progress) -> None:
-        self.segment, self.runtime, self.switch, self.progress = segment, runtime, switch, progress
+    def __init__(self, segment: Segment, runtime: Runtime, stop: StopSignal, progress: Progress) -> None:
+        self.segment, self.runtime, self.stop, self.progress = segment, runtime, stop, progress
         calls = [n for n, step in enumerate(segment.steps) if isinstance(step.operator, CallOperator)]
         self._first, self._last = (calls[0], calls[-1] + 1) if calls else (len(segment.steps), len(segment.steps))
         self._runs = [runtime.at_step(step.spec.id, step.fingerprint, step.catalogs) for step in segment.steps]
@@ -67,8 +67,8 @@ class SegmentRun:
         return CALL_CHUNK if self._first < len(self.segment.steps) else FRAME_CHUNK
 
     async def run(self, chunks: Sequence[Slice], folder: Folder) -> None:
-        """Works off the chunks that aren't there yet. An error throws the switch: chunks under way end where they can,
-        finished ones are written, and then it is raised."""
+        """Processes the chunks that have no checkpoint. An error sets the stop signal: chunks under way end where they
+        can, finished ones are written, and then it is raised."""
         names = [name for step in self.segment.steps for name in step.operator.teachers()]
         flowing = self.runtime.concurrency(names) if names else self.runtime.pool.workers * BATCH_ROWS
         admission = Admission(rows=2 * flowing, chunks=self.runtime.pool.workers + 1 if not self._flows else None)
@@ -78,14 +78,14 @@ class SegmentRun:
                 self.progress.advance(chunk.rows)
                 continue
             await admission.open_chunk(chunk.number, chunk.rows)
-            if self.switch.cause is not None:
+            if self.stop.cause is not None:
                 break
             task = asyncio.create_task(self._guarded(chunk, folder, admission))
             under_way.add(task)
             task.add_done_callback(under_way.discard)
         await asyncio.gather(*under_way)
-        if self.switch.cause is not None:
-            raise self.switch.cause
+        if self.stop.cause is not None:
+            raise self.stop.cause
 
     @property
     def _flows(self) -> bool:
@@ -95,9 +95,9 @@ class SegmentRun:
         try:
             await self._chunk(chunk, folder, admission)
         except Stopped as error:
-            self.switch.throw(error)
+            self.stop.set(error)
         except Exception as error:
-            self.switch.throw(error)
+            self.stop.set(error)
         finally:
             admission.close_chunk(chunk.number)
 
@@ -157,7 +157,7 @@ class SegmentRun:
     async def _flowing(self, rows: Sequence[Row], left: _Chunk, number: int, admission: Admission) -> list[Row]:
         async def admitted(row: Row) -> list[Row]:
             async with admission.row(number):
-                self.switch.check()
+                self.stop.check()
                 leaves = await self._flow(row, self._first, left)
             admission.hold(number, leaves)
             self.progress.tick()

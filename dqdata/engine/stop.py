@@ -1,6 +1,6 @@
-"""One switch that ends a run early and leaves it resumable: Ctrl-C, SIGTERM, a budget, an error that no row survives.
+"""The signal that ends a run early and leaves it resumable: Ctrl-C, SIGTERM, a budget, an error that fails the run.
 
-Once it is thrown no new row begins and no new request is sent; calls in the air end and are stored.
+Once it is set, no new row begins and no new request is sent; calls in flight complete and are stored.
 """
 
 from __future__ import annotations
@@ -13,46 +13,48 @@ from contextlib import contextmanager
 from dqdata.errors import Stopped
 
 
-class Switch:
+class StopSignal:
+    """Holds the first cause for which the run ends. Used in the event loop's thread alone."""
+
     def __init__(self) -> None:
         self.cause: BaseException | None = None
         self._listeners: list[Callable[[BaseException], None]] = []
 
-    def on_throw(self, listener: Callable[[BaseException], None]) -> None:
-        """Called with the cause when the switch is thrown; at once where it was."""
+    def on_set(self, listener: Callable[[BaseException], None]) -> None:
+        """Calls the listener with the cause when the signal is set, or at once if it is set already."""
         self._listeners.append(listener)
         if self.cause is not None:
             listener(self.cause)
 
-    def throw(self, cause: BaseException) -> None:
-        """The first cause stands."""
+    def set(self, cause: BaseException) -> None:
+        """Sets the signal. A later cause changes nothing."""
         if self.cause is None:
             self.cause = cause
             for listener in self._listeners:
                 listener(cause)
 
     def check(self) -> None:
-        """Raises Stopped once the switch is thrown."""
+        """Raises Stopped if the signal is set."""
         if self.cause is not None:
             raise Stopped(f"stopping: {self.cause}")
 
 
 @contextmanager
-def on_signals(switch: Switch) -> Iterator[None]:
-    """Ctrl-C and SIGTERM throw the switch; a second one ends the process the usual way."""
+def on_signals(stop: StopSignal) -> Iterator[None]:
+    """Ctrl-C and SIGTERM set the signal; a second one ends the process as usual."""
     loop = asyncio.get_running_loop()
     handled = (signal.SIGINT, signal.SIGTERM)
 
-    def stop(number: int) -> None:
+    def received(number: int) -> None:
         for one in handled:
             loop.remove_signal_handler(one)
-        switch.throw(Stopped(f"{signal.Signals(number).name}: what is in the air is finished, nothing new begins"))
+        stop.set(Stopped(f"{signal.Signals(number).name}: calls in flight are completed, nothing new begins"))
 
     try:
         for number in handled:
-            loop.add_signal_handler(number, stop, number)
+            loop.add_signal_handler(number, received, number)
     except (RuntimeError, NotImplementedError):
-        # Not the main thread, or a platform without signals: the caller's own handling stands.
+        # Not the main thread, or a platform without signals: the caller's own handling applies.
         yield
         return
     try:

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dqdata.models.generation import Desk, Rules, Text, Writer
+from dqdata.models.generation import RequestQueue, Rules, Text, Writer
 from dqdata.models.hashes import folder_hash
-from dqdata.models.names import PREFERENCE, TRAINED, ModelRef, figures_in, resolve_model, wrong_model
+from dqdata.models.names import PREFERENCE, TRAINED, ModelRef, resolve_model, scores_in, wrong_model
 from dqdata.models.rendering import IGNORED, Messages, prompt_ids, render, split_thinking, tokenize
 from dqdata.models.weights import loadable
 
@@ -25,19 +25,19 @@ __all__ = [
     "IGNORED",
     "PREFERENCE",
     "TRAINED",
-    "Desk",
     "Messages",
     "ModelRef",
+    "RequestQueue",
     "RewardModel",
     "Rules",
     "Text",
     "Writer",
-    "figures_in",
     "folder_hash",
     "loadable",
     "prompt_ids",
     "render",
     "resolve_model",
+    "scores_in",
     "split_thinking",
     "tokenize",
     "wrong_model",

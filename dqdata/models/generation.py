@@ -1,7 +1,7 @@
 """Texts of a causal language model, many at once: one that ends leaves the batch, and one that waits takes its place.
 
     writer = Writer("catalogs/models/slow_sft/0f3a1c5e7b90")
-    writer.run(desk, batch_size=16)          # desk.take(room, wait) gives texts to begin, desk.done(text) gets them
+    writer.run(queue, batch_size=16)          # queue.take(room, wait) gives texts to begin, queue.done(text) gets them
 
 `generate` of transformers does the work, in stretches. A stretch ends when a text ends or another may begin; then rows
 of its key-value cache go and come, and the rest is not read again. Each text has rules of its own. What is drawn for it
@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from dqdata.errors import InputError
 from dqdata.ids import digest
-from dqdata.models.names import figures_in
+from dqdata.models.names import scores_in
 from dqdata.teacher import reward_model
 
 UNBOUNDED = 1 << 20
@@ -56,7 +56,7 @@ class Text:
     limit: int = UNBOUNDED
 
 
-class Desk(Protocol):
+class RequestQueue(Protocol):
     """Where texts come from and go to."""
 
     def take(self, room: int, wait: bool) -> Sequence[Text] | None:
@@ -106,8 +106,8 @@ class Writer:
         kind = getattr(torch, dtype) if dtype != "auto" else torch.bfloat16 if torch.cuda.is_available() else None
         try:
             config = AutoConfig.from_pretrained(path, **at)
-            if figures := figures_in(config.to_dict()):
-                raise reward_model(path, figures)
+            if scores := scores_in(config.to_dict()):
+                raise reward_model(path, scores)
             self.tokenizer = AutoTokenizer.from_pretrained(path, **at)
             self.model = AutoModelForCausalLM.from_pretrained(path, dtype=kind or torch.float32, **at)
         except (OSError, ValueError) as error:
@@ -134,8 +134,8 @@ class Writer:
             )
         )
 
-    def run(self, desk: Desk, batch_size: int) -> None:
-        """Writes until the desk says that it is the end."""
+    def run(self, queue: RequestQueue, batch_size: int) -> None:
+        """Writes until the queue says that it is the end."""
         import torch
 
         batch: _Batch | None = None
@@ -143,17 +143,17 @@ class Writer:
             while True:
                 room = batch_size - len(batch.texts) if batch else batch_size
                 if room and (batch is None or _joinable(batch)):
-                    came = desk.take(room, batch is None)
+                    came = queue.take(room, batch is None)
                     if came is None:
                         return
-                    if begun := self._begun(came, desk):
-                        self._advance(begun, desk, once=True)
-                        batch = _joined(batch, self._settled(begun, desk), self.pad)
+                    if begun := self._begun(came, queue):
+                        self._advance(begun, queue, once=True)
+                        batch = _joined(batch, self._settled(begun, queue), self.pad)
                 if batch is not None:
-                    self._advance(batch, desk, once=False, room=batch_size > len(batch.texts))
-                    batch = self._settled(batch, desk)
+                    self._advance(batch, queue, once=False, room=batch_size > len(batch.texts))
+                    batch = self._settled(batch, queue)
 
-    def _begun(self, came: Sequence[Text], desk: Desk) -> _Batch | None:
+    def _begun(self, came: Sequence[Text], queue: RequestQueue) -> _Batch | None:
         """Prompts side by side; those that leave no room for an answer are done."""
         import torch
 
@@ -165,7 +165,7 @@ class Writer:
             text.prompt_tokens, text.limit = len(ids), min(text.rules.max_tokens or UNBOUNDED, room)
             if room < 1:
                 text.finish_reason = "too_long"
-                desk.done(text)
+                queue.done(text)
             else:
                 begun.append(text)
                 prompts.append(ids)
@@ -176,7 +176,7 @@ class Writer:
         masks = [[0] * (width - len(ids)) + [1] * len(ids) for ids in prompts]
         return _Batch(begun, torch.tensor(rows, device=self.device), torch.tensor(masks, device=self.device))
 
-    def _advance(self, batch: _Batch, desk: Desk, *, once: bool, room: bool = False) -> None:
+    def _advance(self, batch: _Batch, queue: RequestQueue, *, once: bool, room: bool = False) -> None:
         """One stretch, at least a token long. room: another text may join, so it ends when one is there."""
         import torch
         from transformers import LogitsProcessorList, StoppingCriteriaList
@@ -199,7 +199,7 @@ class Writer:
         def over(ids: Any, scores: Any, **_: Any) -> Any:
             new = ids[:, before:].tolist()
             ended = any(text is not None and self._end(text, new[row]) for row, text in enumerate(batch.texts))
-            stop = ended or once or (room and desk.ready())
+            stop = ended or once or (room and queue.ready())
             return torch.full((len(new),), stop, dtype=torch.bool, device=ids.device)
 
         made = self.model.generate(
@@ -225,7 +225,7 @@ class Writer:
                 text.finish_reason = self._end(text, new) or ""
                 text.ids += new
 
-    def _settled(self, batch: _Batch, desk: Desk) -> _Batch | None:
+    def _settled(self, batch: _Batch, queue: RequestQueue) -> _Batch | None:
         """Hands over what ended. Its rows leave the batch where the cache allows it; None: none is left."""
         import torch
 
@@ -236,7 +236,7 @@ class Writer:
                 text.logprobs = {place: said for place, said in text.logprobs.items() if place < len(text.ids)}
                 text.text = _cut(self._decoded(text.ids), text.rules.stop)
                 batch.texts[row] = None
-                desk.done(text)
+                queue.done(text)
         stay = [row for row, text in enumerate(batch.texts) if text is not None]
         if not stay:
             return None

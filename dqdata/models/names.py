@@ -33,14 +33,14 @@ _BLOCK = 1 << 16
 @dataclass(frozen=True)
 class ModelRef:
     """path: folder, file or hub name; of an untrained one, which only a check meets, the name as written. identity:
-    changes when the weights do. trained: `trained:NAME@3`, the version pinned. figures: what a reward model gives for a
+    changes when the weights do. trained: `trained:NAME@3`, the version pinned. scores: what a reward model gives for a
     chat, empty for a model that writes."""
 
     kind: Literal["folder", "gguf", "hub", "untrained"]
     path: str
     identity: str
     trained: str = ""
-    figures: tuple[str, ...] = ()
+    scores: tuple[str, ...] = ()
 
 
 def resolve_model(name: str, store: StoreView | None, root: Path, where: str) -> ModelRef:
@@ -52,7 +52,7 @@ def resolve_model(name: str, store: StoreView | None, root: Path, where: str) ->
         return ModelRef("gguf", str(file), _identity(file))
     path = root / Path(name).expanduser()
     if path.is_dir():
-        return ModelRef("folder", str(path), _identity(path), figures=figures_of(path))
+        return ModelRef("folder", str(path), _identity(path), scores=scores_of(path))
     if path.is_file():
         if path.suffix != ".gguf":
             raise ProjectError(where, f"{path} is neither a model's folder nor a GGUF file")
@@ -62,17 +62,17 @@ def resolve_model(name: str, store: StoreView | None, root: Path, where: str) ->
     return ModelRef("hub", name, name)
 
 
-def figures_of(folder: Path) -> tuple[str, ...]:
-    """What the reward model in a folder gives: the figures it was trained to predict, or `preference`. Empty where the
+def scores_of(folder: Path) -> tuple[str, ...]:
+    """What the reward model in a folder gives: the scores it was trained to predict, or `preference`. Empty where the
     model writes text, or has no config."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return ()
-    return figures_in(config)
+    return scores_in(config)
 
 
-def figures_in(config: dict[str, Any]) -> tuple[str, ...]:
+def scores_in(config: dict[str, Any]) -> tuple[str, ...]:
     """The same of a model's config."""
     if targets := config.get("dqdata_targets"):
         return tuple(map(str, targets))
@@ -83,7 +83,7 @@ def figures_in(config: dict[str, Any]) -> tuple[str, ...]:
 def wrong_model(name: str) -> DataError:
     """The error for a model that writes text where one that gives scores is needed."""
     return DataError(
-        f'{name} is no reward model: it writes text. A model of a trainer with kind = "reward" gives figures; a '
+        f'{name} is no reward model: it writes text. A model of a trainer with kind = "reward" gives scores; a '
         'teacher with provider = "transformers" or "vllm" lets this one write'
     )
 
@@ -102,11 +102,11 @@ def _trained(name: str, store: StoreView, where: str) -> ModelRef:
     for model in known:
         if model.version == version:
             if model.folder is None:
-                return ModelRef("untrained", name, "", name, model.figures)
+                return ModelRef("untrained", name, "", name, model.scores)
             pinned = f"trained:{match[1]}@{version}"
             if not model.folder.is_dir():
                 raise ProjectError(where, f"the files of {pinned} are gone from {model.folder}")
-            return ModelRef("folder", str(model.folder), _identity(model.folder), pinned, figures_of(model.folder))
+            return ModelRef("folder", str(model.folder), _identity(model.folder), pinned, scores_of(model.folder))
     versions = ", ".join(str(model.version) for model in known if model.folder is not None) or "none yet"
     raise ProjectError(where, f"model {match[1]!r} has no version {version} (have: {versions})")
 

@@ -1,6 +1,6 @@
-"""A reward model at work: how much it prefers an answer, or the figures it predicts for it.
+"""A reward model at work: how much it prefers an answer, or the scores it predicts for it.
 
->>> RewardModel(folder, "trained:style@1").figures(rows)
+>>> RewardModel(folder, "trained:style@1").scores(rows)
 [{'rv': 3.2, 'cd': 2.8}]
 """
 
@@ -13,21 +13,21 @@ import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
 from dqdata.errors import InputError
-from dqdata.models.names import PREFERENCE, figures_in, wrong_model
+from dqdata.models.names import PREFERENCE, scores_in, wrong_model
 from dqdata.models.rendering import Messages, render
 
 BATCH = 16
 
 
 class RewardModel:
-    """Reads a chat as it was trained to: prompt and answer, up to the end of the turn. names: of the figures it gives,
+    """Reads a chat as it was trained to: prompt and answer, up to the end of the turn. names: of the scores it gives,
     or `preference` alone. context: tokens that it can read, None where nothing says so."""
 
     def __init__(self, path: str, name: str, *, revision: str = "", dtype: torch.dtype = torch.float32) -> None:
         at = {"revision": revision} if revision else {}
         try:
             config = AutoConfig.from_pretrained(path, **at)
-            self.names = figures_in(config.to_dict())
+            self.names = scores_in(config.to_dict())
             if not self.names:
                 raise wrong_model(name)
             self.tokenizer = AutoTokenizer.from_pretrained(path, **at)
@@ -49,9 +49,9 @@ class RewardModel:
         """Between 0 and 1, higher is better."""
         if self.targets:
             raise InputError(f"reward model {self.name!r} predicts {', '.join(self.targets)}: say which by `style`")
-        return [figures[PREFERENCE] for figures in self._read(rows)]
+        return [scores[PREFERENCE] for scores in self._read(rows)]
 
-    def figures(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
+    def scores(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
         """Each target in its own unit."""
         for wanted in ("rv", "cd"):
             if wanted not in self.targets:
@@ -64,7 +64,7 @@ class RewardModel:
         return list(self.tokenizer(chat.text[: chat.spans[-1][1]], add_special_tokens=False)["input_ids"])
 
     def read(self, chats: Sequence[Sequence[int]]) -> list[dict[str, float]]:
-        """The figures of chats in tokens, all in one batch."""
+        """The scores of chats in tokens, all in one batch."""
         encoded = self.tokenizer.pad(
             {"input_ids": [list(ids) for ids in chats]}, padding_side="right", return_tensors="pt"
         ).to(self.model.device)
@@ -76,4 +76,4 @@ class RewardModel:
 
     def _read(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
         chats = [self.tokens([*row["prompt"], {"role": "assistant", "content": row["text"]}]) for row in rows]
-        return [figures for first in range(0, len(chats), BATCH) for figures in self.read(chats[first : first + BATCH])]
+        return [scores for first in range(0, len(chats), BATCH) for scores in self.read(chats[first : first + BATCH])]

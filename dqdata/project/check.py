@@ -41,7 +41,7 @@ def check_project(
     order = build_order(project)
     needed = closure(project, wanted)
     problems: list[str] = []
-    unmade = Unmade(store, {}, project)
+    unmade = PlannedStore(store, {}, project)
     for name in order:
         if name not in needed:
             continue
@@ -60,7 +60,7 @@ def plan_ahead(project: Project, name: str, store: StoreView) -> Plan:
     """The plan of one pipeline, where those that feed it may not have run yet: then their expected rows, all of them,
     are taken for its own."""
     project.pipeline(name)
-    unmade = Unmade(store, {}, project)
+    unmade = PlannedStore(store, {}, project)
     rows: dict[str, float] = {}
     needed = closure(project, [name])
     for feeder in build_order(project):
@@ -81,7 +81,7 @@ def plan_ahead(project: Project, name: str, store: StoreView) -> Plan:
 
 
 @dataclass
-class Unmade:
+class PlannedStore:
     """A StoreView that also knows the columns of catalogs that are planned and not made, and the models that trainers
     of the project are to make."""
 
@@ -109,7 +109,7 @@ class Unmade:
         found = list(self.store.trained(name))
         if not found and name is not None and name in self.project.trainers:
             trainer = make_trainer(self.project.trainers[name], self.project.root)
-            found.append(TrainedModel(name, 0, None, trainer.figures()))
+            found.append(TrainedModel(name, 0, None, trainer.scores()))
         return found
 
     def connect(self) -> duckdb.DuckDBPyConnection:

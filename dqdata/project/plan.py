@@ -194,7 +194,7 @@ def plan_step(
         pinned = {name: store.query_columns(f"select * from {name}") for name in operator.catalogs()}
         operator.see(
             {name: seen for name, (_, seen) in pinned.items()},
-            {name: teachers[name].figures for name in operator.scorers()},
+            {name: teachers[name].scores for name in operator.scorers()},
         )
         after = operator.columns(columns)
         after.key  # noqa: B018  (raises where a step leaves rows without a key)
@@ -250,19 +250,19 @@ def _teacher_table(project: Project, name: str, spec: StepSpec) -> TeacherTable:
 
 
 def _check_answers(operator: Operator[Any], spec: StepSpec, root: Path, teachers: Mapping[str, Teacher[Any]]) -> None:
-    """A judge must write and a scorer must give figures. Raises ProjectError."""
+    """A judge must write and a scorer must give scores. Raises ProjectError."""
     for name in operator.teachers():
         teacher = teachers[name]
-        if name in operator.scorers() and not teacher.figures:
+        if name in operator.scorers() and not teacher.scores:
             raise ProjectError(
                 spec.where,
-                f"teacher {name!r} (provider {teacher.provider!r}) writes text, and figures are needed here: name one "
+                f"teacher {name!r} (provider {teacher.provider!r}) writes text, and scores are needed here: name one "
                 'with provider = "reward_model", or name this one as `judge`',
             )
-        if name not in operator.scorers() and teacher.figures:
+        if name not in operator.scorers() and teacher.scores:
             raise ProjectError(
                 spec.where,
-                f"teacher {name!r} is a reward model: it gives {', '.join(teacher.figures)} and writes no text. Name "
+                f"teacher {name!r} is a reward model: it gives {', '.join(teacher.scores)} and writes no text. Name "
                 "one that writes here, or this one as the `model` of a step `score`",
             )
     for child in _children(operator, spec, root):

@@ -3,7 +3,7 @@
     class Transformers(InProcess[TransformersParams, Writing]):
         provider = "transformers"
         def load(self) -> Writing: ...                              # in the thread, once
-        def serve(self, model, desk) -> None: ...                   # works = desk.take(room, wait), desk.answer(...)
+        def serve(self, model, queue) -> None: ...                   # works = queue.take(room, wait), queue.answer(...)
 
 The model is loaded with the first call that isn't in the ledger. torch is imported then, and not before.
 """
@@ -51,13 +51,13 @@ P = TypeVar("P", bound=InProcessParams)
 
 
 class InProcess(Teacher[P], Generic[P, M]):
-    """A model at work in one thread. Subclasses load it and serve what is on its desk."""
+    """A model at work in one thread. Subclasses load it and serve what is on its queue."""
 
     usual_limits: ClassVar[Mapping[str, Any]] = {"max_attempts": 1}
 
     def __init__(self, params: P) -> None:
         super().__init__(params)
-        self._desk: Desk | None = None
+        self._queue: RequestQueue | None = None
         self._starting = asyncio.Lock()
 
     @cached_property
@@ -93,29 +93,29 @@ class InProcess(Teacher[P], Generic[P, M]):
         """The model, ready. Runs in the thread. Raises InputError."""
 
     @abstractmethod
-    def serve(self, model: M, desk: Desk) -> None:
-        """Answers what is on the desk until `take` says that it is the end."""
+    def serve(self, model: M, queue: RequestQueue) -> None:
+        """Answers what is on the queue until `take` says that it is the end."""
 
     async def start(self) -> None:
         async with self._starting:  # many calls may come before the first has started it
-            if self._desk is None:
-                desk = Desk(self.provider)
-                await desk.open(self._work)
-                self._desk = desk
+            if self._queue is None:
+                queue = RequestQueue(self.provider)
+                await queue.open(self._work)
+                self._queue = queue
 
     async def ask(self, request: Request) -> Any:
         """What `serve` answers to the request. Raises TeacherError."""
-        if self._desk is None:
+        if self._queue is None:
             await self.start()
-        assert self._desk is not None
-        return await self._desk.ask(request)
+        assert self._queue is not None
+        return await self._queue.ask(request)
 
     async def close(self) -> None:
-        if self._desk is not None:
-            await asyncio.to_thread(self._desk.close)
-            self._desk = None
+        if self._queue is not None:
+            await asyncio.to_thread(self._queue.close)
+            self._queue = None
 
-    def _work(self, desk: Desk) -> None:
+    def _work(self, queue: RequestQueue) -> None:
         try:
             import torch
             import transformers  # noqa: F401
@@ -125,19 +125,19 @@ class InProcess(Teacher[P], Generic[P, M]):
             ) from None
         torch.set_num_threads(self.params.threads or free_cores())
         model = self.load()
-        desk.loaded()
-        self.serve(model, desk)
+        queue.loaded()
+        self.serve(model, queue)
 
 
 class Work:
-    """A request on the desk. wanted: false once nobody waits for its answer."""
+    """A request on the queue. wanted: false once nobody waits for its answer."""
 
     def __init__(self, request: Request, future: asyncio.Future[Any]) -> None:
         self.request, self.future = request, future
         self.wanted = True
 
 
-class Desk:
+class RequestQueue:
     """Between an event loop that asks and a thread that answers."""
 
     def __init__(self, name: str) -> None:
@@ -151,7 +151,7 @@ class Desk:
         self._ready: asyncio.Future[None] = self._loop.create_future()
         self._thread: threading.Thread | None = None
 
-    async def open(self, work: Callable[[Desk], None]) -> None:
+    async def open(self, work: Callable[[RequestQueue], None]) -> None:
         """Starts the thread. Raises what goes wrong until it says that it has `loaded`."""
         self._thread = threading.Thread(target=self._run, args=(work,), name=self._name, daemon=True)
         self._thread.start()
@@ -202,7 +202,7 @@ class Desk:
         self._open.discard(work)
         settle(work.future, value, error=error)
 
-    def _run(self, work: Callable[[Desk], None]) -> None:
+    def _run(self, work: Callable[[RequestQueue], None]) -> None:
         try:
             work(self)
             ended: DqdataError = TeacherError(f"{self._name} was stopped", kind="retryable", reason="stopped")

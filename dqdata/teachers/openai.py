@@ -6,7 +6,7 @@
     model = "deepseek-reasoner"
     api_key = { env = "R1_API_KEY" }
 
-Calls go over aiohttp, one connection for each call in the air, without the client of the `openai` package, which costs
+Calls go over aiohttp, one connection for each call in flight, without the client of the `openai` package, which costs
 twice the processor time a call (`bench/calls.py`); that client serves where calls are few and large: `openai_batch`.
 """
 
@@ -215,7 +215,7 @@ def _socket(address: Any) -> socket.socket:
 
 
 def _allow_many_files() -> None:
-    """Each call in the air is an open file; the usual soft limit of 1,024 is lower than what the system allows."""
+    """Each call in flight is an open file; the usual soft limit of 1,024 is lower than what the system allows."""
     try:
         import resource
     except ImportError:  # not on Windows, where no such limit is set

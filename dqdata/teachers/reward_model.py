@@ -4,7 +4,7 @@
     provider = "reward_model"
     model = "trained:style@latest"      # kind = "reward"; or a folder, or a hub name
 
-An answer is a JSON object of figures: `{"rv": 3.2, "cd": 2.8}` of a model that was trained on `targets`,
+An answer is a JSON object of scores: `{"rv": 3.2, "cd": 2.8}` of a model that was trained on `targets`,
 `{"preference": 0.83}` of one trained on pairs. The step `score` makes columns of them. Figures enter the ledger as any
 teacher's answers do, so a chat that was scored once isn't scored again.
 """
@@ -19,23 +19,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dqdata.errors import DataError, TeacherError
-from dqdata.models import figures_in, wrong_model
+from dqdata.models import scores_in, wrong_model
 from dqdata.teacher import Completion, Request, Usage
-from dqdata.teachers.in_process import Desk, InProcess, InProcessParams, Work, too_long
+from dqdata.teachers.in_process import InProcess, InProcessParams, RequestQueue, Work, too_long
 
 if TYPE_CHECKING:
     from dqdata.models import RewardModel
 
 
 class RewardTeacher(InProcess[InProcessParams, "RewardModel"]):
-    """Gives the figures of a reward model for a chat, inside this process."""
+    """Gives the scores of a reward model for a chat, inside this process."""
 
     provider = "reward_model"
     Params = InProcessParams
 
     @cached_property
-    def figures(self) -> tuple[str, ...]:
-        return _on_hub(self.ref.path, self.params.revision) if self.ref.kind == "hub" else self.ref.figures
+    def scores(self) -> tuple[str, ...]:
+        return _on_hub(self.ref.path, self.params.revision) if self.ref.kind == "hub" else self.ref.scores
 
     @property
     def context_tokens(self) -> int:
@@ -43,7 +43,7 @@ class RewardTeacher(InProcess[InProcessParams, "RewardModel"]):
         return 0
 
     def check(self) -> None:
-        if not self.figures:
+        if not self.scores:
             raise wrong_model(self.model)
 
     def load(self) -> RewardModel:
@@ -57,28 +57,28 @@ class RewardTeacher(InProcess[InProcessParams, "RewardModel"]):
         revision = self.params.revision if self.ref.kind == "hub" else ""
         return RewardModel(self.ref.path, self.model, revision=revision, dtype=dtype)
 
-    def serve(self, model: RewardModel, desk: Desk) -> None:
+    def serve(self, model: RewardModel, queue: RequestQueue) -> None:
         limit = min((size for size in (model.context, self.params.context_tokens) if size), default=None)
-        while (works := desk.take(self.params.batch_size, wait=True)) is not None:
+        while (works := queue.take(self.params.batch_size, wait=True)) is not None:
             fitting: list[tuple[Work, list[int]]] = []
             for work in works:
                 try:
                     ids = model.tokens([message._asdict() for message in work.request.messages])
                 except Exception as error:  # of the chat template: it refuses this chat, and may take others
                     said = TeacherError(f"this chat can't be scored: {error}", kind="row", reason="bad_request")
-                    desk.answer(work, error=said)
+                    queue.answer(work, error=said)
                     continue
                 if limit is not None and len(ids) > limit:
-                    desk.answer(work, error=too_long(len(ids), limit, self.model))
+                    queue.answer(work, error=too_long(len(ids), limit, self.model))
                 else:
                     fitting.append((work, ids))
             if fitting:
-                for (work, ids), figures in zip(fitting, model.read([ids for _, ids in fitting]), strict=True):
-                    if all(map(isfinite, figures.values())):
-                        desk.answer(work, (figures, len(ids)))
+                for (work, ids), scores in zip(fitting, model.read([ids for _, ids in fitting]), strict=True):
+                    if all(map(isfinite, scores.values())):
+                        queue.answer(work, (scores, len(ids)))
                     else:
-                        strange = TeacherError(f"{self.model} gives {figures}", kind="row", reason="not_finite")
-                        desk.answer(work, error=strange)
+                        strange = TeacherError(f"{self.model} gives {scores}", kind="row", reason="not_finite")
+                        queue.answer(work, error=strange)
 
     async def complete(self, request: Request) -> Completion:
         if not request.messages or request.messages[-1].role != "assistant":
@@ -86,9 +86,9 @@ class RewardTeacher(InProcess[InProcessParams, "RewardModel"]):
                 "a reward model reads a chat that ends with the assistant's answer", kind="row", reason="bad_request"
             )
         began = time.monotonic()
-        figures, tokens = await self.ask(request)
+        scores, tokens = await self.ask(request)
         return Completion(
-            json.dumps(figures), "stop", Usage(tokens, 0), model=self.model, seconds=time.monotonic() - began
+            json.dumps(scores), "stop", Usage(tokens, 0), model=self.model, seconds=time.monotonic() - began
         )
 
 
@@ -103,4 +103,4 @@ def _on_hub(name: str, revision: str) -> tuple[str, ...]:
             f"{name!r} can't be had from the hub: {type(error).__name__}: {str(error).splitlines()[0]}; download it "
             "once while online, or name a folder"
         ) from error
-    return figures_in(json.loads(Path(config).read_text(encoding="utf-8")))
+    return scores_in(json.loads(Path(config).read_text(encoding="utf-8")))

@@ -21,7 +21,7 @@ from dqdata import files
 from dqdata.errors import DqdataError, TeacherError
 from dqdata.teacher import Completion, Request, reward_model
 from dqdata.teachers import chat
-from dqdata.teachers.in_process import Desk, InProcess, InProcessParams, Work, template_hash, too_long
+from dqdata.teachers.in_process import InProcess, InProcessParams, RequestQueue, Work, template_hash, too_long
 
 if TYPE_CHECKING:
     from dqdata.models import Text, Writer
@@ -49,8 +49,8 @@ class Transformers(InProcess[TransformersParams, "Writer"]):
         return [*super().identity, *self.params.reading]
 
     def check(self) -> None:
-        if self.ref.figures:
-            raise reward_model(self.model, self.ref.figures)
+        if self.ref.scores:
+            raise reward_model(self.model, self.ref.scores)
 
     def present(self, completion: Completion) -> Completion:
         return chat.present(completion, self.params)
@@ -67,8 +67,8 @@ class Transformers(InProcess[TransformersParams, "Writer"]):
             keep_special=params.reasoning_tags or (),
         )
 
-    def serve(self, model: Writer, desk: Desk) -> None:
-        model.run(_Texts(model, desk, self), self.params.batch_size)
+    def serve(self, model: Writer, queue: RequestQueue) -> None:
+        model.run(_Texts(model, queue, self), self.params.batch_size)
 
     async def complete(self, request: Request) -> Completion:
         if strange := [name for name in request.sampling.extra if name not in KNOWN_EXTRA]:
@@ -84,14 +84,14 @@ class Transformers(InProcess[TransformersParams, "Writer"]):
 
 
 class _Texts:
-    """The desk's requests as texts to write, and the texts as answers."""
+    """The queue's requests as texts to write, and the texts as answers."""
 
-    def __init__(self, writer: Writer, desk: Desk, teacher: Transformers) -> None:
-        self._writer, self._desk, self._teacher = writer, desk, teacher
+    def __init__(self, writer: Writer, queue: RequestQueue, teacher: Transformers) -> None:
+        self._writer, self._queue, self._teacher = writer, queue, teacher
         self._works: dict[Text, Work] = {}
 
     def take(self, room: int, wait: bool) -> Sequence[Text] | None:
-        works = self._desk.take(room, wait)
+        works = self._queue.take(room, wait)
         if works is None:
             return None
         begun = []
@@ -101,22 +101,22 @@ class _Texts:
             except Exception as error:  # of the template: it refuses this chat, and may take others
                 said = error if isinstance(error, DqdataError) else None
                 kind = TeacherError(f"the chat template refuses this chat: {error}", kind="row", reason="bad_request")
-                self._desk.answer(work, error=said or kind)
+                self._queue.answer(work, error=said or kind)
                 continue
             self._works[text] = work
             begun.append(text)
         return begun
 
     def ready(self) -> bool:
-        return self._desk.ready()
+        return self._queue.ready()
 
     def done(self, text: Text) -> None:
         work = self._works.pop(text)
         if text.finish_reason == "too_long":
             error = too_long(text.prompt_tokens, self._writer.context, self._teacher.model)
-            self._desk.answer(work, error=error)
+            self._queue.answer(work, error=error)
         else:
-            self._desk.answer(work, self._as_chat(text, work.request))
+            self._queue.answer(work, self._as_chat(text, work.request))
 
     def _text(self, work: Work) -> Text:
         from dqdata.models import Rules, Text
@@ -139,7 +139,7 @@ class _Texts:
                 sampling.stop,
                 sampling.top_logprobs,
             ),
-            lambda: not work.wanted or self._desk.closing,
+            lambda: not work.wanted or self._queue.closing,
         )
 
     def _as_chat(self, text: Text, request: Request) -> Mapping[str, Any]:

@@ -105,8 +105,8 @@ def _identity(project: Project, store: Store, name: str) -> str:
     if name.startswith(TEACHER):
         table = project.teacher(name.removeprefix(TEACHER))
         teacher = make_teacher(table, store)
-        if teacher.figures:
-            raise ProjectError(f"eval {name!r}", str(reward_model(teacher.model, teacher.figures)))
+        if teacher.scores:
+            raise ProjectError(f"eval {name!r}", str(reward_model(teacher.model, teacher.scores)))
         weights = {"weights": teacher.revision} if teacher.trained else {}
         params = {key: str(value) for key, value in table.params.items()}
         return fingerprint({"provider": table.provider, "params": params, **weights})

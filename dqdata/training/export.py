@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dqdata.errors import InputError, RunError
-from dqdata.models import PREFERENCE, figures_in, resolve_model
+from dqdata.models import PREFERENCE, resolve_model, scores_in
 
 if TYPE_CHECKING:
     from dqdata.catalog import Store
@@ -80,10 +80,10 @@ def _config(folder: Path, name: str) -> dict[str, Any]:
 
 
 def _served_by(config: dict[str, Any], folder: Path) -> str | None:
-    figures = figures_in(config)
-    if figures not in ((), (PREFERENCE,)):
+    scores = scores_in(config)
+    if scores not in ((), (PREFERENCE,)):
         return None
-    return f"vllm serve {shlex.quote(str(folder))}" + (" --runner pooling" if figures else "")
+    return f"vllm serve {shlex.quote(str(folder))}" + (" --runner pooling" if scores else "")
 
 
 def _convert(folder: Path, target: Path, name: str) -> None:

@@ -256,7 +256,7 @@ def unpacked_models(store: Store) -> Path:
 
 @contextmanager
 def alone(folder: Path, name: str) -> Iterator[None]:
-    """Held by one process at a time; raises RunError at once for another."""
+    """Reservation by one process at a time; raises RunError at once for another."""
     lock = FileLock(folder.with_name(f"{folder.name}.lock"))
     try:
         lock.acquire(timeout=0)

@@ -30,7 +30,7 @@ def writer(tiny: Path) -> Writer:
     return made
 
 
-class Desk:
+class RequestQueue:
     """Gives its texts some at a time, whenever there is room; `late` come only while others are at work."""
 
     def __init__(self, texts: Sequence[Text], late: Sequence[Text] = ()) -> None:
@@ -70,12 +70,12 @@ def test_texts_that_come_and_go_are_as_they_would_be_alone(writer: Writer) -> No
         Text(text.prompt, Rules(tokens, 0.0))
         for text, tokens in zip(texts(writer, Rules()), (9, 3, 30, 14, 22), strict=True)
     ]
-    desk = Desk(asked[:3], late=asked[3:])
-    writer.run(desk, batch_size=3)
+    queue = RequestQueue(asked[:3], late=asked[3:])
+    writer.run(queue, batch_size=3)
     assert all(len(set(text.ids)) > len(text.ids) // 2 for text in asked)
     assert [text.ids for text in asked] == [alone(writer, text.prompt, text.limit) for text in asked]
-    assert desk.ended[0] is asked[1], "the shortest is handed over while the others are at work"
-    assert desk.batches[:2] == [3, 1], "another took its place"
+    assert queue.ended[0] is asked[1], "the shortest is handed over while the others are at work"
+    assert queue.batches[:2] == [3, 1], "another took its place"
     assert all(text.finish_reason == ("length" if len(text.ids) == text.limit else "stop") for text in asked)
     assert all(text.prompt_tokens == len(writer.tokenizer(text.prompt)["input_ids"]) for text in asked)
 
@@ -98,9 +98,9 @@ def test_a_cache_whose_rows_must_stay_together(tiny: Path, tmp_path: Path) -> No
         Text(text.prompt, Rules(tokens, 0.0))
         for text, tokens in zip(texts(writer, Rules()), (9, 3, 30, 14, 22), strict=True)
     ]
-    desk = Desk(asked)
-    writer.run(desk, batch_size=3)
-    assert desk.batches == [3, 2, 0] and desk.ended[0] is asked[1]
+    queue = RequestQueue(asked)
+    writer.run(queue, batch_size=3)
+    assert queue.batches == [3, 2, 0] and queue.ended[0] is asked[1]
     assert all(len(set(text.ids)) > len(text.ids) // 3 for text in asked)
     assert [text.ids for text in asked] == [alone(writer, text.prompt, text.limit) for text in asked]
 
@@ -109,7 +109,7 @@ def test_a_sample_depends_on_its_seed_and_not_on_its_neighbours(writer: Writer) 
     def drawn(batch: int, *seeds: int, **rules: Any) -> list[str]:
         prompt = writer.prompt([{"role": "user", "content": QUESTIONS[0]}])
         asked = [Text(prompt, Rules(12, rules.get("temperature", 1.0), top_k=rules.get("k", 0), seed=s)) for s in seeds]
-        writer.run(Desk(asked), batch)
+        writer.run(RequestQueue(asked), batch)
         return [text.text for text in asked]
 
     several = drawn(4, 1, 2, 3, 4, 5, 6)
@@ -134,7 +134,7 @@ def test_draws_follow_the_chances(writer: Writer) -> None:
 def test_words_that_end_a_text_tokens_likelihoods_and_room(writer: Writer) -> None:
     prompt = writer.prompt([{"role": "user", "content": QUESTIONS[2]}])
     [whole] = asked = [Text(prompt, Rules(30, 0.0, top_logprobs=2))]
-    writer.run(Desk(asked), 2)
+    writer.run(RequestQueue(asked), 2)
     assert sorted(whole.logprobs) == list(range(len(whole.ids)))
     for place, (token, logprob, likeliest) in whole.logprobs.items():
         assert token == whole.ids[place] == likeliest[0][0] and logprob == likeliest[0][1] <= 0 and len(likeliest) == 2
@@ -145,12 +145,12 @@ def test_words_that_end_a_text_tokens_likelihoods_and_room(writer: Writer) -> No
         Text("add " * 600, Rules(5)),
         Text(prompt, Rules(30, 0.0), unwanted=lambda: True),
     )
-    writer.run(Desk([cut, long, unwanted]), 3)
+    writer.run(RequestQueue([cut, long, unwanted]), 3)
     assert cut.text == whole.text[: whole.text.index(word)] and cut.finish_reason == "stop"
     assert long.finish_reason == "too_long" and long.prompt_tokens > 512 and not long.ids
     assert unwanted.finish_reason == "unwanted" and len(unwanted.ids) == 1
     [filled] = asked = [Text(prompt, Rules(None, 1.0))]
-    Writer.run(writer, Desk(asked), 1)
+    Writer.run(writer, RequestQueue(asked), 1)
     assert filled.prompt_tokens + len(filled.ids) <= 512
 
 

@@ -205,13 +205,13 @@ def test_style_follows_the_predicted_figures(tiny: Path, data_of: Callable[..., 
     )
     model = RewardModel(str(trained.model), "style")
     row = {"prompt": rows[0]["messages"][:1], "text": rows[0]["messages"][1]["content"]}
-    [figures] = model.figures([row])
-    assert figures["rv"] == pytest.approx(6.0, abs=1.0) and figures["cd"] == pytest.approx(2.0, abs=1.0)
+    [scores] = model.scores([row])
+    assert scores["rv"] == pytest.approx(6.0, abs=1.0) and scores["cd"] == pytest.approx(2.0, abs=1.0)
 
     [wordy] = styled(RewardTable(model="m", style="rv", rv_base=0, rv_slope=1), model, [row])
     [fitting] = styled(RewardTable(model="m", style="rv", rv_base=6, rv_slope=0), model, [row])
     [easy] = styled(RewardTable(model="m", style="cd", student_cd=5), model, [row])
-    assert wordy == pytest.approx(1 - abs(figures["rv"] - figures["cd"]) / 9)
-    assert fitting == pytest.approx(1 - abs(figures["rv"] - 6) / 9) and easy == 1.0
+    assert wordy == pytest.approx(1 - abs(scores["rv"] - scores["cd"]) / 9)
+    assert fitting == pytest.approx(1 - abs(scores["rv"] - 6) / 9) and easy == 1.0
     with pytest.raises(InputError, match="say which by `style`"):
         model.preferences([row])

@@ -136,9 +136,9 @@ async def test_what_cannot_be_loaded_ends_every_call_with_the_cause(
 async def test_figures_are_those_of_the_model(models: Path) -> None:
     chats = [row["messages"] for row in additions(5)]
     requests = [Request(tuple(Message(**turn) for turn in chat)) for chat in chats]
-    for name, figures in (("style", ("rv", "cd")), ("verdicts", ("preference",))):
+    for name, scores in (("style", ("rv", "cd")), ("verdicts", ("preference",))):
         scorer = teacher("reward_model", models / name, batch_size=2)
-        assert scorer.figures == figures
+        assert scorer.scores == scores
         made = await asyncio.gather(*map(scorer.complete, requests))
         model = RewardModel(str(models / name), name)
         for one, chat in zip(made, chats, strict=True):
@@ -271,8 +271,8 @@ def test_traces_are_scored_once_and_a_long_one_is_rejected(store: Store, models:
     rows = store.query("select * from scored order by length(reasoning)").read_all().to_pylist()
     style, verdicts = (RewardModel(str(models / name), name) for name in ("style", "verdicts"))
     for row in rows:
-        figures = style.read([style.tokens(row["messages"])])[0]
-        assert (row["score_rv"], row["score_cd"]) == pytest.approx((figures["rv"], figures["cd"]), abs=1e-4)
+        scores = style.read([style.tokens(row["messages"])])[0]
+        assert (row["score_rv"], row["score_cd"]) == pytest.approx((scores["rv"], scores["cd"]), abs=1e-4)
         assert row["score"] == pytest.approx(
             verdicts.read([verdicts.tokens(row["messages"])])[0]["preference"], abs=1e-4
         )

@@ -208,11 +208,11 @@ def styled(table: RewardTable, model: Any, rows: Rows) -> Values:
     """What a reward model says; with `style`, how close RV is to what the difficulty asks, or CD to the student's."""
     if table.style is None:
         return list(model.preferences(rows))
-    figures = model.figures(rows)
+    scores = model.scores(rows)
     if table.style == "cd":
-        return [1 - max(0.0, figure["cd"] - table.student_cd) / SCALE for figure in figures]
-    wanted = [min(SCALE, max(0.0, table.rv_base + table.rv_slope * figure["cd"])) for figure in figures]
-    return [1 - abs(figure["rv"] - target) / SCALE for figure, target in zip(figures, wanted, strict=True)]
+        return [1 - max(0.0, figure["cd"] - table.student_cd) / SCALE for figure in scores]
+    wanted = [min(SCALE, max(0.0, table.rv_base + table.rv_slope * figure["cd"])) for figure in scores]
+    return [1 - abs(figure["rv"] - target) / SCALE for figure, target in zip(scores, wanted, strict=True)]
 
 
 def _value(table: RewardTable, outcome: Outcome) -> float | None:

@@ -1,4 +1,4 @@
-"""Reward models: which of two turns is better (Bradley-Terry), or a regression of judged figures such as RV and CD.
+"""Reward models: which of two turns is better (Bradley-Terry), or a regression of judged scores such as RV and CD.
 
     [trainers.verdicts]                         [trainers.style]
     kind = "reward"                             kind = "reward"
@@ -51,7 +51,7 @@ class Reward(Trainer[RewardParams]):
         for target in self.params.targets:
             have.require(target, *NUMBERS)
 
-    def figures(self) -> tuple[str, ...]:
+    def scores(self) -> tuple[str, ...]:
         return self.params.targets or (PREFERENCE,)
 
     def train(self, data: Data, out: Path, run: TrainRun) -> TrainResult:

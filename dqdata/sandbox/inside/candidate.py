@@ -29,7 +29,7 @@ LONGEST_HOLD = 0.05
 """Seconds that an answer waits for the next, where more questions are here."""
 
 
-class Held:
+class Reservation:
     """Objects that the checker knows by number; the same object always has the same one."""
 
     def __init__(self) -> None:
@@ -108,7 +108,7 @@ OPERATIONS["next"] = _batch
 PASSES_ARGUMENTS = frozenset(("call", "setitem"))
 
 
-def answer(held: Held, module: types.ModuleType, request: Any) -> dict[str, Any]:
+def answer(held: Reservation, module: types.ModuleType, request: Any) -> dict[str, Any]:
     """The reply to one request."""
     operation, given = request
     if operation == "global":
@@ -128,14 +128,14 @@ def answer(held: Held, module: types.ModuleType, request: Any) -> dict[str, Any]
     return reply
 
 
-def _answered(held: Held, function: Callable[..., Any], *arguments: Any, **names: Any) -> dict[str, Any]:
+def _answered(held: Reservation, function: Callable[..., Any], *arguments: Any, **names: Any) -> dict[str, Any]:
     try:
         return {"value": plain.encode(function(*arguments, **names), held.refer)}
     except BaseException as error:
         return _raised(held, error)
 
 
-def _raised(held: Held, error: BaseException) -> dict[str, Any]:
+def _raised(held: Reservation, error: BaseException) -> dict[str, Any]:
     if isinstance(error, RecursionError):
         return {"raised": [[], "RecursionError", [str(error)[:200]]]}
     if not isinstance(error, Exception):
@@ -144,7 +144,7 @@ def _raised(held: Held, error: BaseException) -> dict[str, Any]:
     return {"raised": [own, base, _arguments(error)]}
 
 
-def _changed(given: list[Any], arguments: list[Any], held: Held) -> dict[str, Any]:
+def _changed(given: list[Any], arguments: list[Any], held: Reservation) -> dict[str, Any]:
     changed = {}
     for place, (before, value) in enumerate(zip(given, arguments, strict=True)):
         if isinstance(before, list | dict) and before:
@@ -170,7 +170,7 @@ def serve(job: dict[str, Any], descriptor: int) -> NoReturn:
     """Loads the candidate and answers until the checker is gone."""
     name = job["name"]
     channel = Channel(descriptor, plain.dumps, marshal.loads)
-    held = Held()
+    held = Reservation()
     try:
         program.write_files(job["files"])
         module = program.execute(job["program"], name)

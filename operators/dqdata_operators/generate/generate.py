@@ -194,7 +194,7 @@ class Generate(CallOperator[GenerateParams]):
         return outcomes
 
     async def _draw(self, row: Row, messages: tuple[Message, ...], name: str, run: Run) -> list[Outcome]:
-        """The n samples of one teacher, in order. Waits for all of them before an error flies: what is in the air is
+        """The n samples of one teacher, in order. Waits for all of them before an error flies: what is in flight is
         paid for."""
         samples = await asyncio.gather(
             *(self._sample(row, messages, name, sample, run) for sample in range(self.params.n)),

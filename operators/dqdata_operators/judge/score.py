@@ -1,4 +1,4 @@
-"""Annotates traces with a judge's overall score, 0-9, or with the figures of a reward model.
+"""Annotates traces with a judge's overall score, 0-9, or with the scores of a reward model.
 
 { op = "score", judge = "qwq", rubric = "correct, complete, easy to learn from", votes = 3 }
 
@@ -11,7 +11,7 @@ messages                 ->  score_rv | score_cd | score_by            (trained 
 [user: .., assistant: ..]        3.2 |      2.8 | trained:style@3
                          ->  score | score_by                          (trained on pairs: 0 to 1)
 
-A reward model reads the chat in `messages`, as it did when it was trained; its figures stand beside those that a judge
+A reward model reads the chat in `messages`, as it did when it was trained; its scores stand beside those that a judge
 gave (`rv`, `cd`), so that the two can be compared. A chat that is longer than the model reads fails its row.
 """
 
@@ -80,7 +80,7 @@ class ByJudge(JudgeOperator[RubricParams]):
 
 
 class Score(CallOperator[ScoreParams]):
-    """Scores each trace: a judge's overall score by a rubric, or the figures of a reward model."""
+    """Scores each trace: a judge's overall score by a rubric, or the scores of a reward model."""
 
     name = "score"
     Params = ScoreParams
@@ -100,7 +100,7 @@ class Score(CallOperator[ScoreParams]):
                 "a reward model reads column 'messages', the chat to score: put a step `to_messages` before"
             )
         have.require("messages", MESSAGES)
-        return have.add(**{column_of(name): "DOUBLE" for name in self.figures(self.params.model)}, score_by="VARCHAR")
+        return have.add(**{column_of(name): "DOUBLE" for name in self.scores(self.params.model)}, score_by="VARCHAR")
 
     def estimate(self, rows: float) -> Estimate:
         if self.params.model is None:
@@ -115,8 +115,8 @@ class Score(CallOperator[ScoreParams]):
             raise RowError("no_trace", "`messages` doesn't end with an answer of the assistant")
         scorer = run.teacher(self.params.model)
         said = await scorer.complete(Request(tuple(turns)))
-        figures = {column_of(name): value for name, value in json.loads(said.response).items()}
-        return [{**row, **figures, "score_by": scorer.model}]
+        scores = {column_of(name): value for name, value in json.loads(said.response).items()}
+        return [{**row, **scores, "score_by": scorer.model}]
 
 
 def column_of(figure: str) -> str:

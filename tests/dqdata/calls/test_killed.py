@@ -1,4 +1,4 @@
-"""kill -9 in the middle of calls: what was answered is not asked again, but for the calls that were in the air."""
+"""kill -9 in the middle of calls: what was answered is not asked again, but for the calls that were in flight."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CALLS, CONCURRENCY = 600, 16
 CHILD = """
     import asyncio, sys
     from pathlib import Path
-    from dqdata.calls.client import Asker, Budget, CallContext
+    from dqdata.calls.client import CallClient, Budget, CallContext
     from dqdata.ledger import Ledger
     from dqdata.teacher import Limits, Message, Request
     from dqdata.teachers.openai import EndpointParams, OpenAI
@@ -28,12 +28,12 @@ CHILD = """
     async def main(url, path, calls, concurrency):
         with Ledger(Path(path)) as ledger:
             teacher = OpenAI(EndpointParams(base_url=url, model="m"))
-            asker = Asker(teacher, Limits(concurrency=concurrency), ledger, Budget())
+            client = CallClient(teacher, Limits(concurrency=concurrency), ledger, Budget())
             print("ready", flush=True)
             requests = [Request((Message("user", f"q{i}"),)) for i in range(calls)]
-            await asyncio.gather(*(asker.ask(request, CallContext("r", "p", "s", "t")) for request in requests))
-            await asker.close()
-            print("made", asker.counters.made, "cached", asker.counters.cached, flush=True)
+            await asyncio.gather(*(client.ask(request, CallContext("r", "p", "s", "t")) for request in requests))
+            await client.close()
+            print("made", client.counters.made, "cached", client.counters.cached, flush=True)
 
     asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))
 """

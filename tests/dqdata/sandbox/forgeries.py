@@ -114,7 +114,7 @@ FORGERIES = {
     ),
     "garbage": (
         "import gc\nfor o in gc.get_objects():\n    try:\n        if isinstance(o, dict) and 'operation' in o: o.clear()\n"
-        f"        if type(o).__name__ == 'Held': o.numbers = {{}}\n    except Exception: pass\n{_WRONG}"
+        f"        if type(o).__name__ == 'Reservation': o.numbers = {{}}\n    except Exception: pass\n{_WRONG}"
     ),
     "json_patched": f"import json\njson.dumps = lambda *a, **k: '{{\"value\": true}}'\njson.loads = json.dumps\n{_WRONG}",
     "harness_patched": (

@@ -13,7 +13,7 @@ import pytest
 from batch_loopback import BatchLoopback
 from pydantic import SecretStr
 
-from dqdata.calls.client import Asker, Budget, CallContext
+from dqdata.calls.client import Budget, CallClient, CallContext
 from dqdata.errors import Stopped, TeacherError
 from dqdata.ledger import Ledger
 from dqdata.teacher import Completion, Limits, Message, Request, Sampling
@@ -41,13 +41,13 @@ def ask(text: str) -> Request:
     return Request((Message("user", text),), Sampling(max_tokens=9))
 
 
-def asker(server: BatchLoopback, ledger: Ledger, **params: Any) -> Asker:
+def asker(server: BatchLoopback, ledger: Ledger, **params: Any) -> CallClient:
     given = {"gather_seconds": 0.2, "poll_seconds": 0.05, **params}
     teacher = OpenAIBatch(BatchParams(base_url=server.url, model="m", api_key=SecretStr("sk-planted"), **given))
-    return Asker(teacher, Limits(), ledger, Budget())
+    return CallClient(teacher, Limits(), ledger, Budget())
 
 
-def begin(asking: Asker, texts: list[str]) -> list[asyncio.Task[Completion]]:
+def begin(asking: CallClient, texts: list[str]) -> list[asyncio.Task[Completion]]:
     return [asyncio.create_task(asking.ask(ask(text), CONTEXT)) for text in texts]
 
 

@@ -170,7 +170,7 @@ async def test_what_stops_a_run_flies_after_the_answers_in_the_air_have_landed(t
     teacher = Scripted([error, "4", "4"])
     with pytest.raises(type(error)):
         await outcomes(tmp_path, generate(n=3), t=teacher)
-    assert len(teacher.requests) == 3 and teacher.in_the_air == 0
+    assert len(teacher.requests) == 3 and teacher.in_flight == 0
 
 
 async def test_a_null_in_the_prompt_fails_the_row_before_any_call(tmp_path):

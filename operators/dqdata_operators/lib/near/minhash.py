@@ -149,7 +149,7 @@ def jaccard(made: Signatures, left: I64, right: I64) -> np.ndarray[tuple[int], n
 def _ahead(
     threads: ThreadPoolExecutor, pieces: Iterator[pl.Series], n: int, count: int, length: int
 ) -> Iterator[tuple[Shingles, U64]]:
-    """Results in order, two pieces a core in the air."""
+    """Results in order, two pieces a core in flight."""
     waiting = []
     for piece in pieces:
         waiting.append(threads.submit(_signed, piece, n, count, length))

@@ -191,7 +191,7 @@ async def test_a_failed_call_waits_for_the_votes_in_the_air(tmp_path: Path) -> N
     judge = Scripted(answer)
     with pytest.raises(TeacherError):
         await grade(votes=3).process(ROW, TestRun(tmp_path, j=judge))
-    assert len(judge.requests) == 3 and judge.in_the_air == 0
+    assert len(judge.requests) == 3 and judge.in_flight == 0
 
 
 async def test_the_reference_is_given_where_there_is_one(tmp_path: Path) -> None:
