@@ -11,18 +11,23 @@ import functools
 import json
 import marshal
 import os
-import shutil
 import socket
 import subprocess
 import tempfile
+import time
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from dqdata.sandbox import launch
+from dqdata.sandbox.inside.folders import remove
 from dqdata.sandbox.limits import Limits
 
 LARGEST_REPLY = 1 << 16
+START_SECONDS = 60.0
+SLACK_SECONDS = 60.0
+"""How long after the wall time of a program its server, which ends it then, may take to say so."""
+STOP_SECONDS = 2.0
 
 
 class Outcome(Protocol):
@@ -31,9 +36,10 @@ class Outcome(Protocol):
     def __call__(self, reply: dict[str, Any], written: dict[str, bytes]) -> Any: ...
 
 
-@dataclass
+@dataclass(eq=False)
 class Task:
-    """One job. given: what it reads; made: what it writes, with the most bytes wanted back. Order is the protocol's."""
+    """One job. given: what it reads; made: what it writes, with the most bytes wanted back. Order is the protocol's.
+    losses: servers that died while they had it, the last at `lost_at`, on the monotonic clock."""
 
     kind: str
     limits: Limits
@@ -41,11 +47,12 @@ class Task:
     made: dict[str, int]
     outcome: Outcome
     future: Future[Any] = field(default_factory=Future)
-    attempts: int = 0
+    losses: int = 0
+    lost_at: float = 0.0
     descriptors: list[int] = field(default_factory=list)
 
-    def open(self) -> list[int]:
-        """Descriptors for the server: files in memory that vanish with their last user."""
+    def open(self) -> None:
+        """Makes the descriptors for the server: files in memory that vanish with their last user."""
         self.close()
         for text in self.given:
             descriptor = os.memfd_create("given", os.MFD_CLOEXEC)
@@ -54,7 +61,6 @@ class Task:
             os.lseek(descriptor, 0, os.SEEK_SET)
         for name in self.made:
             self.descriptors.append(os.memfd_create(name, os.MFD_CLOEXEC))
-        return self.descriptors
 
     def written(self) -> dict[str, bytes]:
         """What the job wrote, cut one byte past what is wanted."""
@@ -62,9 +68,8 @@ class Task:
         return {name: os.pread(descriptor, most + 1, 0) for descriptor, (name, most) in files}
 
     def close(self) -> None:
-        for descriptor in self.descriptors:
-            os.close(descriptor)
-        self.descriptors = []
+        while self.descriptors:
+            os.close(self.descriptors.pop())
 
 
 @functools.lru_cache(maxsize=64)
@@ -79,11 +84,14 @@ def _write_all(descriptor: int, text: bytes) -> None:
 
 
 class Worker:
-    """A server process. `ready` once it has isolated itself and said so."""
+    """A server process. `ready` once it has isolated itself and said so; `alone`: it has a suspect, and takes no other
+    task meanwhile; `started`: when, on the monotonic clock."""
 
     def __init__(self, mode: str) -> None:
         """Raises SandboxError where the command can't be made."""
-        self.mode, self.ready = mode, False
+        self.mode, self.ready, self.alone = mode, False, False
+        self.started = time.monotonic()
+        self.due: dict[int, float] = {}
         self.tasks: dict[int, Task] = {}
         self.number = 0
         self.homes = tempfile.mkdtemp(prefix="dqdata-sandbox-")
@@ -112,25 +120,36 @@ class Worker:
             theirs.close()
 
     def send(self, task: Task) -> None:
-        """Hands a task over. Raises OSError where the server is gone."""
+        """Hands over a task that is open. Raises OSError where the server is gone."""
         self.number += 1
         request = {"id": self.number, "kind": task.kind, "limits": _told(task.limits)}
         self.tasks[self.number] = task
-        socket.send_fds(self.socket, [marshal.dumps(request)], task.open())
-        task.attempts += 1
+        self.due[self.number] = time.monotonic() + task.limits.wall + SLACK_SECONDS
+        socket.send_fds(self.socket, [marshal.dumps(request)], task.descriptors)
+
+    def overdue(self) -> float:
+        """Seconds until an answer is late: the first of its tasks, or that it is ready; infinite where none is due."""
+        if not self.ready:
+            return self.started + START_SECONDS - time.monotonic()
+        self.due = {number: when for number, when in self.due.items() if number in self.tasks}
+        return min(self.due.values(), default=float("inf")) - time.monotonic()
 
     def settle(self) -> None:
-        """Once the server is up: in bwrap it sees nothing of its folder, which so is gone whatever becomes of us."""
+        """The server is up: in bwrap it sees nothing of its folder, which so is gone whatever becomes of us."""
+        self.ready = True
         if self.mode == "bwrap":
             self._clean()
 
     def receive(self) -> dict[str, Any] | None:
-        """The server's next message, or None where it has ended."""
+        """The server's next message, or None where it has ended. Raises ValueError where that is no JSON object."""
         try:
             message = self.socket.recv(LARGEST_REPLY)
         except OSError:
             return None
-        return json.loads(message) if message else None
+        reply = json.loads(message) if message else None
+        if reply is not None and not isinstance(reply, dict):
+            raise ValueError(f"{message[:80]!r}")
+        return reply
 
     def complaint(self) -> str:
         """What the process wrote to stderr."""
@@ -141,13 +160,13 @@ class Worker:
         """Ends the process and everything in it, and removes its folder."""
         self.socket.close()
         try:
-            self.process.wait(2)
+            self.process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired):  # the kernel has it; it can run nothing any more
+                self.process.wait(STOP_SECONDS)
         self.errors.close()
         self._clean()
 
     def _clean(self) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(self.homes)
+        remove(self.homes)

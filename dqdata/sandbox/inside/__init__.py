@@ -10,5 +10,6 @@ judge.py        the same for simple tests, one candidate after another
 cases.py        runs tests and counts
 remote.py       the candidate, as tests see it
 plain.py        the plain data that crosses the line
+folders.py      removes and measures scratch folders, whatever a program made of them
 stage.py        started as root: becomes an unprivileged user
 """

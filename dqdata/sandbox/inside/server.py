@@ -21,6 +21,7 @@ import time
 from typing import Any, NoReturn
 
 from . import candidate, checker, jail, libc, program, seccomp
+from .folders import remove
 from .job import Job
 from .judge import FINISHED, Judge
 
@@ -190,21 +191,6 @@ class Server:
 
     def reply(self, answer: dict[str, Any]) -> None:
         self.control.send(json.dumps(answer).encode())
-
-
-def remove(folder: str) -> None:
-    """Removes a scratch folder whatever its owner did to the modes of folders in it."""
-    import shutil
-
-    def open_up(function: Any, path: str, error: Any) -> None:
-        os.chmod(os.path.dirname(path), 0o700)
-        if os.path.isdir(path) and not os.path.islink(path):
-            os.chmod(path, 0o700)
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            os.unlink(path)
-
-    shutil.rmtree(folder, onerror=open_up)
 
 
 def main(control: int, config: dict[str, Any]) -> NoReturn:
