@@ -18,7 +18,7 @@ import polars as pl
 from dedup import TITLE, line, measured, operator
 
 FILE = 50_000
-SEMANTIC = {"method": "semantic", "same_numbers": False}
+SEMANTIC = {"method": "semantic", "distinguish": ()}
 
 
 def questions(rows: int, data: Path, folder: Path) -> list[Path]:

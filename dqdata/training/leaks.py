@@ -195,8 +195,10 @@ def _shared(sides: list[Side], folder: Path, rule: Rule) -> list[Leak]:
     columns = Columns({"problem_id": "VARCHAR", "problem": "VARCHAR", "question": "VARCHAR", "side": "BIGINT"})
     scratch = Path(tempfile.mkdtemp(prefix="scratch-", dir=folder))
     kind = load("operators", "dedup")
-    params: Mapping[str, Any] = {"column": "question", "method": "minhash", "threshold": THRESHOLD}
-    operator = kind(kind.Params(**params, same_numbers=rule.same_numbers, cluster_column="cluster"))
+    params: dict[str, Any] = {"column": "question", "method": "minhash", "threshold": THRESHOLD}
+    if not rule.same_numbers:
+        params["distinguish"] = ()
+    operator = kind(kind.Params(**params, cluster_column="cluster"))
     table = DiskTable(files, columns, 2 << 30, scratch)
     made = operator.process(table, SimpleNamespace(scratch=scratch, memory_limit=2 << 30, seed=0))
     made.added.sink_parquet(scratch / "found.parquet")

@@ -15,6 +15,9 @@ the data.
 With `link = "chain"` groups are closed: of three rows where the first is like the second and the second like the third,
 one stays. The similarity in a reject's detail is that with the row that stayed, so it can lie below the threshold. With
 `link = "star"` a row goes only if it is itself like the row that stays.
+
+Near duplicates must also agree in what `distinguish` names (signature.py): "3x + 5 = 20" and "3x - 5 = 20" are two
+problems, however alike they look, and so are two rows with different answers.
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ from dqdata.errors import ColumnError, QueryError
 from dqdata.expressions import check_ranking, literal, quoted
 from dqdata.operator import Decisions, Params, Run, SqlExpression, Table, TableOperator
 from dqdata_operators.lib.near import exact
+from dqdata_operators.lib.near.clusters import I64, U64, slices
 
 if TYPE_CHECKING:
     import duckdb
@@ -42,6 +46,8 @@ if TYPE_CHECKING:
 THRESHOLDS = {"exact": 1.0, "minhash": 0.8, "semantic": 0.95}
 """Default thresholds; a cosine of 0.95 is about as near as a Jaccard similarity of 0.8."""
 
+Distinction = Literal["numbers", "operators", "negations", "contrasts", "answers"]
+DISTINCTIONS: tuple[Distinction, ...] = ("numbers", "operators", "negations", "contrasts", "answers")
 
 REJECTS = 100_000
 """Duplicates whose similarity is computed at a time."""
@@ -64,8 +70,12 @@ class DedupParams(Params):
     """minhash: length of a signature. More finds more of the pairs just above the threshold."""
     embedding: str = "wordllama"
     """semantic: wordllama, minilm, model2vec:NAME, sentence-transformers:NAME or URL#MODEL."""
-    same_numbers: bool | None = None
-    """Texts with other numbers are no duplicates. By default so for semantic: embeddings hardly see numbers."""
+    distinguish: tuple[Distinction, ...] = DISTINCTIONS
+    """minhash, semantic: what near duplicates must agree in. numbers, with what they count; operators: also relations,
+    brackets and variables; negations; contrasts: words such as area and perimeter, more and fewer; answers, where both
+    rows have one. [] merges all texts that are alike."""
+    answer_column: str = "answer"
+    """Column with the reference answer, for `distinguish`; a table without it has none to differ in."""
     link: Literal["chain", "star"] = "chain"
     """Whether rows go that are like the row that stays only through others (chain), or only rows like itself (star)."""
     search: Literal["auto", "exact", "hashed"] = "auto"
@@ -90,7 +100,7 @@ class Dedup(TableOperator[DedupParams]):
     """Drops duplicates by normalised text, word n-grams or embeddings, and keeps the best row of each group."""
 
     name = "dedup"
-    version = 2
+    version = 3
     Params = DedupParams
 
     def columns(self, have: Columns) -> Columns:
@@ -116,6 +126,8 @@ class Dedup(TableOperator[DedupParams]):
                 files = literal(str(run.scratch / "groups-*.parquet"))
                 con.execute(f"create temp table groups as from read_parquet({files})")
             try:
+                if near is not None and self.params.distinguish:
+                    _cut_apart(con, table.key, self.params.keep, near, self._answers(table))
                 if near is not None and self.params.link == "star":
                     _cut_into_stars(con, table.key, self.params.keep, near, self._threshold)
                 _pair_with_best(con, table.key, self.params.keep, str(pairs), with_places=near is not None)
@@ -132,18 +144,25 @@ class Dedup(TableOperator[DedupParams]):
     def _threshold(self) -> float:
         return self.params.threshold or THRESHOLDS[self.params.method]
 
+    def _answers(self, table: Table) -> str | None:
+        """Column with answers to tell rows apart by."""
+        name = self.params.answer_column
+        return name if "answers" in self.params.distinguish and name in table.columns else None
+
     def _grouped(self, table: Table, run: Run) -> Near | None:
         """Groups by a method that isn't SQL, written to scratch; None for the one that is."""
         if self.params.method == "exact":
             return None
         from dqdata_operators.lib.near.near import Meaning, Words, near_groups, write_groups
+        from dqdata_operators.lib.texts.signature import ASPECTS
         from dqdata_operators.lib.vectors.embedding import embedder
 
         params, threshold = self.params, self._threshold
+        aspects = tuple(aspect for aspect in ASPECTS if aspect in params.distinguish)
         method = (
-            Words(threshold, params.num_perm, params.ngram, params.same_numbers or False)
+            Words(threshold, params.num_perm, params.ngram, aspects)
             if params.method == "minhash"
-            else Meaning(threshold, embedder(params.embedding, run), params.same_numbers is not False, params.search)
+            else Meaning(threshold, embedder(params.embedding, run), aspects, params.search)
         )
         near = near_groups(table, params.names, method, run.scratch, run.memory_limit)
         list(write_groups(table, near.labels, run.scratch))
@@ -171,6 +190,57 @@ def _pair_with_best(
         ) to {literal(target)} (format parquet)
         """
     )
+
+
+def _cut_apart(con: duckdb.DuckDBPyConnection, key: str, keep: str | None, near: Near, answers: str | None) -> None:
+    """Cuts groups in the table `groups` whose rows conflict, so that no two rows of a group do.
+
+    From the best row to the worst, each joins the first part of its group in which it conflicts with nobody.
+    """
+    from dqdata_operators.lib.texts.signature import answer_marks
+
+    answer = "null" if answers is None else f"rows.{quoted(answers)}"
+    found = con.execute(
+        f"select groups.*, {answer}::varchar as dq_answer from groups join rows on dq_key = rows.{quoted(key)} "
+        f"order by dq_group, {_order(key, keep)}"
+    ).pl()
+    groups, places = found["dq_group"].to_numpy(), found["dq_place"].to_numpy()
+    marks = answer_marks(found["dq_answer"])
+    first = (
+        np.flatnonzero(np.concatenate([[True], groups[1:] != groups[:-1]])) if len(groups) else np.empty(0, np.int64)
+    )
+    centre = np.repeat(first, np.diff(np.append(first, len(groups))))
+    unlike = marks != marks[centre]
+    if near.traits is not None:
+        for part in slices(len(places)):
+            unlike[part] |= (near.traits[places[part]] != near.traits[places[centre[part]]]).any(axis=1)
+    if not unlike.any():
+        return
+    labels = places[centre]
+    ends = np.append(first[1:], len(groups))
+    for start in np.unique(centre[unlike]).tolist():
+        parts: list[list[int]] = []
+        for row in range(start, int(ends[np.searchsorted(first, start)])):
+            joined = next((mine for mine in parts if not _conflict(row, mine, marks, places, near.traits)), None)
+            if joined is None:
+                parts.append(joined := [])
+            joined.append(row)
+            labels[row] = places[joined[0]]
+    cut = found.select("dq_key", "dq_place", dq_group=pl.Series(labels))
+    cut = cut.filter(pl.len().over("dq_group") > 1)
+    con.register("cut", cut)
+    con.execute("create or replace temp table groups as select dq_key, dq_group, dq_place from cut")
+    con.unregister("cut")
+
+
+def _conflict(row: int, others: list[int], answers: U64, places: I64, traits: U64 | None) -> bool:
+    """Whether this row has another answer than one of the others, or conflicts with one of them."""
+    from dqdata_operators.lib.texts.signature import conflicts
+
+    theirs = answers[others]
+    if answers[row] and ((theirs != 0) & (theirs != answers[row])).any():
+        return True
+    return traits is not None and bool(conflicts(traits[places[[row]]], traits[places[others]]).any())
 
 
 def _cut_into_stars(con: duckdb.DuckDBPyConnection, key: str, keep: str | None, near: Near, threshold: float) -> None:

@@ -111,7 +111,7 @@ def test_evaluate_tables_are_sides(store, tmp_path):
         ],
     }
     commit(store, tmp_path, "exam", pl.DataFrame(exam))
-    plain = {"problem_id": ["p1", "p2"], "question": [LONG.format("7"), LONG.format("seven brown") + " Say."]}
+    plain = {"problem_id": ["p1", "p2"], "question": [LONG.format("11"), LONG.format("seven brown") + " Say."]}
     commit(store, tmp_path, "plain", pl.DataFrame(plain))
     (tmp_path / "pipelines.toml").write_text(EVALUATED)
     found = find_leaks(read_project(tmp_path / "pipelines.toml"), store)

@@ -67,7 +67,7 @@ def test_minhash_finds_what_exact_jaccard_finds_and_no_more(tmp_path):
     assert len(left) > 50
     labels = components(400, left, right)
     expected = [key for number, key in enumerate(frame["problem_id"]) if labels[number] != number]
-    assert sorted(run(tmp_path, frame, method="minhash", threshold=0.6, ngram=2)[1]) == expected
+    assert sorted(run(tmp_path, frame, method="minhash", threshold=0.6, ngram=2, distinguish=())[1]) == expected
 
 
 def test_details_hold_the_similarity_with_the_row_that_stayed(tmp_path):
@@ -125,7 +125,7 @@ def test_a_crowded_bucket_is_one_group(tmp_path, monkeypatch):
     frame = pl.DataFrame(
         {"problem_id": [f"p{n:03}" for n in range(100)], "question": [f"{base} number{n}" for n in range(100)]}
     )
-    gone = run(tmp_path, frame, method="minhash")[1]
+    gone = run(tmp_path, frame, method="minhash", distinguish=())[1]
     assert len(gone) == 99 and {json.loads(detail)["duplicate_of"] for detail in gone.values()} == {"p000"}
 
 
@@ -140,16 +140,16 @@ def test_other_words_for_the_same(tmp_path):
             ],
         }
     )
-    assert list(run(tmp_path, frame, method="semantic", threshold=0.7)[1]) == ["b"]
+    assert list(run(tmp_path, frame, method="semantic", threshold=0.7, distinguish=())[1]) == ["b"]
 
 
 def test_other_numbers(tmp_path):
     words = " ".join(WORDS[:30])
     questions = [f"{words} {number}" for number in ("3,000", "3000.0", "4000")]
     frame = pl.DataFrame({"problem_id": ["a", "b", "c"], "question": questions})
-    for same, expected in ((True, ["b"]), (False, ["b", "c"])):
+    for what, expected in ((("numbers",), ["b"]), ((), ["b", "c"])):
         for method in ("minhash", "semantic"):
-            gone = run(tmp_path / f"{same}{method}", frame, method=method, same_numbers=same, threshold=0.8)[1]
+            gone = run(tmp_path / f"{len(what)}{method}", frame, method=method, distinguish=what, threshold=0.8)[1]
             assert sorted(gone) == expected
 
 
@@ -185,7 +185,8 @@ def test_stars_hold_what_they_promise(tmp_path):
     """Long chains of texts: every row that goes is like the row that stays, and no two that stay could be one star."""
     frame = texts(300, seed=3)
     questions = dict(frame.iter_rows())
-    rows, gone = run(tmp_path, frame, method="minhash", threshold=0.5, ngram=1, link="star", cluster_column="c")
+    params = {"method": "minhash", "threshold": 0.5, "ngram": 1, "link": "star", "distinguish": ()}
+    rows, gone = run(tmp_path, frame, **params, cluster_column="c")
     details = {key: json.loads(detail) for key, detail in gone.items()}
     assert details and all(one["similarity"] >= 0.5 for one in details.values())
     for key, one in details.items():

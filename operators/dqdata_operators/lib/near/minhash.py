@@ -23,6 +23,7 @@ import polars as pl
 
 from dqdata_operators.lib.near.clusters import (
     I64,
+    Bools,
     apart,
     bucket_pairs,
     in_rank_order,
@@ -93,17 +94,27 @@ def sign(frames: Iterable[pl.Series], rows: int, n: int, threshold: float, num_p
     return Signatures(folder, bands[:, :rows], hashes, starts)
 
 
-def groups(made: Signatures, ranks: U64, threshold: float, marks: U64 | None = None, memory: int = 1 << 30) -> I64:
+def groups(
+    made: Signatures,
+    ranks: U64,
+    threshold: float,
+    marks: U64 | None = None,
+    memory: int = 1 << 30,
+    among: Bools | None = None,
+) -> I64:
     """Label of each row's group, on disk. `ranks`: a number of each row that goes with it, wherever it stands in the
-    table; rows of different `marks` are never a pair. `memory`: bytes that sorting may take."""
+    table; rows of different `marks` are never a pair, nor are rows outside of `among`. `memory`: bytes that sorting may
+    take."""
     labels: I64 = on_disk(made.folder, "labels", np.int64, made.rows)
     apart(labels)
-    _join_same_sets(made, labels, marks, memory)
+    _join_same_sets(made, labels, marks, memory, among)
     starts = made.starts
     first = in_rank_order(
         ranks,
         lambda part: (
-            (labels[part] == np.arange(part.start, part.stop)) & (starts[part] < starts[part.start + 1 : part.stop + 1])
+            (labels[part] == np.arange(part.start, part.stop))
+            & (starts[part] < starts[part.start + 1 : part.stop + 1])
+            & (True if among is None else among[part])
         ),
         made.folder,
         memory,
@@ -193,7 +204,7 @@ def _bands(made: Shingles, count: int, length: int) -> U64:
     return keys
 
 
-def _join_same_sets(made: Signatures, labels: I64, marks: U64 | None, memory: int) -> None:
+def _join_same_sets(made: Signatures, labels: I64, marks: U64 | None, memory: int, among: Bools | None) -> None:
     """Joins rows that have the very same n-grams; sums of mixed hashes tell sets apart."""
     low, high = (on_disk(made.folder, f"sums-{name}", np.uint64, made.rows) for name in ("low", "high"))
     for at in range(0, made.rows, PIECE):
@@ -209,7 +220,11 @@ def _join_same_sets(made: Signatures, labels: I64, marks: U64 | None, memory: in
     parts = parts_for(made.rows, memory)
     for number in range(parts):
         found = [
-            rows[(made.sizes(rows) > 0) & (part_of(low[part], parts) == number)]
+            rows[
+                (made.sizes(rows) > 0)
+                & (part_of(low[part], parts) == number)
+                & (True if among is None else among[part])
+            ]
             for part in slices(made.rows)
             for rows in [np.arange(part.start, part.stop)]
         ]

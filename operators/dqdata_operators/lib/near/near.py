@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -20,9 +21,10 @@ import polars as pl
 
 from dqdata.operator import Table
 from dqdata_operators.lib.near import minhash, semantic
-from dqdata_operators.lib.near.clusters import I64, on_disk, slices
+from dqdata_operators.lib.near.clusters import I64, Bools, on_disk, slices
 from dqdata_operators.lib.near.semantic import Search
 from dqdata_operators.lib.texts.shingles import U64
+from dqdata_operators.lib.texts.signature import ASPECTS, TRAITS, Aspect, signatures
 from dqdata_operators.lib.vectors.embedding import Embedder
 
 F64 = npt.NDArray[np.float64]
@@ -35,7 +37,7 @@ class Words:
     threshold: float
     num_perm: int = 128
     ngram: int = 3
-    same_numbers: bool = False
+    distinguish: tuple[Aspect, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Meaning:
 
     threshold: float
     model: Embedder
-    same_numbers: bool = True
+    distinguish: tuple[Aspect, ...] = ASPECTS
     search: Search = "auto"
 
 
@@ -56,47 +58,88 @@ class Near:
     labels: I64
     """Of each row, the smallest position in its group."""
     similarity: Callable[[I64, I64], F64]
+    traits: U64 | None = None
+    """Of each row that has company, what conflicts follow from (signature.py)."""
 
 
 def near_groups(table: Table, names: Sequence[str], method: Method, scratch: Path, memory: int) -> Near:
-    """Groups of rows whose texts are alike; of several columns, the texts are put one after another."""
+    """Groups of rows whose texts are alike; of several columns, the texts are put one after another.
+
+    Signatures are computed for rows that have a group alone, and where one group holds several, the groups are searched
+    for again among these rows.
+    """
     texts = (joined(batch, names) for batch in table.batches(list(names)))
-    marks = None
-    if method.same_numbers:
-        marks = _numbered(
-            (number_marks(joined(batch, names)) for batch in table.batches(list(names))), scratch, "marks", table.rows
-        )
     hashes = (_hashed(batch[table.key]) for batch in table.batches([table.key]))
     ranks = _numbered(hashes, scratch, "ranks", table.rows)
+    groups: Callable[[U64 | None, Bools | None], I64]
+    similarity: Callable[[I64, I64], F64]
     if isinstance(method, Meaning):
         vectors = semantic.vectors(texts, table.rows, method.model, scratch)
-        return Near(
-            semantic.groups(
-                vectors, ranks, method.threshold, marks, folder=scratch, search=method.search, memory=memory
-            ),
-            lambda left, right: semantic.cosine(vectors, left, right),
+        groups = partial(
+            semantic.groups,
+            vectors,
+            ranks,
+            method.threshold,
+            folder=scratch,
+            search=method.search,
+            memory=memory,
         )
-    signatures = minhash.sign(texts, table.rows, method.ngram, method.threshold, method.num_perm, scratch)
-    return Near(
-        minhash.groups(signatures, ranks, method.threshold, marks, memory),
-        lambda left, right: minhash.jaccard(signatures, left, right),
-    )
+        similarity = partial(semantic.cosine, vectors)
+    else:
+        made = minhash.sign(texts, table.rows, method.ngram, method.threshold, method.num_perm, scratch)
+        groups = partial(_by_words, made, ranks, method.threshold, memory)
+        similarity = partial(minhash.jaccard, made)
+    labels = groups(None, None)
+    crowded = _crowded(labels, scratch)
+    if not method.distinguish or not any(crowded[part].any() for part in slices(table.rows)):
+        return Near(labels, similarity)
+    marks, traits = _signed(table, names, method.distinguish, crowded, scratch)
+    if not all(np.array_equal(marks[part], marks[labels[part]]) for part in slices(table.rows)):
+        labels = groups(marks, crowded)
+    return Near(labels, similarity, traits)
 
 
-def number_marks(texts: pl.Series) -> U64:
-    """A hash of the numbers in each text, whatever their order; "1,000" is 1000 and "2.50" is 2.5."""
-    numbers = texts.str.replace_all(r"(\d),(\d{3})\b", "${1}${2}").str.extract_all(r"\d+(?:\.\d+)?")
-    return _hashed(numbers.list.eval(pl.element().cast(pl.Float64).sort().cast(pl.String)).list.join(" "))
+def _by_words(
+    made: minhash.Signatures,
+    ranks: U64,
+    threshold: float,
+    memory: int,
+    marks: U64 | None,
+    among: Bools | None,
+) -> I64:
+    return minhash.groups(made, ranks, threshold, marks, memory, among)
+
+
+def _signed(
+    table: Table, names: Sequence[str], aspects: Sequence[Aspect], crowded: Bools, folder: Path
+) -> tuple[U64, U64]:
+    """Mark and traits of each row that has company, zeros of others; on disk."""
+    marks: U64 = on_disk(folder, "marks", np.uint64, table.rows)
+    traits: U64 = on_disk(folder, "traits", np.uint64, table.rows * TRAITS).reshape(-1, TRAITS)
+    start = 0
+    for batch in table.batches(list(names)):
+        rows = np.flatnonzero(crowded[start : start + batch.height])
+        if len(rows):
+            made = signatures(joined(batch[rows], names), aspects)
+            marks[start + rows], traits[start + rows] = made.marks, made.traits
+        start += batch.height
+    return marks, traits
+
+
+def _crowded(labels: I64, folder: Path) -> Bools:
+    """Which rows have company; on disk."""
+    made: Bools = on_disk(folder, "crowded", np.bool_, len(labels))
+    for part in slices(len(labels)):
+        mine = labels[part]
+        others = mine != np.arange(part.start, part.stop)
+        made[mine[others]] = True
+        made[part] |= others
+    return made
 
 
 def write_groups(table: Table, labels: I64, folder: Path) -> Iterator[Path]:
     """Parquet files of dq_key, dq_group, dq_place: the rows that have company. At least one file."""
-    crowded = on_disk(folder, "crowded", np.bool_, len(labels))
-    for part in slices(len(labels)):
-        mine = labels[part]
-        others = mine != np.arange(part.start, part.stop)
-        crowded[mine[others]] = True
-        crowded[part] |= others
+    crowded = _crowded(labels, folder)
     start = 0
     nobody = pl.DataFrame(schema={"dq_key": pl.String, "dq_group": pl.Int64, "dq_place": pl.Int64})
     nobody.write_parquet(folder / "groups-none.parquet")

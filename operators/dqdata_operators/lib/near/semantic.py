@@ -23,6 +23,7 @@ import polars as pl
 
 from dqdata_operators.lib.near.clusters import (
     I64,
+    Bools,
     apart,
     bucket_pairs,
     in_rank_order,
@@ -79,18 +80,19 @@ def groups(
     ranks: U64,
     threshold: float,
     marks: U64 | None = None,
+    among: Bools | None = None,
     *,
     folder: Path,
     search: Search = "auto",
     memory: int = 1 << 30,
 ) -> I64:
     """Label of each row's group, on disk: the smallest position in it. Rows without a vector are alone, and rows of
-    different `marks` are never a pair. `ranks`: a number of each row that goes with it, wherever it stands in the
-    table."""
+    different `marks` are never a pair, nor are rows outside of `among`. `ranks`: a number of each row that goes with
+    it, wherever it stands in the table."""
     labels: I64 = on_disk(folder, "labels", np.int64, len(made))
     apart(labels)
     full = on_disk(folder, "full", np.bool_, len(made))
-    _join_same_vectors(made, labels, full, marks, folder, memory)
+    _join_same_vectors(made, labels, full, marks, among, folder, memory)
     first = in_rank_order(
         ranks, lambda part: full[part] & (labels[part] == np.arange(part.start, part.stop)), folder, memory
     )
@@ -152,7 +154,7 @@ def _join_alike(made: F32, labels: I64, pairs: Iterable[tuple[I64, I64]], thresh
 
 
 def _join_same_vectors(
-    made: F32, labels: I64, full: npt.NDArray[np.bool_], marks: U64 | None, folder: Path, memory: int
+    made: F32, labels: I64, full: Bools, marks: U64 | None, among: Bools | None, folder: Path, memory: int
 ) -> None:
     """Joins rows with the very same vector, and marks in `full` which rows have one that isn't zero."""
     sums = on_disk(folder, "sums", np.uint64, len(made))
@@ -160,7 +162,7 @@ def _join_same_vectors(
     for start in range(0, len(made), ROWS):
         part = slice(start, min(start + ROWS, len(made)))
         block = np.ascontiguousarray(made[part])
-        full[part] = block.any(axis=1)
+        full[part] = block.any(axis=1) & (True if among is None else among[part])
         sums[part] = mixed(block.view(np.uint32) ^ salt).sum(axis=1)
         if marks is not None:
             sums[part] = mixed(sums[part] ^ marks[part])

@@ -1,0 +1,367 @@
+"""What must agree before two texts may be merged as near duplicates.
+
+    >>> made = signatures(pl.Series(["Solve 3x + 5 = 20.", "Solve $3x+5=20$", "Solve 3x - 5 = 20."]))
+    >>> made.marks[0] == made.marks[1], made.marks[0] == made.marks[2]
+    (True, False)
+
+Similarity of n-grams or embeddings hardly sees a changed sign or a "not", which makes another problem. So texts are
+merged only if their marks are equal: numbers in their order; operators, relations, brackets and variables in theirs;
+how often something is negated. LaTeX, Unicode and ASCII spellings of one sign are one.
+
+Other differences are seen between two texts alone, from their traits (`conflicts`): one says area where the other says
+perimeter (contrasts.py); a number counts in one what another number counts in the other; the words of a sentence are
+the same in another order, as in "Ann is taller than Bob".
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from dqdata_operators.lib.texts.contrasts import ALTERNATIVES, EACH, FAMILIES, GLYPHS, NEGATIONS, NUMERALS
+from dqdata_operators.lib.texts.shingles import U64, mixed
+
+Aspect = Literal["numbers", "operators", "negations", "contrasts"]
+ASPECTS: tuple[Aspect, ...] = ("numbers", "operators", "negations", "contrasts")
+
+WORD, NUMBER, SIGN, LETTER, NAME, BRACKET, DASH, SLASH, BANG, NEGATION, ALTERNATIVE, ARTICLE, DISTRIBUTED = range(13)
+"""Kinds of tokens. NAME: a short word in capitals, as of a triangle; ARTICLE: a letter that may be an English word;
+DISTRIBUTED: a number holds for each."""
+OPERATORS = (SIGN, LETTER, NAME, BRACKET, DASH, SLASH, BANG, ARTICLE)
+FORMULA = (NUMBER, SIGN, LETTER, BRACKET)
+PROSE = (WORD, NEGATION, ALTERNATIVE, DISTRIBUTED)
+
+TOKEN = (
+    r"\d+(?:\.\d+)?|\.\d+|[\p{Latin}\p{Greek}\p{Cyrillic}]+(?:\d+[\p{Latin}\d]*)?|\p{Han}|[\p{L}--[\p{Latin}\p{Greek}"
+    r"\p{Cyrillic}\p{Han}]]+|[。？！]|[.?](?:\s|$)|<=|>=|!=|[-+*/=<>^!%|()\[\]≤≥≠±∓∪∩∈∉⊂⊆√∞°~≈≡⊥∥∠→]"
+)
+END = "."
+"""Token at a sentence's end."""
+IDENTIFIERS = 0.3
+"""Share of words with digits in them, of eight at least, from which a text's digits belong to names and are no
+numbers."""
+
+_ASCII = (
+    (r"(?m)^[ \t]*[-*+•][ \t]+", " "),
+    (r"\*\*([\p{L}][^*\n]*)\*\*", " ${1} "),
+    (r"\*\*", "^"),
+    (r"(?i)\bcannot\b", "can not"),
+    (r"(?i)n['’]t\b", " not"),
+    (r"['’]s\b", " "),
+    (r"(\d),(\d{3})\b", "${1}${2}"),
+    (r"(\d),(\d{3})\b", "${1}${2}"),
+    (r"([\p{L}]{2,}|\d)-([\p{L}]{2,})", "${1} ${2}"),
+    (r"([\p{L}]{2,})-([\p{L}]{2,})", "${1} ${2}"),
+)
+_LATEX = (
+    (r"\\(?:left|right|[bB]igg?[lr]?|displaystyle|limits|q?quad)\b|\\[,;:! ]|~", " "),
+    (
+        r"\\(?:text|textbf|textit|mathrm|mathbf|mathit|mathcal|operatorname|mbox|overline|boxed)\s*\{([^{}]*)\}",
+        " ${1} ",
+    ),
+    (r"\\[dt]?frac\s*(\d)\s*(\d)", " (${1})/(${2}) "),
+    (r"\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}", " (${1})/(${2}) "),
+    (r"\\[dt]?frac\s*\{((?:[^{}]|\{[^{}]*\})*)\}\s*\{((?:[^{}]|\{[^{}]*\})*)\}", " (${1})/(${2}) "),
+    (r"\\(?:begin|end)\s*\{[^{}]*\}|\\[()\[\]]|\$|\\\\|&", " "),
+    (r"\\%", "%"),
+    (r"\\[{}]", " "),
+    (r"\{", "("),
+    (r"\}", ")"),
+)
+_SUPERSCRIPT = r"([⁰¹²³⁴⁵⁶⁷⁸⁹]+)"
+
+
+@dataclass(frozen=True)
+class Signatures:
+    """Of each text its mark, and its traits, shape (texts, TRAITS)."""
+
+    marks: U64
+    traits: U64
+
+
+def signatures(texts: pl.Series, aspects: Collection[Aspect] = ASPECTS) -> Signatures:
+    """Null is the same as no text. Aspects that aren't named are the same in all texts."""
+    tokens = tokenised(texts)
+    marks, traits = np.zeros(len(texts), np.uint64), np.zeros((len(texts), TRAITS), np.uint64)
+    words = np.isin(tokens.kinds, PROSE)
+    if "negations" in aspects:
+        for kind in (NEGATION, ALTERNATIVE):
+            _add(marks, tokens.rows[tokens.kinds == kind], mixed(tokens.codes[tokens.kinds == kind]))
+    kinds = [*((NUMBER,) if "numbers" in aspects else ()), *(OPERATORS if "operators" in aspects else ())]
+    ordered = np.isin(tokens.kinds, kinds)
+    if "numbers" in aspects:
+        ordered |= (tokens.kinds == DISTRIBUTED) & _after_number(tokens)
+    _add_in_order(marks, tokens, ordered)
+    if "contrasts" in aspects:
+        _add_meanings(traits, tokens, words)
+        _add(traits[:, BAG], tokens.rows, mixed(tokens.codes))
+        _add_sentences(traits[:, ORDER], tokens)
+    if "numbers" in aspects:
+        _add_counted(traits, tokens)
+    return Signatures(mixed(marks), traits)
+
+
+def conflicts(left: U64, right: U64) -> npt.NDArray[np.bool_]:
+    """Whether texts with these traits, shape (pairs, TRAITS), are two problems; one side may be a single row."""
+    one, other = left & ~right, right & ~left
+    found = np.zeros(max(len(left), len(right)), np.bool_)
+    differs = one[:, :MEANINGS].any(axis=1) & other[:, :MEANINGS].any(axis=1)
+    if differs.any():
+        for word, mask in _MASKS:
+            found |= ((one[:, word] & mask) != 0) & ((other[:, word] & mask) != 0)
+    same = left == right
+    found |= same[:, COUNTS] & same[:, COUNTED] & ~same[:, COUNTING]
+    made: npt.NDArray[np.bool_] = found | (same[:, BAG] & ~same[:, ORDER])
+    return made
+
+
+def canonical(texts: pl.Series) -> pl.Series:
+    """One spelling of each sign, without the markup of LaTeX and Markdown; letters keep their case."""
+    plain = texts.cast(pl.String).fill_null("")
+    plain = _where(plain, plain.str.contains(r"[^\x00-\x7F]"), _from_unicode)
+    plain = _where(plain, plain.str.contains(r"[\\${]"), _from_latex)
+    for pattern, new in _ASCII:
+        plain = plain.str.replace_all(pattern, new)
+    return plain
+
+
+def answer_marks(answers: pl.Series) -> U64:
+    """A hash of each answer, 0 where there is none: texts with two answers are two problems."""
+    plain = canonical(answers.cast(pl.String)).str.to_lowercase()
+    numbers = (
+        plain.str.strip_chars(" .()").str.replace(r"^(-?\d+)\.0+$", "${1}").str.replace(r"^(-?\d*\.\d+?)0+$", "${1}")
+    )
+    bare = numbers.str.replace_all(r"[\s()]+", "").str.strip_chars(".")
+    made = np.asarray(bare.hash(seed=0).to_numpy(), dtype=np.uint64) | np.uint64(1)
+    made[(answers.is_null() | (bare == "")).to_numpy()] = 0
+    return made
+
+
+def _where(texts: pl.Series, special: pl.Series, change: object) -> pl.Series:
+    rows = special.arg_true()
+    assert callable(change)
+    return texts.scatter(rows, change(texts.gather(rows))) if len(rows) else texts
+
+
+def _from_unicode(texts: pl.Series) -> pl.Series:
+    raised = texts.str.replace_all(_SUPERSCRIPT, "^${1}").str.replace_many(["−", "–", "—"], ["-", "-", " "])
+    return raised.str.normalize("NFKC").str.replace_many(list(GLYPHS), list(GLYPHS.values()))
+
+
+def _from_latex(texts: pl.Series) -> pl.Series:
+    for pattern, new in _LATEX:
+        texts = texts.str.replace_all(pattern, new)
+    commands = {f"\\{name}": f" {sign} " for name, sign in _COMMANDS.items()}
+    texts = texts.str.replace_all(r"\\([a-zA-Z]+)", "\\${1} ").str.replace_many(
+        [f"{name} " for name in commands], list(commands.values())
+    )
+    return texts.str.replace_all(r"\\([a-zA-Z]+)", " ${1} ").str.replace_all(r"\(\s*(\w+)\s*\)", " ${1} ")
+
+
+_COMMANDS = {
+    "cdot": "*", "times": "*", "ast": "*", "div": "/", "leq": "≤", "le": "≤", "leqslant": "≤", "geq": "≥", "ge": "≥",
+    "geqslant": "≥", "neq": "≠", "ne": "≠", "lt": "<", "gt": ">", "pm": "±", "mp": "∓", "cup": "∪", "cap": "∩",
+    "in": "∈", "notin": "∉", "subset": "⊂", "subseteq": "⊆", "sqrt": "√", "infty": "∞", "circ": "°", "degree": "°",
+    "approx": "≈", "equiv": "≡", "perp": "⊥", "parallel": "∥", "angle": "∠", "to": "→", "rightarrow": "→",
+    "ldots": "", "dots": "", "cdots": "", "mid": "|", "vert": "|", "lvert": "|", "rvert": "|", "bmod": "mod",
+    "pmod": "mod", "not": "not", "neg": "not",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Tokens of many texts, in order: the text, kind, code and sentence of each."""
+
+    rows: npt.NDArray[np.int64]
+    kinds: npt.NDArray[np.int8]
+    codes: U64
+    sentences: npt.NDArray[np.int64]
+
+
+def tokenised(texts: pl.Series) -> Tokens:
+    """Without hyphens, dashes of prose, exclamation marks, and brackets and articles that are in no formula."""
+    frame = _split(canonical(texts))
+    distinct = frame["token"].unique()
+    made = [_kind(token) for token in distinct.to_list()]
+    at = pl.DataFrame({"token": distinct, "at": np.arange(len(distinct))})
+    places = frame.select("token").join(at, on="token", how="left", maintain_order="left")["at"].to_numpy()
+    kinds = np.array([kind for kind, _ in made], np.int8)[places]
+    codes = np.array([_code(name) for _, name in made], np.uint64)[places]
+    rows = frame["row"].to_numpy()
+    ends = (frame["token"] == END).to_numpy()
+    tokens = Tokens(rows, kinds, codes, np.cumsum(ends))
+    before, after = _beside(tokens)
+    dropped = ((kinds == DASH) | (kinds == SLASH)) & (
+        (after == WORD) | (np.isin(before, PROSE) & np.isin(after, PROSE))
+    )
+    tokens = _kept(tokens, ~(dropped | ends))
+    before, after = _beside(tokens)
+    kinds = tokens.kinds
+    formula = np.isin(before, FORMULA) | np.isin(after, FORMULA)
+    real = ~np.isin(kinds, (ARTICLE, BRACKET)) | formula
+    return _kept(tokens, real & ((kinds != BANG) | np.isin(before, (NUMBER, LETTER, BRACKET))))
+
+
+def _after_number(tokens: Tokens) -> npt.NDArray[np.bool_]:
+    """Whether one of the two tokens before is a number of the same text."""
+    found = np.zeros(len(tokens.rows), np.bool_)
+    for back in (1, 2):
+        found[back:] |= (tokens.kinds[:-back] == NUMBER) & (tokens.rows[back:] == tokens.rows[:-back])
+    return found
+
+
+def _kept(tokens: Tokens, kept: npt.NDArray[np.bool_]) -> Tokens:
+    return Tokens(tokens.rows[kept], tokens.kinds[kept], tokens.codes[kept], tokens.sentences[kept])
+
+
+def _beside(tokens: Tokens) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]:
+    """Kinds of the tokens before and after each, -1 at a text's ends."""
+    rows, kinds = tokens.rows, tokens.kinds
+    before, after = np.full(len(kinds), -1, np.int8), np.full(len(kinds), -1, np.int8)
+    same = rows[1:] == rows[:-1]
+    before[1:][same] = kinds[:-1][same]
+    after[:-1][same] = kinds[1:][same]
+    return before, after
+
+
+def _split(plain: pl.Series) -> pl.DataFrame:
+    """Row and token, in order. Words are in small letters unless they are short names; a text that is all in capitals
+    has none."""
+    shouted = (plain.str.contains(r"\p{Lu}{4}") & ~plain.str.contains(r"\p{Ll}")).arg_true()
+    if len(shouted):
+        plain = plain.scatter(shouted, plain.gather(shouted).str.to_lowercase())
+    found = pl.DataFrame({"row": pl.arange(len(plain), eager=True), "token": plain.str.extract_all(TOKEN)})
+    tokens = found.explode("token", empty_as_null=False)
+    ended = pl.col("token").str.contains(r"^[.?。？！]\s*$")
+    tokens = tokens.with_columns(token=pl.when(ended).then(pl.lit(END)).otherwise("token"))
+    short = pl.col("token").str.contains(r"^(?:\p{Lu}{1,4}|\p{Lu}\d+)$")
+    tokens = tokens.with_columns(token=pl.when(short).then("token").otherwise(pl.col("token").str.to_lowercase()))
+    named = pl.col("token").str.contains(r"^\p{L}{2,}\d")
+    words = pl.col("token").str.contains(r"^\p{L}")
+    few = named.sum().over("row") < pl.max_horizontal(8, IDENTIFIERS * words.sum().over("row"))
+    tokens = tokens.with_columns(split=named & few)
+    if not tokens["split"].any():
+        return tokens.select("row", "token")
+    parts = pl.when("split").then(pl.col("token").str.extract_all(r"\p{L}+|\d+")).otherwise(pl.concat_list("token"))
+    return tokens.select("row", token=parts).explode("token", empty_as_null=False)
+
+
+def _kind(token: str) -> tuple[int, str]:
+    """(kind, what is compared)."""
+    first = token[0]
+    if token == END:
+        return WORD, END
+    if first.isdigit() or first == ".":
+        return NUMBER, f"{float(token):.12g}"
+    if token in _WORDS:
+        return _WORDS[token]
+    if first in "()[]":
+        return BRACKET, token
+    if not first.isalpha():
+        return {"-": DASH, "/": SLASH, "!": BANG}.get(token, SIGN), {"<=": "≤", ">=": "≥", "!=": "≠"}.get(token, token)
+    if len(token) == 1 and first < "\u2e80":
+        return ARTICLE if token in ("a", "A", "I") else LETTER, token
+    if len(token) == 2 and token[0].isalpha() and token[1:].isdigit():
+        return LETTER, token
+    if token.isupper() and len(token) <= 4:
+        return NAME, token
+    return WORD, token
+
+
+def _lexicon() -> dict[str, tuple[int, str]]:
+    words = {word: (NUMBER, f"{value:.12g}") for word, value in NUMERALS.items()}
+    words |= dict.fromkeys(NEGATIONS, (NEGATION, "not")) | dict.fromkeys(ALTERNATIVES, (ALTERNATIVE, "or"))
+    words |= dict.fromkeys(EACH, (DISTRIBUTED, "each"))
+    words |= {"plus": (SIGN, "+"), "minus": (DASH, "-"), "equals": (SIGN, "="), "percent": (SIGN, "%")}
+    return words | {"sqrt": (SIGN, "√"), "infinity": (SIGN, "∞")}
+
+
+_WORDS = _lexicon()
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _code(name: str) -> int:
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
+
+
+def _packed() -> tuple[dict[int, list[tuple[int, int]]], list[tuple[int, int]]]:
+    """(place of each word's bits, mask of each family): as (number of a 64-bit word, bits in it)."""
+    bits: dict[int, list[tuple[int, int]]] = {}
+    masks: list[tuple[int, int]] = []
+    at = 0
+    for family in FAMILIES:
+        if at % 64 + len(family) > 64:
+            at += 64 - at % 64
+        word, shift = divmod(at, 64)
+        for place, meaning in enumerate(family):
+            for name in meaning:
+                bits.setdefault(_code(_WORDS.get(name, (WORD, name))[1]), []).append((word, 1 << (shift + place)))
+        masks.append((word, ((1 << len(family)) - 1) << shift))
+        at += len(family)
+    return bits, masks
+
+
+_BITS, _FAMILY_MASKS = _packed()
+_MASKS = [(word, np.uint64(mask)) for word, mask in _FAMILY_MASKS]
+MEANINGS = 1 + max(word for word, _ in _FAMILY_MASKS)
+"""Numbers that hold the bits of meanings; hashes follow."""
+COUNTS, COUNTED, COUNTING, BAG, ORDER = range(MEANINGS, MEANINGS + 5)
+"""Of the numbers that count something, of what is counted, of both as pairs; of all tokens, and of whole sentences."""
+TRAITS = MEANINGS + 5
+_KNOWN = np.array(sorted(_BITS), np.uint64)
+_MEANING_BITS = np.zeros((len(_KNOWN), MEANINGS), np.uint64)
+for _place, _word in enumerate(_KNOWN.tolist()):
+    for _at, _bit in _BITS[_word]:
+        _MEANING_BITS[_place, _at] |= np.uint64(_bit)
+
+
+def _add_meanings(traits: U64, tokens: Tokens, words: npt.NDArray[np.bool_]) -> None:
+    codes, rows = tokens.codes, tokens.rows
+    at = np.searchsorted(_KNOWN, codes).clip(max=len(_KNOWN) - 1)
+    known = np.flatnonzero(_KNOWN[at] == codes)
+    if len(known):
+        owners = rows[known]
+        first = np.flatnonzero(np.concatenate([[True], owners[1:] != owners[:-1]]))
+        traits[owners[first], :MEANINGS] = np.bitwise_or.reduceat(_MEANING_BITS[at[known]], first, axis=0)
+
+
+def _add_counted(traits: U64, tokens: Tokens) -> None:
+    """Numbers with the word after them."""
+    _, after = _beside(tokens)
+    at = np.flatnonzero((tokens.kinds == NUMBER) & (after == WORD))
+    rows, numbers, words = tokens.rows[at], tokens.codes[at], tokens.codes[at + 1]
+    _add(traits[:, COUNTS], rows, mixed(numbers))
+    _add(traits[:, COUNTED], rows, mixed(words))
+    _add(traits[:, COUNTING], rows, mixed(numbers ^ mixed(words)))
+
+
+def _add_sentences(sums: U64, tokens: Tokens) -> None:
+    """Hashes of whole sentences: the same for sentences in another order."""
+    fresh = (tokens.rows[1:] != tokens.rows[:-1]) | (tokens.sentences[1:] != tokens.sentences[:-1])
+    first = np.flatnonzero(np.concatenate([[True], fresh])) if len(tokens.rows) else np.empty(0, np.int64)
+    if not len(first):
+        return
+    place = np.arange(len(tokens.rows)) - np.repeat(first, np.diff(np.append(first, len(tokens.rows))))
+    hashes = np.add.reduceat(mixed(tokens.codes ^ mixed(place.astype(np.uint64))), first)
+    _add(sums, tokens.rows[first], mixed(hashes))
+
+
+def _add_in_order(sums: U64, tokens: Tokens, part: npt.NDArray[np.bool_]) -> None:
+    at = np.flatnonzero(part)
+    owners = tokens.rows[at]
+    place = (np.arange(len(at)) - np.searchsorted(owners, owners)).astype(np.uint64)
+    _add(sums, owners, mixed(tokens.codes[at] ^ mixed(place)))
+
+
+def _add(sums: U64, owners: npt.NDArray[np.int64], values: U64) -> None:
+    """Adds the values of each row, modulo 2^64. `owners` are sorted."""
+    if len(owners):
+        first = np.flatnonzero(np.concatenate([[True], owners[1:] != owners[:-1]]))
+        sums[owners[first]] += np.add.reduceat(values, first)
