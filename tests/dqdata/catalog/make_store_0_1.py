@@ -95,7 +95,8 @@ steps = [ { op = "filter", where = "length(question) > 5", reason = "short" } ]
 from = "problems"
 max_failed_rate = 0.5
 steps = [
-  { op = "generate", teacher = "r1", prompt = "prompts/solve.md", n = SAMPLES, temperature = 0.6, seed = 3, max_tokens = 64, stop = ["END"] },
+  { op = "generate", teacher = "r1", prompt = "prompts/solve.md", n = SAMPLES, temperature = 0.6, seed = 3,
+    max_tokens = 64, stop = ["END"] },
   { op = "verify_math" },
 ]
 
@@ -122,7 +123,9 @@ steps = [ { op = "generate", teacher = "impatient", prompt = "prompts/solve.md",
 [pipelines.unfinished]
 from = "problems"
 max_failed_rate = 0.5
-steps = [ { op = "generate", teacher = "impatient", prompt = "prompts/solve.md", draw = "unfinished", extra = { top_k = 20 } } ]
+steps = [
+  { op = "generate", teacher = "impatient", prompt = "prompts/solve.md", draw = "unfinished", extra = { top_k = 20 } },
+]
 
 [pipelines.student]
 from = "select * from problems order by problem_id limit 2"
