@@ -22,6 +22,7 @@ problems, however alike they look, and so are two rows with different answers.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -36,7 +37,7 @@ from dqdata.errors import ColumnError, QueryError
 from dqdata.expressions import check_ranking, literal, quoted
 from dqdata.operator import Decisions, Params, Run, SqlExpression, Table, TableOperator
 from dqdata_operators.lib.near import exact
-from dqdata_operators.lib.near.clusters import I64, U64, slices
+from dqdata_operators.lib.near.clusters import I64, U64
 
 if TYPE_CHECKING:
     import duckdb
@@ -197,40 +198,40 @@ def _cut_apart(con: duckdb.DuckDBPyConnection, key: str, keep: str | None, near:
 
     From the best row to the worst, each joins the first part of its group in which it conflicts with nobody.
     """
-    from dqdata_operators.lib.texts.signature import answer_marks
+    from dqdata_operators.lib.texts.signature import answer_marks, conflicting
 
-    answer = "null" if answers is None else f"rows.{quoted(answers)}"
-    found = con.execute(
-        f"select groups.*, {answer}::varchar as dq_answer from groups join rows on dq_key = rows.{quoted(key)} "
-        f"order by dq_group, {_order(key, keep)}"
-    ).pl()
-    groups, places = found["dq_group"].to_numpy(), found["dq_place"].to_numpy()
-    marks = answer_marks(found["dq_answer"])
-    first = (
-        np.flatnonzero(np.concatenate([[True], groups[1:] != groups[:-1]])) if len(groups) else np.empty(0, np.int64)
-    )
-    centre = np.repeat(first, np.diff(np.append(first, len(groups))))
-    unlike = marks != marks[centre]
-    if near.traits is not None:
-        for part in slices(len(places)):
-            unlike[part] |= (near.traits[places[part]] != near.traits[places[centre[part]]]).any(axis=1)
-    if not unlike.any():
+    found = con.execute("select dq_group, dq_place from groups order by dq_group, dq_place").fetchnumpy()
+    several = near.traits is not None and conflicting(near.traits, found["dq_place"], found["dq_group"])
+    open_ = np.unique(found["dq_group"] if answers is not None else found["dq_group"][several])
+    if not len(open_):
         return
-    labels = places[centre]
-    ends = np.append(first[1:], len(groups))
-    for start in np.unique(centre[unlike]).tolist():
+    con.register("open_groups", pl.DataFrame({"dq_group": open_}))
+    answer = "null" if answers is None else f"rows.{quoted(answers)}"
+    frame = con.execute(
+        f"select groups.*, {answer}::varchar as dq_answer from groups join rows on dq_key = rows.{quoted(key)} "
+        f"where dq_group in (from open_groups) order by dq_group, {_order(key, keep)}"
+    ).pl()
+    con.unregister("open_groups")
+    groups, places, marks = frame["dq_group"].to_numpy(), frame["dq_place"].to_numpy(), answer_marks(frame["dq_answer"])
+    labels = np.empty(len(groups), np.int64)
+    edges = np.flatnonzero(np.concatenate([[True], groups[1:] != groups[:-1], [True]]))
+    for start, end in itertools.pairwise(edges.tolist()):
         parts: list[list[int]] = []
-        for row in range(start, int(ends[np.searchsorted(first, start)])):
+        for row in range(start, end):
             joined = next((mine for mine in parts if not _conflict(row, mine, marks, places, near.traits)), None)
             if joined is None:
                 parts.append(joined := [])
             joined.append(row)
             labels[row] = places[joined[0]]
-    cut = found.select("dq_key", "dq_place", dq_group=pl.Series(labels))
-    cut = cut.filter(pl.len().over("dq_group") > 1)
+    cut = frame.select("dq_key", "dq_place", dq_group=pl.Series(labels)).filter(pl.len().over("dq_group") > 1)
     con.register("cut", cut)
-    con.execute("create or replace temp table groups as select dq_key, dq_group, dq_place from cut")
+    con.register("open_groups", pl.DataFrame({"dq_group": open_}))
+    con.execute(
+        "create or replace temp table groups as select dq_key, dq_group, dq_place from cut union all by name "
+        "select dq_key, dq_group, dq_place from groups where dq_group not in (from open_groups)"
+    )
     con.unregister("cut")
+    con.unregister("open_groups")
 
 
 def _conflict(row: int, others: list[int], answers: U64, places: I64, traits: U64 | None) -> bool:

@@ -209,10 +209,11 @@ def _join_same_sets(made: Signatures, labels: I64, marks: U64 | None, memory: in
     low, high = (on_disk(made.folder, f"sums-{name}", np.uint64, made.rows) for name in ("low", "high"))
     for at in range(0, made.rows, PIECE):
         rows = np.arange(at, min(at + PIECE, made.rows))
-        part = made.hashes[made.starts[at] : made.starts[rows[-1] + 1]].astype(np.uint64)
-        if len(part):
-            full = rows[made.sizes(rows) > 0]
-            places = made.starts[full] - made.starts[at]
+        full = rows[(made.sizes(rows) > 0) & (True if among is None else among[rows])]
+        if len(full):
+            sizes = made.sizes(full)
+            places = np.cumsum(sizes) - sizes
+            part = made.hashes[np.arange(sizes.sum()) + np.repeat(made.starts[full] - places, sizes)].astype(np.uint64)
             low[full] = np.add.reduceat(mixed(part), places)
             high[full] = np.add.reduceat(mixed(part ^ np.uint64(0xD1B54A32D192ED03)), places)
             if marks is not None:

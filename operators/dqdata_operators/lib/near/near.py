@@ -9,7 +9,9 @@ Positions are places in `table.batches`; every result is the same wherever a row
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,10 +26,12 @@ from dqdata_operators.lib.near import minhash, semantic
 from dqdata_operators.lib.near.clusters import I64, Bools, on_disk, slices
 from dqdata_operators.lib.near.semantic import Search
 from dqdata_operators.lib.texts.shingles import U64
-from dqdata_operators.lib.texts.signature import ASPECTS, TRAITS, Aspect, signatures
+from dqdata_operators.lib.texts.signature import ASPECTS, TRAITS, Aspect, Signatures, signatures
 from dqdata_operators.lib.vectors.embedding import Embedder
 
 F64 = npt.NDArray[np.float64]
+SIGNED = 4096
+"""Rows whose signatures a thread computes at a time."""
 
 
 @dataclass(frozen=True)
@@ -116,14 +120,27 @@ def _signed(
     """Mark and traits of each row that has company, zeros of others; on disk."""
     marks: U64 = on_disk(folder, "marks", np.uint64, table.rows)
     traits: U64 = on_disk(folder, "traits", np.uint64, table.rows * TRAITS).reshape(-1, TRAITS)
-    start = 0
-    for batch in table.batches(list(names)):
-        rows = np.flatnonzero(crowded[start : start + batch.height])
-        if len(rows):
-            made = signatures(joined(batch[rows], names), aspects)
-            marks[start + rows], traits[start + rows] = made.marks, made.traits
-        start += batch.height
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        waiting: list[tuple[I64, Future[Signatures]]] = []
+        start = 0
+        for batch in table.batches(list(names)):
+            rows = np.flatnonzero(crowded[start : start + batch.height])
+            texts = joined(batch[rows], names)
+            for at in range(0, len(rows), SIGNED):
+                waiting.append(
+                    (start + rows[at : at + SIGNED], threads.submit(signatures, texts[at : at + SIGNED], aspects))
+                )
+                if len(waiting) > 2 * (os.cpu_count() or 1):
+                    _put(marks, traits, *waiting.pop(0))
+            start += batch.height
+        for part in waiting:
+            _put(marks, traits, *part)
     return marks, traits
+
+
+def _put(marks: U64, traits: U64, rows: I64, task: Future[Signatures]) -> None:
+    made = task.result()
+    marks[rows], traits[rows] = made.marks, made.traits
 
 
 def _crowded(labels: I64, folder: Path) -> Bools:

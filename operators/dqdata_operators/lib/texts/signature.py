@@ -31,9 +31,11 @@ from dqdata_operators.lib.texts.shingles import U64, mixed
 Aspect = Literal["numbers", "operators", "negations", "contrasts"]
 ASPECTS: tuple[Aspect, ...] = ("numbers", "operators", "negations", "contrasts")
 
-WORD, NUMBER, SIGN, LETTER, NAME, BRACKET, DASH, SLASH, BANG, NEGATION, ALTERNATIVE, ARTICLE, DISTRIBUTED = range(13)
+WORD, NUMBER, SIGN, LETTER, NAME, BRACKET, DASH, SLASH, BANG, NEGATION, ALTERNATIVE, ARTICLE, DISTRIBUTED, STOP = range(
+    14
+)
 """Kinds of tokens. NAME: a short word in capitals, as of a triangle; ARTICLE: a letter that may be an English word;
-DISTRIBUTED: a number holds for each."""
+DISTRIBUTED: a number holds for each; STOP: a sentence ends."""
 OPERATORS = (SIGN, LETTER, NAME, BRACKET, DASH, SLASH, BANG, ARTICLE)
 FORMULA = (NUMBER, SIGN, LETTER, BRACKET)
 PROSE = (WORD, NEGATION, ALTERNATIVE, DISTRIBUTED)
@@ -42,8 +44,6 @@ TOKEN = (
     r"\d+(?:\.\d+)?|\.\d+|[\p{Latin}\p{Greek}\p{Cyrillic}]+(?:\d+[\p{Latin}\d]*)?|\p{Han}|[\p{L}--[\p{Latin}\p{Greek}"
     r"\p{Cyrillic}\p{Han}]]+|[。？！]|[.?](?:\s|$)|<=|>=|!=|[-+*/=<>^!%|()\[\]≤≥≠±∓∪∩∈∉⊂⊆√∞°~≈≡⊥∥∠→]"
 )
-END = "."
-"""Token at a sentence's end."""
 IDENTIFIERS = 0.3
 """Share of words with digits in them, of eight at least, from which a text's digits belong to names and are no
 numbers."""
@@ -90,7 +90,6 @@ def signatures(texts: pl.Series, aspects: Collection[Aspect] = ASPECTS) -> Signa
     """Null is the same as no text. Aspects that aren't named are the same in all texts."""
     tokens = tokenised(texts)
     marks, traits = np.zeros(len(texts), np.uint64), np.zeros((len(texts), TRAITS), np.uint64)
-    words = np.isin(tokens.kinds, PROSE)
     if "negations" in aspects:
         for kind in (NEGATION, ALTERNATIVE):
             _add(marks, tokens.rows[tokens.kinds == kind], mixed(tokens.codes[tokens.kinds == kind]))
@@ -100,7 +99,7 @@ def signatures(texts: pl.Series, aspects: Collection[Aspect] = ASPECTS) -> Signa
         ordered |= (tokens.kinds == DISTRIBUTED) & _after_number(tokens)
     _add_in_order(marks, tokens, ordered)
     if "contrasts" in aspects:
-        _add_meanings(traits, tokens, words)
+        _add_meanings(traits, tokens)
         _add(traits[:, BAG], tokens.rows, mixed(tokens.codes))
         _add_sentences(traits[:, ORDER], tokens)
     if "numbers" in aspects:
@@ -120,6 +119,27 @@ def conflicts(left: U64, right: U64) -> npt.NDArray[np.bool_]:
     found |= same[:, COUNTS] & same[:, COUNTED] & ~same[:, COUNTING]
     made: npt.NDArray[np.bool_] = found | (same[:, BAG] & ~same[:, ORDER])
     return made
+
+
+def conflicting(traits: U64, places: npt.NDArray[np.int64], groups: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Whether a row may conflict with another of its group: never false where it does. `places` are rows of `traits`,
+    sorted by `groups`."""
+    fresh = np.concatenate([[True], groups[1:] != groups[:-1]])[: len(groups)]
+    first = places[np.flatnonzero(fresh)][np.cumsum(fresh) - 1]
+    found = np.zeros(len(places), np.bool_)
+    for start in range(0, len(places), 1 << 16):
+        part = slice(start, start + (1 << 16))
+        mine, theirs = traits[places[part]], traits[first[part]]
+        found[part] = (mine[:, :MEANINGS] != theirs[:, :MEANINGS]).any(axis=1)
+    for same, differ in (((BAG,), ORDER), ((COUNTS, COUNTED), COUNTING)):
+        keys = mixed(groups.astype(np.uint64))
+        for column in same:
+            keys = mixed(keys ^ traits[places, column])
+        order = np.lexsort((traits[places, differ], keys))
+        alike = keys[order[1:]] == keys[order[:-1]]
+        other = traits[places[order[1:]], differ] != traits[places[order[:-1]], differ]
+        found[order[1:][alike & other]] = True
+    return found
 
 
 def canonical(texts: pl.Series) -> pl.Series:
@@ -177,26 +197,29 @@ _COMMANDS = {
 
 @dataclass(frozen=True)
 class Tokens:
-    """Tokens of many texts, in order: the text, kind, code and sentence of each."""
+    """Tokens of many texts, in order: the text, kind, code, meanings and sentence of each."""
 
     rows: npt.NDArray[np.int64]
     kinds: npt.NDArray[np.int8]
     codes: U64
+    meanings: npt.NDArray[np.int16]
+    """Place of its meanings, -1 without."""
     sentences: npt.NDArray[np.int64]
 
 
 def tokenised(texts: pl.Series) -> Tokens:
     """Without hyphens, dashes of prose, exclamation marks, and brackets and articles that are in no formula."""
-    frame = _split(canonical(texts))
-    distinct = frame["token"].unique()
-    made = [_kind(token) for token in distinct.to_list()]
-    at = pl.DataFrame({"token": distinct, "at": np.arange(len(distinct))})
-    places = frame.select("token").join(at, on="token", how="left", maintain_order="left")["at"].to_numpy()
-    kinds = np.array([kind for kind, _ in made], np.int8)[places]
-    codes = np.array([_code(name) for _, name in made], np.uint64)[places]
-    rows = frame["row"].to_numpy()
-    ends = (frame["token"] == END).to_numpy()
-    tokens = Tokens(rows, kinds, codes, np.cumsum(ends))
+    found = _spaced(canonical(texts)).str.extract_all(TOKEN)
+    counts = found.list.len().to_numpy()
+    rows = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
+    words = found.explode(empty_as_null=False).to_arrow(compat_level=pl.CompatLevel.oldest()).dictionary_encode()
+    made = [_kind(word) for word in words.dictionary.to_pylist()]
+    places = words.indices.to_numpy()
+    kinds = np.array([kind for kind, _, _ in made], np.int8)[places]
+    codes = np.array([code for _, code, _ in made], np.uint64)[places]
+    meanings = np.array([meaning for _, _, meaning in made], np.int16)[places]
+    ends = kinds == STOP
+    tokens = Tokens(rows, kinds, codes, meanings, np.cumsum(ends))
     before, after = _beside(tokens)
     dropped = ((kinds == DASH) | (kinds == SLASH)) & (
         (after == WORD) | (np.isin(before, PROSE) & np.isin(after, PROSE))
@@ -218,7 +241,8 @@ def _after_number(tokens: Tokens) -> npt.NDArray[np.bool_]:
 
 
 def _kept(tokens: Tokens, kept: npt.NDArray[np.bool_]) -> Tokens:
-    return Tokens(tokens.rows[kept], tokens.kinds[kept], tokens.codes[kept], tokens.sentences[kept])
+    rows, kinds, codes = tokens.rows[kept], tokens.kinds[kept], tokens.codes[kept]
+    return Tokens(rows, kinds, codes, tokens.meanings[kept], tokens.sentences[kept])
 
 
 def _beside(tokens: Tokens) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]:
@@ -231,48 +255,43 @@ def _beside(tokens: Tokens) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]
     return before, after
 
 
-def _split(plain: pl.Series) -> pl.DataFrame:
-    """Row and token, in order. Words are in small letters unless they are short names; a text that is all in capitals
-    has none."""
-    shouted = (plain.str.contains(r"\p{Lu}{4}") & ~plain.str.contains(r"\p{Ll}")).arg_true()
-    if len(shouted):
-        plain = plain.scatter(shouted, plain.gather(shouted).str.to_lowercase())
-    found = pl.DataFrame({"row": pl.arange(len(plain), eager=True), "token": plain.str.extract_all(TOKEN)})
-    tokens = found.explode("token", empty_as_null=False)
-    ended = pl.col("token").str.contains(r"^[.?。？！]\s*$")
-    tokens = tokens.with_columns(token=pl.when(ended).then(pl.lit(END)).otherwise("token"))
-    short = pl.col("token").str.contains(r"^(?:\p{Lu}{1,4}|\p{Lu}\d+)$")
-    tokens = tokens.with_columns(token=pl.when(short).then("token").otherwise(pl.col("token").str.to_lowercase()))
-    named = pl.col("token").str.contains(r"^\p{L}{2,}\d")
-    words = pl.col("token").str.contains(r"^\p{L}")
-    few = named.sum().over("row") < pl.max_horizontal(8, IDENTIFIERS * words.sum().over("row"))
-    tokens = tokens.with_columns(split=named & few)
-    if not tokens["split"].any():
-        return tokens.select("row", "token")
-    parts = pl.when("split").then(pl.col("token").str.extract_all(r"\p{L}+|\d+")).otherwise(pl.concat_list("token"))
-    return tokens.select("row", token=parts).explode("token", empty_as_null=False)
+def _spaced(plain: pl.Series) -> pl.Series:
+    """With the digits of words such as log2 as numbers of their own, unless a text is full of such words; a text that
+    is all in capitals in small letters, since it has no names."""
+    shouted = plain.str.contains(r"\p{Lu}{4}") & ~plain.str.contains(r"\p{Ll}")
+    plain = _where(plain, shouted, lambda texts: texts.str.to_lowercase())
+    named = plain.str.count_matches(r"\p{L}{2}\d+")
+    few = (named > 0) & ((named < 8) | (named < IDENTIFIERS * plain.str.count_matches(r"\p{L}+")))
+    return _where(plain, few, lambda texts: texts.str.replace_all(r"(\p{L}{2})(\d)", "${1} ${2}"))
 
 
-def _kind(token: str) -> tuple[int, str]:
-    """(kind, what is compared)."""
+@functools.lru_cache(maxsize=1 << 17)
+def _kind(token: str) -> tuple[int, int, int]:
+    """(kind, hash of what is compared, place of its meanings or -1)."""
+    kind, name = _named(token)
+    return kind, _code(name), _PLACES.get(_code(name), -1)
+
+
+def _named(token: str) -> tuple[int, str]:
+    """(kind, what is compared). Words are in small letters unless they are short names."""
     first = token[0]
-    if token == END:
-        return WORD, END
+    if first in ".?。？！" and not token.rstrip()[1:]:
+        return STOP, ""
     if first.isdigit() or first == ".":
         return NUMBER, f"{float(token):.12g}"
-    if token in _WORDS:
-        return _WORDS[token]
     if first in "()[]":
         return BRACKET, token
     if not first.isalpha():
-        return {"-": DASH, "/": SLASH, "!": BANG}.get(token, SIGN), {"<=": "≤", ">=": "≥", "!=": "≠"}.get(token, token)
+        sign = {"<=": "≤", ">=": "≥", "!=": "≠"}.get(token, token)
+        return _WORDS.get(token) or ({"-": DASH, "/": SLASH, "!": BANG}.get(token, SIGN), sign)
+    lower = token.lower()
+    if lower in _WORDS:
+        return _WORDS[lower]
     if len(token) == 1 and first < "\u2e80":
         return ARTICLE if token in ("a", "A", "I") else LETTER, token
-    if len(token) == 2 and token[0].isalpha() and token[1:].isdigit():
-        return LETTER, token
-    if token.isupper() and len(token) <= 4:
-        return NAME, token
-    return WORD, token
+    if (len(token) == 2 and token[1].isdigit()) or (token.isupper() and first < "\u2e80" and len(token) <= 4):
+        return LETTER if token[1].isdigit() else NAME, token
+    return WORD, lower
 
 
 def _lexicon() -> dict[str, tuple[int, str]]:
@@ -286,7 +305,6 @@ def _lexicon() -> dict[str, tuple[int, str]]:
 _WORDS = _lexicon()
 
 
-@functools.lru_cache(maxsize=1 << 16)
 def _code(name: str) -> int:
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
 
@@ -315,21 +333,20 @@ MEANINGS = 1 + max(word for word, _ in _FAMILY_MASKS)
 COUNTS, COUNTED, COUNTING, BAG, ORDER = range(MEANINGS, MEANINGS + 5)
 """Of the numbers that count something, of what is counted, of both as pairs; of all tokens, and of whole sentences."""
 TRAITS = MEANINGS + 5
-_KNOWN = np.array(sorted(_BITS), np.uint64)
-_MEANING_BITS = np.zeros((len(_KNOWN), MEANINGS), np.uint64)
-for _place, _word in enumerate(_KNOWN.tolist()):
-    for _at, _bit in _BITS[_word]:
+_PLACES = {code: place for place, code in enumerate(_BITS)}
+_MEANING_BITS = np.zeros((len(_BITS), MEANINGS), np.uint64)
+for _place, _found in enumerate(_BITS.values()):
+    for _at, _bit in _found:
         _MEANING_BITS[_place, _at] |= np.uint64(_bit)
 
 
-def _add_meanings(traits: U64, tokens: Tokens, words: npt.NDArray[np.bool_]) -> None:
-    codes, rows = tokens.codes, tokens.rows
-    at = np.searchsorted(_KNOWN, codes).clip(max=len(_KNOWN) - 1)
-    known = np.flatnonzero(_KNOWN[at] == codes)
+def _add_meanings(traits: U64, tokens: Tokens) -> None:
+    known = np.flatnonzero(tokens.meanings >= 0)
     if len(known):
-        owners = rows[known]
+        owners = tokens.rows[known]
         first = np.flatnonzero(np.concatenate([[True], owners[1:] != owners[:-1]]))
-        traits[owners[first], :MEANINGS] = np.bitwise_or.reduceat(_MEANING_BITS[at[known]], first, axis=0)
+        bits = _MEANING_BITS[tokens.meanings[known]]
+        traits[owners[first], :MEANINGS] = np.bitwise_or.reduceat(bits, first, axis=0)
 
 
 def _add_counted(traits: U64, tokens: Tokens) -> None:
