@@ -4,6 +4,8 @@ r"""Equations and inequalities: what they name, what they say, and when two say 
 ['\\frac{10}{2}']
 >>> same_equation(Chain(("2x + 4y", "3"), ("=",)), Chain(("y", "3/4 - x/2"), ("=",)))
 True
+>>> name_of(read("AB = 5")), name_of(read("7 = x")), name_of(read(r"\frac{1}{x} = 6"))
+('AB', 'x', '')
 """
 
 from __future__ import annotations
@@ -11,14 +13,30 @@ from __future__ import annotations
 import re
 
 from dqdata_operators.lib.maths.evaluate import symbols
-from dqdata_operators.lib.maths.expression import Call, Node, NotMath, parse_expression
+from dqdata_operators.lib.maths.expression import FUNCTIONS, Call, Node, NotMath, Sym, parse_expression
 from dqdata_operators.lib.maths.identity import proportional, same
-from dqdata_operators.lib.maths.notation import top_level
-from dqdata_operators.lib.maths.shapes import Answer, Chain, Scalar, Unreadable
+from dqdata_operators.lib.maths.notation import UNIT_CLOSES, UNIT_OPENS, top_level
+from dqdata_operators.lib.maths.shapes import Answer, Chain, Scalar, Tuple, Unreadable
 from dqdata_operators.lib.maths.structure import read
 
 FLIP = {"<": ">", ">": "<", "le": "ge", "ge": "le"}
-_NO_LETTERS = re.compile(r"\\(?:frac|sqrt|pi|binom|infty|log|ln)(?![a-zA-Z])")
+_LETTER = r"(?:\\(?:alpha|beta|gamma|delta|epsilon|zeta|eta|theta|iota|kappa|lambda|mu|nu|xi|rho|sigma|tau|phi|chi|psi|omega|Gamma|Delta|Theta|Lambda|Xi|Sigma|Phi|Psi|Omega|ell)(?![a-zA-Z])|[A-Za-z])"
+_INDEX = r"(?:\s*_\s*(?:\{[^{}]*\}|\w))?"
+_PRIMES = r"(?:'*|\s*\^\s*\{\s*\\prime\s*\})"
+_LETTERED = rf"(?:\\Delta\s*)?{_LETTER}{_INDEX}{_PRIMES}"
+_ARGUMENTS = r"\s*\([^()=]*(?:\([^()]*\)[^()=]*)*\)"
+_NAMES = (
+    re.compile(rf"{_LETTERED}(?:{_ARGUMENTS})?"),
+    re.compile(r"(?:[A-Z]{_I}'?\s*){{2,6}}".replace("{_I}", "(?:_\\{?[0-9]\\}?)?").replace("{{", "{").replace("}}", "}")),
+    re.compile(rf"(?:m\s*)?\\(?:angle|triangle|widehat)\s*(?:\{{[^{{}}]*\}}|{_LETTERED}|[A-Z]+)+"),
+    re.compile(rf"\|\s*(?:{_LETTERED}|[A-Z]{{2}})\s*\|"),
+    re.compile(rf"\\overline\s*\{{[^{{}}]*\}}|\\overline\s*{_LETTERED}"),
+    re.compile(r"\\frac\s*\{\s*d\s*(?:\^\s*\{?[0-9]\}?\s*)?[a-zA-Z]?\s*\}\s*\{\s*d\s*[a-zA-Z]\s*(?:\^\s*\{?[0-9]\}?)?\s*\}|d[a-z]\s*/\s*d[a-z]"),
+    re.compile(rf"\\(?:mathbb|mathcal)\s*\{{?\s*[A-Z]\s*\}}?(?:{_ARGUMENTS})?"),
+)
+_LENGTHS = re.compile(r"\\frac\s*\{\s*[A-Z]{2}\s*\}\s*\{\s*[A-Z]{2}\s*\}|[A-Z]{2}(?:\s*[-+/*:]\s*[A-Z]{2})+")
+"""Lengths of segments put together: AB + BC, \\frac{AB}{CD}."""
+_WORDED = re.compile(r"[A-Za-z\u3040-\u9fff][A-Za-z\u3040-\u9fff \-'’_()0-9]*")
 
 
 def assigns(chain: Chain) -> bool:
@@ -33,42 +51,88 @@ def variables(text: str) -> bool:
 
 
 def is_name(text: str) -> bool:
-    """Whether a side of an equation only names what the other side is: x, f(x), AB, S_1 : S_2, (p, q)."""
-    if re.match(r"\s*[0-9.]", text) or not re.search(r"[A-Za-z]", _NO_LETTERS.sub("", text)):
+    r"""Whether a side of an equation only names what the other side is: x, f(2), P(A), AB, \angle ABC, Area, (p, q)."""
+    text = text.replace(UNIT_OPENS, " ").replace(UNIT_CLOSES, " ").strip()
+    if text in ("e", "i", "\\pi") or not text:
         return False
-    return len(top_level(text, "+-^*")) == 1
+    if any(pattern.fullmatch(text) for pattern in _NAMES):
+        return True
+    if text[0] == "(" and text[-1] == ")" and all(is_name(part) for part in top_level(text[1:-1], ",")):
+        return "," in text
+    if _LENGTHS.fullmatch(text):
+        return True
+    return is_worded(text) or (":" in text and all(is_name(part) for part in text.split(":")))
 
 
-def same_names(left: str, right: str) -> bool:
-    """Whether two named answers may be about the same thing: two different single letters are not."""
-    a, b = squeeze(left), squeeze(right)
-    return a == b or not (len(a) == 1 and len(b) == 1)
+def is_worded(text: str) -> bool:
+    """Whether a side is a description in words, such as `Area` or `number of apples`."""
+    plain = text.replace(UNIT_OPENS, " ").replace(UNIT_CLOSES, " ").strip()
+    words = re.findall(r"[A-Za-z\u3040-\u9fff]+", plain)
+    return (
+        bool(_WORDED.fullmatch(plain))
+        and any(len(word) > 3 or not word.isascii() for word in words)
+        and not any(word in FUNCTIONS for word in words)
+    )
+
+
+def compounded(text: str) -> bool:
+    r"""Whether a side combines several names, or is a function of one: m + n, \cos A. It may be what was asked for, or an
+    equation that is still to be solved; nothing but the question tells."""
+    try:
+        node = parse_expression(text)
+    except NotMath:
+        return True
+    if isinstance(node, Call) and node.name in ("+", "*", "/") and len(symbols(node)) > 1:
+        return all(isinstance(part.args[0] if isinstance(part, Call) and part.name == "neg" else part, Sym) for part in node.args)
+    return isinstance(node, Call) and node.name in FUNCTIONS and node.name != "sqrt"
 
 
 def name_of(answer: Answer) -> str:
-    return squeeze(answer.parts[0]) if isinstance(answer, Chain) and is_name(answer.parts[0]) else ""
+    """The name on one side of an assignment, without blanks and braces; nothing where there is none."""
+    if not isinstance(answer, Chain) or not assigns(answer):
+        return ""
+    if is_name(answer.parts[0]):
+        return squeeze(answer.parts[0])
+    return squeeze(answer.parts[-1]) if len(answer.parts) == 2 and is_name(answer.parts[1]) else ""
 
 
-def told_apart(names: list[str]) -> bool:
-    """Whether the names tell which value is whose: x_1 and x_2 are two roots in any order."""
-    return len({re.split(r"[_(]", name)[0] for name in names}) == len(names)
+def names_agree(mine: str, theirs: str) -> bool:
+    """Whether two named values may be about the same thing. A description agrees with a letter, letters with
+    themselves alone; f and f(x) name one function, f(2) and f(3) two values."""
+    if not mine or not theirs or mine == theirs:
+        return True
+    if is_worded(mine) != is_worded(theirs):
+        return True
+    a, b = (re.sub(r"\((?:[a-z]|\\theta)(?:,[a-z])*\)\Z", "", name) for name in (mine, theirs))
+    if is_worded(mine):
+        return a.lower().replace(" ", "") == b.lower().replace(" ", "")
+    if _function_value(a, b) or _function_value(b, a):
+        return True
+    return a == b or (len(a) == len(b) == 2 and a.isupper() and sorted(a) == sorted(b))
+
+
+def _function_value(function: str, name: str) -> bool:
+    """y and f(x) name one function."""
+    return function == "y" and name in ("f", "g", "h")
 
 
 def values_of(chain: Chain) -> list[Answer]:
-    """What an assignment says its name is. Of `1/3 = 0.33 \\approx 0.3` the part before the approximation counts; the
-    rounded one only where it does round it. Constants that contradict each other say nothing, unless a name leads."""
+    """What an assignment states: the last part before an approximation, since the rounded value is not the exact one.
+    Constants that contradict each other state nothing, unless a name leads."""
     parts, ops = list(chain.parts), list(chain.ops)
-    after: list[str] = []
-    if "approx" in ops and (at := ops.index("approx")) >= 0 and not (at == 0 and is_name(parts[0])):
-        parts, ops, after = parts[: at + 1], ops[:at], parts[at + 1 :]
+    if "approx" in ops and not (ops[0] == "approx" and is_name(parts[0])):
+        at = ops.index("approx")
+        parts, ops = parts[: at + 1], ops[:at]
+    if len(parts) == 2 and not is_name(parts[0]) and is_name(parts[1]):
+        parts = parts[::-1]  # 7 = x
     try:
         last = read(parts[-1])
-        if not is_name(parts[0]) and not all(_agree(read(part), last) for part in parts[:-1] if not variables(part)):
+        constants = [read(part) for part in parts[:-1] if not is_name(part) and not variables(part)]
+        if not is_name(parts[0]) and not all(_agree(constant, last) for constant in constants):
             return []
-        rounded = [read(part) for part in after]
     except Unreadable:
         return []
-    return [last, *(other for other in rounded if _agree(last, other, 0.01))]
+    return [last]
 
 
 def _agree(left: Answer, right: Answer, rel_tol: float = 1e-6) -> bool:

@@ -7,6 +7,7 @@ r"""From a reference and a response to a verdict.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -14,7 +15,8 @@ from dqdata_operators.lib.maths.equal import Tolerance, equal
 from dqdata_operators.lib.maths.extract import PLACES, Found, Place, extract
 from dqdata_operators.lib.maths.notation import normalise
 from dqdata_operators.lib.maths.numbers import literal
-from dqdata_operators.lib.maths.shapes import Answer, Opaque, Several, Unreadable, Words
+from dqdata_operators.lib.maths.quantities import Asked
+from dqdata_operators.lib.maths.shapes import Answer, Opaque, Scalar, Several, Unreadable, Words
 from dqdata_operators.lib.maths.structure import read, read_decimal_comma, read_list
 
 Verdict = Literal["correct", "incorrect", "unverifiable"]
@@ -24,8 +26,8 @@ _CORRECT: dict[str, bool | None] = {"correct": True, "incorrect": False, "unveri
 
 
 class Judgement(NamedTuple):
-    """reason: `equal`, `different`, `no_answer`, `answer_unreadable`, `reference_unreadable`, `undecided`,
-    `too_large`, `timeout`; after a colon, details."""
+    """reason: `equal`, `different`, `no_answer`, `answer_unreadable`, `reference_unreadable`, `ambiguous`, `undecided`,
+    `too_large`, `timeout`, `error`; after a colon, details."""
 
     verdict: Verdict
     extracted: str | None
@@ -41,37 +43,124 @@ def compare(
     *,
     reference: str | None,
     response: str | None,
+    question: str | None = None,
     tolerance: Tolerance = _EXACT,
     places: Sequence[Place] = PLACES,
 ) -> Judgement:
     """Whether the final answer in `response` is `reference`, an answer or a solution that ends in one.
 
     A reference that is missing or can't be read makes the verdict unverifiable, whatever the response says. A response
-    without a final answer is incorrect.
+    without a final answer is incorrect. The question may tell a percentage from a number, and which of several numbers
+    in a sentence was asked for. An error in a rule is the reason `error` of an unverifiable row, never an exception.
     """
     if reference is None or not reference.strip():
         return Judgement("unverifiable", None, "reference_unreadable: empty")
-    found = extract(response, places) if response else None
+    try:
+        return _compare(reference, response, question or "", tolerance, places)
+    except (RecursionError, OverflowError, MemoryError):
+        return Judgement("unverifiable", None, "too_large")
+    except Exception as error:  # rules meet whatever models write; one that breaks must not end a run
+        return Judgement("unverifiable", None, f"error: {type(error).__name__}: {_short(str(error))[:200]}")
+
+
+def _compare(
+    reference: str, response: str | None, question: str, tolerance: Tolerance, places: Sequence[Place]
+) -> Judgement:
     try:
         wanted, expected = reference_answer(reference)
     except Unreadable as error:
+        found = extract(response, places) if response else None
         return Judgement("unverifiable", found and _short(found.text), f"reference_unreadable: {error}")
+    found = extract(response, places, question=question, words=_words(expected)) if response else None
     if found is None:
         if isinstance(expected, Opaque) and not _sympy_reads(wanted):
             return Judgement("unverifiable", None, "reference_unreadable: not even by sympy")
         return Judgement("incorrect", None, "no_answer")
-    extracted = _short(found.text)
-    if found.text == wanted and literal(wanted) is not None:
-        return Judgement("correct", extracted, "equal")
-    try:
-        verdict = _decide(expected, read(found.text), wanted, found.text, tolerance)
-    except Unreadable as error:
-        return Judgement("incorrect", extracted, f"answer_unreadable: {error}")
-    except (RecursionError, OverflowError):
-        return Judgement("unverifiable", extracted, "too_large")
-    if isinstance(verdict, str):
-        return Judgement("unverifiable", extracted, verdict)
-    return Judgement("correct", extracted, "equal") if verdict else Judgement("incorrect", extracted, "different")
+    case = _Case(expected, wanted, question, tolerance)
+    if not found.others:
+        return case.judge(found.text + found.tail if found.tail and _carries_words(expected) else found.text, found.text)
+    judged = [case.judge(text, text) for text in (found.text, *found.others)]
+    verdicts = {one.verdict for one in judged}
+    if verdicts == {"incorrect"}:
+        return judged[0]
+    return judged[0] if verdicts == {"correct"} else Judgement("unverifiable", judged[0].extracted, "ambiguous")
+
+
+class _Case(NamedTuple):
+    expected: Answer
+    wanted: str
+    question: str
+    tolerance: Tolerance
+
+    def judge(self, text: str, shown: str) -> Judgement:
+        extracted = _short(shown)
+        if text == self.wanted and literal(self.wanted) is not None:
+            return Judgement("correct", extracted, "equal")
+        try:
+            verdict = self.decide(read(text), text)
+        except Unreadable as error:
+            return Judgement("incorrect", extracted, f"answer_unreadable: {error}")
+        except (RecursionError, OverflowError):
+            return Judgement("unverifiable", extracted, "too_large")
+        if isinstance(verdict, str):
+            return Judgement("unverifiable", extracted, verdict)
+        return Judgement("correct", extracted, "equal") if verdict else Judgement("incorrect", extracted, "different")
+
+    def decide(self, pred: Answer, given: str) -> bool | str:
+        """The verdict, or why there is none."""
+        asked, question = ("", "") if not self.question else (asks(self.question), "".join(self.question.split()))
+        verdict = equal(
+            reference=self.expected, prediction=pred, tolerance=self.tolerance, asked=asked, question=question
+        )
+        if verdict is False and "," in self.wanted + given:
+            return self.other_readings(pred, given)
+        if verdict is not None:
+            return verdict
+        if isinstance(self.expected, Words):
+            return "undecided: prose"
+        if not isinstance(self.expected, Opaque) and not isinstance(pred, Opaque):
+            return "undecided"
+        return _by_sympy(self.expected, pred, self.wanted, given)
+
+    def other_readings(self, pred: Answer, given: str) -> bool | str:
+        """Commas between digits: 1,2,3 may be three numbers without blanks, 3,5 a decimal. The first is decided where
+        the digits are the same; the second is open."""
+        for text, other, mine in ((self.wanted, pred, True), (given, self.expected, False)):
+            listed = read_list(text)
+            if listed is not None and isinstance(other, Several) and _same_digits(self.wanted, given):
+                return True
+            decimal = read_decimal_comma(text)
+            if decimal is not None and isinstance(other, Scalar):
+                sides = (decimal, other) if mine else (other, decimal)
+                if equal(reference=sides[0], prediction=sides[1], tolerance=self.tolerance) is not False:
+                    return "ambiguous: a comma" if literal(text) is None else False
+        return False
+
+
+def _same_digits(left: str, right: str) -> bool:
+    a, b = (re.findall(r"[0-9]+", text) for text in (left, right))
+    return a == b and not re.search(r"[A-Za-z.]", left + right)
+
+
+def asks(question: str) -> Asked:
+    """What the last sentence of a question asks for: a percentage, a number that is none, or nothing that would tell.
+
+    >>> asks("There are 5 red and 5 blue balls. What percent is red?"), asks("What is the probability?"), asks("Find x.")
+    ('percent', 'plain', '')
+    """
+    asking = re.split(r"(?<=[.?!。？])\s+", question.strip())[-1].lower()
+    if re.search(r"percent|百分之几|百分之多少|百分比|pourcentage|prozent|porcentaje|%\s*\?|what\s*%", asking):
+        return "percent"
+    plain = r"\bprobability|\bfraction\b|\bdecimal\b|\bratio\b|\bhow many\b|概率|几分之几|wahrscheinlichkeit|probabilit[éà]"
+    return "plain" if re.search(plain, asking) else ""
+
+
+def _carries_words(expected: Answer) -> bool:
+    return isinstance(expected, Scalar) and bool(expected.unit.words or expected.unit.dims)
+
+
+def _words(expected: Answer) -> str:
+    return expected.text if isinstance(expected, Words) else ""
 
 
 def _short(text: str) -> str:
@@ -90,32 +179,6 @@ def reference_answer(reference: str) -> tuple[str, Answer]:
     return text, read(text)
 
 
-def _decide(ref: Answer, pred: Answer, wanted: str, given: str, tolerance: Tolerance) -> bool | str:
-    """The verdict, or why there is none."""
-    verdict = equal(reference=ref, prediction=pred, tolerance=tolerance)
-    if verdict is False and "," in wanted + given:
-        verdict = _other_readings(ref, pred, wanted, given, tolerance)
-    if verdict is not None:
-        return verdict
-    if isinstance(ref, Words):
-        return "undecided: prose"
-    return _by_sympy(ref, pred, wanted, given)
-
-
-def _other_readings(ref: Answer, pred: Answer, wanted: str, given: str, tolerance: Tolerance) -> bool:
-    """Commas between digits may separate numbers, group thousands, or be decimal points."""
-    for other in (read_decimal_comma, read_list):
-        theirs, ours = other(given), other(wanted)
-        if theirs is not None and not isinstance(ref, Several) and other is read_decimal_comma:
-            if equal(reference=ref, prediction=theirs, tolerance=tolerance):
-                return True
-        elif theirs is not None and other is read_list and equal(reference=ref, prediction=theirs, tolerance=tolerance):
-            return True
-        if ours is not None and equal(reference=ours, prediction=pred, tolerance=tolerance):
-            return True
-    return False
-
-
 def _sympy_reads(reference: str) -> bool:
     from dqdata_operators.lib.maths.symbolic import Refused, readable
 
@@ -126,14 +189,16 @@ def _sympy_reads(reference: str) -> bool:
 
 
 def _by_sympy(ref: Answer, pred: Answer, wanted: str, given: str) -> bool | str:
-    from dqdata_operators.lib.maths.symbolic import Refused, same_by_sympy
+    from dqdata_operators.lib.maths.symbolic import Refused, readable, same_by_sympy
 
     try:
         verdict = same_by_sympy(reference=normalise(wanted), prediction=normalise(given))
+        if verdict is None and isinstance(ref, Opaque) and not readable(normalise(wanted)):
+            return "reference_unreadable: not even by sympy"
     except Refused as error:
         return f"too_large: {error}"
     except RecursionError:
         return "too_large: too deep"
     if verdict is None:
-        return "reference_unreadable: not even by sympy" if isinstance(ref, Opaque) else "undecided"
+        return "answer_unreadable: not even by sympy" if isinstance(pred, Opaque) else "undecided"
     return verdict

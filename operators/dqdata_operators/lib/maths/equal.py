@@ -1,98 +1,101 @@
 r"""Whether a prediction says the same as the reference, structure by structure.
 
 >>> from dqdata_operators.lib.maths.structure import read
->>> equal(reference=read("1/3"), prediction=read(r"x = \frac{2}{6}"), tolerance=Tolerance())
+>>> equal(reference=read("1/3"), prediction=read(r"x = \frac{2}{6}"))
 True
 
-True and False are decisions; None is none, and sympy is asked next. The two sides are not alike: a prediction may
-carry a name (`x = 5` for 5) or work (`2 + 3 = 5`) that a reference has not.
+True and False are decisions; None is none, and sympy is called next. What both sides carry (a name, a unit, words, a
+connective, labels, brackets) must agree; what one side lacks is dropped.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
 from fractions import Fraction
 
-from dqdata_operators.lib.maths import identity
-from dqdata_operators.lib.maths.chains import (
-    FLIP,
-    assigns,
-    is_name,
-    name_of,
-    same_equation,
-    same_inequality,
-    same_names,
-    squeeze,
-    told_apart,
-    values_of,
-    variables,
-)
-from dqdata_operators.lib.maths.evaluate import TooLarge, Undefined, Value, decimal_inside, symbols, uses, value
-from dqdata_operators.lib.maths.expression import Call, Node, Num
-from dqdata_operators.lib.maths.realsets import real_set, same_set
+from dqdata_operators.lib.maths.calendar import same_date, same_time
+from dqdata_operators.lib.maths.chains import name_of, names_agree, squeeze, values_of
+from dqdata_operators.lib.maths.expression import Call, Num
+from dqdata_operators.lib.maths.lists import alternatives, by_name, matching, named_values, same_connective
+from dqdata_operators.lib.maths.quantities import Asked, Tolerance, same_quantity
+from dqdata_operators.lib.maths.realsets import real_set, same_set, variable_of
+from dqdata_operators.lib.maths.relations import Relations
 from dqdata_operators.lib.maths.shapes import (
     Answer,
     Braces,
+    Cases,
     Chain,
     Clock,
+    Congruence,
+    Date,
+    Except,
     Matrix,
     Opaque,
+    Parts,
+    Qualified,
     Ratio,
     Scalar,
     Several,
     Tuple,
     Union,
-    Unreadable,
     Words,
 )
-from dqdata_operators.lib.maths.structure import read
-from dqdata_operators.lib.maths.words import choice_letter, meaning, plain_words, same_words
+from dqdata_operators.lib.maths.symbolic import known_commands
+from dqdata_operators.lib.maths.words import choice_letter, meaning, plain_words, same_pole, same_words, word_class
 
 
-@dataclass(frozen=True, slots=True)
-class Tolerance:
-    """How far two numbers may be apart.
-
-    rel_tol, abs_tol: as in math.isclose, for any two constants; zero asks for equality.
-    rounded_digits: a decimal with at least this many significant digits may be the rounding of the other side
-    (2.6667 of 8/3, 3.1416 of pi); 0 allows none.
-    """
-
-    rel_tol: float = 0.0
-    abs_tol: float = 0.0
-    rounded_digits: int = 4
+def equal(
+    *, reference: Answer, prediction: Answer, tolerance: Tolerance | None = None, asked: Asked = "", question: str = ""
+) -> bool | None:
+    return Comparison(tolerance or Tolerance(), asked, question).equal(reference, prediction)
 
 
-def equal(*, reference: Answer, prediction: Answer, tolerance: Tolerance) -> bool | None:
-    return _Comparison(tolerance).equal(reference, prediction)
-
-
-class _Comparison:
-    def __init__(self, tolerance: Tolerance) -> None:
-        self.tolerance = tolerance
+class Comparison(Relations):
+    """One comparison: tolerance, what the question asks for, and the question without blanks."""
 
     def equal(self, ref: Answer, pred: Answer) -> bool | None:
         if ref == pred and not isinstance(ref, Opaque):
             return True
+        if isinstance(ref, Scalar) and isinstance(pred, Scalar) and not _CHOICE.fullmatch(ref.text):
+            return same_quantity(ref, pred, self.tolerance, self.asked)
         if isinstance(ref, Scalar) and _CHOICE.fullmatch(ref.text):
-            given = choice_letter(_text(pred) or "")
-            if given == ref.text.strip("()"):
+            if choice_letter(_text(pred) or "") == ref.text.strip("()"):
                 return True
-        if isinstance(ref, Clock) or isinstance(pred, Clock):
-            return _same_time(ref, pred)
-        if isinstance(ref, Words) or isinstance(pred, Words):
-            return self.words(ref, pred)
-        if isinstance(ref, Opaque) or isinstance(pred, Opaque):
-            return None
+        if isinstance(ref, Chain) != isinstance(pred, Chain) and isinstance(ref, _UNNAMED) != isinstance(pred, _UNNAMED):
+            mine, theirs = (_stated(one) if isinstance(one, Chain) else one for one in (ref, pred))
+            if mine is not None and theirs is not None:
+                return self.equal(mine, theirs)
+        for kinds, compare in _KINDS:
+            if isinstance(ref, kinds) or isinstance(pred, kinds):
+                return compare(self, ref, pred)
+        names = named_values(ref), named_values(pred)
+        if len(names[0]) > 1 or len(names[1]) > 1:
+            verdict = by_name(self, ref, pred, *names)
+            if verdict is not NotImplemented:
+                return verdict
+        listed = alternatives(ref), alternatives(pred)
+        if listed[0] is not None or listed[1] is not None:
+            return self.listed(ref, pred, *listed)
         if isinstance(ref, Chain) or isinstance(pred, Chain):
             return self.chains(ref, pred)
         return self.plain(ref, pred)
 
+    def listed(
+        self, ref: Answer, pred: Answer, mine: tuple[str, Answer] | None, theirs: tuple[str, Answer] | None
+    ) -> bool | None:
+        """`x = 1, x = 2`: values of one name, which are no interval and no point."""
+        name, values = mine or ("", ref)
+        other, others = theirs or ("", pred)
+        if not names_agree(name, other):
+            return False
+        if isinstance(others if mine else values, Tuple | Union) or (isinstance(others if mine else values, Chain)):
+            sets = self.real_sets(values, others)
+            return sets if sets is not None else False
+        return self.equal(values, others)
+
     def plain(self, ref: Answer, pred: Answer) -> bool | None:
         match ref, pred:
-            case Scalar(), Scalar():
-                return self.scalars(ref, pred)
             case Matrix(), Matrix():
                 if len(ref.rows) != len(pred.rows) or len(ref.rows[0]) != len(pred.rows[0]):
                     return False
@@ -102,9 +105,12 @@ class _Comparison:
             case Tuple(), Tuple():
                 return self.tuples(ref, pred)
             case ((Several(ours) | Braces(ours)), (Several(theirs) | Braces(theirs))):
-                return self.unordered(ours, theirs)
-            case (Several(ours), Tuple(_, theirs, _)) | (Tuple(_, ours, _), Several(theirs)):
-                return self.all_of(ours, theirs)
+                verdict = matching(self, ours, theirs, sets=isinstance(ref, Braces) or isinstance(pred, Braces))
+                return None if verdict and not same_connective(ref, pred) else verdict
+            case (Several(ours, connective), Tuple(opening, theirs, closing)):
+                return _in_order(self, ours, theirs, connective, opening + closing)
+            case (Tuple(opening, ours, closing), Several(theirs, connective)):
+                return _in_order(self, ours, theirs, connective, opening + closing)
             case Ratio(), _:
                 return self.ratios(ref, pred)
             case _, Ratio():
@@ -113,11 +119,13 @@ class _Comparison:
                 return self.equal(only, pred)
             case Scalar(), Braces((only,)):
                 return self.equal(ref, only)
-            case Scalar(), Several(items):  # `1/2 or 0.5`: one value written twice
-                return all(self.equal(ref, item) is True for item in items)
+            case Scalar(), Several(items):
+                return self.repeated(ref, items)
             case Several(items), Scalar():
-                return all(self.equal(item, pred) is True for item in items)
-            case (Union(), _) | (_, Union()):
+                return self.repeated(pred, items)
+            case (Scalar(), Tuple()) | (Tuple(), Scalar()):
+                return self.point(ref, pred)
+            case (Union() | Except(), _) | (_, Union() | Except()):
                 return self.real_sets(ref, pred)
         return False
 
@@ -132,19 +140,22 @@ class _Comparison:
             return False
         return self.all_of(ref.items, pred.items)
 
-    def unordered(self, refs: tuple[Answer, ...], preds: tuple[Answer, ...]) -> bool | None:
-        """As sets: every item on each side has its like on the other. Named items go to the item of their name."""
-        names = [name_of(item) for item in refs]
-        if len(refs) == len(preds) and len(set(names)) == len(refs) > 1 and "" not in names and told_apart(names):
-            theirs = [name_of(item) for item in preds]
-            if sorted(theirs) == sorted(names):
-                preds = tuple(preds[theirs.index(name)] for name in names)
-            if sorted(theirs) == sorted(names) or not any(theirs):
-                return self.all_of(refs, preds)
-        table = [[self.equal(a, b) for b in preds] for a in refs]
-        rows = [_any(row) for row in table]
-        columns = [_any([row[at] for row in table]) for at in range(len(preds))]
-        return False if False in rows + columns else None if None in rows + columns else True
+    def repeated(self, value: Scalar, items: tuple[Answer, ...]) -> bool | None:
+        """One value written twice (`1/2 or 0.5`) is that value; the same number twice may be a double root."""
+        verdicts = [self.equal(value, item) for item in items]
+        if all(verdict is True for verdict in verdicts):
+            return True if len({_text(item) for item in items}) == len(items) else None
+        return False if False in verdicts else None
+
+    def point(self, ref: Answer, pred: Answer) -> bool | None:
+        """A(2, 3) is a point with its name."""
+        scalar, other = (ref, pred) if isinstance(ref, Scalar) else (pred, ref)
+        match = _POINT.fullmatch(scalar.text) if isinstance(scalar, Scalar) else None
+        if match is None or not isinstance(other, Tuple):
+            return False
+        from dqdata_operators.lib.maths.structure import read
+
+        return self.equal(read(match[1]), other)
 
     def ratios(self, ratio: Ratio, other: Answer) -> bool | None:
         if isinstance(other, Ratio):
@@ -160,144 +171,145 @@ class _Comparison:
     def real_sets(self, ref: Answer, pred: Answer) -> bool | None:
         if isinstance(ref, Scalar) or isinstance(pred, Scalar):
             return False  # a number is no interval
+        if not names_agree(variable_of(ref), variable_of(pred)):
+            return False
         mine, theirs = real_set(ref), real_set(pred)
         if mine is not None and theirs is not None:
             return same_set(mine, theirs)
         if isinstance(ref, Union) and isinstance(pred, Union):
-            return self.unordered(ref.parts, pred.parts) or None
+            return matching(self, ref.parts, pred.parts, sets=True) or None
+        return self.sampled(ref, pred, mine, theirs)
+
+    def clocks(self, ref: Answer, pred: Answer) -> bool | None:
+        """A time is no ratio, but 10:15 beside a ratio or a fraction is one."""
+        if isinstance(ref, Clock) and isinstance(pred, Clock):
+            if "ratio" in self.question and not (ref.half or pred.half):
+                return self.ratios(_as_ratio(ref), _as_ratio(pred))
+            return same_time(ref, pred)
+        time, other = (ref, pred) if isinstance(ref, Clock) else (pred, ref)
+        assert isinstance(time, Clock)
+        if isinstance(other, Scalar) and not time.minute and isinstance(other.node, Num) and not other.unit.dims:
+            return same_time(time, Clock(int(other.node.value), 0, "")) if other.node.value.denominator == 1 else False
+        if isinstance(other, Scalar) and any(name == "time" for name, _ in other.unit.dims):
+            return None  # hours and minutes, or minutes and seconds
+        return self.ratios(_as_ratio(time), other) if not time.half and time.minute else False
+
+    def dates(self, ref: Answer, pred: Answer) -> bool | None:
+        if isinstance(ref, Date) and isinstance(pred, Date):
+            return same_date(ref, pred)
+        return None if isinstance(ref, Scalar | Words) or isinstance(pred, Scalar | Words) else False
+
+    def congruences(self, ref: Answer, pred: Answer) -> bool | None:
+        if isinstance(ref, Congruence) and isinstance(pred, Congruence):
+            if not names_agree(ref.name, pred.name) or self.equal(ref.modulus, pred.modulus) is False:
+                return False
+            return self.residues(ref, pred.residue)
+        one, other = (ref, pred) if isinstance(ref, Congruence) else (pred, ref)
+        assert isinstance(one, Congruence)
+        return self.equal(one.residue, other) or (False if isinstance(other, Scalar) and not one.name else None)
+
+    def residues(self, one: Congruence, other: Answer) -> bool | None:
+        match one.residue, other, one.modulus:
+            case Scalar(node=Num() as a), Scalar(node=Num() as b), Scalar(node=Num() as m) if m.value:
+                return (a.value - b.value) % m.value == 0
+        return self.equal(one.residue, other)
+
+    def parts(self, ref: Answer, pred: Answer) -> bool | None:
+        if isinstance(ref, Parts) and isinstance(pred, Parts):
+            if ref.labels == pred.labels:
+                return self.all_of(ref.items, pred.items)
+            same = sorted(ref.labels) == sorted(pred.labels)
+            return self.all_of(ref.items, tuple(pred.items[pred.labels.index(x)] for x in ref.labels)) if same else False
+        labelled, other = (ref, pred) if isinstance(ref, Parts) else (pred, ref)
+        assert isinstance(labelled, Parts)
+        if not isinstance(other, Several | Tuple):
+            return False
+        return self.all_of(labelled.items, other.items) if labelled is ref else self.all_of(other.items, labelled.items)
+
+    def cases(self, ref: Answer, pred: Answer) -> bool | None:
+        """Branches go together by their conditions."""
+        ref, pred = (_value(one) if isinstance(one, Chain) else one for one in (ref, pred))
+        if not isinstance(ref, Cases) or not isinstance(pred, Cases) or len(ref.branches) != len(pred.branches):
+            return None
+        theirs = {_condition(condition): value for value, condition in pred.branches}
+        mine = {_condition(condition): value for value, condition in ref.branches}
+        if mine.keys() != theirs.keys():
+            return None
+        return self.all_of(tuple(mine.values()), tuple(theirs[condition] for condition in mine))
+
+    def opaque(self, ref: Answer, pred: Answer) -> bool | None:
+        if isinstance(ref, Opaque) and isinstance(pred, Opaque) and squeeze(ref.text) == squeeze(pred.text):
+            return True if known_commands(ref.text) else None
         return None
 
     def words(self, ref: Answer, pred: Answer) -> bool | None:
         ours, theirs = _text(ref), _text(pred)
         if ours is None or theirs is None:
-            return False
-        if same_words(ours, theirs):
+            return None if isinstance(ref, Words) and _is_prose(ours or "") else False
+        if same_words(ours, theirs) or same_pole(ours, theirs):
             return True
         if meaning(ours) in ("yes", "no"):
             opening = _OPENING.match(theirs)
-            return opening is not None and opening[1].lower() == meaning(ours)
+            return opening is not None and opening[1].lower() == meaning(ours) and not meaning(theirs)
+        if word_class(ours) and word_class(ours) == word_class(theirs):
+            return False
         letter = choice_letter(ours)
         if letter:
             return letter == choice_letter(theirs)
-        if isinstance(ref, Words) and len(plain_words(ours).split()) >= 4 and not meaning(ours):
+        if isinstance(ref, Words) and _is_prose(ours):
             return None  # prose: no rule tells whether two sentences mean the same
-        return False
-
-    def scalars(self, ref: Scalar, pred: Scalar) -> bool | None:
-        if ref.base != pred.base and (ref.base is None or pred.base is None):
-            based, plain = (ref, pred) if ref.base is not None else (pred, ref)
-            return based.text == plain.text if based.base != 10 else self.values(ref.node, pred.node)
-        if _spelled(ref.text) and _spelled(pred.text) and same_words(ref.text, pred.text):
-            return True
-        a, b = ref.node, pred.node
-        mine, theirs = ref.unit, pred.unit
-        if mine.dimension and theirs.dimension:
-            if mine.dimension != theirs.dimension:
-                return False
-            if mine.factor != theirs.factor:
-                return self.values(_times(a, mine.factor), _times(b, theirs.factor))
-        verdict = self.values(a, b)
-        if verdict is False and ref.percent != pred.percent:
-            hundred = Num(Fraction(100))
-            a, b = (Call("/", (a, hundred)), b) if ref.percent else (a, Call("/", (b, hundred)))
-            return self.values(a, b)
-        if verdict is False and {mine.dimension, theirs.dimension} == {"angle", ""}:
-            a = Call("°", (a,)) if mine.dimension else a
-            b = Call("°", (b,)) if theirs.dimension else b
-            return self.values(a, b) if uses(Call("+", (a, b)), "\\pi") else False
-        return verdict
-
-    def values(self, ref: Node, pred: Node) -> bool | None:
-        if ref == pred:
-            return True
-        if symbols(ref) or symbols(pred):
-            loose = self.tolerance.rel_tol or (1e-6 if decimal_inside(ref) != decimal_inside(pred) else identity.CLOSE)
-            return identity.same(ref, pred, max(loose, identity.CLOSE))
-        verdict = identity.same_number(ref, pred)
-        return True if verdict is False and self.near(ref, pred) else verdict
-
-    def near(self, ref: Node, pred: Node) -> bool:
-        """Within the tolerances, or one the rounding of the other."""
-        try:
-            a, b = value(ref), value(pred)
-            if self.tolerance.rel_tol or self.tolerance.abs_tol:
-                distance, size = abs(a - b), max(abs(a), abs(b))
-                if distance <= max(self.tolerance.abs_tol, self.tolerance.rel_tol * size) * (1 + 1e-12):
-                    return True
-            return _is_rounding(ref, b, self.tolerance) or _is_rounding(pred, a, self.tolerance)
-        except (Undefined, TooLarge, OverflowError, TypeError):
-            return False
-
-    def chains(self, ref: Answer, pred: Answer) -> bool | None:
-        if isinstance(ref, Chain) and isinstance(pred, Chain):
-            return self.two_chains(ref, pred)
-        if isinstance(ref, Chain):
-            if assigns(ref) and is_name(ref.parts[0]):
-                return self.any_value(values_of(ref), [pred])
-            if set(ref.ops) <= {"=", "approx"} and not any(variables(part) for part in ref.parts):
-                return self.any_value(values_of(ref), [pred])
-            return False if assigns(ref) else self.real_sets(ref, pred)
-        assert isinstance(pred, Chain)
-        if assigns(pred):
-            return self.any_value([ref], values_of(pred))
-        return self.real_sets(ref, pred)
-
-    def any_value(self, refs: list[Answer], preds: list[Answer]) -> bool | None:
-        return _any([self.equal(a, b) for a in refs for b in preds])
-
-    def two_chains(self, ref: Chain, pred: Chain) -> bool | None:
-        if ref.ops == pred.ops and all(squeeze(a) == squeeze(b) for a, b in zip(ref.parts, pred.parts, strict=True)):
-            return True
-        if assigns(ref) and assigns(pred):
-            names = is_name(ref.parts[0]), is_name(pred.parts[0])
-            if all(names) and same_names(ref.parts[0], pred.parts[0]):
-                return self.any_value(values_of(ref), values_of(pred))
-            if len(ref.ops) == len(pred.ops) == 1:
-                return same_equation(ref, pred)
-            return self.any_value(values_of(ref), values_of(pred)) if all(names) else False
-        sets = self.real_sets(ref, pred)
-        if sets is not None:
-            return sets
-        if len(ref.ops) == len(pred.ops) == 1:
-            return same_inequality(ref, pred)
-        if len(ref.ops) == len(pred.ops):
-            flipped = Chain(pred.parts[::-1], tuple(FLIP.get(op, op) for op in pred.ops[::-1]))
-            return _any([self.part_by_part(ref, pred), self.part_by_part(ref, flipped)])
-        return False
-
-    def part_by_part(self, ref: Chain, pred: Chain) -> bool | None:
-        if ref.ops != pred.ops:
-            return False
-        try:
-            return self.all_of(tuple(map(read, ref.parts)), tuple(map(read, pred.parts)))
-        except Unreadable:
-            return None
+        return None if not theirs.isascii() and isinstance(pred, Words) and not isinstance(ref, Words) else False
 
 
+_KINDS: tuple[tuple[type, Callable[[Comparison, Answer, Answer], bool | None]], ...] = (
+    (Qualified, Comparison.qualified),
+    (Parts, Comparison.parts),
+    (Clock, Comparison.clocks),
+    (Date, Comparison.dates),
+    (Congruence, Comparison.congruences),
+    (Cases, Comparison.cases),
+    (Words, Comparison.words),
+    (Opaque, Comparison.opaque),
+)
+_UNNAMED = (Clock, Date, Congruence, Ratio, Words)
 _CHOICE = re.compile(r"\(?[A-Z]\)?")
-_OPENING = re.compile(r"\s*(yes|no)\b(?!.*\b(?:yes|no)\b)", re.IGNORECASE | re.DOTALL)
-_TEXT = re.compile(r"[A-Za-z][A-Za-z \-']+")
+_POINT = re.compile(r"[A-Z](?:_\{?\w\}?)?'?\s*(\(.*\))")
+_OPENING = re.compile(r"\s*(yes|no)\b(?=\s*(?:[,.;:!]|\Z|(?:it|he|she|they|this|that|we|there)\b))(?!.*\b(?:yes|no)\b)", re.I | re.S)
 
 
-def _any(verdicts: list[bool | None]) -> bool | None:
-    return True if True in verdicts else None if None in verdicts else False
+def _is_prose(text: str) -> bool:
+    return len(plain_words(text).split()) >= 4 and not meaning(text)
 
 
-def _same_time(left: Answer, right: Answer) -> bool:
-    """2:00 p.m. is 2:00 and 2, since a question mostly says which half of the day it asks for."""
-    a, b = _clock(left), _clock(right)
-    return a is not None and b is not None and a[:2] == b[:2] and (not a[2] or not b[2] or a[2] == b[2])
+def _in_order(
+    self: Comparison, ours: tuple[Answer, ...], theirs: tuple[Answer, ...], connective: str, brackets: str
+) -> bool | None:
+    """A list beside a tuple: in order, and only where the brackets are none of a half-open interval."""
+    if brackets not in ("()", "[]"):
+        return False
+    verdict = self.all_of(ours, theirs)
+    return None if verdict and connective == "or" else verdict
 
 
-def _clock(answer: Answer) -> tuple[Fraction, Fraction, str] | None:
-    match answer:
-        case Clock(hour, minute, half):
-            return Fraction(hour), Fraction(minute), half
-        case Ratio((Scalar(node=Num() as hours), Scalar(node=Num() as minutes))):
-            return hours.value, minutes.value, ""
-        case Scalar(node=Num() as hours):
-            return hours.value, Fraction(0), ""
-    return None
+def _as_ratio(time: Clock) -> Ratio:
+    return Ratio(tuple(Scalar(str(n), Num(Fraction(n))) for n in (time.hour, time.minute)))
+
+
+def _condition(text: str) -> str:
+    plain = squeeze(text).lower().replace("≥", "\\ge").replace("≤", "\\le")
+    return "otherwise" if plain in ("else", "otherwise", "elsewhere", "其他") else plain
+
+
+def _stated(chain: Chain) -> Answer | None:
+    """What a named value is."""
+    values = values_of(chain) if name_of(chain) else []
+    return values[0] if values else None
+
+
+def _value(chain: Chain) -> Answer:
+    from dqdata_operators.lib.maths.structure import read
+
+    return read(chain.parts[-1])
 
 
 def _flat(answer: Matrix | Tuple | Answer) -> tuple[Answer, ...]:
@@ -317,25 +329,3 @@ def _quotient(first: Answer, second: Answer) -> Scalar:
 
 def _text(answer: Answer) -> str | None:
     return answer.text if isinstance(answer, Words | Scalar | Opaque) else None
-
-
-def _spelled(text: str) -> bool:
-    return len(text) > 2 and bool(_TEXT.fullmatch(text))
-
-
-def _times(node: Node, factor: float) -> Node:
-    return Call("*", (node, Num(Fraction(repr(factor)))))
-
-
-def _is_rounding(written: Node, exact: Value, tolerance: Tolerance) -> bool:
-    """Whether `written` is a decimal with enough digits, and what `exact` rounds to at its last place."""
-    number = written.args[0] if isinstance(written, Call) and written.name == "neg" else written
-    if not isinstance(number, Num) or number.decimals is None or not 0 < tolerance.rounded_digits <= number.digits:
-        return False
-    if isinstance(exact, complex):
-        return False
-    shown = -number.value if number is not written else number.value
-    half_a_place = Fraction(1, 2 * 10**number.decimals)
-    if isinstance(exact, Fraction):
-        return abs(exact - shown) <= half_a_place  # a half may be rounded either way
-    return bool(number.decimals <= 300 and abs(exact - float(shown)) <= float(half_a_place) * 1.0000001)

@@ -250,6 +250,7 @@ _CALLS: dict[str, Any] = {
     "!": _factorial,
     "binom": _binom,
     "abs": _abs,
+    "conj": lambda lib, x: x if isinstance(x, Fraction) else x.conjugate(),
     "°": lambda lib, x: as_float(x, lib) * lib.pi / 180,
     "%": lambda lib, x: divide(lib, x, Fraction(100)),
     "log": _log,

@@ -251,13 +251,32 @@ class _Parser:
             self.tokens[self.at : self.at + 1] = [token[0], token[1:]]
         return self.atom()
 
+    def peek_raw(self) -> str:
+        """The first token of the next argument that is no brace."""
+        at = self.at
+        while at < len(self.tokens) and self.tokens[at] == "{":
+            at += 1
+        return self.tokens[at] if at < len(self.tokens) else ""
+
     def symbol(self, name: str) -> Node:
+        if name in ("C", "P") and self.peek() == "(" and (chosen := self.chosen(name)) is not None:
+            return chosen
         while self.peek() == "'":
             name += self.take()
         if self.peek() == "_":
             self.at += 1
             name += "_" + self.label()
         return Sym(name)
+
+    def chosen(self, name: str) -> Node | None:
+        """C(5,2) and P(5,2) of plain integers: combinations and permutations."""
+        inside = self.tokens[self.at : self.at + 5]
+        if len(inside) < 5 or inside[2] != "," or inside[4] != ")" or not (inside[1] + inside[3]).isdigit():
+            return None
+        self.at += 5
+        n, k = (Num(Fraction(int(text)), None, len(text)) for text in (inside[1], inside[3]))
+        chosen = Call("binom", (n, k))
+        return chosen if name == "C" else Call("*", (chosen, Call("!", (k,))))
 
     def label(self) -> str:
         """A subscript as text: it is part of a name."""
@@ -274,7 +293,12 @@ class _Parser:
 
     def command(self, name: str) -> Node:
         if name == "frac":
+            top = self.peek_raw()
+            if top in ("d", "\\partial"):
+                raise NotMath("a derivative")
             return Call("/", (self.argument(), self.argument()))
+        if name == "overline":
+            return Call("conj", (self.argument(),))
         if name == "binom":
             return Call("binom", (self.argument(), self.argument()))
         if name == "sqrt":

@@ -1,7 +1,7 @@
 r"""Finds the final answer in a response.
 
->>> extract(r"So $x = \boxed{\frac{1}{2}}$. Check: it works.")
-Found(text='\\frac{1}{2}', place='boxed')
+>>> extract(r"So $x = \boxed{\frac{1}{2}}$. Check: it works.").text
+'\\frac{1}{2}'
 >>> extract("16 - 3 - 4 = 9\n9 * 2 = 18\n#### 18").text
 '18'
 >>> extract("Let me see, this one is not easy at all to do.") is None
@@ -11,8 +11,11 @@ Places, in the order they are tried; the last one of a kind wins, and thinking i
 
     boxed    \boxed{...} or \fbox{...}, braces nested; neighbouring boxes (`\boxed{1} and \boxed{2}`) are one answer
     hashes   #### ...
-    phrase   "the answer is ...", "Final answer: ...", "A: ..."
-    line     the response where it is nothing but an answer, else the last formula or number in it
+    phrase   "the answer is ...", "Final answer: ...", "A: ...", <answer>...</answer>, {"answer": ...}
+    line     the response where it is nothing but an answer, else the answer of the last sentence with a candidate
+
+A marker is followed by the answer and perhaps by prose. Where a sentence holds several candidates and no rule decides,
+`others` keeps them: the comparison finds out whether it matters.
 """
 
 from __future__ import annotations
@@ -21,8 +24,9 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple, get_args
 
-from dqdata_operators.lib.maths.numbers import SCALES
-from dqdata_operators.lib.maths.words import unit_of
+from dqdata_operators.lib.maths import boxes
+from dqdata_operators.lib.maths.sentences import SEGMENT, Picked, pick
+from dqdata_operators.lib.maths.word_answers import word_answer
 
 Place = Literal["boxed", "hashes", "phrase", "line"]
 PLACES: tuple[Place, ...] = get_args(Place)
@@ -32,29 +36,30 @@ TAIL = 3000
 
 AFTERWORD = 200
 """Characters that may follow a sentence that states the answer."""
-BOX_TAIL = 50_000
-"""Characters from the end that boxes are looked for in."""
 
 
 class Found(NamedTuple):
+    """others: further candidates that no rule passes over. tail: the words right after the answer."""
+
     text: str
     place: Place
+    others: tuple[str, ...] = ()
+    tail: str = ""
 
 
-_THINK = re.compile(r"<\s*(/?)\s*(?:think|thinking|thought|reasoning)\s*>", re.IGNORECASE)
+_TAG_NAMES = r"(?:[a-z]+:)?(?:think|thinking|thought|thoughts|reasoning|reflection|scratchpad|analysis|seed:think)"
+_THINK = re.compile(rf"<\s*(/?)\s*{_TAG_NAMES}\s*>|◁\s*(/?)\s*think\s*▷|\[\s*(/?)\s*THINK\s*\]", re.IGNORECASE)
 _SPECIAL = re.compile(r"<\|[^|>]*\|>.*", re.DOTALL)
-_BOX = re.compile(r"(?<!\\)\\++(?:boxed|fbox)(?![a-zA-Z])\s*")
-_JOINED = re.compile(r"(?<![a-zA-Z])(?:and|or)(?![a-zA-Z])|[,;]|\\q?quad", re.IGNORECASE)
-_APART = re.compile(
-    r"\b(?:answer|therefore|thus|hence|so|then|because|since|total|final|finally|which|gives?|gets?|implies|wait|but|"
-    r"actually|correct|check|where|if|case)\b|=>|⇒|\\implies|\\Rightarrow|\.\s+[A-Z]",
-    re.IGNORECASE,
-)
-_ONLY_MARKS = re.compile(r"(?:[\s,;.$*&]|\\[\[\]()]|\\\\|\\q?quad|\\,|\\text\{[\s,]*(?:and|or)?[\s,]*\}|and|or)*")
+_ANSWER_TAG = re.compile(r"<\s*(answer|final_answer|solution|result)\s*>(.*?)<\s*/\s*\1\s*>", re.DOTALL | re.IGNORECASE)
+_JSON = re.compile(r"[\"'](?:final[_ ]?)?(?:answer|result)[\"']\s*:\s*(?:\"((?:[^\"\\]|\\.)*)\"|'([^']*)'|(-?[0-9][0-9.eE+/-]*|\[[^\]]*\]))", re.IGNORECASE)
 _IS = r"[^.\n:=$\\]{0,60}?(?:\bis\b|\bare\b|\bequals\b|\bequal\s+to\b|[:：=]|(?=\s*\n))[\s*_]*[:：]?[\s*_]*"
+_WORDS = r"answers?|antwort|respuesta|réponse|resposta|risposta|ответ|ergebnis|resultado|résultat"
 _PHRASES = (
     re.compile(r"\bfinal\s+(?:correct\s+)?(?:answer|result)s?\b" + _IS, re.IGNORECASE),
-    re.compile(rf"(?:\banswers?\b{_IS}|(?:^|\n)\s*(?:A|Ans)\s*[:：]\s*|答案\s*(?:是|为|：|:)+\s*)", re.IGNORECASE),
+    re.compile(
+        rf"\b(?:{_WORDS})\b{_IS}|(?:^|\n)[\s*_]*(?:A|Ans)\s*[:：.][\s*_]*|【\s*(?:答案|答え?|解答)\s*】\s*[:：]?|(?:答案|答え|最终结果)\s*(?:是|为|は|：|:)+\s*|(?:^|\n)\s*答\s*[:：]\s*",
+        re.IGNORECASE,
+    ),
     re.compile(rf"\b(?:the|our)\s+(?:solution|result)s?\b{_IS}", re.IGNORECASE),
 )
 """Strongest first: a weaker phrase counts only where no stronger one gives an answer."""
@@ -63,60 +68,64 @@ _NO_VALUE = re.compile(
     r"\s*(?:(?:not|no longer|n't)\b|(?:in)?correct\b|wrong\b|as follows|(?:given|shown|provided|found|written) )",
     re.IGNORECASE,
 )
-_SENTENCE = re.compile(r"(?<![A-Z])\.\s+(?=[A-Z<*\[])|\.\s*\Z|\n|。|I hope")
+_SENTENCE = re.compile(r"(?<![A-Z])(?<!\bvs)\.\s+(?=[A-Z<*\[(])|\.\s*\Z|\n|。|I hope|[!?]\s+(?=[A-Z])")
 _NEGATED = re.compile(
     r"\b(?:not|isn't|isn’t|wasn't|never|neither|n't)\s*(?:be|just|simply|equal|to|is|the)?\s*\Z", re.IGNORECASE
 )
-_SEGMENT = re.compile(
-    r"\$\$(?P<a>.+?)\$\$|\\\[(?P<b>.+?)\\\]|\\\((?P<c>.+?)\\\)|(?<![\\$0-9])\$(?P<d>(?:[^$\\]|\\.)+?)\$(?![0-9])",
-    re.DOTALL,
-)
-_NUMBER = re.compile(
-    r"(?<![A-Za-z0-9_.,:])[0-9]{1,2}:[0-5][0-9](?![0-9:])(?:\s?[aApP]\.?[mM]\b\.?)?|"
-    r"(?<![A-Za-z0-9_.,])[-−]?\s?(?:\\?\$\s?)?[-−]?(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:[.,][0-9]+)?(?![0-9])"
-    r"(?:\s*/\s*[0-9]+(?![0-9/]))?(?:\s*\\?%)?"
-    r"|(?<![A-Za-z0-9_.,])[-−]?\.[0-9]+",
-    re.ASCII,
-)
-_LISTED = re.compile(r"\s*+(?:[,;/|]|,?\s*+\b(?:or|and)\b)?\s*+", re.IGNORECASE)
-_UNIT = re.compile(
-    r"[\s*]*(?:(\\?%|percent\b)|((?:(?:square|cubic)\s+)?[a-zA-Z]+(?:\^\{?[23]\}?)?)(?![a-zA-Z/²³]|\s+per\b))"
-)
-_COMMAND = re.compile(r"\\[a-zA-Z]")
 _STARTS = re.compile(r"\W{0,3}[0-9$\\]|\W*\(?[A-J]\)?(?![A-Za-z])|\*\*")
-_BOLD = re.compile(r"\*\*([^*\n]{1,80})\*\*")
 _PROSE = re.compile(
     r"[\u4e00-\u9fff]{2}|(?<![\\A-Za-z])(?:[A-Za-z]{4,}|not|its?|is|the|so|we|he|she|was|are|has|for|my|can|but|let|any|all|now)(?![A-Za-z])"
 )
 _LETTERED = re.compile(r"\W{0,3}[A-J]\W{0,3}[.):]")
-_AMOUNTS = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?\s+[A-Za-z]+,?\s+(?:and\s+)?){1,3}[0-9]+(?:\.[0-9]+)?\s+[A-Za-z]+")
 _MONTH = re.compile(
     r"(?:(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day,? )?(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]* [0-9]"
 )
 _MATHEMATICS = re.compile(
     r"\\(?:begin|end)\s*\{[a-z*]+\}|\\[a-zA-Z]+|(?<![A-Za-z])(?:sqrt|infinity|sinh|cosh|tanh|arcsin|arccos|arctan|east|west)\b"
 )
+_COMMAND = re.compile(r"\\[a-zA-Z]")
+_RULE = re.compile(r"\s*(?:[-*_=~]{3,}|```\w*|[#>\s]*)\s*")
+_SPLIT = re.compile(r"(?<=[.!?。])(?<!\b[A-Z]\.)(?<!\bp\.)(?<!\ba\.)(?<!\bvs\.)(?<!\bapprox\.)\s+(?=[^a-z\s])|(?<=。)")
 
 
 def answer_part(response: str) -> str | None:
     """The response without its thinking; None where the thinking never ended, so nothing was answered."""
-    if "<" not in response:
+    if "<" not in response and "◁" not in response and "[" not in response:
         return response
-    tags = list(_THINK.finditer(response))
-    if not tags:
+    last: re.Match[str] | None = None
+    for tag in _THINK.finditer(response):
+        if _mentioned(response, tag):
+            continue
+        last = tag
+    if last is None:
         return response
-    last = tags[-1]
-    return response[last.end() :] if last[1] else None
+    closes = last[1] or last[2] or last[3]
+    return response[last.end() :] if closes else None
 
 
-def extract(response: str, places: Sequence[Place] = PLACES) -> Found | None:
-    """The final answer, or None. Nothing is taken from a box that never closes: the response was cut off."""
+def _mentioned(text: str, tag: re.Match[str]) -> bool:
+    """Whether a tag is only spoken of: an opening one inside a sentence that is never closed."""
+    if tag[1] or tag[2] or tag[3] or not (before := text[: tag.start()].strip()):
+        return False
+    around = text[tag.start() - 1], text[tag.end() : tag.end() + 2]
+    quoted = around[0] in " `\"'“" and re.match(r"[ `\"'”.,;]", around[1]) is not None
+    later = next((t for t in _THINK.finditer(text, tag.end())), None)
+    return quoted and later is None and before[-1] not in ".:!?>\n" and "\n" not in text[len(before) : tag.start()]
+
+
+def extract(
+    response: str, places: Sequence[Place] = PLACES, *, question: str = "", words: str = ""
+) -> Found | None:
+    """The final answer, or None. Nothing is taken from a box that never closes: the response was cut off.
+
+    question: chooses among several candidates of a sentence. words: a reference that is a word, looked for as such.
+    """
     text = answer_part(response)
     if text is None:
         return None
     if "\\" in text and "boxed" in places and ("boxed" in text or "fbox" in text):
-        answer, end = _boxed(text)
-        if answer and "phrase" in places and (later := _stated_later(text[-BOX_TAIL:][end:][-TAIL:])):
+        answer, end = boxes.boxed(text)
+        if answer and "phrase" in places and (later := _stated_later(text[-boxes.TAIL :][end:][-TAIL:])):
             return Found(later, "phrase")
         if answer:
             return Found(answer, "boxed")
@@ -124,79 +133,35 @@ def extract(response: str, places: Sequence[Place] = PLACES) -> Found | None:
             return None
     if "hashes" in places and (at := text.rfind("####")) >= 0:
         line = text[at + 4 :].lstrip(" \t:").partition("\n")[0].strip()
-        if line:
-            return Found(line if bare(line) else next(stated(line), line), "hashes")
+        if line and (picked := _marked(line, question, words, whole=True)):
+            return Found(picked.text, "hashes", picked.others, picked.tail)
     tail = text[-TAIL:]
     if "<|" in tail:
         tail = _SPECIAL.sub("", tail)
-    if "phrase" in places and (found := _phrase(tail)):
-        return Found(found, "phrase")
-    if "line" in places and (found := _line(tail)):
-        return Found(found, "line")
+    if "phrase" in places and (picked := _phrase(tail, question, words)):
+        return Found(picked.text, "phrase", picked.others, picked.tail)
+    if "line" in places and (picked := _line(tail, question, words)):
+        return Found(picked.text, "line", picked.others, picked.tail)
     return None
 
 
-def _boxed(text: str) -> tuple[str, int]:
-    """The last box with something in it, with its neighbours; and where it ends, or zero without any box."""
-    text = text[-BOX_TAIL:]
-    boxes: list[tuple[int, int, str]] = []
-    for match in _BOX.finditer(text):
-        if boxes and match.start() < boxes[-1][1]:
-            continue  # a box in a box
-        if match.end() < len(text) and text[match.end()] == "{":
-            end = _closing(text, match.end())
-            if end < 0:
-                return "", len(text)
-            boxes.append((match.start(), end + 1, text[match.end() + 1 : end]))
-        elif plain := re.match(r"\s*([0-9A-Za-z]+)", text[match.end() : match.end() + 40]):
-            boxes.append((match.start(), match.end() + plain.end(), plain[1]))
-    filled = [box for box in boxes if _inside(box[2])]
-    if not filled:
-        return "", len(text) if boxes else 0
-    parts = [_inside(filled[-1][2])]
-    for at in range(len(filled) - 2, -1, -1):
-        between = text[filled[at][1] : filled[at + 1][0]]
-        if not _neighbours(between):
-            break
-        if (part := _inside(filled[at][2])) not in parts:
-            parts.append(part)
-    return " ; ".join(reversed(parts)), filled[-1][1]
-
-
-def _inside(box: str) -> str:
-    """Contents of a box, without a box around them in turn."""
-    text = box.strip()
-    for _ in range(4):
-        if not (match := _BOX.match(text)) or not text.endswith("}") or _closing(text, match.end()) != len(text) - 1:
-            break
-        text = text[match.end() + 1 : -1].strip()
-    return text if text.strip(" .,~$\\") else ""
-
-
-def _closing(text: str, opening: int) -> int:
-    """Where the brace at `opening` closes, or -1."""
-    depth = 0
-    at = opening
-    while at < len(text):
-        char = text[at]
-        if char == "\\":
-            at += 2
-            continue
-        if char == "{":
-            depth += 1
-        elif char == "}":
-            depth -= 1
-            if depth == 0:
-                return at
-        at += 1
-    return -1
-
-
-def _neighbours(between: str) -> bool:
-    """Whether boxes with this between them are parts of one answer."""
-    if _ONLY_MARKS.fullmatch(between):
-        return True
-    return len(between) < 70 and bool(_JOINED.search(between)) and not _APART.search(between)
+def _marked(line: str, question: str, words: str, *, whole: bool) -> Picked | None:
+    """The answer after a marker. whole: the text itself where it holds no candidate."""
+    line = line.strip().strip("*_").strip()
+    if words and (said := word_answer(line, words)) is not None:
+        return said
+    if bare(line) or _MONTH.match(line) or _LETTERED.match(line):
+        return Picked(line)
+    if line.lower().startswith(("the answer", "answer")) and (inner := next(stated(line), None)):
+        return _marked(inner, question, words, whole=whole)
+    if (picked := pick(line, question, leading=True)) is not None:
+        return picked
+    if not any(char.isalnum() for char in line):
+        return None
+    said_after = _VERB.split(line)[-1].strip(" .*_")
+    if said_after != line.strip(" .*_") and 0 < len(said_after.split()) <= 4:
+        return Picked(said_after)
+    return Picked(line) if whole or (len(line.split()) <= 12 and not line.endswith((":", "："))) else None
 
 
 def stated(text: str) -> Iterator[str]:
@@ -214,8 +179,18 @@ def stated(text: str) -> Iterator[str]:
                 yield sentence
 
 
-def _phrase(tail: str) -> str:
-    return next(filter(None, map(_first_answer, stated(tail))), "")
+def _phrase(tail: str, question: str, words: str) -> Picked | None:
+    if "<" in tail and (tags := _ANSWER_TAG.findall(tail)):
+        inside = tags[-1][1].strip()
+        if bare(inside) or "\n" not in inside:
+            picked = _marked(inside.strip("$ ") if inside.count("$") > 2 else inside, question, words, whole=True)
+            if picked is not None:
+                return picked
+    if ":" in tail and (fields := _JSON.findall(tail)):
+        inside = next(filter(None, fields[-1]), "").replace("\\\\", "\\")
+        if picked := _marked(inside, question, words, whole=True):
+            return picked
+    return next(filter(None, (_marked(one, question, words, whole=False) for one in stated(tail))), None)
 
 
 def _stated_later(text: str) -> str:
@@ -223,7 +198,8 @@ def _stated_later(text: str) -> str:
     for match in _PHRASES[0].finditer(text):
         sentence = _sentence(text[match.end() :])
         if "boxed" not in sentence and bare(sentence) and any(char.isdigit() for char in sentence):
-            return _first_answer(sentence)
+            picked = _marked(sentence, "", "", whole=False)
+            return picked.text if picked else ""
     return ""
 
 
@@ -232,7 +208,7 @@ def _sentence(text: str) -> str:
     text = text.lstrip()
     if _LETTERED.match(text):
         return text.partition("\n")[0].strip()
-    segment = _SEGMENT.match(text)
+    segment = SEGMENT.match(text)
     start = segment.end() if segment else 0
     end = _SENTENCE.search(text, start)
     return text[: end.start() if end else len(text)].strip()
@@ -244,93 +220,51 @@ def bare(text: str) -> bool:
     return bool(text) and not _PROSE.search(without)
 
 
-def _first_answer(sentence: str) -> str:
-    sentence = sentence.strip().strip("*_").strip()
-    if not sentence or not any(char.isalnum() for char in sentence):
-        return ""
-    if bare(sentence) or _MONTH.match(sentence) or _LETTERED.match(sentence):
-        return sentence
-    if (verb := _VERB.search(sentence)) and not re.match(r"\W{0,3}[0-9$\\]|\*\*", sentence):
-        after = _first_answer(sentence[verb.end() :])
-        if after:
-            return after
-    segments = list(_SEGMENT.finditer(sentence))
-    if segments:
-        start, end = segments[0].start(), segments[0].end()
-        for segment in segments[1:]:
-            if not _LISTED.fullmatch(sentence, end, segment.start()):
-                break
-            end = segment.end()
-        return sentence[start:end] + _unit_after(sentence[end:])
-    if amounts := _AMOUNTS.match(sentence):
-        return amounts[0]
-    bold = [span for span in _BOLD.findall(sentence) if len(_runs(span)) == 1]
-    if len(bold) == 1:
-        sentence = bold[0]
-    numbers = _runs(sentence)
-    if not numbers:
-        return sentence if len(sentence.split()) <= 12 else ""
-    return sentence[numbers[0][0] : numbers[0][1]] + _unit_after(sentence[numbers[0][1] :])
-
-
-def _unit_after(text: str) -> str:
-    """The unit right after a number, if the next words are one that could be converted."""
-    match = _UNIT.match(text)
-    if match is None:
-        return ""
-    if match[1]:
-        return " %"
-    if match[2].lower() in SCALES:
-        return f" {match[2]}"
-    unit = unit_of(match[2])
-    return f" \\text{{{match[2]}}}" if unit is not None and unit.dimension else ""
-
-
-def _runs(text: str) -> list[tuple[int, int]]:
-    """Where numbers stand; numbers that are listed, joined by commas or `or`, are one run. Denied ones are left out."""
-    runs: list[tuple[int, int]] = []
-    for match in _NUMBER.finditer(text):
-        start, end = match.span()
-        if runs and _LISTED.fullmatch(text, runs[-1][1], start):
-            runs[-1] = (runs[-1][0], end)
-        elif not _NEGATED.search(text[max(0, start - 24) : start]):
-            runs.append((start, end))
-    return runs
-
-
 def _loose_formula(line: str) -> str:
     """LaTeX that stands in a sentence without delimiters: what follows the last verb or equals sign, if it is bare."""
     rest = re.split(r"\b(?:is|are|equals|be)\b|(?<![<>\\!])=", line)[-1].strip().rstrip(".")
     return rest if bare(rest) and any(char.isalnum() for char in rest) else ""
 
 
-def _line(tail: str) -> str:
+def _line(tail: str, question: str, words: str) -> Picked | None:
     text = tail.strip()
     if not text:
-        return ""
+        return None
     if "\n" not in text and len(text) <= 400 and bare(text.rstrip(".")):
-        return text
-    segments = list(_SEGMENT.finditer(text))
-    last = segments[-1] if segments else None
-    if last is not None and not _runs(text[last.end() :]):
-        start = last.start()
-        for segment in reversed(segments[:-1]):
-            if not _LISTED.fullmatch(text, segment.end(), start):
-                break
-            start = segment.start()
-        formula = text[start : last.end()]
-        if any(char.isalnum() for char in formula):
-            return formula + _unit_after(text[last.end() :])
-    for line in reversed(text.splitlines()):
-        if "\\" in line and _COMMAND.search(_SEGMENT.sub("", line)):
-            return _loose_formula(line)
-        bold = [span for span in _BOLD.findall(line) if _runs(span)]
-        if bold and len(_runs(bold[-1])) == 1:
-            return str(bold[-1])
-        if runs := _runs(line):
-            start, end = runs[-1]
-            return line[start:end] + _unit_after(line[end:])
+        return Picked(text)
+    if words:
+        return _word_line(text, words)
+    if (display := _display(text)) is not None:
+        return display
+    for line in reversed([line for line in text.splitlines() if not _RULE.fullmatch(line)]):
+        if "\\" in line and _COMMAND.search(SEGMENT.sub("", line).replace("\\$", "")):
+            loose = _loose_formula(line)
+            return Picked(loose) if loose else None
+        for sentence in reversed(_SPLIT.split(line)):
+            if (picked := pick(sentence, question)) is not None:
+                return picked
     if re.match(r"\W*(?:yes|no)\b", text, re.IGNORECASE) and len(text) < 200:
-        return text
+        return Picked(text)
     said = _VERB.split(text.splitlines()[-1])[-1].strip()
-    return next((words for words in (said, text) if 0 < len(words.split()) <= 4), "")
+    return next((Picked(one) for one in (said, text) if 0 < len(one.split()) <= 4), None)
+
+
+def _display(text: str) -> Picked | None:
+    r"""A display formula at the very end, which may run over lines."""
+    if not text.endswith(("$$", "\\]", "$$.", "\\].")):
+        return None
+    segments = list(SEGMENT.finditer(text))
+    if not segments or segments[-1].end() < len(text) - 1 or "\n" not in segments[-1][0]:
+        return None
+    return Picked(segments[-1][0])
+
+
+def _word_line(text: str, words: str) -> Picked | None:
+    lines = [line for line in text.splitlines() if not _RULE.fullmatch(line)]
+    for sentence in reversed(_SPLIT.split(lines[-1])) if lines else ():
+        if (said := word_answer(sentence, words)) is not None:
+            return said
+    if re.match(r"\W*(?:yes|no)\b", text, re.IGNORECASE) and len(text) < 200:
+        return Picked(text)
+    said_last = _VERB.split(lines[-1])[-1].strip() if lines else ""
+    return next((Picked(one) for one in (said_last, text) if 0 < len(one.split()) <= 4), None)

@@ -101,7 +101,7 @@ def _same_with_more_digits(left: Node, right: Node, at: Mapping[str, Value], rel
     import mpmath
 
     with mpmath.workdps(60):
-        point = {name: mpmath.mpf(x) for name, x in at.items()}
+        point = {name: x if isinstance(x, Fraction) else mpmath.mpmathify(x) for name, x in at.items()}
         try:
             a, b = (
                 as_float(value(left, point, mpmath.mp), mpmath.mp),
@@ -127,7 +127,8 @@ def _alternates(node: Node) -> bool:
 
 def _same_at_points(left: Node, right: Node, names: list[str], rel_tol: float, *, integers: bool) -> bool | None:
     usable = 0
-    imaginary = uses(left, "i") or uses(right, "i")
+    conjugate = uses(left, "conj") or uses(right, "conj")
+    imaginary = conjugate or uses(left, "i") or uses(right, "i")
     for k in range(POINTS + 4):
         dice = random.Random(7919 * (k + 1))
         point: dict[str, Value] = {}
@@ -137,6 +138,8 @@ def _same_at_points(left: Node, right: Node, names: list[str], rel_tol: float, *
             else:
                 size = dice.uniform(0.35, 2.6)
                 point[name] = -size if k >= 4 and dice.random() < 0.5 else size
+                if conjugate:
+                    point[name] = complex(size, dice.uniform(0.3, 1.7))
         try:
             a, b = value(left, point), value(right, point)
         except (Undefined, TooLarge):

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import re
 
-from dqdata_operators.lib.maths.words import unit_of
+from dqdata_operators.lib.maths.repeating import repeating_decimals
+from dqdata_operators.lib.maths.units import unit_of
 
 LONGEST = 4000
 """Characters of an answer; nothing longer is a final answer."""
@@ -28,12 +29,17 @@ _UNICODE = str.maketrans(
         "−": "-", "–": "-", "‐": "-", "‑": "-", "×": "*", "·": "*", "⋅": "*", "∗": "*", "÷": "/", "∕": "/", "⁄": "/",
         "π": r"\pi ", "√": r"\sqrt ", "∞": r"\infty ", "≤": r"\le ", "≥": r"\ge ", "⩽": r"\le ", "⩾": r"\ge ",
         "≠": r"\ne ", "≈": r"\approx ", "±": r"\pm ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "∅": r"\emptyset ",
-        "º": "°", "²": "^2", "³": "^3", "⁴": "^4", "½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}",
+        "º": "°", "℃": "°C", "℉": "°F", "½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}",
         "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}", "θ": r"\theta ", "α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ",
         "λ": r"\lambda ", "φ": r"\phi ", "ω": r"\omega ", "，": ", ", "、": ", ", "；": "; ", "：": ":", "（": "(",
         "）": ")", "［": "[", "］": "]", "％": "%", "。": ".", "＝": "=", "＜": "<", "＞": ">", "\u00a0": " ",
         "\u202f": " ", "\u2009": " ", "\u3000": " ", "’": "'", "′": "'", "“": '"', "”": '"', "ℝ": r"\mathbb{R}",
-        "⟨": "(", "⟩": ")",
+        "⟨": "(", "⟩": ")", "⟦": "[", "⟧": "]", "∠": r"\angle ", "△": r"\triangle ", "∧": r" \land ", "∨": r" \lor ",
+        "⅕": r"\frac{1}{5}", "⅖": r"\frac{2}{5}", "⅗": r"\frac{3}{5}", "⅘": r"\frac{4}{5}", "⅙": r"\frac{1}{6}",
+        "⅚": r"\frac{5}{6}", "⅛": r"\frac{1}{8}", "⅜": r"\frac{3}{8}", "⅝": r"\frac{5}{8}", "⅞": r"\frac{7}{8}",
+        "≡": r"\equiv ", "μ": "µ", "Δ": r"\Delta ", "∣": "|", "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}",
+        "ℚ": r"\mathbb{Q}", "ℂ": r"\mathbb{C}", "∖": r"\setminus ", "⌊": r"\lfloor ", "⌋": r"\rfloor ",
+        "⌈": r"\lceil ", "⌉": r"\rceil ", "…": r"\ldots ", "∑": r"\sum ", "∫": r"\int ", "∏": r"\prod ",
     }
 )  # fmt: skip
 
@@ -44,9 +50,11 @@ _SAME_COMMAND = {
     "vee": "text{ or }", "wedge": "text{ and }", "lvert": "|", "rvert": "|", "vert": "|", "mid": "|", "lbrace": "{",
     "rbrace": "}", "lbrack": "[", "rbrack": "]", "langle": "(", "rangle": ")", "degree": "°", "thickapprox": "approx",
     "simeq": "approx", "sim": "approx", "varphi": "phi", "varepsilon": "epsilon", "tg": "tan", "ctg": "cot",
-    "colon": ":", "to": "rightarrow",
+    "colon": ":", "to": "rightarrow", "top": "T", "intercal": "T", "dotsc": "ldots", "dots": "ldots", "bmod": "mod",
+    "pmod": "mod", "dotsb": "ldots", "cdots": "ldots", "arcctg": "arccot", "bar": "overline", "smallsetminus": "setminus",
+    "infin": "infty", "lnot": "neg", "doteq": "approx", "measuredangle": "angle", "pounds": "£", "euro": "€",
 }  # fmt: skip
-_VERBATIM = frozenset("<>*/|[]()°:")
+_VERBATIM = frozenset("<>*/|[]()°:T£€")
 _DROPPED = frozenset(
     "left right bigl bigr Bigl Bigr biggl biggr big Big bigg Bigg displaystyle textstyle scriptstyle limits nolimits "
     "hfill cr mleft mright middle rm it bf boldsymbol pmb enspace thinspace".split()
@@ -54,7 +62,7 @@ _DROPPED = frozenset(
 _SPACES = frozenset("quad qquad space hspace newline".split())
 _STYLE = re.compile(
     r"\\(?:text|textbf|textit|textrm|textnormal|texttt|textsf|mbox|hbox|mathrm|mathbf|mathit|mathsf|mathtt|mathcal|"
-    r"operatorname\*?|bm|emph|underline|overline|vec|hat|bar|tilde|boxed|fbox|color\{[a-z]+\})\s*\{([^{}]*)\}"
+    r"operatorname\*?|bm|emph|underline|vec|overrightarrow|hat|boxed|fbox|color\{[a-z]+\})\s*\{([^{}]*)\}"
 )
 _COMMAND = re.compile(r"\\([a-zA-Z]+)")
 _DEGREES = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![a-zA-Z]))|\\degrees?(?![a-zA-Z])")
@@ -63,6 +71,28 @@ _THIN = re.compile(r"(?<!\\)\\[,;:!> \n]|~")
 _DELIMITERS = re.compile(r"(?<!\\)\$|\\\(|\\\)|\\\[|\\\](?!\s*[0-9.]*(?:em|pt|ex|mm))")
 _BLANKS = re.compile(r"\s+")
 _DOUBLED = re.compile(r"\\\\(?=[a-zA-Z({\[])")
+_ROW_SPACING = re.compile(r"\\\\\s*\[\s*-?[0-9.]+\s*(?:em|ex|pt|mm|cm|in)\s*\]")
+_SCRIPTS = {
+    "^": ("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿ", "0123456789+-()n"),
+    "_": ("₀₁₂₃₄₅₆₇₈₉₊₋₍₎ₙ", "0123456789+-()n"),
+}
+_SCRIPT = [(sign, re.compile(f"[{small}]+"), str.maketrans(small, plain)) for sign, (small, plain) in _SCRIPTS.items()]
+_CONNECTIVES = [(re.compile("或者|或是|或|または|又は|もしくは"), " or "), (re.compile("以及|并且|且|和|与|及|と|および"), " and ")]
+_NEGATIVE = re.compile(r"(?<![A-Za-z])(?:negative|minus)\s+(?=[0-9.\\$])|^\s*(?:负|マイナス)\s*(?=[0-9.\\$])", re.IGNORECASE)
+_CHOOSE = re.compile(r"\{\s*([^{}]{1,30}?)\s*\\choose(?![a-zA-Z])\s*([^{}]{1,30}?)\s*\}")
+_C = r"(?:C|\\text\s*\{\s*C\s*\}|\\mathrm\s*\{\s*C\s*\}|\\rm\s+C)"
+_COMBINATIONS = re.compile(
+    rf"(?:\{{\s*\}})?\s*[\^_]\s*\{{?\s*([0-9]{{1,4}})\s*\}}?\s*{_C}\s*_\s*\{{?\s*([0-9]{{1,4}})(?![0-9])\s*\}}?"
+    rf"|(?<![0-9A-Za-z])([0-9]{{1,4}})\s*C\s*([0-9]{{1,4}})(?![0-9A-Za-z])"
+)
+_CHINESE_C = re.compile(
+    rf"(?<![A-Za-z0-9\\}}]){_C}\s*(?:_\s*\{{?\s*([0-9]{{1,4}})\s*\}}?\s*\^\s*\{{?\s*([0-9]{{1,4}})(?![0-9])\s*\}}?"
+    rf"|\^\s*\{{?\s*([0-9]{{1,4}})\s*\}}?\s*_\s*\{{?\s*([0-9]{{1,4}})(?![0-9])\s*\}}?)"
+)
+_SEGMENT_NAME = re.compile(r"\\overline\s*\{\s*([A-Z](?:_\{?[0-9]\}?|')?[A-Z](?:_\{?[0-9]\}?|')?)\s*\}")
+_UNBRACED = re.compile(r"\\math(?:sf|rm|bf|it)\s+([A-Za-z])(?![a-zA-Z])")
+_CURRENCY = "¤"
+_PAID = re.compile(r"\\\\?\$")
 _ORDINAL = re.compile(r"(?<=[0-9])\s*\^?\s*\{?\s*(?:st|nd|rd|th)\b\s*\}?")
 
 
@@ -70,18 +100,50 @@ def normalise(text: str) -> str:
     """The same answer in the one notation the parser reads. The text is an answer, not a whole response."""
     if not text.isascii():
         text = text.replace(UNIT_OPENS, " ").replace(UNIT_CLOSES, " ")
-        text = text.translate(_UNICODE)
-    text = _DELIMITERS.sub(" ", text) if "$" in text or "\\" in text else text
+        text = _unicode(text)
+    if "$" in text or "\\" in text:
+        text = _DELIMITERS.sub(" ", _dollars(_ROW_SPACING.sub(r"\\\\ ", text))).replace(_CURRENCY, "$")
+    if "quad" in text:
+        text = re.sub(r"\\q?quad(?=[A-Za-z])", " ", text)
+    if "." in text:
+        text = repeating_decimals(text)
     if "\\" in text:
         text = _commands(text)
     text = text.replace("**", "^") if re.search(r"\w\s*\*\*\s*\w", text) else text.replace("**", "")
-    text = text.replace("^{°}", "°").replace("^°", "°").replace("€", "").replace("£", "").replace("¥", "")
+    text = text.replace("^{°}", "°").replace("^°", "°")
     text = text.replace("==", "=").replace("!=", r"\ne ").replace("<=", r"\le ").replace(">=", r"\ge ")
     if "th" in text or "st" in text or "nd" in text or "rd" in text:
         text = _ORDINAL.sub("", text)
-    text = _BLANKS.sub(" ", text.replace('"', " ").replace("{}", "")).strip()
+    if "C" in text:
+        text = _COMBINATIONS.sub(lambda m: rf"\binom{{{m[1] or m[3]}}}{{{m[2] or m[4]}}}", text)
+        text = _CHINESE_C.sub(_chosen, text)
+    text = _NEGATIVE.sub("-", text)
+    text = _BLANKS.sub(" ", text.replace('\\"', " ").replace('"', " ").replace("{}", "")).strip()
     while text and text[-1] in ".,;:\\":
         text = text[:-1].rstrip()
+    return text
+
+
+def _chosen(match: re.Match[str]) -> str:
+    """C_5^2; C_1^2 is the square of a constant."""
+    n, k = match[1] or match[4], match[2] or match[3]
+    return rf"\binom{{{n}}}{{{k}}}" if int(n) >= int(k) else match[0]
+
+
+def _unicode(text: str) -> str:
+    for sign, pattern, plain in _SCRIPT:
+        text = pattern.sub(lambda m, sign=sign, plain=plain: f"{sign}{{{m[0].translate(plain)}}}", text)  # type: ignore[misc]
+    text = text.translate(_UNICODE)
+    for pattern, word in _CONNECTIVES:
+        text = pattern.sub(word, text)
+    return re.sub(r"(?<![A-Za-z])(?:约|約|大约)\s*(?=[0-9])", "", text)
+
+
+def _dollars(text: str) -> str:
+    """Dollar signs that are money: escaped ones, and a lone one before or after a number."""
+    text = _PAID.sub(_CURRENCY, text)
+    if text.count("$") % 2:
+        text = re.sub(r"\$(?=\s?[0-9.])", _CURRENCY, text, count=1) if re.search(r"\$\s?[0-9.]", text) else text
     return text
 
 
@@ -89,8 +151,9 @@ def _commands(text: str) -> str:
     if "matrix" not in text and "array" not in text and "cases" not in text:
         text = _DOUBLED.sub(r"\\", text)  # JSON escaped twice, or raw strings printed
     text = _GROUPING.sub("", text)
-    text = text.replace(r"\$", "").replace(r"\%", "%").replace(r"\#", "").replace(r"\&", "&")
-    text = _DEGREES.sub("°", text)
+    text = text.replace(r"\%", "%").replace(r"\#", "").replace(r"\&", "&").replace(r"\degC", "°C")
+    text = _SEGMENT_NAME.sub(r"\1", _CHOOSE.sub(r"\\binom{\1}{\2}", text))
+    text = _DEGREES.sub("°", _UNBRACED.sub(r"\1", text))
     for _ in range(6):  # styles nest: \mathbf{\text{x}}
         styled = _STYLE.sub(_upright, text)
         if styled == text:

@@ -19,14 +19,24 @@ LONGEST = 1000
 LARGEST_EXPONENT = 400
 """Of scientific notation. `1e999999` is not read: its integer would have a million digits."""
 
-_CURRENCY = r"(?:US\s?)?\\?\$|[€£¥₹₽₩]|(?:USD|EUR|Rs\.?)\s"
+_CURRENCY = r"(?:US\s?)?\\?\$|[€£¥₹₽₩]|(?:USD|EUR|GBP|Rs\.?)\s"
 _PERCENT = r"\\?\s*%|\s*\b(?:percent(?:age)?|pct)\b"
-_DIGITS = r"[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,3}(?:[ \u00a0\u202f][0-9]{3})+|[0-9]+"
+_DIGITS = (
+    r"[1-9][0-9]{0,2}(?:,[0-9]{3})+|[1-9][0-9]{0,2}(?:[ \u00a0\u202f][0-9]{3})+|[1-9][0-9]{0,2}(?:['’][0-9]{3})+"
+    r"|[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}|[0-9]+"
+)
+"""Digits in groups: of three after commas, blanks or apostrophes, or as in India, of two before the last three."""
+_COMMA_DECIMAL = re.compile(
+    r"\s*([-+−]?)\s*([1-9][0-9]{0,2})((?:\.[0-9]{3})+,[0-9]+|(?:\.[0-9]{3}){2,}|(?:[ \u00a0\u202f'’][0-9]{3})+,[0-9]+|(?:[ '’.][0-9]{3}){2,},[0-9]+)"
+    r"\s*\.?\s*",
+    re.ASCII,
+)
+"""Points, blanks or apostrophes that group digits before a decimal comma: 1.234,5. Two groups after points are enough."""
 _LITERAL = re.compile(
-    rf"\s*(?P<sign>[-+−]?)\s*(?:{_CURRENCY})?\s*(?P<inner>[-−]?)"
+    rf"\s*(?P<sign>[-+−]?)\s*(?P<currency>{_CURRENCY})?\s*(?P<inner>[-−]?)"
     rf"(?:(?P<whole>{_DIGITS})(?P<point>\.[0-9]*)?|(?P<only>\.[0-9]+))"
     rf"(?:[eE](?P<exp>[-+]?[0-9]+))?"
-    rf"(?P<percent>{_PERCENT})?\s*(?:\\?[$€£])?\s*\.?\s*",
+    rf"(?P<percent>{_PERCENT})?\s*(?:\\?(?P<after>[$€£¥₹₽₩]))?\s*\.?\s*",
     re.ASCII,
 )
 _FRACTION = re.compile(
@@ -51,12 +61,14 @@ class Literal:
     """A number and how it was written.
 
     decimals: digits after the point, None for an integer or a fraction. digits: significant digits written.
+    currency: the sign that stands before or after it, without a backslash.
     """
 
     value: Fraction
     decimals: int | None = None
     digits: int = 0
     percent: bool = False
+    currency: str = ""
 
 
 def literal(text: str) -> Literal | None:
@@ -67,6 +79,10 @@ def literal(text: str) -> Literal | None:
         return _plain(match)
     if match := _FRACTION.fullmatch(text):
         return _fraction(match)
+    if match := _COMMA_DECIMAL.fullmatch(text):
+        whole, _, part = match[3].partition(",")
+        plain = literal(match[1] + match[2] + re.sub(r"[^0-9]", "", whole) + (f".{part}" if part else ""))
+        return plain
     if match := _SCIENTIFIC.fullmatch(text):
         return _scientific(match)
     if match := _SCALED.fullmatch(text):
@@ -77,7 +93,7 @@ def literal(text: str) -> Literal | None:
 
 def _plain(match: re.Match[str]) -> Literal | None:
     whole = match["whole"] or "0"
-    for separator in ", \u00a0\u202f":
+    for separator in ", '’\u00a0\u202f":
         whole = whole.replace(separator, "")
     point = match["point"] or match["only"] or ""
     decimals = len(point) - 1 if len(point) > 1 else 0
@@ -90,7 +106,11 @@ def _plain(match: re.Match[str]) -> Literal | None:
     scale = exponent - decimals
     value = Fraction(number * 10**scale) if scale >= 0 else Fraction(number, 10**-scale)
     digits = len((whole + point[1:]).lstrip("0"))
-    return Literal(value, decimals - exponent if decimals > max(exponent, 0) else None, digits, bool(match["percent"]))
+    paid = "" if match["currency"] and match["after"] else match["currency"] or match["after"] or ""  # $5$ is LaTeX
+    currency = paid.strip().removeprefix("US").removeprefix("\\").strip(" .")
+    return Literal(
+        value, decimals - exponent if decimals > max(exponent, 0) else None, digits, bool(match["percent"]), currency
+    )
 
 
 def _fraction(match: re.Match[str]) -> Literal | None:
@@ -138,7 +158,7 @@ def words_to_number(text: str) -> Fraction | None:
     >>> words_to_number("two thirds"), words_to_number("one-half")
     (Fraction(2, 3), Fraction(1, 2))
     """
-    words = text.lower().replace("-", " ").split()
+    words = text.lower().replace("-", " ").replace(",", " ").split()
     if not words or len(words) > 20:
         return None
     part = _FRACTIONS.get(words[-1].removesuffix("s"))
@@ -162,3 +182,55 @@ def words_to_number(text: str) -> Fraction | None:
             return None
         previous = word
     return Fraction(total + group)
+
+
+_CJK_DIGITS = {char: n for n, chars in enumerate(("零〇", "一壹", "二两兩贰", "三叁", "四肆", "五伍", "六陆", "七柒", "八捌", "九玖")) for char in chars}
+_CJK_SCALES = {"十": 10, "拾": 10, "百": 100, "佰": 100, "千": 1000, "仟": 1000}
+_CJK_LARGE = {"万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8, "兆": 10**12}
+
+
+def cjk_number(text: str) -> tuple[Fraction, bool] | None:
+    """The number that Chinese or Japanese numerals write, and whether it is a percentage; digits before 万 and 亿 count.
+
+    >>> cjk_number("百分之六十"), cjk_number("三分之二"), cjk_number("3万"), cjk_number("一百二十三")
+    ((Fraction(60, 1), True), (Fraction(2, 3), False), (Fraction(30000, 1), False), (Fraction(123, 1), False))
+    """
+    text = text.strip()
+    if text[:1] == "负":
+        rest = cjk_number(text[1:])
+        return None if rest is None else (-rest[0], rest[1])
+    if text.startswith("百分之"):
+        part = _cjk_whole(text[3:])
+        return None if part is None else (part, True)
+    bottom, found, top = text.partition("分之") if "分之" in text else text.partition("分の")
+    if found:
+        a, b = _cjk_whole(top), _cjk_whole(bottom)
+        return None if a is None or not b else (a / b, False)
+    whole = _cjk_whole(text)
+    return None if whole is None else (whole, False)
+
+
+def _cjk_whole(text: str) -> Fraction | None:
+    whole, point, decimals = text.partition("点")
+    if point:
+        head, tail = _cjk_whole(whole), [_CJK_DIGITS.get(char) for char in decimals]
+        if head is None or not tail or None in tail:
+            return None
+        return head + Fraction(int("".join(map(str, tail))), 10 ** len(tail))
+    if plain := re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([十百千万亿億萬]?)", text, re.ASCII):
+        return Fraction(plain[1]) * ({**_CJK_SCALES, **_CJK_LARGE}.get(plain[2], 1))
+    if not text or len(text) > 20 or any(char not in _CJK_DIGITS and char not in _CJK_SCALES and char not in _CJK_LARGE for char in text):
+        return None
+    if all(char in _CJK_DIGITS for char in text):
+        return Fraction(int("".join(str(_CJK_DIGITS[char]) for char in text))) if len(text) == 1 or "〇" in text else None
+    total = group = 0
+    digit: int | None = None
+    for char in text:
+        if char in _CJK_DIGITS:
+            digit = _CJK_DIGITS[char]
+        elif char in _CJK_SCALES:
+            group += (1 if digit is None else digit) * _CJK_SCALES[char]
+            digit = None
+        else:
+            total, group, digit = total + (group + (digit or 0)) * _CJK_LARGE[char], 0, None
+    return Fraction(total + group + (digit or 0))

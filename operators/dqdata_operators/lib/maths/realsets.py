@@ -7,14 +7,17 @@ True
 
 from __future__ import annotations
 
+import itertools
 import math
+import operator
 import re
+from collections.abc import Callable
 from fractions import Fraction
 from typing import NamedTuple
 
-from dqdata_operators.lib.maths.evaluate import TooLarge, Undefined, symbols, value
-from dqdata_operators.lib.maths.expression import Node, NotMath, parse_expression
-from dqdata_operators.lib.maths.shapes import Answer, Braces, Chain, Scalar, Several, Tuple, Union, Unreadable
+from dqdata_operators.lib.maths.evaluate import TooLarge, Undefined, is_complex, real, symbols, value
+from dqdata_operators.lib.maths.expression import Node, NotMath, Num, parse_expression
+from dqdata_operators.lib.maths.shapes import Answer, Braces, Chain, Except, Scalar, Several, Tuple, Union, Unreadable
 from dqdata_operators.lib.maths.structure import read
 
 Real = Fraction | float
@@ -46,9 +49,17 @@ def real_set(answer: Answer) -> list[Interval] | None:
         case Union(parts):
             sets = [real_set(part) for part in parts]
             return _union([interval for s in sets if s is not None for interval in s]) if None not in sets else None
-        case Several(items) if all(isinstance(item, Chain) for item in items):
+        case Several(items, connective) if all(isinstance(item, Chain | Tuple) for item in items):
             sets = [real_set(item) for item in items]
-            return _joined([s for s in sets if s is not None]) if None not in sets else None
+            return _joined([s for s in sets if s is not None], connective) if None not in sets else None
+        case Several(items) if all(isinstance(item, Scalar) for item in items):
+            return real_set(Braces(items))
+        case Except(items):
+            points = [_constant(item.node) if isinstance(item, Scalar) else None for item in items]
+            holes = sorted({p for p in points if p is not None})
+            ends = [-math.inf, *holes, math.inf]
+            pieces = [Interval(a, False, b, False) for a, b in itertools.pairwise(ends)]
+            return _union(pieces) if None not in points else None
         case Chain():
             return _solved(answer)
     return None
@@ -102,10 +113,11 @@ def _union(intervals: list[Interval]) -> list[Interval]:
     return merged
 
 
-def _joined(sets: list[list[Interval]]) -> list[Interval]:
-    """Several inequalities: `x < 2 or x > 3` is a union; one that would be everything, an intersection."""
+def _joined(sets: list[list[Interval]], connective: str) -> list[Interval]:
+    """Several inequalities: joined by `or` they are a union, by `and` an intersection. Joined by commas they are a
+    union too, unless it would be everything."""
     union = _union([interval for s in sets for interval in s])
-    if union != [ALL]:
+    if connective == "or" or (not connective and union != [ALL]):
         return union
     common = [ALL]
     for s in sets:
@@ -119,6 +131,112 @@ def _meet(a: Interval, b: Interval) -> Interval | None:
     if low > high or (low == high and (closed_low or not closed_high)):
         return None
     return Interval(low, not closed_low, high, closed_high)
+
+
+def integers_of(intervals: list[Interval]) -> tuple[Scalar, ...] | None:
+    """The integers in bounded sets, up to a hundred; None for more."""
+    found: list[Scalar] = []
+    for low, closed_low, high, closed_high in intervals:
+        if math.isinf(low) or math.isinf(high) or high - low > 100:
+            return None
+        for n in range(math.ceil(low), math.floor(high) + 1):
+            if (n > low or closed_low) and (n < high or closed_high):
+                found.append(Scalar(str(n), Num(Fraction(n))))
+    return tuple(found)
+
+
+def variable_of(answer: Answer) -> str:
+    """The letter that inequalities are about; nothing where there is none, or more than one."""
+    match answer:
+        case Chain(parts, ops) if set(ops) <= {"<", ">", "le", "ge", "ne", "in"}:
+            names = {"".join(part.split()) for part in parts if _NAME.fullmatch(part) and not part.startswith("\\pi")}
+            return names.pop() if len(names) == 1 else ""
+        case Several(items):
+            found = {variable_of(item) for item in items}
+            return found.pop() if len(found) == 1 else ""
+        case Except(_, name):
+            return name
+    return ""
+
+
+def same_by_sampling(solved: list[Interval], other: Answer) -> bool | None:
+    """Whether an inequality in one letter holds exactly on a solved set: at its ends, between and beyond them, and at
+    points of a grid. Ends that are not rational count by whether the relation is strict."""
+    holds = _predicate(other)
+    if holds is None:
+        return None
+    ends = sorted({end for i in solved for end in (i.low, i.high) if not math.isinf(end)})
+    exact = [end for end in ends if isinstance(end, Fraction)]
+    points: list[Real] = [*exact, *(Fraction(n, 7) for n in range(-140, 141)), *(Fraction(n) for n in range(-60, 61))]
+    points += [Fraction(sign * 10**k) for k in (2, 3, 4) for sign in (1, -1)]
+    edges = [float(end) for end in ends]
+    points += [edge + side * 10.0**-k for edge in edges for k in (1, 3, 5) for side in (1, -1)]
+    points += [(a + b) / 2 for a, b in itertools.pairwise(edges)]
+    points = [p for p in points if isinstance(p, Fraction) or all(abs(p - edge) > 1e-7 for edge in edges)]
+    for point in points:
+        said = holds(point)
+        if said is None:
+            return None
+        if said != any(_inside(point, interval) for interval in solved):
+            return False
+    if len(exact) < len(ends):
+        closed = {flag for i in solved for end, flag in ((i.low, i.closed_low), (i.high, i.closed_high)) if isinstance(end, float) and not math.isinf(end)}
+        strict = _strict(other)
+        return None if strict is None or len(closed) != 1 else closed == {not strict}
+    return True
+
+
+def _inside(point: Real, interval: Interval) -> bool:
+    return (point > interval.low or (interval.closed_low and point == interval.low)) and (
+        point < interval.high or (interval.closed_high and point == interval.high)
+    )
+
+
+def _strict(answer: Answer) -> bool | None:
+    chains = answer.items if isinstance(answer, Several) else (answer,)
+    strict = {op in ("<", ">") for chain in chains if isinstance(chain, Chain) for op in chain.ops}
+    return strict.pop() if len(strict) == 1 else None
+
+
+_ORDER: dict[str, Callable[[Real, Real], bool]] = {
+    "<": operator.lt, ">": operator.gt, "le": operator.le, "ge": operator.ge, "ne": operator.ne,
+}  # fmt: skip
+
+
+def _predicate(answer: Answer) -> Callable[[Real], bool | None] | None:
+    """Whether the relation holds at a number; the function returns None where it can't be evaluated."""
+    if isinstance(answer, Several):
+        parts = [_predicate(item) for item in answer.items]
+        if not answer.connective or any(part is None for part in parts):
+            return None
+        join = all if answer.connective == "and" else any
+
+        def joined(point: Real) -> bool | None:
+            said = [part(point) for part in parts if part is not None]
+            return None if None in said else join(bool(one) for one in said)
+
+        return joined
+    if not isinstance(answer, Chain) or not set(answer.ops) <= _ORDER.keys():
+        return None
+    try:
+        nodes = [parse_expression(part) for part in answer.parts]
+    except NotMath:
+        return None
+    names = frozenset().union(*(symbols(node) for node in nodes))
+    if len(names) != 1:
+        return None
+    (name,) = names
+
+    def holds(point: Real) -> bool | None:
+        try:
+            sides = [real(value(node, {name: point})) for node in nodes]
+        except (Undefined, TooLarge):
+            return False  # outside the domain
+        if any(is_complex(side) for side in sides):
+            return False
+        return all(_ORDER[op](a, b) for op, a, b in zip(answer.ops, sides, sides[1:], strict=False))
+
+    return holds
 
 
 _NAME = re.compile(r"\\?[A-Za-z]+(?:_\{?\w+\}?)?'?(?:\([a-z]\))?")

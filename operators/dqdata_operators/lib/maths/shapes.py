@@ -4,13 +4,19 @@ r"""What an answer is made of: numbers and expressions, and what holds them.
 
 Scalar        one number or expression, with a unit:   3\sqrt{2}   18 dollars   28\%   52_8
 Several       more than one answer, in no order:       1, -2       6 and 8      1 \pm \sqrt{19}
+Parts         answers with labels:                     (a) 4 (b) 5
 Tuple         an ordered tuple, a point, an interval:  (3, 4]      (1, -16, 4)
 Braces        a finite set:                            \{1, 2\}
 Union         of intervals and sets:                   (2, 12) \cup (12, 102)
 Chain         equation or inequality:                  x = 5       -2 \le x < 7    x \in [1, 2]
 Matrix        rows of cells:                           \begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}
 Ratio         3 : 4
+Except        all reals but some:                      \mathbb{R} \setminus \{3\}
 Clock         3:30 p.m.
+Date          March 3, 2021
+Congruence    x \equiv 3 \pmod 7
+Cases         a function by cases:                     \begin{cases} x & x > 0 \\ 0 & x \le 0 \end{cases}
+Qualified     3k \text{ where } k \text{ is an integer}
 Words         Evelyn, no solution, (C)
 Opaque        mathematics that only sympy may read:    \int_0^1 x\,dx
 """
@@ -21,7 +27,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from dqdata_operators.lib.maths.expression import Node
-from dqdata_operators.lib.maths.words import NO_UNIT, Unit
+from dqdata_operators.lib.maths.units import NO_UNIT, Unit
 
 
 class Unreadable(ValueError):
@@ -41,6 +47,15 @@ class Scalar:
 
 @dataclass(frozen=True, slots=True)
 class Several:
+    """connective: "and", "or", or nothing where only commas join the items."""
+
+    items: tuple[Answer, ...]
+    connective: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    labels: tuple[str, ...]
     items: tuple[Answer, ...]
 
 
@@ -59,6 +74,14 @@ class Braces:
 @dataclass(frozen=True, slots=True)
 class Union:
     parts: tuple[Answer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Except:
+    """All real numbers but these. name: the variable that was written, or nothing."""
+
+    items: tuple[Answer, ...]
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +104,45 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """half: "a", "p" or nothing."""
+    """half: "a", "p" or nothing. A time such as 3:45 without a half may also be a ratio."""
 
     hour: int
     minute: int
     half: str
+    second: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Date:
+    """readings: (year or 0, month, day); two where the order of day and month is open, as in 3/4/2021."""
+
+    readings: tuple[tuple[int, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Congruence:
+    """name: empty for `3 mod 7` alone."""
+
+    name: str
+    residue: Answer
+    modulus: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Cases:
+    """Values with their conditions, as normalised text."""
+
+    branches: tuple[tuple[Answer, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Qualified:
+    """parameters: letters with the set that they run through ("Z", "N", "R", "" where it isn't said). condition: the
+    qualifier as it was written."""
+
+    answer: Answer
+    parameters: tuple[tuple[str, str], ...]
+    condition: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,4 +155,7 @@ class Opaque:
     text: str
 
 
-Answer: TypeAlias = "Scalar | Several | Tuple | Braces | Union | Chain | Matrix | Ratio | Clock | Words | Opaque"
+Answer: TypeAlias = (
+    "Scalar | Several | Parts | Tuple | Braces | Union | Except | Chain | Matrix | Ratio | Clock | Date | Congruence "
+    "| Cases | Qualified | Words | Opaque"
+)

@@ -8,17 +8,25 @@ from __future__ import annotations
 
 import functools
 import re
+from fractions import Fraction
 
+from dqdata_operators.lib.maths.calendar import clock, date
 from dqdata_operators.lib.maths.expression import Call, Num, Sym
-from dqdata_operators.lib.maths.notation import LONGEST, balanced, normalise, top_level
-from dqdata_operators.lib.maths.numbers import literal
-from dqdata_operators.lib.maths.scalars import based, clock, compound, scalar
+from dqdata_operators.lib.maths.matrices import matrix
+from dqdata_operators.lib.maths.notation import LONGEST, UNIT_CLOSES, UNIT_OPENS, balanced, normalise, top_level
+from dqdata_operators.lib.maths.numbers import Literal, literal
+from dqdata_operators.lib.maths.qualifiers import bound, labelled, qualifier, without_approximation
+from dqdata_operators.lib.maths.scalars import based, compound, scalar
 from dqdata_operators.lib.maths.shapes import (
     Answer,
     Braces,
+    Cases,
     Chain,
-    Matrix,
+    Congruence,
+    Except,
     Opaque,
+    Parts,
+    Qualified,
     Ratio,
     Scalar,
     Several,
@@ -27,24 +35,33 @@ from dqdata_operators.lib.maths.shapes import (
     Unreadable,
     Words,
 )
-from dqdata_operators.lib.maths.words import NO_UNIT
+from dqdata_operators.lib.maths.units import NO_UNIT, Unit, known
 
 MOST_ITEMS = 200
 
-
-_OPS = re.compile(r"\\(le|ge|ne|approx|in|notin|equiv|subset|subseteq)(?![a-zA-Z])|(<|>|=)")
-_AND = re.compile(r"\s*[,;]?\s*(?<![a-zA-Z\\])(?:and|or)(?![a-zA-Z])\s*")
+_OPS = re.compile(r"\\(le|ge|ne|approx|in|notin|equiv|subset|subseteq|propto|sim|cong)(?![a-zA-Z])|(<|>|=)")
+_CONNECTIVE = re.compile(
+    rf"\s*[,;]?\s*(?:{UNIT_OPENS}\s*)?(?<![a-zA-Z\\])(and|or|&)(?![a-zA-Z])(?:\s*{UNIT_CLOSES})?\s*|\\(land|lor)(?![a-zA-Z])"
+)
 _CUP = re.compile(r"\\cup(?![a-zA-Z])")
 _PLUS_MINUS = re.compile(r"\\(?:pm|mp)(?![a-zA-Z])")
-_MATRIX = re.compile(
-    r"\[?\s*\\begin\{([a-zA-Z]*matrix|array)\}(?:\{[lcr|@ ]*\})?(.*?)\\end\{\1\}\s*\]?(\s*\^\s*\{?\s*T\s*\}?)?",
-    re.DOTALL,
-)
 _YES_OR_NO = re.compile(r"(?:yes|no)\s*,", re.IGNORECASE)
-_SETBUILDER = re.compile(r"\\\{\s*[^|:]{1,40}?\s*[|:]\s*(.*)\\\}", re.DOTALL)
+_SETBUILDER = re.compile(r"\\\{\s*([^|:]{1,60}?)\s*(?:\\mid|[|:])\s*(.*)\\\}", re.DOTALL)
 _REALS = re.compile(r"\\mathbb\s*\{?\s*R\s*\}?|\\R(?![a-zA-Z])|\\mathbb\s*R")
-_HAS_MATH = re.compile(r"[0-9=<>^_+*/|\\{}]")
+_ALL_BUT = re.compile(
+    rf"(?:[a-z]\s*\\in\s*)?(?:(?:all|any|every)\s+)?(?:(?:real\s+)?(?:numbers?|values?)|reals?|{_REALS.pattern})\s*(?:of\s+[a-z]\s+)?,?\s*"
+    r"(?:except|excluding|other\s+than|but|besides|apart\s+from)(?:\s+for)?\s*(?:[a-z]\s*=\s*)?(.+)",
+    re.IGNORECASE,
+)
+_MODULO = re.compile(r"\s*,?\s*\(?\s*(?:\\mod|(?<![A-Za-z])modulo|(?<![A-Za-z])mod)(?![a-zA-Z])\s*\{?\s*([^{}()]+?)\s*\}?\s*\)?\s*\Z")
+_CASES = re.compile(r"\\begin\{(cases|aligned|align\*?|array)\}(.*)\\end\{\1\}", re.DOTALL)
+_OUT_OF = re.compile(r"([0-9]+)\s+(?:in|out\s+of)\s+(?:every\s+)?([0-9]+)(?:\s+chance)?")
+_TO = re.compile(r"([0-9.]+)\s+to\s+([0-9.]+)")
 _WORD_LIST = re.compile(r"[^\W\d_]+", re.UNICODE)
+_HAS_MATH = re.compile(r"[0-9=<>^_+*/|\\{}]")
+_GROUPED = re.compile(r"-?[0-9]+(?:,[0-9]+)+")
+_INFINITY = Sym("\\infty")
+ALL_REALS = Tuple("(", (Scalar("-\\infty", Call("neg", (_INFINITY,))), Scalar("\\infty", _INFINITY)), ")")
 
 
 @functools.lru_cache(maxsize=2048)
@@ -52,7 +69,7 @@ def read(text: str) -> Answer:
     """The structure of one answer. Raises Unreadable where there is none."""
     number = literal(text)
     if number is not None:
-        return Scalar(text.strip(), Num(number.value, number.decimals, number.digits), percent=number.percent)
+        return plain_number(text.strip(), number)
     if len(text) > LONGEST:
         raise Unreadable("too long")
     plain = normalise(text)
@@ -63,20 +80,25 @@ def read(text: str) -> Answer:
     return _read(plain, 0)
 
 
+def plain_number(text: str, number: Literal) -> Scalar:
+    unit = NO_UNIT
+    if number.currency:
+        found = known(number.currency)
+        unit = Unit(*found) if found else NO_UNIT
+    return Scalar(text, Num(number.value, number.decimals, number.digits), unit, number.percent)
+
+
 def read_list(text: str) -> Answer | None:
-    """The other reading of commas between digits: 144,233,377 as three numbers; 1000,99 as a decimal."""
+    """144,233,377 as three numbers, in which way lists are set without blanks."""
     plain = normalise(text)
-    if re.fullmatch(r"-?[0-9]+(?:,-?[0-9]+)+", plain):
-        return Several(tuple(_read(part, 1) for part in plain.split(",")))
-    return None
+    return Several(tuple(_read(part, 1) for part in plain.split(","))) if _GROUPED.fullmatch(plain) else None
 
 
-def read_decimal_comma(text: str) -> Answer | None:
+def read_decimal_comma(text: str) -> Scalar | None:
+    """3,5 as a decimal."""
     match = re.fullmatch(r"(-?)([0-9]+),([0-9]+)", normalise(text))
-    if match is None:
-        return None
-    number = literal(f"{match[1]}{match[2]}.{match[3]}")
-    return None if number is None else Scalar(text, Num(number.value, number.decimals, number.digits))
+    number = literal(f"{match[1]}{match[2]}.{match[3]}") if match else None
+    return None if number is None else plain_number(text, number)
 
 
 def _read(text: str, depth: int) -> Answer:
@@ -89,10 +111,10 @@ def _read(text: str, depth: int) -> Answer:
         raise Unreadable("empty part")
     number = literal(text)
     if number is not None:
-        return Scalar(text, Num(number.value, number.decimals, number.digits), percent=number.percent)
+        return plain_number(text, number)
     if _YES_OR_NO.match(text):
         return Words(text)
-    for reader in (compound, clock, _several, _matrix, _chain, _set_algebra, _bracketed, _ratio, based, _plus_minus):
+    for reader in _READERS:
         found = reader(text, depth)
         if found is not None:
             return found
@@ -112,29 +134,72 @@ def _spans(text: str) -> bool:
     return False
 
 
+def _parts(text: str, depth: int) -> Answer | None:
+    if depth or (found := labelled(text.replace(UNIT_OPENS, " ").replace(UNIT_CLOSES, " "))) is None:
+        return None
+    return Parts(tuple(label for label, _ in found), tuple(_read(body, depth + 1) for _, body in found))
+
+
+def _qualified(text: str, depth: int) -> Answer | None:
+    if depth > 1 or "\\{" in text or "\\begin" in text:
+        return None
+    found = qualifier(text)
+    if found is None:
+        return None
+    body, parameters, condition = found
+    inner = _read(body.rstrip("( "), depth + 1)
+    return None if isinstance(inner, Words) else Qualified(inner, parameters, condition)
+
+
+def _worded(text: str, depth: int) -> Answer | None:
+    """Bounds in words are inequalities; an approximation in words is its value."""
+    if (found := _ALL_BUT.fullmatch(text)) is not None:
+        holes = _read(found[1], depth + 1)
+        return Except(holes.items if isinstance(holes, Several | Braces) else (holes,))
+    if (limit := bound(text)) is not None:
+        op, rest = limit
+        value = _read(rest, depth + 1)
+        if not isinstance(value, Scalar):
+            return None
+        infinity = Scalar("\\infty", _INFINITY)
+        if op in (">", "ge"):
+            return Tuple("(" if op == ">" else "[", (value, infinity), ")")
+        return Tuple("(", (Scalar("-\\infty", Call("neg", (_INFINITY,))), value), ")" if op == "<" else "]")
+    if (rest := without_approximation(text)) != text:
+        return _read(rest, depth + 1)
+    if (chance := _OUT_OF.fullmatch(text)) is not None and int(chance[2]):
+        return Scalar(text, Num(Fraction(int(chance[1]), int(chance[2]))))
+    return None
+
+
 def _several(text: str, depth: int) -> Answer | None:
-    if "matrix" in text or "array" in text:
+    if "\\begin" in text:
         return None
     groups = [part for part in top_level(text, ";") if part.strip()]
+    connective = ""
     if ";" not in text or len(groups) < 2:
-        groups = [part for part in _split_words(text) if part.strip()]
+        groups, connective = _split_words(text)
     if len(groups) < 2:
         parts = [part for part in top_level(text, ",") if part.strip()]
         if len(parts) < 2 or _described(parts):
             return None
-        return _collect([_read(part, depth + 1) for part in parts])
+        return _collect([_read(part, depth + 1) for part in parts], "")
     items = [_read(group, depth + 1) for group in groups]
     sizes = {len(item.items) if isinstance(item, Several) else 1 for item in items}
     if ";" in text and len(sizes) == 1 and sizes != {1}:  # p=5, q=2; p=7, q=2 is a list of pairs
         return Several(tuple(Tuple("(", item.items, ")") for item in items if isinstance(item, Several)))
-    flat = [part for item in items for part in (item.items if isinstance(item, Several) else (item,))]
-    return _collect(flat)
+    return _collect(items, connective)
 
 
-def _collect(items: list[Answer]) -> Answer:
+def _collect(items: list[Answer], connective: str) -> Answer:
+    """One list out of nested ones; `x = 1, 2` names both values."""
     if len(items) > MOST_ITEMS:
         raise Unreadable("too many answers")
-    return Several(tuple(part for item in items for part in (item.items if isinstance(item, Several) else (item,))))
+    flat: list[Answer] = []
+    for item in items:
+        flat += item.items if isinstance(item, Several) else [item]
+        connective = connective or (item.connective if isinstance(item, Several) else "")
+    return Several(tuple(flat), connective)
 
 
 def _described(parts: list[str]) -> bool:
@@ -142,34 +207,20 @@ def _described(parts: list[str]) -> bool:
     return all(len(_WORD_LIST.findall(part)) >= 4 and not _HAS_MATH.search(part) for part in parts)
 
 
-def _split_words(text: str) -> list[str]:
-    """At `and` and `or` outside brackets."""
+def _split_words(text: str) -> tuple[list[str], str]:
+    """The pieces between `and` and `or` outside brackets, and which of the two it is."""
     pieces: list[str] = []
+    said: set[str] = set()
     start = 0
-    for match in _AND.finditer(text):
+    for match in _CONNECTIVE.finditer(text):
         before = text[: match.start()]
         if sum(before.count(c) for c in "([{") == sum(before.count(c) for c in ")]}"):
             pieces.append(text[start : match.start()])
+            said.add("or" if (match[1] or match[2]) in ("or", "lor") else "and")
             start = match.end()
     pieces.append(text[start:])
-    return pieces
-
-
-def _matrix(text: str, depth: int) -> Answer | None:
-    if "\\begin" not in text:
-        return None
-    inner = text[1:-1].strip() if text[:1] == "(" and text[-1:] == ")" else text
-    match = _MATRIX.fullmatch(inner)
-    if match is None or "\\begin" in match[2]:
-        return Opaque(text)
-    body = re.sub(r"\\(?:hline|cline\{[^}]*\})", "", match[2])
-    rows = [row for row in re.split(r"\\\\(?:\[[^\]]*\])?|\\cr", body) if row.strip()]
-    cells = [[_read(cell, depth + 1) for cell in row.split("&")] for row in rows]
-    if not cells or len({len(row) for row in cells}) != 1:
-        raise Unreadable("rows of different length")
-    if match[3]:
-        cells = [list(column) for column in zip(*cells, strict=True)]
-    return Matrix(tuple(tuple(row) for row in cells))
+    pieces = [piece for piece in pieces if piece.strip(" ,;")]
+    return pieces, said.pop() if len(said) == 1 else ""
 
 
 def _chain(text: str, depth: int) -> Answer | None:
@@ -195,54 +246,98 @@ def _chain(text: str, depth: int) -> Answer | None:
     return Chain(tuple(parts), tuple(ops))
 
 
+def _congruence(text: str, depth: int) -> Answer | None:
+    match = _MODULO.search(text)
+    if match is None or not match.start():
+        return None
+    left = text[: match.start()].strip().rstrip("(").strip()
+    name, found, residue = left.rpartition("\\equiv")
+    if not found:
+        name, _, residue = left.rpartition("=")
+    residues = _read(residue, depth + 1)
+    return Congruence(name.strip(), residues, _read(match[1], depth + 1))
+
+
+def _cases(text: str, depth: int) -> Answer | None:
+    """A function by cases, or a system of equations, which is its equations joined by `and`."""
+    head, _, rest = text.partition("\\begin")
+    match = _CASES.fullmatch(("\\begin" + rest).rstrip("\\} .")) if rest else None
+    if match is None or match[1] == "array" and "\\{" not in head:
+        return None
+    name = head.replace("\\{", "").strip()
+    if name and not name.endswith("="):
+        return Opaque(text)
+    rows = [row.strip().strip(",;") for row in re.split(r"\\\\", re.sub(r"\A\s*\{[lcr|]*\}", "", match[2])) if row.strip()]
+    if match[1] != "cases" or all("&" not in row or re.search(r"&\s*=", row) for row in rows):
+        if name:
+            return Opaque(text)
+        return Several(tuple(_read(row.replace("&", ""), depth + 1) for row in rows), "and")
+    branches = []
+    for row in rows:
+        value, found, condition = row.partition("&")
+        if not found:
+            value, _, condition = row.partition(",")
+        condition = re.sub(r"(?<![A-Za-z])(?:if|when|for|where)(?![A-Za-z])", "", condition)
+        branches.append((_read(value.strip().rstrip(","), depth + 1), condition.strip(" ,;.&")))
+    return Cases(tuple(branches))
+
+
 def _set_algebra(text: str, depth: int) -> Answer | None:
     parts = _CUP.split(text)
     if len(parts) > 1:
         return Union(tuple(_read(part, depth + 1) for part in parts))
     if _REALS.fullmatch(text):
-        infinity = Sym("\\infty")
-        return Tuple("(", (Scalar("-\\infty", Call("neg", (infinity,))), Scalar("\\infty", infinity)), ")")
+        return ALL_REALS
     removed = re.fullmatch(rf"(?:{_REALS.pattern})\s*(?:\\(?:setminus|backslash)|\\(?=\\\{{)|-)\s*(\\\{{.*\\\}})", text)
     if removed is not None:
         holes = _read(removed[1], depth + 1)
-        if isinstance(holes, Braces):
-            names = tuple(item.text for item in holes.items if isinstance(item, Scalar))
-            return Chain(("x", *names), ("ne",) * len(names)) if len(names) == 1 else Opaque(text)
+        return Except(holes.items) if isinstance(holes, Braces) else Opaque(text)
     return None
 
 
 def _bracketed(text: str, depth: int) -> Answer | None:
     if text.startswith("\\{") and text.endswith("\\}"):
-        builder = _SETBUILDER.fullmatch(text)
-        if builder is not None and _OPS.search(builder[1]):
-            return _read(builder[1], depth + 1)
-        inner = text[2:-2].strip()
-        if not inner:
-            return Words("empty set")
-        found = _read(inner, depth + 1)
-        return Braces(found.items if isinstance(found, Several) else (found,))
+        return _braces(text, depth)
     if text[:1] not in ("(", "[", "]") or text[-1:] not in (")", "]", "["):
         return None
     opening, closing = text[0], text[-1]
-    if opening == "]" or closing == "[":  # ]2, 3[ : the open interval of other countries
+    separators = ",;"
+    if opening == "]" or closing == "[":  # ]2;5[ : the open interval of other countries, with decimal commas
         opening, closing = "(" if opening == "]" else "[", ")" if closing == "[" else "]"
+        separators = ";" if ";" in text else ","
     elif not _spans(text):
         return None
-    parts = top_level(text[1:-1], ",;")
+    elif ";" in text and len(top_level(text[1:-1], ";")) == 2 and not top_level(text[1:-1], ";")[0].count(" "):
+        separators = ";" if all(re.fullmatch(r"\s*-?[0-9]+(?:,[0-9]+)?\s*", side) for side in top_level(text[1:-1], ";")) else ",;"
+    parts = top_level(text[1:-1], separators)
     if len(parts) < 2:
-        if opening == closing or (opening, closing) == ("(", ")"):
+        if (opening, closing) in (("(", ")"), ("[", "]")):
             inner_answer = _read(text[1:-1], depth + 1)
             return None if isinstance(inner_answer, Words | Scalar) else inner_answer
         return None
     if len(parts) > MOST_ITEMS:
         raise Unreadable("too many items")
-    return Tuple(opening, tuple(_read(part, depth + 1) for part in parts), closing)
+    items = tuple((read_decimal_comma(part) if separators == ";" else None) or _read(part, depth + 1) for part in parts)
+    return Tuple(opening, items, closing)
+
+
+def _braces(text: str, depth: int) -> Answer | None:
+    builder = _SETBUILDER.fullmatch(text)
+    if builder is not None and _OPS.search(builder[2]):
+        found = _read(builder[2], depth + 1)
+        integers = re.search(r"\\in\s*\\mathbb\s*\{?\s*([ZN])", builder[1])
+        return Qualified(found, (("", integers[1]),), builder[1]) if integers else Union((found,))
+    inner = text[2:-2].strip()
+    if not inner:
+        return Words("empty set")
+    found = _read(inner, depth + 1)
+    return Braces(found.items if isinstance(found, Several) else (found,))
 
 
 def _ratio(text: str, depth: int) -> Answer | None:
     parts = top_level(text, ":")
     if len(parts) < 2:
-        match = re.fullmatch(r"([0-9.]+)\s+to\s+([0-9.]+)", text)
+        match = _TO.fullmatch(text)
         if match is None:
             return None
         parts = [match[1], match[2]]
@@ -261,4 +356,14 @@ def _plus_minus(text: str, depth: int) -> Answer | None:
         other = "-" if sign == "+" else "+"
         signed = re.sub(r"\\pm(?![a-zA-Z])", sign, text)
         both.append(_read(re.sub(r"\\mp(?![a-zA-Z])", other, signed), depth + 1))
-    return _collect(both)
+    return _collect(both, "")
+
+
+def _matrix(text: str, depth: int) -> Answer | None:
+    return matrix(text, lambda cell: _read(cell, depth + 1))
+
+
+_READERS = (
+    date, compound, clock, _parts, _worded, _cases, _qualified, _congruence, _several, _matrix, _chain, _set_algebra,
+    _bracketed, _ratio, based, _plus_minus,
+)  # fmt: skip

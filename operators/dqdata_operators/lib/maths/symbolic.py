@@ -34,6 +34,10 @@ _COMMANDS = frozenset(
 """What counts as mathematics here. latex2sympy reads any other command as a name, which would let nonsense match."""
 
 
+_RELATION = re.compile(r"(?<![_{a-z])=(?![^{}]*\})|[<>]|\\(?:le|ge|ne|in|equiv|approx)(?![a-zA-Z])")
+"""A relation; `=` in the limits of a sum is none."""
+
+
 class Refused(ValueError):
     """Too large or too deep to be worth a try."""
 
@@ -52,6 +56,11 @@ def guard(text: str) -> None:
         raise Refused("too deep")
 
 
+def known_commands(text: str) -> bool:
+    """Whether every LaTeX command in the text is mathematics."""
+    return all(name in _COMMANDS for name in re.findall(r"\\([a-zA-Z]+)", text))
+
+
 def readable(text: str) -> bool:
     """Whether sympy can parse this at all. Raises Refused."""
     guard(text)
@@ -59,7 +68,10 @@ def readable(text: str) -> bool:
 
 
 def same_by_sympy(*, reference: str, prediction: str, decimals: int = 6) -> bool | None:
-    """Whether sympy finds both the same; None where the reference can't be parsed. Raises Refused."""
+    """Whether sympy finds both the same; None where one of them can't be parsed or is a relation, whose sides the
+    comparison would take apart. Raises Refused."""
+    if _RELATION.search(reference) or _RELATION.search(prediction):
+        return None
     guard(reference)
     guard(prediction)
     import logging
@@ -73,7 +85,7 @@ def same_by_sympy(*, reference: str, prediction: str, decimals: int = 6) -> bool
         return None
     target = _parsed(prediction)
     if target is None:
-        return False
+        return None
     return bool(verify(gold, target, float_rounding=decimals, numeric_precision=15, timeout_seconds=None))
 
 
@@ -82,7 +94,7 @@ def _parsed(text: str) -> Any:
     from latex2sympy2_extended import NormalizationConfig, latex2sympy
     from sympy import Basic, MatrixBase, nan, zoo
 
-    if any(name not in _COMMANDS for name in re.findall(r"\\([a-zA-Z]+)", text)):
+    if not known_commands(text):
         return None
     config = NormalizationConfig(basic_latex=True, units=True, malformed_operators=True, nits=True, boxed="none")
     try:

@@ -1,136 +1,94 @@
-r"""Units and words: what stands after a number, and answers that are no mathematics.
+r"""Answers in words: synonyms, words that contradict each other, letters of options.
 
->>> unit_of("square centimeters"), unit_of("apples"), unit_of("x")
-(Unit(dimension='length2', factor=0.0001), Unit(dimension='', factor=1.0), None)
->>> same_words("No real solutions.", "none")
-True
-
-A unit of the table is converted within its dimension (5 cents is 0.05 dollars). A word of no known dimension, such as
-`apples`, is dropped, and so is a unit that only one side has.
+>>> same_words("No real solutions.", "none"), contradict(("early",), ("late",)), contradict(("boy",), ())
+(True, True, False)
 """
 
 from __future__ import annotations
 
-import functools
 import re
-from typing import NamedTuple
 
-from dqdata_operators.lib.maths.expression import FUNCTIONS
-from dqdata_operators.lib.maths.numbers import SCALES
-
-
-class Unit(NamedTuple):
-    """dimension: "" where it says nothing that could contradict another unit. factor: to the dimension's base."""
-
-    dimension: str
-    factor: float
-
-
-NO_UNIT = Unit("", 1.0)
-
-_TABLE = {
-    "length": "m meter metre 1; cm centimeter centimetre .01; mm millimeter millimetre .001; km kilometer kilometre "
-    "1000; inch inche .0254; ft foot feet .3048; yd yard .9144; mi mile 1609.344; nm 1e-9",
-    "time": "sec second 1; min minute 60; hr hour 3600; day 86400; week 604800; ms millisecond .001",
-    "months": "month 1; year yr 12; decade 120; century 1200",
-    "mass": "kg kilogram 1; gram .001; mg milligram 1e-6; lb pound .45359237; oz ounce .028349523125; ton 1000",
-    "money": "dollar usd buck 1; cent .01",
-    "yuan": "yuan rmb 1",
-    "volume": "liter litre 1; ml milliliter millilitre .001; gallon gal 3.785411784; quart .946352946; pint .473176473",
-    "angle": "degree deg 1; radian rad 57.29577951308232",
-    "speed": "mph 1; kmh kph .621371192",
-    "count": "dozen 12",
+_POLES = """
+north 北|south 南|east 东 東|west 西|northeast|northwest|southeast|southwest
+increase rise growth up gain profit more raise surplus increased upward|decrease fall drop decline down loss less fewer \
+reduction deficit decreased downward lower shortfall
+above over|below under beneath
+early earlier ahead before|late later behind after
+boy man male son brother|girl woman female daughter sister
+clockwise|counterclockwise anticlockwise
+forward|backward backwards
+deposit|withdrawal
+odd|even
+adult|child
+minimum least|maximum most
+january jan|february feb|march mar|april apr|may|june jun|july jul|august aug|september sep sept|october oct|november nov|\
+december dec
+monday mon|tuesday tue|wednesday wed|thursday thu|friday fri|saturday sat|sunday sun
+red|blue|green|yellow|black|white|orange|purple|pink|brown|gray grey
+positive|negative
+win|defeat|draw
+hot|cold
+today|tomorrow|yesterday
+"""
+"""Sets of words of which a value can have one only; synonyms stand together."""
+_POLE: dict[str, tuple[int, int]] = {
+    word: (line, at)
+    for line, poles in enumerate(_POLES.strip().splitlines())
+    for at, pole in enumerate(poles.split("|"))
+    for word in pole.split()
 }
-_SINGLE = {"m": ("length", 1.0), "g": ("mass", 0.001), "s": ("time", 1.0), "h": ("time", 3600.0)}
-_SINGLE |= {"l": ("volume", 1.0), "L": ("volume", 1.0)}
-_SILENT = frozenset(
-    "N J W V A K C F Hz Pa kPa kW kJ mol rpm ohm degC °C °F Mb Gb MB GB kB sq cu rs pts ppm mA in".split()
-)
-"""Units that are only dropped. Single letters count as units in upright type alone, else they are variables."""
 
 
-def _known() -> dict[str, tuple[str, float]]:
-    known: dict[str, tuple[str, float]] = {}
-    for dimension, line in _TABLE.items():
-        for group in line.split(";"):
-            *names, factor = group.split()
-            for name in names:
-                known[name] = known[name + "s"] = (dimension, float(factor))
-    return known
+def poles(words: tuple[str, ...]) -> dict[int, set[int]]:
+    """Which sets of contrasting words these belong to, and where in each."""
+    found: dict[int, set[int]] = {}
+    for word in words:
+        if word in _POLE:
+            line, at = _POLE[word]
+            found.setdefault(line, set()).add(at)
+    return found
 
 
-_KNOWN = _known()
-_WORD = re.compile(r"\(?([A-Za-z°]+)'?\.?\)?\s*(?:\^\s*\{?\s*(-?[1-9])\s*\}?)?")
-_MATH_WORDS = FUNCTIONS | frozenset(
-    ["pi", "and", "or", "to", "infinity", "inf", "oo", "theta", "if", "for", "where", "not", *SCALES]
-)
-_POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
-_LITTLE = frozenset("a an the of in per each every total more less is are on at by with from its his her their".split())
+def contradict(mine: tuple[str, ...], theirs: tuple[str, ...]) -> bool | None:
+    """Whether the words after two equal numbers exclude each other; None where no rule tells.
 
-
-@functools.lru_cache(maxsize=4096)
-def unit_of(text: str, *, upright: bool = True) -> Unit | None:
-    """The unit that this text is, whole: None where a part of it is no unit nor an everyday word.
-
-    upright: whether single letters may be units (\\text{m}, or prose), not variables.
+    Words of one contrasting set contradict each other. Two single nouns without a common word do too; longer
+    descriptions may mean the same.
     """
-    if not text.strip():
-        return NO_UNIT
-    if len(text) > 160:
-        return None
-    found: list[tuple[str, float]] = []
-    words, power, silent = 0, 1, False
-    at = 0
-    text = text.strip()
-    while at < len(text):
-        if text[at] in " /*·-(),":
-            silent = silent or text[at] == "/"
-            at += 1
-            continue
-        match = _WORD.match(text, at)
-        if match is None:
-            return None
-        at = match.end()
-        word, lower = match[1], match[1].lower()
-        words += 1
-        if lower in _POWERS:
-            power = _POWERS[lower]
-        elif lower == "per":
-            silent = True
-        elif word == "°":
-            found.append(("angle", 1.0))
-        elif lower in _KNOWN or (word in _SINGLE and upright):
-            dimension, factor = _KNOWN.get(lower) or _SINGLE[word]
-            if not silent:
-                found.append(_raised(dimension, factor, int(match[2] or power)))
-            power = 1
-        elif lower in _LITTLE or (word in _SILENT and (upright or len(word) > 1)):
-            pass
-        elif len(word) < 3 or lower in _MATH_WORDS:
-            return None
-        elif not silent:
-            silent = len(found) > 0  # "5 dollars profit": what comes later is description
-    if len(found) != 1 or "per" in text.split() or "/" in text:
-        return NO_UNIT
-    return Unit(*found[0])
+    if not mine or not theirs or mine == theirs:
+        return False
+    a, b = poles(mine), poles(theirs)
+    if any(line in b and not places & b[line] for line, places in a.items()):
+        return True
+    mine, theirs = (tuple(word for word in words if word not in _POLE) for words in (mine, theirs))
+    if not mine or not theirs or set(mine) & set(theirs):
+        return False
+    return True if len(mine) == len(theirs) == 1 else None
 
 
-def _raised(dimension: str, factor: float, power: int) -> tuple[str, float]:
-    return (dimension, factor) if power == 1 else (f"{dimension}{power}", factor**power)
+def word_class(text: str) -> tuple[str, ...]:
+    """All words that could stand in this word's place: the other directions, weekdays, colours; empty for others."""
+    place = _POLE.get(plain_words(text))
+    return () if place is None else tuple(word for word, (line, _) in _POLE.items() if line == place[0])
+
+
+def same_pole(left: str, right: str) -> bool:
+    return _POLE.get(plain_words(left), 0) == _POLE.get(plain_words(right), 1)
 
 
 _GROUPS: dict[str, str] = {}
 for _name, _variants in {
     "none": "no solution;no solutions;no real solution;no real solutions;none;empty set;the empty set;emptyset;"
-    "no solution exists;no solutions exist;there is no solution;there are no solutions;no roots;no real roots;"
+    "no solution exists;no solutions exist;no real root;no root;no zeros;no real zeros;无解;無解;无实数解;无实根;空集;解なし;"
+    "there is no solution;there are no solutions;no roots;no real roots;"
     "no such number exists;no such numbers;no such values;no value;no values;null set",
-    "many": "infinitely many;infinitely many solutions;infinite;infinite solutions;infinite number of solutions;"
+    "many": "无穷多解;无数个解;infinitely many real solutions;infinitely many;infinitely many solutions;infinite;infinite solutions;infinite number of solutions;"
     "an infinite number;there are infinitely many;infinitely many values;all real numbers are solutions",
-    "undefined": "undefined;does not exist;dne;not defined;limit does not exist;the limit does not exist",
-    "yes": "yes;true;correct",
-    "no": "no;false;incorrect",
+    "undefined": "不存在;无意义;未定义;it does not exist;doesn t exist;the limit doesn t exist;undefined;does not exist;dne;not defined;limit does not exist;the limit does not exist",
+    "yes": "yes;true;correct;是;对;正确;はい;ja;oui",
+    "no": "no;false;incorrect;否;不是;错;错误;いいえ;nein;non",
     "impossible": "impossible;not possible;it is impossible;cannot be done",
-    "reals": "all real numbers;all reals;the real numbers;mathbbr",
+    "reals": "all real numbers;all real number;全体实数;all real values;every real number;any real number;all reals;the real numbers;mathbbr",
 }.items():
     for _variant in _variants.split(";"):
         _GROUPS[_variant] = _name
@@ -157,6 +115,12 @@ def same_words(left: str, right: str) -> bool:
 def meaning(text: str) -> str:
     """Which group of synonyms these words belong to, or an empty string."""
     return _GROUPS.get(plain_words(text), "")
+
+
+def variants(text: str) -> tuple[str, ...]:
+    """All wordings of the group of synonyms that these words belong to."""
+    group = meaning(text)
+    return tuple(variant for variant, name in _GROUPS.items() if name == group) if group else ()
 
 
 _LETTER = re.compile(

@@ -1,0 +1,78 @@
+r"""Matrices and determinants, in LaTeX environments and as nested lists.
+
+>>> from dqdata_operators.lib.maths.structure import read
+>>> read(r"\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}") == read("[[1, 2], [3, 4]]")
+True
+>>> read(r"\begin{vmatrix} 1 & 2 \\ 3 & 4 \end{vmatrix}").node.args[0].value
+Fraction(4, 1)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from dqdata_operators.lib.maths.expression import Call, Node
+from dqdata_operators.lib.maths.notation import top_level
+from dqdata_operators.lib.maths.shapes import Answer, Matrix, Opaque, Scalar, Unreadable
+
+_MATRIX = re.compile(
+    r"([\[(|]?)\s*\\begin\{([a-zA-Z]*matrix|array)\}(?:\{[lcr|@ ]*\})?(.*?)\\end\{\2\}\s*([\])|]?)"
+    r"(\s*\^\s*\{?\s*T\s*\}?)?",
+    re.DOTALL,
+)
+LARGEST_DETERMINANT = 5
+
+
+def matrix(text: str, read: Callable[[str], Answer]) -> Answer | None:
+    """A Matrix, the value of a determinant, Opaque for arithmetic with matrices; None where there is no matrix."""
+    if "\\begin" not in text:
+        return _nested(text, read)
+    match = _MATRIX.fullmatch(text)
+    if match is None or "\\begin" in match[3]:
+        return Opaque(text)
+    if match[2] == "Vmatrix":
+        return Opaque(text)
+    body = re.sub(r"\\(?:hline|cline\{[^}]*\})", "", match[3])
+    rows = [row for row in re.split(r"\\\\|\\cr", body) if row.strip()]
+    cells = [[read(cell) for cell in row.split("&")] for row in rows]
+    if not cells or len({len(row) for row in cells}) != 1:
+        raise Unreadable("rows of different length")
+    if match[5]:
+        cells = [list(column) for column in zip(*cells, strict=True)]
+    if match[2] == "vmatrix" or (match[1], match[4]) == ("|", "|"):
+        return _determinant(text, cells)
+    return Matrix(tuple(tuple(row) for row in cells))
+
+
+def _nested(text: str, read: Callable[[str], Answer]) -> Matrix | None:
+    """[[1, 2], [3, 4]]"""
+    inner = text[1:-1].strip() if text[:1] == "[" and text[-1:] == "]" else ""
+    if not inner.startswith("[") or not inner.endswith("]"):
+        return None
+    rows = [row.strip() for row in top_level(inner, ",;")]
+    if not all(row[:1] == "[" and row[-1:] == "]" for row in rows):
+        return None
+    cells = [tuple(read(cell) for cell in top_level(row[1:-1], ",")) for row in rows]
+    if len({len(row) for row in cells}) != 1:
+        return None
+    return Matrix(tuple(cells))
+
+
+def _determinant(text: str, cells: list[list[Answer]]) -> Answer:
+    nodes = [[cell.node for cell in row if isinstance(cell, Scalar)] for row in cells]
+    if len(nodes) > LARGEST_DETERMINANT or any(len(row) != len(nodes) for row in nodes):
+        return Opaque(text)
+    return Scalar(text, _expanded(nodes))
+
+
+def _expanded(rows: list[list[Node]]) -> Node:
+    """Laplace's expansion along the first row."""
+    if len(rows) == 1:
+        return rows[0][0]
+    terms: list[Node] = []
+    for at, head in enumerate(rows[0]):
+        minor = _expanded([row[:at] + row[at + 1 :] for row in rows[1:]])
+        product = Call("*", (head, minor))
+        terms.append(Call("neg", (product,)) if at % 2 else product)
+    return Call("+", tuple(terms))

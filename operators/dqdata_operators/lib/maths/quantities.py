@@ -1,0 +1,187 @@
+r"""Whether two single values are the same: numbers and expressions with their percent signs, units, bases and words.
+
+>>> from dqdata_operators.lib.maths.structure import read
+>>> same_quantity(read("72 km/h"), read("20 m/s"), Tolerance()), same_quantity(read("5 boys"), read("5 girls"), Tolerance())
+(True, False)
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+from dqdata_operators.lib.maths import identity
+from dqdata_operators.lib.maths.evaluate import TooLarge, Undefined, Value, decimal_inside, symbols, uses, value
+from dqdata_operators.lib.maths.expression import Call, Node, Num, Sym
+from dqdata_operators.lib.maths.scalars import upright
+from dqdata_operators.lib.maths.shapes import Scalar
+from dqdata_operators.lib.maths.units import conversion, countable, minus
+from dqdata_operators.lib.maths.words import contradict, same_words
+
+Asked = Literal["percent", "plain", ""]
+"""What a question asks for: a percentage, a number that is none, or nothing that would tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How far two numbers may be apart.
+
+    rel_tol, abs_tol: as in math.isclose, for any two constants; zero asks for equality.
+    rounded_digits: a decimal with at least this many significant digits may be the rounding of the other side
+    (2.6667 of 8/3, 3.1416 of pi); 0 allows none.
+    """
+
+    rel_tol: float = 0.0
+    abs_tol: float = 0.0
+    rounded_digits: int = 4
+
+
+_HUNDRED = Num(Fraction(100))
+_TEXT = re.compile(r"[A-Za-z][A-Za-z \-']+")
+_TEMPERATURES = {"temperature_C": (Fraction(1), Fraction(27315, 100)), "temperature_K": (Fraction(1), Fraction(0)),
+                 "temperature_F": (Fraction(5, 9), Fraction(45967, 180))}  # fmt: skip
+"""Scale and offset to kelvin."""
+
+
+def same_quantity(ref: Scalar, pred: Scalar, tolerance: Tolerance, asked: Asked = "") -> bool | None:
+    """True and False are decisions; None where no rule decides."""
+    if ref.base != pred.base and (ref.base is None or pred.base is None):
+        written, plain = (ref, pred) if ref.base is not None else (pred, ref)
+        return written.text == plain.text if written.base != 10 else same_values(ref.node, pred.node, tolerance)
+    if _spelled(ref.text) and _spelled(pred.text) and same_words(ref.text, pred.text):
+        return True
+    ref, pred = _as_units(ref, pred)
+    verdict = _with_units(ref, pred, tolerance, asked)
+    if verdict and ref.unit.words and pred.unit.words:
+        contradiction = contradict(ref.unit.words, pred.unit.words)
+        return None if contradiction is None else not contradiction
+    return verdict
+
+
+def _as_units(ref: Scalar, pred: Scalar) -> tuple[Scalar, Scalar]:
+    """`5 m` beside a value in metres or a plain number is five metres, and no product."""
+    if symbols(ref.node) and not symbols(pred.node):
+        return upright(ref, apart=not pred.unit.dims) or ref, pred
+    if symbols(pred.node) and not symbols(ref.node):
+        return ref, upright(pred, apart=not ref.unit.dims) or pred
+    if symbols(ref.node) and ref.node != pred.node:
+        a, b = upright(ref), upright(pred)
+        if a is not None and b is not None and a.unit.dims == b.unit.dims:
+            return a, b
+    return ref, pred
+
+
+def _with_units(ref: Scalar, pred: Scalar, tolerance: Tolerance, asked: Asked) -> bool | None:
+    a, b, mine, theirs = ref.node, pred.node, ref.unit, pred.unit
+    if mine.dims and theirs.dims:
+        if len(mine.dims) == len(theirs.dims) == 1 and mine.dims[0][0] in _TEMPERATURES and mine.dims != theirs.dims:
+            return _same_temperature(ref, pred, tolerance)
+        rate = conversion(mine, theirs)
+        if rate is False:
+            return _without_rate(ref, pred, tolerance)
+        if rate is None:
+            return None
+        return same_values(a if rate == 1 else Call("*", (a, Num(Fraction(rate)))), b, tolerance)
+    verdict = _with_percent(ref, pred, tolerance, asked)
+    if verdict is False and {mine.dims, theirs.dims} == {(("angle", 1),), ()}:
+        a = Call("°", (a,)) if mine.dims else a
+        b = Call("°", (b,)) if theirs.dims else b
+        both = Call("+", (a, b))
+        return same_values(a, b, tolerance) if uses(both, "\\pi", "arcsin", "arccos", "arctan", "arccot") else False
+    if verdict is False and (("dozen", 1),) in (mine.dims, theirs.dims):
+        a, b = (Call("*", (n, Num(u.factor))) if u.dims else n for n, u in ((a, mine), (b, theirs)))
+        return same_values(a, b, tolerance)
+    return verdict
+
+
+def _with_percent(ref: Scalar, pred: Scalar, tolerance: Tolerance, asked: Asked) -> bool | None:
+    """A percentage is N and N/100; what the question asks for leaves one of them."""
+    a, b = ref.node, pred.node
+    if ref.percent == pred.percent:
+        return same_values(a, b, tolerance)
+    verdict = same_values(a, b, tolerance) if asked != "plain" else False
+    if verdict is False and asked != "percent":
+        a, b = (Call("/", (a, _HUNDRED)), b) if ref.percent else (a, Call("/", (b, _HUNDRED)))
+        return same_values(a, b, tolerance)
+    return verdict
+
+
+def _without_rate(ref: Scalar, pred: Scalar, tolerance: Tolerance) -> bool | None:
+    """`$18 per day` may be called $18: the `per` of money and of counted things may be missing, that of a physical
+    quantity not, since it would be another quantity."""
+    for one, other in ((ref.unit, pred.unit), (pred.unit, ref.unit)):
+        if one.per and minus(one.dims, one.per) == other.dims and countable(other.dims):
+            return same_values(ref.node, pred.node, tolerance)
+    return False
+
+
+def _same_temperature(ref: Scalar, pred: Scalar, tolerance: Tolerance) -> bool | None:
+    kelvins = []
+    for one in (ref, pred):
+        ((name, power),) = one.unit.dims
+        if power != 1 or name not in _TEMPERATURES:
+            return False
+        scale, offset = _TEMPERATURES[name]
+        kelvins.append(Call("+", (Call("*", (one.node, Num(scale))), Num(offset))))
+    return same_values(kelvins[0], kelvins[1], tolerance)
+
+
+def same_values(ref: Node, pred: Node, tolerance: Tolerance) -> bool | None:
+    """Two expressions without their units."""
+    if ref == pred:
+        return True
+    if symbols(ref) or symbols(pred):
+        pred = with_case_of(ref, pred)
+        loose = tolerance.rel_tol or (1e-6 if decimal_inside(ref) != decimal_inside(pred) else identity.CLOSE)
+        return identity.same(ref, pred, max(loose, identity.CLOSE))
+    verdict = identity.same_number(ref, pred)
+    return True if verdict is False and near(ref, pred, tolerance) else verdict
+
+
+def with_case_of(ref: Node, pred: Node) -> Node:
+    """Constants of integration, C and C_1, may be written in either case."""
+    mine, theirs = symbols(ref), symbols(pred)
+    pairs = {
+        name: name.swapcase() for name in theirs - mine if name[:1] in ("c", "C") and name.swapcase() in mine - theirs
+    }
+    return renamed(pred, pairs) if pairs else pred
+
+
+def renamed(node: Node, names: dict[str, str]) -> Node:
+    if isinstance(node, Sym):
+        return Sym(names.get(node.name, node.name))
+    return Call(node.name, tuple(renamed(arg, names) for arg in node.args)) if isinstance(node, Call) else node
+
+
+def near(ref: Node, pred: Node, tolerance: Tolerance) -> bool:
+    """Within the tolerances, or one the rounding of the other."""
+    try:
+        a, b = value(ref), value(pred)
+        if tolerance.rel_tol or tolerance.abs_tol:
+            distance, size = abs(a - b), max(abs(a), abs(b))
+            if distance <= max(tolerance.abs_tol, tolerance.rel_tol * size) * (1 + 1e-12):
+                return True
+        return _is_rounding(ref, b, tolerance) or _is_rounding(pred, a, tolerance)
+    except (Undefined, TooLarge, OverflowError, TypeError):
+        return False
+
+
+def _is_rounding(written: Node, exact: Value, tolerance: Tolerance) -> bool:
+    """Whether `written` is a decimal with enough digits, and what `exact` rounds to at its last place."""
+    number = written.args[0] if isinstance(written, Call) and written.name == "neg" else written
+    if not isinstance(number, Num) or number.decimals is None or not 0 < tolerance.rounded_digits <= number.digits:
+        return False
+    if isinstance(exact, complex):
+        return False
+    shown = -number.value if number is not written else number.value
+    half_a_place = Fraction(1, 2 * 10**number.decimals)
+    if isinstance(exact, Fraction):
+        return abs(exact - shown) <= half_a_place  # a half may be rounded either way
+    return bool(number.decimals <= 300 and abs(exact - float(shown)) <= float(half_a_place) * 1.0000001)
+
+
+def _spelled(text: str) -> bool:
+    return len(text) > 2 and bool(_TEXT.fullmatch(text))
+

@@ -1,0 +1,276 @@
+r"""Which number or formula of a sentence is its answer.
+
+>>> pick("Thus, the side is 4√3 centimeters.").text
+'4√3 centimeters'
+>>> pick("There are 45 pairs of toppings from the 10 options.").others
+('10 options',)
+
+A sentence holds candidates: formulas, numbers with their roots, fractions, pi and units, amounts, times. Rules choose
+among several, the first that leaves one: all are equal; one alone is in bold; one stands alone in the last clause;
+one is named by the noun that the question asks for; the last one follows a verb such as `is` or an equals sign.
+Where no rule decides, all of them are kept and the sentence is ambiguous.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from dqdata_operators.lib.maths.notation import normalise
+from dqdata_operators.lib.maths.numbers import SCALES, words_to_number
+from dqdata_operators.lib.maths.units import singular, unit_of
+
+
+class Picked(NamedTuple):
+    text: str
+    others: tuple[str, ...] = ()
+    tail: str = ""
+
+
+class _Candidate(NamedTuple):
+    """start, end: of the value alone. unit: as written after it. tail: the words after that."""
+
+    start: int
+    end: int
+    text: str
+    unit: str
+    tail: str
+
+
+SEGMENT = re.compile(
+    r"\$\$(?P<a>.+?)\$\$|\\\[(?P<b>.+?)\\\]|\\\((?P<c>.+?)\\\)|(?<![\\$0-9])\$(?P<d>(?:[^$\\]|\\.)+?)\$(?![0-9])",
+    re.DOTALL,
+)
+_NUMBER = r"(?:(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:[.,][0-9]+)?|\.[0-9]+)"
+_VULGAR = "[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞]"
+_ROOT = rf"√\s*(?:{_NUMBER}|\([^()]{{1,20}}\))|sqrt\s*\([^()]{{1,20}}\)"
+_POWER = r"(?:[⁰¹²³⁴⁵⁶⁷⁸⁹]+|\s?(?:\^|\*\*)\s?(?:\{-?[0-9]+\}|\(-?[0-9]+\)|-?[0-9]+))?"
+_ATOM = rf"(?:{_NUMBER}|{_ROOT}|π|(?<![A-Za-z])pi\b|{_VULGAR}|\(\s*[-−]?(?:{_NUMBER}|{_ROOT}|π)(?:[^()A-Za-z$\n]{{0,40}})\)){_POWER}"
+_FACTOR = rf"(?:\s?(?:{_ROOT}|π|(?<=[0-9])pi\b|{_VULGAR}){_POWER})"
+_OPERATOR = r"(?:\s*[+×*/÷·⋅=≈]\s*|\s[-−–]\s|\sx\s(?=[0-9]))"
+_SIGN = r"(?:[-−]\s?)?(?:(?:US)?\\?[$€£¥₹]\s?)?[-−]?"
+_RUN = re.compile(
+    r"(?<![A-Za-z0-9_.,:])[0-9]{1,2}:[0-5][0-9](?![0-9:])(?:\s?[aApP]\.?[mM]\b\.?)?"
+    rf"|(?<![A-Za-z0-9_.,\\])(?:{_SIGN}|±\s?)(?:[0-9]+\s(?=[0-9]+/[0-9]))?{_ATOM}{_FACTOR}*(?:{_OPERATOR}{_SIGN}{_ATOM}{_FACTOR}*)*"
+    r"(?:\s*\\?[%‰])?",
+)
+_AMOUNTS = re.compile(
+    r"(?<![A-Za-z0-9_.,])(?:[0-9]+(?:\.[0-9]+)?\s+(?:hours?|minutes?|seconds?|days?|weeks?|months?|years?|feet|foot|inches|inch|pounds?|ounces?|"
+    r"dollars?|cents?|yards?|miles?|meters?|km|kg|grams?|m|cm|ft|in|lbs?|oz|h|min|s)\s*,?\s+(?:and\s+)?){1,3}[0-9]+(?:\.[0-9]+)?\s+[A-Za-z]+"
+)
+_OUT_OF = re.compile(r"(?<![0-9.,/])[0-9]+\s+(?:in|out\s+of)\s+(?:every\s+)?[0-9]+(?![0-9.,]*[0-9%])(?=\s*(?:[.!]|\Z|chance))")
+_DATE = re.compile(
+    r"(?:(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day,? )?(?:(?:January|February|March|April|May|June|July|August|September|October|November|"
+    r"December|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\.? [0-9]{1,2}(?:st|nd|rd|th)?(?:,? [0-9]{4})?"
+    r"|[0-9]{1,2}(?:st|nd|rd|th)? (?:of )?(?:January|February|March|April|May|June|July|August|September|October|November|December)(?:,? [0-9]{4})?)"
+)
+_LISTED = re.compile(r"\s*+(?:[,;/|、]|,?\s*+\b(?:or|and)\b|或|和)?\s*+", re.IGNORECASE)
+_LEFT = re.compile(
+    r"(?<![A-Za-z0-9_\\])((?:[-+−]?\s*(?:(?:sin|cos|tan|log|ln|sqrt)\b|[0-9]*[A-Za-z](?:_[0-9A-Za-z]|')?(?![A-Za-z])|[A-Z]{2}(?![A-Za-z])|[0-9.]+)(?:\^[0-9]|[²³])?"
+    r"(?:\s*\([^()=]{1,12}\))?\s*[-+*/^]?\s*){1,6}?)\s*=\s*\Z"
+)
+_NEGATED = re.compile(
+    r"\b(?:not|isn't|isn’t|wasn't|never|neither|nor|n't|cannot)\s*(?:be|just|simply|equal|to|is|the)?\s*\Z", re.IGNORECASE
+)
+_IS = re.compile(
+    r"(?:\b(?:is|are|was|were|equals?|be|becomes?|equal\s+to|totals?|makes?|of|has|have|gives?|gets?|needs?|costs?)|[:：=≈]|是|为|有|=>|→)\s*"
+    r"(?:(?:about|approximately|roughly|exactly|only|just|therefore|thus|simply|a\s+total\s+of|now|then|\*{1,2})\s*)*\Z",
+    re.IGNORECASE,
+)
+_COPULA = re.compile(
+    r"(?:\b(?:is|are|was|were|equals?|becomes?|equal\s+to|be)|[:：=]|是|为)\s*"
+    r"(?:(?:about|approximately|roughly|exactly|only|just|therefore|thus|simply|a\s+total\s+of|now|then|\*{1,2})\s*)*\Z",
+    re.IGNORECASE,
+)
+_CLAUSE = re.compile(
+    r"[,;]?\s*(?<![A-Za-z])(?:so|thus|therefore|hence|which\s+means(?:\s+that)?|meaning(?:\s+that)?|leaving|resulting\s+in|giving|we\s+get|所以|因此|故)(?![A-Za-z])[,:]?\s+|=>|⇒|→|∴",
+    re.IGNORECASE,
+)
+_BOLD = re.compile(r"\*\*([^*\n]{1,80}?)\*\*|__([^_\n]{1,80}?)__|<b>([^<]{1,80})</b>")
+_UNIT_TOKENS = re.compile(r"(?:\s*[/·]\s*|\s+|(?<=[0-9])(?=[A-Za-z°µΩ\u4e00-\u9fff]))((?:[A-Za-z°µΩ]+|[\u3040-\u30ff\u4e00-\u9fff]{1,4}|[€£¥])(?:\^\{?-?[0-9]\}?|[²³]|(?<=m)[23]\b)?)")
+_TAIL = re.compile(r"(?:\s+[a-z][a-z'-]*){1,3}")
+_STOPS = frozenset(
+    "for to of in on at by with from when if because since after before than as and or but so which that who whose is are was "
+    "were be will would can could has have had left total altogether per each every it they he she we you".split()
+)
+_SPELLED = re.compile(
+    r"(?<![A-Za-z-])(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|"
+    r"eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|half|third|quarter)(?:[\s-]+(?:and\s+)?(?:one|two|three|four|"
+    r"five|six|seven|eight|nine|ten|hundred|thousand|million|half|thirds?|quarters?|fifths?))*(?![A-Za-z-])",
+    re.IGNORECASE,
+)
+_HOW_MANY = re.compile(r"\bhow\s+many\s+(?:more\s+|total\s+|different\s+|of\s+(?:the\s+)?)?((?:[a-z'-]+\s+){0,2}?[a-z'-]+?)(?=\s+(?:are|is|does|do|did|will|would|can|could|has|have|had|were|was|in|of|on|left|must|should)\b|\?|\s*\Z)", re.I)
+_CURRENCY = re.compile(r"[$€£¥₹]|\bcents?\b|\bdollars?\b|\beuros?\b", re.IGNORECASE)
+
+
+def pick(sentence: str, question: str = "", *, leading: bool = False) -> Picked | None:
+    """The answer in a sentence, with the other candidates where no rule decides. leading: the sentence follows a marker
+    such as `####`, so a value that opens it is the answer unless a statement follows. None where it has no candidate."""
+    found = _candidates(sentence)
+    if not found:
+        return _spelled(sentence)
+    if leading and (first := _opening(sentence, found)) is not None:
+        return _picked(first)
+    chosen = _choose(sentence, found, question)
+    if chosen is not None:
+        return _picked(chosen)
+    last = found[-1]
+    return Picked(last.text + last.unit, tuple(one.text + one.unit + one.tail for one in found[:-1]), last.tail)
+
+
+def values_in(text: str) -> int:
+    """How many candidates a text holds."""
+    return len(_candidates(text))
+
+
+def _picked(one: _Candidate) -> Picked:
+    return Picked(one.text + one.unit, (), one.tail)
+
+
+def _candidates(text: str) -> list[_Candidate]:
+    """In order, without those that are denied; listed ones are one candidate."""
+    spans: list[tuple[int, int, str]] = []
+    at = 0
+    while at < len(text):
+        match = _next(text, at)
+        if match is None:
+            break
+        start, end = match.span()
+        body = match[0]
+        if match.re is _RUN:
+            end, body = _trimmed(text, start, end)
+        if any(char.isalnum() or char in "π½⅓⅔¼¾" for char in body) and not _NEGATED.search(text[max(0, start - 24) : start]):
+            if match.re is _RUN and (left := _LEFT.search(text[max(0, start - 40) : start])) and re.search("[A-Za-z]", left[1]):
+                start -= len(left[0])
+                body = text[start:end]
+            spans.append((start, end, body))
+        at = max(end, at + 1)
+    merged: list[_Candidate] = []
+    for start, end, body in spans:
+        unit, tail = _after(text[end:])
+        if merged and _joins(text, merged[-1], start):
+            before = merged.pop()
+            start, body = before.start, text[before.start : end]
+        merged.append(_Candidate(start, end, body, unit, tail))
+    return merged
+
+
+def _next(text: str, at: int) -> re.Match[str] | None:
+    """The first candidate from here on; of two at one place, the one of the earlier pattern."""
+    best: re.Match[str] | None = None
+    for pattern in (SEGMENT, _DATE, _AMOUNTS, _OUT_OF, _RUN):
+        match = pattern.search(text, at)
+        if match is not None and (best is None or match.start() < best.start()):
+            best = match
+    return best
+
+
+def _trimmed(text: str, start: int, end: int) -> tuple[int, str]:
+    """The run as its answer: what stands after its last equals sign. A number that a hyphen joins to a word or letter
+    (`15-minute`) is none."""
+    if re.match(r"-[A-Za-z]", text[end:]):
+        return end, ""
+    body = text[start:end]
+    if "=" in body and "≈" not in body:
+        body = body[body.rindex("=") + 1 :]
+    return end, body.strip()
+
+
+def _joins(text: str, before: _Candidate, start: int) -> bool:
+    between = text[before.end : start]
+    return bool(_LISTED.fullmatch(between)) and bool(between.strip())
+
+
+def _after(text: str) -> tuple[str, str]:
+    """The unit right after a value, as written, and up to three more words of its noun phrase."""
+    if match := re.match(r"[\s*]*(?:(\\?%|percent\b)|[\s*]*(hundred|thousand|million|billion|trillion)\b)", text):
+        rest = text[match.end() :]
+        return (" %" if match[1] else f" {match[2]}"), _words(rest)
+    text = re.sub(r"\A\*+", "", text)
+    best, at, end = "", 0, 0
+    for _ in range(6):
+        token = _UNIT_TOKENS.match(text, at)
+        if token is None or token[1].lower() in SCALES:
+            break
+        at = token.end()
+        prefix = text[:at]
+        unit = unit_of(normalise(prefix.strip()))
+        if unit is not None and unit.dims and not unit.words and token[1].lower() not in _STOPS and not prefix.strip() in ("s", "A", "C"):
+            best, end = prefix, at
+    return (f" {best.strip()}" if best and not best.startswith(("/", " /")) else best), _words(text[end:])
+
+
+def _words(text: str) -> str:
+    match = _TAIL.match(text)
+    kept: list[str] = []
+    for word in match[0].split() if match else []:
+        if word in _STOPS:
+            break
+        kept.append(word)
+    return " " + " ".join(kept) if kept else ""
+
+
+def _opening(sentence: str, found: list[_Candidate]) -> _Candidate | None:
+    """The candidate that opens the text after a marker, unless more candidates and a statement follow."""
+    first = found[0]
+    if sentence[: first.start].strip(" *_$:\"'“(") and not re.fullmatch(
+        r"\W*(?:about|approximately|roughly|exactly|only|a\s+total\s+of|the\s+answer\s+is)?\W*", sentence[: first.start], re.I
+    ):
+        return None
+    if len(found) > 1 and re.search(
+        r"\b(?:is|are|was|were|costs?|has|have|had|makes?|equals?|needs?|gets?|will|can|could|would|takes?)\b", sentence[first.end :]
+    ):
+        return None
+    return first
+
+
+def _choose(sentence: str, found: list[_Candidate], question: str) -> _Candidate | None:
+    if len(found) == 1 or len({_plain(one) for one in found}) == 1:
+        return found[-1]
+    bold = [match.span() for match in _BOLD.finditer(sentence)]
+    if bold:
+        inside = [one for one in found if any(a <= one.start and one.end <= b for a, b in bold)]
+        if len(inside) == 1:
+            return inside[0]
+    clauses = list(_CLAUSE.finditer(sentence))
+    if clauses:
+        last = [one for one in found if one.start >= clauses[-1].end()]
+        if len(last) == 1:
+            return last[0]
+        if len(last) > 1:
+            found = last
+    if question and (asked := _asked(question, found)) is not None:
+        return asked
+    before = sentence[: found[-1].start]
+    if _COPULA.search(before):
+        return found[-1]
+    return None
+
+
+def _asked(question: str, found: list[_Candidate]) -> _Candidate | None:
+    """The one candidate that counts what the question asks how many of, or that is money where it asks how much."""
+    last = re.split(r"(?<=[.!])\s+(?=[A-Z])", question.strip())[-1]
+    if match := _HOW_MANY.search(last):
+        wanted = {singular(word) for word in match[1].lower().split()}
+        fits = [one for one in found if wanted & {singular(word) for word in re.findall(r"[a-z]+", (one.unit + one.tail).lower())}]
+        return fits[0] if len(fits) == 1 else None
+    if re.search(r"\bhow\s+much\b.*\b(?:cost|money|earn|pay|paid|spend|spent|make|profit|price|owe|save)|\bhow\s+many\s+dollars", last, re.I):
+        fits = [one for one in found if _CURRENCY.search(one.text + one.unit)]
+        return fits[0] if len(fits) == 1 else None
+    return None
+
+
+def _plain(one: _Candidate) -> str:
+    return "".join((one.text + one.unit).replace("\\", "").replace("$", "").replace("*", "").replace(",", "").split())
+
+
+def _spelled(sentence: str) -> Picked | None:
+    """A number in words: one in bold, or the only one after a verb such as `is`."""
+    found = [m for m in _SPELLED.finditer(sentence) if words_to_number(m[0].lower()) is not None and not _NEGATED.search(sentence[: m.start()][-24:])]
+    bold = [m for m in found if re.search(r"(?:\*\*|__)\s*\Z", sentence[: m.start()])]
+    after = [m for m in found if _COPULA.search(sentence[: m.start()])]
+    for some in (bold, after):
+        if len(some) == 1:
+            unit, tail = _after(sentence[some[0].end() :])
+            return Picked(some[0][0] + unit, (), tail)
+    return None

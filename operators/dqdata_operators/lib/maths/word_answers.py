@@ -1,0 +1,68 @@
+r"""Answers that are words, where the reference is one.
+
+>>> word_answer("Therefore, the skater is facing west when she stops.", "west").text
+'west'
+>>> word_answer("She could be facing north or west.", "west").others
+('north',)
+
+Words of a closed set (directions, weekdays, colours) are looked for as such: one of them alone is the answer. A name is
+the answer where it is in bold, follows `is`, or is the only name in the sentence. Anything else is ambiguous.
+"""
+
+from __future__ import annotations
+
+import re
+
+from dqdata_operators.lib.maths.sentences import Picked
+from dqdata_operators.lib.maths.words import meaning, plain_words, same_pole, variants, word_class
+
+_DENIED = re.compile(r"\b(?:not|isn't|isn’t|wasn't|never|neither|nor|n't)\s+(?:\w+\s+)?\Z", re.IGNORECASE)
+_WORD = re.compile(r"[^\W\d_]+", re.UNICODE)
+_NAME = re.compile(r"(?<![.!?]\s)(?<!\A)(?<![A-Za-z])[A-Z][a-z]+")
+_SENTENCE_WORDS = frozenset(
+    "so thus therefore hence then the a an it he she they we this that final answer in since because finally and but to".split()
+)
+UNKNOWN = "another reading"
+
+
+def word_answer(sentence: str, reference: str) -> Picked | None:
+    """What the sentence answers with, as far as it can be compared with the reference; None where it says nothing
+    of its kind."""
+    wanted = plain_words(reference)
+    bold = [plain_words(span) for span in re.findall(r"\*\*([^*\n]{1,60})\*\*", sentence)]
+    if members := word_class(wanted):
+        found = [
+            word for word in members for match in re.finditer(rf"(?<!\w){re.escape(word)}(?!\w)", sentence, re.IGNORECASE)
+            if not _DENIED.search(sentence[: match.start()])
+        ]  # fmt: skip
+        marked = [word for word in found if any(word in span.split() for span in bold)]
+        found = marked or found
+        kinds = [word for at, word in enumerate(found) if not any(same_pole(word, other) for other in found[:at])]
+        return Picked(kinds[0], tuple(kinds[1:])) if kinds else None
+    if meaning(wanted) and meaning(wanted) not in ("yes", "no"):
+        plain = f" {plain_words(sentence)} "
+        said = [text for text in variants(wanted) if f" {text} " in plain]
+        return Picked(max(said, key=len)) if said else None
+    if not wanted or meaning(wanted):
+        return None
+    return _named(sentence, wanted, reference, bold)
+
+
+def _named(sentence: str, wanted: str, reference: str, bold: list[str]) -> Picked | None:
+    at = re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", sentence, re.IGNORECASE)
+    if at is None or _DENIED.search(sentence[: at.start()]):
+        return None
+    if len(bold) == 1 and bold[0]:
+        return Picked(reference) if bold[0] == wanted else None
+    others = {name.lower() for name in _NAME.findall(sentence)} - set(wanted.split()) - _SENTENCE_WORDS
+    opening = _WORD.match(sentence.strip(" *"))
+    if opening and opening[0][:1].isupper() and opening[0].lower() not in _SENTENCE_WORDS and opening[0].lower() not in wanted:
+        others.add(opening[0].lower())
+    listed = re.search(r"\b(?:or|and)\b|,", sentence[max(0, at.start() - 6) : at.start()] + sentence[at.end() : at.end() + 6])
+    if listed and reference[:1].islower():
+        return Picked(reference, (UNKNOWN,))
+    complement = re.search(r"\b(?:is|are|was|were|be)\s+(?:an?\s+|the\s+)?[*_]*\Z", sentence[: at.start()])
+    ends = not sentence[at.end() :].strip(" .*_!")
+    if (complement and ends and not listed) or (not others and reference[:1].isupper()):
+        return Picked(reference)
+    return Picked(reference, (UNKNOWN,))
