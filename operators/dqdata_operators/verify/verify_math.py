@@ -6,7 +6,8 @@ r"""verify_math: is the final answer of a response the reference answer?
     \frac{1}{ The answer is 1/2.                        1/2         unverifiable  reference_unreadable: ...
 
 The response alone is searched: a box that only the thinking holds is no answer, unless `search_reasoning` says so.
-Each row has a deadline; a row that takes longer is unverifiable with the reason `timeout`.
+Each row has a deadline; a row that takes longer is unverifiable with the reason `timeout`, one at which a rule breaks
+with the reason `error`.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ class VerifyMathParams(Params):
     """Column with the reference answer."""
     response: str = "response"
     """Column with the text to judge."""
+    question: str = "question"
+    """Column with the question, used where it exists: "what percent" decides whether 50% is 50."""
     reasoning: str = "reasoning"
     """Column with the thinking, for search_reasoning."""
     search_reasoning: bool = False
@@ -69,7 +72,13 @@ class VerifyMath(RowOperator[VerifyMathParams]):
                 response = row[self.params.reasoning]
         return judged(
             row,
-            compare(reference=row[self.params.answer], response=response, tolerance=tolerance, places=places),
+            compare(
+                reference=row[self.params.answer],
+                response=response,
+                question=row.get(self.params.question),
+                tolerance=tolerance,
+                places=places,
+            ),
         )
 
     def timed_out(self, row: Row) -> Outcome:

@@ -16,8 +16,8 @@ from __future__ import annotations
 
 from dqdata_operators.lib.maths.choices import compare_choice
 from dqdata_operators.lib.maths.compare import Judgement, Verdict, compare, correct
-from dqdata_operators.lib.maths.equal import Tolerance
 from dqdata_operators.lib.maths.extract import PLACES, Found, Place, extract
+from dqdata_operators.lib.maths.quantities import Tolerance
 from dqdata_operators.lib.maths.texts import TextMode, compare_text
 
 __all__ = [

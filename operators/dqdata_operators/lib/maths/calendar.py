@@ -14,7 +14,13 @@ from dqdata_operators.lib.maths.shapes import Clock, Date
 _TIME = re.compile(
     r"([0-9]{1,2})(?::([0-5][0-9])(?::([0-5][0-9]))?)?\s*(?:([aApP])\.?\s?[mM]\.?|(o'?clock))?(?:\s*(?:sharp|h|hours?))?"
 )
-_NAMED_TIMES = {"noon": (12, "p"), "midday": (12, "p"), "midnight": (12, "a"), "12 noon": (12, "p"), "12 midnight": (12, "a")}
+_NAMED_TIMES = {
+    "noon": (12, "p"),
+    "midday": (12, "p"),
+    "midnight": (12, "a"),
+    "12 noon": (12, "p"),
+    "12 midnight": (12, "a"),
+}
 MONTHS = {
     name: number
     for number, names in enumerate(
@@ -26,11 +32,15 @@ MONTHS = {
 }
 _WEEKDAY = r"(?:(?:mon|tues|wednes|thurs|fri|satur|sun)day\s*,?\s*)?"
 _YEAR = r"(?:\s*,?\s*(?:of\s+)?([0-9]{4}))?"
-_MONTH_DAY = re.compile(rf"{_WEEKDAY}([a-z]{{3,9}})\.?\s+(?:the\s+)?([0-9]{{1,2}})(?:st|nd|rd|th)?{_YEAR}", re.IGNORECASE)
+_MONTH_DAY = re.compile(
+    rf"{_WEEKDAY}([a-z]{{3,9}})\.?\s+(?:the\s+)?([0-9]{{1,2}})(?:st|nd|rd|th)?{_YEAR}", re.IGNORECASE
+)
 _DAY_MONTH = re.compile(
     rf"{_WEEKDAY}(?:the\s+)?([0-9]{{1,2}})(?:st|nd|rd|th)?\.?\s+(?:of\s+)?([a-z]{{3,9}})\.?{_YEAR}", re.IGNORECASE
 )
-_ISO = re.compile(r"([0-9]{4})[-/.]([0-9]{1,2})[-/.]([0-9]{1,2})|([0-9]{4})\s*年\s*([0-9]{1,2})\s*月\s*([0-9]{1,2})\s*[日号]?")
+_ISO = re.compile(
+    r"([0-9]{4})[-/.]([0-9]{1,2})[-/.]([0-9]{1,2})|([0-9]{4})\s*年\s*([0-9]{1,2})\s*月\s*([0-9]{1,2})\s*[日号]?"
+)
 _CJK_DAY = re.compile(r"([0-9]{1,2})\s*月\s*([0-9]{1,2})\s*[日号]")
 _NUMERIC = re.compile(r"([0-9]{1,2})[/.-]([0-9]{1,2})[/.-]([0-9]{4})")
 

@@ -16,22 +16,29 @@ from dqdata_operators.lib.maths.evaluate import symbols
 from dqdata_operators.lib.maths.expression import FUNCTIONS, Call, Node, NotMath, Sym, parse_expression
 from dqdata_operators.lib.maths.identity import proportional, same
 from dqdata_operators.lib.maths.notation import UNIT_CLOSES, UNIT_OPENS, top_level
-from dqdata_operators.lib.maths.shapes import Answer, Chain, Scalar, Tuple, Unreadable
+from dqdata_operators.lib.maths.shapes import Answer, Chain, Scalar, Unreadable
 from dqdata_operators.lib.maths.structure import read
 
 FLIP = {"<": ">", ">": "<", "le": "ge", "ge": "le"}
-_LETTER = r"(?:\\(?:alpha|beta|gamma|delta|epsilon|zeta|eta|theta|iota|kappa|lambda|mu|nu|xi|rho|sigma|tau|phi|chi|psi|omega|Gamma|Delta|Theta|Lambda|Xi|Sigma|Phi|Psi|Omega|ell)(?![a-zA-Z])|[A-Za-z])"
+_LETTER = (
+    r"(?:\\(?:alpha|beta|gamma|delta|epsilon|zeta|eta|theta|iota|kappa|lambda|mu|nu|xi|rho|sigma|tau|phi|chi|psi|omega"
+    r"|Gamma|Delta|Theta|Lambda|Xi|Sigma|Phi|Psi|Omega|ell)(?![a-zA-Z])|[A-Za-z])"
+)
 _INDEX = r"(?:\s*_\s*(?:\{[^{}]*\}|\w))?"
 _PRIMES = r"(?:'*|\s*\^\s*\{\s*\\prime\s*\})"
 _LETTERED = rf"(?:\\Delta\s*)?{_LETTER}{_INDEX}{_PRIMES}"
 _ARGUMENTS = r"\s*\([^()=]*(?:\([^()]*\)[^()=]*)*\)"
 _NAMES = (
     re.compile(rf"{_LETTERED}(?:{_ARGUMENTS})?"),
-    re.compile(r"(?:[A-Z]{_I}'?\s*){{2,6}}".replace("{_I}", "(?:_\\{?[0-9]\\}?)?").replace("{{", "{").replace("}}", "}")),
+    re.compile(
+        r"(?:[A-Z]{_I}'?\s*){{2,6}}".replace("{_I}", "(?:_\\{?[0-9]\\}?)?").replace("{{", "{").replace("}}", "}")
+    ),
     re.compile(rf"(?:m\s*)?\\(?:angle|triangle|widehat)\s*(?:\{{[^{{}}]*\}}|{_LETTERED}|[A-Z]+)+"),
     re.compile(rf"\|\s*(?:{_LETTERED}|[A-Z]{{2}})\s*\|"),
     re.compile(rf"\\overline\s*\{{[^{{}}]*\}}|\\overline\s*{_LETTERED}"),
-    re.compile(r"\\frac\s*\{\s*d\s*(?:\^\s*\{?[0-9]\}?\s*)?[a-zA-Z]?\s*\}\s*\{\s*d\s*[a-zA-Z]\s*(?:\^\s*\{?[0-9]\}?)?\s*\}|d[a-z]\s*/\s*d[a-z]"),
+    re.compile(
+        r"\\frac\s*\{\s*d\s*(?:\^\s*\{?[0-9]\}?\s*)?[a-zA-Z]?\s*\}\s*\{\s*d\s*[a-zA-Z]\s*(?:\^\s*\{?[0-9]\}?)?\s*\}|d[a-z]\s*/\s*d[a-z]"
+    ),
     re.compile(rf"\\(?:mathbb|mathcal)\s*\{{?\s*[A-Z]\s*\}}?(?:{_ARGUMENTS})?"),
 )
 _LENGTHS = re.compile(r"\\frac\s*\{\s*[A-Z]{2}\s*\}\s*\{\s*[A-Z]{2}\s*\}|[A-Z]{2}(?:\s*[-+/*:]\s*[A-Z]{2})+")
@@ -76,14 +83,19 @@ def is_worded(text: str) -> bool:
 
 
 def compounded(text: str) -> bool:
-    r"""Whether a side combines several names, or is a function of one: m + n, \cos A. It may be what was asked for, or an
-    equation that is still to be solved; nothing but the question tells."""
+    r"""Whether a side combines several names, or is a function of one: m + n, \cos A.
+
+    It may be what was asked for, or an equation that is still to be solved; nothing but the question tells.
+    """
     try:
         node = parse_expression(text)
     except NotMath:
         return True
     if isinstance(node, Call) and node.name in ("+", "*", "/") and len(symbols(node)) > 1:
-        return all(isinstance(part.args[0] if isinstance(part, Call) and part.name == "neg" else part, Sym) for part in node.args)
+        return all(
+            isinstance(part.args[0] if isinstance(part, Call) and part.name == "neg" else part, Sym)
+            for part in node.args
+        )
     return isinstance(node, Call) and node.name in FUNCTIONS and node.name != "sqrt"
 
 

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import functools
 import re
+import typing
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-from dqdata_operators.lib.maths.equal import Tolerance, equal
+from dqdata_operators.lib.maths.equal import equal
+from dqdata_operators.lib.maths.expression import Num
 from dqdata_operators.lib.maths.extract import PLACES, Found, Place, extract
 from dqdata_operators.lib.maths.notation import normalise
-from dqdata_operators.lib.maths.numbers import literal
-from dqdata_operators.lib.maths.quantities import Asked
+from dqdata_operators.lib.maths.numbers import Literal, literal
+from dqdata_operators.lib.maths.quantities import Asked, Tolerance
 from dqdata_operators.lib.maths.shapes import Answer, Opaque, Scalar, Several, Unreadable, Words
 from dqdata_operators.lib.maths.structure import read, read_decimal_comma, read_list
 
-Verdict = Literal["correct", "incorrect", "unverifiable"]
+Verdict = typing.Literal["correct", "incorrect", "unverifiable"]
 
 _EXACT = Tolerance()
 _CORRECT: dict[str, bool | None] = {"correct": True, "incorrect": False, "unverifiable": None}
@@ -78,7 +80,9 @@ def _compare(
         return Judgement("incorrect", None, "no_answer")
     case = _Case(expected, wanted, question, tolerance)
     if not found.others:
-        return case.judge(found.text + found.tail if found.tail and _carries_words(expected) else found.text, found.text)
+        return case.judge(
+            found.text + found.tail if found.tail and _carries_words(expected) else found.text, found.text
+        )
     judged = [case.judge(text, text) for text in (found.text, *found.others)]
     verdicts = {one.verdict for one in judged}
     if verdicts == {"incorrect"}:
@@ -94,8 +98,11 @@ class _Case(NamedTuple):
 
     def judge(self, text: str, shown: str) -> Judgement:
         extracted = _short(shown)
-        if text == self.wanted and literal(self.wanted) is not None:
+        given = literal(text)
+        if given is not None and text == self.wanted:
             return Judgement("correct", extracted, "equal")
+        if given is not None and (same := self.same_integers(given)) is not None:
+            return Judgement("correct", extracted, "equal") if same else Judgement("incorrect", extracted, "different")
         try:
             verdict = self.decide(read(text), text)
         except Unreadable as error:
@@ -106,9 +113,27 @@ class _Case(NamedTuple):
             return Judgement("unverifiable", extracted, verdict)
         return Judgement("correct", extracted, "equal") if verdict else Judgement("incorrect", extracted, "different")
 
+    def same_integers(self, given: Literal) -> bool | None:
+        """Two whole numbers without signs of percent or currency, the most frequent case; None for anything else."""
+        mine = self.expected
+        if given.decimals is not None or given.percent or given.currency or self.tolerance is not _EXACT:
+            return None
+        if (
+            not isinstance(mine, Scalar)
+            or not isinstance(mine.node, Num)
+            or mine.percent
+            or mine.base
+            or mine.unit.dims
+        ):
+            return None
+        if mine.node.decimals is not None or mine.node.value.denominator != 1:
+            return None
+        return mine.node.value == given.value
+
     def decide(self, pred: Answer, given: str) -> bool | str:
         """The verdict, or why there is none."""
-        asked, question = ("", "") if not self.question else (asks(self.question), "".join(self.question.split()))
+        asked = asks(self.question)
+        question = "".join(self.question.split())
         verdict = equal(
             reference=self.expected, prediction=pred, tolerance=self.tolerance, asked=asked, question=question
         )
@@ -145,13 +170,17 @@ def _same_digits(left: str, right: str) -> bool:
 def asks(question: str) -> Asked:
     """What the last sentence of a question asks for: a percentage, a number that is none, or nothing that would tell.
 
-    >>> asks("There are 5 red and 5 blue balls. What percent is red?"), asks("What is the probability?"), asks("Find x.")
+    >>> asks("5 are red. What percent is that?"), asks("What is the probability?"), asks("Find x.")
     ('percent', 'plain', '')
     """
+    if not question:
+        return ""
     asking = re.split(r"(?<=[.?!。？])\s+", question.strip())[-1].lower()
     if re.search(r"percent|百分之几|百分之多少|百分比|pourcentage|prozent|porcentaje|%\s*\?|what\s*%", asking):
         return "percent"
-    plain = r"\bprobability|\bfraction\b|\bdecimal\b|\bratio\b|\bhow many\b|概率|几分之几|wahrscheinlichkeit|probabilit[éà]"
+    plain = (
+        r"\bprobability|\bfraction\b|\bdecimal\b|\bratio\b|\bhow many\b|概率|几分之几|wahrscheinlichkeit|probabilit[éà]"
+    )
     return "plain" if re.search(plain, asking) else ""
 
 

@@ -17,7 +17,7 @@ from fractions import Fraction
 from dqdata_operators.lib.maths.calendar import same_date, same_time
 from dqdata_operators.lib.maths.chains import name_of, names_agree, squeeze, values_of
 from dqdata_operators.lib.maths.expression import Call, Num
-from dqdata_operators.lib.maths.lists import alternatives, by_name, matching, named_values, same_connective
+from dqdata_operators.lib.maths.lists import Undecided, alternatives, by_name, matching, named_values, same_connective
 from dqdata_operators.lib.maths.quantities import Asked, Tolerance, same_quantity
 from dqdata_operators.lib.maths.realsets import real_set, same_set, variable_of
 from dqdata_operators.lib.maths.relations import Relations
@@ -51,6 +51,9 @@ def equal(
     return Comparison(tolerance or Tolerance(), asked, question).equal(reference, prediction)
 
 
+__all__ = ["Comparison", "Tolerance", "equal"]
+
+
 class Comparison(Relations):
     """One comparison: tolerance, what the question asks for, and the question without blanks."""
 
@@ -59,10 +62,12 @@ class Comparison(Relations):
             return True
         if isinstance(ref, Scalar) and isinstance(pred, Scalar) and not _CHOICE.fullmatch(ref.text):
             return same_quantity(ref, pred, self.tolerance, self.asked)
-        if isinstance(ref, Scalar) and _CHOICE.fullmatch(ref.text):
-            if choice_letter(_text(pred) or "") == ref.text.strip("()"):
-                return True
-        if isinstance(ref, Chain) != isinstance(pred, Chain) and isinstance(ref, _UNNAMED) != isinstance(pred, _UNNAMED):
+        chosen = choice_letter(_text(pred) or "") if isinstance(ref, Scalar) and _CHOICE.fullmatch(ref.text) else ""
+        if chosen and isinstance(ref, Scalar) and chosen == ref.text.strip("()"):
+            return True
+        if isinstance(ref, Chain) != isinstance(pred, Chain) and isinstance(ref, _UNNAMED) != isinstance(
+            pred, _UNNAMED
+        ):
             mine, theirs = (_stated(one) if isinstance(one, Chain) else one for one in (ref, pred))
             if mine is not None and theirs is not None:
                 return self.equal(mine, theirs)
@@ -72,7 +77,7 @@ class Comparison(Relations):
         names = named_values(ref), named_values(pred)
         if len(names[0]) > 1 or len(names[1]) > 1:
             verdict = by_name(self, ref, pred, *names)
-            if verdict is not NotImplemented:
+            if not isinstance(verdict, Undecided):
                 return verdict
         listed = alternatives(ref), alternatives(pred)
         if listed[0] is not None or listed[1] is not None:
@@ -89,7 +94,7 @@ class Comparison(Relations):
         other, others = theirs or ("", pred)
         if not names_agree(name, other):
             return False
-        if isinstance(others if mine else values, Tuple | Union) or (isinstance(others if mine else values, Chain)):
+        if isinstance(others if mine else values, Tuple | Union | Chain):
             sets = self.real_sets(values, others)
             return sets if sets is not None else False
         return self.equal(values, others)
@@ -219,7 +224,9 @@ class Comparison(Relations):
             if ref.labels == pred.labels:
                 return self.all_of(ref.items, pred.items)
             same = sorted(ref.labels) == sorted(pred.labels)
-            return self.all_of(ref.items, tuple(pred.items[pred.labels.index(x)] for x in ref.labels)) if same else False
+            return (
+                self.all_of(ref.items, tuple(pred.items[pred.labels.index(x)] for x in ref.labels)) if same else False
+            )
         labelled, other = (ref, pred) if isinstance(ref, Parts) else (pred, ref)
         assert isinstance(labelled, Parts)
         if not isinstance(other, Several | Tuple):
@@ -274,7 +281,9 @@ _KINDS: tuple[tuple[type, Callable[[Comparison, Answer, Answer], bool | None]], 
 _UNNAMED = (Clock, Date, Congruence, Ratio, Words)
 _CHOICE = re.compile(r"\(?[A-Z]\)?")
 _POINT = re.compile(r"[A-Z](?:_\{?\w\}?)?'?\s*(\(.*\))")
-_OPENING = re.compile(r"\s*(yes|no)\b(?=\s*(?:[,.;:!]|\Z|(?:it|he|she|they|this|that|we|there)\b))(?!.*\b(?:yes|no)\b)", re.I | re.S)
+_OPENING = re.compile(
+    r"\s*(yes|no)\b(?=\s*(?:[,.;:!]|\Z|(?:it|he|she|they|this|that|we|there)\b))(?!.*\b(?:yes|no)\b)", re.I | re.S
+)
 
 
 def _is_prose(text: str) -> bool:

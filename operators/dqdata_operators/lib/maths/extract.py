@@ -51,18 +51,31 @@ _TAG_NAMES = r"(?:[a-z]+:)?(?:think|thinking|thought|thoughts|reasoning|reflecti
 _THINK = re.compile(rf"<\s*(/?)\s*{_TAG_NAMES}\s*>|◁\s*(/?)\s*think\s*▷|\[\s*(/?)\s*THINK\s*\]", re.IGNORECASE)
 _SPECIAL = re.compile(r"<\|[^|>]*\|>.*", re.DOTALL)
 _ANSWER_TAG = re.compile(r"<\s*(answer|final_answer|solution|result)\s*>(.*?)<\s*/\s*\1\s*>", re.DOTALL | re.IGNORECASE)
-_JSON = re.compile(r"[\"'](?:final[_ ]?)?(?:answer|result)[\"']\s*:\s*(?:\"((?:[^\"\\]|\\.)*)\"|'([^']*)'|(-?[0-9][0-9.eE+/-]*|\[[^\]]*\]))", re.IGNORECASE)
-_IS = r"[^.\n:=$\\]{0,60}?(?:\bis\b|\bare\b|\bequals\b|\bequal\s+to\b|[:：=]|(?=\s*\n))[\s*_]*[:：]?[\s*_]*"
-_WORDS = r"answers?|antwort|respuesta|réponse|resposta|risposta|ответ|ergebnis|resultado|résultat"
-_PHRASES = (
-    re.compile(r"\bfinal\s+(?:correct\s+)?(?:answer|result)s?\b" + _IS, re.IGNORECASE),
-    re.compile(
-        rf"\b(?:{_WORDS})\b{_IS}|(?:^|\n)[\s*_]*(?:A|Ans)\s*[:：.][\s*_]*|【\s*(?:答案|答え?|解答)\s*】\s*[:：]?|(?:答案|答え|最终结果)\s*(?:是|为|は|：|:)+\s*|(?:^|\n)\s*答\s*[:：]\s*",
-        re.IGNORECASE,
-    ),
-    re.compile(rf"\b(?:the|our)\s+(?:solution|result)s?\b{_IS}", re.IGNORECASE),
+_JSON = re.compile(
+    r"[\"'](?:final[_ ]?)?(?:answer|result)[\"']\s*:\s*(?:\"((?:[^\"\\]|\\.)*)\"|'([^']*)'"
+    r"|(-?[0-9][0-9.eE+/-]*|\[[^\]]*\]))",
+    re.IGNORECASE,
 )
-"""Strongest first: a weaker phrase counts only where no stronger one gives an answer."""
+_IS = r"[^.\n:=$\\]{0,60}?(?:\bis\b|\bare\b|\bequals\b|\bequal\s+to\b|[:：=]|(?=\s*\n))[\s*_]*[:：]?[\s*_]*"
+_WORDS = r"answer|answers|antwort|respuesta|réponse|resposta|risposta|ответ|ergebnis|resultado|résultat"
+_FINAL = re.compile(r"\bfinal\s+(?:correct\s+)?(?:answer|result)s?\b" + _IS, re.IGNORECASE)
+_ANSWER = re.compile(rf"\b(?:{_WORDS})\b{_IS}", re.IGNORECASE)
+_ANSWER_LINE = re.compile(r"(?:\A|\n)[ \t*_]*(?:A|a|ANS|Ans|ans)\s*[:：.][\s*_]*")
+_ANSWER_CJK = re.compile(
+    r"【\s*(?:答案|答え?|解答)\s*】\s*[:：]?|(?:答案|答え|最终结果)\s*(?:是|为|は|：|:)+\s*|(?:\A|\n)\s*答\s*[:：]\s*"
+)
+_RESULT = re.compile(rf"\b(?:the|our)\s+(?:solution|result)s?\b{_IS}", re.IGNORECASE)
+_MARKERS: tuple[tuple[tuple[re.Pattern[str], tuple[str, ...]], ...], ...] = (
+    ((_FINAL, ("final",)),),
+    (
+        (_ANSWER, tuple(_WORDS.replace("?", "").split("|"))),
+        (_ANSWER_LINE, ("a:", "a.", "a :", "a：", "ans")),
+        (_ANSWER_CJK, ("答", "结果")),
+    ),
+    ((_RESULT, ("the solution", "the result", "our solution", "our result", "the  ")),),
+)
+"""Strongest first: a weaker phrase counts only where no stronger one gives an answer. Each pattern stands beside what a
+text in lower case must hold for it to match."""
 _VERB = re.compile(r"\b(?:is|are|was|equals|be|has|have|makes|gets|needs)\b[\s:]*", re.IGNORECASE)
 _NO_VALUE = re.compile(
     r"\s*(?:(?:not|no longer|n't)\b|(?:in)?correct\b|wrong\b|as follows|(?:given|shown|provided|found|written) )",
@@ -113,9 +126,7 @@ def _mentioned(text: str, tag: re.Match[str]) -> bool:
     return quoted and later is None and before[-1] not in ".:!?>\n" and "\n" not in text[len(before) : tag.start()]
 
 
-def extract(
-    response: str, places: Sequence[Place] = PLACES, *, question: str = "", words: str = ""
-) -> Found | None:
+def extract(response: str, places: Sequence[Place] = PLACES, *, question: str = "", words: str = "") -> Found | None:
     """The final answer, or None. Nothing is taken from a box that never closes: the response was cut off.
 
     question: chooses among several candidates of a sentence. words: a reference that is a word, looked for as such.
@@ -168,10 +179,12 @@ def stated(text: str) -> Iterator[str]:
     """What follows "the answer is", to the end of its sentence: the strongest phrase first, of equals the last one.
     Prose with more after it than AFTERWORD opens a solution ("Answer: There are 50 books ..."), and is passed over."""
     tail = text[-TAIL:]
-    for phrase in _PHRASES:
-        for match in reversed(list(phrase.finditer(tail))):
+    lower = tail.lower()
+    for tier in _MARKERS:
+        matches = [m for pattern, hints in tier if any(hint in lower for hint in hints) for m in pattern.finditer(tail)]
+        for match in sorted(matches, key=re.Match.start, reverse=True):
             rest = tail[match.end() :]
-            if _NEGATED.search(tail[: match.start()]) or _NO_VALUE.match(rest):
+            if _NEGATED.search(tail[max(0, match.start() - 30) : match.start()]) or _NO_VALUE.match(rest):
                 continue
             sentence = _sentence(rest).strip("*_ ")
             opens = len(rest) - len(sentence) > AFTERWORD and not bare(sentence) and not _STARTS.match(sentence)
@@ -180,13 +193,13 @@ def stated(text: str) -> Iterator[str]:
 
 
 def _phrase(tail: str, question: str, words: str) -> Picked | None:
-    if "<" in tail and (tags := _ANSWER_TAG.findall(tail)):
+    if "</" in tail and (tags := _ANSWER_TAG.findall(tail)):
         inside = tags[-1][1].strip()
         if bare(inside) or "\n" not in inside:
             picked = _marked(inside.strip("$ ") if inside.count("$") > 2 else inside, question, words, whole=True)
             if picked is not None:
                 return picked
-    if ":" in tail and (fields := _JSON.findall(tail)):
+    if ('":' in tail or "':" in tail or '" :' in tail) and (fields := _JSON.findall(tail)):
         inside = next(filter(None, fields[-1]), "").replace("\\\\", "\\")
         if picked := _marked(inside, question, words, whole=True):
             return picked
@@ -195,7 +208,7 @@ def _phrase(tail: str, question: str, words: str) -> Picked | None:
 
 def _stated_later(text: str) -> str:
     """What a "final answer is ..." after a box says, where it is an answer and nothing else."""
-    for match in _PHRASES[0].finditer(text):
+    for match in _FINAL.finditer(text):
         sentence = _sentence(text[match.end() :])
         if "boxed" not in sentence and bare(sentence) and any(char.isdigit() for char in sentence):
             picked = _marked(sentence, "", "", whole=False)

@@ -7,6 +7,7 @@ r"""Lists of answers: values by name, values of one name, and which item goes wi
 
 from __future__ import annotations
 
+import enum
 import re
 from collections.abc import Sequence
 from typing import Protocol
@@ -14,6 +15,15 @@ from typing import Protocol
 from dqdata_operators.lib.maths.chains import is_name, name_of, squeeze, values_of
 from dqdata_operators.lib.maths.notation import top_level
 from dqdata_operators.lib.maths.shapes import Answer, Braces, Chain, Except, Scalar, Several, Tuple
+
+
+class Undecided(enum.Enum):
+    """That the names of values say nothing about two answers."""
+
+    UNDECIDED = enum.auto()
+
+
+UNDECIDED = Undecided.UNDECIDED
 
 
 class Comparer(Protocol):
@@ -73,9 +83,11 @@ def _hole(item: Answer, name: str) -> Answer | None:
     return item if isinstance(item, Scalar) else None
 
 
-def by_name(self: Comparer, ref: Answer, pred: Answer, mine: dict[str, Answer], theirs: dict[str, Answer]) -> bool | None:
+def by_name(
+    self: Comparer, ref: Answer, pred: Answer, mine: dict[str, Answer], theirs: dict[str, Answer]
+) -> bool | Undecided | None:
     """Named values go together by name. A list without names is in the order of the names: x, y, z by the alphabet,
-    others as written. NotImplemented where a side is no list."""
+    others as written. UNDECIDED where a side is no list."""
     if mine and theirs:
         if mine.keys() == theirs.keys():
             verdict = self.all_of(tuple(mine.values()), tuple(theirs[name] for name in mine))
@@ -85,11 +97,11 @@ def by_name(self: Comparer, ref: Answer, pred: Answer, mine: dict[str, Answer], 
         return False if len(mine) == len(theirs) else None if mine.keys() & theirs.keys() else False
     named, other = (mine, pred) if mine else (theirs, ref)
     if len(named) < 2 or not isinstance(other, Several | Tuple):
-        return NotImplemented
+        return UNDECIDED
     if isinstance(other, Tuple) and other.opening + other.closing not in ("()", "[]"):
         return False
     if any(isinstance(item, Chain) for item in other.items):
-        return NotImplemented
+        return UNDECIDED
     order = sorted(named) if set(named) <= {"x", "y", "z"} else list(named)
     values = tuple(named[name] for name in order)
     verdict = self.all_of(values, other.items) if mine else self.all_of(other.items, values)

@@ -51,8 +51,9 @@ _SAME_COMMAND = {
     "rbrace": "}", "lbrack": "[", "rbrack": "]", "langle": "(", "rangle": ")", "degree": "°", "thickapprox": "approx",
     "simeq": "approx", "sim": "approx", "varphi": "phi", "varepsilon": "epsilon", "tg": "tan", "ctg": "cot",
     "colon": ":", "to": "rightarrow", "top": "T", "intercal": "T", "dotsc": "ldots", "dots": "ldots", "bmod": "mod",
-    "pmod": "mod", "dotsb": "ldots", "cdots": "ldots", "arcctg": "arccot", "bar": "overline", "smallsetminus": "setminus",
-    "infin": "infty", "lnot": "neg", "doteq": "approx", "measuredangle": "angle", "pounds": "£", "euro": "€",
+    "pmod": "mod", "dotsb": "ldots", "cdots": "ldots", "arcctg": "arccot", "bar": "overline",
+    "smallsetminus": "setminus", "infin": "infty", "lnot": "neg", "doteq": "approx",
+    "measuredangle": "angle", "pounds": "£", "euro": "€",
 }  # fmt: skip
 _VERBATIM = frozenset("<>*/|[]()°:T£€")
 _DROPPED = frozenset(
@@ -77,8 +78,13 @@ _SCRIPTS = {
     "_": ("₀₁₂₃₄₅₆₇₈₉₊₋₍₎ₙ", "0123456789+-()n"),
 }
 _SCRIPT = [(sign, re.compile(f"[{small}]+"), str.maketrans(small, plain)) for sign, (small, plain) in _SCRIPTS.items()]
-_CONNECTIVES = [(re.compile("或者|或是|或|または|又は|もしくは"), " or "), (re.compile("以及|并且|且|和|与|及|と|および"), " and ")]
-_NEGATIVE = re.compile(r"(?<![A-Za-z])(?:negative|minus)\s+(?=[0-9.\\$])|^\s*(?:负|マイナス)\s*(?=[0-9.\\$])", re.IGNORECASE)
+_CONNECTIVES = [
+    (re.compile("或者|或是|或|または|又は|もしくは"), " or "),
+    (re.compile("以及|并且|且|和|与|及|と|および"), " and "),
+]
+_NEGATIVE = re.compile(
+    r"(?<![A-Za-z])(?:negative|minus)\s+(?=[0-9.\\$])|^\s*(?:负|マイナス)\s*(?=[0-9.\\$])", re.IGNORECASE
+)
 _CHOOSE = re.compile(r"\{\s*([^{}]{1,30}?)\s*\\choose(?![a-zA-Z])\s*([^{}]{1,30}?)\s*\}")
 _C = r"(?:C|\\text\s*\{\s*C\s*\}|\\mathrm\s*\{\s*C\s*\}|\\rm\s+C)"
 _COMBINATIONS = re.compile(

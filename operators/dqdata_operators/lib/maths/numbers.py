@@ -27,11 +27,12 @@ _DIGITS = (
 )
 """Digits in groups: of three after commas, blanks or apostrophes, or as in India, of two before the last three."""
 _COMMA_DECIMAL = re.compile(
-    r"\s*([-+−]?)\s*([1-9][0-9]{0,2})((?:\.[0-9]{3})+,[0-9]+|(?:\.[0-9]{3}){2,}|(?:[ \u00a0\u202f'’][0-9]{3})+,[0-9]+|(?:[ '’.][0-9]{3}){2,},[0-9]+)"
+    r"\s*([-+−]?)\s*([1-9][0-9]{0,2})((?:\.[0-9]{3})+,[0-9]+|(?:\.[0-9]{3}){2,}"
+    r"|(?:[ \u00a0\u202f'’][0-9]{3})+,[0-9]+|(?:[ '’.][0-9]{3}){2,},[0-9]+)"
     r"\s*\.?\s*",
     re.ASCII,
 )
-"""Points, blanks or apostrophes that group digits before a decimal comma: 1.234,5. Two groups after points are enough."""
+"""Points, blanks or apostrophes that group digits before a decimal comma: 1.234,5. Two groups of points suffice."""
 _LITERAL = re.compile(
     rf"\s*(?P<sign>[-+−]?)\s*(?P<currency>{_CURRENCY})?\s*(?P<inner>[-−]?)"
     rf"(?:(?P<whole>{_DIGITS})(?P<point>\.[0-9]*)?|(?P<only>\.[0-9]+))"
@@ -184,13 +185,17 @@ def words_to_number(text: str) -> Fraction | None:
     return Fraction(total + group)
 
 
-_CJK_DIGITS = {char: n for n, chars in enumerate(("零〇", "一壹", "二两兩贰", "三叁", "四肆", "五伍", "六陆", "七柒", "八捌", "九玖")) for char in chars}
+_CJK_DIGITS = {
+    char: n
+    for n, chars in enumerate(("零〇", "一壹", "二两兩贰", "三叁", "四肆", "五伍", "六陆", "七柒", "八捌", "九玖"))
+    for char in chars
+}
 _CJK_SCALES = {"十": 10, "拾": 10, "百": 100, "佰": 100, "千": 1000, "仟": 1000}
 _CJK_LARGE = {"万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8, "兆": 10**12}
 
 
 def cjk_number(text: str) -> tuple[Fraction, bool] | None:
-    """The number that Chinese or Japanese numerals write, and whether it is a percentage; digits before 万 and 亿 count.
+    """The number that Chinese or Japanese numerals write, and whether it is a percentage. Digits may stand before 万.
 
     >>> cjk_number("百分之六十"), cjk_number("三分之二"), cjk_number("3万"), cjk_number("一百二十三")
     ((Fraction(60, 1), True), (Fraction(2, 3), False), (Fraction(30000, 1), False), (Fraction(123, 1), False))
@@ -219,10 +224,16 @@ def _cjk_whole(text: str) -> Fraction | None:
         return head + Fraction(int("".join(map(str, tail))), 10 ** len(tail))
     if plain := re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([十百千万亿億萬]?)", text, re.ASCII):
         return Fraction(plain[1]) * ({**_CJK_SCALES, **_CJK_LARGE}.get(plain[2], 1))
-    if not text or len(text) > 20 or any(char not in _CJK_DIGITS and char not in _CJK_SCALES and char not in _CJK_LARGE for char in text):
+    if (
+        not text
+        or len(text) > 20
+        or any(char not in _CJK_DIGITS and char not in _CJK_SCALES and char not in _CJK_LARGE for char in text)
+    ):
         return None
     if all(char in _CJK_DIGITS for char in text):
-        return Fraction(int("".join(str(_CJK_DIGITS[char]) for char in text))) if len(text) == 1 or "〇" in text else None
+        return (
+            Fraction(int("".join(str(_CJK_DIGITS[char]) for char in text))) if len(text) == 1 or "〇" in text else None
+        )
     total = group = 0
     digit: int | None = None
     for char in text:

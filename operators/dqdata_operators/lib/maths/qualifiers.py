@@ -39,14 +39,22 @@ _OPENS = re.compile(
     r"\s*[,;]?\s*\(?\s*(?<![A-Za-z\\])(?:where|for\s+(?:any|all|every|each|some|arbitrary)|for(?=\s+[A-Za-z]\s*(?:\\in|\\ge|\\le|\\ne|>|<|=))|"
     r"with(?=\s+[A-Za-z]\s*(?:\\in|an?\b|any\b))|such\s+that|provided(?:\s+that)?|if|when|whenever|as\s+long\s+as|其中|\\forall)(?![A-Za-z])\s*"
 )
-_LAST_MEMBER = re.compile(r"[,;(]\s*(?=(?:\\?[A-Za-z](?:_\{?\w\}?)?\s*,?\s*)+\\in\s*\\?(?:mathbb|mathbf|Bbb)?\s*\{?\s*[ZNRQC]\b)")
-_SAID_TAIL = re.compile(r"[,;(]\s*(?=[A-Za-z]\s+(?:is|are)\s+(?:an?|any)\b|[A-Za-z]\s*(?:为|是)\s*(?:任意)?(?:整数|实数|正整数))")
+_LAST_MEMBER = re.compile(
+    r"[,;(]\s*(?=(?:\\?[A-Za-z](?:_\{?\w\}?)?\s*,?\s*)+\\in\s*\\?(?:mathbb|mathbf|Bbb)?\s*\{?\s*[ZNRQC]\b)"
+)
+_SAID_TAIL = re.compile(
+    r"[,;(]\s*(?=[A-Za-z]\s+(?:is|are)\s+(?:an?|any)\b|[A-Za-z]\s*(?:为|是)\s*(?:任意)?(?:整数|实数|正整数))"
+)
 
 _BOUNDS = (
-    (re.compile(r"(?:strictly\s+)?(?:more|greater|larger|higher|bigger)\s+than(?!\s+or)\s+|above\s+|exceeding\s+|大于|超过|多于", re.I), ">"),
-    (re.compile(r"(?:strictly\s+)?(?:less|fewer|smaller|lower)\s+than(?!\s+or)\s+|below\s+|under\s+|小于|少于|不足", re.I), "<"),
-    (re.compile(r"at\s+least\s+|no\s+(?:less|fewer)\s+than\s+|not\s+less\s+than\s+|(?:a\s+)?minimum\s+of\s+|(?:greater|more)\s+than\s+or\s+equal\s+to\s+|至少|不少于|不小于", re.I), "ge"),
-    (re.compile(r"at\s+most\s+|no\s+more\s+than\s+|not\s+more\s+than\s+|up\s+to\s+|(?:a\s+)?maximum\s+of\s+|(?:less|fewer)\s+than\s+or\s+equal\s+to\s+|至多|不超过|不大于", re.I), "le"),
+    (re.compile(r"(?:strictly\s+)?(?:more|greater|larger|higher|bigger)\s+than(?!\s+or)\s+|above\s+|exceeding\s+"
+        r"|大于|超过|多于", re.I), ">"),
+    (re.compile(r"(?:strictly\s+)?(?:less|fewer|smaller|lower)\s+than(?!\s+or)\s+|below\s+|under\s+"
+        r"|小于|少于|不足", re.I), "<"),
+    (re.compile(r"at\s+least\s+|no\s+(?:less|fewer)\s+than\s+|not\s+less\s+than\s+|(?:a\s+)?minimum\s+of\s+"
+        r"|(?:greater|more)\s+than\s+or\s+equal\s+to\s+|至少|不少于|不小于", re.I), "ge"),
+    (re.compile(r"at\s+most\s+|no\s+more\s+than\s+|not\s+more\s+than\s+|up\s+to\s+|(?:a\s+)?maximum\s+of\s+"
+        r"|(?:less|fewer)\s+than\s+or\s+equal\s+to\s+|至多|不超过|不大于", re.I), "le"),
 )  # fmt: skip
 _BOUNDS_AFTER = (
     (re.compile(r"\s+(?:or|and)\s+(?:more|greater|above|larger|higher|over)\s*\Z|以上\s*\Z", re.I), "ge"),
@@ -107,7 +115,9 @@ def _parameters(condition: str) -> tuple[tuple[str, str], ...]:
         return ((match[2], _SETS.get((match[1] or "").strip().lower(), "")),)
     if match := _SAID.match(condition):
         domain = _SETS.get(match[2].strip().lower(), "")
-        return tuple((name, domain) for name in re.findall(r"(?<![A-Za-z])[A-Za-z](?:_\{?\w\}?)?(?![A-Za-z])", match[1]))
+        return tuple(
+            (name, domain) for name in re.findall(r"(?<![A-Za-z])[A-Za-z](?:_\{?\w\}?)?(?![A-Za-z])", match[1])
+        )
     return ()
 
 

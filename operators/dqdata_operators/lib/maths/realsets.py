@@ -57,8 +57,8 @@ def real_set(answer: Answer) -> list[Interval] | None:
         case Except(items):
             points = [_constant(item.node) if isinstance(item, Scalar) else None for item in items]
             holes = sorted({p for p in points if p is not None})
-            ends = [-math.inf, *holes, math.inf]
-            pieces = [Interval(a, False, b, False) for a, b in itertools.pairwise(ends)]
+            edges: list[Real] = [-math.inf, *holes, math.inf]
+            pieces = [Interval(a, False, b, False) for a, b in itertools.pairwise(edges)]
             return _union(pieces) if None not in points else None
         case Chain():
             return _solved(answer)
@@ -139,9 +139,10 @@ def integers_of(intervals: list[Interval]) -> tuple[Scalar, ...] | None:
     for low, closed_low, high, closed_high in intervals:
         if math.isinf(low) or math.isinf(high) or high - low > 100:
             return None
-        for n in range(math.ceil(low), math.floor(high) + 1):
-            if (n > low or closed_low) and (n < high or closed_high):
-                found.append(Scalar(str(n), Num(Fraction(n))))
+        inside = range(math.ceil(low), math.floor(high) + 1)
+        found += [
+            Scalar(str(n), Num(Fraction(n))) for n in inside if (n > low or closed_low) and (n < high or closed_high)
+        ]
     return tuple(found)
 
 
@@ -180,7 +181,12 @@ def same_by_sampling(solved: list[Interval], other: Answer) -> bool | None:
         if said != any(_inside(point, interval) for interval in solved):
             return False
     if len(exact) < len(ends):
-        closed = {flag for i in solved for end, flag in ((i.low, i.closed_low), (i.high, i.closed_high)) if isinstance(end, float) and not math.isinf(end)}
+        closed = {
+            flag
+            for i in solved
+            for end, flag in ((i.low, i.closed_low), (i.high, i.closed_high))
+            if isinstance(end, float) and not math.isinf(end)
+        }
         strict = _strict(other)
         return None if strict is None or len(closed) != 1 else closed == {not strict}
     return True

@@ -59,8 +59,10 @@ class Relations:
         return self.unsolved(chain, verdict)
 
     def unsolved(self, chain: Chain, verdict: bool | None) -> bool | None:
-        """The right side of `1/x = 6` is no answer, unless the question asks for the left side; that of `m + n = 12` may
-        be one, and is where the line shows how it was worked out."""
+        """The right side of `1/x = 6` is no answer, unless the question asks for the left side.
+
+        That of `m + n = 12` may be one, and is where the line shows how it was worked out.
+        """
         left = chain.parts[0]
         if squeeze(left).replace("\\", "") in self.question.replace("\\", "") and self.question:
             return verdict
@@ -132,7 +134,7 @@ class Relations:
             if verdict is True:
                 if not ref.parameters and squeeze(ref.condition) != squeeze(pred.condition):
                     return None
-                return False if domains else True
+                return not domains
             return self.family(ref, pred.answer, names) if verdict is False and not domains else verdict
         one, other = (ref, pred) if isinstance(ref, Qualified) else (pred, ref)
         assert isinstance(one, Qualified)
@@ -162,9 +164,7 @@ class Relations:
         if symbols(b) != {letters[0]}:
             return None
         try:
-            mine, theirs = (
-                [value(node, {letters[0]: Fraction(n)}) for n in (0, 1, 2)] for node in (a, b)
-            )
+            mine, theirs = ([value(node, {letters[0]: Fraction(n)}) for n in (0, 1, 2)] for node in (a, b))
             step, other = mine[1] - mine[0], theirs[1] - theirs[0]
             if abs(mine[2] - mine[1] - step) > 1e-9 or abs(theirs[2] - theirs[1] - other) > 1e-9 or abs(step) < 1e-9:
                 return None
@@ -187,9 +187,14 @@ def _expression(answer: Answer) -> Node | None:
 
 def _finite(ref: Answer, pred: Answer) -> tuple[Answer, Answer] | None:
     """Both sides with a set of integers written out: { x in Z : 1 <= x <= 3 } is {1, 2, 3}."""
-    sides = []
+    sides: list[Answer] = []
     for one, other in ((ref, pred), (pred, ref)):
-        if isinstance(one, Qualified) and one.parameters and one.parameters[0][0] == "" and not isinstance(other, Qualified):
+        if (
+            isinstance(one, Qualified)
+            and one.parameters
+            and one.parameters[0][0] == ""
+            and not isinstance(other, Qualified)
+        ):
             found = real_set(one.answer)
             items = integers_of(found) if found is not None else None
             if items is None:
@@ -198,4 +203,3 @@ def _finite(ref: Answer, pred: Answer) -> tuple[Answer, Answer] | None:
         else:
             sides.append(one)
     return (sides[0], sides[1]) if any(side is not one for side, one in zip(sides, (ref, pred), strict=True)) else None
-

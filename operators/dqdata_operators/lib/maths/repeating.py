@@ -20,7 +20,9 @@ _BAR = re.compile(
     r"((?:[0-9]*\\dot\s*(?:\{\s*[0-9]\s*\}|[0-9]))?)(?![0-9])",
     re.ASCII,
 )
-_DOTS = re.compile(r"(?<![0-9.])([0-9]*)\.([0-9]{2,60})\s*(?:\.\.\.|…|\\(?:ldots|dots|cdots|dotsc)(?![a-zA-Z]))", re.ASCII)
+_DOTS = re.compile(
+    r"(?<![0-9.])([0-9]*)\.([0-9]{2,60})\s*(?:\.\.\.|…|\\(?:ldots|dots|cdots|dotsc)(?![a-zA-Z]))", re.ASCII
+)
 
 
 def repeating_decimals(text: str) -> str:

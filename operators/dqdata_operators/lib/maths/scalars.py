@@ -16,13 +16,20 @@ from dqdata_operators.lib.maths.shapes import Answer, Opaque, Scalar, Tuple, Wor
 from dqdata_operators.lib.maths.units import Unit, known, multiplied, unit_of
 from dqdata_operators.lib.maths.words import meaning
 
-_BASED = re.compile(r"\(?\s*([0-9A-F][0-9A-Fa-f]*)\s*\)?\s*_\s*\{?\s*\(?([0-9]{1,2}|two|three|eight|ten|sixteen)\)?\s*\}?")
-_SAID_BASE = re.compile(r"([0-9A-F][0-9A-Fa-f]*)\s*,?\s*(?:in\s+|\(\s*)?base[\s-]*([0-9]{1,2}|two|three|eight|ten|sixteen)\s*\)?", re.IGNORECASE)
+_BASED = re.compile(
+    r"\(?\s*([0-9A-F][0-9A-Fa-f]*)\s*\)?\s*_\s*\{?\s*\(?([0-9]{1,2}|two|three|eight|ten|sixteen)\)?\s*\}?"
+)
+_SAID_BASE = re.compile(
+    r"([0-9A-F][0-9A-Fa-f]*)\s*,?\s*(?:in\s+|\(\s*)?base[\s-]*([0-9]{1,2}|two|three|eight|ten|sixteen)\s*\)?",
+    re.IGNORECASE,
+)
 _NAMED_BASES = {"two": 2, "three": 3, "eight": 8, "ten": 10, "sixteen": 16}
 _UNIT_TAIL = re.compile(
     r"(?P<tail>(?:\s*+(?:[A-Za-zµΩ][A-Za-z'.\-]*+|°[CFcf]?(?![A-Za-z])|/|\(|\)|,|[$€£¥₹])(?:\s*\^\s*\{?\s*-?[1-9]\s*\}?|(?<=m)[23](?![0-9]))?)+)\s*$"
 )
-_CJK_TAIL = re.compile(r"(?P<value>[-+]?[0-9][0-9.,/]*)\s*(?P<tail>[\u3040-\u30ff\u4e00-\u9fff][\u3040-\u30ff\u4e00-\u9fff/]*)")
+_CJK_TAIL = re.compile(
+    r"(?P<value>[-+]?[0-9][0-9.,/]*)\s*(?P<tail>[\u3040-\u30ff\u4e00-\u9fff][\u3040-\u30ff\u4e00-\u9fff/]*)"
+)
 _COMPOUND_PART = re.compile(rf"([0-9]+(?:\.[0-9]+)?)\s*{UNIT_OPENS}?\s*([A-Za-z\u4e00-\u9fff]+)")
 _COMPOUND = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?\s*(?:[A-Za-z]+\.?|[\u4e00-\u9fff]{1,2})(?:\s*,?\s*(?:and\b)?\s*)){2,4}")
 _EVERYDAY = re.compile(
@@ -64,7 +71,9 @@ def _kind(unit: Unit) -> object:
 
 
 def based(text: str, depth: int = 0) -> Answer | None:
-    match = _BASED.fullmatch(text) or _SAID_BASE.fullmatch(text.replace(UNIT_OPENS, " ").replace(UNIT_CLOSES, " ").strip())
+    match = _BASED.fullmatch(text) or _SAID_BASE.fullmatch(
+        text.replace(UNIT_OPENS, " ").replace(UNIT_CLOSES, " ").strip()
+    )
     if match is None:
         return None
     base = _NAMED_BASES.get(match[2].lower()) or int(match[2])
@@ -236,4 +245,3 @@ def _prose(text: str) -> bool:
     if len(words) >= 2 and sum(map(len, words)) > len(text) / 2:
         return True
     return len(text) < 200 and _TITLE.fullmatch(text) is not None
-

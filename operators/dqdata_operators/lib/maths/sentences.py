@@ -45,7 +45,10 @@ _NUMBER = r"(?:(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:[.,][0-9]+)?|\.[0-
 _VULGAR = "[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞]"
 _ROOT = rf"√\s*(?:{_NUMBER}|\([^()]{{1,20}}\))|sqrt\s*\([^()]{{1,20}}\)"
 _POWER = r"(?:[⁰¹²³⁴⁵⁶⁷⁸⁹]+|\s?(?:\^|\*\*)\s?(?:\{-?[0-9]+\}|\(-?[0-9]+\)|-?[0-9]+))?"
-_ATOM = rf"(?:{_NUMBER}|{_ROOT}|π|(?<![A-Za-z])pi\b|{_VULGAR}|\(\s*[-−]?(?:{_NUMBER}|{_ROOT}|π)(?:[^()A-Za-z$\n]{{0,40}})\)){_POWER}"
+_ATOM = (
+    rf"(?:{_NUMBER}|{_ROOT}|π|(?<![A-Za-z])pi\b|{_VULGAR}"
+    rf"|\(\s*[-−]?(?:{_NUMBER}|{_ROOT}|π)(?:[^()A-Za-z$\n]{{0,40}})\)){_POWER}"
+)
 _FACTOR = rf"(?:\s?(?:{_ROOT}|π|(?<=[0-9])pi\b|{_VULGAR}){_POWER})"
 _OPERATOR = r"(?:\s*[+×*/÷·⋅=≈]\s*|\s[-−–]\s|\sx\s(?=[0-9]))"
 _SIGN = r"(?:[-−]\s?)?(?:(?:US)?\\?[$€£¥₹]\s?)?[-−]?"
@@ -58,11 +61,15 @@ _AMOUNTS = re.compile(
     r"(?<![A-Za-z0-9_.,])(?:[0-9]+(?:\.[0-9]+)?\s+(?:hours?|minutes?|seconds?|days?|weeks?|months?|years?|feet|foot|inches|inch|pounds?|ounces?|"
     r"dollars?|cents?|yards?|miles?|meters?|km|kg|grams?|m|cm|ft|in|lbs?|oz|h|min|s)\s*,?\s+(?:and\s+)?){1,3}[0-9]+(?:\.[0-9]+)?\s+[A-Za-z]+"
 )
-_OUT_OF = re.compile(r"(?<![0-9.,/])[0-9]+\s+(?:in|out\s+of)\s+(?:every\s+)?[0-9]+(?![0-9.,]*[0-9%])(?=\s*(?:[.!]|\Z|chance))")
+_OUT_OF = re.compile(
+    r"(?<![0-9.,/])[0-9]+\s+(?:in|out\s+of)\s+(?:every\s+)?[0-9]+(?![0-9.,]*[0-9%])(?=\s*(?:[.!]|\Z|chance))"
+)
 _DATE = re.compile(
-    r"(?:(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day,? )?(?:(?:January|February|March|April|May|June|July|August|September|October|November|"
+    r"(?:(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day,? )?(?:(?:January|February|March|April|May|June"
+    r"|July|August|September|October|November|"
     r"December|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\.? [0-9]{1,2}(?:st|nd|rd|th)?(?:,? [0-9]{4})?"
-    r"|[0-9]{1,2}(?:st|nd|rd|th)? (?:of )?(?:January|February|March|April|May|June|July|August|September|October|November|December)(?:,? [0-9]{4})?)"
+    r"|[0-9]{1,2}(?:st|nd|rd|th)? (?:of )?(?:January|February|March|April|May|June|July|August"
+    r"|September|October|November|December)(?:,? [0-9]{4})?)"
 )
 _LISTED = re.compile(r"\s*+(?:[,;/|、]|,?\s*+\b(?:or|and)\b|或|和)?\s*+", re.IGNORECASE)
 _LEFT = re.compile(
@@ -70,7 +77,8 @@ _LEFT = re.compile(
     r"(?:\s*\([^()=]{1,12}\))?\s*[-+*/^]?\s*){1,6}?)\s*=\s*\Z"
 )
 _NEGATED = re.compile(
-    r"\b(?:not|isn't|isn’t|wasn't|never|neither|nor|n't|cannot)\s*(?:be|just|simply|equal|to|is|the)?\s*\Z", re.IGNORECASE
+    r"\b(?:not|isn't|isn’t|wasn't|never|neither|nor|n't|cannot)\s*(?:be|just|simply|equal|to|is|the)?\s*\Z",
+    re.IGNORECASE,
 )
 _IS = re.compile(
     r"(?:\b(?:is|are|was|were|equals?|be|becomes?|equal\s+to|totals?|makes?|of|has|have|gives?|gets?|needs?|costs?)|[:：=≈]|是|为|有|=>|→)\s*"
@@ -87,10 +95,13 @@ _CLAUSE = re.compile(
     re.IGNORECASE,
 )
 _BOLD = re.compile(r"\*\*([^*\n]{1,80}?)\*\*|__([^_\n]{1,80}?)__|<b>([^<]{1,80})</b>")
-_UNIT_TOKENS = re.compile(r"(?:\s*[/·]\s*|\s+|(?<=[0-9])(?=[A-Za-z°µΩ\u4e00-\u9fff]))((?:[A-Za-z°µΩ]+|[\u3040-\u30ff\u4e00-\u9fff]{1,4}|[€£¥])(?:\^\{?-?[0-9]\}?|[²³]|(?<=m)[23]\b)?)")
+_UNIT_TOKENS = re.compile(
+    r"(?:\s*[/·]\s*|\s+|(?<=[0-9])(?=[A-Za-z°µΩ\u4e00-\u9fff]))((?:[A-Za-z°µΩ]+|[\u3040-\u30ff\u4e00-\u9fff]{1,4}|[€£¥])(?:\^\{?-?[0-9]\}?|[²³]|(?<=m)[23]\b)?)"
+)
 _TAIL = re.compile(r"(?:\s+[a-z][a-z'-]*){1,3}")
 _STOPS = frozenset(
-    "for to of in on at by with from when if because since after before than as and or but so which that who whose is are was "
+    "for to of in on at by with from when if because since after before than as and or but so which"
+    " that who whose is are was "
     "were be will would can could has have had left total altogether per each every it they he she we you".split()
 )
 _SPELLED = re.compile(
@@ -99,13 +110,19 @@ _SPELLED = re.compile(
     r"five|six|seven|eight|nine|ten|hundred|thousand|million|half|thirds?|quarters?|fifths?))*(?![A-Za-z-])",
     re.IGNORECASE,
 )
-_HOW_MANY = re.compile(r"\bhow\s+many\s+(?:more\s+|total\s+|different\s+|of\s+(?:the\s+)?)?((?:[a-z'-]+\s+){0,2}?[a-z'-]+?)(?=\s+(?:are|is|does|do|did|will|would|can|could|has|have|had|were|was|in|of|on|left|must|should)\b|\?|\s*\Z)", re.I)
+_HOW_MANY = re.compile(
+    r"\bhow\s+many\s+(?:more\s+|total\s+|different\s+|of\s+(?:the\s+)?)?((?:[a-z'-]+\s+){0,2}?[a-z'-]+?)(?=\s+(?:are|is|does|do|did|will|would|can|could|has|have|had|were|was|in|of|on|left|must|should)\b|\?|\s*\Z)",
+    re.I,
+)
 _CURRENCY = re.compile(r"[$€£¥₹]|\bcents?\b|\bdollars?\b|\beuros?\b", re.IGNORECASE)
 
 
 def pick(sentence: str, question: str = "", *, leading: bool = False) -> Picked | None:
-    """The answer in a sentence, with the other candidates where no rule decides. leading: the sentence follows a marker
-    such as `####`, so a value that opens it is the answer unless a statement follows. None where it has no candidate."""
+    """The answer in a sentence, with the other candidates where no rule decides; None where it has no candidate.
+
+    leading: the sentence follows a marker such as `####`, so a value that opens it is the answer unless a statement
+    follows.
+    """
     found = _candidates(sentence)
     if not found:
         return _spelled(sentence)
@@ -139,8 +156,14 @@ def _candidates(text: str) -> list[_Candidate]:
         body = match[0]
         if match.re is _RUN:
             end, body = _trimmed(text, start, end)
-        if any(char.isalnum() or char in "π½⅓⅔¼¾" for char in body) and not _NEGATED.search(text[max(0, start - 24) : start]):
-            if match.re is _RUN and (left := _LEFT.search(text[max(0, start - 40) : start])) and re.search("[A-Za-z]", left[1]):
+        if any(char.isalnum() or char in "π½⅓⅔¼¾" for char in body) and not _NEGATED.search(
+            text[max(0, start - 24) : start]
+        ):
+            if (
+                match.re is _RUN
+                and (left := _LEFT.search(text[max(0, start - 40) : start]))
+                and re.search("[A-Za-z]", left[1])
+            ):
                 start -= len(left[0])
                 body = text[start:end]
             spans.append((start, end, body))
@@ -195,7 +218,13 @@ def _after(text: str) -> tuple[str, str]:
         at = token.end()
         prefix = text[:at]
         unit = unit_of(normalise(prefix.strip()))
-        if unit is not None and unit.dims and not unit.words and token[1].lower() not in _STOPS and not prefix.strip() in ("s", "A", "C"):
+        if (
+            unit is not None
+            and unit.dims
+            and not unit.words
+            and token[1].lower() not in _STOPS
+            and prefix.strip() not in ("s", "A", "C")
+        ):
             best, end = prefix, at
     return (f" {best.strip()}" if best and not best.startswith(("/", " /")) else best), _words(text[end:])
 
@@ -214,11 +243,14 @@ def _opening(sentence: str, found: list[_Candidate]) -> _Candidate | None:
     """The candidate that opens the text after a marker, unless more candidates and a statement follow."""
     first = found[0]
     if sentence[: first.start].strip(" *_$:\"'“(") and not re.fullmatch(
-        r"\W*(?:about|approximately|roughly|exactly|only|a\s+total\s+of|the\s+answer\s+is)?\W*", sentence[: first.start], re.I
+        r"\W*(?:about|approximately|roughly|exactly|only|a\s+total\s+of|the\s+answer\s+is)?\W*",
+        sentence[: first.start],
+        re.I,
     ):
         return None
     if len(found) > 1 and re.search(
-        r"\b(?:is|are|was|were|costs?|has|have|had|makes?|equals?|needs?|gets?|will|can|could|would|takes?)\b", sentence[first.end :]
+        r"\b(?:is|are|was|were|costs?|has|have|had|makes?|equals?|needs?|gets?|will|can|could|would|takes?)\b",
+        sentence[first.end :],
     ):
         return None
     return first
@@ -252,9 +284,17 @@ def _asked(question: str, found: list[_Candidate]) -> _Candidate | None:
     last = re.split(r"(?<=[.!])\s+(?=[A-Z])", question.strip())[-1]
     if match := _HOW_MANY.search(last):
         wanted = {singular(word) for word in match[1].lower().split()}
-        fits = [one for one in found if wanted & {singular(word) for word in re.findall(r"[a-z]+", (one.unit + one.tail).lower())}]
+        fits = [
+            one
+            for one in found
+            if wanted & {singular(word) for word in re.findall(r"[a-z]+", (one.unit + one.tail).lower())}
+        ]
         return fits[0] if len(fits) == 1 else None
-    if re.search(r"\bhow\s+much\b.*\b(?:cost|money|earn|pay|paid|spend|spent|make|profit|price|owe|save)|\bhow\s+many\s+dollars", last, re.I):
+    if re.search(
+        r"\bhow\s+much\b.*\b(?:cost|money|earn|pay|paid|spend|spent|make|profit|price|owe|save)|\bhow\s+many\s+dollars",
+        last,
+        re.I,
+    ):
         fits = [one for one in found if _CURRENCY.search(one.text + one.unit)]
         return fits[0] if len(fits) == 1 else None
     return None
@@ -266,7 +306,11 @@ def _plain(one: _Candidate) -> str:
 
 def _spelled(sentence: str) -> Picked | None:
     """A number in words: one in bold, or the only one after a verb such as `is`."""
-    found = [m for m in _SPELLED.finditer(sentence) if words_to_number(m[0].lower()) is not None and not _NEGATED.search(sentence[: m.start()][-24:])]
+    found = [
+        m
+        for m in _SPELLED.finditer(sentence)
+        if words_to_number(m[0].lower()) is not None and not _NEGATED.search(sentence[: m.start()][-24:])
+    ]
     bold = [m for m in found if re.search(r"(?:\*\*|__)\s*\Z", sentence[: m.start()])]
     after = [m for m in found if _COPULA.search(sentence[: m.start()])]
     for some in (bold, after):

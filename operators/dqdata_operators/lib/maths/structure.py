@@ -53,7 +53,9 @@ _ALL_BUT = re.compile(
     r"(?:except|excluding|other\s+than|but|besides|apart\s+from)(?:\s+for)?\s*(?:[a-z]\s*=\s*)?(.+)",
     re.IGNORECASE,
 )
-_MODULO = re.compile(r"\s*,?\s*\(?\s*(?:\\mod|(?<![A-Za-z])modulo|(?<![A-Za-z])mod)(?![a-zA-Z])\s*\{?\s*([^{}()]+?)\s*\}?\s*\)?\s*\Z")
+_MODULO = re.compile(
+    r"\s*,?\s*\(?\s*(?:\\mod|(?<![A-Za-z])modulo|(?<![A-Za-z])mod)(?![a-zA-Z])\s*\{?\s*([^{}()]+?)\s*\}?\s*\)?\s*\Z"
+)
 _CASES = re.compile(r"\\begin\{(cases|aligned|align\*?|array)\}(.*)\\end\{\1\}", re.DOTALL)
 _OUT_OF = re.compile(r"([0-9]+)\s+(?:in|out\s+of)\s+(?:every\s+)?([0-9]+)(?:\s+chance)?")
 _TO = re.compile(r"([0-9.]+)\s+to\s+([0-9.]+)")
@@ -262,12 +264,14 @@ def _cases(text: str, depth: int) -> Answer | None:
     """A function by cases, or a system of equations, which is its equations joined by `and`."""
     head, _, rest = text.partition("\\begin")
     match = _CASES.fullmatch(("\\begin" + rest).rstrip("\\} .")) if rest else None
-    if match is None or match[1] == "array" and "\\{" not in head:
+    if match is None or (match[1] == "array" and "\\{" not in head):
         return None
     name = head.replace("\\{", "").strip()
     if name and not name.endswith("="):
         return Opaque(text)
-    rows = [row.strip().strip(",;") for row in re.split(r"\\\\", re.sub(r"\A\s*\{[lcr|]*\}", "", match[2])) if row.strip()]
+    rows = [
+        row.strip().strip(",;") for row in re.split(r"\\\\", re.sub(r"\A\s*\{[lcr|]*\}", "", match[2])) if row.strip()
+    ]
     if match[1] != "cases" or all("&" not in row or re.search(r"&\s*=", row) for row in rows):
         if name:
             return Opaque(text)
@@ -308,7 +312,11 @@ def _bracketed(text: str, depth: int) -> Answer | None:
     elif not _spans(text):
         return None
     elif ";" in text and len(top_level(text[1:-1], ";")) == 2 and not top_level(text[1:-1], ";")[0].count(" "):
-        separators = ";" if all(re.fullmatch(r"\s*-?[0-9]+(?:,[0-9]+)?\s*", side) for side in top_level(text[1:-1], ";")) else ",;"
+        separators = (
+            ";"
+            if all(re.fullmatch(r"\s*-?[0-9]+(?:,[0-9]+)?\s*", side) for side in top_level(text[1:-1], ";"))
+            else ",;"
+        )
     parts = top_level(text[1:-1], separators)
     if len(parts) < 2:
         if (opening, closing) in (("(", ")"), ("[", "]")):

@@ -38,8 +38,8 @@ NO_UNIT = Unit((), Fraction(1))
 
 _PREFIXES = {
     "": ("", 0), "k": ("kilo", 3), "M": ("mega", 6), "G": ("giga", 9), "T": ("tera", 12), "h": ("hecto", 2),
-    "d": ("deci", -1), "c": ("centi", -2), "m": ("milli", -3), "µ": ("micro", -6), "μ": ("micro", -6), "n": ("nano", -9),
-    "p": ("pico", -12),
+    "d": ("deci", -1), "c": ("centi", -2), "m": ("milli", -3), "µ": ("micro", -6), "\u03bc": ("micro", -6),
+    "n": ("nano", -9), "p": ("pico", -12),
 }  # fmt: skip
 _METRIC = """
 m meter metre; length 1
@@ -187,7 +187,9 @@ _CURRENCIES = frozenset(
     "USD cent EUR GBP JPY CNY INR KRW MXN RUB CHF BRL penny quarter".split()
 )  # dimensions, not names
 _COUNTED = frozenset([*_CURRENCIES, "dozen", "information"])
-_WORD = re.compile(r"([A-Za-z]+\$|[A-Za-z°µμΩ℃℉]+|[$€£¥₹₽₩¢])(?:'s?\b)?\.?\s*(?:\^\s*\(?\s*\{?\s*([-−]?\s*[1-9])\s*\}?\s*\)?|([23])(?![0-9]))?")
+_WORD = re.compile(
+    r"([A-Za-z]+\$|[A-Za-z°µμΩ℃℉]+|[$€£¥₹₽₩¢])(?:'s?\b)?\.?\s*(?:\^\s*\(?\s*\{?\s*([-−]?\s*[1-9])\s*\}?\s*\)?|([23])(?![0-9]))?"
+)
 _MATH_WORDS = FUNCTIONS | frozenset(
     ["pi", "and", "or", "to", "infinity", "inf", "oo", "theta", "if", "for", "where", "not", "no", "than", *SCALES]
 )
@@ -205,14 +207,17 @@ _IRREGULAR = {
     "days": "day", "boys": "boy", "ways": "way", "toys": "toy", "keys": "key", "trays": "tray", "dice": "die",
 }  # fmt: skip
 _CJK_UNITS = {
-    "平方千米": "km^2", "平方公里": "km^2", "平方厘米": "cm^2", "平方分米": "dm^2", "平方米": "m^2", "立方厘米": "cm^3",
-    "立方分米": "dm^3", "立方米": "m^3", "千米": "km", "公里": "km", "厘米": "cm", "毫米": "mm", "分米": "dm", "米": "m",
-    "千克": "kg", "公斤": "kg", "毫克": "mg", "克": "g", "吨": "tonne", "毫升": "mL", "升": "L", "分钟": "min", "分鐘": "min",
-    "小时": "hour", "小時": "hour", "時間": "hour", "秒": "second", "天": "day", "周": "week", "週間": "week", "星期": "week",
-    "个月": "month", "年": "year", "美元": "USD", "欧元": "EUR", "日元": "JPY", "人民币": "CNY", "元": "CNY", "块": "CNY",
-    "円": "JPY", "度": "degree", "キロ": "km", "メートル": "m", "センチ": "cm", "グラム": "g", "日": "day", "分": "分",
+    "平方千米": "km^2", "平方公里": "km^2", "平方厘米": "cm^2", "平方分米": "dm^2", "平方米": "m^2",
+    "立方厘米": "cm^3", "立方分米": "dm^3", "立方米": "m^3", "千米": "km", "公里": "km", "厘米": "cm",
+    "毫米": "mm", "分米": "dm", "米": "m", "千克": "kg", "公斤": "kg", "毫克": "mg", "克": "g", "吨": "tonne",
+    "毫升": "mL", "升": "L", "分钟": "min", "分鐘": "min", "小时": "hour", "小時": "hour", "時間": "hour",
+    "秒": "second", "天": "day", "周": "week", "週間": "week", "星期": "week", "个月": "month", "年": "year",
+    "美元": "USD", "欧元": "EUR", "日元": "JPY", "人民币": "CNY", "元": "CNY", "块": "CNY", "円": "JPY",
+    "度": "degree", "キロ": "km", "メートル": "m", "センチ": "cm", "グラム": "g", "日": "day", "分": "分",
 }  # fmt: skip
-_COUNTERS = frozenset("个個人本枚匹只隻次名位条條件岁歳支張张瓶辆台頭头棵朵把盒袋箱组組种種倍颗題题间冊册回つ階層元素角面項项")
+_COUNTERS = frozenset(
+    "个個人本枚匹只隻次名位条條件岁歳支張张瓶辆台頭头棵朵把盒袋箱组組种種倍颗題题间冊册回つ階層元素角面項项"
+)
 
 
 def singular(word: str) -> str:
@@ -274,6 +279,7 @@ def unit_of(text: str, *, upright: bool = True) -> Unit | None:
     words: list[str] = []
     pending, below, spelled = 0, False, False
     last: tuple[Dims, Fraction, int] | None = None
+    found: tuple[Dims, Fraction] | None
     for word, exponent, divided, final in _tokens(text):
         if word is None:
             return None
@@ -363,7 +369,7 @@ _SAME_MONEY["penny"]["cent"] = Fraction(1)
 _SAME_MONEY["quarter"] = {"USD": Fraction(1, 4), "cent": Fraction(25)}
 
 
-def conversion(unit: Unit, other: Unit) -> Fraction | None | bool:
+def conversion(unit: Unit, other: Unit) -> Fraction | bool | None:
     """What a number in `unit` is multiplied by to be one in `other`; False where the dimensions contradict each other,
     None where no rule decides (days in a month, short and long tons)."""
     if unit.dims == other.dims:

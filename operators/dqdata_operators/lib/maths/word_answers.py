@@ -20,7 +20,8 @@ _DENIED = re.compile(r"\b(?:not|isn't|isn’t|wasn't|never|neither|nor|n't)\s+(?
 _WORD = re.compile(r"[^\W\d_]+", re.UNICODE)
 _NAME = re.compile(r"(?<![.!?]\s)(?<!\A)(?<![A-Za-z])[A-Z][a-z]+")
 _SENTENCE_WORDS = frozenset(
-    "so thus therefore hence then the a an it he she they we this that final answer in since because finally and but to".split()
+    "so thus therefore hence then the a an it he she they we this that final answer in since because"
+    " finally and but to".split()
 )
 UNKNOWN = "another reading"
 
@@ -32,9 +33,11 @@ def word_answer(sentence: str, reference: str) -> Picked | None:
     bold = [plain_words(span) for span in re.findall(r"\*\*([^*\n]{1,60})\*\*", sentence)]
     if members := word_class(wanted):
         found = [
-            word for word in members for match in re.finditer(rf"(?<!\w){re.escape(word)}(?!\w)", sentence, re.IGNORECASE)
+            word
+            for word in members
+            for match in re.finditer(rf"(?<!\w){re.escape(word)}(?!\w)", sentence, re.IGNORECASE)
             if not _DENIED.search(sentence[: match.start()])
-        ]  # fmt: skip
+        ]
         marked = [word for word in found if any(word in span.split() for span in bold)]
         found = marked or found
         kinds = [word for at, word in enumerate(found) if not any(same_pole(word, other) for other in found[:at])]
@@ -56,9 +59,16 @@ def _named(sentence: str, wanted: str, reference: str, bold: list[str]) -> Picke
         return Picked(reference) if bold[0] == wanted else None
     others = {name.lower() for name in _NAME.findall(sentence)} - set(wanted.split()) - _SENTENCE_WORDS
     opening = _WORD.match(sentence.strip(" *"))
-    if opening and opening[0][:1].isupper() and opening[0].lower() not in _SENTENCE_WORDS and opening[0].lower() not in wanted:
+    if (
+        opening
+        and opening[0][:1].isupper()
+        and opening[0].lower() not in _SENTENCE_WORDS
+        and opening[0].lower() not in wanted
+    ):
         others.add(opening[0].lower())
-    listed = re.search(r"\b(?:or|and)\b|,", sentence[max(0, at.start() - 6) : at.start()] + sentence[at.end() : at.end() + 6])
+    listed = re.search(
+        r"\b(?:or|and)\b|,", sentence[max(0, at.start() - 6) : at.start()] + sentence[at.end() : at.end() + 6]
+    )
     if listed and reference[:1].islower():
         return Picked(reference, (UNKNOWN,))
     complement = re.search(r"\b(?:is|are|was|were|be)\s+(?:an?\s+|the\s+)?[*_]*\Z", sentence[: at.start()])

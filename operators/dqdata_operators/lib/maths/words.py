@@ -10,8 +10,8 @@ import re
 
 _POLES = """
 north 北|south 南|east 东 東|west 西|northeast|northwest|southeast|southwest
-increase rise growth up gain profit more raise surplus increased upward|decrease fall drop decline down loss less fewer \
-reduction deficit decreased downward lower shortfall
+increase rise growth up gain profit more raise surplus increased upward|decrease fall drop decline down loss less \
+fewer reduction deficit decreased downward lower shortfall
 above over|below under beneath
 early earlier ahead before|late later behind after
 boy man male son brother|girl woman female daughter sister
@@ -21,8 +21,8 @@ deposit|withdrawal
 odd|even
 adult|child
 minimum least|maximum most
-january jan|february feb|march mar|april apr|may|june jun|july jul|august aug|september sep sept|october oct|november nov|\
-december dec
+january jan|february feb|march mar|april apr|may|june jun|july jul|august aug|september sep sept|october oct|\
+november nov|december dec
 monday mon|tuesday tue|wednesday wed|thursday thu|friday fri|saturday sat|sunday sun
 red|blue|green|yellow|black|white|orange|purple|pink|brown|gray grey
 positive|negative
@@ -79,16 +79,21 @@ def same_pole(left: str, right: str) -> bool:
 _GROUPS: dict[str, str] = {}
 for _name, _variants in {
     "none": "no solution;no solutions;no real solution;no real solutions;none;empty set;the empty set;emptyset;"
-    "no solution exists;no solutions exist;no real root;no root;no zeros;no real zeros;无解;無解;无实数解;无实根;空集;解なし;"
+    "no solution exists;no solutions exist;no real root;no root;no zeros;no real zeros;无解;無解;无实数解;无实根"
+    ";空集;解なし;"
     "there is no solution;there are no solutions;no roots;no real roots;"
     "no such number exists;no such numbers;no such values;no value;no values;null set",
-    "many": "无穷多解;无数个解;infinitely many real solutions;infinitely many;infinitely many solutions;infinite;infinite solutions;infinite number of solutions;"
+    "many": "无穷多解;无数个解;infinitely many real solutions;infinitely many;infinitely many solutions;infinite"
+    ";infinite solutions;infinite number of solutions;"
     "an infinite number;there are infinitely many;infinitely many values;all real numbers are solutions",
-    "undefined": "不存在;无意义;未定义;it does not exist;doesn t exist;the limit doesn t exist;undefined;does not exist;dne;not defined;limit does not exist;the limit does not exist",
+    "undefined": "不存在;无意义;未定义;"
+    "it does not exist;doesn t exist;the limit doesn t exist;undefined;does not exist;dne"
+    ";not defined;limit does not exist;the limit does not exist",
     "yes": "yes;true;correct;是;对;正确;はい;ja;oui",
     "no": "no;false;incorrect;否;不是;错;错误;いいえ;nein;non",
     "impossible": "impossible;not possible;it is impossible;cannot be done",
-    "reals": "all real numbers;all real number;全体实数;all real values;every real number;any real number;all reals;the real numbers;mathbbr",
+    "reals": "all real numbers;all real number;全体实数;all real values;every real number;any real number"
+    ";all reals;the real numbers;mathbbr",
 }.items():
     for _variant in _variants.split(";"):
         _GROUPS[_variant] = _name

@@ -133,7 +133,6 @@ SAME = [
     ("y = -2x", "2x + y = 0"),
     ("5x - 7y + 11z + 4 = 0", "-5x+7y-11z-4=0"),
     ("5x - 7y + 11z + 4 = 0", "5x - 7y + 11z = -4"),
-    ("12", "a + b = 12"),
     ("f(x) = x^2", "x^2"),
     ("k", "k"),
     ("5", "2 + 3 = 5"),
@@ -291,6 +290,24 @@ def test_different(reference: str, answer: str) -> None:
 @pytest.mark.parametrize(("reference", "answer"), SAME)
 def test_same_without_a_box(reference: str, answer: str) -> None:
     assert compare(reference=reference, response=f"We add them up.\nThe answer is {answer}").verdict == "correct"
+
+
+@pytest.mark.parametrize(
+    ("reference", "answer"), [("12", "a + b = 12"), ("3.5", "3,5"), ("5 apples", "5 ripe green fruits"), ("1,1", "1")]
+)
+def test_open(reference: str, answer: str) -> None:
+    assert compare(reference=reference, response=rf"So it is \boxed{{{answer}}}.").verdict == "unverifiable"
+
+
+def test_the_question_decides() -> None:
+    def verdict(reference: str, answer: str, question: str) -> str:
+        return compare(reference=reference, response=rf"\boxed{{{answer}}}", question=question).verdict
+
+    assert verdict("12", "a + b = 12", "What is a + b?") == "correct"
+    assert verdict("50", r"50\%", "What percent of them is red?") == "correct"
+    assert verdict("50%", "0.5", "What percent of them is red?") == "incorrect"
+    assert verdict("0.5", r"50\%", "What is the probability that it rains?") == "correct"
+    assert verdict("50", r"50\%", "What is the probability that it rains?") == "incorrect"
 
 
 def test_tolerances_are_parameters() -> None:
