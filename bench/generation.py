@@ -70,7 +70,7 @@ def main() -> None:
     parser.add_argument("--longest", type=int, default=96)
     parser.add_argument("--turns", type=int, default=2)
     asked = parser.parse_args()
-    writer = Writer(loadable(resolve_model(asked.model, None, Path.cwd(), "bench"), files.folder("unpacked")))
+    writer = Writer(loadable(resolve_model(asked.model, None, Path.cwd(), "bench"), files.cache_folder("unpacked")))
     questions = [f"Tell me about the number {number}." for number in range(asked.texts)]
     prompts = [writer.prompt([{"role": "user", "content": question}]) for question in questions]
     limits = [asked.longest if number % 4 == 0 else 4 + 5 * (number % 4) for number in range(asked.texts)]

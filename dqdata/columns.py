@@ -83,6 +83,16 @@ def key_of(names: Mapping[str, object] | list[str]) -> str:
     raise ColumnError(f"rows have no key: one of {', '.join(KEYS)} is needed, have {', '.join(names)}")
 
 
+INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
+NUMBERS = (*INTEGERS, "FLOAT", "DOUBLE")
+"""Types whose values become a 64-bit float without a cast that could fail."""
+
+
+def is_number(kind: str) -> bool:
+    """Whether values of the type are numbers, decimals and 128-bit integers among them."""
+    return kind in NUMBERS or kind in ("HUGEINT", "UHUGEINT") or kind.startswith("DECIMAL")
+
+
 class Columns(Mapping[str, str]):
     """Columns of a table, in order: name to DuckDB type. Immutable: `add` and `drop` give new ones."""
 

@@ -13,32 +13,15 @@ time: random(), now() and the like are refused, and so is a subquery, which woul
 from __future__ import annotations
 
 import functools
-import json
 import re
-import threading
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dqdata.columns import Columns
 from dqdata.errors import ColumnError, QueryError, nearest
-
-if TYPE_CHECKING:
-    import duckdb
+from dqdata.sql import connection, nodes, parsed, quoted
 
 CLOCKS = frozenset({"current_timestamp", "current_date", "current_time", "localtimestamp", "localtime", "now", "today"})
 """Words that read the clock; some of them the parser takes for columns."""
-
-_threads = threading.local()
-
-
-def connection() -> duckdb.DuckDBPyConnection:
-    """An in-memory connection of this thread's own, with one worker thread; reused, so don't close it."""
-    import duckdb
-
-    if not hasattr(_threads, "con"):
-        _threads.con = duckdb.connect(config={"threads": 1})
-    con: duckdb.DuckDBPyConnection = _threads.con
-    return con
 
 
 def check_condition(expression: str, have: Columns, parameter: str = "where") -> tuple[str, ...]:
@@ -66,11 +49,11 @@ def check_value(expression: str, have: Columns, parameter: str) -> str:
 
 def check_query(query: str, have: Columns, parameter: str = "query") -> Columns:
     """Columns of a SELECT over the view `rows`; subqueries may read it again. Raises ColumnError or QueryError."""
-    tree = _parsed(query)
+    tree = parsed(query)
     if tree["error"] or len(tree["statements"]) != 1:
         raise QueryError(f"{parameter}: {tree.get('error_message', 'more than one statement')} in: {query}")
     lower = {name.lower() for name in have}
-    for node in _nodes(tree):
+    for node in nodes(tree):
         names = [str(name).lower() for name in node.get("column_names", ())]
         called = {str(node.get("function_name", "")).lower(), *(name for name in names if name not in lower)}
         for name in sorted(called & (_impure() | CLOCKS)):
@@ -81,28 +64,18 @@ def check_query(query: str, have: Columns, parameter: str = "query") -> Columns:
 @functools.lru_cache(maxsize=256)
 def names_read(expression: str) -> frozenset[str]:
     """Names of columns and their fields that an expression, or an ORDER BY list, mentions; in small letters."""
-    tree = _parsed(f"select 1 from rows order by {expression}\n")
-    return frozenset(str(name).lower() for node in _nodes(tree) for name in node.get("column_names", ()))
-
-
-def quoted(name: str) -> str:
-    """A name as a quoted SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """Text as a SQL string."""
-    return "'" + text.replace("'", "''") + "'"
+    tree = parsed(f"select 1 from rows order by {expression}\n")
+    return frozenset(str(name).lower() for node in nodes(tree) for name in node.get("column_names", ()))
 
 
 def _used(sql: str, expression: str, have: Columns, parameter: str) -> tuple[str, ...]:
-    tree = _parsed(sql)
+    tree = parsed(sql)
     if tree["error"] or len(tree["statements"]) != 1:
         why = tree.get("error_message", "more than one statement")
         raise QueryError(f"{parameter} = {expression!r}: {why}")
     lower = {name.lower(): name for name in have}
     used: set[str] = set()
-    for node in _nodes(tree):
+    for node in nodes(tree):
         kind, names = node.get("class"), [str(name).lower() for name in node.get("column_names", ())]
         if kind == "SUBQUERY":
             raise QueryError(
@@ -143,24 +116,6 @@ def _described(sql: str, expression: str, have: Columns, parameter: str) -> list
     finally:
         con.execute("drop table if exists temp.rows")
     return described
-
-
-def _parsed(sql: str) -> dict[str, Any]:
-    row = connection().execute("select json_serialize_sql($1)", [sql]).fetchone()
-    assert row is not None
-    tree: dict[str, Any] = json.loads(row[0])
-    return tree
-
-
-def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
-    todo = [tree]
-    while todo:
-        node = todo.pop()
-        if isinstance(node, dict):
-            yield node
-            todo += node.values()
-        elif isinstance(node, list):
-            todo += node
 
 
 @functools.cache

@@ -1,7 +1,9 @@
-"""What dqdata keeps for itself in the user's cache: losing it costs time, nothing else.
+"""Files: written whole or not at all, locks between processes, hashes, and the user's cache.
 
->>> folder("unpacked")
-PosixPath('/home/me/.cache/dqdata/unpacked')
+>>> with whole_file(Path("slow.jsonl")) as unfinished:          # slow.jsonl appears when the block ends
+...     unfinished.write_text("{}")
+>>> with lock(store / "commit"):                                # store/commit.lock, whoever else runs
+...     ...
 >>> file_hash(Path("gsm8k.parquet"), "blake2b")
 '0c3ffc1d9ab0b74ec0c3e3bd41bc17a1'
 """
@@ -11,10 +13,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
+import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 Algorithm = Literal["blake2b", "sha256"]
 REMEMBERED_FROM = 16 << 20
@@ -23,8 +30,53 @@ SETTLED = 2.0
 """Seconds since the last change after which the time of a file tells one content from the next."""
 
 
-def folder(name: str) -> Path:
-    """Not made yet."""
+UNFINISHED = ".*.part"
+"""Glob of what a killed process left of a file or folder that it was writing."""
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A name beside the path to write under. When the block ends the file is synced and gets its own name; when it
+    raises, what was written is removed. Raises OSError."""
+    part = _part(path)
+    try:
+        yield part
+        with part.open("rb") as written:
+            os.fsync(written.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """The same for a folder, which is there and empty when the block begins. What had the path's name before is
+    replaced when the block ends."""
+    part = _part(path)
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        yield part
+        shutil.rmtree(path, ignore_errors=True)
+        part.rename(path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
+def lock(path: Path, *, timeout: float = -1, poll: float = 0.05) -> FileLock:
+    """A lock between processes, held as PATH.lock while its `with` block runs, however the process ends. timeout:
+    seconds to wait before filelock.Timeout; -1 waits for ever. poll: seconds between tries."""
+    from filelock import FileLock
+
+    return FileLock(f"{path}.lock", timeout=timeout, poll_interval=poll)
+
+
+def cache_folder(name: str) -> Path:
+    """A folder of the user's cache, which may not exist yet. Losing what is in it costs time, nothing else."""
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "dqdata" / name
 
 
@@ -34,7 +86,10 @@ def file_hash(path: Path, algorithm: Algorithm) -> str:
     if stat.st_size < REMEMBERED_FROM or time.time() - stat.st_mtime <= SETTLED:
         return _computed(path, algorithm)
     state = [str(path.resolve()), algorithm, stat.st_size, stat.st_mtime_ns]
-    memory = folder("files") / f"{hashlib.blake2b(f'{algorithm}:{state[0]}'.encode(), digest_size=16).hexdigest()}.json"
+    memory = (
+        cache_folder("files")
+        / f"{hashlib.blake2b(f'{algorithm}:{state[0]}'.encode(), digest_size=16).hexdigest()}.json"
+    )
     try:
         known = json.loads(memory.read_text())
         if known["state"] == state:
@@ -56,8 +111,7 @@ def _computed(path: Path, algorithm: Algorithm) -> str:
 def _remember(memory: Path, known: dict[str, object]) -> None:
     try:
         memory.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=memory.parent, delete=False) as new:
-            json.dump(known, new)
-        Path(new.name).replace(memory)
+        with whole_file(memory) as unfinished:
+            unfinished.write_text(json.dumps(known))
     except OSError:
         return  # a cache that can't be written is no reason to stop

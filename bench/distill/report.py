@@ -24,9 +24,9 @@ from run import BASE, BATCH_SIZE, HELDOUT, MAX_NEW_TOKENS, TRAINERS
 
 from dqdata.catalog import Store
 from dqdata.project.tables import Project, read_project
+from dqdata.statistics import clustered, paired
 from dqdata.training.compare import compare
 from dqdata.training.exact_match import Evaluate
-from dqdata.training.statistics import clustered, paired
 
 SETS = ("raw", "raw_levels", "verified", "mixed")
 SUM = re.compile(r"(?<![\d.])(\d+) *([-+*]|\\times) *(\d+) *= *(-?\d+)(?![\d.]| *[-+*/])")

@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dqdata.catalog.lake import Layout
-from dqdata.catalog.names import literal, quoted
 from dqdata.errors import StoreError
+from dqdata.sql import literal, quoted
 
 if TYPE_CHECKING:
     import duckdb

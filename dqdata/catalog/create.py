@@ -11,9 +11,9 @@ import json
 
 from dqdata import __version__
 from dqdata.catalog.lake import Layout, attach, make_metadata
-from dqdata.catalog.names import quoted
 from dqdata.catalog.records import TABLES
 from dqdata.errors import StoreError
+from dqdata.sql import quoted
 
 FORMAT = 1
 """Version of the store's layout and own tables. A store with a higher one is refused."""

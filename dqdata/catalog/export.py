@@ -11,15 +11,14 @@ from __future__ import annotations
 import base64
 import json
 import math
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal, get_args
 
 from dqdata.errors import DataError, StoreError, nearest
+from dqdata.files import whole_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,8 +39,11 @@ def format_of(file: Path) -> Format:
 
 def write(rows: pa.RecordBatchReader, file: Path, kind: Format) -> int:
     """Writes all rows; returns how many. Raises StoreError when the disk is full or the folder can't be written."""
-    with _appearing_whole(file) as out:
-        return write_to(out, rows, kind)
+    try:
+        with whole_file(file) as unfinished, unfinished.open("wb") as out:
+            return write_to(out, rows, kind)
+    except OSError as error:
+        raise StoreError(f"can't write {file}: {error.strerror or error}") from error
 
 
 def write_to(out: IO[bytes], rows: pa.RecordBatchReader, kind: Format) -> int:
@@ -164,19 +166,3 @@ def _as_json(column: pa.Array) -> pa.Array:
         for value in column.to_pylist()
     ]
     return pa.array(texts, pa.string())
-
-
-@contextmanager
-def _appearing_whole(file: Path) -> Iterator[IO[bytes]]:
-    """A file under a temporary name beside it, given its own name when all was written and is on disk."""
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as out:
-            yield out
-            out.flush()
-            os.fsync(out.fileno())
-        part.replace(file)
-    except OSError as error:
-        raise StoreError(f"can't write {file}: {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)

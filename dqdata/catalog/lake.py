@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dqdata.catalog.names import literal
 from dqdata.errors import StoreError
+from dqdata.sql import literal
 
 if TYPE_CHECKING:
     import duckdb
@@ -69,8 +69,8 @@ class Layout:
         return self.root / "spill"
 
     @property
-    def lock(self) -> Path:
-        return self.root / "commit.lock"
+    def commit(self) -> Path:
+        return self.root / "commit"
 
     @property
     def pending(self) -> Path:

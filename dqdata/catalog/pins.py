@@ -9,22 +9,23 @@ marks are found with DuckDB's tokenizer, bare names with its parser, which knows
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dqdata.catalog.names import RECORDS, RESERVED, literal, owner, quoted
 from dqdata.errors import QueryError, nearest
+from dqdata.refs import RECORDS, RESERVED, VERSION, catalog_ref, owner
+from dqdata.sql import base_tables, nodes, parsed, quoted
 
 if TYPE_CHECKING:
     import duckdb
 
 _WORD = rb'"(?:[^"]|"")+"|[A-Za-z_\x80-\xff][A-Za-z0-9_$\x80-\xff]*'
-_MARKED = re.compile(rb"(?P<name>" + _WORD + rb")@(?P<version>\d+|latest)(?![\w$@\x80-\xff]|\.\d)", re.IGNORECASE)
+_MARKED = re.compile(
+    rb"(?P<name>" + _WORD + rb")@(?P<version>" + VERSION.encode() + rb")(?![\w$@\x80-\xff]|\.\d)", re.IGNORECASE
+)
 _PATH = re.compile(rb"(?:" + _WORD + rb")(?:\s*\.\s*(?:" + _WORD + rb"))*")
-_PINNED_NAME = re.compile(r"(?P<name>[a-z][a-z0-9_]*)@(?P<version>\d+|latest)", re.IGNORECASE)
 
 _LAKE = ("", "lake", "main")
 """Catalog and schema parts that may stand before a catalog's name."""
@@ -58,13 +59,13 @@ def pin(
     raw = quoted_sql.encode()
     called = _names_used(tree)
 
-    for ref in _base_tables(tree, frozenset()):
+    for ref in base_tables(tree):
         name, parts = ref["table_name"], [ref["catalog_name"], ref["schema_name"]]
         if ref.get("at_clause"):
             raise QueryError(f"write {name}@VERSION instead of AT (...): snapshot numbers are the store's own")
         bare = name.lower()
         here = all(part.lower() in _LAKE for part in parts)
-        if here and _PINNED_NAME.fullmatch(name):
+        if here and "@" in name and catalog_ref(name):
             pinned_name = _resolve(name, known)
             tables[pinned_name] = None
             if pinned_name == name:
@@ -158,36 +159,16 @@ def _parse(sql: str, con: duckdb.DuckDBPyConnection) -> Any:
             raise QueryError("this PIVOT's columns depend on the rows; name them: PIVOT ... ON column IN ('a', 'b')")
         got = " and ".join(statement.type.name for statement in statements) or "nothing"
         raise QueryError(f"catalogs are read by one query (SELECT, FROM, WITH, DESCRIBE, SUMMARIZE), got {got}")
-    row = con.execute(f"select json_serialize_sql({literal(sql)}::varchar)").fetchone()
-    tree = json.loads(row[0]) if row else {"error": True}
+    tree = parsed(sql, con)
     if tree["error"]:
         raise QueryError(f"DuckDB can't analyse this query: {tree.get('error_message', 'no reason given')}")
     return tree["statements"]
 
 
-def _base_tables(node: Any, hidden: frozenset[str]) -> Iterator[dict[str, Any]]:
-    """Table references of a tree that mean tables, not CTEs. `hidden`: CTE names in scope."""
-    if isinstance(node, list):
-        for child in node:
-            yield from _base_tables(child, hidden)
-    if not isinstance(node, dict):
-        return
-    if node.get("type") == "BASE_TABLE" and (node["schema_name"] or node["table_name"].lower() not in hidden):
-        yield node
-    for entry in (node.get("cte_map") or {}).get("map", ()):
-        name, body = entry["key"].lower(), entry["value"]["query"]
-        recursive = body["node"]["type"] == "RECURSIVE_CTE_NODE"  # else its own name inside it means the table
-        yield from _base_tables(body, hidden | {name} if recursive else hidden)
-        hidden = hidden | {name}
-    for key, child in node.items():
-        if key != "cte_map":
-            yield from _base_tables(child, hidden)
-
-
 def _names_used(tree: Any) -> set[str]:
     """First names of column references and stars: a table called by its name needs that name as its alias."""
     used = set()
-    for node in _nodes(tree):
+    for node in nodes(tree):
         if names := node.get("column_names"):
             used.add(str(names[0]).lower())
         if relation := node.get("relation_name"):
@@ -205,7 +186,7 @@ def _unstable(tree: Any, con: duckdb.DuckDBPyConnection) -> Iterator[str]:
     } - {"error"}
     keywords = {"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"}
     tables = {"unnest", "range", "generate_series", "repeat", "json_each", "json_tree"}
-    for node in _nodes(tree):
+    for node in nodes(tree):
         name = str(node.get("function_name") or "").lower()
         if name in volatile:
             yield f"{name}() gives another value each time"
@@ -218,17 +199,6 @@ def _unstable(tree: Any, con: duckdb.DuckDBPyConnection) -> Iterator[str]:
         sample = node.get("sample")
         if isinstance(sample, dict) and sample.get("seed", -1) == -1:
             yield "a sample needs a seed: USING SAMPLE reservoir(100 ROWS) REPEATABLE (42)"
-
-
-def _nodes(node: Any) -> Iterator[dict[str, Any]]:
-    """Every mapping of a tree."""
-    if isinstance(node, dict):
-        yield node
-        for child in node.values():
-            yield from _nodes(child)
-    elif isinstance(node, list):
-        for child in node:
-            yield from _nodes(child)
 
 
 def _end_of_path(raw: bytes, start: int, name: str) -> int:

@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dqdata.catalog.lake import Layout, attach, copied, lake_errors, writable
-from dqdata.catalog.names import REJECTS_SUFFIX, literal, owner, quoted
 from dqdata.catalog.pins import Pinned, pin
 from dqdata.catalog.records import MODELS, Version, version_query
 from dqdata.columns import Columns
 from dqdata.errors import QueryError, StoreError, nearest
+from dqdata.refs import REJECTS_SUFFIX, owner
 from dqdata.source import TrainedModel
+from dqdata.sql import literal, quoted
 
 if TYPE_CHECKING:
     import duckdb

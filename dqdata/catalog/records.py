@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from dqdata.catalog.names import RECORDS
 from dqdata.ids import canonical
+from dqdata.refs import RECORDS
 
 VERSIONS = {
     "catalog": "VARCHAR",

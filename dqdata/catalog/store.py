@@ -20,13 +20,15 @@ from typing import TYPE_CHECKING, Any
 from dqdata.catalog import commit as protocol
 from dqdata.catalog.create import check_format, create
 from dqdata.catalog.lake import Layout, attach, lake_errors, writable
-from dqdata.catalog.names import REJECTS_SUFFIX, check_name, literal, quoted
 from dqdata.catalog.reader import Reader
 from dqdata.catalog.records import METRICS, MODELS, RUNS, VERSIONS, Measured, Version, values_of
 from dqdata.catalog.secrets import without_secrets
 from dqdata.columns import REJECTS, Columns
 from dqdata.errors import StoreError
+from dqdata.files import lock
 from dqdata.ids import canonical
+from dqdata.refs import REJECTS_SUFFIX, check_name
+from dqdata.sql import literal, quoted
 
 if TYPE_CHECKING:
     import duckdb
@@ -190,23 +192,26 @@ class Store(Reader):
 
     def _clean_up(self) -> None:
         """After a commit that was killed; one that is under way is left alone."""
-        from filelock import FileLock, Timeout
+        from filelock import Timeout
 
         if self._layout.pending.exists():
-            lock = FileLock(self._layout.lock, timeout=0)
-            with lake_errors(self.path, "cleaning up"), contextlib.suppress(Timeout), lock:
+            with (
+                lake_errors(self.path, "cleaning up"),
+                contextlib.suppress(Timeout),
+                lock(self._layout.commit, timeout=0),
+            ):
                 self._remove_orphans()
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         """The one commit lock of the store, held by a process until it ends, however it ends. A mark that is there
         when we get it belongs to a process that was killed."""
-        from filelock import FileLock, Timeout
+        from filelock import Timeout
 
         with self._guard, contextlib.ExitStack() as stack:
             with lake_errors(self.path, "locking"):
                 try:
-                    stack.enter_context(FileLock(self._layout.lock, timeout=PATIENCE))
+                    stack.enter_context(lock(self._layout.commit, timeout=PATIENCE))
                 except Timeout as error:
                     holder = protocol.pending_note(self._layout)
                     raise StoreError(

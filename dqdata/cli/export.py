@@ -7,15 +7,12 @@ $ dqdata export trained:slow_sft@2 -o slow_sft
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import click
 
 from dqdata.cli.common import json_option, open_store, print_json, project_option, store_option
-
-MODEL = "trained:"
-_NAME = re.compile(r"\s*\w+(@(\d+|latest))?\s*", re.IGNORECASE)
+from dqdata.refs import TRAINED, as_query
 
 
 @click.command()
@@ -37,7 +34,7 @@ def command(
     """Write a catalog (NAME, NAME@3, NAME__rejects@3), the rows of a query, or a model (trained:NAME@2)."""
     from dqdata.catalog.export import format_of, renamed, write
 
-    if query.strip().startswith(MODEL):
+    if query.strip().startswith(TRAINED):
         if columns:
             raise click.UsageError("--column renames columns of rows; a model has none")
         _export_model(query.strip(), output, project, store, as_json)
@@ -46,9 +43,8 @@ def command(
         raise click.BadParameter(f"{output} is a folder; give a file", param_hint="-o")
     kind = format_of(output)
     names = dict(_pair(text) for text in columns)
-    sql = f"from {query.strip()}" if _NAME.fullmatch(query) else query
     with open_store(project, store, read_only=True) as opened:
-        count = write(renamed(opened.query(sql), names), output, kind)
+        count = write(renamed(opened.query(as_query(query)), names), output, kind)
     if as_json:
         print_json({"file": str(output), "rows": count})
     else:

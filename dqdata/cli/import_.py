@@ -30,11 +30,14 @@ def command(
     """Import JSONL, Parquet or CSV files; ids are given to rows that have none."""
     from dqdata.catalog import Store
     from dqdata.engine.run import run_pipeline
-    from dqdata.errors import ProjectError
-    from dqdata.project.tables import CATALOG_NAME, Pipeline, Project, SourceSpec
+    from dqdata.errors import InputError, ProjectError
+    from dqdata.project.tables import Pipeline, Project, SourceSpec
+    from dqdata.refs import check_name
 
-    if not CATALOG_NAME.fullmatch(into):
-        raise ProjectError("dqdata import --into", f"{into!r} is no catalog name: small letters, digits and _")
+    try:
+        check_name(into)
+    except InputError as error:
+        raise ProjectError("dqdata import --into", str(error)) from None
     params = {
         "path": [str(Path(file).absolute()) for file in files],
         "columns": dict(pair(text, "--column") for text in columns),

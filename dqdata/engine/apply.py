@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from dqdata.catalog import Store
+from dqdata.catalog.export import format_of, write
 from dqdata.columns import REJECTS
+from dqdata.engine.chunks import reader
 from dqdata.engine.executor import execute
-from dqdata.engine.output import write_rows
 from dqdata.engine.progress import Progress
 from dqdata.engine.run import merged, reject_counts
 from dqdata.engine.runtime import Labels, Runtime
@@ -57,6 +58,7 @@ def apply_operator(
     """
     began = time.monotonic()
     where = f"dqdata apply {op}"
+    kind = format_of(target)
     source = {"path": str(file.absolute()), **({"columns": dict(columns)} if columns else {})}
     pipeline = Pipeline(
         into="applied",
@@ -99,9 +101,9 @@ def apply_operator(
                 ) as runtime:
                     progress = Progress(1.0, runtime.counters, out)
                     output = await execute(plan, runtime, folder, progress, allow_partial=True, namespace_ids=False)
-            rows = write_rows(merged(output.rows, plan.after, folder / "rows"), plan.after, target)
+            rows = write(reader(merged(output.rows, plan.after, folder / "rows"), plan.after), target, kind)
             rejects = target.with_name(f"{target.stem}.rejects{target.suffix}")
-            write_rows(merged(output.rejects, REJECTS, folder / "rejects"), REJECTS, rejects)
+            write(reader(merged(output.rejects, REJECTS, folder / "rejects"), REJECTS), rejects, kind)
             dropped, failed = reject_counts(output.rejects)
             return Applied(output.rows_in, rows, dropped, failed, time.monotonic() - began)
 

@@ -8,15 +8,19 @@ FOLDER/done.json                                      every chunk of this segmen
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from dqdata.columns import Columns, arrow_schema
 from dqdata.errors import StoreError
+from dqdata.files import UNFINISHED, whole_file
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 ROW_GROUP = 4096
 DONE = "done.json"
@@ -24,15 +28,10 @@ DONE = "done.json"
 
 def write_whole(frame: pl.DataFrame, path: Path) -> None:
     """Parquet under a temporary name, synced, then renamed: the file is there whole or not at all. StoreError."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with part.open("wb") as file:
-            frame.write_parquet(file, compression="lz4", row_group_size=ROW_GROUP)
-            file.flush()
-            os.fsync(file.fileno())
-        part.rename(path)
+        with whole_file(path) as unfinished:
+            frame.write_parquet(unfinished, compression="lz4", row_group_size=ROW_GROUP)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise StoreError(
             f"can't write checkpoint {path}: {error.strerror or error}; make room, then run again"
         ) from error
@@ -50,7 +49,7 @@ class Folder:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"can't make {self.path}: {error.strerror or error}") from error
-        for part in self.path.glob(".*.part"):
+        for part in self.path.glob(UNFINISHED):
             part.unlink()
         return self
 
@@ -75,9 +74,8 @@ class Folder:
         return any(self.path.glob("rows-*.partial.parquet"))
 
     def finish(self, facts: dict[str, Any]) -> None:
-        part = self.path / f".{DONE}.{os.getpid()}.part"
-        part.write_text(json.dumps(facts))
-        part.rename(self.path / DONE)
+        with whole_file(self.path / DONE) as unfinished:
+            unfinished.write_text(json.dumps(facts))
 
     def facts(self) -> dict[str, Any] | None:
         """What `finish` was told, None where the segment isn't whole."""
@@ -105,6 +103,15 @@ def row_count(files: Sequence[Path]) -> int:
     import pyarrow.parquet as pq
 
     return sum(int(pq.read_metadata(file).num_rows) for file in files)
+
+
+def reader(files: Sequence[Path], columns: Columns) -> pa.RecordBatchReader:
+    """The rows of Parquet files that have these columns, a batch at a time."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    batches = (batch for file in files for batch in pq.ParquetFile(file).iter_batches())
+    return pa.RecordBatchReader.from_batches(arrow_schema(columns), batches)
 
 
 def slices(files: Sequence[Path], chunk_rows: int) -> Iterator[Slice]:

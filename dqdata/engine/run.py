@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, Timeout
 
 from dqdata.calls.client import Budget, Counters
 from dqdata.catalog import Store, Version
@@ -29,6 +29,7 @@ from dqdata.engine.progress import Progress
 from dqdata.engine.runtime import Labels, Runtime
 from dqdata.engine.stop import StopSignal, on_signals
 from dqdata.errors import DqdataError, Stopped
+from dqdata.files import lock
 from dqdata.ledger import Ledger
 from dqdata.project.plan import Plan, make_plan
 from dqdata.project.tables import Project
@@ -220,18 +221,18 @@ def reject_counts(files: Sequence[Path]) -> tuple[dict[str, int], dict[str, int]
     return counts["dropped"], counts["failed"]
 
 
-def _alone(folder: Path, plan: Plan, out: TextIO | None) -> FileLock:
+def _alone(folder: Path, plan: Plan, out: TextIO | None) -> BaseFileLock:
     """The lock of this catalog's work; a second run says that it waits, and does."""
-    lock = FileLock(folder.parent / f"{folder.name}.lock")
+    held = lock(folder)
     try:
-        lock.acquire(timeout=0.2)
+        held.acquire(timeout=0.2)
     except Timeout:
         if out is not None:
             out.write(f"another run into {plan.pipeline.into} is at work; waiting for it\n")
             out.flush()
-        lock.acquire()
+        held.acquire()
     folder.mkdir(parents=True, exist_ok=True)
-    return lock
+    return held
 
 
 def _run_id(folder: Path) -> str:

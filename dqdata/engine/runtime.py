@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import polars as pl
 
+from dqdata.aio import gather_all
 from dqdata.calls.client import Budget, CallClient, Counters
 from dqdata.engine.stop import StopSignal
 from dqdata.errors import DeadlineExceeded, OperatorError, RowError, RunError, Stopped, TeacherError, boundary
@@ -184,7 +185,7 @@ class _BoundOperator:
         if isinstance(self._operator, RowOperator):
             return [[outcome] for outcome in await self._pool.map_rows(self._operator, rows)]
         if isinstance(self._operator, CallOperator):
-            return list(await asyncio.gather(*(outcomes_of(self._operator, row, self._run) for row in rows)))
+            return await gather_all(outcomes_of(self._operator, row, self._run) for row in rows)
         return await self._batch(self._operator, rows)
 
     async def _batch(self, operator: BatchOperator[Any], rows: Sequence[Row]) -> list[Sequence[Outcome]]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import polars as pl
 
+from dqdata.aio import gather_all
 from dqdata.columns import REJECTS
 from dqdata.engine.admission import Admission
 from dqdata.engine.batches import BatchStep, apply
@@ -163,11 +164,7 @@ class SegmentRun:
             self.progress.tick()
             return leaves
 
-        leaves = await asyncio.gather(*(admitted(row) for row in rows), return_exceptions=True)
-        broken = [leaf for leaf in leaves if isinstance(leaf, BaseException)]
-        if broken:
-            raise next((error for error in broken if not isinstance(error, Stopped)), broken[0])
-        return [row for leaf in leaves if not isinstance(leaf, BaseException) for row in leaf]
+        return [row for leaves in await gather_all(admitted(row) for row in rows) for row in leaves]
 
     async def _flow(self, row: Row, n: int, left: _Chunk) -> list[Row]:
         """A row, and what becomes of it, through the flowing steps from the n-th on."""
@@ -191,7 +188,7 @@ class SegmentRun:
                 kept.append(_adopted(outcome, row, step, index))
         if len(kept) == 1:
             return await self._flow(kept[0], n + 1, left)
-        nested = await asyncio.gather(*(self._flow(child, n + 1, left) for child in kept))
+        nested = await gather_all(self._flow(child, n + 1, left) for child in kept)
         return [leaf for leaves in nested for leaf in leaves]
 
 

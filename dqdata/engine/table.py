@@ -20,6 +20,7 @@ from dqdata.errors import AccountingError, OperatorError, boundary
 from dqdata.ids import child_id
 from dqdata.operator import Decisions, NewRows, Run, TableOperator
 from dqdata.project.plan import Step
+from dqdata.sql import literal, read_parquet
 
 if TYPE_CHECKING:
     import duckdb
@@ -54,10 +55,9 @@ class DiskTable:
 
         con = duckdb.connect()
         con.execute(f"set memory_limit = '{self._memory // (1 << 20)}MB'")
-        con.execute(f"set temp_directory = '{_quoted(self._scratch)}'")
+        con.execute(f"set temp_directory = {literal(self._scratch)}")
         con.execute("set preserve_insertion_order = false")
-        files = ", ".join(f"'{_quoted(file)}'" for file in self.files)
-        con.execute(f"create view rows as from read_parquet([{files}])")
+        con.execute(f"create view rows as from {read_parquet(self.files)}")
         return con
 
 
@@ -169,7 +169,7 @@ class _Ordered:
     """A file of decisions in the order of the rows they are about, taken as a stream."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection, decisions: Path, key: str) -> None:
-        query = f"""select pos, d.* from positions join read_parquet('{_quoted(decisions)}') d
+        query = f"""select pos, d.* from positions join read_parquet({literal(decisions)}) d
                     on positions.key = d."{key}" order by pos"""
         reader = con.cursor().execute(query).to_arrow_reader(FILE_ROWS)
         self._none = pl.DataFrame(pl.from_arrow(reader.schema.empty_table()))
@@ -197,7 +197,7 @@ def _positions(con: duckdb.DuckDBPyConnection, table: DiskTable) -> None:
         start += row_count([file])
     files = pl.DataFrame(starts, schema={"file": pl.String, "start": pl.Int64}, orient="row")
     con.register("starts", files.to_arrow())
-    names = ", ".join(f"'{_quoted(file)}'" for file in table.files)
+    names = ", ".join(f"{literal(file)}" for file in table.files)
     con.execute(
         f"""create table positions as select start + file_row_number as pos, "{table.key}" as key
             from read_parquet([{names}], filename = true, file_row_number = true) r
@@ -206,7 +206,7 @@ def _positions(con: duckdb.DuckDBPyConnection, table: DiskTable) -> None:
 
 
 def _check_decisions(con: duckdb.DuckDBPyConnection, key: str, op: str, scratch: Path, *, with_added: bool) -> None:
-    dropped = f"(select \"{key}\" as key from read_parquet('{_quoted(scratch / 'dropped.parquet')}'))"
+    dropped = f'(select "{key}" as key from read_parquet({literal(scratch / "dropped.parquet")}))'
     for query, problem in (
         (f"select key from {dropped} group by key having count(*) > 1", "dropped twice"),
         (f"select key from {dropped} where key not in (select key from positions)", "dropped, but it never came in"),
@@ -215,7 +215,7 @@ def _check_decisions(con: duckdb.DuckDBPyConnection, key: str, op: str, scratch:
             raise AccountingError(f"operator {op!r}: row {row[0]!r} was {problem}")
     if not with_added:
         return
-    added = f"(select \"{key}\" as key from read_parquet('{_quoted(scratch / 'added.parquet')}'))"
+    added = f'(select "{key}" as key from read_parquet({literal(scratch / "added.parquet")}))'
     if row := con.execute(f"select key from {added} group by key having count(*) > 1 limit 1").fetchone():
         raise AccountingError(f"operator {op!r}: row {row[0]!r} was decided on twice")
     bare = f"select key from positions where key not in (from {added}) and key not in (from {dropped}) limit 1"
@@ -230,7 +230,3 @@ def _sink(frame: pl.DataFrame | pl.LazyFrame, path: Path, op: str, columns: list
         ).sink_parquet(path)
     except pl.exceptions.ColumnNotFoundError as error:
         raise OperatorError(f"operator {op!r} decided without column {error}") from error
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from filelock import FileLock
 
 from dqdata.errors import StoreError
+from dqdata.files import lock
 
 APPLICATION_ID = 0x6471_6C65
 """`dqle`: tells a ledger from any other SQLite file."""
@@ -104,7 +105,7 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
 
 def write_lock(path: Path) -> FileLock:
     """Writers of several processes queue here, not in SQLite's busy handler, which can starve one or not be asked."""
-    return FileLock(f"{path}.lock", poll_interval=0.002)
+    return lock(path, poll=0.002)
 
 
 def broken(path: Path, error: Exception) -> StoreError:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from dqdata.models.generation import RequestQueue, Rules, Text, Writer
 from dqdata.models.hashes import folder_hash
-from dqdata.models.names import PREFERENCE, TRAINED, ModelRef, resolve_model, scores_in, wrong_model
+from dqdata.models.names import PREFERENCE, ModelRef, resolve_model, scores_in, wrong_model
 from dqdata.models.rendering import IGNORED, Messages, prompt_ids, render, split_thinking, tokenize
 from dqdata.models.weights import loadable
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = [
     "IGNORED",
     "PREFERENCE",
-    "TRAINED",
     "Messages",
     "ModelRef",
     "RequestQueue",

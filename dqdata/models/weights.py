@@ -6,11 +6,10 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 
 from dqdata.errors import InputError
+from dqdata.files import lock, whole_folder
 from dqdata.models.names import ModelRef
 
 
@@ -18,15 +17,12 @@ def loadable(ref: ModelRef, cache: Path) -> str:
     """A folder or hub name that transformers loads; GGUF weights are unpacked into `cache` the first time."""
     if ref.kind != "gguf":
         return ref.path
-    from filelock import FileLock
-
     folder = cache / ref.identity
     cache.mkdir(parents=True, exist_ok=True)
-    with FileLock(cache / f"{ref.identity}.lock"):
+    with lock(folder):
         if not folder.is_dir():
-            unfinished = cache / f".{ref.identity}.{os.getpid()}"
-            _unpack(Path(ref.path), unfinished)
-            unfinished.rename(folder)
+            with whole_folder(folder) as unfinished:
+                _unpack(Path(ref.path), unfinished)
     return str(folder)
 
 
@@ -35,7 +31,6 @@ def _unpack(file: Path, folder: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-    shutil.rmtree(folder, ignore_errors=True)
     where = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
     try:
         tokenizer = AutoTokenizer.from_pretrained(**where)

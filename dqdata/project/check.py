@@ -12,13 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dqdata.catalog.names import REJECTS_SUFFIX
 from dqdata.columns import REJECTS, Columns
 from dqdata.errors import InputError, QueryError, nearest
 from dqdata.project.graph import PIN, build_order, closure, tables_in
 from dqdata.project.instances import make_trainer
 from dqdata.project.plan import Plan, make_plan
 from dqdata.project.tables import Project, TrainerTable
+from dqdata.refs import REJECTS_SUFFIX
 from dqdata.source import StoreView, TrainedModel
 
 if TYPE_CHECKING:

@@ -9,21 +9,20 @@ those who build: that version is there or it isn't.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from dqdata.catalog.names import owner
 from dqdata.errors import ProjectError
-from dqdata.project.tables import EVALUATE, REFERENCE, Project, TrainerTable
+from dqdata.project.tables import EVALUATE, Project, TrainerTable
+from dqdata.refs import VERSION, as_query, models_in, owner
+from dqdata.sql import base_tables, parsed
 
-PIN = re.compile(r"(?<=[\w\"])@(\d+|latest)\b")
+PIN = re.compile(rf"(?<=[\w\"])@{VERSION}\b", re.IGNORECASE)
 FIXED = re.compile(r"(\"?)@\d+\b")
 FIXED_SUFFIX = "__fixed"
 """Stands for the version in the names of tables that wait for nobody."""
-TRAINED = re.compile(r"trained:([A-Za-z0-9_-]+)(@\d+)?")
 
 
 def build_order(project: Project) -> list[str]:
@@ -58,18 +57,18 @@ def reads(project: Project, name: str, *, fixed: bool = True) -> list[str]:
         query = pipeline.source.params.get("query")
         queries += [str(query)] if query is not None else []
         for step in pipeline.steps:
-            queries += [_as_query(catalog) for catalog in _catalogs(step.params)]
+            queries += [as_query(catalog) for catalog in _catalogs(step.params)]
             models += _models(project, step.params)
     else:
         trainer = project.trainers[name]
-        queries += [_as_query(text) for text in (*trainer.data.values(), *_questions(trainer))]
+        queries += [as_query(text) for text in (*trainer.data.values(), *_questions(trainer))]
         models += _texts(trainer.params)
         for reward in trainer.params.get("rewards") or ():
             models += _models(project, reward.get("params") if isinstance(reward, Mapping) else None)
 
     makers = {pipeline.into: pipeline.name for pipeline in project.pipelines.values()}
     found = [makers.get(owner(table)) for query in queries for table in sorted(_tables(query, fixed))]
-    found += [model for text in models for model, version in TRAINED.findall(text) if fixed or not version]
+    found += [ref.name for text in models for ref in models_in(text) if fixed or ref.version is None]
     known = {*project.pipelines, *project.trainers}
     return list(dict.fromkeys(one for one in found if one in known))
 
@@ -116,29 +115,8 @@ def _texts(params: Any) -> Iterator[str]:
             yield from _texts(value)
 
 
-def _as_query(text: str) -> str:
-    return f"select * from {text}" if REFERENCE.fullmatch(text.strip()) else text
-
-
 def tables_in(query: str) -> set[str]:
     """Names of the tables that SQL reads, without versions and CTEs; empty where it can't be parsed."""
-    import duckdb
-
     if not query:
         return set()
-    with duckdb.connect() as con:
-        found = con.execute("select json_serialize_sql($1)", [PIN.sub("", query)]).fetchone()
-    assert found is not None
-    read: set[str] = set()
-    ctes: set[str] = set()
-    todo: list[Any] = [json.loads(found[0])]
-    while todo:
-        node = todo.pop()
-        if isinstance(node, dict):
-            if node.get("type") == "BASE_TABLE":
-                read.add(str(node["table_name"]).lower())
-            ctes |= {str(entry["key"]).lower() for entry in (node.get("cte_map") or {}).get("map", [])}
-            todo += node.values()
-        elif isinstance(node, list):
-            todo += node
-    return read - ctes
+    return {str(node["table_name"]).lower() for node in base_tables(parsed(PIN.sub("", query)))}

@@ -16,11 +16,12 @@ from typing import Any
 from pydantic import BaseModel
 
 from dqdata.errors import InputError, PluginError, ProjectError
-from dqdata.models import TRAINED, ModelRef, resolve_model
+from dqdata.models import ModelRef, resolve_model
 from dqdata.operator import Operator
 from dqdata.params import markers
 from dqdata.plugins import load
 from dqdata.project.tables import ALLOW_LEAKS, EVALUATE, SourceSpec, StepSpec, TeacherTable, TrainerTable, validated
+from dqdata.refs import model_ref
 from dqdata.source import Source, StoreView
 from dqdata.teacher import Teacher
 from dqdata.trainer import Trainer
@@ -103,8 +104,8 @@ def _made_here(params: type[BaseModel], key: str, name: str, table: TeacherTable
     """The model that a teacher's key names as `trained:...`. Raises ProjectError, also where it may name none."""
     info = params.model_fields.get(key)
     if info is None or not any(getattr(marker, "refers_to", "") == "model" for marker in markers(info)):
-        match = TRAINED.fullmatch(name)
-        short = match[1] if match else "NAME"
+        ref = model_ref(name)
+        short = ref.name if ref else "NAME"
         raise ProjectError(
             table.where,
             f"{key} = {name!r}: provider {table.provider!r} takes no model by that name. `dqdata export {name} -o "

@@ -19,17 +19,16 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 
-from dqdata.errors import ProjectError, nearest
+from dqdata.errors import InputError, ProjectError, nearest
 from dqdata.params import Params
 from dqdata.project.profiles import with_profile
+from dqdata.refs import as_query, catalog_ref, check_name
 from dqdata.teacher import Limits
 
 FILE = "pipelines.toml"
-CATALOG_NAME = re.compile(r"[a-z][a-z0-9_]*")
 EVALUATE, ALLOW_LEAKS = "evaluate", "allow_leaks"
 """Keys of a trainer's table that are the training's own, not the trainer's: what the model is measured on, and that it
 is trained although problems are measured too."""
-REFERENCE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(@(\d+|latest))?")
 TABLES = ("store", "sandbox", "teachers", "pipelines", "trainers", "profiles")
 M = TypeVar("M", bound=BaseModel)
 
@@ -192,8 +191,8 @@ def source_of(value: Any, where: str) -> SourceSpec:
         return SourceSpec(kind="sql", params={"query": text})
     if text.startswith("hf:"):
         return SourceSpec(kind="datasets", params={"name": text[3:]})
-    if REFERENCE.fullmatch(text):
-        return SourceSpec(kind="sql", params={"query": f"select * from {text}"})
+    if catalog_ref(text):
+        return SourceSpec(kind="sql", params={"query": as_query(text)})
     return SourceSpec(kind="files", params={"path": text})
 
 
@@ -229,8 +228,10 @@ def _pipeline(name: str, body: dict[str, Any], path: Path) -> Pipeline:
     if not isinstance(steps, list):
         raise ProjectError(where, f"`steps` must be a list of tables, got {steps!r}")
     keys = validated(PipelineKeys, {"into": name, **body}, where)
-    if not CATALOG_NAME.fullmatch(keys.into):
-        raise ProjectError(where, f"into = {keys.into!r} is no catalog name: small letters, digits and _")
+    try:
+        check_name(keys.into)
+    except InputError as error:
+        raise ProjectError(where, f"into = {error}") from None
     specs = _steps(steps, where)
     return Pipeline(**keys.model_dump(), name=name, source=source, steps=specs, where=where)
 

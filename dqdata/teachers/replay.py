@@ -23,6 +23,7 @@ from pydantic import Field, model_validator
 
 from dqdata.errors import DataError, TeacherError
 from dqdata.params import LocalPath
+from dqdata.refs import catalog_ref
 from dqdata.teacher import Completion, Limits, Price, Request, Teacher, Usage
 from dqdata.teachers import chat
 
@@ -146,10 +147,12 @@ def _index(params: ReplayParams, index: Path) -> None:
     """Writes every answer of the catalog and of its rejects under its ledger key."""
     from dqdata.catalog import Store
 
-    name, _, version = str(params.catalog).partition("@")
-    at = f"@{version}" if version else ""
+    ref = catalog_ref(str(params.catalog))
+    if ref is None:
+        raise DataError(f"catalog = {params.catalog!r}: give a name, or NAME@VERSION")
+    name, at = ref.name, "" if ref.version is None else f"@{ref.version}"
     with Store.open(params.store, read_only=True) as store, closing(sqlite3.connect(index)) as con:
-        latest = store.latest(name) if version in ("", "latest") else int(version)
+        latest = store.latest(name) if ref.version is None else ref.version
         if latest is None:
             raise DataError(f"no catalog {name!r} in {params.store}")
         have = store.schema(name, latest)

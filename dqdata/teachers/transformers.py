@@ -60,7 +60,7 @@ class Transformers(InProcess[TransformersParams, "Writer"]):
 
         params = self.params
         return Writer(
-            loadable(self.ref, files.folder("unpacked")),
+            loadable(self.ref, files.cache_folder("unpacked")),
             revision=params.revision if self.ref.kind == "hub" else "",
             dtype=params.dtype,
             context_tokens=params.context_tokens,

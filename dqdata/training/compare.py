@@ -17,6 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
+from dqdata.aio import gather_all
 from dqdata.engine.runtime import Labels, Runtime
 from dqdata.errors import DqdataError, ProjectError
 from dqdata.ids import fingerprint
@@ -24,6 +25,7 @@ from dqdata.ledger import Ledger
 from dqdata.models import resolve_model
 from dqdata.project.instances import make_teacher
 from dqdata.project.tables import Project
+from dqdata.statistics import paired
 from dqdata.teacher import Completion, Message, Request, Sampling, reward_model
 from dqdata.training.answer import unanswered
 from dqdata.training.exact_match import Evaluate
@@ -32,7 +34,6 @@ from dqdata.training.launch import launch
 from dqdata.training.plan import Split, split_of
 from dqdata.training.run import alone, unpacked_models, verified, write_questions
 from dqdata.training.score import Score
-from dqdata.training.statistics import paired
 
 if TYPE_CHECKING:
     from dqdata.catalog import Store
@@ -151,7 +152,7 @@ def _ask_teacher(project: Project, store: Store, name: str, evaluate: Evaluate, 
                     made = await teacher.complete(Request(messages, sampling, draw="eval", sample=sample))
                     return {**rows[index], "index": index, "sample": sample, **_as_answer(made)}
 
-                return await asyncio.gather(*(ask(index, sample) for index, sample in todo))
+                return await gather_all(ask(index, sample) for index, sample in todo)
 
     lines = [json.dumps(line, default=str) + "\n" for line in asyncio.run(ask_all())]
     with out.open("a", encoding="utf-8") as file:

@@ -26,7 +26,8 @@ from typing import TYPE_CHECKING, Any
 from dqdata.columns import MESSAGES, Columns
 from dqdata.errors import InputError
 from dqdata.plugins import load
-from dqdata.project.tables import EVALUATE, REFERENCE, Project
+from dqdata.project.tables import EVALUATE, Project
+from dqdata.refs import as_query
 
 if TYPE_CHECKING:
     import duckdb
@@ -143,15 +144,10 @@ def _is(side: Side, kinds: tuple[str, ...]) -> bool:
 def _sides(project: Project) -> Iterator[Side]:
     for trainer in project.trainers.values():
         for split, text in trainer.data.items():
-            yield Side(trainer.name, trainer.kind, split, _as_query(text))
+            yield Side(trainer.name, trainer.kind, split, as_query(text))
         evaluate = trainer.params.get(EVALUATE)
         if isinstance(evaluate, Mapping) and "data" in evaluate:
-            yield Side(trainer.name, trainer.kind, EVALUATE, _as_query(str(evaluate["data"])))
-
-
-def _as_query(text: str) -> str:
-    """What a trainer names as data: a query, or a catalog by its name."""
-    return f"select * from {text}" if REFERENCE.fullmatch(text.strip()) else text
+            yield Side(trainer.name, trainer.kind, EVALUATE, as_query(str(evaluate["data"])))
 
 
 def _write(side: Side, store: StoreView, target: Path, number: int) -> None:

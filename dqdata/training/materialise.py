@@ -9,11 +9,10 @@ that writes it and then waits for the training never loads that library.
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dqdata.files import whole_folder
 from dqdata.trainer import ROWS
 
 if TYPE_CHECKING:
@@ -24,14 +23,13 @@ def write_split(rows: pa.RecordBatchReader, folder: Path) -> int:
     """Number of rows written. The folder appears whole or not at all."""
     import pyarrow as pa
 
-    unfinished = folder.with_name(f".{folder.name}.{os.getpid()}")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
     count = 0
-    with pa.OSFile(str(unfinished / ROWS), "wb") as sink, pa.ipc.new_stream(sink, rows.schema) as writer:
+    with (
+        whole_folder(folder) as unfinished,
+        pa.OSFile(str(unfinished / ROWS), "wb") as sink,
+        pa.ipc.new_stream(sink, rows.schema) as writer,
+    ):
         for batch in rows:
             writer.write_batch(batch)
             count += batch.num_rows
-    shutil.rmtree(folder, ignore_errors=True)
-    unfinished.rename(folder)
     return count

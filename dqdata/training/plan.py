@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dqdata.columns import Columns
 from dqdata.errors import DqdataError, ProjectError, nearest
 from dqdata.ids import fingerprint
-from dqdata.models import TRAINED, ModelRef, resolve_model
+from dqdata.models import ModelRef, resolve_model
 from dqdata.params import Params, markers
 from dqdata.plugins import distribution, found
 from dqdata.project.instances import make_trainer
 from dqdata.project.plan import operator_identity
-from dqdata.project.tables import ALLOW_LEAKS, EVALUATE, REFERENCE, Project, StepSpec, TrainerTable, validated
+from dqdata.project.tables import ALLOW_LEAKS, EVALUATE, Project, StepSpec, TrainerTable, validated
+from dqdata.refs import as_query, model_ref
 from dqdata.trainer import Trainer
 from dqdata.training.exact_match import Evaluate
 
@@ -128,12 +129,12 @@ def check_trainer(project: Project, store: Store | None, table: TrainerTable, vi
     trainer = _settled(table, project, view).trainer
     for model in trainer.models():
         where = f"{table.where} {model!r}"
-        match = TRAINED.fullmatch(model)
-        if match and match[1] in project.trainers and match[2] in (None, "latest"):
+        ref = model_ref(model)
+        if ref and ref.name in project.trainers and ref.version is None:
             continue
-        if match and (store is None or not store.models(match[1])):
-            told = f"no trainer of the project is called {match[1]!r}, and no such model was trained here"
-            raise ProjectError(where, f"{told}{nearest(match[1], project.trainers)}")
+        if ref and (store is None or not store.models(ref.name)):
+            unknown = f"no trainer of the project is called {ref.name!r}, and no such model was trained here"
+            raise ProjectError(where, f"{unknown}{nearest(ref.name, project.trainers)}")
         resolve_model(model, store, project.root, where)
 
 
@@ -178,9 +179,8 @@ def _settled(table: TrainerTable, project: Project, store: StoreView) -> _Settle
 
 def split_of(store: StoreView, text: str, where: str) -> Split:
     """SQL or a catalog reference with its versions pinned. Raises ProjectError."""
-    sql = f"select * from {text}" if REFERENCE.fullmatch(text.strip()) else text
     try:
-        return Split(*store.query_columns(sql))
+        return Split(*store.query_columns(as_query(text)))
     except DqdataError as error:
         raise ProjectError(where, str(error)) from error
 

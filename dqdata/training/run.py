@@ -21,10 +21,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from dqdata.engine.runtime import Labels, Runtime
 from dqdata.errors import RunError, Stopped
+from dqdata.files import lock, whole_file
 from dqdata.ids import digest
 from dqdata.ledger import Ledger
 from dqdata.models import ModelRef
@@ -232,12 +233,10 @@ class _Training:
 def write_questions(store: Store, query: str, evaluate: Evaluate, file: Path) -> None:
     """The held-out questions as JSONL, with what the prompt and the verifier need of them."""
     wanted = {*KEPT, *PLACEHOLDER.findall(evaluate.user)}
-    unfinished = file.with_name(f".{file.name}")
-    with unfinished.open("w", encoding="utf-8") as out:
+    with whole_file(file) as unfinished, unfinished.open("w", encoding="utf-8") as out:
         rows = (row for batch in store.query(query, repeatable=True) for row in batch.to_pylist())
         for row in itertools.islice(rows, evaluate.limit):
             out.write(json.dumps({name: row[name] for name in row if name in wanted}, default=str) + "\n")
-    unfinished.rename(file)
 
 
 def verified(answers: Path, evaluate: Evaluate, project: Project, store: Store) -> Score:
@@ -257,15 +256,15 @@ def unpacked_models(store: Store) -> Path:
 @contextmanager
 def alone(folder: Path, name: str) -> Iterator[None]:
     """Reservation by one process at a time; raises RunError at once for another."""
-    lock = FileLock(folder.with_name(f"{folder.name}.lock"))
+    held = lock(folder, timeout=0)
     try:
-        lock.acquire(timeout=0)
+        held.acquire()
     except Timeout:
         raise RunError(f"{name}: another process is at work on this very recipe; wait for it or end it") from None
     try:
         yield
     finally:
-        lock.release()
+        held.release()
 
 
 def _there_already(model: Mapping[str, Any], store: Store) -> TrainOutcome:

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dqdata.operator import Reject, Row, bind
+from dqdata.statistics import Interval, clustered, voted, wilson
 from dqdata.training.exact_match import Evaluate, split_answer
-from dqdata.training.statistics import Interval, clustered, voted, wilson
 
 if TYPE_CHECKING:
     from dqdata.operator import Runtime

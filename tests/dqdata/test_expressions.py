@@ -8,7 +8,8 @@ import pytest
 
 from dqdata.columns import MESSAGES, Columns
 from dqdata.errors import ColumnError, QueryError
-from dqdata.expressions import check_condition, check_ranking, check_value, literal, names_read, quoted
+from dqdata.expressions import check_condition, check_ranking, check_value, names_read
+from dqdata.sql import literal, quoted
 
 HAVE = Columns(
     {"trace_id": "VARCHAR", "correct": "BOOLEAN", "Rv": "DOUBLE", "messages": MESSAGES, "odd name": "BIGINT"}

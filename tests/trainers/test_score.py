@@ -7,8 +7,8 @@ from itertools import product
 
 import pytest
 
+from dqdata.statistics import clustered, paired, same_answer, voted, wilson
 from dqdata.training.score import Answered, Score
-from dqdata.training.statistics import clustered, paired, same_answer, voted, wilson
 
 
 def answered(question: int, sample: int, said: str | None, correct: bool | None) -> Answered:

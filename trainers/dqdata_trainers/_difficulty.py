@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import model_validator
 
-from dqdata.columns import Columns
+from dqdata.columns import NUMBERS, Columns
 from dqdata.errors import ColumnError, InputError
 from dqdata.operator import Params
-from dqdata_trainers._rows import NUMBERS
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -24,7 +24,6 @@ from dqdata_trainers._config import TrlParams
 if TYPE_CHECKING:
     from datasets import Dataset
 
-NUMBERS = ("DOUBLE", "FLOAT", "BIGINT", "INTEGER", "SMALLINT", "TINYINT")
 """Types of a column that can be compared with a number."""
 BINNED = ("rv", "cd")
 """Scores of 0 to 9 that say how long and how hard a trace is."""

@@ -18,13 +18,12 @@ from typing import Any
 
 from pydantic import Field
 
-from dqdata.columns import MESSAGES, Columns
+from dqdata.columns import MESSAGES, NUMBERS, Columns
 from dqdata.errors import ColumnError, DataError
 from dqdata.models import PREFERENCE
 from dqdata.trainer import Data, Trainer, TrainResult, TrainRun
 from dqdata_trainers._config import TrlParams, trl_config
 from dqdata_trainers._pairs import SPLITS, needs_pairs, prepare_pairs
-from dqdata_trainers._rows import NUMBERS
 from dqdata_trainers._students import load_tokenizer, quantization
 
 

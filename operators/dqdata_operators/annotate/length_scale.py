@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import polars as pl
 
-from dqdata.columns import Columns
-from dqdata.expressions import literal, quoted
+from dqdata.columns import NUMBERS, Columns
 from dqdata.operator import Decisions, Params, Run, Table, TableOperator
+from dqdata.sql import literal, quoted
 
 
 class LengthScaleParams(Params):
@@ -33,7 +33,7 @@ class LengthScale(TableOperator[LengthScaleParams]):
     Params = LengthScaleParams
 
     def columns(self, have: Columns) -> Columns:
-        return have.require(self.params.tokens, "BIGINT", "INTEGER", "DOUBLE").add(rv_length="DOUBLE")
+        return have.require(self.params.tokens, *NUMBERS).add(rv_length="DOUBLE")
 
     def process(self, table: Table, run: Run) -> Decisions:
         key, tokens = quoted(table.key), quoted(self.params.tokens)

@@ -18,10 +18,8 @@ from itertools import pairwise
 import polars as pl
 from pydantic import Field, model_validator
 
-from dqdata.columns import Columns
+from dqdata.columns import NUMBERS, Columns
 from dqdata.operator import Batch, BatchOperator, Params
-
-NUMBERS = ("DOUBLE", "FLOAT", "BIGINT", "INTEGER")
 
 
 class LevelParams(Params):

@@ -21,10 +21,11 @@ from typing import Literal
 import polars as pl
 from pydantic import Field, model_validator
 
-from dqdata.columns import MESSAGES, Columns
+from dqdata.columns import MESSAGES, NUMBERS, Columns, is_number
 from dqdata.errors import ColumnError
-from dqdata.expressions import check_value, literal, quoted
+from dqdata.expressions import check_value
 from dqdata.operator import Decisions, Params, Run, SqlExpression, Table, TableOperator
+from dqdata.sql import literal, quoted
 from dqdata_operators.format._chats import TAGS, chat, thinking, turn
 from dqdata_operators.lib.asking.one_judge import check_one_judge
 
@@ -67,9 +68,9 @@ class Adapt(TableOperator[AdaptParams]):
     def columns(self, have: Columns) -> Columns:
         for name in ("problem_id", "question", "reasoning", "response"):
             have.require(name, "VARCHAR")
-        have.require(self.params.tokens, "BIGINT", "INTEGER", "DOUBLE")
+        have.require(self.params.tokens, *NUMBERS)
         kind = check_value(self.params.by, have, "by")
-        if not kind.startswith(("DOUBLE", "FLOAT", "BIGINT", "INTEGER", "DECIMAL")):
+        if not is_number(kind):
             raise ColumnError(f"by = {self.params.by!r} is {kind}, not a number")
         return have.add(mode="VARCHAR", messages=MESSAGES)
 

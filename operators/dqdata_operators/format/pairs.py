@@ -28,8 +28,9 @@ from pydantic import Field, model_validator
 
 from dqdata.columns import MESSAGES, Columns
 from dqdata.errors import ColumnError
-from dqdata.expressions import check_condition, literal, quoted
+from dqdata.expressions import check_condition
 from dqdata.operator import NewRows, Params, Run, SqlExpression, Table, TableOperator
+from dqdata.sql import literal, quoted
 from dqdata_operators.format._chats import TAGS, chat, thinking, turn
 from dqdata_operators.lib.asking.one_judge import check_one_judge
 

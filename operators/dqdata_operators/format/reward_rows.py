@@ -14,12 +14,10 @@ from __future__ import annotations
 
 import polars as pl
 
-from dqdata.columns import MESSAGES, Columns, key_of
+from dqdata.columns import MESSAGES, NUMBERS, Columns, key_of
 from dqdata.expressions import check_condition
 from dqdata.operator import Batch, BatchOperator, Params, SqlExpression
 from dqdata_operators.format._chats import TAGS, chat, thinking, turn
-
-NUMBERS = ("DOUBLE", "FLOAT", "BIGINT", "INTEGER")
 
 
 class RewardRowsParams(Params):
@@ -46,7 +44,7 @@ class RewardRows(BatchOperator[RewardRowsParams]):
         return have.add(messages=MESSAGES, accepted="BOOLEAN")
 
     def process(self, batch: pl.DataFrame) -> Batch:
-        from dqdata.expressions import connection
+        from dqdata.sql import connection
 
         con = connection()
         con.register("reward_rows_batch", batch.to_arrow())

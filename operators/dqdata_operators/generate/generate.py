@@ -17,7 +17,6 @@ With several teachers the first is the cheapest: each next one is asked only abo
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -26,6 +25,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from dqdata.aio import gather_all
 from dqdata.columns import VOCABULARY, Columns
 from dqdata.errors import ColumnError, TeacherError
 from dqdata.ids import call_trace_id
@@ -194,18 +194,8 @@ class Generate(CallOperator[GenerateParams]):
         return outcomes
 
     async def _draw(self, row: Row, messages: tuple[Message, ...], name: str, run: Run) -> list[Outcome]:
-        """The n samples of one teacher, in order. Waits for all of them before an error flies: what is in flight is
-        paid for."""
-        samples = await asyncio.gather(
-            *(self._sample(row, messages, name, sample, run) for sample in range(self.params.n)),
-            return_exceptions=True,
-        )
-        outcomes: list[Outcome] = []
-        for outcome in samples:
-            if isinstance(outcome, BaseException):
-                raise outcome
-            outcomes.append(outcome)
-        return outcomes
+        """The n samples of one teacher, in order."""
+        return await gather_all(self._sample(row, messages, name, sample, run) for sample in range(self.params.n))
 
     async def _sample(self, row: Row, messages: tuple[Message, ...], name: str, sample: int, run: Run) -> Outcome:
         teacher = run.teacher(name)

@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field, model_validator
 
-from dqdata.columns import Columns
+from dqdata.columns import NUMBERS, Columns
 from dqdata.errors import ColumnError, RowError
 from dqdata.operator import Outcome, Row, Run
 from dqdata_operators.lib.asking.judgement import Scale
@@ -56,7 +56,7 @@ class Grade(JudgeOperator[GradeParams]):
     def columns(self, have: Columns) -> Columns:
         self.judges(have)
         if self.params.length_at is not None:
-            have.require(self.params.tokens, "BIGINT", "INTEGER", "DOUBLE")
+            have.require(self.params.tokens, *NUMBERS)
         elif self.params.alpha < 1 and "rv_length" not in have:
             raise ColumnError(
                 "needs 'rv_length' for the length part of rv: put steps `length` and `length_scale` before, or give "

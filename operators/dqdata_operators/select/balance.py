@@ -17,8 +17,8 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from dqdata.columns import Columns
-from dqdata.expressions import literal, quoted
 from dqdata.operator import Decisions, Params, Run, Table, TableOperator
+from dqdata.sql import literal, quoted
 from dqdata_operators.select._quotas import quotas, take
 
 

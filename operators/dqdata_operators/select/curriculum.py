@@ -19,10 +19,11 @@ from itertools import pairwise
 import polars as pl
 from pydantic import Field, model_validator
 
-from dqdata.columns import Columns
+from dqdata.columns import Columns, is_number
 from dqdata.errors import ColumnError
-from dqdata.expressions import check_value, literal, quoted
+from dqdata.expressions import check_value
 from dqdata.operator import Decisions, Params, Run, SqlExpression, Table, TableOperator
+from dqdata.sql import literal, quoted
 from dqdata_operators.lib.asking.one_judge import check_one_judge
 
 
@@ -60,7 +61,7 @@ class Curriculum(TableOperator[CurriculumParams]):
     def columns(self, have: Columns) -> Columns:
         have.require("problem_id")
         kind = check_value(self.params.by, have, "by")
-        if not kind.startswith(("DOUBLE", "FLOAT", "BIGINT", "INTEGER", "DECIMAL", "SMALLINT", "HUGEINT")):
+        if not is_number(kind):
             raise ColumnError(f"by = {self.params.by!r} is {kind}, not a number")
         return have.add(difficulty="DOUBLE", stage="BIGINT", stages="BIGINT[]")
 

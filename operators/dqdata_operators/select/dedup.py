@@ -34,8 +34,9 @@ from pydantic import Field, model_validator
 
 from dqdata.columns import Columns
 from dqdata.errors import ColumnError, QueryError
-from dqdata.expressions import check_ranking, literal, quoted
+from dqdata.expressions import check_ranking
 from dqdata.operator import Decisions, Params, Run, SqlExpression, Table, TableOperator
+from dqdata.sql import literal, quoted
 from dqdata_operators.lib.near import exact
 from dqdata_operators.lib.near.clusters import I64, U64
 

@@ -14,8 +14,9 @@ import polars as pl
 
 from dqdata.columns import Columns, key_of
 from dqdata.errors import RowError
-from dqdata.expressions import check_condition, connection, names_read
+from dqdata.expressions import check_condition, names_read
 from dqdata.operator import Batch, BatchOperator, Params, SqlExpression
+from dqdata.sql import connection
 
 SHOWN = 80
 """Characters of a value that a reject's detail shows."""

@@ -24,17 +24,15 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from pydantic import Field, model_validator
 
-from dqdata.columns import Columns
+from dqdata.columns import NUMBERS, Columns
 from dqdata.errors import ColumnError
-from dqdata.expressions import literal, quoted
 from dqdata.operator import Decisions, Params, Run, Table, TableOperator
+from dqdata.sql import literal, quoted
 from dqdata_operators.lib.asking.one_judge import check_one_judge
 from dqdata_operators.select._quotas import quotas, take
 
 if TYPE_CHECKING:
     import duckdb
-
-NUMBERS = ("DOUBLE", "FLOAT", "BIGINT", "INTEGER")
 
 
 class Bin(Params):

@@ -18,8 +18,9 @@ from pydantic import Field, model_validator
 
 from dqdata.columns import Columns
 from dqdata.errors import QueryError
-from dqdata.expressions import check_condition, check_ranking, literal, quoted
+from dqdata.expressions import check_condition, check_ranking
 from dqdata.operator import Decisions, Params, Run, SqlExpression, Table, TableOperator
+from dqdata.sql import literal, quoted
 
 
 class SelectParams(Params):

@@ -23,8 +23,8 @@ from pydantic import Field, field_validator
 
 from dqdata.columns import Columns
 from dqdata.errors import ColumnError
-from dqdata.expressions import literal, quoted
 from dqdata.operator import Decisions, Params, Run, Table, TableOperator
+from dqdata.sql import literal, quoted
 from dqdata_operators.lib.near.clusters import I64, components
 from dqdata_operators.lib.near.near import Words, near_groups
 

@@ -18,8 +18,8 @@ import polars as pl
 
 from dqdata.columns import Columns
 from dqdata.errors import ColumnError, DataError
-from dqdata.expressions import literal, quoted
 from dqdata.operator import CatalogRef, Decisions, Params, Run, Table, TableOperator
+from dqdata.sql import literal, quoted
 
 
 class JoinParams(Params):

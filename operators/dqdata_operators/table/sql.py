@@ -17,8 +17,9 @@ import polars as pl
 
 from dqdata.columns import Columns
 from dqdata.errors import ColumnError, OperatorError, QueryError
-from dqdata.expressions import check_query, literal, quoted
+from dqdata.expressions import check_query
 from dqdata.operator import Decisions, NewRows, Params, Run, Table, TableOperator
+from dqdata.sql import literal, quoted
 
 if TYPE_CHECKING:
     import duckdb

@@ -21,9 +21,9 @@ import polars as pl
 from pydantic import Field
 
 from dqdata.columns import Columns
-from dqdata.expressions import literal as sql_text
-from dqdata.expressions import quoted
 from dqdata.operator import Decisions, Params, Run, Table, TableOperator
+from dqdata.sql import literal as sql_text
+from dqdata.sql import quoted
 from dqdata_operators.lib.maths import extract
 from dqdata_operators.lib.maths.notation import normalise
 from dqdata_operators.lib.maths.numbers import literal

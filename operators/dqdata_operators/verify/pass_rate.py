@@ -14,18 +14,16 @@ optimistic.
 
 from __future__ import annotations
 
-import asyncio
 from bisect import bisect_right
 from collections.abc import Mapping
 from functools import cached_property
 from itertools import pairwise
-from math import sqrt
 from pathlib import Path
-from statistics import NormalDist
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import Field, model_validator
 
+from dqdata.aio import gather_all
 from dqdata.columns import Columns
 from dqdata.errors import RowError
 from dqdata.operator import (
@@ -40,7 +38,7 @@ from dqdata.operator import (
     TeacherName,
     bind,
 )
-from dqdata.teacher import Completion
+from dqdata.statistics import wilson
 from dqdata_operators.lib.asking.answers import flaw
 from dqdata_operators.lib.asking.judging import PROBLEM_TOKENS
 from dqdata_operators.lib.asking.prompting import Prompt, load_prompt
@@ -76,20 +74,6 @@ class PassRateParams(AskParams):
         if any(not 0 < mark < 1 for mark in self.bins) or any(high <= low for low, high in pairwise(self.bins)):
             raise ValueError(f"bins = {list(self.bins)} must rise and lie between 0 and 1")
         return self
-
-
-class Interval(NamedTuple):
-    low: float
-    high: float
-
-
-def wilson(correct: int, n: int, confidence: float) -> Interval:
-    """Wilson score interval of a share (Wilson 1927): holds up for few samples, and at 0 and 1."""
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    share, scale = correct / n, 1 + z * z / n
-    middle = (share + z * z / (2 * n)) / scale
-    half = z * sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / scale
-    return Interval(max(0.0, middle - half), min(1.0, middle + half))
 
 
 class PassRate(CallOperator[PassRateParams]):
@@ -162,18 +146,11 @@ class PassRate(CallOperator[PassRateParams]):
         return bool(self.params.bins) and bisect_right(self.params.bins, low) == bisect_right(self.params.bins, high)
 
     async def _attempts(self, row: Row, samples: range, run: Run) -> list[bool | str | None]:
-        """A verdict for each: true, false, "flawed" (which counts as false), or None where nobody can say. Waits for
-        all before an error flies."""
+        """A verdict for each: true, false, "flawed" (which counts as false), or None where nobody can say."""
         student, messages = run.teacher(self.params.student), self.prompt.render(row)
-        answers = await asyncio.gather(
-            *(student.complete(self.params.request(messages, self.name, sample)) for sample in samples),
-            return_exceptions=True,
+        given = await gather_all(
+            student.complete(self.params.request(messages, self.name, sample)) for sample in samples
         )
-        given: list[Completion] = []
-        for answer in answers:
-            if isinstance(answer, BaseException):
-                raise answer
-            given.append(answer)
         whole = [answer for answer in given if flaw(answer) is None]
         rows = [{**row, "reasoning": answer.reasoning, "response": answer.response} for answer in whole]
         judged = await bind(self.params.verifier, self.params.verifier_params, run)(rows) if rows else []

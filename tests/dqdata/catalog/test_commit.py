@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from dqdata.catalog import Store, Version
-from dqdata.catalog.names import check_name
 from dqdata.catalog.records import Measured
 from dqdata.columns import REJECTS, Columns
 from dqdata.errors import ColumnError, InputError, QueryError, StoreError
+from dqdata.refs import check_name
 
 Make = Callable[..., Version]
 Read = Callable[[str], list[dict[str, Any]]]

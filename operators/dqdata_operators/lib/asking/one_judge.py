@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from dqdata.columns import Columns
 from dqdata.errors import DataError
-from dqdata.expressions import quoted
+from dqdata.sql import quoted
 
 if TYPE_CHECKING:
     import duckdb

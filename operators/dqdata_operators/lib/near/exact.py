@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dqdata.expressions import quoted
+from dqdata.sql import quoted
 
 if TYPE_CHECKING:
     import duckdb

@@ -19,9 +19,9 @@ from types import TracebackType
 from urllib.parse import quote
 
 import numpy as np
-from filelock import FileLock
 
 from dqdata.errors import StoreError
+from dqdata.files import lock
 from dqdata.ids import digest
 from dqdata_operators.lib.vectors import F32
 
@@ -45,7 +45,7 @@ class KeptVectors:
         self._path, self._model = path, model
         self._lock = threading.Lock()
         # SQLite's busy handler isn't asked where two processes turn one file to WAL, and can starve a writer.
-        self._writers = FileLock(f"{path}.lock", poll_interval=0.002)
+        self._writers = lock(path, poll=0.002)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with self._writers:

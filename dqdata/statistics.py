@@ -12,6 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
+from statistics import NormalDist
 from typing import NamedTuple
 
 
@@ -20,14 +21,15 @@ class Interval(NamedTuple):
     high: float
 
 
-def wilson(correct: float, total: float, z: float = 1.959964) -> Interval:
-    """Wilson's score interval of a share (E. B. Wilson, 1927); z for 95% by default.
+def wilson(correct: float, total: float, confidence: float = 0.95) -> Interval:
+    """Wilson's score interval of a share (E. B. Wilson, 1927), which holds for few samples and at 0 and 1.
 
     >>> wilson(0, 10)
     Interval(low=0.0, high=0.2775327998628892)
     """
     if total == 0:
         return Interval(0.0, 1.0)
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
     share, spread = correct / total, z * z / total
     middle = (share + spread / 2) / (1 + spread)
     half = z / (1 + spread) * math.sqrt(share * (1 - share) / total + spread / (4 * total))

@@ -1,0 +1,93 @@
+"""How catalogs and trained models are named: `problems`, `problems@3`, `problems@latest`, `trained:slow_sft@2`.
+
+>>> catalog_ref("slow_thinking@3")
+Ref(name='slow_thinking', version=3)
+>>> model_ref("trained:slow_sft@latest")
+Ref(name='slow_sft', version=None)
+>>> as_query("problems@3"), as_query("select id from problems")
+('select * from problems@3', 'select id from problems')
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from dqdata.errors import InputError
+
+LATEST = "latest"
+REJECTS_SUFFIX = "__rejects"
+RECORDS = ("dq_versions", "dq_runs", "dq_models", "dq_metrics")
+"""Tables of the store's own; they have no versions."""
+TRAINED = "trained:"
+VERSION = rf"(\d+|{LATEST})"
+"""What may follow the @ of a reference."""
+
+_CATALOG_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_CATALOG = re.compile(rf"([A-Za-z_][A-Za-z0-9_]*)(?:@{VERSION})?", re.IGNORECASE)
+_MODEL = re.compile(rf"{TRAINED}([A-Za-z0-9_-]+)(?:@{VERSION})?")
+_TAKEN = frozenset({"lake", "ledger", "main", "memory", "system", "temp", "information_schema", "pg_catalog"})
+"""Databases and schemas: what a query already means by these names."""
+
+RESERVED = frozenset(
+    re.findall(
+        r"\w+",
+        """all analyse analyze and any array as asc asymmetric both case cast check collate column constraint create
+        default deferrable desc describe distinct do else end except false fetch for foreign from group having in
+        initially intersect into lambda lateral leading limit not null offset on only or order pivot pivot_longer
+        pivot_wider placing primary qualify references returning select show some summarize symmetric table then to
+        trailing true union unique unpivot using variadic when where window with""",
+    )
+)
+"""Words that DuckDB keeps for itself (`duckdb_keywords()`): `from order` could never name a catalog."""
+
+
+class Ref(NamedTuple):
+    """A catalog or model, and a version of it; None is the latest."""
+
+    name: str
+    version: int | None
+
+    @classmethod
+    def matched(cls, found: re.Match[str]) -> Ref:
+        """From a match whose groups are a name and what follows its @, if anything."""
+        version = found[2]
+        return cls(found[1], None if version is None or version.lower() == LATEST else int(version))
+
+
+def catalog_ref(text: str) -> Ref | None:
+    """The reference that the whole text is, blanks around it aside; None for SQL and anything else."""
+    found = _CATALOG.fullmatch(text.strip())
+    return Ref.matched(found) if found else None
+
+
+def model_ref(text: str) -> Ref | None:
+    """The trained model that the whole text names; None for folders, files and hub names."""
+    found = _MODEL.fullmatch(text)
+    return Ref.matched(found) if found else None
+
+
+def models_in(text: str) -> list[Ref]:
+    """Every trained model that a text mentions, in order."""
+    return [Ref.matched(found) for found in _MODEL.finditer(text)]
+
+
+def as_query(text: str) -> str:
+    """The rows of a catalog as SQL, where the text names one; other text, which is SQL already, as it is."""
+    return f"select * from {text.strip()}" if catalog_ref(text) else text
+
+
+def check_name(name: str) -> str:
+    """The name, if a catalog may have it. Raises InputError that says why not."""
+    if not _CATALOG_NAME.fullmatch(name):
+        raise InputError(f"{name!r} is no name for a catalog: small letters, digits and _, at most 63, a letter first")
+    if name.endswith(REJECTS_SUFFIX) or name.startswith("dq_"):
+        raise InputError(f"{name!r} is no name for a catalog: dq_... and ...{REJECTS_SUFFIX} are the store's own")
+    if name in RESERVED or name in _TAKEN:
+        raise InputError(f"{name!r} is no name for a catalog: it already means something else in SQL")
+    return name
+
+
+def owner(table: str) -> str:
+    """The catalog that a table belongs to: `p` for `p` and for `p__rejects`."""
+    return table.removesuffix(REJECTS_SUFFIX)
