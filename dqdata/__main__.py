@@ -1,6 +1,8 @@
 """`python -m dqdata` is `dqdata`."""
 
+import sys
+
 from dqdata.cli import main
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

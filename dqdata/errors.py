@@ -8,7 +8,8 @@
     │   ├── QueryError             SQL that DuckDB refuses, or a version that doesn't exist
     │   └── PluginError            an operator, trainer, teacher or source that can't be found or imported
     └── RunError                   work that began and can't go on                            exit code 1
-        ├── OperatorError          plug-in code broke: operator, row, cause
+        ├── PluginFault            plug-in code raised what it should not: plug-in, cause, file and line
+        ├── OperatorError          an operator gave something else than it promised
         ├── AccountingError        an operator lost or invented rows
         ├── TooManyFailures        more failed rows than `max_failed_rate` allows
         ├── Incomplete             retryable failures are left; the run can be resumed
@@ -21,16 +22,21 @@
 
     RowError(ValueError)           raised by an operator: this row fails, the run goes on
 
-The author of a plug-in raises RowError or ValueError for a bad row and lets anything else fly; `boundary` adds the
-operator and the row on the way out.
+The author of a plug-in raises RowError or ValueError for a bad row. Any other exception in one row of a row, batch or
+call operator fails that row with the reason `operator_error` (`row_failure`). Where plug-in code doesn't work on one
+row, `boundary` turns what it raises into a PluginFault that names the plug-in, file and line.
 """
 
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Literal
+from pathlib import Path
+from typing import Literal, TypeVar
+
+T = TypeVar("T")
 
 
 class DqdataError(Exception):
@@ -68,6 +74,10 @@ class PluginError(InputError):
 
 
 class RunError(DqdataError):
+    pass
+
+
+class PluginFault(RunError):
     pass
 
 
@@ -140,15 +150,39 @@ class RowError(ValueError):
 
 
 @contextmanager
-def boundary(operator: str, row: str = "") -> Iterator[None]:
-    """Runs plug-in code. RowError, ValueError and dqdata's own errors pass; anything else becomes OperatorError."""
+def boundary(kind: str, name: str) -> Iterator[None]:
+    """Runs plug-in code that doesn't work on one row. dqdata's own errors pass; anything else becomes a PluginFault.
+
+    kind: "operator", "source", "teacher", "trainer", "reward" or the like. name: as it is written in TOML.
+    """
     try:
         yield
-    except (ValueError, DqdataError):
+    except DqdataError:
         raise
     except Exception as error:
-        at = f" at row {row}" if row else ""
-        raise OperatorError(f"operator {operator!r} broke{at}: {type(error).__name__}: {error}") from error
+        raise PluginFault(f"{kind} {name!r} failed: {described(error)}") from error
+
+
+def produced_by(kind: str, name: str, items: Iterable[T]) -> Iterator[T]:
+    """The items that plug-in code produces, each within `boundary`."""
+    with boundary(kind, name):
+        yield from items
+
+
+def row_failure(error: Exception) -> RowError:
+    """What a failed row is rejected with, for whatever an operator raised while it worked on the row."""
+    if isinstance(error, RowError):
+        return error
+    if isinstance(error, ValueError):
+        return RowError("invalid_row", str(error))
+    return RowError("operator_error", described(error))
+
+
+def described(error: BaseException) -> str:
+    """Type, text, and the file and line that raised: `KeyError: 'a' (plugin.py:12)`."""
+    frames = traceback.extract_tb(error.__traceback__)
+    at = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {error}{at}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

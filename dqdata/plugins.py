@@ -1,4 +1,4 @@
-"""Finds operators, trainers, teachers and sources through entry points; built-ins come in by the same door.
+"""Finds operators, trainers, teachers and sources through entry points; built-ins are found in the same way.
 
     >>> load("operators", "length").__name__
     'Length'
@@ -12,39 +12,44 @@ import functools
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
-from dqdata.errors import PluginError, nearest
+from dqdata.errors import PluginError, described, nearest
 
 Group = Literal["operators", "trainers", "teachers", "sources"]
 
 
-@functools.cache
 def found(group: Group) -> dict[str, EntryPoint]:
-    """Entry points of the group by name. Raises PluginError where two distributions claim one name."""
-    points: dict[str, EntryPoint] = {}
-    for point in sorted(entry_points(group=f"dqdata.{group}"), key=lambda point: point.name):
-        other = points.get(point.name)
-        if other is not None and other.value != point.value:
-            raise PluginError(
-                f"two packages offer {group[:-1]} {point.name!r}: {distribution(other)} ({other.value}) and "
-                f"{distribution(point)} ({point.value}); uninstall one"
-            )
-        points[point.name] = point
-    return points
+    """Entry points of the group by name. Where two distributions claim one name the first is listed, and `load`
+    refuses the name."""
+    return {name: points[0] for name, points in claims(group).items()}
+
+
+@functools.cache
+def claims(group: Group) -> dict[str, list[EntryPoint]]:
+    """Different entry points by name, in order of name."""
+    found: dict[str, list[EntryPoint]] = {}
+    for point in sorted(entry_points(group=f"dqdata.{group}"), key=lambda point: (point.name, point.value)):
+        others = found.setdefault(point.name, [])
+        if point.value not in [other.value for other in others]:
+            others.append(point)
+    return found
 
 
 def load(group: Group, name: str) -> Any:
-    """The class behind a name. Raises PluginError: unknown, or its import failed (with the cause)."""
-    points = found(group)
-    if name not in points:
+    """The class behind a name. Raises PluginError if it is unknown, claimed by two packages, or fails to import."""
+    known = claims(group)
+    if name not in known:
         raise PluginError(
-            f"no {group[:-1]} {name!r}{nearest(name, points)} `dqdata ops --group {group}` lists all {len(points)}"
+            f"no {group[:-1]} {name!r}{nearest(name, known)} `dqdata ops --group {group}` lists all {len(known)}"
         )
-    point = points[name]
+    point, *others = known[name]
+    if others:
+        offers = " and ".join(f"{distribution(one)} ({one.value})" for one in (point, *others))
+        raise PluginError(f"two packages offer {group[:-1]} {name!r}: {offers}; uninstall one")
     try:
         return point.load()
-    except (ImportError, AttributeError) as error:
+    except Exception as error:
         raise PluginError(
-            f"{group[:-1]} {name!r} of {distribution(point)} can't be imported: {type(error).__name__}: {error}"
+            f"{group[:-1]} {name!r} of {distribution(point)} can't be imported: {described(error)}"
         ) from error
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import logging
 import sys
+from collections.abc import Sequence
 
 import click
 
@@ -56,20 +57,25 @@ def dqdata(verbose: bool) -> None:
     logging.getLogger("dqdata").setLevel(logging.DEBUG if verbose else logging.WARNING)
 
 
-def main() -> None:
-    """Entry point: dqdata's own errors become one message and an exit code, without a traceback."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point: the exit code. dqdata's own errors become one message on standard error, without a traceback.
+
+    argv: arguments after the program's name; those of the process if None. A command that finds what it looks for, such
+    as errors in a project, returns its own exit code.
+    """
     try:
-        dqdata.main(standalone_mode=False)
+        code = dqdata.main(args=None if argv is None else list(argv), standalone_mode=False)
     except click.exceptions.Abort:
-        sys.exit(1)
+        return 1
     except click.exceptions.Exit as leaving:
-        sys.exit(leaving.exit_code)
+        return leaving.exit_code
     except click.ClickException as error:
         error.show()
-        sys.exit(2)
+        return 2
     except DqdataError as error:
         click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except BrokenPipeError:
         sys.stderr.close()
-        sys.exit(1)
+        return 1
+    return code if isinstance(code, int) else 0

@@ -7,6 +7,8 @@ import textwrap
 import click
 
 from dqdata.cli.common import json_option, print_json
+from dqdata.errors import PluginError
+from dqdata.plugins import distribution, found, load
 
 GROUPS = ("operators", "trainers", "teachers", "sources")
 
@@ -17,13 +19,12 @@ GROUPS = ("operators", "trainers", "teachers", "sources")
 @json_option
 def command(name: str | None, group: str, as_json: bool) -> None:
     """List operators and other plug-ins, or show one with its parameters."""
-    from dqdata.plugins import distribution, found, load
     from dqdata.project.parameters import described
 
     if name is None:
         listed = [
-            {"name": point.name, "does": _summary(load(group, point.name)), "from": distribution(point)}  # type: ignore[arg-type]
-            for point in found(group).values()
+            {"name": point.name, "does": _does(group, point.name), "from": distribution(point)}
+            for point in found(group).values()  # type: ignore[arg-type]
         ]
         if as_json:
             print_json({group: listed})
@@ -46,6 +47,14 @@ def command(name: str | None, group: str, as_json: bool) -> None:
         click.echo(f"  {one.name}: {one.type}{default}")
         if one.meaning:
             click.echo(textwrap.fill(one.meaning, 100, initial_indent=" " * 6, subsequent_indent=" " * 6))
+
+
+def _does(group: str, name: str) -> str:
+    """The first line of a plug-in's docstring; for one that can't be imported, why not."""
+    try:
+        return _summary(load(group, name))  # type: ignore[arg-type]
+    except PluginError as error:
+        return f"BROKEN: {error}"
 
 
 def _summary(kind: type) -> str:

@@ -1,19 +1,19 @@
 """Batch steps on one frame: what a CPU worker runs. Pure, so that it can run anywhere and again.
 
-A ValueError from an operator fails one row, not its batch: the batch is halved until the row is alone.
+An exception from an operator fails one row, not its batch.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
 from dqdata.columns import Columns, key_of
 from dqdata.engine.frames import cast, check_kept, no_rejects, rejects_of_frame
-from dqdata.errors import RowError, boundary
-from dqdata.operator import Batch, BatchOperator
+from dqdata.errors import DqdataError, row_failure
+from dqdata.operator import BatchOperator
 
 
 @dataclass(frozen=True)
@@ -25,18 +25,46 @@ class BatchStep:
     after: Columns
 
 
+class Processed(NamedTuple):
+    """What an operator made of a frame. rows: frames of kept rows, in order; none only if every row failed. dropped and
+    failed: frames of (key, reason, detail)."""
+
+    rows: list[pl.DataFrame]
+    dropped: list[pl.DataFrame]
+    failed: list[pl.DataFrame]
+
+
+def process(operator: BatchOperator[Any], frame: pl.DataFrame) -> Processed:
+    """Runs the operator on the frame, for a step and for an operator bound to another alike. An exception fails one
+    row: the frame is halved until the row is alone. Raises what the operator raises for a frame without rows."""
+    try:
+        batch = operator.process(frame)
+        return Processed([batch.rows], [batch.dropped] if batch.dropped is not None else [], [])
+    except DqdataError:
+        raise
+    except Exception as error:
+        if not frame.height:
+            raise
+        if frame.height == 1:
+            key, failure = key_of(frame.columns), row_failure(error)
+            failed = {key: frame.get_column(key), "reason": [failure.reason], "detail": [failure.detail]}
+            return Processed([], [], [pl.DataFrame(failed)])
+        half = frame.height // 2
+        left, right = process(operator, frame[:half]), process(operator, frame[half:])
+        return Processed(left.rows + right.rows, left.dropped + right.dropped, left.failed + right.failed)
+
+
 def apply(steps: tuple[BatchStep, ...], frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The frame after these steps, and the rejects of all of them."""
     rejects: list[pl.DataFrame] = []
     for step in steps:
-        name = step.operator.name
-        done, failed = _bisect(step.operator, frame)
-        dropped = [part.dropped for part in done if part.dropped is not None and part.dropped.height]
-        gone = pl.concat(dropped, how="vertical_relaxed") if dropped else None
-        kept = pl.concat([cast(part.rows, step.after, name) for part in done]) if done else None
-        survivors = frame if failed is None else frame.join(failed, on=key_of(frame.columns), how="anti")
-        if kept is None:
-            kept = cast(step.operator.process(survivors).rows, step.after, name)
+        name, key = step.operator.name, key_of(frame.columns)
+        done = process(step.operator, frame)
+        gone = pl.concat(done.dropped, how="vertical_relaxed") if any(part.height for part in done.dropped) else None
+        failed = pl.concat(done.failed) if done.failed else None
+        survivors = frame if failed is None else frame.join(failed, on=key, how="anti")
+        made = done.rows or [step.operator.process(survivors).rows]
+        kept = pl.concat([cast(rows, step.after, name) for rows in made])
         check_kept(survivors, kept, gone, name)
         if gone is not None:
             rejects.append(rejects_of_frame(frame, gone, step.id, name))
@@ -44,23 +72,3 @@ def apply(steps: tuple[BatchStep, ...], frame: pl.DataFrame) -> tuple[pl.DataFra
             rejects.append(rejects_of_frame(frame, failed, step.id, name, kind="failed"))
         frame = kept
     return frame, pl.concat(rejects) if rejects else no_rejects()
-
-
-def _bisect(operator: BatchOperator[Any], frame: pl.DataFrame) -> tuple[list[Batch], pl.DataFrame | None]:
-    """Results over the rows that work, and (key, reason, detail) of those that don't."""
-    try:
-        with boundary(operator.name):
-            return [operator.process(frame)], None
-    except ValueError as error:
-        if frame.height <= 1:
-            if not frame.height:
-                raise
-            key = key_of(frame.columns)
-            reason, detail = (
-                (error.reason, error.detail) if isinstance(error, RowError) else ("invalid_row", str(error))
-            )
-            return [], pl.DataFrame({key: frame.get_column(key), "reason": [reason], "detail": [detail]})
-        half = frame.height // 2
-        left, right = _bisect(operator, frame[:half]), _bisect(operator, frame[half:])
-        failed = [part for part in (left[1], right[1]) if part is not None]
-        return left[0] + right[0], pl.concat(failed) if failed else None

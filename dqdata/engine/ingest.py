@@ -18,7 +18,7 @@ from dqdata import ids
 from dqdata.columns import KEYS, Columns
 from dqdata.engine.chunks import Folder, write_whole
 from dqdata.engine.frames import cast, no_rejects, rejects_of_frame
-from dqdata.errors import DataError
+from dqdata.errors import DataError, produced_by
 from dqdata.source import Source
 
 FILE_ROWS = 50_000
@@ -52,7 +52,7 @@ def _frames(source: Source[Any]) -> Iterator[pl.DataFrame]:
     """The source's batches, gathered or cut to the size of a checkpoint file."""
     held: list[pa.RecordBatch] = []
     rows = size = 0
-    for batch in source.batches():
+    for batch in produced_by("source", source.kind, source.batches()):
         for start in range(0, batch.num_rows, FILE_ROWS):
             held.append(batch.slice(start, FILE_ROWS))
             rows, size = rows + held[-1].num_rows, size + held[-1].nbytes

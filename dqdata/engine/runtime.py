@@ -20,11 +20,11 @@ import polars as pl
 
 from dqdata.aio import gather_all
 from dqdata.calls.client import Budget, CallClient, Counters
+from dqdata.engine.batches import Processed, process
 from dqdata.engine.stop import StopSignal
-from dqdata.errors import DeadlineExceeded, OperatorError, RowError, RunError, Stopped, TeacherError, boundary
+from dqdata.errors import DeadlineExceeded, DqdataError, OperatorError, RunError, Stopped, TeacherError, row_failure
 from dqdata.ledger import CallContext, Ledger
 from dqdata.operator import (
-    Batch,
     BatchOperator,
     Bound,
     CallOperator,
@@ -192,30 +192,32 @@ class _BoundOperator:
         """Rows outside a pipeline may lack keys: they are numbered while the operator has them."""
         numbered = [{**row, "problem_id": str(n), "trace_id": str(n)} for n, row in enumerate(rows)]
         frame = pl.DataFrame(numbered, infer_schema_length=None)
-        batch: Batch = await self._pool.call(operator.process, frame)
+        done: Processed = await self._pool.call(process, operator, frame)
         outcomes: list[Sequence[Outcome]] = [[] for _ in rows]
-        for made in batch.rows.iter_rows(named=True):
+        for made in (row for part in done.rows for row in part.iter_rows(named=True)):
             number = int(made["trace_id"])
             ids = {key: rows[number][key] for key in ("problem_id", "trace_id") if key in rows[number]}
             kept = {name: value for name, value in made.items() if name not in ("problem_id", "trace_id")}
             outcomes[number] = [{**kept, **ids}]
-        for gone in batch.dropped.iter_rows(named=True) if batch.dropped is not None else ():
+        for gone in (row for part in done.dropped for row in part.iter_rows(named=True)):
             outcomes[int(gone["trace_id"])] = [Reject(gone["reason"], gone["detail"])]
+        for gone in (row for part in done.failed for row in part.iter_rows(named=True)):
+            outcomes[int(gone["trace_id"])] = [Reject(gone["reason"], gone["detail"], kind="failed")]
         return outcomes
 
 
 async def outcomes_of(operator: CallOperator[Any], row: Row, run: StepRun) -> Sequence[Outcome]:
     """What a call operator makes of a row, failures of the row alone included."""
     try:
-        with boundary(operator.name, str(row.get("trace_id") or row.get("problem_id") or "")):
-            return await operator.process(row, run)
-    except RowError as error:
-        return [Reject(error.reason, error.detail, kind="failed")]
+        return await operator.process(row, run)
     except TeacherError as error:
         if error.kind == "fatal":
             raise
         return [Reject(error.reason, str(error), kind="failed", retryable=error.kind == "retryable")]
     except DeadlineExceeded as error:
         return [Reject("timeout", str(error), kind="failed")]
-    except ValueError as error:
-        return [Reject("invalid_row", str(error), kind="failed")]
+    except DqdataError:
+        raise
+    except Exception as error:
+        failure = row_failure(error)
+        return [Reject(failure.reason, failure.detail, kind="failed")]

@@ -16,7 +16,7 @@ import polars as pl
 from dqdata.columns import Columns
 from dqdata.engine.chunks import Folder, row_count
 from dqdata.engine.frames import cast, no_rejects, rejects_of_frame, schema_of
-from dqdata.errors import AccountingError, OperatorError, boundary
+from dqdata.errors import AccountingError, OperatorError, boundary, produced_by
 from dqdata.ids import child_id
 from dqdata.operator import Decisions, NewRows, Run, TableOperator
 from dqdata.project.plan import Step
@@ -70,7 +70,7 @@ def run_table_step(step: Step, files: Sequence[Path], run: Run, folder: Folder) 
         stale.unlink()
     assert isinstance(step.operator, TableOperator)
     table = DiskTable(files, step.before, run.memory_limit, run.scratch)
-    with boundary(step.spec.op):
+    with boundary("operator", step.spec.op):
         result = step.operator.process(table, run)
     if isinstance(result, Decisions):
         _decide(step, table, result, folder, run.scratch)
@@ -116,7 +116,7 @@ def _renew(step: Step, table: DiskTable, made: NewRows, folder: Folder, scratch:
     parents = scratch / "parents"
     parents.mkdir(exist_ok=True)
     number = 0
-    for frame in made.rows:
+    for frame in produced_by("operator", op, made.rows):
         if "parent_ids" not in frame.columns:
             raise OperatorError(f"operator {op!r} made rows without `parent_ids`")
         for start in range(0, frame.height, FILE_ROWS):

@@ -20,7 +20,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from dqdata.columns import Columns
-from dqdata.errors import DataError, InputError, ProjectError, nearest
+from dqdata.errors import DataError, InputError, ProjectError, boundary, nearest
 from dqdata.ids import fingerprint
 from dqdata.operator import CallEstimate, Estimate, Operator, TableOperator
 from dqdata.params import markers
@@ -145,8 +145,8 @@ def make_plan(
     pipeline = project.pipeline(name)
     source = make_source(pipeline.source, Context(project.root, store), pipeline.where)
     try:
-        given = source.schema()
-        origin = source.fingerprint()
+        with boundary("source", pipeline.source.kind):
+            given, origin, counted = source.schema(), source.fingerprint(), source.row_count()
     except ProjectError:
         raise
     except InputError as error:
@@ -160,7 +160,7 @@ def make_plan(
         }
     )
 
-    columns, before, counted = with_ids(given), base, source.row_count()
+    columns, before = with_ids(given), base
     rows = expected_rows if counted is None else counted
     teachers: dict[str, Teacher[Any]] = {}
     estimate = None if rows is None else Estimate(rows)
@@ -169,7 +169,8 @@ def make_plan(
         step = plan_step(spec, columns, before, project, teachers, store)
         _check_bounded(step.operator, spec, pipeline, project, teachers)
         if estimate is not None:
-            estimate = step.operator.estimate(estimate.rows)
+            with boundary("operator", spec.op):
+                estimate = step.operator.estimate(estimate.rows)
         steps.append(replace(step, estimate=estimate))
         columns, before = step.after, step.fingerprint
     plan = Plan(pipeline, source, with_ids(given), base, tuple(steps), teachers, rows, None)
@@ -192,11 +193,12 @@ def plan_step(
     _check_answers(operator, spec, project.root, teachers)
     try:
         pinned = {name: store.query_columns(f"select * from {name}") for name in operator.catalogs()}
-        operator.see(
-            {name: seen for name, (_, seen) in pinned.items()},
-            {name: teachers[name].scores for name in operator.scorers()},
-        )
-        after = operator.columns(columns)
+        with boundary("operator", spec.op):
+            operator.see(
+                {name: seen for name, (_, seen) in pinned.items()},
+                {name: teachers[name].scores for name in operator.scorers()},
+            )
+            after = operator.columns(columns)
         after.key  # noqa: B018  (raises where a step leaves rows without a key)
     except ProjectError:
         raise

@@ -11,13 +11,14 @@ import json
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from dqdata.errors import DqdataError
+from dqdata.errors import DqdataError, PluginFault, boundary
 from dqdata.models import loadable
 from dqdata.operator import Bound
 from dqdata.plugins import load
@@ -101,7 +102,12 @@ def main() -> None:
 def _train(job: Job, rank: Rank) -> None:
     kind = load("trainers", job.kind)
     trainer = kind(kind.Params.model_validate(job.params))
-    result = trainer.train(job.splits, Path(job.folder), rank)
+    try:
+        with boundary("trainer", job.kind):
+            result = trainer.train(job.splits, Path(job.folder), rank)
+    except PluginFault as fault:
+        traceback.print_exception(fault.__cause__)  # for the log: a library's own error says little by its last line
+        raise
     if rank.is_first:
         write_json(Path(job.folder) / "result.json", asdict(result))
 

@@ -28,7 +28,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from dqdata.errors import DeadlineExceeded, RowError, RunError, boundary
+from dqdata.errors import DeadlineExceeded, RowError, RunError
 from dqdata.operator import Outcome, Reject, Row, RowOperator
 from dqdata.workers.worker import LENGTH, receive, send
 
@@ -110,13 +110,10 @@ def _outcome(operator: RowOperator[Any], row: Row, item: Any) -> Outcome:
         return operator.timed_out(row)
     if isinstance(item, RowError):
         return Reject(item.reason, item.detail, kind="failed")
-    if isinstance(item, ValueError):
-        return Reject("invalid_row", str(item), kind="failed")
     if isinstance(item, MemoryError):
         return Reject("out_of_memory", "the row needed more memory than a worker may hold", kind="failed")
     if isinstance(item, BaseException):
-        with boundary(operator.name, str(row.get("trace_id") or row.get("problem_id") or "")):
-            raise item
+        raise item
     return {**row, **item} if isinstance(item, Mapping) else item
 
 

@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from dqdata.errors import DqdataError, row_failure
 from dqdata.operator import Reject, Row, RowOperator
 
 MEMORY = 8 << 30
@@ -104,8 +105,10 @@ def _rows(operator: RowOperator[Any], rows: list[Row], results: int, index: mmap
         index[:] = LENGTH.pack(number)
         try:
             done.append(_changes(operator.process(row), row))
-        except Exception as error:
+        except (DqdataError, MemoryError) as error:
             done.append(_portable(error))
+        except Exception as error:
+            done.append(row_failure(error))
         if time.monotonic() - flushed > FLUSH_SECONDS:
             send(results, ("rows", done))
             done, flushed = [], time.monotonic()

@@ -37,9 +37,9 @@ def thirdparty(thirdparty_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     monkeypatch.syspath_prepend(str(thirdparty_path))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(thirdparty_path), os.environ.get("PYTHONPATH", "")]))
     importlib.invalidate_caches()
-    plugins.found.cache_clear()
+    plugins.claims.cache_clear()
     yield thirdparty_path
-    plugins.found.cache_clear()
+    plugins.claims.cache_clear()
 
 
 @pytest.fixture

@@ -22,7 +22,6 @@ from dqdata.errors import (
     ColumnError,
     DataError,
     Incomplete,
-    OperatorError,
     Stopped,
     TooManyFailures,
 )
@@ -101,12 +100,6 @@ def test_an_operator_that_loses_a_row_stops_the_run_by_name(project: Write, stor
     with pytest.raises(AccountingError, match=r"'forget': 10 rows came in, but 9 were kept and 0 dropped"):
         run_pipeline(loaded, "p", store)
     assert store.latest("p") is None
-
-
-def test_a_bug_in_an_operator_shows_operator_row_and_cause(project: Write, store: Store) -> None:
-    loaded = project('[pipelines.p]\nfrom = { source = "counting", rows = 10 }\nsteps = [ { op = "explode" } ]')
-    with pytest.raises(OperatorError, match=r"'explode' broke at row [0-9a-f]{32}: KeyError: 'a bug'"):
-        run_pipeline(loaded, "p", store)
 
 
 def test_a_table_step_drops_and_adds_in_the_order_of_the_rows(project: Write, store: Store) -> None:

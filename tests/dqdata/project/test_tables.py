@@ -30,7 +30,7 @@ def read(tmp_path: Path, text: str) -> str:
         ("[pipelines.x]\nfrom = 'a'\nbudget_usd = -1", "key 'budget_usd': Input should be greater than 0, got -1"),
         ("[pipelines.x]\nfrom = 'a'\nseed = 'b'", "key 'seed': Input should be a valid integer"),
         ("[pipelines.x]\nsteps = []", "key 'from' is missing"),
-        ("[pipelines.x]\nfrom = 'a'\ninto = 'A b'", "into = 'A b' is no catalog name"),
+        ("[pipelines.x]\nfrom = 'a'\ninto = 'A b'", "into = 'A b' is no name for a catalog"),
         ("[pipelines.x]\nfrom = 'a'\nsteps = [{ n = 1 }]", "[pipelines.x] step 1: key 'op' is missing"),
         (
             "[pipelines.x]\nfrom = 'a'\nsteps = [{ op = 'a', id = 'i' }, { op = 'b', id = 'i' }]",

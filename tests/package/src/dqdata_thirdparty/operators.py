@@ -115,18 +115,6 @@ class Forget(BatchOperator[NoParams]):
         return Batch(batch.head(batch.height - 1))
 
 
-class Explode(CallOperator[NoParams]):
-    """Breaks with an error that no row deserves."""
-
-    name = "explode"
-
-    def columns(self, have: Columns) -> Columns:
-        return have
-
-    async def process(self, row: Row, run: Run) -> Sequence[Outcome]:
-        raise KeyError("a bug")
-
-
 class Rank(TableOperator[NoParams]):
     """Drops numbers below the mean and says of the others how far above they are."""
 

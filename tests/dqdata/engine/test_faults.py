@@ -1,0 +1,79 @@
+"""Plug-in code that raises what it should not: one row fails, or the run ends with plug-in, file and line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from dqdata.catalog import Store
+from dqdata.cli import main
+from dqdata.engine.run import run_pipeline
+from dqdata.errors import PluginError, PluginFault
+from dqdata.plugins import found, load
+from dqdata.project.plan import make_plan
+from dqdata.project.tables import Project
+
+Write = Callable[[str], Project]
+COUNTING = """[pipelines.p]
+from = { source = "counting", rows = 40 }
+max_failed_rate = 0.1
+steps = [ %s ]
+"""
+
+
+@pytest.mark.parametrize(
+    ("op", "cause"),
+    [("faulty_row", "AttributeError"), ("faulty_batch", "ZeroDivisionError"), ("faulty_call", "KeyError")],
+)
+def test_whatever_an_operator_raises_for_a_row_fails_that_row_alone(
+    project: Write, store: Store, op: str, cause: str
+) -> None:
+    result = run_pipeline(project(COUNTING % f'{{ op = "{op}" }}'), "p", store)
+    assert (result.rows_out, result.failed) == (39, {"operator_error": 1})
+    [(row, detail)] = [
+        (batch["row"][0].as_py(), batch["detail"][0].as_py()) for batch in store.query("select * from p__rejects")
+    ]
+    assert '"number":7' in row.replace(" ", "")
+    assert detail.startswith(f"{cause}: ") and "(faults.py:" in detail
+
+
+@pytest.mark.parametrize(
+    ("lazily", "cause"), [("false", "ValueError: the table has an odd shape"), ("true", "IndexError")]
+)
+def test_a_table_operator_ends_the_run_by_name(project: Write, store: Store, lazily: str, cause: str) -> None:
+    loaded = project(COUNTING % f'{{ op = "faulty_table", lazily = {lazily} }}')
+    with pytest.raises(PluginFault, match=rf"operator 'faulty_table' failed: {cause}.*\(faults.py:\d+\)"):
+        run_pipeline(loaded, "p", store)
+    assert store.latest("p") is None
+
+
+@pytest.mark.parametrize("at", ["schema", "rows"])
+def test_a_source_ends_the_run_by_name(project: Write, store: Store, at: str) -> None:
+    loaded = project(f'[pipelines.p]\nfrom = {{ source = "faulty", at = "{at}" }}\nsteps = []')
+    with pytest.raises(PluginFault, match=r"source 'faulty' failed: TypeError: .* \(faults.py:\d+\)"):
+        run_pipeline(loaded, "p", store)
+
+
+def test_a_fault_while_planning_names_the_operator(project: Write, store: Store) -> None:
+    loaded = project(COUNTING % '{ op = "faulty_columns" }')
+    with pytest.raises(PluginFault, match=r"operator 'faulty_columns' failed: NameError: .*undefined"):
+        make_plan(loaded, "p", store)
+
+
+def test_broken_plugins_are_listed_as_broken_and_hide_nothing(
+    thirdparty: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ops"]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert "BROKEN: " in lines["broken_import"] and "ModuleNotFoundError" in lines["broken_import"]
+    assert "BROKEN: " in lines["broken_name"] and "NameError" in lines["broken_name"]
+    assert "BROKEN: two packages offer operator 'pii'" in lines["pii"]
+    assert len(lines) == len(found("operators")) and "BROKEN" not in lines["verify_math"]
+
+
+@pytest.mark.parametrize("name", ["broken_import", "broken_name", "pii"])
+def test_a_broken_plugin_is_refused_with_its_cause(thirdparty: object, name: str) -> None:
+    with pytest.raises(PluginError, match=name):
+        load("operators", name)
+    assert load("operators", "verify_math").name == "verify_math"
