@@ -57,6 +57,7 @@ VOCABULARY: dict[str, Known] = {
     "tests_total": Known("BIGINT", "tests that there are"),
     "error": Known("VARCHAR", "first test that failed, and how"),
     "checked": Known("VARCHAR", "outside: another process compared; inside: the tests ran beside the program"),
+    "salvaged": Known("BOOLEAN", "the program is what was left of a broken answer"),
     "choices": Known("VARCHAR[]", "texts of the options of a multiple-choice problem, in the order of their letters"),
     "judge_verdict": Known("VARCHAR", "what an LLM says where rules couldn't tell; kept apart from verdict"),
     "judge_reason": Known("VARCHAR", "why the judge says so"),

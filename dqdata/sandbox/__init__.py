@@ -16,8 +16,22 @@ In asyncio, `await sandbox.run(program)`. `probe()` says which isolation works o
 """
 
 from dqdata.sandbox.client import Sandbox
+from dqdata.sandbox.integers import long_integers
 from dqdata.sandbox.limits import Check, Limits, Result, Tests
+from dqdata.sandbox.names import tested_names
 from dqdata.sandbox.probe import Probe, probe
 from dqdata.sandbox.state import State, process_state
 
-__all__ = ["Check", "Limits", "Probe", "Result", "Sandbox", "State", "Tests", "probe", "process_state"]
+__all__ = [
+    "Check",
+    "Limits",
+    "Probe",
+    "Result",
+    "Sandbox",
+    "State",
+    "Tests",
+    "long_integers",
+    "probe",
+    "process_state",
+    "tested_names",
+]

@@ -78,6 +78,7 @@ class Tests:
 
     style: "asserts" (Python text in `code`), "pytest" (a test file in `code`) or "calls" (`cases`, each with `args`,
     `kwargs` and `expected`, of the function `entry_point`, numbers compared with `tolerance`).
+    checker: trusted Python that defines `__check__(given, expected, found)`, which decides about "calls" instead.
     entry_point: the function that `check(candidate)` or the cases are about. prompt, imports: trusted definitions that
     tests may use. module: name that the candidate is imported by. seconds: CPU time of one call.
     inside: run the tests in the candidate's own process, for those that hand over objects of their own; such a
@@ -92,6 +93,7 @@ class Tests:
     prompt: str = ""
     imports: str = ""
     cases: Sequence[Mapping[str, Any]] = ()
+    checker: str = ""
     tolerance: float = 1e-6
     module: str = "solution"
     seconds: float = 5.0
@@ -114,7 +116,7 @@ class Tests:
             "inside": self.inside,
             "token": secrets.token_hex(16) if self.inside else "",
         }
-        simple = self.style == "calls"
+        simple = self.style == "calls" and not self.checker
         code = self.code
         if self.control:
             code = (control_file(code) if self.style == "pytest" else code) + CONTROL[self.style]
@@ -126,7 +128,7 @@ class Tests:
             sent |= prepared
         elif self.style == "calls":
             cases = [dict(case) for case in self.cases]
-            sent |= {"cases": cases, "total": len(cases)}
+            sent |= {"cases": cases, "checker": self.checker, "total": len(cases)}
         else:
             sent |= {"code": code, "candidate": names_used(self.code), "total": 1}
         return simple, marshal.dumps(sent)

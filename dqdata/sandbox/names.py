@@ -12,11 +12,14 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
 import importlib
 import sys
+import warnings
 from collections.abc import Set
 from typing import NamedTuple
 
+from dqdata.sandbox.integers import long_integers
 from dqdata.sandbox.reading import Reading
 
 ALIASES = {"np": "numpy", "pd": "pandas"}
@@ -60,6 +63,31 @@ def names_in(tree: ast.Module, reading: Reading, known: Set[str], entry_point: s
                 library[name] = module, name
                 candidate.remove(name)
     return Names(candidate or _shadowing(tree, reading.called - reading.bound), library)
+
+
+@functools.lru_cache(maxsize=4096)
+def tested_names(code: str, module: str, entry_point: str) -> tuple[str, ...]:
+    """Names that a test text takes from the candidate, by import from `module` or as they are. None where the text is
+    no Python."""
+    try:
+        with warnings.catch_warnings(), long_integers():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError):
+        return (entry_point,) if entry_point else ()
+    reading = read(tree)
+    names: list[str] = []
+    modules: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == module:
+            names += [alias.name for alias in node.names if alias.name != "*"]
+        elif isinstance(node, ast.Import):
+            modules |= {alias.asname or alias.name for alias in node.names if alias.name == module}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
+            names.append(node.attr)
+    names += names_in(tree, reading, reading.bound, entry_point).candidate
+    return tuple(dict.fromkeys(names))
 
 
 def defined_by(code: str) -> set[str]:

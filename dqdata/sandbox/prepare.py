@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from dqdata.sandbox.ahead import Host
 from dqdata.sandbox.control import Control
 from dqdata.sandbox.inside.cases import CASE_FAILED, PROGRAM, SAME
+from dqdata.sandbox.integers import long_integers
 from dqdata.sandbox.names import calls, defined_by, names_in, read
 from dqdata.sandbox.reading import Reading
 
@@ -64,7 +65,9 @@ def prepare(code: str, entry_point: str, prompt: str, imports: str, *, control: 
 @functools.lru_cache(maxsize=4096)
 def control_file(code: str) -> str:
     """A test file for pytest in which expected values are replaced by others."""
-    return ast.unparse(ast.fix_missing_locations(Control().visit(_parsed(code))))
+    tree = ast.fix_missing_locations(Control().visit(_parsed(code)))
+    with long_integers():
+        return ast.unparse(tree)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -82,7 +85,7 @@ def _arguments(host: Host) -> bytes:
 
 
 def _parsed(code: str) -> ast.Module:
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), long_integers():
         warnings.simplefilter("ignore")
         return ast.parse(code)
 

@@ -19,6 +19,8 @@ import sys
 import warnings
 from typing import NamedTuple
 
+from dqdata.sandbox.integers import long_integers
+
 NEEDED = frozenset((
     "unittest.mock", "mock", "inspect", "builtins", "importlib", "gc", "threading", "concurrent", "multiprocessing",
     "logging", "warnings", "weakref", "signal", "tracemalloc", "ctypes", "doctest", "dis", "atexit", "runpy",
@@ -52,7 +54,7 @@ class State(NamedTuple):
 def process_state(code: str) -> State:
     """What a test text uses. A text that is no Python uses nothing."""
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), long_integers():
             warnings.simplefilter("ignore")
             tree = ast.parse(code)
     except (SyntaxError, ValueError, RecursionError):

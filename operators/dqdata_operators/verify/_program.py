@@ -1,8 +1,7 @@
 """Takes the program out of an answer: fences, prose around code, or only the body of a function that was begun.
 
-    >>> print(program_in("Here it is:\\n```python\\ndef add(a, b):\\n    return a + b\\n```\\nDone.", "add"))
-    def add(a, b):
-        return a + b
+    >>> program_in("Here it is:\\n```python\\ndef add(a, b):\\n    return a + b\\n```\\nDone.", ["add"])
+    Program(code='def add(a, b):\\n    return a + b\\n', salvaged=False)
 
 Where the problem gave the beginning of a function (a *prompt*), an answer may be the whole function or go on where the
 prompt ends. Both give a program with the prompt's imports and helpers.
@@ -15,90 +14,101 @@ import functools
 import re
 import textwrap
 import warnings
-from collections.abc import Iterator
+from collections.abc import Sequence
+from typing import NamedTuple
 
-_FENCE = re.compile(
-    r"^(?P<indent>[ \t]*)(?P<mark>`{3,}|~{3,})[ \t]*(?P<language>[\w+.#-]*)[^\n]*\n"
-    r"(?:(?P<body>(?:[^\n]*\n)*?)[ \t]*(?P=mark)[ \t]*$|(?P<open>.*)\Z)",
-    re.MULTILINE | re.DOTALL,
-)
-_THINKING = re.compile(r"^.*?</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
-_PYTHON = frozenset(("", "python", "py", "python3", "python2", "py3", "ipython", "pycon", "sage"))
-_BEGINS_CODE = re.compile(r"^(?:def|class|import|from|async def|@|if __name__|for|while|with|try:|print\(|\w+ *=[^=])")
-_DEFINED = re.compile(r"^(?:(?:async def|def|class)\s+(\w+)|(\w+)\s*=)", re.MULTILINE)
+from dqdata.sandbox import long_integers
+from dqdata_operators.verify._blocks import joined
+from dqdata_operators.verify._fences import BEGINS_CODE, fenced
+
+_THINKING = re.compile(r"</think(?:ing)?>", re.IGNORECASE)
 _MOST_CUTS, _MOST_BEGINS = 40, 20
-"""Attempts at finding where prose ends and code begins: an answer of many pages must not take seconds."""
+"""Attempts at finding where prose ends and code begins."""
+LONGEST_PROGRAM = 200_000
+"""Characters; what is longer is not read as Python before it is run."""
+MOST_READ = 1_000_000
+"""Characters that all attempts on one answer read: an answer of many pages must not take seconds."""
 
 
-def program_in(response: str, entry_point: str = "", prompt: str = "") -> str | None:
-    """The program of an answer, or None where it holds no code.
+class Program(NamedTuple):
+    """salvaged: the answer is broken, and this is what was left: its last fence never closes, or lines of code that
+    are no Python were left out."""
 
-    Of several fenced blocks it is the last one that defines `entry_point`; without such, the last that is Python.
+    code: str
+    salvaged: bool
+
+
+class _Reader:
+    """Tells Python from other text, until it has read MOST_READ characters."""
+
+    def __init__(self) -> None:
+        self.left = MOST_READ
+
+    def error_line(self, code: str) -> int | None:
+        self.left -= len(code)
+        if len(code) > LONGEST_PROGRAM or self.left < 0:
+            return 1
+        return _error_line(code)
+
+    def parses(self, code: str) -> bool:
+        return self.error_line(code) is None
+
+
+def program_in(response: str, names: Sequence[str] = (), prompt: str = "") -> Program | None:
+    """The program of an answer, or None where it holds no code. names: what its tests take from it, `f` or `Class.f`.
+
+    Of several fenced blocks it is the last one that defines the most of `names`, with what it needs from the others;
+    for a program that is run as it is, the last one that reads its input; without such, the last that defines anything.
     """
-    text = _THINKING.sub("", response, count=1) if "</think" in response.lower() else response
-    blocks = [block for block in _blocks(text) if block.strip()]
-    if blocks:
-        found = _chosen(blocks, entry_point, prompt)
-    elif _FENCE.search(text) and not prompt:
+    text = response.replace("\r\n", "\n").replace("\r", "\n").lstrip("\ufeff")
+    if end := _THINKING.search(text):
+        text = text[end.end() :]
+    elif re.match(r"\s*<think", text, re.IGNORECASE):
         return None
-    else:
-        found = text
+    reader = _Reader()
+    blocks = fenced(text, reader.parses)
+    if not blocks:
+        if re.search(r"^[ \t]*(?:```|~~~)", text, re.MULTILINE) and not prompt:
+            return None
+        return _completed(text, names, prompt, reader) if prompt else _without_prose(text, reader)
+    code, complete = joined([block.code for block in blocks], names, reader.parses, begun=bool(prompt))
+    salvaged = not complete or (not blocks[-1].closed and blocks[-1].code in code)
+    if salvaged and not prompt and not reader.parses(code):
+        cut = _trimmed("", code.split("\n"), reader)
+        return Program(cut, True) if cut else Program(code, True)
     if prompt:
-        return _completed(found, entry_point, prompt, bare=not blocks)
-    if blocks:
-        return found
-    return _without_prose(found)
+        made = _completed(code, names, prompt, reader, whole=True)
+        return None if made is None else Program(made.code, made.salvaged or salvaged)
+    return Program(code, salvaged)
 
 
-def _blocks(text: str) -> Iterator[str]:
-    for match in _FENCE.finditer(text):
-        if match["language"].lower() in _PYTHON:
-            body = match["open"] if match["body"] is None else match["body"]
-            yield (textwrap.dedent(body) if match["indent"] else body).strip("\n") + "\n"
-
-
-def _chosen(blocks: list[str], entry_point: str, prompt: str) -> str:
-    name = entry_point.partition(".")[0]
-    if name:
-        for block in reversed(blocks):
-            if _defines(block, name):
-                return block
-    parsed = [block for block in blocks if parses(block)]
-    defining = [block for block in parsed if re.search(r"^(?:def|class|async def) ", block, re.MULTILINE)]
-    if prompt and not parsed:  # the body of a function is no program by itself
-        return blocks[-1]
-    return (defining or parsed or blocks)[-1]
-
-
-def _defines(code: str, name: str) -> bool:
-    return any(name in match.groups() for match in _DEFINED.finditer(code))
-
-
-def _completed(answer: str, entry_point: str, prompt: str, *, bare: bool) -> str | None:
+def _completed(
+    answer: str, names: Sequence[str], prompt: str, reader: _Reader, *, whole: bool = False
+) -> Program | None:
     """Prompt and answer as one program, by the first way that gives Python."""
-    if entry_point and _defines(answer, entry_point):
-        code = answer if not bare or parses(answer) else _without_prose(answer)
-        return None if code is None else _header(prompt, entry_point) + code
+    if names and any(re.search(rf"^(?:async +)?(?:def|class) +{re.escape(name)}\b", answer, re.M) for name in names):
+        made = Program(answer, False) if whole or reader.parses(answer) else _without_prose(answer, reader)
+        return None if made is None else Program(_header(prompt, names[-1]) + made.code, made.salvaged)
     ways = [answer, textwrap.indent(textwrap.dedent(answer), "    ")]
     for way in ways:
-        if parses(prompt + way):
-            return prompt + way
+        if reader.parses(prompt + way):
+            return Program(prompt + way, False)
     for way in ways:
-        if whole := _trimmed(prompt, way.splitlines()):
-            return whole
-    return prompt + answer if answer.strip() else None
+        if cut := _trimmed(prompt, way.split("\n"), reader):
+            return Program(cut, True)
+    return Program(prompt + answer, False) if answer.strip() else None
 
 
-def _trimmed(prompt: str, lines: list[str]) -> str | None:
+def _trimmed(prompt: str, lines: list[str], reader: _Reader) -> str | None:
     """The prompt with as many lines of the answer as make Python: a completion may run on into prose."""
     before = prompt.count("\n")
     for _ in range(_MOST_CUTS):
         code = prompt + "\n".join(lines) + "\n"
-        wrong = _error_line(code)
+        wrong = reader.error_line(code)
         if wrong is None:
             return code if any(line.strip() for line in lines) else None
         lines = lines[: min(wrong - 1 - before, len(lines) - 1)] if wrong > before + 1 else []
-        if not lines:
+        if not lines or reader.left < 0:
             return None
     return None
 
@@ -116,15 +126,19 @@ def _header(prompt: str, entry_point: str) -> str:
     return "\n".join(lines) + "\n\n" if lines else ""
 
 
-def _without_prose(text: str) -> str | None:
-    """The first run of lines that is Python, from a line that looks like code; None where there is none."""
-    if parses(text) and re.search(r"[=(:]", text):
-        return text
-    lines = text.splitlines()
-    begins = [number for number, line in enumerate(lines) if _BEGINS_CODE.match(line)]
+def _without_prose(text: str, reader: _Reader) -> Program | None:
+    """The first run of lines that is Python, from a line that looks like code; None where there is none. It is salvaged
+    where what follows it looks like code, too."""
+    if len(text) > LONGEST_PROGRAM:
+        return None
+    if re.search(r"[=(:]", text) and reader.parses(text):
+        return Program(text, False)
+    lines = text.split("\n")
+    begins = [number for number, line in enumerate(lines) if BEGINS_CODE.match(line)]
     for begin in begins[:_MOST_BEGINS]:
-        if code := _trimmed("", lines[begin:]):
-            return code
+        if code := _trimmed("", lines[begin:], reader):
+            after = next((line for line in lines[begin + code.rstrip("\n").count("\n") + 1 :] if line.strip()), "")
+            return Program(code, bool(BEGINS_CODE.match(after)) or after[:1].isspace())
     return None
 
 
@@ -135,7 +149,7 @@ def parses(code: str) -> bool:
 
 def _error_line(code: str) -> int | None:
     """Line of the first syntax error, from 1, or None. `return` outside a function is one."""
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), long_integers():
         warnings.simplefilter("ignore")
         try:
             compile(code, "<answer>", "exec", dont_inherit=True)

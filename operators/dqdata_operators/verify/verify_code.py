@@ -28,11 +28,15 @@ from pydantic import Field
 from dqdata.columns import Columns
 from dqdata.errors import RowError
 from dqdata.operator import CallOperator, Outcome, Params, Row, Run
-from dqdata.sandbox import Check, Limits, Result, Sandbox, process_state
+from dqdata.sandbox import Check, Limits, Result, Sandbox, process_state, tested_names
 from dqdata.sandbox import Tests as SandboxTests
+from dqdata_operators.verify._blocks import with_definitions
+from dqdata_operators.verify._checker import BadChecker, checker_function, checker_program, ruled
+from dqdata_operators.verify._modules import missing_module, module_of
 from dqdata_operators.verify._output import same_output
 from dqdata_operators.verify._program import program_in
-from dqdata_operators.verify._tests import CodeTests, Io, UnreadableTests, read_tests
+from dqdata_operators.verify._rows import tests_of
+from dqdata_operators.verify._tests import CodeTests, Io, UnreadableTests
 
 COLUMNS = {
     "tests_passed": "BIGINT",
@@ -42,6 +46,7 @@ COLUMNS = {
     "correct": "BOOLEAN",
     "error": "VARCHAR",
     "checked": "VARCHAR",
+    "salvaged": "BOOLEAN",
 }
 PRELUDE = """from typing import *
 from collections import *
@@ -64,9 +69,19 @@ class VerifyCodeParams(Params):
     response: str = "response"
     """Column with the answer that holds the program."""
     tests: str = "tests"
-    """Column with the tests."""
+    """Column with the tests: text, or any type that becomes JSON."""
     entry_point: str = ""
-    """Function under test, for tests that don't name it."""
+    """Function under test, for tests and rows that don't name it."""
+    entry_points: str = "entry_point"
+    """Column with the function under test; used where it exists."""
+    prompt: str = "prompt"
+    """Column with the beginning of the program, which a response may go on with; used where it exists and is Python."""
+    checker: str = "checker"
+    """Column with a program that says whether an output is right, for problems with several right ones; used where it
+    exists."""
+    salvage: bool = True
+    """Judge what is left of a broken answer (its fence never closes, or lines of it are no Python); else such an answer
+    is incorrect, for `broken`."""
     module: str = "solution"
     """Name by which a pytest file imports the program."""
     prelude: Literal["auto", "always", "never"] = "auto"
@@ -94,26 +109,53 @@ class VerifyCode(CallOperator[VerifyCodeParams]):
     Params = VerifyCodeParams
 
     def columns(self, have: Columns) -> Columns:
-        have.require(self.params.response, "VARCHAR").require(self.params.tests, "VARCHAR")
+        have.require(self.params.response, "VARCHAR").require(self.params.tests)
+        for name in (self.params.entry_points, self.params.checker):
+            if name in have:
+                have.require(name, "VARCHAR")
         return have.add(**COLUMNS)
 
     async def process(self, row: Row, run: Run) -> Sequence[Outcome]:
         return [{**row, **await self._judged(row, run.sandbox)}]
 
     async def _judged(self, row: Row, sandbox: Sandbox) -> dict[str, Any]:
-        text = row[self.params.tests]
-        if not (text or "").strip():
-            return judged("unverifiable", "no_tests")
+        entry_point = row.get(self.params.entry_points) or self.params.entry_point
         try:
-            tests = read_tests(text, self.params.entry_point)
-        except (UnreadableTests, ValueError) as error:
+            tests = tests_of(row, self.params.tests, entry_point, self.params.prompt)
+        except UnreadableTests as error:
             return judged("unverifiable", "tests_unreadable", error=str(error))
-        program = program_in(row[self.params.response] or "", tests.entry_point, tests.prompt)
+        if tests is None:
+            return judged("unverifiable", "no_tests")
+        names = self._names(tests)
+        program = program_in(row[self.params.response] or "", names, tests.prompt)
+        total = len(tests.runs) or None
         if program is None:
-            return judged("incorrect", "no_code", total=len(tests.runs) or None)
+            return judged("incorrect", "no_code", total=total)
+        if program.salvaged and not self.params.salvage:
+            return {**judged("incorrect", "broken", total=total), "salvaged": True}
+        try:
+            made = await self._run(program.code, tests, row.get(self.params.checker) or "", sandbox)
+        except BadChecker as error:
+            made = judged("unverifiable", "checker_failed", error=str(error))
+        return {**made, "salvaged": program.salvaged}
+
+    def _names(self, tests: CodeTests) -> tuple[str, ...]:
+        """What the tests take from the program."""
         if tests.check is None:
-            return await self._run_all(program, tests.runs, sandbox)
-        return await self._check(self._with_prelude(program, tests), tests.check, sandbox)
+            return ()
+        if not tests.check.code:
+            return (tests.entry_point,)
+        return tested_names(tests.check.code, self.params.module, tests.entry_point)
+
+    async def _run(self, program: str, tests: CodeTests, checker: str, sandbox: Sandbox) -> dict[str, Any]:
+        if tests.check is None:
+            return await self._run_all(program, tests.runs, checker, sandbox)
+        check = tests.check
+        if checker:
+            if check.style != "calls":
+                raise BadChecker("a checker goes with cases of input and output, and the tests are Python")
+            check = replace(check, checker=checker_function(checker))
+        return await self._check(self._with_prelude(program, tests), check, sandbox)
 
     def _with_prelude(self, program: str, tests: CodeTests) -> str:
         assert tests.check is not None
@@ -121,26 +163,31 @@ class VerifyCode(CallOperator[VerifyCodeParams]):
             self.params.prelude == "auto"
             and (re.search(r"\bSolution\b", tests.check.code) or tests.check.style == "calls")
         )
+        program = with_definitions(program, tests.check.code)
         return PRELUDE + program if wanted and "__future__" not in program else program
 
-    async def _run_all(self, program: str, runs: tuple[Io, ...], sandbox: Sandbox) -> dict[str, Any]:
+    async def _run_all(self, program: str, runs: tuple[Io, ...], checker: str, sandbox: Sandbox) -> dict[str, Any]:
         """One process a case. After a case that used up its time the rest isn't tried: it would take as long."""
         limits = self._limits(self.params.seconds)
+        script = checker_program(checker) if checker else ""
         passed, failure, reason = 0, "", ""
         for start in range(0, len(runs), sandbox.workers):
             some = runs[start : start + sandbox.workers]
             results = await asyncio.gather(*(sandbox.run(program, stdin=io.stdin, limits=limits) for io in some))
             for number, (io, result) in enumerate(zip(some, results, strict=True), start):
-                right = result.ok and same_output(result.stdout, io.stdout, self.params.tolerance)
+                right, said = result.ok and same_output(result.stdout, io.stdout, self.params.tolerance), ""
+                if result.ok and not right and script:
+                    right, said = await ruled(script, io.stdin, io.stdout, result.stdout, sandbox, limits)
                 passed += right
                 if not right and not reason:
-                    reason, failure = _reason(result.why), _run_failure(number, io, result)
+                    reason, failure = _reason(result.why), said or _run_failure(number, io, result)
             if reason == "timeout":
                 break
         return judged("incorrect" if reason else "correct", reason or "passed", passed, len(runs), failure, "outside")
 
     async def _check(self, program: str, tests: SandboxTests, sandbox: Sandbox) -> dict[str, Any]:
-        tests = replace(tests, module=self.params.module, seconds=self.params.seconds, tolerance=self.params.tolerance)
+        module = module_of(tests.code, self.params.module, program)
+        tests = replace(tests, module=module, seconds=self.params.seconds, tolerance=self.params.tolerance)
         limits = self._limits(self.params.total_seconds)
         state = process_state(tests.code)
         needed = state.needed
@@ -150,6 +197,8 @@ class VerifyCode(CallOperator[VerifyCodeParams]):
                 raise RowError("no_pytest", "the tests are a pytest file; `pip install 'dqdata[code]'`")
             if check.stop == "inside":
                 needed = check.error
+            elif name := missing_module(check.error, tests.code + tests.prompt):
+                return judged("unverifiable", "missing_module", error=f"the tests need the module {name!r}")
             elif check.ok or check.stop or not state.possible:
                 return _of_check(check, "outside")
             else:
@@ -162,6 +211,8 @@ class VerifyCode(CallOperator[VerifyCodeParams]):
         self, program: str, tests: SandboxTests, limits: Limits, sandbox: Sandbox
     ) -> dict[str, Any]:
         check = await sandbox.check(program, tests, limits=limits)
+        if name := missing_module(check.error, tests.code + tests.prompt):
+            return judged("unverifiable", "missing_module", error=f"the tests need the module {name!r}")
         if check.ok:
             control = await sandbox.check(program, replace(tests, control=True), limits=limits)
             if control.forged or control.stop:
@@ -190,6 +241,7 @@ def judged(
         "correct": None if verdict == "unverifiable" else verdict == "correct",
         "error": error[:LONGEST_ERROR] or None,
         "checked": checked,
+        "salvaged": None,
     }
 
 

@@ -31,8 +31,9 @@ PROMPT = (
     ],
 )
 def test_the_function_is_found(response: str) -> None:
-    program = program_in(response, "add")
-    assert program is not None
+    found = program_in(response, ["add"])
+    assert found is not None
+    program = found.code
     space: dict[str, object] = {}
     exec(program, space)
     assert space["add"](2, 3) == 5  # type: ignore[operator]
@@ -40,7 +41,7 @@ def test_the_function_is_found(response: str) -> None:
 
 @pytest.mark.parametrize("response", ["", "I can't help with that.", "The answer is 42.", "```bash\nls\n```"])
 def test_no_code_is_none(response: str) -> None:
-    assert program_in(response, "add") is None
+    assert program_in(response, ["add"]) is None
 
 
 @pytest.mark.parametrize(
@@ -57,8 +58,9 @@ def test_no_code_is_none(response: str) -> None:
     ],
 )
 def test_a_completion_of_a_prompt_is_a_whole_program(response: str) -> None:
-    program = program_in(response, "add", PROMPT)
-    assert program is not None
+    found = program_in(response, ["add"], PROMPT)
+    assert found is not None
+    program = found.code
     assert parses(program)
     space: dict[str, object] = {}
     exec(program, space)
@@ -66,9 +68,10 @@ def test_a_completion_of_a_prompt_is_a_whole_program(response: str) -> None:
 
 
 def test_the_last_program_counts_where_no_name_is_known() -> None:
-    assert program_in("```python\nprint(1)\n```\nor\n```python\nprint(2)\n```") == "print(2)\n"
+    found = program_in("```python\nprint(1)\n```\nor\n```python\nprint(2)\n```")
+    assert found == ("print(2)\n", False)
 
 
 def test_pages_of_prose_take_no_time() -> None:
     prose = "\n".join(f"def of something ( number {n}\nfor all of them, see\nprint(it" for n in range(3000))
-    assert program_in(prose, "add") is None
+    assert program_in(prose, ["add"]) is None
