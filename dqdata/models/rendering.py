@@ -44,6 +44,19 @@ class Tokens:
     stale: int
 
 
+def check_messages(messages: Messages) -> None:
+    """Raises DataError for a turn that a template would write as "None", and for an assistant turn without a word: an
+    answer that is null is no answer. A turn that calls tools needs no content."""
+    for turn, message in enumerate(messages):
+        role, content = message["role"], message["content"]
+        if role is None:
+            raise DataError(f"turn {turn} has no role")
+        if content is None and not message.get("tool_calls"):
+            raise DataError(f"turn {turn}, of the {role}, is null; leave such rows out")
+        if role == "assistant" and not str(content or "").strip() and not message.get("tool_calls"):
+            raise DataError(f"turn {turn}, of the assistant, is empty; leave such rows out")
+
+
 def render(tokenizer: Any, messages: Messages, kwargs: Mapping[str, Any] | None = None) -> Rendered:
     """Raises DataError for a chat without an assistant turn, or one that begins with it."""
 
@@ -71,7 +84,9 @@ def render(tokenizer: Any, messages: Messages, kwargs: Mapping[str, Any] | None 
 
 def tokenize(tokenizer: Any, messages: Messages, kwargs: Mapping[str, Any] | None = None) -> Tokens:
     """Tokens and labels of a chat. Raises InputError where the template loses reasoning or response, or doesn't close
-    the turn with the tokenizer's end-of-sequence token: a model trained on that never stops."""
+    the turn with the tokenizer's end-of-sequence token: a model trained on that never stops. Raises DataError for a
+    turn that is null."""
+    check_messages(messages)
     rendered = render(tokenizer, messages, kwargs)
     encoded = tokenizer(rendered.text, add_special_tokens=False, return_offsets_mapping=True)
     ids, offsets = list(encoded["input_ids"]), encoded["offset_mapping"]

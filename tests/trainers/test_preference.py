@@ -72,6 +72,10 @@ def test_bad_rows_are_named(tiny: Path, data_of: Callable[..., Any], tmp_path: P
     rows[1]["rejected"] = rows[1]["chosen"]
     with pytest.raises(InputError, match=r"train split, pair_id p1: `chosen` and `rejected` are the same"):
         Dpo(DpoParams(model=str(tiny), args=FAST)).train(data_of(train=rows), tmp_path / "b", PlainRun())
+    rows = pairs(4, beta=0.1)
+    rows[3]["rejected"] = [{"role": "assistant", "content": None}]
+    with pytest.raises(InputError, match=r"train split, pair_id p3: turn 1, of the assistant, is null"):
+        Dpo(DpoParams(model=str(tiny), args=FAST)).train(data_of(train=rows), tmp_path / "d", PlainRun())
     with pytest.raises(InputError, match=r"args\.loss_type can't be set"):
         params = CogPoParams(model=str(tiny), args={**FAST, "loss_type": ["ipo"]})
         CogPo(params).train(data_of(train=pairs(4, beta=0.1)), tmp_path / "c", PlainRun())

@@ -106,7 +106,8 @@ def test_verify_math_is_a_reward_and_gates_style(run: OperatorRun) -> None:
         RewardTable(shape="length", hard=20, gated=True, weight=0.2),
         RewardTable(shape="format", weight=0.1),
     ]
-    rewards = Rewards(tables, None, run, eos=2)
+    source = [{"answer": "4"}, {"answer": "4"}]
+    rewards = Rewards(tables, None, run, source.__getitem__, eos=2)
     assert rewards.labels == ["verify_math", "length", "format"] and rewards.weights == [1.0, 0.2, 0.1]
     rows = [answered("<think>two twos</think> The answer is 4."), answered("The answer is 5."), answered("<think>4")]
     correct, short, formed = rewards.score(rows)
@@ -115,7 +116,7 @@ def test_verify_math_is_a_reward_and_gates_style(run: OperatorRun) -> None:
     assert formed == [1.0, 0.0, 0.0]
 
     functions = rewards.functions()
-    called = {"prompts": [[], []], "completions": ["4", "5"], "completion_ids": [[7, 2], [7, 8]], "answer": ["4", "4"]}
+    called = {"prompts": [[], []], "completions": ["4", "5"], "completion_ids": [[7, 2], [7, 8]], "dqdata_row": [0, 1]}
     assert functions[0](**called) == [1.0, 0.0]
 
 
@@ -215,3 +216,26 @@ def test_style_follows_the_predicted_figures(tiny: Path, data_of: Callable[..., 
     assert fitting == pytest.approx(1 - abs(scores["rv"] - 6) / 9) and easy == 1.0
     with pytest.raises(InputError, match="say which by `style`"):
         model.preferences([row])
+
+
+@pytest.mark.parametrize(
+    ("predicted", "style", "keys", "reward"),
+    [
+        ({"rv": 12.0, "cd": 3.0}, "rv", {"rv_base": 9, "rv_slope": 0}, 1.0),
+        ({"rv": -4.0, "cd": 3.0}, "rv", {"rv_base": 0, "rv_slope": 0}, 1.0),
+        ({"rv": 15.0, "cd": 2.0}, "rv", {"rv_base": 0, "rv_slope": 0}, 0.0),
+        ({"rv": 9.0, "cd": 14.0}, "rv", {"rv_base": 0, "rv_slope": 1}, 1.0),
+        ({"rv": 4.0, "cd": -5.0}, "rv", {"rv_base": 4, "rv_slope": 1}, 1.0),
+        ({"rv": 4.0, "cd": 20.0}, "cd", {"student_cd": 0}, 0.0),
+        ({"rv": 4.0, "cd": -3.0}, "cd", {"student_cd": 0}, 1.0),
+    ],
+    ids=str,
+)
+def test_figures_outside_the_scale_are_kept_within_it(
+    predicted: dict[str, float], style: Any, keys: dict[str, float], reward: float
+) -> None:
+    class Predicts:
+        def figures(self, rows: Any) -> list[dict[str, float]]:
+            return [predicted for _ in rows]
+
+    assert styled(RewardTable(model="m", style=style, **keys), Predicts(), [{}]) == [pytest.approx(reward)]

@@ -83,6 +83,28 @@ def test_a_turn_that_does_not_end_with_eos_is_refused(tiny: Path, data_of: Calla
         trainer_of(tiny, chat_template=endless).train(data_of(train=additions(4)), tmp_path / "out", PlainRun())
 
 
+@pytest.mark.parametrize(
+    ("turn", "content", "message"),
+    [
+        (1, None, "turn 1, of the assistant, is null"),
+        (1, "", "turn 1, of the assistant, is empty"),
+        (1, " \n\t", "turn 1, of the assistant, is empty"),
+        (3, None, "turn 3, of the assistant, is null"),
+        (0, None, "turn 0, of the user, is null"),
+        (2, None, "turn 2, of the user, is null"),
+    ],
+)
+def test_a_null_turn_is_refused_by_row(
+    tiny: Path, data_of: Callable[..., Any], tmp_path: Path, turn: int, content: str | None, message: str
+) -> None:
+    rows: list[dict[str, Any]] = [
+        {**row, "messages": [*row["messages"], *chat("And 1 + 1?", "", "2")]} for row in additions(3)
+    ]
+    rows[2]["messages"][turn] = {**rows[2]["messages"][turn], "content": content}
+    with pytest.raises(InputError, match=f"train split, trace_id t2: {message}"):
+        trainer_of(tiny).train(data_of(train=rows), tmp_path / "out", PlainRun())
+
+
 def test_wrong_columns_are_refused_by_name() -> None:
     sft = Sft(SftParams(model="x"))
     with pytest.raises(ColumnError, match=r"'messages'.*have: message"):
@@ -176,10 +198,10 @@ def test_lora_saves_a_merged_model_and_the_adapter(tiny: Path, data_of: Callable
     lora = {"r": 4, "target_modules": ["q_proj", "v_proj"], "extra": {"use_rslora": True}}
     result = trainer_of(tiny, lora=lora).train(data_of(train=additions(16)), tmp_path / "out", PlainRun())
     assert losses(result)[-1] < losses(result)[0]
-    told = json.loads((tmp_path / "out" / "adapter" / "adapter_config.json").read_text())
+    told = json.loads((result.model / "adapter" / "adapter_config.json").read_text())
     assert (told["r"], told["lora_alpha"], told["use_rslora"]) == (4, 8, True)
     assert set(told["target_modules"]) == {"q_proj", "v_proj"}
-    assert (tmp_path / "out" / "adapter" / "adapter_model.safetensors").exists()
+    assert (result.model / "adapter" / "adapter_model.safetensors").exists()
     before, after = (AutoModelForCausalLM.from_pretrained(path).state_dict() for path in (tiny, result.model))
     assert before.keys() == after.keys()
     changed = {name.split(".")[-2] for name in before if not torch.equal(before[name], after[name])}

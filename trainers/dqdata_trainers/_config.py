@@ -14,15 +14,13 @@ import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
-from dqdata.errors import InputError, nearest
+from dqdata.errors import DqdataError, InputError, nearest
 from dqdata.operator import Params, PromptFile
-
-if TYPE_CHECKING:
-    from peft import LoraConfig
+from dqdata_trainers._lora import Lora
 
 OURS = {
     "output_dir": "dqdata chooses it",
@@ -31,34 +29,9 @@ OURS = {
     "seed": "write `seed` beside `args`",
     "chat_template_path": "write `chat_template` beside `args`",
     "dataset_kwargs": "dqdata prepares the rows",
+    "chat_template_kwargs": "write `chat_template_kwargs` beside `args`",
 }
 """Fields of a TRL config that don't belong in `args`, and what to do instead."""
-
-
-class Lora(Params):
-    """Low-rank adapters in place of full training. Other fields of peft's LoraConfig go into `extra`."""
-
-    r: int = Field(16, ge=1)
-    alpha: int | None = Field(None, ge=1)
-    """Scale of the update, over r; twice r by default."""
-    dropout: float = Field(0.0, ge=0, lt=1)
-    target_modules: str | list[str] = "all-linear"
-    extra: Mapping[str, Any] = Field(default_factory=dict)
-
-    def config(self, task: str) -> LoraConfig:
-        """peft's config for `task`, such as CAUSAL_LM. Raises InputError for unknown fields in `extra`."""
-        from peft import LoraConfig
-
-        known = {field.name for field in dataclasses.fields(LoraConfig)}
-        _refuse_strangers(self.extra, known, "lora.extra", "peft's LoraConfig")
-        return LoraConfig(
-            r=self.r,
-            lora_alpha=self.alpha or 2 * self.r,
-            lora_dropout=self.dropout,
-            target_modules=self.target_modules,
-            task_type=task,
-            **self.extra,
-        )
 
 
 class TrlParams(Params):
@@ -128,6 +101,8 @@ def trl_config(kind: type[Any], params: TrlParams, out: Path, **fixed: Any) -> A
     }
     if "max_length" in fields:
         values["max_length"] = params.max_length
+    if "chat_template_kwargs" in fields:
+        values["chat_template_kwargs"] = dict(params.chat_template_kwargs)
     if values.get("deepspeed"):
         from dqdata_trainers._sharding import deepspeed_config
 
@@ -144,6 +119,17 @@ def trl_config(kind: type[Any], params: TrlParams, out: Path, **fixed: Any) -> A
         return kind(**values)
     except (TypeError, ValueError, ImportError) as error:
         raise InputError(f"args: {kind.__name__} refuses them: {error}") from error
+
+
+def built(kind: type[Any], **kwargs: Any) -> Any:
+    """A trainer of TRL. Raises InputError for what its constructor refuses in the table's args or adapters."""
+    try:
+        return kind(**kwargs)
+    except DqdataError:
+        raise
+    except (ValueError, ImportError, NotImplementedError) as error:
+        base = next(one for one in kind.__mro__ if not one.__module__.startswith("dqdata_trainers."))
+        raise InputError(f"{base.__name__} refuses the table: {' '.join(str(error).split())}") from error
 
 
 def _refuse_strangers(given: Mapping[str, Any], known: set[str], where: str, whose: str) -> None:

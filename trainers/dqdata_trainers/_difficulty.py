@@ -44,12 +44,12 @@ class Difficulty(Params):
                 f"difficulty: {error}; the operator `pass_rate` makes one, or take `difficulty` out"
             ) from error
 
-    def within(self, rows: Dataset, split: str) -> tuple[Dataset, tuple[str, ...]]:
-        """The rows inside the bounds, in their order, and a note on those that are not. Raises InputError where none
-        is left."""
+    def within(self, rows: Dataset, split: str, values: str) -> tuple[Dataset, tuple[str, ...]]:
+        """The rows inside the bounds, in their order, and a note on those that are not. values: column of `rows` with
+        the values of `column`. Raises InputError where no row is left."""
         kept: list[int] = []
         below = above = unknown = 0
-        for index, value in enumerate(rows.with_format("arrow")[self.column].to_pylist()):
+        for index, value in enumerate(rows.with_format("arrow")[values].to_pylist()):
             if value is None:
                 unknown += 1
             elif self.min is not None and value < self.min:

@@ -9,7 +9,6 @@ writing never leaves something that looks whole. All ranks agree on stopping and
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import os
 import signal
@@ -24,6 +23,8 @@ from dqdata.errors import Stopped
 from dqdata.trainer import TrainResult, TrainRun, mark_whole
 from dqdata_trainers._config import TrlParams
 from dqdata_trainers._memory import memory_note
+from dqdata_trainers._reload import outputs, refuse_changed
+from dqdata_trainers._saving import check_savable, save
 
 ONE_WISH = 2.0
 """Seconds in which further signals are the same wish: the kernel tells of a dead parent once a thread of it."""
@@ -62,8 +63,10 @@ class Keeper(TrainerCallback):  # type: ignore[misc]
 
 
 def fit(trainer: Any, params: TrlParams, out: Path, run: TrainRun, notes: Sequence[str]) -> TrainResult:
-    """Trains to the end and saves the model to `out/model`. Raises Stopped after Ctrl-C or SIGTERM, with a checkpoint
-    written."""
+    """Trains to the end, saves the model to `out/model` and loads it again. Raises Stopped after Ctrl-C or SIGTERM,
+    with a checkpoint written; InputError for a model that could not be saved; RunError where the saved model is not the
+    one that was trained."""
+    check_savable(trainer)
     notes = (*notes, memory_note(trainer))
     run.log(notes[-1])
     keeper = Keeper(params.checkpoint_minutes, run)
@@ -82,7 +85,10 @@ def fit(trainer: Any, params: TrlParams, out: Path, run: TrainRun, notes: Sequen
         trainer.evaluate()  # it logs what it finds, as of the last step
     history = [_numbers(entry) for entry in trainer.state.log_history]
     metrics = final_metrics(history) | {"processes": float(trainer.accelerator.num_processes)}
-    save(trainer, out / "model")
+    before = outputs(trainer)
+    save(trainer, out / "model", keep_adapter=params.lora is None or params.lora.stands_alone)
+    if trainer.args.should_save:
+        metrics["reload_difference"] = refuse_changed(trainer, out / "model", before)
     trainer.accelerator.wait_for_everyone()
     return TrainResult(out / "model", metrics, history, tuple(notes))
 
@@ -97,20 +103,6 @@ def final_metrics(history: Sequence[Mapping[str, float]]) -> dict[str, float]:
         if values := [entry[name] for entry in history if name in entry]:
             metrics |= {f"first_{name}": values[0], f"last_{name}": values[-1]}
     return metrics
-
-
-def save(trainer: Any, folder: Path) -> None:
-    """Model and tokenizer; adapters are merged into the weights and also kept apart, in `adapter`."""
-    trainer.save_model(str(folder))
-    model = trainer.accelerator.unwrap_model(trainer.model)
-    if hasattr(model, "merge_and_unload") and trainer.args.should_save:
-        adapter = folder.with_name("adapter")
-        folder.rename(adapter)
-        merged = model.merge_and_unload()
-        merged.save_pretrained(str(folder))
-        trainer.processing_class.save_pretrained(str(folder))
-    if trainer.args.should_save:
-        (folder.parent / "history.json").write_text(json.dumps(trainer.state.log_history), encoding="utf-8")
 
 
 def _numbers(entry: Mapping[str, Any]) -> dict[str, float]:

@@ -78,6 +78,8 @@ class RewardTable(Params):
         return self.name or self.op or self.shape or "_".join(filter(None, (self.style, "model")))
 
 
+ROW = "dqdata_row"
+"""Column of TRL's rows with the number of the row of the data."""
 Values = list[float | None]
 Rows = Sequence[Mapping[str, Any]]
 Scorer = Callable[[Rows], Values]
@@ -86,13 +88,21 @@ Scorer = Callable[[Rows], Values]
 class Rewards:
     """All rewards of one batch of completions, computed once and handed to TRL one by one.
 
-    eos: token that ends a finished completion. thinking_opened: the prompt itself ends with the opening think tag.
+    source: rows of the data by the number that TRL's column ROW holds; TRL itself sees no other column of them, since
+    some names mean something to it. eos: token that ends a finished completion. thinking_opened: the prompt itself ends
+    with the opening think tag.
     """
 
     def __init__(
-        self, tables: Sequence[RewardTable], gate: str | None, run: TrainRun, eos: int, thinking_opened: bool = False
+        self,
+        tables: Sequence[RewardTable],
+        gate: str | None,
+        run: TrainRun,
+        source: Callable[[int], Mapping[str, Any]],
+        eos: int,
+        thinking_opened: bool = False,
     ) -> None:
-        self.tables = tables
+        self.tables, self._source = tables, source
         self.labels = _distinct([table.label for table in tables])
         self.gate = _gate(tables, self.labels, gate)
         self._eos, self._opening = eos, "<think>" if thinking_opened else ""
@@ -110,7 +120,7 @@ class Rewards:
 
         def function(index: int) -> Callable[..., Values]:
             def reward(prompts: Any, completions: Any, completion_ids: Any, **columns: Any) -> Values:
-                return self._scored(prompts, completions, completion_ids, columns)[index]
+                return self._scored(prompts, completions, completion_ids, columns[ROW])[index]
 
             reward.__name__ = self.labels[index]
             return reward
@@ -131,16 +141,16 @@ class Rewards:
         return made
 
     def probe(self, row: Mapping[str, Any]) -> None:
-        """Scores one made-up answer, so that a missing column or a wrong name is found before the first step."""
-        self.score([as_row({**row}, row.get("prompt") or [], "0", 1, finished=True)])
+        """Scores one made-up answer to a row of TRL's, so that a missing column or a wrong name is found before
+        the first step."""
+        self.score([as_row(dict(self._source(row[ROW])), row["prompt"], "0", 1, finished=True)])
 
-    def _scored(self, prompts: Any, completions: Any, completion_ids: Any, columns: Mapping[str, Any]) -> list[Values]:
-        per_row = {name: values for name, values in columns.items() if isinstance(values, list)}
-        batch = repr((prompts, completion_ids, per_row))
+    def _scored(self, prompts: Any, completions: Any, completion_ids: Any, numbers: Sequence[int]) -> list[Values]:
+        batch = repr((completion_ids, numbers))
         if self._batch[0] != batch:
             rows = [
                 as_row(
-                    {name: values[index] for name, values in per_row.items()},
+                    dict(self._source(numbers[index])),
                     prompts[index],
                     self._opening + text_of(completions[index]),
                     len(ids),
@@ -205,10 +215,11 @@ def shaped(table: RewardTable, row: Mapping[str, Any]) -> float:
 
 
 def styled(table: RewardTable, model: Any, rows: Rows) -> Values:
-    """What a reward model says; with `style`, how close RV is to what the difficulty asks, or CD to the student's."""
+    """What a reward model says; with `style`, how close RV is to what the difficulty asks, or CD to the student's. The
+    predicted RV and CD are kept within 0 to 9, which a regression may leave, so that a reward is between 0 and 1."""
     if table.style is None:
         return list(model.preferences(rows))
-    scores = model.scores(rows)
+    figures = [{name: min(SCALE, max(0.0, value)) for name, value in row.items()} for row in model.scores(rows)]
     if table.style == "cd":
         return [1 - max(0.0, figure["cd"] - table.student_cd) / SCALE for figure in scores]
     wanted = [min(SCALE, max(0.0, table.rv_base + table.rv_slope * figure["cd"])) for figure in scores]

@@ -27,7 +27,7 @@ from pydantic import Field, model_validator
 from dqdata.columns import MESSAGES, VOCABULARY, Columns
 from dqdata.errors import ColumnError, InputError
 from dqdata.trainer import Data, Trainer, TrainResult, TrainRun
-from dqdata_trainers._config import TrlParams, trl_config
+from dqdata_trainers._config import TrlParams, built, trl_config
 from dqdata_trainers._pairs import SPLITS
 from dqdata_trainers._stored import COLUMN
 from dqdata_trainers._students import load_tokenizer, quantization
@@ -122,7 +122,8 @@ class Distill(Trainer[DistillParams]):
         else:
             kind = MimicTrainer
             own = {"teacher": teacher, "divergence": params.divergence, "temperature": params.temperature}
-        trainer = kind(
+        trainer = built(
+            kind,
             model=path,
             args=config,
             train_dataset=rows["train"].remove_columns("row"),
@@ -139,13 +140,15 @@ class Distill(Trainer[DistillParams]):
         from trl import DistillationConfig, DistillationTrainer
 
         from dqdata_trainers._loop import fit
-        from dqdata_trainers.grpo import prepare_prompts
+        from dqdata_trainers.grpo import SourceRows, prepare_prompts
 
         params = self.params
         config = trl_config(DistillationConfig, params, out, temperature=params.temperature)
         tokenizer.padding_side = "left"
-        splits = {split: prepare_prompts(data, split, tokenizer, params, out) for split in data.folders}
-        trainer = DistillationTrainer(
+        source = SourceRows(data)
+        splits = {split: prepare_prompts(data, split, tokenizer, params, out, source) for split in data.folders}
+        trainer = built(
+            DistillationTrainer,
             model=path,
             teacher_model=teacher,
             args=config,

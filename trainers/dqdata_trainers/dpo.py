@@ -14,7 +14,7 @@ from typing import Any
 
 from dqdata.columns import Columns
 from dqdata.trainer import Data, Trainer, TrainResult, TrainRun
-from dqdata_trainers._config import TrlParams, trl_config
+from dqdata_trainers._config import TrlParams, built, trl_config
 from dqdata_trainers._pairs import needs_pairs, prepare_pairs
 from dqdata_trainers._students import load_tokenizer, quantization
 
@@ -61,7 +61,8 @@ def train_on_pairs(
     notes = [note for part in prepared.values() for note in part.notes]
     for note in notes:
         run.log(note)
-    trainer = trainer_class(
+    trainer = built(
+        trainer_class,
         model=path,
         args=config,
         train_dataset=prepared["train"].rows,

@@ -15,19 +15,20 @@ else of TRL's GRPOConfig, goes into `args`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, model_validator
 
 from dqdata.columns import KEYS, MESSAGES, Columns
-from dqdata.errors import ColumnError, InputError
+from dqdata.errors import ColumnError, DataError, InputError
 from dqdata.ids import canonical, digest
-from dqdata.models import prompt_ids
+from dqdata.models import check_messages, prompt_ids
 from dqdata.trainer import Data, Trainer, TrainResult, TrainRun
-from dqdata_trainers._config import TrlParams, trl_config
+from dqdata_trainers._config import TrlParams, built, trl_config
 from dqdata_trainers._difficulty import Difficulty
-from dqdata_trainers._rewards import Rewards, RewardTable
+from dqdata_trainers._rewards import ROW, Rewards, RewardTable
 from dqdata_trainers._students import load_tokenizer, quantization
 
 
@@ -83,19 +84,24 @@ class GroupTrainer(Trainer[Any]):
         path = run.model(params.model)
         tokenizer = load_tokenizer(path, params)
         tokenizer.padding_side = "left"
+        source = SourceRows(data)
         splits = {
-            split: prepare_prompts(data, split, tokenizer, params, out, params.difficulty if split == "train" else None)
+            split: prepare_prompts(
+                data, split, tokenizer, params, out, source, params.difficulty if split == "train" else None
+            )
             for split in data.folders
         }
         notes = [note for _, found in splits.values() for note in found]
         for note in notes:
             run.log(note)
 
-        asked = prompt_ids(tokenizer, splits["train"][0][0]["prompt"], params.chat_template_kwargs)
+        first = splits["train"][0][0]
+        asked = prompt_ids(tokenizer, first["prompt"], params.chat_template_kwargs)
         opened = str(tokenizer.decode(asked)).rstrip().endswith("<think>")
-        rewards = Rewards(params.rewards, params.gate, run, tokenizer.eos_token_id, opened)
-        rewards.probe(splits["train"][0][0])
-        trainer = trainer_class(
+        rewards = Rewards(params.rewards, params.gate, run, source, tokenizer.eos_token_id, opened)
+        rewards.probe(first)
+        trainer = built(
+            trainer_class,
             model=path,
             reward_funcs=rewards.functions(),
             args=config,
@@ -123,25 +129,53 @@ class Grpo(GroupTrainer):
         return self._fit(data, out, run, GRPOConfig, trainer)
 
 
+class SourceRows:
+    """Rows of all splits by one number, for the rewards: TRL gets the number alone."""
+
+    def __init__(self, data: Data) -> None:
+        self._splits = {split: data.dataset(split) for split in data.folders}
+        self.first = dict(zip(self._splits, accumulate(map(len, self._splits.values()), initial=0), strict=False))
+
+    def __call__(self, number: int) -> Mapping[str, Any]:
+        split = max((name for name in self.first if self.first[name] <= number), key=lambda name: self.first[name])
+        row: Mapping[str, Any] = self._splits[split][number - self.first[split]]
+        return row
+
+
 def prepare_prompts(
-    data: Data, split: str, tokenizer: Any, params: TrlParams, out: Path, difficulty: Difficulty | None = None
+    data: Data,
+    split: str,
+    tokenizer: Any,
+    params: TrlParams,
+    out: Path,
+    source: SourceRows,
+    difficulty: Difficulty | None = None,
 ) -> tuple[Any, tuple[str, ...]]:
-    """Rows with `prompt` and every other column, and notes about prompts that were left out as too easy, too hard or
-    too long. Raises InputError."""
+    """Rows with `prompt` and ROW, the row's number in `source`, and notes about prompts that were left out as too easy,
+    too hard or too long. Raises InputError."""
     from dqdata_trainers._rows import map_once, settle_long
 
     key = next((name for name in KEYS if name in data.columns[split]), None)
+    first = source.first[split]
+    chosen = difficulty.column if difficulty else None
 
     def encode(row: Mapping[str, Any], index: int) -> dict[str, Any]:
         name = f"{key} {row[key]}" if key else f"row {index}"
         prompt = row.get("prompt") or [{"role": "user", "content": row.get("question") or ""}]
         if not str(prompt[-1]["content"] or "").strip():
             raise InputError(f"{split} split, {name}: the question is empty")
+        try:
+            check_messages(prompt)
+        except DataError as error:
+            raise DataError(f"{split} split, {name}: `prompt`: {error}") from error
         ids = prompt_ids(tokenizer, prompt, params.chat_template_kwargs)
-        return {**row, "prompt": prompt, "row": name, "prompt_tokens": len(ids)}
+        made = {"prompt": prompt, "row": name, "prompt_tokens": len(ids), ROW: first + index}
+        return made if chosen is None else {**made, "difficulty": row[chosen]}
 
-    recipe = digest(data.queries[split], str(tokenizer.chat_template), canonical(params.chat_template_kwargs))
+    recipe = digest(
+        data.queries[split], str(tokenizer.chat_template), canonical([params.chat_template_kwargs, first, chosen])
+    )
     rows = map_once(data.dataset(split), encode, out / "tokens" / f"{split}-{recipe[:12]}.arrow")
-    rows, left_out = difficulty.within(rows, split) if difficulty else (rows, ())
+    rows, left_out = difficulty.within(rows, split, "difficulty") if difficulty else (rows, ())
     kept, notes = settle_long(rows, rows.with_format("arrow")["prompt_tokens"].to_pylist(), split, params)
-    return kept.remove_columns(["row", "prompt_tokens"]), (*left_out, *notes)
+    return kept.select_columns(["prompt", ROW]), (*left_out, *notes)

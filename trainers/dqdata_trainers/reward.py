@@ -22,7 +22,7 @@ from dqdata.columns import MESSAGES, NUMBERS, Columns
 from dqdata.errors import ColumnError, DataError
 from dqdata.models import PREFERENCE
 from dqdata.trainer import Data, Trainer, TrainResult, TrainRun
-from dqdata_trainers._config import TrlParams, trl_config
+from dqdata_trainers._config import TrlParams, built, trl_config
 from dqdata_trainers._pairs import SPLITS, needs_pairs, prepare_pairs
 from dqdata_trainers._students import load_tokenizer, quantization
 
@@ -71,7 +71,8 @@ class Reward(Trainer[RewardParams]):
             prepared[split] = prepare_pairs(data, split, tokenizer, params, out, extra)
         notes = [note for part in prepared.values() for note in part.notes]
         whole = {split: _whole(part.rows, out / "tokens" / f"{split}-whole.arrow") for split, part in prepared.items()}
-        trainer = RewardTrainer(
+        trainer = built(
+            RewardTrainer,
             model=path,
             args=config,
             train_dataset=whole["train"],

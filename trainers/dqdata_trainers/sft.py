@@ -19,7 +19,7 @@ from typing import Any
 from dqdata.columns import MESSAGES, Columns
 from dqdata.errors import ColumnError, InputError
 from dqdata.trainer import Data, Trainer, TrainResult, TrainRun
-from dqdata_trainers._config import TrlParams, trl_config
+from dqdata_trainers._config import TrlParams, built, trl_config
 from dqdata_trainers._students import load_tokenizer, quantization
 
 
@@ -60,7 +60,8 @@ class Sft(Trainer[SftParams]):
         for note in notes:
             run.log(note)
 
-        trainer = SFTTrainer(
+        trainer = built(
+            SFTTrainer,
             model=path,
             args=config,
             train_dataset=train.rows.remove_columns("row"),
