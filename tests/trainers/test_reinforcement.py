@@ -235,7 +235,7 @@ def test_figures_outside_the_scale_are_kept_within_it(
     predicted: dict[str, float], style: Any, keys: dict[str, float], reward: float
 ) -> None:
     class Predicts:
-        def figures(self, rows: Any) -> list[dict[str, float]]:
+        def scores(self, rows: Any) -> list[dict[str, float]]:
             return [predicted for _ in rows]
 
     assert styled(RewardTable(model="m", style=style, **keys), Predicts(), [{}]) == [pytest.approx(reward)]

@@ -219,7 +219,7 @@ def styled(table: RewardTable, model: Any, rows: Rows) -> Values:
     predicted RV and CD are kept within 0 to 9, which a regression may leave, so that a reward is between 0 and 1."""
     if table.style is None:
         return list(model.preferences(rows))
-    figures = [{name: min(SCALE, max(0.0, value)) for name, value in row.items()} for row in model.scores(rows)]
+    scores = [{name: min(SCALE, max(0.0, value)) for name, value in row.items()} for row in model.scores(rows)]
     if table.style == "cd":
         return [1 - max(0.0, figure["cd"] - table.student_cd) / SCALE for figure in scores]
     wanted = [min(SCALE, max(0.0, table.rv_base + table.rv_slope * figure["cd"])) for figure in scores]
