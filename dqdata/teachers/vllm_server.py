@@ -10,19 +10,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import secrets
-import signal
+import shutil
 import socket
-import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dqdata.errors import TeacherError
+from dqdata.workers.lifetime import guarded
 
+STOP_SECONDS = 20.0
 _TAIL = 15
 """Lines of its log that an error shows."""
 
@@ -47,17 +47,17 @@ class VllmServer:
             probe.bind(("127.0.0.1", 0))
             self._port = probe.getsockname()[1]
         # By module and not by command: CPU builds are installed under another name, which `vllm serve` stumbles over.
+        if shutil.which(self._python) is None:
+            raise TeacherError(f"can't start {self._python}: no such program", kind="fatal", reason="server")
         command = [self._python, "-m", "vllm.entrypoints.openai.api_server", "--host", "127.0.0.1"]
         with self._log.open("wb") as log:
             try:
                 self._process = await asyncio.create_subprocess_exec(
-                    *command,
-                    *("--port", str(self._port), *self._arguments),
+                    *guarded([*command, "--port", str(self._port), *self._arguments], STOP_SECONDS),
                     env={**os.environ, **self._env, "VLLM_API_KEY": self.key},
                     stdout=log,
                     stderr=log,
                     start_new_session=True,
-                    preexec_fn=_die_with_parent if sys.platform == "linux" else None,
                 )
             except OSError as error:
                 raise TeacherError(f"can't start {self._python}: {error}", kind="fatal", reason="server") from None
@@ -80,14 +80,13 @@ class VllmServer:
         if process is None:
             return
         self._process = None
-        for number, patience in ((signal.SIGTERM, 20.0), (signal.SIGKILL, 10.0)):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, number)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), patience)
-        # Its workers are of the same group, and may be slower than the process that was waited for.
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+            process.terminate()  # its guard passes this on, and ends what is left
+        try:
+            await asyncio.wait_for(process.wait(), STOP_SECONDS + 10)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
 
     @property
     def _log(self) -> Path:
@@ -107,9 +106,3 @@ class VllmServer:
         lines = self._log.read_text(errors="replace").splitlines()[-_TAIL:]
         tail = "\n".join(lines).replace(self.key, "***")
         return TeacherError(f"{problem}; the end of its log:\n{tail}", kind="fatal", reason="server")
-
-
-def _die_with_parent() -> None:
-    """Linux ends the server when this process dies, however it dies."""
-    pr_set_pdeathsig = 1
-    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)

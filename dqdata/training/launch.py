@@ -3,7 +3,8 @@
     launch(job, processes=2, say=print)
 
 Each rank is in a session of its own: Ctrl-C reaches only the command, which passes it on once. A rank that dies takes
-the others with it; should the command itself be killed, the ranks are told by the kernel, write a checkpoint and leave.
+the others with it. Should the command itself be killed, each rank's guard ends the rank and all that it started: it has
+a second for a checkpoint, and else the last one counts.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pathlib import Path
 from dqdata import errors
 from dqdata.errors import DqdataError, RunError
 from dqdata.training.job import Job
+from dqdata.workers.lifetime import guarded
 
 TAIL = 25
 """Lines of the log that are shown when a process breaks."""
@@ -38,7 +40,7 @@ def launch(job: Job, processes: int, say: Callable[[str], None]) -> None:
     with log.open("ab") as stderr:
         ranks = [
             subprocess.Popen(
-                [sys.executable, "-m", "dqdata.training.worker", str(path)],
+                guarded([sys.executable, "-m", "dqdata.training.worker", str(path)]),
                 env=environment,
                 stdout=subprocess.PIPE,
                 stderr=stderr,

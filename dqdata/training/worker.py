@@ -6,10 +6,8 @@ Progress goes to stdout, libraries write to stderr, dqdata's own errors to error
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import json
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Mapping
@@ -25,8 +23,6 @@ from dqdata.plugins import load
 from dqdata.trainer import whole_checkpoint
 from dqdata.training.exact_match import Evaluate
 from dqdata.training.job import Job, write_json
-
-PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -81,7 +77,6 @@ class Rank:
 
 
 def main() -> None:
-    _leave_with_the_parent()
     job = Job.read(Path(sys.argv[1]))
     rank = Rank(job)
     try:
@@ -119,13 +114,6 @@ def _answer(job: Job, rank: Rank) -> None:
     rows = [json.loads(line) for line in (folder / "questions.jsonl").read_text(encoding="utf-8").splitlines()]
     evaluate = Evaluate.model_validate(job.params)
     answer(rank.model(job.model), rows, evaluate, folder / f"answers{job.label}.jsonl", rank.log)
-
-
-def _leave_with_the_parent() -> None:
-    """Asks the kernel for a SIGTERM when the command that started us dies, however it dies (Linux)."""
-    if sys.platform != "linux":
-        return
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 if __name__ == "__main__":

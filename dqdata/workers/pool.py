@@ -17,6 +17,7 @@ import pickle
 import queue
 import select
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -30,14 +31,19 @@ from typing import Any, TypeVar
 
 from dqdata.errors import DeadlineExceeded, RowError, RunError
 from dqdata.operator import Outcome, Reject, Row, RowOperator
-from dqdata.workers.worker import LENGTH, receive, send
+from dqdata.workers.worker import BEAT_BYTES, LENGTH, ready, receive, send
 
 T = TypeVar("T")
 GROUP = 256
 """Rows that travel to a worker together."""
 START_SECONDS = 60.0
+STOP_SECONDS = 10.0
 IDLE_FACTOR = 6.0
 """How many deadlines of wall time a task may take that uses no CPU, or gets none."""
+
+
+class WorkerDied(RunError):
+    """The process that ran a task ended under it."""
 
 
 @dataclass(eq=False)
@@ -117,41 +123,76 @@ def _outcome(operator: RowOperator[Any], row: Row, item: Any) -> Outcome:
     return {**row, **item} if isinstance(item, Mapping) else item
 
 
+class _Died(Exception):
+    """The child of a worker has ended by itself."""
+
+
 class _Worker:
-    """One nursery process and its current child."""
+    """One fork server and its current child. Raises RunError where it can't be started."""
 
     def __init__(self) -> None:
-        tasks, self.tasks = os.pipe()
-        self.results, results = os.pipe()
+        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.channel = -1
         with tempfile.TemporaryFile() as shared:
-            shared.truncate(LENGTH.size)
-            self.beat = mmap.mmap(shared.fileno(), LENGTH.size)
-            inherited = (tasks, results, shared.fileno())
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "dqdata.workers.worker", *map(str, inherited)],
-                pass_fds=inherited,
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-                env={**os.environ, "POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-            )
-        os.close(tasks)
-        os.close(results)
-        self.child = self._born()
+            shared.truncate(BEAT_BYTES)
+            self.beat = mmap.mmap(shared.fileno(), BEAT_BYTES)
+            inherited = (theirs.fileno(), shared.fileno())
+            try:
+                self.process = subprocess.Popen(
+                    [sys.executable, "-m", "dqdata.workers.worker", str(os.getpid()), *map(str, inherited)],
+                    pass_fds=inherited,
+                    stdin=subprocess.DEVNULL,
+                    start_new_session=True,
+                    env={**os.environ, "POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+                )
+            except OSError as error:
+                self.control.close()
+                raise RunError(f"a CPU worker can't be started: {error}") from error
+            finally:
+                theirs.close()
+        try:
+            self._take_child()
+        except BaseException:
+            self.end()
+            raise
 
-    def _born(self) -> int:
-        message = self._next(START_SECONDS)
-        if message is None:
-            raise RunError("a CPU worker didn't start within a minute")
-        return int(message[1])
+    def _take_child(self) -> None:
+        """The next child that the fork server has started. Raises RunError where there is none."""
+        if self.channel >= 0:
+            os.close(self.channel)
+            self.channel = -1
+        if not ready(self.control.fileno(), select.POLLIN, START_SECONDS):
+            raise RunError(f"a CPU worker didn't start within {START_SECONDS:g} s")
+        message, descriptors, _, _ = socket.recv_fds(self.control, 64, 1)
+        if not descriptors:
+            raise RunError(
+                "a CPU worker ends as soon as it starts; `python -m dqdata.workers.worker` writes why to stderr, "
+                "above (a package that can't be imported, no memory, no processes left)"
+            )
+        self.child, self.channel = int(message), descriptors[0]
 
     def _next(self, seconds: float | None) -> Any:
-        """The next message, None where none begins within `seconds`. EOFError: the nursery is gone."""
-        ready, _, _ = select.select([self.results], [], [], seconds)
-        return receive(self.results) if ready else None
+        """The next message, None where none begins within `seconds`. Raises _Died."""
+        if not ready(self.channel, select.POLLIN, seconds):
+            return None
+        try:
+            return pickle.loads(receive(self.channel))
+        except EOFError:
+            raise _Died from None
+
+    def _send(self, message: Any) -> None:
+        try:
+            send(self.channel, message)
+        except TimeoutError:
+            self._end_child()
+            raise _Died from None
+        except OSError:
+            raise _Died from None
 
     def _answer(self, deadline: float | None) -> Any:
         """The next message; None where the child has worked on one row for `deadline` seconds. Its own CPU time counts,
-        so that a busy machine condemns no row; a child that only waits is given IDLE_FACTOR times as long."""
+        so that a busy machine condemns no row; a child that only waits is given IDLE_FACTOR times as long. Raises
+        _Died."""
         if deadline is None:
             return self._next(None)
         at, cpu, began, left = self._row_at(), self._cpu_seconds(), time.monotonic(), deadline
@@ -166,7 +207,7 @@ class _Worker:
         return message
 
     def _row_at(self) -> int:
-        return int(LENGTH.unpack(self.beat[:])[0])
+        return int(LENGTH.unpack(self.beat[: LENGTH.size])[0])
 
     def _cpu_seconds(self) -> float:
         """CPU time of the child so far (Linux, by the clock that clock_getcpuclockid names); elsewhere wall time."""
@@ -175,40 +216,40 @@ class _Worker:
                 return time.clock_gettime(~self.child << 3 | 2)
         return time.monotonic()
 
-    def kill(self) -> None:
-        """Ends the current child; results it sent before are read and thrown away."""
+    def _end_child(self) -> None:
         with suppress(ProcessLookupError):
             os.kill(self.child, signal.SIGKILL)
-        while True:
-            message = self._next(START_SECONDS)
-            if message is None:
-                raise RunError("a killed CPU worker wasn't replaced within a minute")
-            if message[0] == "born":
-                self.child = int(message[1])
-                return
 
-    def close(self) -> None:
-        os.close(self.tasks)
+    def replace(self) -> None:
+        """Ends the current child, and what it had half written with it, and takes the next."""
+        self._end_child()
+        self._take_child()
+
+    def end(self) -> None:
+        self.control.close()
+        if self.channel >= 0:
+            os.close(self.channel)
+            self.channel = -1
         try:
-            self.process.wait(timeout=10)
+            self.process.wait(timeout=STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        os.close(self.results)
         self.beat.close()
 
     def run(self, task: _Task) -> Any:
         return self._rows(task) if task.kind == "rows" else self._call(task)
 
     def _call(self, task: _Task) -> Any:
-        send(self.tasks, (task.kind, task.target, task.payload))
-        message = self._answer(task.deadline)
+        try:
+            self._send((task.kind, task.target, task.payload))
+            message = self._answer(task.deadline)
+        except _Died:
+            self.replace()
+            raise WorkerDied("a CPU worker died at its task (out of memory, or a crash in native code)") from None
         if message is None:
-            self.kill()
+            self.replace()
             raise DeadlineExceeded(f"killed after {task.deadline:g} s")
-        if message[0] == "born":
-            self.child = int(message[1])
-            raise RunError("a CPU worker died at its task (out of memory, or a crash in native code)")
         if message[0] == "error":
             raise _Raised(message[1])
         return message[1]
@@ -220,27 +261,27 @@ class _Worker:
         done: list[Any] = []
         while len(done) < len(rows):
             first = len(done)
-            self.beat[:] = LENGTH.pack(0)
-            send(self.tasks, ("rows", task.target, rows[first:]))
-            while True:
-                message = self._answer(task.deadline)
-                if message is None or message[0] == "born":
-                    stuck = first + self._row_at()
-                    verdict: Exception
+            self.beat[: LENGTH.size] = LENGTH.pack(0)
+            verdict: Exception | None = None
+            try:
+                self._send(("rows", task.target, rows[first:]))
+                while verdict is None:
+                    message = self._answer(task.deadline)
                     if message is None:
                         verdict = DeadlineExceeded(f"killed after {task.deadline:g} s")
-                        self.kill()
+                    elif message[0] == "error":
+                        raise _Raised(message[1])
+                    elif message[0] == "done":
+                        break
                     else:
-                        verdict = RowError("worker_died", "the worker that held this row died")
-                        self.child = int(message[1])
-                    done += self._rows(_Task("rows", task.target, rows[len(done) : stuck], task.deadline))
-                    done.append(verdict)
-                    break
-                if message[0] == "error":
-                    raise _Raised(message[1])
-                if message[0] == "done":
-                    break
-                done += message[1]
+                        done += message[1]
+            except _Died:
+                verdict = RowError("worker_died", "the worker that held this row died")
+            if verdict is not None:
+                stuck = max(first + self._row_at(), len(done))
+                self.replace()
+                done += self._rows(_Task("rows", task.target, rows[len(done) : stuck], task.deadline))
+                done.append(verdict)
         return done
 
 
@@ -252,7 +293,8 @@ class _Raised(Exception):
 
 
 def _serve(tasks: queue.SimpleQueue[_Task | None]) -> None:
-    """A thread: starts its worker with its first task and hands it one task after another."""
+    """A thread: starts its worker with its first task and hands it one task after another. Whatever breaks fails the
+    task at hand; a worker that can't be trusted any more is replaced with the next task."""
     worker: _Worker | None = None
     while (task := tasks.get()) is not None:
         if not task.done.set_running_or_notify_cancel():
@@ -262,13 +304,14 @@ def _serve(tasks: queue.SimpleQueue[_Task | None]) -> None:
             task.done.set_result(worker.run(task))
         except _Raised as raised:
             task.done.set_exception(raised.error)
-        except (DeadlineExceeded, RunError) as error:
+        except (DeadlineExceeded, WorkerDied) as error:
             task.done.set_exception(error)
         except BaseException as error:
-            task.done.set_exception(RunError(f"a CPU worker was lost: {type(error).__name__}: {error}"))
+            if not isinstance(error, RunError):
+                error = RunError(f"a CPU worker was lost: {type(error).__name__}: {error}")
+            task.done.set_exception(error)
             if worker is not None:
-                worker.process.kill()
-                worker.close()
+                worker.end()
                 worker = None
     if worker is not None:
-        worker.close()
+        worker.end()

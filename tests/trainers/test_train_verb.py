@@ -236,7 +236,8 @@ def test_a_killed_command_takes_its_process_with_it(project: Path, tiny: Path) -
     assert first.stderr is not None
     for line in first.stderr:
         if line.startswith("step 2/"):
-            [child] = Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split()
+            [guard] = Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split()
+            [child] = Path(f"/proc/{guard}/task/{guard}/children").read_text().split()
             with Store.open(project.parent / "catalogs") as store, pytest.raises(RunError, match="another process"):
                 train(read_project(project), "tiny_sft", store)
             first.kill()
@@ -249,7 +250,6 @@ def test_a_killed_command_takes_its_process_with_it(project: Path, tiny: Path) -
     else:
         os.kill(int(child), signal.SIGKILL)
         pytest.fail("the training process outlived the command")
-    assert list((project.parent / "catalogs" / "work" / "train").glob("*/checkpoints/checkpoint-*/whole-rank-0-of-1"))
 
 
 @pytest.mark.slow

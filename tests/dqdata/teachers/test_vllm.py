@@ -79,7 +79,7 @@ def alive(pid: int) -> bool:
 
 
 async def gone(pids: list[int]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while any(alive(pid) for pid in pids):
             await asyncio.sleep(0.05)
 
@@ -129,7 +129,6 @@ async def test_a_server_that_cannot_start_says_why(served: VllmParams) -> None:
     await teacher.close()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="PDEATHSIG is Linux's")
 async def test_a_killed_run_leaves_no_server(served: VllmParams, tmp_path: Path) -> None:
     code = f"""
         import asyncio
@@ -146,8 +145,7 @@ async def test_a_killed_run_leaves_no_server(served: VllmParams, tmp_path: Path)
     server, grandchild = pids(served)
     child.send_signal(signal.SIGKILL)
     await child.wait()
-    await gone([server])
-    os.kill(grandchild, signal.SIGKILL)  # the stand-in's own child; vLLM's workers watch their parent
+    await gone([server, grandchild])
 
 
 def test_arguments_for_the_server() -> None:
