@@ -36,10 +36,7 @@ def command(name: str | None, group: str, as_json: bool) -> None:
     kind = load(group, name)  # type: ignore[arg-type]
     parameters = list(described(kind.Params))
     if as_json:
-        schema = kind.Params.model_json_schema()
-        for one in parameters:
-            schema["properties"][one.name]["description"] = one.meaning
-        print_json({"name": name, "does": _summary(kind), "params": schema})
+        print_json({"name": name, "does": _summary(kind), "params": kind.Params.model_json_schema()})
         return
     click.echo(f"{name}: {kind.__doc__ or ''}".rstrip())
     for one in parameters:

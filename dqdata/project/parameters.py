@@ -1,4 +1,4 @@
-"""What the parameters of a plug-in are, read from its `Params` model and the text under each of its fields.
+"""What the parameters of a plug-in are, read from its `Params` model; the string under a field is its meaning.
 
 >>> for one in described(GenerateParams):
 ...     print(one.name, one.type, one.default, one.meaning)
@@ -8,14 +8,11 @@ n integer 1 Samples of a problem, from each teacher that is asked.
 
 from __future__ import annotations
 
-import ast
 import inspect
 import json
-import textwrap
 import types
 import typing
 from collections.abc import Iterator, Mapping
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,17 +35,17 @@ class Parameter(NamedTuple):
 
 def described(model: type[BaseModel]) -> Iterator[Parameter]:
     """Required ones first, then those of the model itself, then those of its bases."""
-    meanings: dict[str, str] = {}
     order: list[str] = []
     for base in model.__mro__:
         if issubclass(base, BaseModel) and base is not BaseModel:
             order += [name for name in base.__annotations__ if name in model.model_fields and name not in order]
-            meanings = {**_texts(base), **meanings}
     for name in sorted(order, key=lambda name: not model.model_fields[name].is_required()):
         info = model.model_fields[name]
         refers = [mark.refers_to for mark in markers(info) if isinstance(mark, Marker)]
         default = "" if info.is_required() else _default(info.get_default(call_default_factory=True))
-        yield Parameter(info.alias or name, _type(info.annotation, *refers), default, meanings.get(name, ""))
+        yield Parameter(
+            info.alias or name, _type(info.annotation, *refers), default, " ".join((info.description or "").split())
+        )
 
 
 def _type(annotation: Any, *refers: str) -> str:
@@ -76,18 +73,3 @@ def _default(value: Any) -> str:
 
 def _plain(value: Any) -> Any:
     return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)
-
-
-def _texts(model: type) -> dict[str, str]:
-    """The string that stands under a field, by the field's name; none where the source isn't there."""
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(model)))
-    except (OSError, TypeError):
-        return {}
-    found = {}
-    for node in tree.body:
-        for field, text in pairwise(node.body if isinstance(node, ast.ClassDef) else ()):
-            match field, text:
-                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(told))):
-                    found[name] = " ".join(told.split())
-    return found
