@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from dqdata.errors import PluginError, described, nearest
 
-Group = Literal["operators", "trainers", "teachers", "sources"]
+Group = Literal["operators", "trainers", "teachers", "sources", "services"]
 
 
 def found(group: Group) -> dict[str, EntryPoint]:

@@ -6,7 +6,7 @@
 
 Two rules. What a reward model was trained on must be in no RL training: it would be sure of what it has seen. What
 anything was trained on must be in no evaluation, be it a split of a trainer's data or its `evaluate` table. The same
-problem is the same problem_id, or a near duplicate of the question (the operator `dedup` with `minhash` says which).
+problem is the same problem_id, or a near duplicate of the question (the service `same_problem` finds them).
 Where something is measured, questions that differ in a number are two problems: exercises made from one template would
 all be one otherwise.
 
@@ -21,13 +21,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dqdata.columns import MESSAGES, Columns
-from dqdata.errors import InputError
+from dqdata.errors import InputError, boundary
 from dqdata.plugins import load
 from dqdata.project.tables import EVALUATE, Project
 from dqdata.refs import as_query
+from dqdata.sql import read_parquet
 
 if TYPE_CHECKING:
     import duckdb
@@ -38,6 +39,10 @@ REWARD = ("reward",)
 RL = ("grpo", "rloo", "online_dpo", "ppo")
 THRESHOLD = 0.7
 """Jaccard similarity of word 3-grams from which two questions are one problem; as in the operator `split`."""
+SAME_PROBLEM = "same_problem"
+"""The service that groups rows by problem: (table, run, threshold, same_numbers) -> frame of problem_id and cluster."""
+MEMORY = 2 << 30
+"""Bytes that the comparison may hold."""
 
 
 @dataclass(frozen=True)
@@ -190,16 +195,14 @@ def _shared(sides: list[Side], folder: Path, rule: Rule) -> list[Leak]:
     files = sorted(folder.glob("*.parquet"))
     columns = Columns({"problem_id": "VARCHAR", "problem": "VARCHAR", "question": "VARCHAR", "side": "BIGINT"})
     scratch = Path(tempfile.mkdtemp(prefix="scratch-", dir=folder))
-    kind = load("operators", "dedup")
-    params: dict[str, Any] = {"column": "question", "method": "minhash", "threshold": THRESHOLD}
-    if not rule.same_numbers:
-        params["distinguish"] = ()
-    operator = kind(kind.Params(**params, cluster_column="cluster"))
-    table = DiskTable(files, columns, 2 << 30, scratch)
-    made = operator.process(table, SimpleNamespace(scratch=scratch, memory_limit=2 << 30, seed=0))
-    made.added.sink_parquet(scratch / "found.parquet")
+    table = DiskTable(files, columns, MEMORY, scratch)
+    run = SimpleNamespace(scratch=scratch, memory_limit=MEMORY, seed=0)
+    clusters = scratch / "found.parquet"
+    with boundary("service", SAME_PROBLEM):
+        found = load("services", SAME_PROBLEM)(table, run, threshold=THRESHOLD, same_numbers=rule.same_numbers)
+        found.sink_parquet(clusters)
     with table.connect() as con:
-        con.execute(f"create view clusters as from read_parquet('{scratch / 'found.parquet'}')")
+        con.execute(f"create view clusters as from {read_parquet([clusters])}")
         return list(_leaks(con, sides, rule.forbids))
 
 

@@ -171,6 +171,19 @@ class Dedup(TableOperator[DedupParams]):
         return near
 
 
+def same_problem(table: Table, run: Run, *, threshold: float, same_numbers: bool) -> pl.LazyFrame:
+    """Service of the core's leak checks: the key of each row and `cluster`, the smallest key of its group. Rows are
+    grouped by the Jaccard similarity of their questions' word 3-grams; same_numbers: as strictly as `dedup` does it,
+    so that exercises of one template are different problems."""
+    strictness = {} if same_numbers else {"distinguish": ()}
+    params = DedupParams(
+        column="question", method="minhash", threshold=threshold, cluster_column="cluster", **strictness
+    )
+    added = Dedup(params).process(table, run).added
+    assert added is not None
+    return added.lazy()
+
+
 def _pair_with_best(
     con: duckdb.DuckDBPyConnection, key: str, keep: str | None, target: str, *, with_places: bool
 ) -> None:
