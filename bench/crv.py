@@ -82,7 +82,7 @@ def main() -> None:
 
 def report(path: Path, store: Store) -> None:
     project = read_project(path)
-    print("step        rows in  rows out  calls  tokens in  tokens out  seconds  what went", flush=True)
+    print("step        rows in  rows out  calls  tokens in  tokens out  seconds  dropped", flush=True)
     for name in ("solved", "verified", "critiqued", "rethought", "extended", "checked"):
         done: RunResult = run_pipeline(project, name, store)
         gone = ", ".join(f"{n} {why}" for why, n in {**done.dropped, **done.failed}.items()) or "-"

@@ -1,12 +1,14 @@
 """Writes the pages of docs/ that come from the code: `make docs`. With --check names those that have drifted.
 
 cli.md        every verb's --help          operators.md  every plug-in with its parameters
-columns.md    the vocabulary of columns
+columns.md    the vocabulary of columns          architecture.md  its list of modules
 """
 
 from __future__ import annotations
 
+import ast
 import inspect
+import re
 import sys
 from pathlib import Path
 
@@ -88,7 +90,39 @@ def columns() -> str:
     )
 
 
-PAGES = {"cli.md": cli, "operators.md": operators, "columns.md": columns}
+def architecture() -> str:
+    """The page with its list of modules made anew; the rest is written by hand."""
+    text = (HERE / "architecture.md").read_text(encoding="utf-8")
+    before, _, rest = text.partition(MODULES[0])
+    _, _, after = rest.partition(MODULES[1])
+    return f"{before}{MODULES[0]}\n```\n{_modules()}\n```\n{MODULES[1]}{after}"
+
+
+def _modules() -> str:
+    """Folders and files of the product with the first sentence of their docstrings, helpers left out."""
+    lines: list[str] = []
+    for package in ("dqdata", "operators/dqdata_operators", "trainers/dqdata_trainers"):
+        root = HERE.parent / package
+        lines.append(f"{package}/")
+        for file in sorted(root.rglob("*.py"), key=lambda file: (file.parent != root, file.parts)):
+            inner = file.relative_to(root)
+            private = file.name.startswith("_") and file.name != "__init__.py"
+            if private or inner == Path("__init__.py") or "inside" in inner.parts:
+                continue
+            name = f"{inner.parent}/" if file.name == "__init__.py" else str(inner)
+            lines.append(f"  {name:{WIDTH}} {_first_sentence(file)}".rstrip())
+    return "\n".join(lines)
+
+
+def _first_sentence(file: Path) -> str:
+    text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+    first = " ".join(text.partition("\n\n")[0].split())
+    return re.split(r"(?<=[.!?]) ", first, maxsplit=1)[0].rstrip(":.")
+
+
+MODULES = ("<!-- modules -->", "<!-- /modules -->")
+WIDTH = 28
+PAGES = {"cli.md": cli, "operators.md": operators, "columns.md": columns, "architecture.md": architecture}
 
 if __name__ == "__main__":
     made = {name: page() for name, page in PAGES.items()}

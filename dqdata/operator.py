@@ -71,7 +71,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A row that goes no further. `row` is the new row where the operator had made one, else the row that came in.
+    """A row that is rejected. `row` is the new row where the operator had made one, else the row that came in.
 
     kind: "dropped" (the operator decided) or "failed" (an error). reason: a short word, counted; detail: free text.
     retryable: a failed row that another run may save; such a run stays resumable (TeacherError.kind == "retryable").

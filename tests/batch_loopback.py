@@ -1,4 +1,4 @@
-"""A Files and Batches endpoint on loopback: batches are carried out when the test says so.
+"""A Files and Batches endpoint on loopback: batches are executed when the test says so.
 
 server = BatchLoopback()
 server.start()

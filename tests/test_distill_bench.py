@@ -37,7 +37,7 @@ def test_it_runs_every_pipeline_and_trainer(monkeypatch: pytest.MonkeyPatch) -> 
     import run
 
     project = read_project(DISTILL / "pipelines.toml")
-    made_by_build = {"practice"}  # it stands on a student, and `dqdata build grpo` on it
+    made_by_build = {"practice"}  # it depends on a student, and `dqdata build grpo` on it
     assert sorted({*run.CATALOGS, *made_by_build}) == sorted(project.pipelines)
     assert sorted(run.TRAINERS) == sorted(project.trainers)
 

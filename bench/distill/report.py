@@ -106,7 +106,7 @@ def teacher_yield(store: Store) -> None:
     for *counts, tokens, each in rows:
         print("|", " | ".join(map(str, counts)), f"| {tokens:.0f} | {each:.0f} |")
 
-    print("\n| step | rows in | rows out | what went | seconds |")
+    print("\n| step | rows in | rows out | dropped | seconds |")
     print("|---|---:|---:|---|---:|")
     steps = """select pipeline, rows_in, rows_out, dropped, seconds from dq_runs where status = 'done'
         qualify row_number() over (partition by pipeline order by started_at desc) = 1 order by started_at"""

@@ -34,14 +34,14 @@ _LAKE = ("", "lake", "main")
 @dataclass(frozen=True)
 class Pinned:
     """tables: names "NAME@N" the SQL reads. records: dq_ tables it reads. ledger: whether it reads `ledger.*`.
-    strangers: plain names that are no catalog. unpinned: why the same SQL may give other rows tomorrow; empty for SQL
+    unknown: plain names that are no catalog. unpinned: why the same SQL may give other rows tomorrow; empty for SQL
     that a recipe may keep."""
 
     sql: str
     tables: tuple[str, ...]
     records: tuple[str, ...] = ()
     ledger: bool = False
-    strangers: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
     unpinned: tuple[str, ...] = ()
 
 
@@ -55,7 +55,7 @@ def pin(
     tree = _parse(quoted_sql, con)
     edits: list[tuple[int, int, str]] = []
     tables = dict.fromkeys(marked)
-    records, strangers, unpinned, ledger = [], [], [], False
+    records, unknown, unpinned, ledger = [], [], [], False
     raw = quoted_sql.encode()
     called = _names_used(tree)
 
@@ -80,7 +80,7 @@ def pin(
         else:
             ledger = ledger or "ledger" in (part.lower() for part in parts)
             if not any(parts) and re.fullmatch(r"\w+", name):  # else a file, or another schema's table
-                strangers.append(name)
+                unknown.append(name)
             unpinned.append(f"{'.'.join([*filter(None, parts), name])} is no catalog")
             continue
         start = ref["query_location"]
@@ -95,7 +95,7 @@ def pin(
         tuple(tables),
         tuple(dict.fromkeys(records)),
         ledger,
-        tuple(strangers),
+        tuple(unknown),
         tuple(dict.fromkeys(unpinned)),
     )
 

@@ -84,7 +84,7 @@ class Reader:
 
     def choose(self, catalog: str, version: int) -> None:
         """For whom this object answers, the bare name and `@latest` mean this version from now on: a recipe that went
-        back to what it was stands on its own older version, not on the newest."""
+        back to what it was matches its own older version, not on the newest."""
         self._chosen[catalog] = version
 
     def choose_model(self, name: str, version: int) -> None:
@@ -220,7 +220,7 @@ class Reader:
 
     def _check_tables(self, pinned: Pinned) -> None:
         """A plain name that is neither a catalog nor a CTE gets the nearest catalog's name."""
-        for name in pinned.strangers:
+        for name in pinned.unknown:
             self._refuse_unknown(name)
 
     def _refuse_unknown(self, name: str) -> None:

@@ -113,9 +113,9 @@ class Measured(NamedTuple):
 
 
 def values_of(record: Mapping[str, Any], columns: Mapping[str, str]) -> list[Any]:
-    """Values in the order of the columns: JSON columns as text, absent ones null. Raises KeyError for strangers."""
-    if strangers := [name for name in record if name not in columns]:
-        raise KeyError(f"no such column: {', '.join(strangers)} (there are: {', '.join(columns)})")
+    """Values in the order of the columns: JSON columns as text, absent ones null. Raises KeyError for unknown names."""
+    if unknown := [name for name in record if name not in columns]:
+        raise KeyError(f"no such column: {', '.join(unknown)} (there are: {', '.join(columns)})")
     return [_stored(name, record.get(name)) for name in columns]
 
 

@@ -1,4 +1,4 @@
-"""`dqdata build NAME...`: makes pipelines and trainers with everything that they stand on."""
+"""`dqdata build NAME...`: makes pipelines and trainers with all their dependencies."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Run and train what NAMES stand on, where it isn't up to date, then NAMES themselves."""
+    """Run and train what NAMES depend on, where it is not up to date, then NAMES themselves."""
     from dqdata.catalog import Store
     from dqdata.training.build import build, plan_build
 
@@ -82,7 +82,7 @@ def command(
             if at_work:
                 again = " ".join(["dqdata build", *names, *(["--profile", loaded.profile] if loaded.profile else [])])
                 click.echo(
-                    f"{at_work} failed, {len(stand)} stand; when it is mended, `{again}` goes on from there", err=True
+                    f"{at_work} failed, {len(stand)} are made; once it is fixed, `{again}` goes on from there", err=True
                 )
             raise
     built = sum(node.built for node in nodes)

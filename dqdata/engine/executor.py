@@ -1,4 +1,4 @@
-"""Carries a plan out on disk: ingest, then segment after segment, each from the checkpoints of the one before.
+"""Executes a plan on disk: ingest, then segment after segment, each from the checkpoints of the one before.
 
 FOLDER/<fingerprint of the source>/     the rows with their ids
 FOLDER/<fingerprint of a segment>/      what its last step left; an unchanged segment is found again by its name
@@ -24,7 +24,7 @@ from dqdata.project.plan import Plan, Segment
 
 @dataclass(frozen=True)
 class RunOutput:
-    """What carrying out a plan left: checkpoint files of rows and rejects. partial: retryable failures are in them."""
+    """What executing a plan left: checkpoint files of rows and rejects. partial: retryable failures are in them."""
 
     rows: Sequence[Path]
     rejects: Sequence[Path]

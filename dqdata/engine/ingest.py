@@ -117,7 +117,7 @@ def _resolve_repeats(folder: Folder, columns: Columns, namespace: str, given: se
     if key in given:
         first = repeats.row(0, named=True)
         raise DataError(
-            f"{source.kind} source: {key} {first['key']!r} stands on two rows; ids must be unique: mend the rows, or "
+            f"{source.kind} source: {key} {first['key']!r} occurs in two rows; ids must be unique: fix the rows, or "
             f"leave the column out, so that ids are made from content"
         )
     content_made = key != "problem_id" or "question" not in given

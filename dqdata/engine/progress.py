@@ -51,7 +51,7 @@ class Progress:
             reasons = ", ".join(f"{reason}: {count}" for reason, count in self._failed.most_common(3))
             raise TooManyFailures(
                 f"{failures} of {self._done} rows failed at {self._title} ({reasons}), more than max_failed_rate = "
-                f"{self._rate:g} allows; what was answered is kept: mend the cause and run again"
+                f"{self._rate:g} allows; what was answered is kept: fix the cause and run again"
             )
 
     def draw(self, *, last: bool = False) -> None:

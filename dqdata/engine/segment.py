@@ -177,8 +177,8 @@ class SegmentRun:
             outcomes = [await self._batchers[n].submit(row)]
         if not outcomes:
             raise AccountingError(
-                f"operator {step.spec.op!r} returned nothing for row {row[step.before.key]!r}; a row that goes no "
-                f"further is a Reject with its reason"
+                f"operator {step.spec.op!r} returned nothing for row {row[step.before.key]!r}; a row that is not kept "
+                "is a Reject with its reason"
             )
         kept: list[Row] = []
         for index, outcome in enumerate(outcomes):

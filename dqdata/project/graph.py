@@ -1,4 +1,4 @@
-"""What stands on what: pipelines and trainers of a project, by the catalogs and models that they read.
+"""Dependencies: pipelines and trainers of a project, by the catalogs and models that they read.
 
     >>> build_order(project)
     ['problems', 'slow_traces', 'slow_thinking', 'slow_sft']
@@ -36,7 +36,7 @@ def build_order(project: Project) -> list[str]:
 
 
 def closure(project: Project, names: Sequence[str], *, fixed: bool = True) -> set[str]:
-    """The names and everything that they stand on; without `fixed`, not what they read in a fixed version."""
+    """The names and all their dependencies; without `fixed`, not what they read in a fixed version."""
     found: set[str] = set()
     todo = list(names)
     while todo:

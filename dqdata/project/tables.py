@@ -1,4 +1,4 @@
-"""pipelines.toml as typed, frozen models; strangers are refused with file, table, key and the nearest valid name.
+"""pipelines.toml as typed, frozen models; unknown keys are refused with file, table, key and the nearest valid name.
 
     >>> project = read_project(Path("pipelines.toml"))
     >>> project.pipelines["quickstart"].steps[0].op

@@ -118,7 +118,7 @@ def _checked(rows: list[Record], schema: Mapping[str, pa.DataType], reading: Rea
             raise at(
                 path,
                 line,
-                f"key {name!r} isn't in the first rows{nearest(name, schema)}; mend the row, or declare the column "
+                f"key {name!r} isn't in the first rows{nearest(name, schema)}; fix the row, or declare the column "
                 f'with types = {{ {name} = "VARCHAR" }}',
             )
     columns = {name: _column(rows, name, kind, reading, path) for name, kind in schema.items()}

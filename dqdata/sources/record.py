@@ -77,7 +77,7 @@ def wrong_type(path: Path, line: int, column: str, expected: str, got: str, what
     return at(
         path,
         line,
-        f"column {column!r} holds {got} where the rows before hold {expected}; mend the row, or read the column as "
+        f"column {column!r} holds {got} where the rows before hold {expected}; fix the row, or read the column as "
         f'text with types = {{ {name} = "VARCHAR" }}',
         what,
     )

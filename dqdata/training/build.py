@@ -1,11 +1,11 @@
-"""Makes what pipelines and trainers stand on, in order, and nothing that is there already: `dqdata build NAME...`.
+"""Makes the dependencies of pipelines and trainers, in order and where they are not up to date: `dqdata build NAME...`.
 
     for node in plan_build(project, ["slow_cogpo"], store):      # nothing runs
         print(node.name, node.made or node.why)
     build(project, ["slow_cogpo"], store, report=print)
 
 What is up to date is what a run or a training would return without doing anything: the same recipe over the same
-versions was made already. A recipe that went back to what it was stands on the version that it made then, even where a
+versions was made already. A recipe that went back to what it was uses the version that it made then, even where a
 newer one of another recipe is there. A version that a query fixes (`problems@3`) is never made again.
 """
 
@@ -62,7 +62,7 @@ def plan_build(project: Project, names: Sequence[str], store: Store | None, *, p
         waits = [feeder for feeder in reads(project, name, fixed=False) if not nodes[feeder].made]
         kind = _kind(project, name)
         if waits:
-            nodes[name] = Node(name, kind, f"stands on {', '.join(waits)}")
+            nodes[name] = Node(name, kind, f"depends on {', '.join(waits)}")
         elif store is None:
             nodes[name] = Node(name, kind, _never(kind))
         else:
@@ -108,7 +108,7 @@ def build(
 
 
 def _order(project: Project, names: Sequence[str], store: Store | None) -> list[str]:
-    """The names and what they stand on, each after what it reads; checked as a whole, before anything is paid for."""
+    """The names and their dependencies, each after what it reads; checked as a whole, before anything is paid for."""
     known = [*project.pipelines, *project.trainers]
     for name in names:
         if name not in known:
@@ -131,7 +131,7 @@ def _order(project: Project, names: Sequence[str], store: Store | None) -> list[
 
 
 def _state(project: Project, name: str, store: Store, processes: int) -> Node:
-    """Whether a node is there as its recipe makes it today; then what stands on it reads this very version."""
+    """Whether a node is there as its recipe makes it today; then what depends on it reads this very version."""
     if name in project.pipelines:
         plan = make_plan(project, name, store)
         if plan.made is None:

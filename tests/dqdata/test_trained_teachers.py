@@ -77,7 +77,7 @@ def test_a_model_is_pinned_when_planning_and_known_by_its_weights(project: Write
     assert newer.fingerprint != plan.fingerprint
     assert make_plan(project(text("trained:student@1")), "asked", store).fingerprint == plan.fingerprint
     store.choose_model("student", 1)
-    assert make_plan(project(text()), "asked", store).fingerprint == plan.fingerprint, "a build stands on its own"
+    assert make_plan(project(text()), "asked", store).fingerprint == plan.fingerprint, "a build uses its own"
 
 
 def test_a_project_is_checked_and_planned_before_its_model_is_trained(project: Write) -> None:
@@ -88,7 +88,7 @@ def test_a_project_is_checked_and_planned_before_its_model_is_trained(project: W
     shown = CliRunner().invoke(plan_command, ["asked", "-p", str(loaded.path)], catch_exceptions=False)
     assert "teacher own (trained:student, not trained yet): 5 calls" in shown.output
     nodes = {node.name: node.why for node in plan_build(loaded, ["asked"], None)}
-    assert nodes == {"seeds": "never run", "student": "stands on seeds", "asked": "stands on student"}
+    assert nodes == {"seeds": "never run", "student": "depends on seeds", "asked": "depends on student"}
 
     rewarding = project(text().replace('kind = "sft"', 'kind = "reward"\ntargets = ["number"]'))
     [problem] = [one for one in check_project(rewarding, NoStore(), ["asked"])[0] if "asked" in one or "own" in one]

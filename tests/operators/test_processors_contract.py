@@ -69,7 +69,7 @@ def columns_for(name: str) -> Columns:
 
 
 @pytest.mark.parametrize("name", PARAMS)
-def test_strangers_are_refused_and_the_class_says_what_it_does(name: str) -> None:
+def test_unknown_parameters_are_refused_and_the_class_says_what_it_does(name: str) -> None:
     with pytest.raises(ValueError, match="no_such"):
         made(name, no_such=1)
     operator = made(name)

@@ -1,4 +1,4 @@
-"""`dqdata build` over trainers: a model stands on its data and on the models it starts from."""
+"""`dqdata build` over trainers: a model depends on its data and on the models it starts from."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_models_are_made_after_their_data_and_again_when_it_changed(tmp_path: Pa
 
     written(steps=1, rows=5)
     with Store.open(tmp_path / "catalogs") as store:
-        assert asked("second") == {"sums": "never run", "first": "stands on sums", "second": "stands on first"}
+        assert asked("second") == {"sums": "never run", "first": "depends on sums", "second": "depends on first"}
         told = build(read_project(file), ["first"], store, report=lambda node: None)
         assert [(node.name, node.made, node.built) for node in told] == [
             ("sums", "sums@1", True),
@@ -75,10 +75,10 @@ def test_models_are_made_after_their_data_and_again_when_it_changed(tmp_path: Pa
     written(steps=2, rows=5)
     with Store.open(tmp_path / "catalogs") as store:
         assert asked("first") == {"sums": "", "first": "other keys since trained:first@1"}
-        assert asked("second")["second"] == "stands on first"
+        assert asked("second")["second"] == "depends on first"
         assert asked("third") == {"third": "never trained"}
-        assert asked("asked")["asked"] == "stands on first"
+        assert asked("asked")["asked"] == "depends on first"
 
     written(steps=1, rows=6)
     with Store.open(tmp_path / "catalogs") as store:
-        assert asked("first") == {"sums": "other rows come in since sums@1", "first": "stands on sums"}
+        assert asked("first") == {"sums": "other rows come in since sums@1", "first": "depends on sums"}

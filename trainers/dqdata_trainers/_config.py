@@ -73,7 +73,7 @@ def trl_config(kind: type[Any], params: TrlParams, out: Path, **fixed: Any) -> A
     for name in fixed:
         if name in params.args:
             raise InputError(f"args.{name} can't be set: this trainer needs it to be {fixed[name]!r}")
-    _refuse_strangers(params.args, set(fields), "args", f"TRL's {kind.__name__}")
+    _refuse_unknown(params.args, set(fields), "args", f"TRL's {kind.__name__}")
     for name, value in params.args.items():
         default = fields[name].default
         if isinstance(value, str) and isinstance(default, int | float) and not isinstance(default, bool):
@@ -132,7 +132,7 @@ def built(kind: type[Any], **kwargs: Any) -> Any:
         raise InputError(f"{base.__name__} refuses the table: {' '.join(str(error).split())}") from error
 
 
-def _refuse_strangers(given: Mapping[str, Any], known: set[str], where: str, whose: str) -> None:
+def _refuse_unknown(given: Mapping[str, Any], known: set[str], where: str, whose: str) -> None:
     for name in given:
         if name not in known:
             raise InputError(f"{where}.{name}: {whose} has no such field{nearest(name, known)}")

@@ -1,4 +1,4 @@
-"""A commit is whole or never was: rows, rejects, recipe; duplicates, strangers, fingerprints."""
+"""A commit is whole or never was: rows, rejects, recipe; duplicates, unknown keys, fingerprints."""
 
 from __future__ import annotations
 

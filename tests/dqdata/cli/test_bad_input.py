@@ -59,7 +59,7 @@ GOOD = {"question": "What is 1 + 1?", "answer": "2"}
             lines({"problem_id": "a", "question": "x"}, {"problem_id": "a", "question": "y"}),
             "",
             2,
-            [":a'", "stands on two rows"],
+            [":a'", "depends on two rows"],
             id="duplicate ids",
         ),
     ],

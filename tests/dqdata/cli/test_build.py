@@ -190,8 +190,8 @@ def test_a_dry_run_shows_order_and_reasons_and_makes_nothing(folder: Path, dqdat
     nodes = json.loads(dqdata("build", "good", "--dry-run", "--json").out)["nodes"]
     assert {node["name"]: node["why"] for node in nodes} == {
         "problems": "other rows come in since problems@1",
-        "traces": "stands on problems",
-        "good": "stands on traces",
+        "traces": "depends on problems",
+        "good": "depends on traces",
     }
     assert versions(folder)["problems"] == 1
     assert len(teacher.answered) == 6

@@ -165,7 +165,7 @@ def test_rows_without_a_question_are_told_apart_by_their_repetition(project: Wri
 
 def test_given_ids_must_be_unique(project: Write, store: Store) -> None:
     rows = '[ { problem_id = "a", question = "x" }, { problem_id = "a", question = "y" } ]'
-    with pytest.raises(DataError, match=r"problem_id 'given:a' stands on two rows"):
+    with pytest.raises(DataError, match=r"problem_id 'given:a' occurs in two rows"):
         run_pipeline(project(f'[pipelines.p]\nfrom = {{ source = "given", rows = {rows} }}'), "p", store)
 
 

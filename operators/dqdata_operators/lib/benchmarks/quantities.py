@@ -73,8 +73,8 @@ def numbers_of(texts: pl.Series) -> list[frozenset[float]]:
     plain = texts.cast(pl.String).fill_null("").str.to_lowercase()
     special = plain.str.contains(r"\d,\d{3}|frac").arg_true()
     if len(special):
-        mended = [_FRACTION.sub(r" \1/\2 ", _COMMA.sub("", text)) for text in plain.gather(special)]
-        plain = plain.scatter(special, mended)
+        fixed = [_FRACTION.sub(r" \1/\2 ", _COMMA.sub("", text)) for text in plain.gather(special)]
+        plain = plain.scatter(special, fixed)
     pieces = pl.DataFrame({"row": pl.arange(len(plain), eager=True), "piece": plain.str.extract_all(PIECE)})
     speaks = pl.col("piece").is_in(_SPEAKING) | ~pl.col("piece").str.contains("^[a-z]")
     kept = pieces.explode("piece", empty_as_null=False).with_columns(speaks=speaks)

@@ -1,4 +1,4 @@
-"""Near-duplicate groups over a whole table, whichever method finds them: what dedup, split and cluster stand on.
+"""Near-duplicate groups over a whole table, whichever method finds them: which dedup, split and cluster use.
 
     near = near_groups(table, ("question",), Words(threshold=0.8), run.scratch, run.memory_limit)
     near.labels[7]              # position of the first row of row 7's group, or 7
