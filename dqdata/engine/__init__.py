@@ -1,1 +1,1 @@
-"""Carries a plan out: segments, chunks, checkpoints, the CPU pool, calls to teachers, one commit at the end."""
+"""Executes a plan: segments, chunks, checkpoints, the CPU pool, calls to teachers, one commit at the end."""

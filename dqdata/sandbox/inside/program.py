@@ -40,7 +40,7 @@ def write_files(files: dict[str, str]) -> None:
 
 
 def execute(source: str, name: str) -> types.ModuleType:
-    """A new module `name` made by running the source; what it raises flies."""
+    """A new module `name` made by running the source; what it raises passes."""
     module = types.ModuleType(name)
     sys.modules[name] = module
     exec(compile(source, FILE, "exec", dont_inherit=True), module.__dict__)

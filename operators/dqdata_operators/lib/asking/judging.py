@@ -155,7 +155,7 @@ class JudgeOperator(CallOperator[JP]):
 
     async def ask(self, row: Row, run: Run) -> Said:
         """The votes on a row, settled. Raises RowError `unparseable_judgement` where too few can be read, and
-        TeacherError. Waits for all votes before an error flies: what is in flight is paid for."""
+        TeacherError. Waits for all votes before it raises: what is in flight is paid for."""
         messages = self.prompt.render(row, **self.material(row))
         drawn: Sequence[dict[str, Any] | BaseException]
         if self.params.votes == 1:
