@@ -151,9 +151,9 @@ def polars_schema(columns: Mapping[str, str]) -> dict[str, pl.DataType]:
 
 def columns_of(schema: pa.Schema) -> Columns:
     """Columns of an Arrow schema, as DuckDB would describe a table of it."""
-    import duckdb
+    from dqdata.database import connect
 
-    with duckdb.connect() as con:
+    with connect() as con:
         con.register("rows_of_schema", schema.empty_table())
         return Columns({str(row[0]): str(row[1]) for row in con.sql("describe from rows_of_schema").fetchall()})
 
@@ -162,7 +162,9 @@ def columns_of(schema: pa.Schema) -> Columns:
 def _arrow_type(kind: str) -> pa.DataType:
     import duckdb
 
-    with duckdb.connect() as con:
+    from dqdata.database import connect
+
+    with connect() as con:
         try:
             kind_type: pa.DataType = con.sql(f"select null::{kind} as x limit 0").to_arrow_table().schema.field(0).type
         except duckdb.Error as error:

@@ -18,7 +18,7 @@ from typing import Any
 
 from dqdata.columns import Columns
 from dqdata.errors import ColumnError, QueryError, nearest
-from dqdata.sql import connection, nodes, parsed, quoted
+from dqdata.sql import PURE, check_functions, connection, nodes, parsed, quoted, table_functions
 
 CLOCKS = frozenset({"current_timestamp", "current_date", "current_time", "localtimestamp", "localtime", "now", "today"})
 """Words that read the clock; some of them the parser takes for columns."""
@@ -52,6 +52,7 @@ def check_query(query: str, have: Columns, parameter: str = "query") -> Columns:
     tree = parsed(query)
     if tree["error"] or len(tree["statements"]) != 1:
         raise QueryError(f"{parameter}: {tree.get('error_message', 'more than one statement')} in: {query}")
+    check_functions(table_functions(tree), PURE, parameter)
     lower = {name.lower() for name in have}
     for node in nodes(tree):
         names = [str(name).lower() for name in node.get("column_names", ())]

@@ -1,4 +1,4 @@
-"""SQL text: quoting, this thread's connection, and DuckDB's syntax tree of a query.
+"""SQL text: quoting, this thread's connection, DuckDB's syntax tree of a query, and which table functions one may call.
 
 >>> quoted("slow_thinking@3"), literal("it's")
 ('"slow_thinking@3"', "'it''s'")
@@ -15,18 +15,38 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dqdata.database import connect
+from dqdata.errors import QueryError
+
 if TYPE_CHECKING:
     import duckdb
+
+PURE = frozenset({"unnest", "range", "generate_series", "repeat", "repeat_row", "json_each", "json_tree"})
+"""Table functions that read nothing but their arguments."""
+
+ABOUT = frozenset(
+    "duckdb_columns duckdb_constraints duckdb_databases duckdb_extensions duckdb_functions duckdb_keywords "
+    "duckdb_memory duckdb_schemas duckdb_settings duckdb_tables duckdb_types duckdb_views icu_calendar_names "
+    "pg_timezone_names pragma_database_size pragma_platform pragma_show pragma_table_info pragma_version summary "
+    "ducklake_snapshots ducklake_table_info".split()
+)
+"""Table functions that describe the database itself."""
+
+FILES = frozenset(
+    "glob parquet_bloom_probe parquet_file_metadata parquet_full_metadata parquet_kv_metadata parquet_metadata "
+    "parquet_scan parquet_schema read_blob read_csv read_csv_auto read_json read_json_auto read_json_objects "
+    "read_json_objects_auto read_ndjson read_ndjson_auto read_ndjson_objects read_parquet read_text sniff_csv "
+    "sqlite_scan".split()
+)
+"""Table functions that read files."""
 
 _threads = threading.local()
 
 
 def connection() -> duckdb.DuckDBPyConnection:
     """An in-memory connection of this thread's own, with one worker thread; reused, so don't close it."""
-    import duckdb
-
     if not hasattr(_threads, "con"):
-        _threads.con = duckdb.connect(config={"threads": 1})
+        _threads.con = connect(threads=1)
     con: duckdb.DuckDBPyConnection = _threads.con
     return con
 
@@ -91,3 +111,36 @@ def base_tables(node: Any, hidden: frozenset[str] = frozenset()) -> Iterator[dic
     for key, child in node.items():
         if key != "cte_map":
             yield from base_tables(child, hidden)
+
+
+def check_functions(called: Iterable[str], allowed: frozenset[str], where: str = "this query") -> None:
+    """Raises QueryError for a table function that is not in `allowed`."""
+    for name in called:
+        if name not in allowed:
+            hint = "; `dqdata sql --files` reads local files" if name in FILES else ""
+            raise QueryError(
+                f"{where} calls {name}(), which may reach beyond the catalogs; allowed are the catalogs and "
+                f"{', '.join(sorted(PURE))}{hint}"
+            )
+
+
+def table_functions(tree: Any) -> Iterator[str]:
+    """Names of the table functions that a parsed query (`json_serialize_sql`) calls, in small letters."""
+    for node in nodes(tree):
+        if node.get("type") == "TABLE_FUNCTION" and isinstance(node.get("function"), dict):
+            yield str(node["function"].get("function_name", "")).lower()
+
+
+def check_select(con: duckdb.DuckDBPyConnection, sql: str) -> None:
+    """Raises QueryError unless the text is one query that calls no table function but pure ones. DuckDB would run
+    every statement of several."""
+    import duckdb
+
+    try:
+        statements = con.extract_statements(sql)
+    except duckdb.Error as error:
+        raise QueryError(f"{error} in: {sql}") from None
+    if len(statements) != 1 or statements[0].type.name != "SELECT":
+        got = " and ".join(statement.type.name for statement in statements) or "nothing"
+        raise QueryError(f"one query (SELECT, FROM, WITH) is needed, got {got} in: {sql}")
+    check_functions(table_functions(parsed(sql, con)), PURE)

@@ -16,13 +16,14 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from dqdata.calls.budget import Budget, Reservation
 from dqdata.calls.limits import Gate
 from dqdata.calls.stall import Stall
 from dqdata.errors import DqdataError, InputError, Stopped, StoreError, TeacherError
 from dqdata.ledger import CallContext, Ledger
+from dqdata.masking import masker
 from dqdata.teacher import Completion, Limits, Request, Teacher, Usage
 
 __all__ = ["Budget", "CallClient", "CallContext", "Counters"]
@@ -166,12 +167,13 @@ class CallClient:
             late = f"no answer within {self.limits.timeout:g} s (`timeout` of the teacher)"
             raise TeacherError(late, kind="retryable", reason="timeout", usage_unknown=True) from None
         except TeacherError as error:
-            raise self._noticed(error, call.context.teacher) from None
+            raise self._noticed(_hidden(error), call.context.teacher) from None
         except DqdataError as error:
-            self.end(error)
+            self.end(_hidden(error))
             raise
         except Exception as error:
-            broke = f"teacher {call.context.teacher!r} broke: {type(error).__name__}: {error}"
+            said = masker.hide(f"{type(error).__name__}: {error}")
+            broke = f"teacher {call.context.teacher!r} broke: {said}"
             raise self._noticed(
                 TeacherError(broke, kind="fatal", reason="broken", usage_unknown=True), call.context.teacher
             ) from error
@@ -186,6 +188,7 @@ class CallClient:
         """Stores an answer and books what it took. What can't be stored must not be paid for: a ledger that fails
         ends all calls."""
         call.sent = True
+        completion = _without_keys(completion)
         usage = completion.usage
         cost = self.limits.price.cost(usage)
         try:
@@ -272,7 +275,7 @@ class CallClient:
         if not self._starting.cancelled() and (error := self._starting.exception()) is not None:
             if not isinstance(error, DqdataError):
                 raise error
-            self.end(error)
+            self.end(_hidden(error))
         self._go_on()
 
     def end(self, error: DqdataError) -> None:
@@ -385,6 +388,28 @@ class _ClientTeacher(Teacher[Any]):
 
 
 _NOTHING = Reservation(0.0, 0)
+
+
+E = TypeVar("E", bound=DqdataError)
+
+
+def _hidden(error: E) -> E:
+    """The error without secrets, whatever teacher raised it."""
+    error.args = tuple(masker.hide(part) if isinstance(part, str) else part for part in error.args)
+    return error
+
+
+def _without_keys(completion: Completion) -> Completion:
+    """The answer as it may be stored. Tokens with their probabilities would spell out what was hidden in the text."""
+    reasoning = completion.reasoning
+    hidden = replace(
+        completion,
+        response=masker.hide_answer(completion.response),
+        reasoning=None if reasoning is None else masker.hide_answer(reasoning),
+        finish_reason=masker.hide_answer(completion.finish_reason),
+        model=masker.hide_answer(completion.model),
+    )
+    return completion if hidden == completion else replace(hidden, logprobs=None)
 
 
 def _overload(error: TeacherError) -> bool:

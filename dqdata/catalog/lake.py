@@ -13,23 +13,22 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import importlib.util
 import os
 import shutil
 import sqlite3
 import tempfile
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dqdata.database import lock, open_database
 from dqdata.errors import StoreError
 from dqdata.sql import literal
 
 if TYPE_CHECKING:
     import duckdb
-
-_EXTENSIONS = {"sqlite_scanner": "duckdb-extension-sqlite-scanner", "ducklake": "duckdb-extension-ducklake"}
 
 
 @dataclass(frozen=True)
@@ -90,39 +89,24 @@ def make_metadata(file: Path) -> None:
 
 
 def attach(
-    layout: Layout, metadata: Path | None = None, *, read_only: bool, threads: int | None = None
+    layout: Layout,
+    metadata: Path | None = None,
+    *,
+    read_only: bool,
+    threads: int | None = None,
+    local_files: bool = False,
 ) -> duckdb.DuckDBPyConnection:
-    """A DuckDB of its own with the lake attached as `lake`. The data path is always given afresh, as files are noted
+    """A DuckDB of its own with the lake attached as `lake`, locked: it reaches the files of the store, with
+    `local_files` every local file, and never the network. The data path is always given afresh, as files are noted
     relative to it: a store that was moved opens as it is. `metadata`: a copy to use instead of the store's own."""
-    import duckdb
-
-    config: dict[str, str | bool | int | float | list[str]] = {
-        "allow_unsigned_extensions": True,  # pip has checked the wheels; hashing 70 MB again takes 0.3 s
-        "autoinstall_known_extensions": False,
-        "python_enable_replacements": False,
-        "temp_directory": str(layout.spill if writable(layout.root) else tempfile.gettempdir()),
-    }
-    if threads is not None:
-        config["threads"] = threads
-    con = duckdb.connect(config=config)
-    for name, package in _EXTENSIONS.items():
-        con.execute(f"load {literal(str(_extension(name, package)))}")
+    spill = layout.spill if writable(layout.root) else Path(tempfile.gettempdir()) / f"dqdata-spill-{uuid.uuid4().hex}"
+    con = open_database(["sqlite_scanner", "ducklake"], spill=spill, threads=threads)
     options = f"data_path {literal(str(layout.data.resolve()) + '/')}, override_data_path true"
     options += ", read_only" if read_only else ", data_inlining_row_limit 0"
     con.execute(f"attach {literal(f'ducklake:sqlite:{(metadata or layout.metadata).resolve()}')} as lake ({options})")
     con.execute("set global TimeZone = 'UTC'")
+    lock(con, [metadata or layout.metadata], [Path("/")] if local_files else [layout.data, layout.work])
     return con
-
-
-def _extension(name: str, package: str) -> Path:
-    import duckdb
-
-    module = importlib.util.find_spec(package.replace("-", "_"))
-    for folder in (module.submodule_search_locations or ()) if module else ():
-        file = Path(folder) / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
-        if file.is_file():
-            return file
-    raise StoreError(f"DuckDB's {name} extension is missing: pip install {package}=={duckdb.__version__}")
 
 
 def copied(file: Path) -> tempfile.TemporaryDirectory[str]:

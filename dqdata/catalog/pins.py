@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from dqdata.errors import QueryError, nearest
 from dqdata.refs import RECORDS, RESERVED, VERSION, catalog_ref, owner
-from dqdata.sql import base_tables, nodes, parsed, quoted
+from dqdata.sql import PURE, base_tables, nodes, parsed, quoted, table_functions
 
 if TYPE_CHECKING:
     import duckdb
@@ -35,7 +35,7 @@ _LAKE = ("", "lake", "main")
 class Pinned:
     """tables: names "NAME@N" the SQL reads. records: dq_ tables it reads. ledger: whether it reads `ledger.*`.
     unknown: plain names that are no catalog. unpinned: why the same SQL may give other rows tomorrow; empty for SQL
-    that a recipe may keep."""
+    that a recipe may keep. functions: the table functions it calls."""
 
     sql: str
     tables: tuple[str, ...]
@@ -43,6 +43,7 @@ class Pinned:
     ledger: bool = False
     unknown: tuple[str, ...] = ()
     unpinned: tuple[str, ...] = ()
+    functions: tuple[str, ...] = ()
 
 
 def pin(
@@ -97,6 +98,7 @@ def pin(
         ledger,
         tuple(unknown),
         tuple(dict.fromkeys(unpinned)),
+        tuple(table_functions(tree)),
     )
 
 
@@ -185,7 +187,7 @@ def _unstable(tree: Any, con: duckdb.DuckDBPyConnection) -> Iterator[str]:
         ).fetchall()
     } - {"error"}
     keywords = {"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"}
-    tables = {"unnest", "range", "generate_series", "repeat", "json_each", "json_tree"}
+    yield from (f"{function}() reads what has no version" for function in table_functions(tree) if function not in PURE)
     for node in nodes(tree):
         name = str(node.get("function_name") or "").lower()
         if name in volatile:
@@ -194,8 +196,6 @@ def _unstable(tree: Any, con: duckdb.DuckDBPyConnection) -> Iterator[str]:
             column = node["column_names"][0].lower()
             if column in keywords:
                 yield f"{column} gives another value each time"
-        if node.get("type") == "TABLE_FUNCTION" and (function := str(node["function"]["function_name"])) not in tables:
-            yield f"{function}() reads what has no version"
         sample = node.get("sample")
         if isinstance(sample, dict) and sample.get("seed", -1) == -1:
             yield "a sample needs a seed: USING SAMPLE reservoir(100 ROWS) REPEATABLE (42)"

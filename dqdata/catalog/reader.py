@@ -23,7 +23,7 @@ from dqdata.columns import Columns
 from dqdata.errors import QueryError, StoreError, nearest
 from dqdata.refs import REJECTS_SUFFIX, owner
 from dqdata.source import TrainedModel
-from dqdata.sql import literal, quoted
+from dqdata.sql import ABOUT, FILES, PURE, check_functions, literal, quoted
 
 if TYPE_CHECKING:
     import duckdb
@@ -165,14 +165,18 @@ class Reader:
             self._make_views(con, Pinned("", tuple(self._pinned)))
             return con
 
-    def query(self, sql: str, *, repeatable: bool = False) -> pa.RecordBatchReader:
+    def query(self, sql: str, *, repeatable: bool = False, local_files: bool = False) -> pa.RecordBatchReader:
         """The rows of one query, as they come. Bare names mean the newest versions as of now; the ledger is there as
-        `ledger` where the query names it; files and their readers work. `repeatable`: the same rows in the same order
-        each time, which costs the second core (threads answer joins and groups in any order). Raises QueryError."""
+        `ledger` where the query names it. `local_files`: local files and their readers work too; the network never
+        does. `repeatable`: the same rows in the same order each time, which costs the second core (threads answer
+        joins and groups in any order). Raises QueryError."""
+        own = repeatable or local_files
+        opening = partial(self._attached, threads=1 if repeatable else None, local_files=local_files)
         with self._failing():
-            con = self._patiently(partial(self._attached, threads=1) if repeatable else self._cursor)
+            con = self._patiently(opening if own else self._cursor)
             try:
                 pinned = pin(sql, self._known(), con)
+                check_functions(pinned.functions, PURE | ABOUT | FILES if local_files else PURE | ABOUT)
                 self._check_tables(pinned)
                 self._make_views(con, pinned)
                 con.execute("use lake")
@@ -266,8 +270,8 @@ class Reader:
                 self._db = self._attached()
             return self._db.cursor()
 
-    def _attached(self, threads: int | None = None) -> duckdb.DuckDBPyConnection:
-        return attach(self._layout, self._metadata(), read_only=True, threads=threads)
+    def _attached(self, threads: int | None = None, local_files: bool = False) -> duckdb.DuckDBPyConnection:
+        return attach(self._layout, self._metadata(), read_only=True, threads=threads, local_files=local_files)
 
     def _metadata(self) -> Path:
         """The metadata file, or a copy of it where the store can't be written to."""
@@ -288,7 +292,12 @@ def _query_error(error: duckdb.Error, layout: Layout) -> QueryError | StoreError
     """Whose fault it is: a file of the store that is gone, or the query."""
     if str(layout.data.resolve()) in str(error):
         return StoreError(f"the store {layout.root} is damaged: {error}; restore the file from a backup")
-    return QueryError(str(error).strip())
+    text = str(error).strip()
+    if "file system operations are disabled" in text:
+        text += (
+            ". Only catalogs are read here; `dqdata sql --files` reads local files, and `dqdata import` takes them in"
+        )
+    return QueryError(text)
 
 
 def _streamed(answer: pa.RecordBatchReader, con: duckdb.DuckDBPyConnection, layout: Layout) -> pa.RecordBatchReader:

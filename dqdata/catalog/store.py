@@ -24,6 +24,7 @@ from dqdata.catalog.reader import Reader
 from dqdata.catalog.records import METRICS, MODELS, RUNS, VERSIONS, Measured, Version, values_of
 from dqdata.catalog.secrets import without_secrets
 from dqdata.columns import REJECTS, Columns
+from dqdata.database import connect
 from dqdata.errors import StoreError
 from dqdata.files import lock
 from dqdata.ids import canonical
@@ -110,7 +111,8 @@ class Store(Reader):
         if (made := _whole(self._versions_of(catalog), fingerprint)) is not None:
             return made
 
-        with lake_errors(self.path, "checking rows for"), contextlib.closing(self._cursor()) as con:
+        spill = self._layout.spill
+        with lake_errors(self.path, "checking rows for"), connect(files=[*rows, *rejects], spill=spill) as con:
             counts, reject_counts = protocol.counted(con, rows), protocol.counted(con, rejects)
             protocol.check_key(con, rows, key, catalog)
         record = {

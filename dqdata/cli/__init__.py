@@ -8,9 +8,12 @@ Exit code 0: done; 1: failed while running, usually resumable; 2: the input is w
 from __future__ import annotations
 
 import importlib
+import io
 import logging
 import sys
+import traceback
 from collections.abc import Sequence
+from types import TracebackType
 
 import click
 
@@ -54,7 +57,30 @@ class _Verbs(click.Group):
 def dqdata(verbose: bool) -> None:
     """Reasoning datasets from TOML pipelines: generate, verify, grade, select; versioned catalogs; TRL trainers."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(_Masked(handler.formatter))
     logging.getLogger("dqdata").setLevel(logging.DEBUG if verbose else logging.WARNING)
+
+
+class _Masked(logging.Formatter):
+    """Log records without keys and other secrets, whoever wrote them."""
+
+    def __init__(self, usual: logging.Formatter | None) -> None:
+        super().__init__()
+        self._usual = usual or logging.Formatter()
+
+    def format(self, record: logging.LogRecord) -> str:
+        return _hidden(self._usual.format(record))
+
+
+def _hidden(text: str) -> str:
+    from dqdata.masking import masker
+
+    return masker.hide(text)
+
+
+def _traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    sys.stderr.write(_hidden("".join(traceback.format_exception(kind, error, trace))))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -63,6 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv: arguments after the program's name; those of the process if None. A command that finds what it looks for, such
     as errors in a project, returns its own exit code.
     """
+    sys.excepthook = _traceback
     try:
         code = dqdata.main(args=None if argv is None else list(argv), standalone_mode=False)
     except click.exceptions.Abort:
@@ -70,10 +97,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        click.echo(_hidden(shown.getvalue()), err=True, nl=False)
         return 2
     except DqdataError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"error: {_hidden(str(error))}", err=True)
         return error.exit_code
     except BrokenPipeError:
         sys.stderr.close()

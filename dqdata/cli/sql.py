@@ -31,6 +31,7 @@ _CELL = 100
 @click.option("--format", "form", type=click.Choice(FORMATS), help="By default table, or what the name of -o says.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write.")
 @click.option("--limit", type=click.IntRange(min=0), help=f"First N rows; a table shows {_TABLE_ROWS} by default.")
+@click.option("--files", is_flag=True, help="Let the query read local files: from 'x.csv', read_parquet('x.parquet').")
 @project_option
 @store_option
 @json_option
@@ -39,6 +40,7 @@ def command(
     form: str | None,
     output: Path | None,
     limit: int | None,
+    files: bool,
     project: Path | None,
     store: Path | None,
     as_json: bool,
@@ -46,7 +48,8 @@ def command(
     """Run one SQL query over the catalogs; it can only read.
 
     NAME is the newest version of a catalog, NAME@3 its third, NAME__rejects what it dropped. dq_versions, dq_runs and
-    dq_models say what was made, dq_metrics how each model learnt, ledger.calls every call to a teacher.
+    dq_models say what was made, dq_metrics how each model learnt, ledger.calls every call to a teacher. Other files are
+    out of reach without --files, and the network always.
     """
     from dqdata.catalog.export import format_of, write, write_to
 
@@ -57,7 +60,7 @@ def command(
         raise click.UsageError("--json is a format of its own: leave out --format, or write to a file with -o")
 
     with open_store(project, store, read_only=True) as opened:
-        rows = opened.query(query)
+        rows = opened.query(query, local_files=files)
         if limit is not None:
             rows = _first(rows, limit)
         if output is not None:

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from dqdata import ids
 from dqdata.columns import KEYS, Columns
+from dqdata.database import connect
 from dqdata.engine.chunks import Folder, write_whole
 from dqdata.engine.frames import cast, no_rejects, rejects_of_frame
 from dqdata.errors import DataError, produced_by
@@ -144,10 +145,7 @@ def _resolve_repeats(folder: Folder, columns: Columns, namespace: str, given: se
 
 def _repeats(files: list[Path], key: str) -> pl.DataFrame:
     """Rows whose key stood before: file, row within it, key, again = 1, 2, ..."""
-    import duckdb
-
-    with duckdb.connect() as con:
-        con.execute("set memory_limit = '1GB'")
+    with connect(files=files, spill=files[0].parent / ".spill", memory=1 << 30) as con:
         return con.execute(
             f"""
             with keys as (

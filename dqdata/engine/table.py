@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from dqdata.columns import Columns
+from dqdata.database import connect
 from dqdata.engine.chunks import Folder, row_count
 from dqdata.engine.frames import cast, no_rejects, rejects_of_frame, schema_of
 from dqdata.errors import AccountingError, OperatorError, boundary, produced_by
@@ -51,12 +52,13 @@ class DiskTable:
             yield pl.read_parquet(file, columns=list(columns) if columns is not None else None, glob=False)
 
     def connect(self) -> duckdb.DuckDBPyConnection:
-        import duckdb
-
-        con = duckdb.connect()
-        con.execute(f"set memory_limit = '{self._memory // (1 << 20)}MB'")
-        con.execute(f"set temp_directory = {literal(self._scratch)}")
-        con.execute("set preserve_insertion_order = false")
+        con = connect(
+            files=self.files,
+            folders=[self._scratch],
+            spill=self._scratch,
+            memory=self._memory,
+            insertion_order=False,
+        )
         con.execute(f"create view rows as from {read_parquet(self.files)}")
         return con
 

@@ -25,6 +25,7 @@ from dqdata.ids import digest, json_string
 from dqdata.ledger.answers import ANSWER, INSERT_FAILURE, INSERT_REQUEST, Answer
 from dqdata.ledger.tables import broken, connect
 from dqdata.ledger.writer import Write, Writer
+from dqdata.masking import masker
 from dqdata.teacher import Completion, Message, Request, Sampling, Usage
 
 __all__ = ["CallContext", "Ledger", "Spent"]
@@ -157,7 +158,7 @@ class Ledger:
         asked = _request_row(request)
         row = (
             *(key, asked[0], request.draw, request.sample, provider, model, revision),
-            *(error.kind, error.reason, error.status, _storable(str(error)), attempt, tokens, cost_usd),
+            *(error.kind, error.reason, error.status, _storable(masker.hide(str(error))), attempt, tokens, cost_usd),
             *(context.run_id, context.pipeline, context.step, context.teacher, _now()),
         )
 

@@ -15,9 +15,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dqdata.database import lock, open_database
 from dqdata.errors import DataError, StoreError
 from dqdata.ledger import stored_request
 from dqdata.ledger.tables import broken, connect, write_lock
+from dqdata.sql import literal
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -107,8 +109,8 @@ def prune(path: Path, *, before: datetime | None = None, run_id: str | None = No
     values = (None if before is None else before.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S"), run_id)
     size_before = _bytes(path)
     with _writing(path) as con:
-        sql = f"select (select count(*) from calls where {where}), (select count(*) from failures where {where})"
-        calls, failures = con.execute(sql, values).fetchone()
+        counts = f"select (select count(*) from calls where {where}), (select count(*) from failures where {where})"
+        calls, failures = con.execute(counts, values).fetchone()
         if dry:
             return Pruned(calls, failures, 0, 0)
         con.execute("begin immediate")
@@ -155,14 +157,10 @@ def merge(path: Path, other: Path) -> Merged:
 @contextmanager
 def exported(path: Path, *, failures: bool = False) -> Iterator[pa.RecordBatchReader]:
     """Every call (or failed attempt) with what was asked, as Arrow batches."""
-    import duckdb
-    import duckdb_extensions
-
     connect(path, read_only=True).close()
-    with duckdb.connect() as con:
-        duckdb_extensions.import_extension("sqlite_scanner", con=con)
-        con.execute("load sqlite_scanner")
-        con.execute(f"attach '{str(path).replace(chr(39), chr(39) * 2)}' as ledger (type sqlite, read_only)")
+    with open_database(["sqlite_scanner"], spill=None) as con:
+        con.execute(f"attach {literal(path)} as ledger (type sqlite, read_only)")
+        lock(con)
         table = "failures" if failures else "calls"
         yield con.sql(
             f"select * exclude (request_id), request_id from ledger.{table} join ledger.requests using (request_id) "

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dqdata.columns import REJECTS, Columns
+from dqdata.database import connect
 from dqdata.errors import InputError, QueryError, nearest
 from dqdata.project.graph import PIN, build_order, closure, tables_in
 from dqdata.project.instances import make_trainer
@@ -20,6 +21,7 @@ from dqdata.project.plan import Plan, make_plan
 from dqdata.project.tables import Project, TrainerTable
 from dqdata.refs import REJECTS_SUFFIX
 from dqdata.source import StoreView, TrainedModel
+from dqdata.sql import check_select
 
 if TYPE_CHECKING:
     import duckdb
@@ -138,12 +140,14 @@ def columns_over(sql: str, tables: Mapping[str, Columns]) -> Columns:
     """What a query gives over empty tables of these columns. Raises QueryError."""
     import duckdb
 
-    with duckdb.connect() as con:
+    with connect() as con:
+        plain = PIN.sub("", sql)
+        check_select(con, plain)
         for name, columns in tables.items():
             fields = ", ".join(f'"{column}" {kind}' for column, kind in columns.items())
             con.execute(f'create table "{name}" ({fields})')
         try:
-            described = con.execute(f"describe {PIN.sub('', sql)}").fetchall()
+            described = con.execute(f"describe {plain}").fetchall()
         except duckdb.Error as error:
             raise QueryError(f"{error} in: {sql}") from error
     return Columns({str(row[0]): str(row[1]) for row in described})
@@ -174,9 +178,9 @@ class NoStore:
         return sql, columns_over(sql, {})
 
     def connect(self) -> duckdb.DuckDBPyConnection:
-        import duckdb
-
-        return duckdb.connect()
+        return connect()
 
     def query(self, sql: str, *, repeatable: bool = False) -> pa.RecordBatchReader:
-        return self.connect().sql(sql).to_arrow_reader()
+        con = connect()
+        check_select(con, sql)
+        return con.sql(sql).to_arrow_reader()

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from dqdata.errors import InputError, PluginError, ProjectError
+from dqdata.masking import masker
 from dqdata.models import ModelRef, resolve_model
 from dqdata.operator import Operator
 from dqdata.params import markers
@@ -92,6 +93,7 @@ def make_teacher(table: TeacherTable, store: StoreView) -> Teacher[Any]:
             trained = _made_here(kind.Params, name, value, table, store)
             params[name] = trained.path
     teacher = kind(validated(kind.Params, params, table.where))
+    masker.add_all(teacher.params)
     teacher.trained = trained
     try:
         teacher.check()

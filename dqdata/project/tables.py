@@ -20,6 +20,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 
 from dqdata.errors import InputError, ProjectError, nearest
+from dqdata.masking import masker
 from dqdata.params import Params
 from dqdata.project.profiles import with_profile
 from dqdata.refs import as_query, catalog_ref, check_name
@@ -212,7 +213,9 @@ def _explain(item: Any, model: type[BaseModel], what: str) -> str:
     if item["type"] == "missing":
         return f"{what} {name!r} is missing"
     shown = repr(item["input"])
-    secret = "://" in shown  # a URL may hold a password
+    field = model.model_fields.get(str(item["loc"][0])) if item["loc"] else None
+    # A URL may hold a password, and a key of the wrong shape is a key.
+    secret = "://" in shown or (field is not None and "SecretStr" in str(field.annotation))
     given = "" if isinstance(item["input"], Mapping) or secret else f", got {shown}"
     if not name:
         return str(item["msg"]).removeprefix("Value error, ")
@@ -289,6 +292,7 @@ def _resolve(value: Any, missing: list[str]) -> Any:
         if set(value) == {"env"} and isinstance(value["env"], str):
             if value["env"] not in os.environ:
                 missing.append(value["env"])
+            masker.add(os.environ.get(value["env"]))
             return SecretStr(os.environ.get(value["env"], ""))
         return {key: _resolve(inner, missing) for key, inner in value.items()}
     if isinstance(value, list):

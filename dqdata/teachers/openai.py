@@ -18,11 +18,12 @@ import socket
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import ConfigDict, Field, SecretStr, field_validator
+from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from dqdata.errors import TeacherError
+from dqdata.masking import masker
 from dqdata.teacher import Completion, Request, Teacher
 from dqdata.teachers import chat
 from dqdata.teachers.refusals import refusal
@@ -57,14 +58,12 @@ class EndpointParams(chat.ChatParams):
         port = f":{parts.port}" if parts.port else ""
         return f"{parts.scheme}://{parts.hostname}{port}{parts.path}"
 
-    def hide(self, text: str) -> str:
-        """The text without any secret of this teacher: endpoints like to repeat the key they refuse."""
-        parts = urlsplit(self.base_url)
-        secrets = [secret.get_secret_value() for secret in (self.api_key, *self.headers.values()) if secret]
-        secrets += [part.partition("=")[2] for part in parts.query.split("&")]
-        for secret in sorted(secrets, key=len, reverse=True):
-            text = text.replace(secret, "***") if len(secret) > 3 else text
-        return text
+    @model_validator(mode="after")
+    def _known_to_the_masker(self) -> EndpointParams:
+        """Endpoints like to repeat the key they refuse. A query of the address may hold a key too."""
+        masker.add(self.api_key, *self.headers.values())
+        masker.add(*(value for _, value in parse_qsl(urlsplit(self.base_url).query)))
+        return self
 
 
 class OpenAI(Teacher[EndpointParams]):
@@ -140,7 +139,7 @@ class OpenAI(Teacher[EndpointParams]):
                 failed = refusal(response.status, raw, response.headers, self.params.public_url)
         except (TimeoutError, OSError, _client_error()) as error:
             failed = _broken_connection(error, self.params.public_url)
-        raise _hidden(failed, self.params)
+        raise _hidden(failed)
 
     def _parsed(self, raw: bytes) -> Any:
         try:
@@ -152,7 +151,7 @@ class OpenAI(Teacher[EndpointParams]):
             inner = data["error"]
             code = inner.get("code") if isinstance(inner, dict) else None
             status = code if isinstance(code, int) and 400 <= code < 600 else 502
-            raise _hidden(refusal(status, raw, {}, self.params.public_url), self.params)
+            raise refusal(status, raw, {}, self.params.public_url)
         return data
 
 
@@ -185,8 +184,8 @@ def _broken_connection(error: Exception, where: str) -> TeacherError:
     )
 
 
-def _hidden(error: TeacherError, params: EndpointParams) -> TeacherError:
-    error.args = (params.hide(str(error)),)
+def _hidden(error: TeacherError) -> TeacherError:
+    error.args = (masker.hide(str(error)),)
     return error
 
 

@@ -23,6 +23,7 @@ from pydantic import Field
 
 from dqdata.errors import TeacherError
 from dqdata.ledger.batches import Batches, OpenBatch
+from dqdata.masking import masker
 from dqdata.teacher import Completion, Request, Teacher
 from dqdata.teachers import chat
 from dqdata.teachers.batch_results import Results
@@ -89,12 +90,18 @@ class OpenAIBatch(Teacher[BatchParams]):
         self._batches = Batches(ledger, "openai_batch", self.params.public_url, self.params.model)
 
     async def start(self) -> None:
-        from openai import AsyncOpenAI
+        from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
         headers = {name: value.get_secret_value() for name, value in self.params.headers.items()}
         key = self.params.api_key.get_secret_value() if self.params.api_key else "none"
         self._client = AsyncOpenAI(
-            base_url=self.params.base_url, api_key=key, default_headers=headers, max_retries=0, timeout=600
+            base_url=self.params.base_url,
+            api_key=key,
+            default_headers=headers,
+            max_retries=0,
+            timeout=600,
+            # A redirect would carry the secret headers to wherever it points.
+            http_client=DefaultAsyncHttpxClient(follow_redirects=False),
         )
         for batch in await self._batches.open() if self._batches else ():
             self._hold(batch)
@@ -262,7 +269,8 @@ class OpenAIBatch(Teacher[BatchParams]):
             raise self._hidden(refusal(int(response.get("status_code") or 500), body, {}, self.params.public_url))
         error = result.get("error")
         code = error.get("code") if isinstance(error, dict) else error
-        raise _retryable(f"not answered in its batch: {code}", str(code or "batch_error"))
+        reason = masker.hide(str(code or "batch_error"))[:100]
+        raise _retryable(f"not answered in its batch: {reason}", reason)
 
     def _hold(self, batch: OpenBatch) -> None:
         for key in batch.ledger_keys:
@@ -303,13 +311,13 @@ class OpenAIBatch(Teacher[BatchParams]):
         """The endpoint refused the whole file: too much waiting there is worth another try, all else is not."""
         said = [(one.code or "", one.message or "") for one in (errors.data if errors and errors.data else ())]
         text = "; ".join(f"{code}: {message}" for code, message in said[:3]) or "no reason given"
-        message = self.params.hide(f"{self.params.public_url} refused the batch: {text}")
+        message = f"{self.params.public_url} refused the batch: {masker.hide(text)[:1000]}"
         if any("limit" in code for code, _ in said):
             return TeacherError(message, kind="retryable", reason="batch_limit", retry_after=self.params.poll_seconds)
         return TeacherError(message, kind="fatal", reason="batch_refused")
 
     def _hidden(self, error: TeacherError) -> TeacherError:
-        error.args = (self.params.hide(str(error)),)
+        error.args = (masker.hide(str(error)),)
         return error
 
     async def _submitted(self, batch: OpenBatch, batch_id: str) -> OpenBatch:

@@ -14,6 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
 from dqdata.errors import TeacherError
+from dqdata.masking import masker
 
 _TOO_LONG = re.compile(
     r"context.?(length|window|size)|maximum context|too many (input )?tokens"
@@ -34,8 +35,9 @@ _FATAL: dict[int, tuple[str, str]] = {
 
 
 def refusal(status: int, body: bytes, headers: Mapping[str, str], where: str) -> TeacherError:
-    """The error of an answer that isn't 200. `where` is a URL without credentials."""
-    code, said = _said(body)
+    """The error of an answer that isn't 200. `where` is a URL without credentials. Secrets are hidden in the whole
+    body, before a part of it is shown."""
+    code, said = _said(masker.hide_body(body))
     text = f"{where} answered {status}: {said}" if said else f"{where} answered {status}"
     kind: Literal["retryable", "row", "fatal"] = "row"
     reason, advice, wait = "bad_request", "", None
@@ -43,7 +45,9 @@ def refusal(status: int, body: bytes, headers: Mapping[str, str], where: str) ->
         (reason, advice), kind = _FATAL[status], "fatal"
     elif 300 <= status < 400:
         reason, kind = "redirect", "fatal"
-        advice = f"it points to {headers.get('Location', 'nowhere')}: write the final address in base_url"
+        advice = (
+            f"it points to {masker.hide(headers.get('Location', 'nowhere'))[:300]}: write the final address in base_url"
+        )
     elif status == 429 and _NO_MONEY.search(f"{code} {said}"):
         reason, kind, advice = "no_money", "fatal", "the account's quota is used up"
     elif status in (408, 409, 425, 429) or status >= 500:
@@ -74,9 +78,8 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-def _said(body: bytes) -> tuple[str, str]:
+def _said(text: str) -> tuple[str, str]:
     """(code, message) of an error body, whatever its form; the message on one line, cut to 300 characters."""
-    text = body.decode("utf-8", "replace")
     code = ""
     try:
         data: Any = json.loads(text)
@@ -92,4 +95,5 @@ def _said(body: bytes) -> tuple[str, str]:
     elif "<html" in text.lower():
         title = re.search(r"<title>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
         text = title[1] if title else "an HTML page"
-    return code, " ".join(text.split())[:300]
+    # Parsing may have put together what the escapes of the body kept apart.
+    return masker.hide(code)[:100], masker.hide(" ".join(text.split()))[:300]

@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dqdata.errors import TeacherError
+from dqdata.masking import masker
 from dqdata.workers.lifetime import guarded
 
 STOP_SECONDS = 20.0
@@ -32,6 +33,7 @@ class VllmServer:
 
     def __init__(self, arguments: Sequence[str], *, python: str, env: Mapping[str, str]) -> None:
         self.key = secrets.token_urlsafe(32)
+        masker.add(self.key)
         self._arguments, self._python, self._env = list(arguments), python, env
         self._process: asyncio.subprocess.Process | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="dqdata-vllm-")
@@ -104,5 +106,5 @@ class VllmServer:
 
     def _failed(self, problem: str) -> TeacherError:
         lines = self._log.read_text(errors="replace").splitlines()[-_TAIL:]
-        tail = "\n".join(lines).replace(self.key, "***")
+        tail = masker.hide("\n".join(lines))
         return TeacherError(f"{problem}; the end of its log:\n{tail}", kind="fatal", reason="server")

@@ -121,12 +121,15 @@ def test_python_variables_are_no_tables(store: Store) -> None:
         store.query("from hidden")
 
 
-def test_files_of_the_user_can_be_joined(read: Read, commit: Make, problems: Problems, tmp_path: Path) -> None:
+def test_files_of_the_user_can_be_joined_on_request(
+    store: Store, commit: Make, problems: Problems, tmp_path: Path
+) -> None:
     commit("p", problems([1, 2]))
     (tmp_path / "own.csv").write_text("problem_id,mark\n2,good\n")
-    assert read(f"select mark from p join '{tmp_path}/own.csv' o on p.problem_id = o.problem_id::varchar") == [
-        {"mark": "good"}
-    ]
+    joined = f"select mark from p join '{tmp_path}/own.csv' o on p.problem_id = o.problem_id::varchar"
+    assert store.query(joined, local_files=True).read_all().to_pylist() == [{"mark": "good"}]
+    with pytest.raises(QueryError, match="--files"):
+        store.query(joined)
 
 
 def test_the_ledger_is_there(store: Store, read: Read) -> None:

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from dqdata.errors import InputError, RunError
+from dqdata.masking import masker
 from dqdata_operators.lib.vectors import F32
 from dqdata_operators.lib.vectors.kept_vectors import FILE, KeptVectors
 
@@ -37,7 +38,7 @@ TIMEOUT = 120.0
 class Endpoint:
     def __init__(self, name: str, folder: Path) -> None:
         """folder: where answers are kept."""
-        from openai import OpenAI
+        from openai import DefaultHttpxClient, OpenAI
 
         self._url, _, self._model = name.partition("#")
         parts = urlsplit(self._url)
@@ -47,7 +48,14 @@ class Endpoint:
             raise InputError(f"embedding {name!r} names no model: write URL#MODEL")
         self._file = folder / FILE
         self._key = os.environ.get(KEY, "")
-        self._client = OpenAI(base_url=self._url, api_key=self._key or "none", max_retries=0, timeout=TIMEOUT)
+        masker.add(self._key)
+        self._client = OpenAI(
+            base_url=self._url,
+            api_key=self._key or "none",
+            max_retries=0,
+            timeout=TIMEOUT,
+            http_client=DefaultHttpxClient(follow_redirects=False),
+        )
 
     def encode(self, texts: Sequence[str]) -> F32:
         """One vector a text. The first call goes alone: where it fails for good, no other is made."""
@@ -91,12 +99,13 @@ class Endpoint:
             try:
                 return self._vectors(self._client.embeddings.create(model=self._model, input=list(texts)), len(texts))
             except openai.APIStatusError as error:
-                said, passing = f"{error.status_code} {error.message}", error.status_code in (408, 409, 429)
+                body = masker.hide_body(error.response.content)
+                said, passing = f"{error.status_code} {body}", error.status_code in (408, 409, 429)
                 passing |= error.status_code >= 500
                 wait = error.response.headers.get("Retry-After", "")
             except (openai.APIConnectionError, openai.APIResponseValidationError, ValueError, TypeError) as error:
                 said, passing, wait = f"{type(error).__name__}: {error}", True, ""
-            said = said.replace(self._key, "***") if self._key else said
+            said = " ".join(masker.hide(said).split())
             if not passing:
                 hint = f"; is {KEY} right?" if said.startswith(("401", "403")) else ""
                 raise RunError(f"{self._where} refused: {said[:500]}{hint}") from None

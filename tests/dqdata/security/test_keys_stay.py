@@ -1,0 +1,212 @@
+"""A key that a server sends back reaches neither the screen nor the disk, and follows no redirect."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from dqdata_operators.lib.vectors.endpoint import KEY, Endpoint
+
+from dqdata.catalog import Store
+from dqdata.errors import RunError, TeacherError
+from dqdata.teacher import Message, Request
+from dqdata.teachers.openai import EndpointParams, OpenAI
+from dqdata.teachers.openai_batch import BatchParams, OpenAIBatch
+from tests.dqdata.security.conftest import Invoke
+from tests.dqdata.security.encodings import ENCODINGS, leaks
+from tests.dqdata.security.servers import Reply, Running, Seen, completion, refusing, serving
+
+SECRET = "sk-Hq7_2dW+Tt05/PnVx93RkYb8ZmE6sLo=Ca4J1iU"
+HEADER = "hdr-0f9a8c7e6d5b4a3928171605"
+NAMES = list(ENCODINGS)
+
+PROJECT = """
+[teachers.t]
+provider = "openai"
+base_url = "URL"
+model = "m"
+api_key = { env = "A_NAME_THAT_SAYS_NOTHING" }
+headers = { X-Team = { env = "ANOTHER_ONE" } }
+max_attempts = 1
+
+[pipelines.p]
+from = "rows.jsonl"
+max_failed_rate = 1.0
+steps = [{ op = "generate", teacher = "t" }]
+"""
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A_NAME_THAT_SAYS_NOTHING", SECRET)
+    monkeypatch.setenv("ANOTHER_ONE", HEADER)
+
+
+def project(folder: Path, url: str, rows: int) -> None:
+    (folder / "pipelines.toml").write_text(PROJECT.replace("URL", url))
+    lines = [json.dumps({"question": f"{number}"}) for number in range(rows)]
+    (folder / "rows.jsonl").write_text("\n".join(lines) + "\n")
+
+
+def everything_stored(folder: Path) -> str:
+    """Every text in the store: catalogs, rejects, runs, ledger."""
+    found = []
+    with sqlite3.connect(folder / "catalogs" / "ledger.sqlite") as con:
+        for table in ("requests", "calls", "failures"):
+            found += [str(row) for row in con.execute(f"select * from {table}")]
+    with Store.open(folder / "catalogs", read_only=True) as store:
+        tables = ["dq_runs", "dq_versions"] + (["p", "p__rejects"] if store.latest("p") else [])
+        for table in tables:
+            found += [str(row) for row in store.query(f"from {table}").read_all().to_pylist()]
+    for file in (folder / "catalogs" / "work").rglob("*"):
+        found += [file.read_bytes().decode("latin-1")] if file.is_file() else []
+    return "\n".join(found)
+
+
+def check(text: str) -> None:
+    for key in (SECRET, HEADER):
+        assert not leaks(text, key)
+
+
+def test_errors_of_every_encoding(tmp_path: Path, dqdata: Invoke) -> None:
+    """Each row's error holds the key in another encoding, at the place where messages are cut."""
+
+    def answer(request: Seen) -> Reply:
+        number = int(request.question.split()[0])
+        name = NAMES[number % len(NAMES)]
+        key = SECRET if number < len(NAMES) else HEADER
+        assert request.headers["Authorization"] == f"Bearer {SECRET}"
+        return refusing(400, "x" * (260 + number % 40) + " " + ENCODINGS[name](key))
+
+    with serving(answer) as server:
+        project(tmp_path, server.url, 2 * len(NAMES))
+        done = dqdata("-v", "run", "p")
+        assert len(server.seen) == 2 * len(NAMES)
+    check(done.text)
+    stored = everything_stored(tmp_path)
+    check(stored)
+    assert stored.count("xxxxx ***") > len(NAMES)
+
+
+@pytest.mark.parametrize(
+    "name", ["as it is", "beginning and stars", "unicode escapes", "base64 after one byte", "lines"]
+)
+@pytest.mark.parametrize("status", [401, 403, 500, 302])
+def test_errors_that_end_a_run(name: str, status: int, tmp_path: Path, dqdata: Invoke) -> None:
+    sent = ENCODINGS[name](SECRET)
+
+    def answer(request: Seen) -> Reply:
+        location = {"Location": f"https://other.example/?k={sent}"} if status == 302 and "\n" not in sent else {}
+        return refusing(status, "y" * 270 + sent)._replace(headers=location)
+
+    with serving(answer) as server:
+        project(tmp_path, server.url, 1)
+        done = dqdata("run", "p")
+    assert done.code == 1
+    check(done.text)
+    check(everything_stored(tmp_path))
+    check(dqdata("log", "--json").text)
+
+
+@pytest.mark.parametrize(
+    "body", ["plain {}", "<html><title>{}</title></html>", '["{}"]', '{{"detail": {{"a": "{}"}}}}', '{{"error": "{}']
+)
+def test_bodies_of_every_shape(body: str, tmp_path: Path, dqdata: Invoke) -> None:
+    with serving(lambda request: Reply(400, body.format("z" * 280 + SECRET).encode())) as server:
+        project(tmp_path, server.url, 1)
+        check(dqdata("run", "p").text)
+    check(everything_stored(tmp_path))
+
+
+def test_answers_that_hold_the_key(tmp_path: Path, dqdata: Invoke) -> None:
+    """Text, reasoning, model and finish reason: stored masked, and the row is kept."""
+    names = [name for name in NAMES if name not in ("octal escapes", "lines in JSON")]
+
+    def answer(request: Seen) -> Reply:
+        sent = ENCODINGS[names[int(request.question.split()[0])]](SECRET)
+        reply = json.loads(completion(f"Your key is {sent}, so 4.", reasoning_content=f"I know {sent}").body)
+        reply["model"] = f"m-{SECRET}"
+        reply["choices"][0]["logprobs"] = {"content": [{"token": SECRET[:9], "logprob": -0.1}]}
+        return Reply(200, json.dumps(reply).encode())
+
+    with serving(answer) as server:
+        project(tmp_path, server.url, len(names))
+        done = dqdata("run", "p")
+        assert done.code == 0, done
+        asked = len(server.seen)
+        again = dqdata("sql", "select response, reasoning from p", "--json")
+        assert len(server.seen) == asked
+    rows = json.loads(again.out)["rows"]
+    assert len(rows) == len(names)
+    assert all(row["response"].startswith("Your key i") and "***" in row["reasoning"] for row in rows)
+    check(done.text + again.text)
+    check(everything_stored(tmp_path))
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[Running]:
+    with serving(lambda request: completion("caught")) as server:
+        yield server
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("kind", ["openai", "openai_batch", "embedding"])
+async def test_no_client_follows_a_redirect(
+    kind: str, status: int, elsewhere: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(KEY, SECRET)
+    monkeypatch.setattr("dqdata_operators.lib.vectors.endpoint.PAUSE", 0.0)
+
+    def answer(request: Seen) -> Reply:
+        return Reply(status, b"", {"Location": f"{elsewhere.url}{request.path}?k={SECRET}"})
+
+    given = {"model": "m", "api_key": SECRET, "headers": {"X-Team": HEADER}}
+    request = Request((Message("user", "hello"),))
+    with serving(answer) as server, pytest.raises((TeacherError, RunError)) as refused:
+        if kind == "embedding":
+            Endpoint(f"{server.url}#m", tmp_path).encode(["hello"])
+        else:
+            params = {**given, "base_url": server.url}
+            teacher = (
+                OpenAI(EndpointParams.model_validate(params))
+                if kind == "openai"
+                else OpenAIBatch(BatchParams.model_validate({**params, "gather_seconds": 0.01, "poll_seconds": 0.01}))
+            )
+            try:
+                await teacher.complete(request)
+            finally:
+                await teacher.close()
+    assert not elsewhere.seen
+    check(str(refused.value))
+
+
+def test_the_embedding_endpoint_shows_no_part_of_its_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KEY, SECRET)
+    for name in ("as it is", "beginning", "end in base64", "JSON in JSON", "URL, every character"):
+        sent = ENCODINGS[name](SECRET)
+        reply = refusing(401, "w" * 480 + sent)
+        with serving(lambda request, reply=reply: reply) as server, pytest.raises(RunError) as refused:
+            Endpoint(f"{server.url}#m", tmp_path / name.replace(" ", "_")).encode(["hello"])
+        check(str(refused.value))
+
+
+def test_wrong_parameters_show_no_secret(tmp_path: Path, dqdata: Invoke) -> None:
+    project(tmp_path, "http://127.0.0.1:9/v1", 1)
+    text = (tmp_path / "pipelines.toml").read_text()
+    for wrong in (
+        f'api_key = ["{SECRET}"]',
+        f'api_key = {{ key = "{SECRET}" }}',
+        f'headers = "{SECRET}"',
+        f'headers = {{ Authorization = ["{SECRET}"] }}',
+        f'base_url = "http://user:{SECRET.replace("/", "")}@127.0.0.1:9/v1"',
+        f'password = "{SECRET}"',
+    ):
+        name = wrong.split(" ")[0]
+        kept = "\n".join(line for line in text.splitlines() if not line.startswith(f"{name} ="))
+        (tmp_path / "pipelines.toml").write_text(kept.replace('model = "m"', f'model = "m"\n{wrong}'))
+        done = dqdata("check")
+        assert done.code == 2, wrong
+        assert not leaks(done.text.replace("/", ""), SECRET.replace("/", "")), done
