@@ -42,7 +42,7 @@ def test_without_kl_it_is_sft(tiny: Path, teacher: Path, data_of: Callable[..., 
 
 def test_divergences_by_hand() -> None:
     import torch
-    from dqdata_trainers._mimic import divergence_of
+    from dqdata_trainers._divergence import divergence_of
 
     student, teacher = torch.tensor([[0.0, 0.0]]), torch.tensor([[math.log(3.0), 0.0]])
     forward = 0.75 * math.log(0.75 / 0.5) + 0.25 * math.log(0.25 / 0.5)
@@ -88,7 +88,7 @@ def test_wrong_columns_are_refused_by_name() -> None:
 
 def test_the_divergence_from_the_stored_ones_by_hand() -> None:
     import torch
-    from dqdata_trainers._mimic import NONE, divergence_of, stored_divergence
+    from dqdata_trainers._divergence import NONE, divergence_of, stored_divergence
 
     student = torch.tensor([[math.log(v) for v in (0.1, 0.2, 0.3, 0.4)]] * 2)
     ids = torch.tensor([[3, 0], [1, NONE]])
@@ -175,3 +175,70 @@ def test_without_a_teacher_the_column_must_be_there() -> None:
         DistillParams(model="x", divergence="reverse")
     with pytest.raises(ValueError, match="on_policy needs `teacher`"):
         DistillParams(model="x", on_policy=True)
+
+
+STEP = {"learning_rate": 0.0, "max_steps": 1, "per_device_train_batch_size": 4, "logging_steps": 1}
+
+
+def step(data: Any, out: Path, **params: Any) -> list[float]:
+    """Loss, gradient norm, LM loss and divergence of one step that changes no weight."""
+    result = Distill(DistillParams(args=STEP, **params)).train(data, out, PlainRun())
+    first = result.history[0]
+    return [first[name] for name in ("loss", "grad_norm", "lm_loss", "kl")]
+
+
+@pytest.mark.parametrize("tokens", [1, 3, 7])
+@pytest.mark.parametrize("keys", [{}, {"divergence": "reverse"}, {"top_k": 4}, {"temperature": 3.0}], ids=str)
+def test_chunks_of_any_size_give_the_same_step(
+    keys: dict[str, Any], tokens: int, tiny: Path, teacher: Path, data_of: Callable[..., Any], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    from dqdata_trainers import _divergence
+
+    data, models = data_of(train=additions(4)), {"model": str(tiny), "teacher": str(teacher)}
+    whole = step(data, tmp_path / "whole", **models, **keys)
+    monkeypatch.setattr(_divergence, "CHUNK_BYTES", 4 * 400 * tokens)
+    assert step(data, tmp_path / "chunks", **models, **keys) == pytest.approx(whole, rel=1e-4)
+
+
+def test_the_likeliest_tokens_approach_the_whole_distribution(
+    tiny: Path, teacher: Path, data_of: Callable[..., Any], tmp_path: Path
+) -> None:
+    data, models = data_of(train=additions(4)), {"model": str(tiny), "teacher": str(teacher), "kl_share": 1.0}
+    whole = step(data, tmp_path / "whole", **models)
+    apart = [step(data, tmp_path / str(k), **models, top_k=k)[3] for k in (1, 8, 64, 1000)]
+    assert apart == sorted(apart) and apart[0] < apart[-1] * 0.9, "never more than the whole divergence"
+    assert apart[-1] == pytest.approx(whole[3], rel=1e-3), "k of the whole vocabulary is the whole distribution"
+
+
+def test_the_teacher_of_the_likeliest_tokens_runs_once(
+    tiny: Path, teacher: Path, data_of: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dqdata_trainers import _teaching
+
+    loaded, run, load = [], PlainRun(), _teaching.load_teacher
+    monkeypatch.setattr(_teaching, "load_teacher", lambda *args: loaded.append(1) or load(*args))
+    args = {**FAST, "max_steps": 8, "per_device_train_batch_size": 8}
+    params = DistillParams(model=str(tiny), teacher=str(teacher), top_k=8, kl_share=1.0, args=args)
+    data = data_of(train=additions(16), eval=additions(4))
+    result = Distill(params).train(data, tmp_path / "out", run)
+    apart = [entry["kl"] for entry in result.history if "kl" in entry]
+    assert apart[-1] < apart[0] and loaded == [1], "four epochs and an eval split, one load"
+    Distill(params).train(data, tmp_path / "out", run)
+    assert loaded == [1], "a training that goes on finds the stored tokens"
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"top_k": 4}, "top_k needs `teacher`"),
+        ({"teacher": "y", "top_k": 4, "divergence": "reverse"}, "top_k computes the forward divergence alone"),
+        ({"teacher": "y", "on_policy": True, "kl_share": 0.9}, "kl_share has no meaning with on_policy"),
+        ({"teacher": "y", "on_policy": True, "divergence": "reverse"}, "divergence has no meaning with on_policy"),
+        ({"teacher": "y", "on_policy": True, "top_k": 3}, "top_k has no meaning with on_policy"),
+    ],
+    ids=str,
+)
+def test_keys_without_an_effect_are_refused(keys: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        DistillParams(model="x", **keys)

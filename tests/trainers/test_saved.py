@@ -37,6 +37,7 @@ TRAINERS: Mapping[str, tuple[str, Any, Mapping[str, Any], Mapping[str, Any]]] = 
     "grpo": ("grpo", questions, SAMPLED, {"rewards": [LETTERS]}),
     "rloo": ("rloo", questions, SAMPLED, {"rewards": [LETTERS]}),
     "distill": ("distill", lambda: additions(8), {}, {"teacher": True}),
+    "distill top k": ("distill", lambda: additions(8), {}, {"teacher": True, "top_k": 5}),
     "distill stored": ("distill", None, {}, {}),
     "distill on policy": ("distill", questions, {"max_completion_length": 8}, {"teacher": True, "on_policy": True}),
 }

@@ -83,6 +83,7 @@ CASES = {
     "distill": Case("distill", uneven, teacher=True),
     "distill reverse": Case("distill", uneven, teacher=True, divergence="reverse", temperature=2.0),
     "distill lora": Case("distill", uneven, teacher=True, lora=LORA),
+    "distill top k": Case("distill", uneven, teacher=True, top_k=5, temperature=2.0),
     "distill stored": Case("distill", None),
     "distill on policy": Case("distill", prompts, {"max_completion_length": 12}, teacher=True, on_policy=True),
 }

@@ -13,7 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from dqdata_trainers._divergence import chunk_of
 from dqdata_trainers._hardware import has_accelerator
+from dqdata_trainers._saving import zero_stage
 
 GB = 1e9
 PER_LAYER = 34
@@ -60,7 +62,7 @@ def memory_note(trainer: Any) -> str:
 def estimated(trainer: Any) -> Memory:
     args, model = trainer.args, trainer.model
     ranks = max(1, args.world_size)
-    stage = (args.deepspeed or {}).get("zero_optimization", {}).get("stage", 0)
+    stage = zero_stage(args)
     all_split = bool(args.fsdp) or stage == 3
     state_split = all_split or stage >= 1
 
@@ -78,7 +80,10 @@ def estimated(trainer: Any) -> Memory:
     # Recomputed, a layer keeps its input alone, and one layer at a time is whole.
     kept = layers * config.hidden_size * width + each if _recomputes(args) else layers * each
     logits = config.vocab_size * 4 * LOGITS
-    return Memory(weights, gradients, states, rows * tokens * (kept + logits), rows, tokens)
+    at_once = rows * tokens
+    if getattr(trainer, "logits_in_chunks", False):  # of both models, and those of a few tokens
+        logits, at_once = 2 * logits, min(at_once, chunk_of(config.vocab_size))
+    return Memory(weights, gradients, states, rows * tokens * kept + at_once * logits, rows, tokens)
 
 
 def _recomputes(args: Any) -> bool:

@@ -1,16 +1,7 @@
 """SFT with the teacher's distribution beside the trace: loss = (1 - k) * LM + k * KL, over the trained tokens.
 
-    forward   KL(teacher | student) = sum_v  p_T (log p_T - log p_S)
-    reverse   KL(student | teacher) = sum_v  p_S (log p_S - log p_T)
-
-Both at the same temperature (Hinton et al., 2015, without the factor T^2, which `kl_share` can make up for).
-
-Where only the teacher's k likeliest tokens K are stored, all others count as one:
-
-    sum_{v in K} p_T (log p_T - log p_S)  +  r_T (log r_T - log r_S),      r = 1 - sum_{v in K} p
-
-which is the forward KL of the two distributions over K and the rest: never more than the whole one, by the log-sum
-inequality (Cover & Thomas, Elements of Information Theory, theorem 2.7.1), and 0 only where both agree on it.
+The divergences, and why they are computed in chunks, are in _divergence.py. The teacher's whole distribution needs the
+teacher beside the student in every rank; its k likeliest tokens are stored once, with the rows.
 """
 
 from __future__ import annotations
@@ -23,54 +14,39 @@ import torch
 from torch.nn import functional
 from transformers import AutoModelForCausalLM
 from trl import SFTTrainer
+from trl.models.utils import _ForwardRedirection
 
 from dqdata.models import IGNORED
+from dqdata_trainers._divergence import (
+    NONE,
+    Head,
+    chunk_of,
+    divergence_of,
+    hidden_states,
+    stored_divergence,
+    summed,
+)
+from dqdata_trainers._saving import zero_stage
 
 TOP = ("top_ids", "top_logprobs")
-NONE = -1
-"""Fills up where fewer tokens are stored."""
-NOTHING = 1e-5
-"""Probability of all the other tokens that is only rounding."""
-
-
-def divergence_of(student: torch.Tensor, teacher: torch.Tensor, kind: str, temperature: float) -> torch.Tensor:
-    """KL at each position; logits are (positions, vocabulary)."""
-    ours = functional.log_softmax(student.float() / temperature, dim=-1)
-    theirs = functional.log_softmax(teacher.float() / temperature, dim=-1)
-    if kind == "forward":
-        return (theirs.exp() * (theirs - ours)).sum(-1)
-    return (ours.exp() * (ours - theirs)).sum(-1)
-
-
-def stored_divergence(student: torch.Tensor, ids: torch.Tensor, logprobs: torch.Tensor) -> torch.Tensor:
-    """Forward KL at each position over the stored tokens and the rest. student: logits (positions, vocabulary). ids,
-    logprobs: (positions, k), ids NONE where there is none."""
-    known = ids != NONE
-    ours = functional.log_softmax(student.float(), dim=-1)
-    width = ours.shape[-1]
-    shares = torch.where(known, logprobs.exp(), 0.0)
-    apart = (shares * torch.where(known, logprobs - ours.gather(1, ids.clamp(min=0)), 0.0)).sum(-1)
-
-    rest = (1 - shares.sum(-1)).clamp(min=0)
-    some = rest > NOTHING
-    taken = torch.zeros(len(ours), width + 1, dtype=torch.bool, device=ours.device)
-    taken.scatter_(1, torch.where(known, ids, width), True)
-    # Where nothing is left nothing is masked, for a sum over no token has no gradient.
-    rest_of_ours = ours.masked_fill(taken[:, :width] & some[:, None], -torch.inf).logsumexp(-1)
-    return apart + torch.where(some, rest * (rest.clamp(min=NOTHING).log() - rest_of_ours), 0.0)
 
 
 class KlTrainer(SFTTrainer):  # type: ignore[misc]
     """TRL's SFT with a divergence in the loss, at those tokens where there is one."""
 
-    def __init__(self, *args: Any, kl_share: float, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.kl_share = kl_share
+    logits_in_chunks = True
 
-    def _apart(
-        self, inputs: Mapping[str, Any], logits: torch.Tensor, trained: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The divergence at each trained token, and whether there is one."""
+    def __init__(self, *args: Any, kl_share: float, temperature: float, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.kl_share, self.temperature = kl_share, temperature
+        self._redirected = _ForwardRedirection()
+
+    def _taught(self, inputs: Mapping[str, Any], trained: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """What is known of the teacher at the trained tokens, their number first in each tensor."""
+        raise NotImplementedError
+
+    def _apart(self, logits: torch.Tensor, *taught: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The divergence at each position, and whether there is one."""
         raise NotImplementedError
 
     def compute_loss(
@@ -79,42 +55,67 @@ class KlTrainer(SFTTrainer):  # type: ignore[misc]
         mode = "train" if self.model.training else "eval"
         labels = inputs["labels"][:, 1:]
         trained = labels != IGNORED
-        outputs = model(**_plain(inputs), use_cache=False)
+        # The wrapper's own forward runs this: DDP and FSDP see a forward pass of the whole model.
+        inner = self.accelerator.unwrap_model(model)
+        with self.accelerator.autocast():  # of the model's forward, which does not run here
+            taught = self._taught(inputs, trained)
+            sums = self._redirected(model, inner, self._sums, inner, inputs, labels[trained], trained, taught)
+        spoken, spoken_known, apart, known = sums
 
-        spoken = functional.cross_entropy(outputs.logits[:, :-1][trained].float(), labels[trained], reduction="none")
-        apart, known = self._apart(inputs, outputs.logits, trained)
-        share = self.kl_share * known.float()
         count = trained.sum() if num_items_in_batch is None else torch.as_tensor(num_items_in_batch)
-        loss = ((1 - share) * spoken + share * torch.where(known, apart, 0.0)).sum() / count.clamp(min=1)
+        loss = (spoken + self.kl_share * (apart - spoken_known)) / count.clamp(min=1)
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
             loss = loss * self.accelerator.num_processes
 
-        seen, taught = trained.sum().clamp(min=1), known.sum().clamp(min=1)
-        kl = torch.where(known, apart, 0.0).sum() / taught
-        self._metrics[mode]["lm_loss"].append(self.accelerator.gather((spoken.sum() / seen).detach()).mean().item())
-        self._metrics[mode]["kl"].append(self.accelerator.gather(kl.detach()).mean().item())
-        return (loss, outputs) if return_outputs else loss
+        totals = torch.stack([spoken, trained.sum().float(), apart, known]).detach()
+        total = self.accelerator.gather(totals).view(-1, 4).sum(0)
+        self._metrics[mode]["lm_loss"].append((total[0] / total[1].clamp(min=1)).item())
+        self._metrics[mode]["kl"].append((total[2] / total[3].clamp(min=1)).item())
+        return (loss, {}) if return_outputs else loss
+
+    def _sums(
+        self, inner: Any, inputs: Mapping[str, Any], labels: torch.Tensor, trained: torch.Tensor, taught: Any
+    ) -> tuple[torch.Tensor, ...]:
+        """Sums over the trained tokens: their loss, that of those with a divergence, the divergence, their number."""
+        project: Any
+        if zero_stage(self.args) == 3:
+            # The output layer is whole only inside the model's own forward.
+            states, project = inner(**_plain(inputs), use_cache=False).logits[:, :-1][trained], _as_they_are
+            size = chunk_of(states.shape[-1])
+        else:
+            states = hidden_states(inner, _plain(inputs))[:, :-1][trained]
+            project = Head.of(inner)
+            size = chunk_of(project.weight.shape[0])
+
+        def chunk(states: torch.Tensor, labels: torch.Tensor, *taught: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            logits = project(states)
+            spoken = functional.cross_entropy(logits, labels, reduction="none")
+            apart, known = self._apart(logits, *taught)
+            there = torch.where(known, spoken, 0.0).sum()
+            return spoken.sum(), there, torch.where(known, apart, 0.0).sum(), known.sum().float()
+
+        return summed(chunk, size, states, labels, *taught)
 
 
 class MimicTrainer(KlTrainer):
     """The divergence from a frozen teacher that is loaded beside the student."""
 
-    def __init__(self, *args: Any, teacher: str, divergence: str, temperature: float, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, teacher: str, divergence: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.divergence, self.temperature = divergence, temperature
-        model = AutoModelForCausalLM.from_pretrained(teacher, dtype=self.model.dtype)
-        model.eval().requires_grad_(False)
-        self.teacher = model.to(self.accelerator.device)
+        self.divergence = divergence
+        self.teacher_model = load_teacher(teacher, self.model.dtype, self.accelerator.device)
+        self._teacher_head = Head.of(self.teacher_model)
 
-    def _apart(
-        self, inputs: Mapping[str, Any], logits: torch.Tensor, trained: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def _taught(self, inputs: Mapping[str, Any], trained: torch.Tensor) -> tuple[torch.Tensor, ...]:
         with torch.no_grad():
-            taught = self.teacher(**_plain(inputs), use_cache=False).logits
+            return (hidden_states(self.teacher_model, _plain(inputs))[:, :-1][trained],)
+
+    def _apart(self, logits: torch.Tensor, *taught: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        with torch.no_grad():
+            theirs = self._teacher_head(taught[0])
         # Models of one family may pad their output layers to different widths: only the shared tokens count.
-        width = min(logits.shape[-1], taught.shape[-1])
-        ours, theirs = logits[:, :-1, :width][trained], taught[:, :-1, :width][trained]
-        apart = divergence_of(ours, theirs, self.divergence, self.temperature)
+        width = min(logits.shape[-1], theirs.shape[-1])
+        apart = divergence_of(logits[:, :width], theirs[:, :width], self.divergence, self.temperature)
         return apart, torch.ones_like(apart, dtype=torch.bool)
 
 
@@ -129,11 +130,18 @@ class StoredTrainer(KlTrainer):
         super()._set_signature_columns_if_needed()
         self._signature_columns += [name for name in TOP if name not in self._signature_columns]
 
-    def _apart(
-        self, inputs: Mapping[str, Any], logits: torch.Tensor, trained: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        ids, logprobs = (inputs[name][:, 1:][trained] for name in TOP)
-        return stored_divergence(logits[:, :-1][trained], ids, logprobs), (ids != NONE).any(-1)
+    def _taught(self, inputs: Mapping[str, Any], trained: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return tuple(inputs[name][:, 1:][trained] for name in TOP)
+
+    def _apart(self, logits: torch.Tensor, *taught: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        ids, logprobs = taught
+        return stored_divergence(logits, ids, logprobs, self.temperature), (ids != NONE).any(-1)
+
+
+def load_teacher(path: str, dtype: torch.dtype, device: torch.device) -> Any:
+    """A frozen causal model."""
+    model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype)
+    return model.eval().requires_grad_(False).to(device)
 
 
 @dataclass
@@ -150,11 +158,16 @@ class WithTop:
         logprobs = torch.zeros(rows, length, widest)
         for row, one in enumerate(examples):
             for place, (numbers, values) in enumerate(zip(one["top_ids"], one["top_logprobs"], strict=True)):
-                ids[row, place, : len(numbers)] = torch.tensor(numbers, dtype=torch.long)
-                logprobs[row, place, : len(values)] = torch.tensor(values)
+                if place < length:  # a cut row keeps its start
+                    ids[row, place, : len(numbers)] = torch.tensor(numbers, dtype=torch.long)
+                    logprobs[row, place, : len(values)] = torch.tensor(values)
         return {**batch, "top_ids": ids, "top_logprobs": logprobs}
 
 
 def _plain(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """What a model's forward takes, without labels."""
     return {name: value for name, value in inputs.items() if name not in ("labels", *TOP)}
+
+
+def _as_they_are(logits: torch.Tensor) -> torch.Tensor:
+    return logits.float()

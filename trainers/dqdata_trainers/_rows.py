@@ -70,8 +70,9 @@ def prepare(
     return Prepared(kept.select_columns(["input_ids", "labels", "row", *extra]), notes)
 
 
-def map_once(rows: Dataset, function: Any, file: Path) -> Dataset:
-    """`function(row, index)` over all rows, written to `file` by the first rank and mapped by all."""
+def map_once(rows: Dataset, function: Any, file: Path, features: Any = None) -> Dataset:
+    """`function(row, index)` over all rows, written to `file` by the first rank of a node and mapped by all. features:
+    types of the columns, where those that the first rows show will not do."""
     from accelerate import PartialState
 
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -83,6 +84,7 @@ def map_once(rows: Dataset, function: Any, file: Path) -> Dataset:
             cache_file_name=str(file),
             new_fingerprint=file.stem,
             load_from_cache_file=True,
+            features=features,
         )
 
 

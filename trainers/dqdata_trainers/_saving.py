@@ -70,8 +70,12 @@ def save(trainer: Any, folder: Path, keep_adapter: bool = True) -> None:
 
 def is_sharded(trainer: Any) -> bool:
     """Whether no single process holds all weights: FSDP, or ZeRO of stage 3."""
-    stage = (trainer.args.deepspeed or {}).get("zero_optimization", {}).get("stage", 0)
-    return bool(trainer.args.fsdp) or stage == 3
+    return bool(trainer.args.fsdp) or zero_stage(trainer.args) == 3
+
+
+def zero_stage(args: Any) -> int:
+    """DeepSpeed's stage of a training's arguments; 0 without DeepSpeed."""
+    return int((args.deepspeed or {}).get("zero_optimization", {}).get("stage", 0))
 
 
 def reader_of(model: Any) -> Any:

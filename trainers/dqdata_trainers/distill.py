@@ -37,12 +37,16 @@ class DistillParams(TrlParams):
     teacher: str | None = None
     """Named like `model`; not given: the column `top_logprobs` is the teacher."""
     kl_share: float = Field(0.5, ge=0, le=1)
-    """k in loss = (1 - k) * LM + k * KL: 0 learns from the words alone. Not used with `on_policy`."""
+    """k in loss = (1 - k) * LM + k * KL: 0 learns from the words alone. Refused with `on_policy`."""
     divergence: Literal["forward", "reverse"] = "forward"
     """forward: KL(teacher | student), covers all that the teacher would say. reverse: KL(student | teacher), keeps to
     what it would say most. With `on_policy` it is `beta` in `args` that decides."""
     temperature: float = Field(1.0, gt=0)
     """Divides the logits of both models before the divergence; with `on_policy` the student also samples at it."""
+    top_k: int | None = Field(None, ge=1)
+    """Only the teacher's k likeliest tokens at each place, all others as one. They are computed before the training, by
+    one process a node, and stored beside the rows: 8 bytes each; the teacher is unloaded then. By default the whole
+    distribution, from a teacher that every process holds."""
     on_policy: bool = False
     """Learn on what the student writes itself, not on stored traces; needs `teacher`."""
 
@@ -51,12 +55,20 @@ class DistillParams(TrlParams):
         if self.teacher is None:
             if self.on_policy:
                 raise ValueError("on_policy needs `teacher`: nobody stored what it would say of the student's words")
+            if self.top_k is not None:
+                raise ValueError("top_k needs `teacher`: the stored column has as many as `generate` kept")
             if self.divergence != "forward" or self.temperature != 1.0:
                 raise ValueError("without `teacher` only divergence = 'forward' at temperature 1 can be computed")
             if self.on_too_long == "truncate":
                 raise ValueError("without `teacher` rows can't be cut: use on_too_long = 'drop' or 'error'")
-        if self.on_policy and self.on_too_long == "truncate":
-            raise ValueError("on_too_long = 'truncate' would cut questions: use 'drop' or 'error'")
+        if self.top_k is not None and self.divergence != "forward":
+            raise ValueError("top_k computes the forward divergence alone: set divergence = 'forward', or leave it out")
+        if self.on_policy:
+            if self.on_too_long == "truncate":
+                raise ValueError("on_too_long = 'truncate' would cut questions: use 'drop' or 'error'")
+            for name in ("kl_share", "divergence", "top_k"):
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    raise ValueError(f"{name} has no meaning with on_policy: the loss there is `beta` in `args` alone")
         return self
 
 
@@ -108,20 +120,23 @@ class Distill(Trainer[DistillParams]):
         from dqdata_trainers._mimic import MimicTrainer, StoredTrainer
         from dqdata_trainers._rows import prepare
         from dqdata_trainers._stored import beside
+        from dqdata_trainers._teaching import likeliest_tokens
 
         params = self.params
-        config = trl_config(SFTConfig, params, out, packing=False)
+        config = trl_config(SFTConfig, params, out, packing=False, loss_type="nll", label_smoothing_factor=0.0)
         config.dataset_kwargs = {"skip_prepare_dataset": params.on_too_long != "truncate"}
         extra = (COLUMN,) if teacher is None else ()
         prepared = {split: prepare(data, split, tokenizer, params, out, extra) for split in data.folders}
         notes = [note for part in prepared.values() for note in part.notes]
         rows = {split: part.rows for split, part in prepared.items()}
+        kind: type[Any] = StoredTrainer
+        own: dict[str, Any] = {}
         if teacher is None:
             rows = {split: beside(part, split, tokenizer, out) for split, part in rows.items()}
-            kind, own = StoredTrainer, {}
+        elif params.top_k is not None:
+            rows = likeliest_tokens(rows, teacher, params, config, out, run)
         else:
-            kind = MimicTrainer
-            own = {"teacher": teacher, "divergence": params.divergence, "temperature": params.temperature}
+            kind, own = MimicTrainer, {"teacher": teacher, "divergence": params.divergence}
         trainer = built(
             kind,
             model=path,
@@ -132,6 +147,7 @@ class Distill(Trainer[DistillParams]):
             peft_config=params.lora.config("CAUSAL_LM") if params.lora else None,
             quantization_config=quantization(params),
             kl_share=params.kl_share,
+            temperature=params.temperature,
             **own,
         )
         return fit(trainer, params, out, run, notes)
