@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple
 from pydantic import Field
 
 from dqdata.errors import DataError
+from dqdata.finish_reasons import Meaning, meaning
 from dqdata.ids import canonical, digest, json_string
 from dqdata.params import NoParams, P, Params
 
@@ -98,7 +99,8 @@ class Usage(NamedTuple):
 class Completion:
     """One answer. `reasoning` is None where the model doesn't tell thinking apart; `ledger_key` is set by the ledger.
 
-    finish_reason: "stop", "length", "content_filter", or what else the endpoint said.
+    finish_reason: "stop", "length", "content_filter", or another word of the endpoint; `dqdata.finish_reasons` gives
+    its meaning. admitted: the teacher's table lists it among those of whole answers (`finished`).
     """
 
     response: str
@@ -110,6 +112,12 @@ class Completion:
     logprobs: tuple[Any, ...] | None = None
     ledger_key: str = ""
     cached: bool = False
+    admitted: bool = False
+
+    @property
+    def ending(self) -> Meaning:
+        """What the finish reason means."""
+        return "finished" if self.admitted else meaning(self.finish_reason)
 
 
 class Price(Params):
@@ -191,8 +199,8 @@ class Teacher(ABC, Generic[P]):
         return value
 
     def present(self, completion: Completion) -> Completion:
-        """A stored answer as this teacher would give it today: thinking split off by tags that were wrong when it was
-        asked need not be paid for again."""
+        """A stored answer as this teacher's table reads it today: thinking separated by its tags, `finished` applied.
+        What was wrong there when the answer was paid for need not be paid for again."""
         return completion
 
     @property

@@ -206,7 +206,7 @@ class CallClient:
         self.counters.output_tokens += usage.output
         self.counters.cost_usd += cost
         self._changed()
-        return completion
+        return self.teacher.present(completion)
 
     async def _failed(self, call: _InFlight, error: TeacherError, seconds: float) -> None:
         """Records a failed attempt and waits before the next; raises where there is none."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from dqdata.models.generation import RequestQueue, Rules, Text, Writer
 from dqdata.models.hashes import folder_hash
 from dqdata.models.names import PREFERENCE, ModelRef, resolve_model, scores_in, wrong_model
-from dqdata.models.rendering import IGNORED, Messages, check_messages, prompt_ids, render, split_thinking, tokenize
+from dqdata.models.rendering import IGNORED, Messages, check_messages, prompt_ids, render, tokenize
 from dqdata.models.weights import loadable
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ __all__ = [
     "render",
     "resolve_model",
     "scores_in",
-    "split_thinking",
     "tokenize",
     "wrong_model",
 ]

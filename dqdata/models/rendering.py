@@ -13,12 +13,14 @@ training and inference see the same prompt.
 from __future__ import annotations
 
 import os.path
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from dqdata.errors import DataError, InputError
+from dqdata.thinking import ANY_TAG, pieces
 
 Messages = Sequence[Mapping[str, Any]]
 IGNORED = -100
@@ -105,28 +107,18 @@ def prompt_ids(tokenizer: Any, messages: Messages, kwargs: Mapping[str, Any] | N
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
-def split_thinking(content: str) -> tuple[str, str]:
-    """(reasoning, response) of an assistant turn; reasoning is empty where there are no think tags. The opening tag
-    may have stood in the prompt; thinking that never closes is all reasoning."""
-    before, closed, response = content.partition("</think>")
-    if closed:
-        return before.replace("<think>", "", 1).strip(), response.strip()
-    before, opened, reasoning = content.partition("<think>")
-    return (reasoning.strip(), "") if opened else ("", content.strip())
-
-
 def _check_round_trip(tokenizer: Any, messages: Messages, chat: Rendered, ids: list[int], labels: list[int]) -> None:
     """The last turn's thinking and response must be among the trained tokens, and EOS must end them."""
     trained = [label for label in labels if label != IGNORED]
     learnt = _squeezed(tokenizer.decode(trained, skip_special_tokens=False))
     last = max(index for index, message in enumerate(messages) if message["role"] == "assistant")
-    reasoning, response = split_thinking(str(messages[last]["content"] or ""))
-    if reasoning and _squeezed(reasoning) not in learnt:
+    found = [(piece.thinking, _squeezed(piece.text)) for piece in pieces(str(messages[last]["content"] or ""))]
+    if any(thinking and text not in learnt for thinking, text in found):
         raise InputError(
             "the chat template loses the reasoning (the text between <think> and </think>): the student would never "
             "learn to think. Set `chat_template` to a Jinja file that writes the assistant's content whole"
         )
-    if _squeezed(response) not in learnt:
+    if any(text not in learnt for _, text in found):
         raise InputError(
             "the assistant's response isn't among the tokens that are trained on: the chat template changes it. Set "
             "`chat_template` to a Jinja file that writes the assistant's content whole"
@@ -140,4 +132,5 @@ def _check_round_trip(tokenizer: Any, messages: Messages, chat: Rendered, ids: l
 
 
 def _squeezed(text: str) -> str:
-    return "".join(unicodedata.normalize("NFKC", text).split())
+    """The text without spaces and think tags, whose places a template may change."""
+    return "".join(unicodedata.normalize("NFKC", re.sub(ANY_TAG, "", text)).split())

@@ -14,33 +14,39 @@ from typing import Any, Literal, Protocol
 from pydantic import Field
 
 from dqdata.errors import TeacherError
+from dqdata.finish_reasons import meaning
 from dqdata.ids import canonical, digest, json_string
 from dqdata.params import Params
-from dqdata.teacher import Completion, Request, Usage
-from dqdata.teachers import reasoning, schema
+from dqdata.teacher import Completion, Request
+from dqdata.teachers import schema
+from dqdata.teachers.usage import usage_of
+from dqdata.thinking import TAGS, merge
 
 SCHEMA_VIOLATION = "schema_violation"
 """finish_reason of an answer that ended by itself but doesn't satisfy the schema it was asked for."""
 
 
-class ThinkingParams(Params):
-    """How thinking is told from the answer, and what bounds both."""
+class ReadingParams(Params):
+    """How an answer is read, and what bounds it."""
 
-    reasoning_tags: tuple[str, str] | None = ("<think>", "</think>")
+    reasoning_tags: tuple[str, str] | None = TAGS
     """Tags around thinking in the text of an answer, where the endpoint doesn't tell it apart itself."""
     reasoning_prefilled: bool = False
     """The chat template always opens the tag: an answer without any tag is thinking that was cut short."""
+    finished: tuple[str, ...] = ()
+    """Values of `finish_reason` that mean a whole answer at this endpoint, beside "stop" and its like. Answers that
+    were rejected for such a value are read from the ledger again; no new call is made."""
     context_tokens: int | None = Field(None, ge=1)
     """The model's context window. Bounds an answer without `max_tokens`, which a budget needs to know."""
 
     @property
     def reading(self) -> list[str]:
-        """How answers are read, where that isn't the usual way: other tags give other rows from the same answers."""
-        said = self.model_dump(include={"reasoning_tags", "reasoning_prefilled"}, exclude_defaults=True)
+        """How answers are read, where that isn't the usual way: the same answers give other rows then."""
+        said = self.model_dump(include={"reasoning_tags", "reasoning_prefilled", "finished"}, exclude_defaults=True)
         return [canonical(said)] if said else []
 
 
-class ChatParams(ThinkingParams):
+class ChatParams(ReadingParams):
     """What every teacher in this format may say."""
 
     model: str = Field(min_length=1)
@@ -62,11 +68,13 @@ class ChatParams(ThinkingParams):
         return "+".join(part for part in (self.revision, extra) if part)
 
 
-class Thinks(Protocol):
+class Reads(Protocol):
     @property
     def reasoning_tags(self) -> tuple[str, str] | None: ...
     @property
     def reasoning_prefilled(self) -> bool: ...
+    @property
+    def finished(self) -> tuple[str, ...]: ...
 
 
 def body(request: Request, params: ChatParams, *, instruct: bool = False) -> dict[str, Any]:
@@ -131,8 +139,8 @@ def response_format(wanted: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": {"name": "answer", "schema": dict(wanted), "strict": strict}}
 
 
-def completion(data: Any, request: Request, params: Thinks) -> Completion:
-    """An endpoint's answer. Raises TeacherError (retryable) where it isn't one."""
+def completion(data: Any, request: Request, params: Reads) -> Completion:
+    """An endpoint's answer. Raises TeacherError (retryable) where it isn't one, or was interrupted at the endpoint."""
     try:
         choice = data["choices"][0]
         message = choice["message"]
@@ -140,11 +148,12 @@ def completion(data: Any, request: Request, params: Thinks) -> Completion:
         finish = str(choice.get("finish_reason") or "unknown")
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise malformed(f"no choices[0].message in it ({type(error).__name__})") from None
+    if meaning(finish, params.finished) == "interrupted":
+        raise interrupted(finish, content)
     refusal = message.get("refusal")
     if refusal and not content:
         content, finish = str(refusal), "refusal"
-    if thinking is None:
-        thinking, content = reasoning.split(content, params.reasoning_tags, prefilled=params.reasoning_prefilled)
+    thinking, content = merge(thinking, content, params.reasoning_tags, prefilled=params.reasoning_prefilled)
     if request.schema is not None:
         content, fits = structured(content, request.schema)
         finish = finish if fits or finish not in ("stop", "unknown") else SCHEMA_VIOLATION
@@ -152,20 +161,32 @@ def completion(data: Any, request: Request, params: Thinks) -> Completion:
         response=content,
         reasoning=thinking,
         finish_reason=finish,
-        usage=_usage(data.get("usage"), request, (thinking or "") + content),
+        usage=usage_of(data.get("usage") or choice.get("usage"), request, (thinking or "") + content),
         model=str(data.get("model") or ""),
         logprobs=_logprobs(choice.get("logprobs")),
     )
 
 
-def present(stored: Completion, params: Thinks) -> Completion:
-    """A stored answer with its thinking split off by today's tags, if it wasn't split when it was asked."""
-    if stored.reasoning is not None:
+def present(stored: Completion, params: Reads) -> Completion:
+    """A stored answer as today's table reads it: thinking separated by its tags, `finished` applied."""
+    admitted = bool(params.finished) and meaning(stored.finish_reason, params.finished) == "finished"
+    thinking, response = merge(
+        stored.reasoning, stored.response, params.reasoning_tags, prefilled=params.reasoning_prefilled
+    )
+    if (thinking, response, admitted) == (stored.reasoning, stored.response, stored.admitted):
         return stored
-    thinking, response = reasoning.split(stored.response, params.reasoning_tags, prefilled=params.reasoning_prefilled)
-    if thinking is None:
-        return stored
-    return replace(stored, reasoning=thinking, response=response)
+    return replace(stored, reasoning=thinking, response=response, admitted=admitted)
+
+
+def interrupted(finish: str, text: str) -> TeacherError:
+    """The error of an answer that the endpoint ended because something failed there."""
+    shown = f" after {' '.join(text.split())[:200]!r}" if text.strip() else ""
+    return TeacherError(
+        f"the endpoint broke the answer off: finish_reason {finish!r}{shown}",
+        kind="retryable",
+        reason="interrupted",
+        usage_unknown=True,
+    )
 
 
 def structured(text: str, wanted: Mapping[str, Any]) -> tuple[str, bool]:
@@ -186,39 +207,43 @@ def malformed(problem: str) -> TeacherError:
 
 
 def _texts(message: Any) -> tuple[str, str | None]:
-    """(content, reasoning) of a message: DeepSeek and SGLang say reasoning_content, vLLM and OpenRouter reasoning;
-    some send a list of parts."""
-    thinking = message.get("reasoning_content") or message.get("reasoning")
-    content = message.get("content")
-    if isinstance(content, list):
-        parts = [part for part in content if isinstance(part, dict)]
-        thought = "".join(_part(part.get("thinking")) for part in parts if part.get("type") == "thinking")
-        thinking = thinking or thought or None
-        content = "".join(str(part.get("text") or "") for part in parts if part.get("type") != "thinking")
+    """(content, reasoning) of a message: DeepSeek and SGLang name it reasoning_content, vLLM and OpenRouter reasoning,
+    Ollama thinking; some send lists of parts."""
+    parts = message.get("content")
+    content, thought = _from_parts(parts) if isinstance(parts, list) else (parts, "")
     if content is not None and not isinstance(content, str):
         raise TypeError("content")
+    thinking: Any = None
+    for name in ("reasoning_content", "reasoning", "thinking"):
+        thinking = thinking or message.get(name)
+    if not thinking and isinstance(message.get("reasoning_details"), list):
+        thinking = "".join(_part(part, "text") or _part(part, "summary") for part in message["reasoning_details"])
+    thinking = _from_parts(thinking)[0] if isinstance(thinking, list) else thinking
+    thinking = thinking or thought
     return _whole(content or ""), _whole(thinking) if isinstance(thinking, str) and thinking else None
 
 
-def _part(thinking: Any) -> str:
-    if isinstance(thinking, list):
-        return "".join(str(part.get("text") or "") for part in thinking if isinstance(part, dict))
-    return str(thinking or "")
+def _from_parts(parts: list[Any]) -> tuple[str, str]:
+    """(text, thinking) of a list of parts, such as `[{"type": "thinking", "thinking": ...}, {"type": "text", ...}]`."""
+    text, thinking = [], []
+    for part in parts:
+        if isinstance(part, dict) and part.get("type") in ("thinking", "reasoning"):
+            thinking.append(_part(part, "thinking") or _part(part, "text"))
+        else:
+            text.append(_part(part, "text"))
+    return "".join(text), "".join(thinking)
+
+
+def _part(part: Any, name: str) -> str:
+    if isinstance(part, str):
+        return part
+    value = part.get(name) if isinstance(part, dict) else None
+    return "".join(_part(one, "text") for one in value) if isinstance(value, list) else str(value or "")
 
 
 def _whole(text: str) -> str:
     """Without halves of surrogate pairs, which JSON can carry and no file can hold."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
-
-
-def _usage(said: Any, request: Request, text: str) -> Usage:
-    """Tokens as counted, or a guess of four characters each where nothing was said."""
-    if isinstance(said, dict) and isinstance(said.get("prompt_tokens"), int):
-        details = said.get("prompt_tokens_details")
-        cached = details.get("cached_tokens") if isinstance(details, dict) else said.get("prompt_cache_hit_tokens")
-        return Usage(said["prompt_tokens"], int(said.get("completion_tokens") or 0), int(cached or 0))
-    asked = sum(len(message.content) // 4 + 4 for message in request.messages)
-    return Usage(asked, max(1, len(text) // 4), 0, True)
 
 
 def _logprobs(said: Any) -> tuple[Any, ...] | None:

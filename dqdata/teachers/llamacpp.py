@@ -33,7 +33,7 @@ from dqdata.teachers.refusals import refusal
 from dqdata.teachers.stream import Assembly
 
 
-class LlamaCppParams(chat.ThinkingParams):
+class LlamaCppParams(chat.ReadingParams):
     model: NameOrPath = gguf.BUNDLED
     """A GGUF file, `hf:owner/name/file.gguf`, or `smollm2-135m`, which is installed with the package."""
     context_tokens: int = Field(2048, ge=64)

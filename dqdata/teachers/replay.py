@@ -28,7 +28,7 @@ from dqdata.teacher import Completion, Limits, Price, Request, Teacher, Usage
 from dqdata.teachers import chat
 
 
-class ReplayParams(chat.ThinkingParams):
+class ReplayParams(chat.ReadingParams):
     model: str = Field(min_length=1)
     """The recorded model, as `dqdata ledger size` shows it."""
     of: str = "openai"
@@ -161,7 +161,7 @@ def _index(params: ReplayParams, index: Path) -> None:
         columns = ", ".join(column for column in _ANSWER if column in have)
         con.execute("create table answers (ledger_key text primary key, row text not null)")
         for batch in store.query(f'select {columns} from "{name}{at}" where ledger_key is not null'):
-            _insert(con, batch.to_pylist())
+            _insert(con, [{"finish_reason": "stop", **row} for row in batch.to_pylist()])
         for batch in store.query(f'select "row" from "{name}__rejects{at}" where "row" is not null'):
             rows = [json.loads(row["row"]) for row in batch.to_pylist()]
             _insert(con, [row for row in rows if row.get("ledger_key") and row.get("response") is not None])

@@ -22,6 +22,7 @@ from dqdata.errors import DqdataError, TeacherError
 from dqdata.teacher import Completion, Request, reward_model
 from dqdata.teachers import chat
 from dqdata.teachers.in_process import InProcess, InProcessParams, RequestQueue, Work, template_hash, too_long
+from dqdata.thinking import opened_by
 
 if TYPE_CHECKING:
     from dqdata.models import Text, Writer
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 KNOWN_EXTRA = ("top_k", "chat_template_kwargs")
 
 
-class TransformersParams(chat.ThinkingParams, InProcessParams):
+class TransformersParams(chat.ReadingParams, InProcessParams):
     chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
     """For the model's chat template, such as `{ enable_thinking = false }`."""
 
@@ -144,8 +145,7 @@ class _Texts:
 
     def _as_chat(self, text: Text, request: Request) -> Mapping[str, Any]:
         """An answer in the chat-completions format. A template that opens the thinking leaves its tag in the prompt."""
-        tags = self._teacher.params.reasoning_tags
-        opened = tags[0] if tags and text.prompt.rstrip().endswith(tags[0]) else ""
+        opened = opened_by(text.prompt, self._teacher.params.reasoning_tags)
         choice: dict[str, Any] = {"message": {"content": opened + text.text}, "finish_reason": text.finish_reason}
         if request.sampling.top_logprobs is not None:
             choice["logprobs"] = {"content": [self._logprob(*text.logprobs[place]) for place in range(len(text.ids))]}

@@ -40,7 +40,7 @@ from dqdata.teachers.vllm_server import VllmServer
 _ADAPTER = "adapter"
 
 
-class VllmParams(chat.ThinkingParams):
+class VllmParams(chat.ReadingParams):
     model: ModelName = Field(min_length=1)
     """A hub name, a folder, or `trained:NAME@version`."""
     revision: str = ""
@@ -140,6 +140,7 @@ class Vllm(Teacher[VllmParams]):
                 extra_body={"chat_template_kwargs": template} if template else {},
                 reasoning_tags=self.params.reasoning_tags,
                 reasoning_prefilled=self.params.reasoning_prefilled,
+                finished=self.params.finished,
             )
         )
         await self._endpoint.start()

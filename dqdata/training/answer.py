@@ -15,6 +15,7 @@ from typing import Any, TextIO
 
 from dqdata.ids import digest
 from dqdata.models import Rules, Text, Writer
+from dqdata.thinking import opened_by
 from dqdata.training.exact_match import Evaluate
 
 
@@ -78,7 +79,7 @@ class _Answers:
         line = {
             **self._rows[index],
             "index": index,
-            "text": ("<think>" if text.prompt.rstrip().endswith("<think>") else "") + text.text,
+            "text": opened_by(text.prompt) + text.text,
             "tokens": len(text.ids),
             "finish_reason": "stop" if text.finish_reason == "stop" else "length",
             "seconds": now - self._began,

@@ -27,6 +27,7 @@ from dqdata.project.instances import make_teacher
 from dqdata.project.tables import Project
 from dqdata.statistics import paired
 from dqdata.teacher import Completion, Message, Request, Sampling, reward_model
+from dqdata.thinking import wrap
 from dqdata.training.answer import unanswered
 from dqdata.training.exact_match import Evaluate
 from dqdata.training.job import Job
@@ -160,10 +161,9 @@ def _ask_teacher(project: Project, store: Store, name: str, evaluate: Evaluate, 
 
 
 def _as_answer(made: Completion) -> dict[str, Any]:
-    thought = f"<think>{made.reasoning}</think>" if made.reasoning else ""
     return {
-        "text": thought + made.response,
+        "text": wrap(made.reasoning or "", made.response),
         "tokens": made.usage.output,
-        "finish_reason": made.finish_reason,
+        "finish_reason": "length" if made.ending == "truncated" else made.finish_reason,
         "seconds": made.seconds,
     }

@@ -18,7 +18,6 @@ from dqdata.operator import Row
 from dqdata.params import Params
 
 PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
-THINKING = re.compile(r"^\s*(?:<think>)?(.*?)</think>(.*)$", re.DOTALL)
 
 
 class Evaluate(Params):
@@ -63,12 +62,3 @@ class Evaluate(Params):
         user = PLACEHOLDER.sub(lambda match: str(row[match[1]]), self.user)
         system = [{"role": "system", "content": self.system}] if self.system else []
         return [*system, {"role": "user", "content": user}]
-
-
-def split_answer(text: str) -> tuple[str | None, str]:
-    """(reasoning, response) of what a model wrote. An opened think tag that never closes is all reasoning."""
-    if match := THINKING.match(text):
-        return match[1].strip(), match[2].strip()
-    if "<think>" in text:
-        return text.partition("<think>")[2].strip(), ""
-    return None, text.strip()

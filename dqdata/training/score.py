@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from dqdata.operator import Reject, Row, bind
 from dqdata.statistics import Interval, clustered, voted, wilson
-from dqdata.training.exact_match import Evaluate, split_answer
+from dqdata.thinking import TAGS, split
+from dqdata.training.exact_match import Evaluate
 
 if TYPE_CHECKING:
     from dqdata.operator import Runtime
@@ -168,7 +169,7 @@ async def _judged(rows: Sequence[Mapping[str, Any]], evaluate: Evaluate, runtime
     """What the verifier makes of each answer; None where it makes nothing."""
     asked = []
     for place, row in enumerate(rows):
-        reasoning, response = split_answer(row["text"])
+        reasoning, response = split(row["text"])
         known = {"problem_id": str(row["index"]), "trace_id": str(place), "question": None, "answer_type": None}
         asked.append({**known, **row, "reasoning": reasoning, "response": response})
     outcomes = await bind(evaluate.verify, evaluate.verify_params, runtime)(asked)
@@ -186,7 +187,7 @@ def _answered(row: Mapping[str, Any], judged: Row | None) -> Answered:
         tokens=int(row["tokens"]),
         seconds=float(row["seconds"]),
         truncated=truncated,
-        formed=not truncated and bool(split_answer(text)[1]) and max(map(text.count, ("<think>", "</think>"))) <= 1,
+        formed=not truncated and bool(split(text)[1]) and max(map(text.count, TAGS)) <= 1,
     )
 
 

@@ -24,7 +24,6 @@ from dqdata.cli.train import command
 from dqdata.columns import arrow_schema, columns_of
 from dqdata.errors import ProjectError, RunError
 from dqdata.project.tables import read_project
-from dqdata.training.exact_match import split_answer
 from dqdata.training.run import train
 
 from .conftest import additions
@@ -258,10 +257,3 @@ def test_two_processes_train_together(project: Path, tiny: Path) -> None:
         outcome = train(read_project(project), "tiny_sft", store, processes=2)
     assert outcome.metrics["processes"] == 2
     assert outcome.metrics["last_loss"] < outcome.metrics["first_loss"]
-
-
-def test_thinking_is_told_from_the_response() -> None:
-    assert split_answer("<think>\na\n</think>\n\nb") == ("a", "b")
-    assert split_answer("a</think>b") == ("a", "b")
-    assert split_answer("<think>never ends") == ("never ends", "")
-    assert split_answer("4") == (None, "4")

@@ -22,8 +22,8 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from dqdata.errors import InputError
-from dqdata.models import split_thinking
 from dqdata.operator import Bound, Outcome, Params, Reject
+from dqdata.thinking import TAGS, split
 from dqdata.trainer import TrainRun
 
 SCALE = 9.0
@@ -105,7 +105,7 @@ class Rewards:
         self.tables, self._source = tables, source
         self.labels = _distinct([table.label for table in tables])
         self.gate = _gate(tables, self.labels, gate)
-        self._eos, self._opening = eos, "<think>" if thinking_opened else ""
+        self._eos, self._opening = eos, TAGS[0] if thinking_opened else ""
         self._loop = _Loop()
         self._models: dict[str, Any] = {}
         self._scorers = [self._scorer(table, run) for table in tables]
@@ -181,7 +181,7 @@ def as_row(
     columns: dict[str, Any], prompt: Sequence[Mapping[str, Any]], text: str, tokens: int, *, finished: bool
 ) -> dict[str, Any]:
     """A completion as operators see a trace."""
-    reasoning, response = split_thinking(text)
+    reasoning, response = split(text)
     return {
         "problem_id": "0",
         "trace_id": "0",

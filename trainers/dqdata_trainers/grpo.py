@@ -25,6 +25,7 @@ from dqdata.columns import KEYS, MESSAGES, Columns
 from dqdata.errors import ColumnError, DataError, InputError
 from dqdata.ids import canonical, digest
 from dqdata.models import check_messages, prompt_ids
+from dqdata.thinking import opened_by
 from dqdata.trainer import Data, Trainer, TrainResult, TrainRun
 from dqdata_trainers._config import TrlParams, built, trl_config
 from dqdata_trainers._difficulty import Difficulty
@@ -97,7 +98,7 @@ class GroupTrainer(Trainer[Any]):
 
         first = splits["train"][0][0]
         asked = prompt_ids(tokenizer, first["prompt"], params.chat_template_kwargs)
-        opened = str(tokenizer.decode(asked)).rstrip().endswith("<think>")
+        opened = bool(opened_by(str(tokenizer.decode(asked))))
         rewards = Rewards(params.rewards, params.gate, run, source, tokenizer.eos_token_id, opened)
         rewards.probe(first)
         trainer = built(

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import polars as pl
 
-CUT = ("length", "max_tokens", "MAX_TOKENS", "model_length")
-"""Reasons to finish that say that the limit was met."""
-WHOLE = ("stop", "eos", "end_turn", "stop_sequence", "STOP", "tool_calls", "function_call", "tool_use", "eos_token")
+from dqdata.finish_reasons import FINISHED, TRUNCATED
+
+CUT = sorted(TRUNCATED)
+WHOLE = sorted(FINISHED | {"tool_calls", "function_call", "tool_use"})
 OPEN_END = r"(?:[,(\[{+*=<&^_/\\:，、：（]|\\(?:frac|sqrt|text|boxed|left|begin)?\{?[^}\s]*|\s[-–])\s*$"
 WANTS_MORE = (
     r"(?i)(?:^|[^\p{L}])(?:the|a|an|of|and|or|to|is|are|was|in|on|at|for|with|by|from|that|which|if|then|so|but|we|i|because|"
@@ -47,7 +48,7 @@ def cut_off(texts: pl.Series, finish: pl.Series) -> pl.Series:
         | (pl.col("text").str.count_matches(r"\\begin\{") > pl.col("text").str.count_matches(r"\\end\{"))
         | last.str.contains(r"\\boxed\s*\{[^}]*$")
     )
-    said = pl.col("finish")
+    said = pl.col("finish").str.to_lowercase()
     return lines.select(
         pl.when(said.is_in(CUT))
         .then(True)

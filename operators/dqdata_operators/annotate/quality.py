@@ -20,6 +20,7 @@ from pydantic import Field
 from dqdata.columns import Columns
 from dqdata.errors import ColumnError
 from dqdata.operator import Batch, BatchOperator, Params
+from dqdata.thinking import ANY_TAG
 from dqdata_operators.annotate._endings import cut_off
 from dqdata_operators.annotate._languages import Identifier, language, share_of_scripts
 from dqdata_operators.annotate._loops import repeated_share, runs
@@ -55,7 +56,8 @@ META_TALK = (
     r"作为(?:一个)?(?:人工智能|AI|语言模型))"
 )
 TEMPLATE = (
-    r"<\|[^|<>\n]{1,40}\|>|</?s>|\[/?INST\]|<</?SYS>>|</?think(?:ing)?>|<\uff5c[^<>\n]{1,40}\uff5c>|"
+    rf"{ANY_TAG}|"
+    r"<\|[^|<>\n]{1,40}\|>|</?s>|\[/?INST\]|<</?SYS>>|<\uff5c[^<>\n]{1,40}\uff5c>|"
     r"\{\{\s*[\w. ]+\s*\}\}|\{%.{1,60}?%\}|<(?:start|end)_of_turn>|(?m:^\s*(?:###\s*)?(?:Human|Assistant|User):\s)"
 )
 STATED = (

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import polars as pl
 
-TAGS = ("<think>", "</think>")
+from dqdata.thinking import Tags
 
 
 def turn(role: str, content: pl.Expr) -> pl.Expr:
@@ -18,7 +18,7 @@ def chat(*turns: pl.Expr) -> pl.Expr:
     return pl.concat_list(list(turns))
 
 
-def thinking(tags: tuple[str, str], reasoning: str = "reasoning", response: str = "response") -> pl.Expr:
+def thinking(tags: Tags, reasoning: str = "reasoning", response: str = "response") -> pl.Expr:
     """The assistant's turn: reasoning between the tags, where there is any, before the response."""
     thought, said = pl.col(reasoning).str.strip_chars().fill_null(""), pl.col(response).str.strip_chars().fill_null("")
     return (

@@ -26,7 +26,8 @@ from dqdata.errors import ColumnError
 from dqdata.expressions import check_value
 from dqdata.operator import Decisions, Params, Run, SqlExpression, Table, TableOperator
 from dqdata.sql import literal, quoted
-from dqdata_operators.format._chats import TAGS, chat, thinking, turn
+from dqdata.thinking import TAGS
+from dqdata_operators.format._chats import chat, thinking, turn
 from dqdata_operators.lib.asking.one_judge import check_one_judge
 
 MODES = ("none", "short", "long")

@@ -31,7 +31,8 @@ from dqdata.errors import ColumnError
 from dqdata.expressions import check_condition
 from dqdata.operator import NewRows, Params, Run, SqlExpression, Table, TableOperator
 from dqdata.sql import literal, quoted
-from dqdata_operators.format._chats import TAGS, chat, thinking, turn
+from dqdata.thinking import TAGS
+from dqdata_operators.format._chats import chat, thinking, turn
 from dqdata_operators.lib.asking.one_judge import check_one_judge
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ import polars as pl
 from dqdata.columns import MESSAGES, NUMBERS, Columns, key_of
 from dqdata.expressions import check_condition
 from dqdata.operator import Batch, BatchOperator, Params, SqlExpression
-from dqdata_operators.format._chats import TAGS, chat, thinking, turn
+from dqdata.thinking import TAGS
+from dqdata_operators.format._chats import chat, thinking, turn
 
 
 class RewardRowsParams(Params):

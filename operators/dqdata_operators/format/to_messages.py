@@ -19,6 +19,7 @@ from pydantic import model_validator
 from dqdata.columns import MESSAGES, Columns, key_of
 from dqdata.errors import ColumnError, nearest
 from dqdata.operator import Batch, BatchOperator, Params
+from dqdata.thinking import TAGS
 from dqdata_operators.lib.asking.prompting import Placeholder, Template
 
 
@@ -34,7 +35,7 @@ class ToMessagesParams(Params):
     thinking: Literal["tags", "none", "empty"] = "tags"
     """tags: the reasoning between tags, then the response. none: the response alone. empty: tags with nothing between
     them, which teaches a hybrid model to answer at once."""
-    tags: tuple[str, str] = ("<think>", "</think>")
+    tags: tuple[str, str] = TAGS
     """Around the thinking."""
 
     @model_validator(mode="after")

@@ -18,10 +18,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from dqdata.sandbox import long_integers
+from dqdata.thinking import TAGS, split
 from dqdata_operators.verify._blocks import joined
 from dqdata_operators.verify._fences import BEGINS_CODE, fenced
 
-_THINKING = re.compile(r"</think(?:ing)?>", re.IGNORECASE)
 _MOST_CUTS, _MOST_BEGINS = 40, 20
 """Attempts at finding where prose ends and code begins."""
 LONGEST_PROGRAM = 200_000
@@ -61,10 +61,10 @@ def program_in(response: str, names: Sequence[str] = (), prompt: str = "") -> Pr
     for a program that is run as it is, the last one that reads its input; without such, the last that defines anything.
     """
     text = response.replace("\r\n", "\n").replace("\r", "\n").lstrip("\ufeff")
-    if end := _THINKING.search(text):
-        text = text[end.end() :]
-    elif re.match(r"\s*<think", text, re.IGNORECASE):
-        return None
+    for tags in (TAGS, ("<thinking>", "</thinking>")):
+        thought, text = split(text, tags)
+        if thought is not None and not text:
+            return None
     reader = _Reader()
     blocks = fenced(text, reader.parses)
     if not blocks:

@@ -1,21 +1,19 @@
-"""What is wrong with an answer: cut off, empty, refused, withheld, or running in circles.
+"""What is wrong with an answer: cut off, empty, refused, withheld, running in circles, or of an unknown end.
 
     >>> flaw(Completion("So 2 + 2 is", "length", Usage(9, 4)))
     Flaw(reason='truncated', detail='stopped after 4 tokens')
 
-Each check reads the end of the text or the finish reason alone and costs microseconds: it runs on every answer.
+An answer is good only where its finish reason is known to mean that it is whole. Each check reads the end of the text
+or the finish reason alone and costs microseconds: it runs on every answer.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from typing import NamedTuple
 
 from dqdata.teacher import Completion
-
-CUT = ("length", "max_tokens", "max_output_tokens", "model_length")
-WITHHELD = ("content_filter", "safety", "recitation", "blocklist", "prohibited_content")
-BROKEN_OFF = ("abort", "aborted", "error", "cancelled", "canceled", "insufficient_system_resource")
 
 REFUSAL = re.compile(
     r"(?:i['’]?m|i am)\s+(?:(?:very|really|so|truly)\s+)?sorry,?\s+(?:but\s+)?i(?:['’]m|\s+am)?\s*"
@@ -43,23 +41,36 @@ class Flaw(NamedTuple):
 def flaw(answer: Completion) -> Flaw | None:
     """What makes an answer unfit to be kept, or None. A loop is named before the cut it ends in: more tokens would
     only make it longer."""
-    finish = answer.finish_reason.lower()
-    if finish in WITHHELD:
+    ending = answer.ending
+    if ending == "withheld":
         return Flaw("content_filter", f"withheld by the endpoint ({answer.finish_reason})")
     text = answer.response if answer.response.strip() else answer.reasoning or ""
     repeated = loop(text)
     if repeated:
         unit, times = repeated
         return Flaw("repeated", f"ends in {times} times {unit[:80]!r}")
-    if finish in CUT:
+    if ending == "truncated":
         return Flaw("truncated", f"stopped after {answer.usage.output} tokens")
-    if finish in BROKEN_OFF:
-        return Flaw("broken_off", f"the endpoint gave up ({answer.finish_reason})")
+    if ending == "interrupted":
+        return Flaw("broken_off", f"the endpoint broke it off ({answer.finish_reason})")
+    if ending == "other":
+        return _unknown(answer.finish_reason)
     if not answer.response.strip():
         return Flaw("empty", "no response after the reasoning" if text.strip() else "no text")
-    if finish == "refusal" or is_refusal(answer.response):
+    if ending == "refused" or is_refusal(answer.response):
         return Flaw("refused", answer.response.strip()[:200])
     return None
+
+
+def _unknown(finish_reason: str) -> Flaw:
+    """The flaw of an answer whose end nobody knows the meaning of, by its name."""
+    shown = "the endpoint gave no finish_reason" if finish_reason == "unknown" else f"finish_reason {finish_reason!r}"
+    line = f"finished = [{json.dumps(finish_reason, ensure_ascii=False)}]"
+    return Flaw(
+        f"finish_reason:{' '.join(finish_reason.split())[:60]}",
+        f"{shown}: not known to mean a whole answer. If it does here, write {line} in the teacher's table: the answer is "
+        "read from the ledger, without a new call",
+    )
 
 
 def is_refusal(response: str) -> bool:
