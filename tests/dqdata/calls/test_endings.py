@@ -10,7 +10,7 @@ import pytest
 from dqdata_operators.lib.asking.answers import flaw
 from loopback import Loopback
 
-from dqdata.calls.client import Asker, Budget, CallContext
+from dqdata.calls.client import Budget, CallClient, CallContext
 from dqdata.errors import TeacherError
 from dqdata.ledger import Ledger
 from dqdata.teacher import Completion, Limits, Message, Request
@@ -34,11 +34,11 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def answer(loopback: Loopback, ledger: Ledger, **params: Any) -> Completion:
     teacher = OpenAI(EndpointParams(base_url=loopback.url, model="m", **params))
-    asker = Asker(teacher, Limits(max_attempts=3), ledger, Budget())
+    client = CallClient(teacher, Limits(max_attempts=3), ledger, Budget())
     try:
-        return await asker.at(CONTEXT).complete(ASKED)
+        return await client.at(CONTEXT).complete(ASKED)
     finally:
-        await asker.close()
+        await client.close()
 
 
 @pytest.mark.parametrize("word", ["eos_found", "FINISH", "tool_calls", "停止", "pause_turn", "max turns"])

@@ -68,7 +68,7 @@ def _unknown(finish_reason: str) -> Flaw:
     line = f"finished = [{json.dumps(finish_reason, ensure_ascii=False)}]"
     return Flaw(
         f"finish_reason:{' '.join(finish_reason.split())[:60]}",
-        f"{shown}: not known to mean a whole answer. If it does here, write {line} in the teacher's table: the answer is "
+        f"{shown}: not known to mean a whole answer. If it does, write {line} in the teacher's table: the answer is "
         "read from the ledger, without a new call",
     )
 
