@@ -40,7 +40,7 @@ CHOSEN = [
 
 NOT_CHOSEN = [
     ("C", r"\boxed{A, B, C, D}", "several_choices"),
-    ("C", r"\boxed{ABCD}", "no_choice"),
+    ("C", r"\boxed{ABCD}", "several_choices"),
     ("C", "The answer is A, B, C or D.", "several_choices"),
     ("C", "The answer is C or D.", "several_choices"),
     ("C", "The answer is C and D", "several_choices"),

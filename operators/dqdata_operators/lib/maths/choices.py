@@ -7,8 +7,8 @@ r"""Which option a response chooses.
 >>> compare_choice(reference="C", response="It must be Paris.\nParis", choices=["Rome", "Bern", "Paris"]).extracted
 'C'
 
-One option has to be chosen: a list of them chooses none. A letter whose text belongs to another option contradicts
-itself, and is incorrect.
+One option has to be chosen: a list of them chooses none, unless the reference is a list, too. A letter whose text
+belongs to another option contradicts itself, and is incorrect.
 """
 
 from __future__ import annotations
@@ -16,26 +16,21 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from dqdata_operators.lib.maths.choosing import Choice, choosing
 from dqdata_operators.lib.maths.compare import Judgement
 from dqdata_operators.lib.maths.extract import PLACES, Place, answer_part, extract, stated
 from dqdata_operators.lib.maths.notation import normalise
+from dqdata_operators.lib.maths.options import LETTERS, leading, plain
 from dqdata_operators.lib.maths.words import plain_words
 
-LETTERS = "ABCDEFGHIJ"
-
-_ALONE = re.compile(r"(?<![A-Za-z0-9'’])\(?\s*([A-J])\s*(?:\)|(?=[.,;:!?*\s]|$))(?![A-Za-z'’])")
-_LEADING = re.compile(r"\W*(?:(?:option|choice|answer)\s+)?\W*([A-Ja-j])(?![A-Za-z0-9'’])", re.IGNORECASE)
-_MARKED = re.compile(r"\W*(?:(?:option|choice)\s+\W*[A-J]\b|\([A-J]\)|[A-J]\s*[.):])", re.IGNORECASE)
-_REASON = re.compile(r"\s*(?:because|since|as|which|where|due|for|is|with|—|-|,(?!\s*[A-J](?![A-Za-z])))")
-_ENUMERATED = re.compile(r"\W*(?:[,/;|&]|\bor\b|\band\b)?\W*(?:option\s+)?\W*([A-J])(?![A-Za-z0-9'’])", re.IGNORECASE)
-_DENIED = re.compile(r"\b(?:not|never|neither|nor|cannot)\b|n['’]t\b", re.IGNORECASE)
-_STATED = (
-    re.compile(
-        r"\b(?:option|choice)\s+\(?([A-J])\)?(?![A-Za-z])(?:\s+is\s+(?:the\s+)?(?:correct|right|best|true|answer))"
-    ),
-    re.compile(r"(?<![A-Za-z])\(?([A-J])\)?\s+is\s+(?:the\s+)?(?:correct|right|best|true|answer)\b"),
-    re.compile(r"\*\*\W*([A-J])\W*\*\*"),
+TAIL = 4000
+"""Characters at the end of a response that are read, beside its first line."""
+_NEGATED = re.compile(r"\b(?:not|never|neither|nor|cannot|wrong|incorrect|nicht|kein|pas)\b|n['’]t\b|不", re.IGNORECASE)
+_DENIED = re.compile(
+    r"(?<=[A-Za-z0-9])[,;]?\s+(?:but\s+)?(?:not|rather than|instead of|nicht|pas)\s+[^,.;]*", re.IGNORECASE
 )
+_ONLY_JOINED = re.compile(r"(?:[\W_]|\b(?:and|or|und|oder|et|ou|the|either|both|all|of|a|an)\b)*", re.IGNORECASE)
+_TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
 
 
 def compare_choice(
@@ -45,82 +40,155 @@ def compare_choice(
     choices: Sequence[str] | None = None,
     places: Sequence[Place] = PLACES,
 ) -> Judgement:
-    """Whether the response chooses the reference: a letter, or the text of an option where `choices` are given.
+    """Whether the response chooses the reference: a letter, several, or an option's text where `choices` are given.
 
     A reference that is neither makes the verdict unverifiable.
     """
     wanted = _reference(reference or "", choices)
     if wanted is None:
         return Judgement("unverifiable", None, "reference_unreadable: no letter and no option")
-    text, is_answer = final_text(response or "", places)
-    if text is None:
+    if not (response or "").strip():
         return Judgement("incorrect", None, "no_answer")
-    letter, reason = chosen(text, choices, is_answer=is_answer)
-    if letter is None:
-        return Judgement("incorrect", text[:500], reason)
-    return Judgement("correct", letter, "equal") if letter == wanted else Judgement("incorrect", letter, "different")
+    letters, reason, shown = chosen(response or "", choices, places)
+    if reason == "no_answer":
+        return Judgement("incorrect", None, reason)
+    if reason == "ambiguous" and set(wanted) <= set(letters):
+        return Judgement("unverifiable", shown[-500:], reason)
+    if reason or not letters or (len(letters) > 1 and len(wanted) == 1):
+        return Judgement("incorrect", shown[-500:], reason or "several_choices")
+    found = ", ".join(letters)
+    equal = set(letters) == set(wanted)
+    return Judgement("correct", found, "equal") if equal else Judgement("incorrect", found, "different")
 
 
 def _reference(text: str, choices: Sequence[str] | None) -> str | None:
-    if choices and (at := _option(text, choices)) is not None:
-        return LETTERS[at]
-    match = re.fullmatch(r"\W*([A-Ja-j])(?:\W*|[.):]\s.*)", normalise(text), re.DOTALL)
-    letter = match[1].upper() if match else None
-    return letter if letter is None or not choices or LETTERS.index(letter) < len(choices) else None
+    if choices and (option := _option(text, choices)) is not None:
+        return LETTERS[option]
+    text = plain(normalise(text))
+    match = re.fullmatch(r"\W*([A-Ja-j])(?:\W*|\s*[.):]\s.*)", text, re.DOTALL)
+    letters = match[1].upper() if match else _several(text)
+    known = LETTERS[: len(choices)] if choices else LETTERS
+    return letters if letters and all(letter in known for letter in letters) else None
 
 
-def final_text(response: str, places: Sequence[Place]) -> tuple[str | None, bool]:
-    """Where a response chooses, and whether it says that this is the answer: a box, a line after ####, the sentence of
-    "the answer is"; else its last line, which only may hold one."""
+def _several(text: str, *, ordered: bool = True) -> str | None:
+    """The letters of `ABD` or `A, B and D`, each once; ordered: only in the order of the alphabet, as no word is."""
+    found = re.sub(r"\b(?:and|or)\b|[\W_]+", "", text)
+    if not re.fullmatch(r"[A-J]{2,}", found) or len(set(found)) < len(found):
+        return None
+    if ordered and "".join(sorted(found)) != found:
+        return None
+    return found if re.fullmatch(r"[A-J\W_]*(?:\b(?:and|or)\b[A-J\W_]*)?", text) else None
+
+
+def chosen(response: str, choices: Sequence[str] | None, places: Sequence[Place]) -> tuple[str, str, str]:
+    """The letters chosen, or why there are none, and the text that was read."""
+    letters = LETTERS[: len(choices)] if choices else LETTERS
+    text = answer_part(response)
+    if text is None or not text.strip():
+        return "", "no_answer", ""
+    if "phrase" in places and (tagged := _TAGGED.findall(text)):
+        made = _of_answer(tagged[-1][-TAIL:], letters, choices)
+        return *made, tagged[-1].strip()
     found = extract(response, [place for place in places if place in ("boxed", "hashes")])
     if found is not None:
-        return normalise(found.text), True
-    text = answer_part(response)
-    if text is None or (("\\boxed" in text or "\\fbox" in text) and "boxed" in places):
-        return None, False  # a box without an option, or one that never closes
-    if "phrase" in places and (sentence := next(stated(text), None)) is not None:
-        return sentence, True
-    lines = [line.strip() for line in text[-3000:].splitlines() if any(char.isalnum() for char in line)]
-    if not lines or "line" not in places:
-        return None, False
-    for pattern in _STATED:
-        if (matches := pattern.findall(lines[-1])) and len(set(matches)) == 1:
-            return str(matches[-1]), True
-    return lines[-1], False
+        made = _of_answer(found.text, letters, choices)
+        if made.letters or found.place == "hashes" or "phrase" not in places:
+            return *made, found.text
+        after = choosing(plain(text[max(text.rfind("\\boxed"), text.rfind("\\fbox"), 0) :][-TAIL:]), letters)
+        return (*after, text) if after.letters and not after.reason else (*made, found.text)
+    if ("\\boxed" in text or "\\fbox" in text) and "boxed" in places:
+        return "", "no_answer", text  # an empty box, or one that never closes
+    return *_of_prose(text, letters, choices, places), text.strip()
 
 
-def chosen(text: str, choices: Sequence[str] | None, *, is_answer: bool = True) -> tuple[str | None, str]:
-    """The letter that this text chooses, or None and why there is none. is_answer: a lone letter anywhere counts."""
-    letters = LETTERS[: len(choices)] if choices else LETTERS
-    if choices and (at := _option(text, choices)) is not None:
-        return letters[at], ""
-    leading = _LEADING.match(text)
-    if leading is not None and (leading[1].isupper() or not text[leading.end() :].strip(" .)*")):
-        letter, rest = leading[1].upper(), text[leading.end() :]
-        if _ENUMERATED.match(rest):
-            return None, "several_choices"
-        plain = not any(char.isalnum() for char in rest)
-        if letter in letters and (plain or _MARKED.match(text) or _REASON.match(rest)):
-            other = _option(rest, choices) if choices else None
-            if other is not None and letters[other] != letter:
-                return None, "contradiction: letter and text are of two options"
-            return letter, ""
-    if _DENIED.search(text):
-        return None, "no_choice"
-    alone = {letter for letter in _ALONE.findall(text) if letter in letters}
-    inside = {letters[at] for at, option in enumerate(choices or ()) if _holds(text, option)}
-    if len(inside) == 1 and (not alone - {"A", "I"} or alone == inside):
-        return inside.pop(), ""
-    if is_answer and len(alone) == 1 and not inside and alone != {"I"}:
-        return alone.pop(), ""
-    return None, "several_choices" if len(alone | inside) > 1 else "no_choice"
+def _of_answer(text: str, letters: str, choices: Sequence[str] | None) -> Choice:
+    """What a box chooses, or another place that holds nothing but the answer."""
+    if choices and (option := _option(text, choices)) is not None:
+        return Choice(letters[option], "")
+    given = plain(text).strip()
+    if (several := _several(given, ordered=False)) and all(letter in letters for letter in several):
+        return Choice(several, "")
+    mention = leading(given, letters)
+    if mention is not None and (mention.marked or not any(char.isalnum() for char in given[mention.end :])):
+        return _agreed(Choice(mention.letters, ""), given[mention.end :], letters, choices)
+    made = choosing(given, letters)
+    return made if made.letters else _by_text(given, letters, choices)
+
+
+def _of_prose(text: str, letters: str, choices: Sequence[str] | None, places: Sequence[Place]) -> Choice:
+    sentence = next(stated(text), None) if "phrase" in places and choices else None
+    if sentence is not None and choices and (option := _option(sentence, choices)) is not None:
+        return Choice(letters[option], "")
+    if len(text) > TAIL:
+        text = text.lstrip()[:TAIL].partition("\n")[0] + "\n\n" + text[-TAIL:]
+    lines = [line for line in text.splitlines() if any(char.isalnum() for char in line)]
+    if "phrase" not in places:
+        if "line" not in places or not lines:
+            return Choice("", "no_answer")
+        text = lines[-1]
+    elif "line" in places and choices and lines and (option := _option(lines[-1], choices)) is not None:
+        return Choice(letters[option], "")
+    said = plain(text)
+    made = choosing(said, letters, choices or ())
+    if made.letters:
+        return _agreed(made, _after(said, made.letters), letters, choices)
+    if made.reason == "denied" or not lines:
+        return made
+    last = _bold(lines[-1], letters)
+    return last if last.letters else _by_text(next(stated(text), lines[-1]), letters, choices, made.reason)
+
+
+def _after(text: str, letters: str) -> str:
+    """What follows the last mention of a letter, to the end of its line."""
+    found = list(re.finditer(rf"(?<![A-Za-z]){letters[-1]}(?![A-Za-z])", text))
+    return text[found[-1].end() :].partition("\n")[0] if found else ""
+
+
+def _agreed(made: Choice, rest: str, letters: str, choices: Sequence[str] | None) -> Choice:
+    """The choice, unless the text after its letter is another option's."""
+    other = _option(rest.strip(" .:)]-—–,"), choices) if choices and len(made.letters) == 1 else None
+    if other is not None and letters[other] != made.letters:
+        return Choice("", "contradiction: letter and text are of two options")
+    return made
+
+
+def _bold(line: str, letters: str) -> Choice:
+    bold = set(re.findall(r"\*\*\W*([A-J])\W*\*\*", line))
+    return (
+        Choice(bold.pop(), "")
+        if len(bold) == 1 and bold <= set(letters) and not _NEGATED.search(line)
+        else Choice("", "")
+    )
+
+
+def _by_text(text: str, letters: str, choices: Sequence[str] | None, reason: str = "no_choice") -> Choice:
+    """The one option whose text stands in the sentence, but for what it denies."""
+    text = _DENIED.sub(" ", text)
+    held = [option for option, words in enumerate(choices or ()) if _holds(text, words)]
+    held = [one for one in held if not any(one != other and _holds(choices[other], choices[one]) for other in held)]  # type: ignore[index]
+    if len(held) > 1:
+        listed = re.sub("|".join(re.escape(choices[one].strip()) for one in held), "", text, flags=re.IGNORECASE)  # type: ignore[index]
+        if _ONLY_JOINED.fullmatch(listed):
+            return Choice("", "several_choices")
+        return Choice("".join(letters[one] for one in held), "ambiguous")
+    if not held or _NEGATED.search(text):
+        return Choice("", _listed(text, letters) or reason)
+    return Choice(letters[held[0]], "")
+
+
+def _listed(text: str, letters: str) -> str:
+    alone = {letter for letter in re.findall(r"(?<![A-Za-z0-9'’])([A-HJ])(?=[\s).,;:*]|$)", text) if letter in letters}
+    return "several_choices" if len(alone) > 1 else ""
 
 
 def _option(text: str, choices: Sequence[str]) -> int | None:
     """Which option's text this is, whole; None where it is none, or two read the same."""
     words = plain_words(normalise(text))
     same = [
-        at for at, option in enumerate(choices[: len(LETTERS)]) if words and plain_words(normalise(option)) == words
+        option
+        for option, other in enumerate(choices[: len(LETTERS)])
+        if words and plain_words(normalise(other)) == words
     ]
     return same[0] if len(same) == 1 else None
 
