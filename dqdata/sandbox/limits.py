@@ -105,7 +105,7 @@ class Tests:
 
         Raises SyntaxError where `code` is no Python.
         """
-        from dqdata.sandbox.prepare import control_file, names_used, prepare
+        from dqdata.sandbox.prepare import control_file, file_names, prepare
 
         sent: dict[str, Any] = {
             "style": self.style,
@@ -130,7 +130,8 @@ class Tests:
             cases = [dict(case) for case in self.cases]
             sent |= {"cases": cases, "checker": self.checker, "total": len(cases)}
         else:
-            sent |= {"code": code, "candidate": names_used(self.code), "total": 1}
+            names = file_names(self.code)
+            sent |= {"code": code, "candidate": names.candidate, "stops": names.stops, "total": 1}
         return simple, marshal.dumps(sent)
 
 

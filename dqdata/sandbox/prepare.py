@@ -15,16 +15,23 @@ import builtins
 import functools
 import marshal
 import warnings
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from dqdata.sandbox.ahead import Host
 from dqdata.sandbox.control import Control
+from dqdata.sandbox.inside import pure
 from dqdata.sandbox.inside.cases import CASE_FAILED, PROGRAM, SAME
 from dqdata.sandbox.integers import long_integers
 from dqdata.sandbox.names import calls, defined_by, names_in, read
 from dqdata.sandbox.reading import Reading
 
 LONGEST_TEXT = 300
+_STOPS = frozenset(("StopIteration", "StopAsyncIteration"))
+_ITERATE = frozenset(
+    "map filter iter itertools accumulate takewhile dropwhile starmap filterfalse groupby __next__ __anext__ eval exec"
+    .split()
+)  # fmt: skip
 
 
 class Prepared(NamedTuple):
@@ -57,9 +64,32 @@ def prepare(code: str, entry_point: str, prompt: str, imports: str, *, control: 
         "candidate": names.candidate,
         "library": names.library,
         "definitions": definitions,
+        "stops": passes_stop_iteration(text.tree),
         "call_check": bool(entry_point) and text.has_check and not calls(text.tree, "check"),
     }
-    return Prepared(text.reading.simple and not definitions, data)
+    return Prepared(text.reading.simple and not definitions and _pure(names.library), data)
+
+
+def _pure(library: Mapping[str, tuple[str, str]]) -> bool:
+    """Whether every name is one that a simple test may take from the standard library."""
+    return all(
+        module in pure.MODULES and (not part or part in pure.MODULES[module]) for module, part in library.values()
+    )
+
+
+def passes_stop_iteration(tree: ast.Module) -> bool:
+    """Whether StopIteration that a candidate raises reaches the tests: they name it, and nothing in them takes it for
+    the end of an iteration, as `map(f, xs)` does."""
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    names |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    defined = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    imported = {
+        part
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for part in [getattr(node, "module", None), *(alias.name for alias in node.names)]
+    }
+    return bool(names & _STOPS) and not (names | defined | imported) & _ITERATE
 
 
 @functools.lru_cache(maxsize=4096)
@@ -70,14 +100,22 @@ def control_file(code: str) -> str:
         return ast.unparse(tree)
 
 
+class FileNames(NamedTuple):
+    """Of a test file. candidate: names that it takes from the candidate without importing them. stops: see
+    `passes_stop_iteration`."""
+
+    candidate: list[str]
+    stops: bool
+
+
 @functools.lru_cache(maxsize=4096)
-def names_used(code: str) -> list[str]:
-    """Names that a test file takes from the candidate without importing them."""
+def file_names(code: str) -> FileNames:
+    """Raises nothing: a text that is no Python has no names."""
     try:
         tree = _parsed(code)
     except SyntaxError:
-        return []
-    return names_in(tree, read(tree), set(), "").candidate
+        return FileNames([], False)
+    return FileNames(names_in(tree, read(tree), set(), "").candidate, passes_stop_iteration(tree))
 
 
 def _arguments(host: Host) -> bytes:

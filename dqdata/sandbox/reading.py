@@ -5,14 +5,17 @@
     >>> reading.take(tree.body[0]), sorted(reading.free()), reading.simple
     (True, ['f', 'sorted'], True)
 
-A *simple* text has asserts, literals, arithmetic, loops over what is there, calls of the candidate and of pure
-functions. What may reach the interpreter itself (imports, definitions, names with underscores, `while`) isn't simple:
-such tests get a process of their own, while simple ones share a judge.
+A *simple* text has asserts, literals, arithmetic, loops over what is there, calls of the candidate and of the pure
+functions and attributes that `inside/pure.py` lists. Everything else (imports, definitions, `while`, a name that isn't
+listed) isn't simple: such tests get a process of their own, while simple ones share a judge.
 """
 
 from __future__ import annotations
 
 import ast
+import builtins
+
+from dqdata.sandbox.inside import pure
 
 _SIMPLE = frozenset((
     ast.Assert, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Expr, ast.For, ast.If, ast.Pass,
@@ -21,10 +24,6 @@ _SIMPLE = frozenset((
     ast.List, ast.Tuple, ast.Slice, ast.JoinedStr, ast.FormattedValue, ast.comprehension, ast.keyword,
 ))  # fmt: skip
 _LEAVES = (ast.operator, ast.unaryop, ast.boolop, ast.cmpop, ast.expr_context)
-_NOT_PURE = frozenset(
-    "breakpoint compile delattr eval exec exit getattr globals help input locals memoryview object open print property"
-    " quit setattr super type vars copyright credits license classmethod staticmethod".split()
-)
 
 
 class Reading:
@@ -73,10 +72,8 @@ class Reading:
                     self.called.add(node.func.id)  # type: ignore[attr-defined]
                 values = [*node.args, *(named.value for named in node.keywords)]  # type: ignore[attr-defined]
                 self.given.update(value.id for value in values if value.__class__ is ast.Name)
-            elif kind is ast.Attribute and (
-                node.attr.startswith("_") or not isinstance(node.ctx, ast.Load)  # type: ignore[attr-defined]
-            ):
-                self.simple = False
+            elif kind is ast.Attribute:
+                self._take_attribute(node)  # type: ignore[arg-type]
             for name in node._fields:
                 value = getattr(node, name)
                 if value.__class__ is list:
@@ -87,7 +84,13 @@ class Reading:
 
     def _take_name(self, node: ast.Name) -> None:
         (self.read if isinstance(node.ctx, ast.Load) else self.bound).add(node.id)
-        if node.id in _NOT_PURE or node.id.startswith("__"):
+        if node.id.startswith("__") or (hasattr(builtins, node.id) and node.id not in pure.BUILTINS):
+            self.simple = False
+
+    def _take_attribute(self, node: ast.Attribute) -> None:
+        owner = node.value.id if isinstance(node.value, ast.Name) else ""
+        listed = pure.MODULES.get(owner, frozenset()) | pure.ATTRIBUTES
+        if node.attr not in listed or not isinstance(node.ctx, ast.Load):
             self.simple = False
 
     def _take_other(self, node: ast.AST) -> None:

@@ -11,6 +11,7 @@ Nothing here has to be trusted: the candidate shares this process, and all it ca
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import marshal
 import operator
@@ -29,7 +30,7 @@ LONGEST_HOLD = 0.05
 """Seconds that an answer waits for the next, where more questions are here."""
 
 
-class Reservation:
+class Objects:
     """Objects that the checker knows by number; the same object always has the same one."""
 
     def __init__(self) -> None:
@@ -50,7 +51,7 @@ class Reservation:
         return {"ref": [self.number(value), kind, type(value).__name__]}
 
     def resolve(self, parts: Any) -> Any:
-        return self.objects[parts[0]]
+        return getattr(builtins, parts[1]) if parts[0] == "builtin" else self.objects[parts[0]]
 
     def lineage(self, kind: type) -> tuple[list[list[Any]], str]:
         """Classes of its own from `kind` up, as [number, name], and the first built-in one."""
@@ -108,7 +109,7 @@ OPERATIONS["next"] = _batch
 PASSES_ARGUMENTS = frozenset(("call", "setitem"))
 
 
-def answer(held: Reservation, module: types.ModuleType, request: Any) -> dict[str, Any]:
+def answer(held: Objects, module: types.ModuleType, request: Any) -> dict[str, Any]:
     """The reply to one request."""
     operation, given = request
     if operation == "global":
@@ -128,14 +129,14 @@ def answer(held: Reservation, module: types.ModuleType, request: Any) -> dict[st
     return reply
 
 
-def _answered(held: Reservation, function: Callable[..., Any], *arguments: Any, **names: Any) -> dict[str, Any]:
+def _answered(held: Objects, function: Callable[..., Any], *arguments: Any, **names: Any) -> dict[str, Any]:
     try:
         return {"value": plain.encode(function(*arguments, **names), held.refer)}
     except BaseException as error:
         return _raised(held, error)
 
 
-def _raised(held: Reservation, error: BaseException) -> dict[str, Any]:
+def _raised(held: Objects, error: BaseException) -> dict[str, Any]:
     if isinstance(error, RecursionError):
         return {"raised": [[], "RecursionError", [str(error)[:200]]]}
     if not isinstance(error, Exception):
@@ -144,7 +145,7 @@ def _raised(held: Reservation, error: BaseException) -> dict[str, Any]:
     return {"raised": [own, base, _arguments(error)]}
 
 
-def _changed(given: list[Any], arguments: list[Any], held: Reservation) -> dict[str, Any]:
+def _changed(given: list[Any], arguments: list[Any], held: Objects) -> dict[str, Any]:
     changed = {}
     for place, (before, value) in enumerate(zip(given, arguments, strict=True)):
         if isinstance(before, list | dict) and before:
@@ -170,7 +171,7 @@ def serve(job: dict[str, Any], descriptor: int) -> NoReturn:
     """Loads the candidate and answers until the checker is gone."""
     name = job["name"]
     channel = Channel(descriptor, plain.dumps, marshal.loads)
-    held = Reservation()
+    held = Objects()
     try:
         program.write_files(job["files"])
         module = program.execute(job["program"], name)

@@ -162,6 +162,9 @@ class Cases:
                 space[name] = subject.answered(number) if isinstance(subject, Link) else subject.get(name)
             except KeyError:
                 space.pop(name, None)
+            else:
+                if isinstance(space[name], Remote):
+                    space[name]._known_as(name)
         exec(tests["code"], space)
         if tests["call_check"]:
             entry = tests["entry_point"]

@@ -31,7 +31,7 @@ def start(setup: jail.Setup, limits: dict[str, Any], home: jail.Home, given: lis
     jail.lock(setup, limits, home, "checker")
     os.close(failure)
     wanted["folder"] = home.scratch if wanted["inside"] else home.private
-    link = remote.Link(channel, pid, wanted["seconds"])
+    link = remote.Link(channel, pid, wanted["seconds"], stops=wanted.get("stops", False))
     found = _inside(wanted, link) if wanted["inside"] else cases.run(wanted, link)
     found["ending"] = _ending(channel, pid)
     os.write(report, plain.dumps(found))

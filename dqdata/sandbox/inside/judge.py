@@ -1,8 +1,9 @@
 """A checker that lives as long as its server and judges one candidate after another: for simple tests alone.
 
-What a simple test can do (see `dqdata.sandbox.reading`) leaves nothing behind, so that the process can be used again,
-and a check costs one fork instead of two. Everything else about it is as in `checker.py`: the candidate is another
-process, with namespaces of its own, and sees of this one a socket.
+What a simple test can do (see `pure.py`) leaves nothing behind, so that the process can be used again, and a check
+costs one fork instead of two. After each candidate the built-ins and modules here are compared with what they were: a
+judge that differs ends without a report, and its last check is done again by a checker of its own. Everything else is
+as in `checker.py`: the candidate is another process, with namespaces of its own, and sees of this one a socket.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ from __future__ import annotations
 import _socket
 import array
 import os
+import sys
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
-from . import cases, jail, libc, plain, remote
+from . import cases, jail, libc, plain, pure, remote
 
 FINISHED, BROKE_OFF = b"1", b"2"
+OWN = ("builtins", "sys", "inside", "json", "marshal")
 
 
 class Judge:
@@ -58,12 +62,15 @@ def _be_judge(setup: jail.Setup, memory: int, control: int) -> NoReturn:
         limits = {"memory": memory, "cpu": 0, "disk": 1, "output": 1 << 20, "processes": 0}
         jail.lock(setup, limits, jail.Home("/nowhere", "/nowhere"), "judge")
         server = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, 3)
+        before = _state()
         while True:
             message, extra, _, _ = server.recvmsg(64, _socket.CMSG_LEN(12))
             if not message:
                 break
             channel, tests, report = array.array("i", extra[0][2])
             found = _judged(int(message), channel, tests)
+            if _state(before) != before:
+                break
             os.write(report, plain.dumps(found))
             for descriptor in (channel, tests, report):
                 os.close(descriptor)
@@ -74,4 +81,10 @@ def _be_judge(setup: jail.Setup, memory: int, control: int) -> NoReturn:
 
 def _judged(pid: int, channel: int, tests: int) -> dict[str, Any]:
     wanted = cases.read(tests)
-    return cases.run(wanted, remote.Link(channel, pid, wanted["seconds"]))
+    return cases.run(wanted, remote.Link(channel, pid, wanted["seconds"], stops=wanted.get("stops", False)))
+
+
+def _state(names: Iterable[str] = ()) -> dict[str, dict[str, Any]]:
+    """What is in the built-ins and in the modules that tests are run with, by name; of those named, or all."""
+    kept = names or [name for name in sys.modules if name in pure.MODULES or name.partition(".")[0] in OWN]
+    return {name: dict(vars(sys.modules[name])) for name in kept if name in sys.modules}

@@ -13,10 +13,14 @@ import builtins
 import collections
 import importlib
 import json
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
 
+from . import pure
+
+_DTYPE = re.compile(r"[<>|=]?[biufc][0-9]{1,2}")
 Refer = Callable[[Any], Any]
 """Makes the JSON of a value that isn't plain, or raises NotPlain."""
 
@@ -103,6 +107,8 @@ def decode(data: Any, resolve: Callable[[Any], Any] = refuse) -> Any:
         import numpy
 
         dtype, shape, raw = parts
+        if not (type(dtype) is str and _DTYPE.fullmatch(dtype)):
+            raise ValueError(f"{dtype!r:.80} isn't a type of numbers")
         return numpy.frombuffer(bytes.fromhex(raw), numpy.dtype(dtype)).reshape(shape).copy()
     if tag in LIBRARY_TAGS:
         return LIBRARY_TAGS[tag](decode(parts, resolve))
@@ -158,14 +164,17 @@ _KINDS: dict[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] = {
     "keys": (type({}.keys()), list, lambda p: dict.fromkeys(p).keys()),
     "constant": (type(...), repr, {"Ellipsis": ...}.__getitem__),
 }
+BUILTINS: dict[str, Any] = {name: getattr(builtins, name) for name in sorted(pure.ANSWERS | pure.ERRORS)}
+"""Types and functions that give plain data, which both sides have. A candidate's `iter`, say, stays its own object:
+what it returned would be no plain data, in the process of the tests."""
+NAMES = {id(value): name for name, value in BUILTINS.items()}
 _NO_DATA = "breakpoint compile delattr eval exec exit globals input locals open print quit setattr vars".split()
-BUILTINS: dict[str, Any] = {
-    name: value
+HANDED = {
+    id(value): name
     for name, value in vars(builtins).items()
     if callable(value) and name not in _NO_DATA and not name.startswith("_")
 }
-"""Types and pure functions that both sides have."""
-NAMES = {id(value): name for name, value in BUILTINS.items()}
+"""Names of built-ins that tests may hand to a candidate."""
 
 ENCODERS = {kind: (tag, parts) for tag, (kind, parts, _) in _KINDS.items()}
 DECODERS: dict[str, Callable[[Any], Any]] = {tag: build for tag, (_, _, build) in _KINDS.items()}

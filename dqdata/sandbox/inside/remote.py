@@ -12,14 +12,17 @@ itself or, if its class says so, to another such object. It never decides whethe
 from __future__ import annotations
 
 import builtins
+import collections
 import json
 import marshal
 import select
+import sys
 import time
+import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from . import plain
+from . import plain, pure
 from .candidate import LONGEST_BATCH
 from .channel import Channel
 
@@ -30,6 +33,11 @@ class Stop(BaseException):
 
 class NeedsInside(Stop):
     """A test hands over an object that only this process can hold."""
+
+
+class Handed(Stop):
+    """The tests hand back something that came of the candidate, and that only its own process could hold. The tests'
+    own objects decide where tests run; this doesn't."""
 
 
 class Gone(Stop):
@@ -45,7 +53,10 @@ class Link:
 
     patience = 4.0
 
-    def __init__(self, descriptor: int, pid: int, seconds: float) -> None:
+    def __init__(self, descriptor: int, pid: int, seconds: float, *, stops: bool = False) -> None:
+        """stops: StopIteration that the candidate raises is raised here; else it becomes RuntimeError."""
+        self.stops = stops
+        self.lengths: dict[int, int] = {}  # what objects said of themselves since anything could change them
         self.channel, self.pid, self.seconds = Channel(descriptor, marshal.dumps, json.loads), pid, seconds
         self.answers: list[Any] = []
         self.awaited = 0
@@ -56,15 +67,32 @@ class Link:
 
     def request(self, operation: str, *arguments: Any) -> Any:
         """What the candidate answers. Raises what it raises, or Stop."""
+        if operation not in LOOKS:
+            self.lengths.clear()
         try:
             given: Any = [plain.encode(item, self._refer) for item in arguments]
+        except RecursionError:
+            given = self._encoded_deep(arguments)
+        return self._exchange([operation, given], arguments)
+
+    def _encoded_deep(self, arguments: tuple[Any, ...]) -> Any:
+        """Arguments nested as deeply as an answer can be, and then deeper by the tests' own doing. Raises NeedsInside
+        where they are nested deeper still, or contain themselves: no answer does."""
+        usual = sys.getrecursionlimit()
+        sys.setrecursionlimit(DEEPER * usual)
+        try:
+            return [plain.encode(item, self._refer) for item in arguments]
         except RecursionError as error:
             raise NeedsInside("an argument contains itself") from error
-        return self._exchange([operation, given], arguments)
+        finally:
+            sys.setrecursionlimit(usual)
 
     def get(self, name: str) -> Any:
         """A global of the candidate's module. Raises KeyError."""
-        return self._exchange(["global", name], ())
+        value = self._exchange(["global", name], ())
+        if isinstance(value, Remote):
+            value._known_as(name)
+        return value
 
     def names(self) -> list[str]:
         return [str(name) for name in self._exchange(["names", ""], ())]
@@ -143,7 +171,9 @@ class Link:
             raise
         except Exception as error:
             raise Gone(f"the candidate's process sent {type(error).__name__}: {error}") from error
-        raise error_class(*values)
+        raised = error_class(*values)
+        raised.__dict__[OF_CANDIDATE] = True
+        raise raised
 
     def _raised(self, own: Any, base: Any, values: Any) -> tuple[type[Exception], list[Any]]:
         kind = self._error_class(own, base)
@@ -177,7 +207,12 @@ class Link:
             for number, known in self.classes.items():
                 if known is value:
                     return {"ref": [number, "error", [], ""]}
-        raise NeedsInside(f"a test hands over an object of {type(value).__module__}.{type(value).__qualname__}")
+        if id(value) in plain.HANDED:
+            return {"ref": ["builtin", plain.HANDED[id(value)]]}
+        kind = f"{type(value).__module__}.{type(value).__qualname__}"
+        if _of_candidate(value):
+            raise Handed(f"a test hands over what came of the candidate's answer, an object of {kind}")
+        raise NeedsInside(f"a test hands over an object of {kind}")
 
     def _resolve(self, parts: Any) -> Any:
         number, kind, *more = parts
@@ -194,14 +229,26 @@ class Link:
         return self.request("await", remote)
 
     def _error_class(self, own: Any, base: Any) -> type[Exception]:
-        kind: Any = getattr(builtins, str(base), None)
-        if not (isinstance(kind, type) and issubclass(kind, Exception)):
-            kind = Exception
+        name = str(base)
+        kind: Any = getattr(builtins, name) if name in pure.ERRORS else Exception
+        if name in ("StopIteration", "StopAsyncIteration"):
+            kind = getattr(builtins, name) if self.stops else RuntimeError
         for number, name in reversed(own):
             if number not in self.classes:
                 self.classes[number] = type(str(name), (kind,), {})
             kind = self.classes[number]
         return kind  # type: ignore[no-any-return]
+
+
+def _of_candidate(value: Any) -> bool:
+    """Whether an object here stands for one of the candidate's, or is what it raised."""
+    if isinstance(value, types.CoroutineType):
+        return value.cr_code is Link._coroutine.__code__
+    if isinstance(value, types.GeneratorType):
+        return value.gi_code is Remote._items.__code__
+    if isinstance(value, types.MethodType):
+        return isinstance(value.__self__, Remote)
+    return isinstance(value, BaseException) and OF_CANDIDATE in value.__dict__
 
 
 def cpu_of(pid: int) -> float:
@@ -241,18 +288,38 @@ def _updated(old: Any, new: Any) -> Any:
     return new
 
 
-PREDICATES = frozenset(("startswith", "endswith", "issubset", "issuperset", "isdisjoint", "equals", "isclose"))
-"""Methods of plain data that answer whether the test's own value fits; an object in its place must not."""
+OF_CANDIDATE = "__of_candidate__"
+DEEPER = 4
+LOOKS = frozenset("len iter next getitem eq bool repr str isinstance issubclass".split())
+"""Operations that leave an object as it is, as far as tests may rely on it."""
+OF_DATA = frozenset(
+    name
+    for kind in (str, bytes, list, dict, set, tuple, int, float, complex, collections.deque, collections.Counter)
+    for name in vars(kind)
+    if not name.startswith("_")
+) | frozenset("equals isclose allclose array_equal all any item tolist".split())
+OF_CONTAINERS = frozenset(
+    "add append appendleft clear copy discard extend extendleft get insert items keys pop popitem popleft remove"
+    " reverse rotate setdefault sort update values".split()
+)
+"""Methods of plain data that an object of the candidate's own may have as well: they change it, or give what is in it.
+The others compare, search or compute with what they are given: an object that stands in for data could say yes to
+everything. Only an object of a class that the tests themselves made an instance of has them all."""
 
 
 class Remote:
     """An object in the candidate's process. Its operators with plain data fail: they could answer anything."""
 
-    __slots__ = ("_is_class", "_link", "_number", "_of_class")
+    __slots__ = ("_is_class", "_link", "_named", "_number", "_of_class")
 
     def __init__(self, link: Link, number: int, is_class: bool) -> None:
         for name, value in (("_link", link), ("_number", number), ("_is_class", is_class), ("_of_class", False)):
             object.__setattr__(self, name, value)
+        object.__setattr__(self, "_named", False)
+
+    def _known_as(self, name: str) -> None:
+        """The tests ask for it by this name: a class is meant where the name is written as classes are."""
+        object.__setattr__(self, "_named", name[:1].isupper())
 
     def _do(self, operation: str, *arguments: Any) -> Any:
         return self._link.request(operation, self, *arguments)
@@ -265,14 +332,17 @@ class Remote:
 
     def __call__(self, *arguments: Any, **names: Any) -> Any:
         made = self._do("call", *arguments, names)
-        if self._is_class and isinstance(made, Remote):
+        if self._is_class and self._named and isinstance(made, Remote):
             object.__setattr__(made, "_of_class", True)
         return made
 
     def __getattr__(self, name: str) -> Any:
-        if name in PREDICATES and not (self._of_class or self._is_class):
+        if name in OF_DATA and name not in OF_CONTAINERS and not (self._of_class or (self._is_class and self._named)):
             raise AttributeError(f"an object of the candidate's own can't stand in for data with {name!r}")
-        return self._do("attribute", name)
+        value = self._do("attribute", name)
+        if isinstance(value, Remote):
+            value._known_as(name)
+        return value
 
     def __setattr__(self, name: str, value: Any) -> None:
         self._do("set", name, value)
@@ -281,15 +351,19 @@ class Remote:
         iterator = self._do("iter")
         if not isinstance(iterator, Remote):
             return iter(iterator)
-        return iterator._items()
+        return iterator._items(self._number)
 
-    def _items(self) -> Iterator[Any]:
-        count = 1
+    def _items(self, of: int) -> Iterator[Any]:
+        """Raises TypeError at the end where object `of`, which is iterated, gave another length."""
+        count, found = 1, 0
         done = False
         while not done:
             done, *items = self._do("next", count)
+            found += len(items)
             yield from items
             count = min(2 * count, LONGEST_BATCH)
+        if self._link.lengths.get(of, found) != found:
+            raise TypeError(f"the candidate's object has length {self._link.lengths[of]} and {found} items")
 
     def __next__(self) -> Any:
         _, *items = self._do("next", 1)
@@ -298,7 +372,9 @@ class Remote:
         return items[0]
 
     def __len__(self) -> int:
-        return int(self._exactly(int, "len"))
+        length = int(self._exactly(int, "len"))
+        self._link.lengths[self._number] = length
+        return length
 
     def __bool__(self) -> bool:
         return bool(self._exactly(bool, "bool"))

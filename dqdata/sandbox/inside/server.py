@@ -229,7 +229,7 @@ def _warm(setup: jail.Setup) -> None:
 
     for _ in range(REHEARSALS):
         module = program.execute("def double(x):\n    return 2 * x\n", "rehearsal")
-        held = candidate.Reservation()
+        held = candidate.Objects()
         candidate.answer(held, module, ["global", "double"])
         candidate.answer(held, module, ["call", [{"ref": [0, "object", ""]}, [1, 2], {"dict": []}]])
     del sys.modules["rehearsal"]

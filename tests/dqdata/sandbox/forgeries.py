@@ -114,7 +114,7 @@ FORGERIES = {
     ),
     "garbage": (
         "import gc\nfor o in gc.get_objects():\n    try:\n        if isinstance(o, dict) and 'operation' in o: o.clear()\n"
-        f"        if type(o).__name__ == 'Reservation': o.numbers = {{}}\n    except Exception: pass\n{_WRONG}"
+        f"        if type(o).__name__ == 'Objects': o.numbers = {{}}\n    except Exception: pass\n{_WRONG}"
     ),
     "json_patched": f"import json\njson.dumps = lambda *a, **k: '{{\"value\": true}}'\njson.loads = json.dumps\n{_WRONG}",
     "harness_patched": (
@@ -159,6 +159,36 @@ FORGERIES = {
     "stop_iteration": "def half(n):\n    raise StopIteration\n",
     "keyboard_interrupt": "def half(n):\n    raise KeyboardInterrupt\n",
     "base_exception": "class Done(BaseException): pass\ndef half(n):\n    raise Done\n",
+    # what a test takes for the end, or for an answer of its own kind
+    "stop_iteration_subclass": "class S(StopIteration): pass\ndef half(n):\n    raise S\n",
+    "stop_async_iteration": "def half(n):\n    raise StopAsyncIteration\n",
+    "generator_exit": "def half(n):\n    raise GeneratorExit\n",
+    "builtin_iter": "half = lambda n: iter\n",
+    "builtin_instead": "half = iter\n",
+    "builtin_isinstance": "half = isinstance\n",
+    "async_function": "async def half(n):\n    return n / 2 + 1\n",
+    "lying_set": (
+        "class X(set):\n    def symmetric_difference(self, o): return set()\n    difference = symmetric_difference\n"
+        "    def __eq__(self, o): return True\n    __hash__ = None\ndef half(n): return X([9])\n"
+    ),
+    "lying_object": (
+        "class X:\n    def __getattr__(self, name): return lambda *a, **k: set()\n"
+        "    def __len__(self): return 0\n    def __iter__(self): return iter(())\n"
+        "    def __eq__(self, o): return True\n    def __contains__(self, o): return True\ndef half(n): return X()\n"
+    ),
+    "lying_class": (
+        "class half:\n    def __init__(self, n): pass\n    def __getattr__(self, name): return lambda *a, **k: set()\n"
+        "    def __eq__(self, o): return True\n    def __hash__(self): return 1\n"
+    ),
+    "object_array": (
+        "import json, os, struct\ndef half(n):\n"
+        "    body = json.dumps({'value': {'array': [{'names': ['a'], 'formats': ['O']}, [1], '00' * 8]}}).encode()\n"
+        "    os.write(3, struct.pack('=I', len(body)) + body)\n    return 0.123\n"
+    ),
+    "many_digits": (
+        "import os, struct\ndef half(n):\n    body = b'{\"value\":' + b'9' * 5_000_000 + b'}'\n"
+        "    os.write(3, struct.pack('=I', len(body)) + body)\n    return 0.123\n"
+    ),
     # the checker's process
     "checker_killed": (
         "import os, signal\ndef half(n):\n    for pid in (1, os.getppid(), -1):\n"

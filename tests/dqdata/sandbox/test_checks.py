@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dqdata.sandbox import Sandbox, Tests
-from dqdata.sandbox.prepare import names_used, prepare
+from dqdata.sandbox.prepare import file_names, prepare
 
 RIGHT = {
     "several_calls_in_an_assert": (
@@ -196,7 +196,7 @@ def test_calls_are_foreseen_as_far_as_they_are_certain() -> None:
 
 
 def test_names_a_test_file_does_not_import() -> None:
-    assert names_used("import math\ndef test_a():\n    assert solve(math.pi) == helper(len([1]))") == [
+    assert file_names("import math\ndef test_a():\n    assert solve(math.pi) == helper(len([1]))").candidate == [
         "helper",
         "solve",
     ]

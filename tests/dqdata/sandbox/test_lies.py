@@ -1,0 +1,169 @@
+"""Objects and exceptions of a candidate that a test would take for right answers, and answers that would change where
+the tests run."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from dqdata.sandbox import Sandbox, Tests
+
+STOPS = [
+    "for a, b in zip(map(half, [10, 7]), [5.0, 3.5]):\n    assert a == b",
+    "assert all(a == b for a, b in zip(map(half, [10, 7]), [5.0, 3.5]))",
+    "assert list(map(half, [10, 7])) in ([], [5.0, 3.5])",
+    "assert not [x for x in filter(half, [10, 7]) if x not in (10, 7)]",
+    "import itertools\nfor a in itertools.starmap(half, [(10,), (7,)]):\n    assert a in (5.0, 3.5)",
+    "assert sum(itertools.takewhile(half, [0, 0])) == 0",
+    "class It:\n    def __iter__(self): return self\n    def __next__(self): return half(10)\n"
+    "for x in It():\n    assert x == 5.0\n    break",
+    "def each():\n    yield half(10)\nfor x in each():\n    assert x == 5.0",
+    "try:\n    next(iter([]))\nexcept StopIteration:\n    pass\nfor x in map(half, [10]):\n    assert x == 5.0",
+]
+RAISES = [
+    "StopIteration",
+    "StopAsyncIteration",
+    "type('S', (StopIteration,), {})",
+    "type('S', (StopIteration, OSError), {})",
+]
+
+
+@pytest.mark.parametrize("tests", STOPS, ids=range(len(STOPS)))
+@pytest.mark.parametrize("error", RAISES, ids=range(len(RAISES)))
+def test_a_candidate_ends_no_iteration_of_the_tests(tests: str, error: str, sandbox: Sandbox) -> None:
+    check = sandbox.submit_check(f"def half(n): raise {error}", Tests(tests)).result(60)
+    assert not check.ok
+    assert check.stop != "inside"
+
+
+def test_stop_iteration_that_tests_expect_reaches_them(sandbox: Sandbox) -> None:
+    candidate = (
+        "class Countdown:\n    def __init__(self, n): self.n = n\n    def __iter__(self): return self\n"
+        "    def __next__(self):\n        if not self.n: raise StopIteration\n        self.n -= 1\n"
+        "        return self.n\n"
+        "    next = __next__\n"
+    )
+    tests = (
+        "c = Countdown(2)\nassert c.next() == 1\nassert next(c) == 0\nfor call in range(2):\n"
+        "    try:\n        c.next()\n        assert False\n    except StopIteration:\n        pass\n"
+        "assert list(Countdown(3)) == [2, 1, 0]\n"
+    )
+    check = sandbox.submit_check(candidate, Tests(tests)).result(60)
+    assert (check.ok, check.error) == (True, "")
+
+
+LIES = {
+    "symmetric_difference": ("set()", "assert not f([1]).symmetric_difference({1, 2})"),
+    "difference": ("set()", "assert not f([1]).difference({1, 2})"),
+    "replace": ("''", "assert f('a').replace('expected', '') == ''"),
+    "removeprefix": ("''", "assert f('a').removeprefix('expected') == ''"),
+    "count": ("1", "assert f('a').count('expected') == 1"),
+    "find": ("0", "assert f('a').find('expected') == 0"),
+    "strip": ("''", "assert not f('a').strip('expected')"),
+    "index": ("0", "assert f('a').index('expected') == 0"),
+    "issubset": ("True", "assert f([1]).issubset({1, 2})"),
+    "isdisjoint": ("True", "assert f([1]).isdisjoint({3})"),
+    "startswith": ("True", "assert f('a').startswith('expected')"),
+    "equals": ("True", "assert f([1]).equals([1, 2])"),
+    "is_integer": ("True", "assert f(2).is_integer()"),
+    "conjugate": ("5", "assert f(2).conjugate() == 5 and f(3).real"),
+    "all": ("True", "assert f([1]).all()"),
+}
+
+
+@pytest.mark.parametrize("made", ["function", "class"])
+@pytest.mark.parametrize("name", LIES)
+def test_an_object_that_stands_in_for_data_decides_nothing(name: str, made: str, sandbox: Sandbox) -> None:
+    answer, tests = LIES[name]
+    body = (
+        f"    def __init__(self, *a): pass\n    def {name}(self, *a): return {answer}\n"
+        "    def __iter__(self): return iter(())\n    def __eq__(self, o): return True\n    __hash__ = None\n"
+    )
+    candidate = f"class f:\n{body}" if made == "class" else f"class X:\n{body}def f(x): return X()"
+    for extra in ("", "import math\n"):
+        assert not sandbox.submit_check(candidate, Tests(extra + tests)).result(60).ok
+
+
+def test_the_same_length_lied_about_for_one_object(sandbox: Sandbox) -> None:
+    candidate = (
+        "class X:\n    def __len__(self): return 3\n    def __iter__(self): return iter(())\ndef f(x): return X()"
+    )
+    tests = "r = f(1)\nassert len(r) == 3\nassert all(a == b for a, b in zip(r, [1, 2, 3]))"
+    for text in (tests, tests.replace("zip(r, [1, 2, 3])", "zip([1, 2, 3], r)"), f"import math\n{tests}"):
+        check = sandbox.submit_check(candidate, Tests(text)).result(60)
+        assert not check.ok
+
+
+def test_objects_that_tests_ask_for_work(sandbox: Sandbox) -> None:
+    """Containers of a candidate's own, made by a class or by a function."""
+    candidate = (
+        "class Bag:\n    def __init__(self, items=()): self.items_ = list(items)\n"
+        "    def add(self, x): self.items_.append(x)\n    def count(self, x): return self.items_.count(x)\n"
+        "    def issubset(self, o): return set(self.items_) <= set(o)\n    def pop(self): return self.items_.pop()\n"
+        "    def __len__(self): return len(self.items_)\n    def __iter__(self): return iter(self.items_)\n"
+        "def make(): return Bag([1])\n"
+    )
+    tests = (
+        "b = Bag([1, 2])\nb.add(2)\nassert b.count(2) == 2\nassert b.issubset({1, 2, 3})\nassert len(b) == 3\n"
+        "assert list(b) == [1, 2, 2]\nassert b.pop() == 2\nassert len(b) == 2\nassert sorted(b) == [1, 2]\n"
+        "m = make()\nm.add(5)\nassert m.pop() == 5\nassert len(m) == 1\nassert list(m) == [1]\n"
+    )
+    for extra in ("", "import math\n"):
+        check = sandbox.submit_check(candidate, Tests(extra + tests)).result(60)
+        assert (check.ok, check.error) == (True, "")
+
+
+FORCES = {
+    "coroutine": ("async def f(x): return x", "kept = [f(1)]\nassert f(kept[0]) == 1"),
+    "coroutine_in_list": ("async def f(x): return x", "kept = []\nkept.append(f(1))\nassert f(kept) == [1]"),
+    "coroutine_in_dict": ("async def f(x): return x", "kept = {'a': f(1)}\nassert f(kept) == {'a': 1}"),
+    "builtin_iter": ("f = iter", "assert f(f([1])) == 1"),
+    "builtin_zip": ("f = zip", "assert f(f([1])) == 1"),
+    "builtin_object": ("import builtins\nf = builtins.memoryview", "assert f(f(b'a')) == 1"),
+    "error_kept": (
+        "def f(x):\n    raise ValueError(1)",
+        "kept = []\ntry:\n    f(1)\nexcept ValueError as e:\n    kept.append(e)\nassert f(kept) == 1",
+    ),
+    "iterator_kept": (
+        "class X:\n    def __iter__(self): return self\n    def __next__(self): return 1\ndef f(x): return X()",
+        "kept = f(1).__iter__\nassert f(kept) == 1",
+    ),
+    "deep": ("def f(x):\n    r = []\n    for _ in range(470): r = [r]\n    return r", "assert f(f(1)) == 1"),
+    "dtype": ("class X: dtype = object()\ndef f(x): return X()", "assert f(f(1).dtype) == 1"),
+}
+
+
+@pytest.mark.parametrize("name", FORCES)
+@pytest.mark.parametrize("extra", ["", "import math\n"], ids=["judge", "own_process"])
+def test_no_answer_makes_tests_run_inside(name: str, extra: str, sandbox: Sandbox) -> None:
+    candidate, tests = FORCES[name]
+    check = sandbox.submit_check(candidate, Tests(extra + tests)).result(60)
+    assert not check.ok
+    assert check.stop != "inside"
+
+
+@pytest.mark.parametrize(
+    "tests",
+    [
+        "assert f(lambda: 1) == 1",
+        "class A: pass\nassert f(A()) == 1",
+        "assert f(x for x in [1]) == 1",
+        "a = []\na.append(a)\nassert f(a) == 1",
+        "import io\nassert f(io.StringIO('x')) == 1",
+    ],
+)
+def test_objects_of_the_tests_own_are_told(tests: str, sandbox: Sandbox) -> None:
+    assert sandbox.submit_check("def f(x): return 1", Tests(tests)).result(60).stop == "inside"
+
+
+def test_a_test_may_hand_over_built_ins(sandbox: Sandbox) -> None:
+    check = sandbox.submit_check(
+        "def f(g, *x): return list(g(*x))",
+        Tests("assert f(zip, [1], [2]) == [(1, 2)]\nassert f(map, str, [1]) == ['1']"),
+    ).result(60)
+    assert (check.ok, check.error) == (True, "")
+
+
+def test_tests_are_values() -> None:
+    assert dataclasses.replace(Tests("assert f(1) == 1"), seconds=1.0) == Tests("assert f(1) == 1", seconds=1.0)
