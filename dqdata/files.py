@@ -14,9 +14,10 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -67,12 +68,41 @@ def _part(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.part")
 
 
+def is_private(folder: Path) -> bool:
+    """Whether others than owner and group are kept out of the folder, as out of those of a store."""
+    return not stat.S_IMODE(folder.stat().st_mode) & stat.S_IRWXO
+
+
+def make_folder(path: Path) -> None:
+    """Makes the folder and those above it that are missing. Below a private folder they have its rights."""
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    path.mkdir(exist_ok=True)
+    if is_private(path.parent):
+        path.chmod(stat.S_IMODE(path.parent.stat().st_mode))
+
+
+def file_mode(folder: Path) -> int:
+    """Rights of a file that holds answers or rows: the owner's, and the group's below a folder that is for a group."""
+    return 0o660 if is_private(folder) and folder.stat().st_mode & stat.S_IWGRP else 0o600
+
+
+def make_file(path: Path) -> None:
+    """An empty file with those rights, for a database that gives them to the files it makes beside it; one that is
+    there stays."""
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        path.chmod(file_mode(path.parent))
+
+
 def lock(path: Path, *, timeout: float = -1, poll: float = 0.05) -> FileLock:
     """A lock between processes, held as PATH.lock while its `with` block runs, however the process ends. timeout:
     seconds to wait before filelock.Timeout; -1 waits for ever. poll: seconds between tries."""
     from filelock import FileLock
 
-    return FileLock(f"{path}.lock", timeout=timeout, poll_interval=poll)
+    mode = file_mode(path.parent) if path.parent.is_dir() else 0o600
+    return FileLock(f"{path}.lock", timeout=timeout, poll_interval=poll, mode=mode)
 
 
 def cache_folder(name: str) -> Path:
@@ -82,10 +112,10 @@ def cache_folder(name: str) -> Path:
 
 def file_hash(path: Path, algorithm: Algorithm) -> str:
     """32 hex digits for the file's bytes. Of a large file they are remembered until its size or time changes."""
-    stat = path.stat()
-    if stat.st_size < REMEMBERED_FROM or time.time() - stat.st_mtime <= SETTLED:
+    state_of = path.stat()
+    if state_of.st_size < REMEMBERED_FROM or time.time() - state_of.st_mtime <= SETTLED:
         return _computed(path, algorithm)
-    state = [str(path.resolve()), algorithm, stat.st_size, stat.st_mtime_ns]
+    state = [str(path.resolve()), algorithm, state_of.st_size, state_of.st_mtime_ns]
     memory = (
         cache_folder("files")
         / f"{hashlib.blake2b(f'{algorithm}:{state[0]}'.encode(), digest_size=16).hexdigest()}.json"

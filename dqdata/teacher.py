@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple
 
 from pydantic import Field
@@ -33,6 +33,21 @@ if TYPE_CHECKING:
 class Message(NamedTuple):
     role: str
     content: str
+
+
+class MarkedText(str):
+    """Text that is sent with other marks than it is known by.
+
+    Its value is what keys and rows of the ledger hold, the same in every run. `sent` is what a teacher receives: the
+    same text with marks that only this process can make (`fenced` of the operators).
+    """
+
+    sent: str
+
+    def __new__(cls, known: str, sent: str) -> MarkedText:
+        made = super().__new__(cls, known)
+        made.sent = sent
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +74,7 @@ class Request:
 
     sample: its index among the n of this request. draw: names a separate series of fresh samples, so that a judge's
     votes or a pass rate never reuse the samples under judgement. schema: JSON schema that the answer must satisfy.
+    known: the messages that the ledger holds and the key is made of, where those to be sent differ (`outgoing`).
     """
 
     messages: tuple[Message, ...]
@@ -66,6 +82,7 @@ class Request:
     draw: str = ""
     sample: int = 0
     schema: Mapping[str, Any] | None = None
+    known: tuple[Message, ...] | None = None
     _json_contents: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
@@ -75,9 +92,22 @@ class Request:
             self._json_contents.extend(json_string(message.content) for message in self.messages)
         return self._json_contents
 
+    @property
+    def outgoing(self) -> Request:
+        """The request as a teacher receives it: marked texts with the marks of this process, under the same key."""
+        if not any(isinstance(message.content, MarkedText) for message in self.messages):
+            return self
+        sent = tuple(
+            Message(message.role, message.content.sent) if isinstance(message.content, MarkedText) else message
+            for message in self.messages
+        )
+        return replace(self, messages=sent, known=self.messages)
+
     def key(self, provider: str, model: str, revision: str) -> str:
         """Ledger key: everything that could change the answer, nothing that couldn't (name, URL, credentials)."""
         sampling = {name: getattr(self.sampling, name) for name in Sampling.__slots__}
+        if self.known is not None:
+            return replace(self, messages=self.known, known=None).key(provider, model, revision)
         texts = zip(self.messages, self.json_contents, strict=True)
         said = (f"[{json_string(message.role)},{text}]" for message, text in texts)
         before = canonical([provider, model, revision])[:-1]

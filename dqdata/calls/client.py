@@ -162,7 +162,7 @@ class CallClient:
         self.gate.sent()
         try:
             async with asyncio.timeout(self.limits.timeout):
-                completion = await self.teacher.complete(call.request)
+                completion = await self.teacher.complete(call.request.outgoing)
         except TimeoutError:
             late = f"no answer within {self.limits.timeout:g} s (`timeout` of the teacher)"
             raise TeacherError(late, kind="retryable", reason="timeout", usage_unknown=True) from None

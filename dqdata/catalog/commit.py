@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 from dqdata.catalog.lake import Layout
 from dqdata.errors import StoreError
+from dqdata.files import file_mode, make_file, make_folder
 from dqdata.sql import literal, quoted
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def bring_in(files: Sequence[Path], layout: Layout, table: str, version: int) ->
     hard-linked, as nobody writes to them again; any other file is copied, or its owner could change a version by
     writing over it. On disk when it returns; all gone again when it raises."""
     folder = layout.table(table)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     placed: list[Path] = []
     try:
         for file in files:
@@ -82,7 +83,7 @@ def bring_in(files: Sequence[Path], layout: Layout, table: str, version: int) ->
             placed.append(target)
             if not (file.resolve().is_relative_to(layout.work.resolve()) and _linked(file, target)):
                 shutil.copyfile(file, target)
-            target.chmod(0o444)
+            target.chmod(file_mode(folder) & 0o440)
             _sync(target)
         _sync(folder)
         return placed
@@ -125,6 +126,7 @@ def mark_pending(layout: Layout, catalog: str) -> None:
         "catalog": catalog,
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+    make_file(layout.pending)
     layout.pending.write_text(json.dumps(note))
 
 
@@ -154,10 +156,11 @@ def remove_orphans(con: duckdb.DuckDBPyConnection, layout: Layout) -> list[Path]
 @contextlib.contextmanager
 def synced(folder: Path) -> Iterator[None]:
     """Brings files that appear in this folder meanwhile to disk; DuckDB itself leaves that to the system."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     before = set(folder.iterdir())
     yield
     for file in set(folder.iterdir()) - before:
+        file.chmod(file_mode(folder))
         _sync(file)
     _sync(folder)
 

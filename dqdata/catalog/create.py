@@ -13,6 +13,7 @@ from dqdata import __version__
 from dqdata.catalog.lake import Layout, attach, make_metadata
 from dqdata.catalog.records import TABLES
 from dqdata.errors import StoreError
+from dqdata.files import make_file, make_folder
 from dqdata.sql import quoted
 
 FORMAT = 1
@@ -22,7 +23,7 @@ FORMAT = 1
 def create(layout: Layout) -> None:
     """Makes the store, or finishes one whose creation was interrupted. Call it under the lock."""
     for folder in (layout.data, layout.work):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     make_metadata(layout.metadata)
     con = attach(layout, read_only=False)
     try:
@@ -35,6 +36,7 @@ def create(layout: Layout) -> None:
     finally:
         con.close()
     new = layout.format.with_suffix(".new")
+    make_file(new)
     new.write_text(json.dumps({"format": FORMAT, "made_by": f"dqdata {__version__}"}) + "\n")
     new.replace(layout.format)
 

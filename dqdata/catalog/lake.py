@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 from dqdata.database import lock, open_database
 from dqdata.errors import StoreError
+from dqdata.files import make_file
 from dqdata.sql import literal
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ def writable(path: Path) -> bool:
 
 def make_metadata(file: Path) -> None:
     """An empty SQLite file in WAL mode, so that others read while one writes. DuckLake fills it when it is attached."""
+    make_file(file)
     with contextlib.closing(sqlite3.connect(file)) as con:
         con.execute("pragma journal_mode = wal")
 

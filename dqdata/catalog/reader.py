@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from dqdata.catalog.lake import Layout, attach, copied, lake_errors, writable
 from dqdata.catalog.pins import Pinned, pin
 from dqdata.catalog.records import MODELS, Version, version_query
+from dqdata.catalog.rights import inside
 from dqdata.columns import Columns
 from dqdata.errors import QueryError, StoreError, nearest
 from dqdata.refs import REJECTS_SUFFIX, owner
@@ -134,7 +135,7 @@ class Reader:
 
     def trained(self, name: str | None = None) -> list[TrainedModel]:
         return [
-            TrainedModel(str(model["name"]), int(model["version"]), self.path / str(model["path"]))
+            TrainedModel(str(model["name"]), int(model["version"]), inside(self.path, str(model["path"])))
             for model in self.models(name)
         ]
 

@@ -22,11 +22,12 @@ from dqdata.catalog.create import check_format, create
 from dqdata.catalog.lake import Layout, attach, lake_errors, writable
 from dqdata.catalog.reader import Reader
 from dqdata.catalog.records import METRICS, MODELS, RUNS, VERSIONS, Measured, Version, values_of
+from dqdata.catalog.rights import make_private, refuse_links, tighten
 from dqdata.catalog.secrets import without_secrets
 from dqdata.columns import REJECTS, Columns
 from dqdata.database import connect
 from dqdata.errors import StoreError
-from dqdata.files import lock
+from dqdata.files import lock, make_folder
 from dqdata.ids import canonical
 from dqdata.refs import REJECTS_SUFFIX, check_name
 from dqdata.sql import literal, quoted
@@ -52,19 +53,24 @@ class Store(Reader):
         return Layout(Path(path).absolute()).format.is_file()
 
     @classmethod
-    def open(cls, path: Path, *, read_only: bool = False) -> Store:
-        """The store in this folder, made if it isn't there and `read_only` is false. Raises StoreError for one that is
-        missing, newer, damaged, locked for long or not writable."""
+    def open(cls, path: Path, *, read_only: bool = False, group: bool | None = None) -> Store:
+        """The store in this folder, made if it isn't there and `read_only` is false. group: whether its group may read
+        and write it; nobody else but its owner may. None leaves that as it is, and makes a new store for its owner
+        alone. Raises StoreError for one that is missing, newer, damaged, locked for long or not writable, or that holds
+        a symbolic link."""
         layout = Layout(Path(path).absolute())
         store = cls(layout, read_only=read_only)
         if read_only:
             if not layout.format.is_file():
                 raise StoreError(f"no store at {path}: `dqdata run` or `dqdata import` makes one, or give --store PATH")
             check_format(layout)
+            refuse_links(layout.root)
             store._known()
             return store
         with lake_errors(layout.root, "opening"):
-            layout.root.mkdir(parents=True, exist_ok=True)
+            make_private(layout.root, group)
+            refuse_links(layout.root)
+            tighten(layout.root)
         if not writable(layout.root):
             raise StoreError(f"the store {path} is read-only for you: give it write permission, or copy it elsewhere")
         if layout.format.is_file():
@@ -74,7 +80,7 @@ class Store(Reader):
             with store._locked(), lake_errors(layout.root, "making"):
                 if not layout.format.is_file():
                     create(layout)
-        layout.work.mkdir(exist_ok=True)
+        make_folder(layout.work)
         store._known()
         return store
 
@@ -88,6 +94,8 @@ class Store(Reader):
         with self._guard:
             self._drop_writer()
             super().close()
+            if not self.read_only and self.path.is_dir():
+                tighten(self.path)
 
     def commit(
         self,
@@ -274,7 +282,7 @@ class Store(Reader):
             "name": pa.array(names, pa.string()),
             "value": pa.array(values, pa.float64()),
         }
-        self._layout.work.mkdir(exist_ok=True)
+        make_folder(self._layout.work)
         with tempfile.TemporaryDirectory(dir=self._layout.work, prefix=".metrics-") as folder:
             file = Path(folder) / "metrics.parquet"
             pq.write_table(pa.table(columns), file)

@@ -65,7 +65,7 @@ def command(
         if not as_json:
             _tell(node)
 
-    with Store.open(loaded.store_path) as store:
+    with Store.open(loaded.store_path, group=loaded.store_group) as store:
         try:
             nodes = build(
                 loaded,

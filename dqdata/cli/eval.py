@@ -72,7 +72,7 @@ def command(
         limit=limit,
         verify=verify,
     )
-    with Store.open(loaded.store_path) as store:
+    with Store.open(loaded.store_path, group=loaded.store_group) as store:
         compared = compare(loaded, store, models, evaluate, progress_out(quiet), by)
     if as_json:
         print_json({"models": [_as_json(one, by) for one in compared]})

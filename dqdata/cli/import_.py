@@ -46,7 +46,8 @@ def command(
     pipeline = Pipeline(
         into=into, name=f"import_{into}", source=SourceSpec(kind="files", params=params), steps=(), where=where
     )
-    folder = store.absolute() if store is not None else open_project(project).store_path
+    loaded = open_project(project) if store is None else None
+    folder = loaded.store_path if loaded is not None else Path(store or "").absolute()
     bare = Project(
         path=Path.cwd() / "pipelines.toml",
         store_path=folder,
@@ -54,7 +55,7 @@ def command(
         pipelines={pipeline.name: pipeline},
         trainers={},
     )
-    with Store.open(folder) as opened:
+    with Store.open(folder, group=loaded.store_group if loaded is not None else None) as opened:
         result = run_pipeline(bare, pipeline.name, opened, out=progress_out(quiet))
     if as_json:
         print_json(result.as_json())

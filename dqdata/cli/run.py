@@ -28,7 +28,7 @@ def command(
     from dqdata.engine.run import run_pipeline
 
     loaded = open_project(project)
-    with Store.open(loaded.store_path) as store:
+    with Store.open(loaded.store_path, group=loaded.store_group) as store:
         result = run_pipeline(
             loaded, name, store, allow_partial=allow_partial, workers=workers, out=progress_out(quiet)
         )

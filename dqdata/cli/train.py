@@ -31,7 +31,7 @@ def command(name: str, project: Path | None, processes: int, quiet: bool, as_jso
     from dqdata.training.run import train
 
     loaded = open_project(project)
-    with Store.open(loaded.store_path) as store:
+    with Store.open(loaded.store_path, group=loaded.store_group) as store:
         outcome = train(loaded, name, store, processes=processes, out=progress_out(quiet))
     if as_json:
         print_json(outcome.as_json())

@@ -18,6 +18,7 @@ from typing import Any, TextIO
 
 from dqdata.catalog import Store
 from dqdata.catalog.export import format_of, write
+from dqdata.catalog.rights import make_private
 from dqdata.columns import REJECTS
 from dqdata.engine.chunks import reader
 from dqdata.engine.executor import execute
@@ -86,7 +87,8 @@ def apply_operator(
         async def carried() -> Applied:
             stop = StopSignal()
             ledger_path = project.ledger_path if plan.teachers and project else folder / "ledger.sqlite"
-            ledger_path.parent.mkdir(parents=True, exist_ok=True)
+            if not ledger_path.parent.is_dir():
+                make_private(ledger_path.parent, project.store_group if project else False)
             with Ledger(ledger_path) as ledger, on_signals(stop):
                 labels = Labels("apply", "apply")
                 async with Runtime(

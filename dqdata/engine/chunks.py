@@ -17,7 +17,7 @@ import polars as pl
 
 from dqdata.columns import Columns, arrow_schema
 from dqdata.errors import StoreError
-from dqdata.files import UNFINISHED, whole_file
+from dqdata.files import UNFINISHED, file_mode, make_folder, whole_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,6 +31,7 @@ def write_whole(frame: pl.DataFrame, path: Path) -> None:
     try:
         with whole_file(path) as unfinished:
             frame.write_parquet(unfinished, compression="lz4", row_group_size=ROW_GROUP)
+            unfinished.chmod(file_mode(path.parent))
     except OSError as error:
         raise StoreError(
             f"can't write checkpoint {path}: {error.strerror or error}; make room, then run again"
@@ -46,7 +47,7 @@ class Folder:
     def prepare(self) -> Folder:
         """Makes the folder and clears what a killed run left half-written."""
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path)
         except OSError as error:
             raise StoreError(f"can't make {self.path}: {error.strerror or error}") from error
         for part in self.path.glob(UNFINISHED):

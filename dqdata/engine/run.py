@@ -29,7 +29,7 @@ from dqdata.engine.progress import Progress
 from dqdata.engine.runtime import Labels, Runtime
 from dqdata.engine.stop import StopSignal, on_signals
 from dqdata.errors import DqdataError, Stopped
-from dqdata.files import lock
+from dqdata.files import lock, make_folder
 from dqdata.ledger import Ledger
 from dqdata.project.plan import Plan, make_plan
 from dqdata.project.tables import Project
@@ -70,7 +70,7 @@ def run_pipeline(
     """Plans, runs and commits. `out` gets progress. Raises InputError, RunError; a stopped run can be run again."""
     plan = make_plan(project, name, store)
     folder = store.work / plan.pipeline.into
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with _alone(folder, plan, out):
         if (made := store.find(plan.fingerprint)) is not None:
             return _there_already(store, *made)
@@ -187,7 +187,7 @@ def merged(files: Sequence[Path], columns: Columns, folder: Path) -> list[Path]:
     from dqdata.columns import arrow_schema
 
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    make_folder(folder)
     schema = arrow_schema(columns)
     made: list[Path] = []
     writer: pq.ParquetWriter | None = None
@@ -231,7 +231,7 @@ def _alone(folder: Path, plan: Plan, out: TextIO | None) -> BaseFileLock:
             out.write(f"another run into {plan.pipeline.into} is at work; waiting for it\n")
             out.flush()
         held.acquire()
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     return held
 
 

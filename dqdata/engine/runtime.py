@@ -23,6 +23,7 @@ from dqdata.calls.client import Budget, CallClient, Counters
 from dqdata.engine.batches import Processed, process
 from dqdata.engine.stop import StopSignal
 from dqdata.errors import DeadlineExceeded, DqdataError, OperatorError, RunError, Stopped, TeacherError, row_failure
+from dqdata.files import make_folder
 from dqdata.ledger import CallContext, Ledger
 from dqdata.operator import (
     BatchOperator,
@@ -140,7 +141,7 @@ class StepRun:
         if self._runtime.scratch is None:
             raise RunError("no scratch folder outside a pipeline")
         folder = self._runtime.scratch / self.step
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         return folder
 
     @property

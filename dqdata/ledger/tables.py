@@ -14,7 +14,7 @@ from urllib.parse import quote
 from filelock import FileLock
 
 from dqdata.errors import StoreError
-from dqdata.files import lock
+from dqdata.files import lock, make_file, make_folder
 
 APPLICATION_ID = 0x6471_6C65
 """`dqle`: tells a ledger from any other SQLite file."""
@@ -125,10 +125,11 @@ def broken(path: Path, error: Exception) -> StoreError:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     where = f"file:{quote(str(path.resolve()))}"
     # SQLite's busy handler isn't asked where two processes turn one file to WAL: the second would fail at once.
     with write_lock(path):
+        make_file(path)
         con = sqlite3.connect(where, uri=True, timeout=60, isolation_level=None, check_same_thread=False)
         try:
             con.execute("pragma journal_mode = wal")

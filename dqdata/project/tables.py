@@ -104,6 +104,8 @@ class Project(Params):
     path: Path
     """The TOML file."""
     store_path: Path
+    store_group: bool = False
+    """Whether the store is for its group too, and not for its owner alone."""
     profile: str = ""
     sandbox: SandboxTable = SandboxTable()
     teachers: Mapping[str, TeacherTable]
@@ -154,10 +156,14 @@ def read_project(path: Path, profile: str = "") -> Project:
     if profile:
         tables = with_profile(tables, profile, path.name)
     store = _table(tables, "store", path.name)
-    _known(store, ("path",), f"{path.name} [store]", "key")
+    _known(store, ("path", "group"), f"{path.name} [store]", "key")
+    group = store.get("group", False)
+    if not isinstance(group, bool):
+        raise ProjectError(f"{path.name} [store]", f"key 'group' must be true or false, got {group!r}")
     return Project(
         path=path,
         store_path=path.parent / str(store.get("path", "catalogs")) / (f"profiles/{profile}" if profile else ""),
+        store_group=group,
         profile=profile,
         sandbox=validated(SandboxTable, _table(tables, "sandbox", path.name), f"{path.name} [sandbox]"),
         teachers={

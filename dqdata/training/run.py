@@ -25,7 +25,7 @@ from filelock import Timeout
 
 from dqdata.engine.runtime import Labels, Runtime
 from dqdata.errors import RunError, Stopped
-from dqdata.files import lock, whole_file
+from dqdata.files import lock, make_folder, whole_file
 from dqdata.ids import digest
 from dqdata.ledger import Ledger
 from dqdata.models import ModelRef
@@ -81,7 +81,7 @@ def train(project: Project, name: str, store: Store, *, processes: int = 1, out:
     """Raises InputError before anything runs; Stopped and RunError leave a state that the next call resumes."""
     plan = make_train_plan(project, name, store, processes)
     folder = store.work / "train" / f"{name}-{plan.fingerprint[:12]}"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with alone(folder, name):
         for model in reversed(store.models(name)):
             if json.loads(model["recipe"])["fingerprint"] == plan.fingerprint:
@@ -189,7 +189,7 @@ class _Training:
         target = self.store.path / place
         if Path(result["model"]).is_dir():
             shutil.rmtree(target, ignore_errors=True)
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(target.parent)
             recipe = {**self.plan.recipe(), "libraries": _versions()}
             metrics = {
                 **result["metrics"],

@@ -12,8 +12,8 @@
             said = await self.ask(row, run)
             return [{**row, "clarity": said.values["clarity"].value, "clarity_by": said.judge}]
 
-A row is judged alone, so its neighbours and their order change nothing. What is judged stands between fences that
-carry a hash of what is inside: a trace can't close its own fence, whatever it holds. An answer that can't be read is
+A row is judged alone, so its neighbours and their order change nothing. What is judged stands between fences whose
+marks a trace can't know: it can neither close its own fence nor write another block. An answer that can't be read is
 asked for once more, with what was wrong with it; then the row fails as `unparseable_judgement`, and the reject's detail
 is what the judge said. Votes are samples of draws of their own, never those under judgement.
 """
@@ -21,6 +21,8 @@ is what the judge said. Votes are samples of draws of their own, never those und
 from __future__ import annotations
 
 import asyncio
+import hmac
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -33,10 +35,12 @@ from dqdata.columns import Columns
 from dqdata.errors import ColumnError, RowError
 from dqdata.ids import digest
 from dqdata.operator import CallEstimate, CallOperator, Estimate, Params, PromptFile, Row, Run, TeacherName
-from dqdata.teacher import Completion, Message, Request, Sampling
+from dqdata.teacher import Completion, MarkedText, Message, Request, Sampling
 from dqdata_operators.lib.asking.judgement import Asked, Settled, UnreadableError, read, schema_of
 from dqdata_operators.lib.asking.prompting import Prompt, load_prompt
 
+_KEY = secrets.token_bytes(32)
+"""Of the marks that this process sends; no text holds it, and no disk."""
 PROBLEM_TOKENS = 150
 TRACE_TOKENS = 2000
 ANSWER_TOKENS = 30
@@ -204,9 +208,16 @@ class _Unread(Exception):
     """A vote that stayed unreadable; the message holds what the judge said."""
 
 
-def fenced(kind: str, text: str) -> str:
-    """The text as data: between marks that carry a hash of it, so that nothing inside can end it."""
-    mark = digest("fence", kind, text)[:12]
+def fenced(kind: str, text: str) -> MarkedText:
+    """The text as data, between marks. Those that are sent are keyed by a secret of this process and depend on the
+    text: whoever wrote it can neither end its block nor write a block of its own. Those of the ledger are a plain hash,
+    so that another run finds the answer again."""
+    known = digest("fence", kind, text)[:12]
+    keyed = hmac.digest(_KEY, f"{kind}\0{text}".encode("utf-8", "surrogatepass"), "sha256").hex()[: len(known)]
+    return MarkedText(_block(kind, known, text), _block(kind, keyed, text))
+
+
+def _block(kind: str, mark: str, text: str) -> str:
     return f"<{kind} {mark}>\n{text}\n</{kind} {mark}>"
 
 

@@ -29,7 +29,7 @@ from typing import Any
 from dqdata.columns import Columns
 from dqdata.errors import ColumnError, InputError, RowError, nearest
 from dqdata.operator import Row
-from dqdata.teacher import Message
+from dqdata.teacher import MarkedText, Message
 
 PROMPTS = Path(__file__).parents[2] / "prompts"
 ROLES = ("system", "user", "assistant")
@@ -63,8 +63,13 @@ class Template:
         return tuple(dict.fromkeys(part.name for part in self.parts if isinstance(part, Placeholder)))
 
     def render(self, values: Mapping[str, Any]) -> str:
-        """The text with values put in. Raises RowError for a null that isn't optional."""
-        return "".join(part if isinstance(part, str) else _shown(part, values) for part in self.parts)
+        """The text with values put in, a MarkedText where one of them is. Raises RowError for a null that isn't
+        optional."""
+        texts = [part if isinstance(part, str) else _shown(part, values) for part in self.parts]
+        whole = "".join(texts)
+        if any(isinstance(text, MarkedText) for text in texts):
+            return MarkedText(whole, "".join(text.sent if isinstance(text, MarkedText) else text for text in texts))
+        return whole
 
     def _split(self) -> Iterator[str | Placeholder]:
         end = 0

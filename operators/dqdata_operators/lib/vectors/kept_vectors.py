@@ -21,7 +21,7 @@ from urllib.parse import quote
 import numpy as np
 
 from dqdata.errors import StoreError
-from dqdata.files import lock
+from dqdata.files import lock, make_file, make_folder
 from dqdata.ids import digest
 from dqdata_operators.lib.vectors import F32
 
@@ -47,8 +47,9 @@ class KeptVectors:
         # SQLite's busy handler isn't asked where two processes turn one file to WAL, and can starve a writer.
         self._writers = lock(path, poll=0.002)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             with self._writers:
+                make_file(path)
                 where = f"file:{quote(str(path.resolve()))}"
                 self._con = sqlite3.connect(where, uri=True, timeout=60, isolation_level=None, check_same_thread=False)
                 try:
