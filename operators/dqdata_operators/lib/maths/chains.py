@@ -123,6 +123,12 @@ def names_agree(mine: str, theirs: str) -> bool:
     return a == b or (len(a) == len(b) == 2 and a.isupper() and sorted(a) == sorted(b))
 
 
+def same_argument(mine: str, theirs: str) -> tuple[str, str] | None:
+    """The two letters, where both sides name one function of one letter: f(x) and f(t)."""
+    a, b = (re.fullmatch(r"(.+)\(([a-z])\)", name) for name in (mine, theirs))
+    return (a[2], b[2]) if a and b and a[1] == b[1] and a[2] != b[2] else None
+
+
 def _function_value(function: str, name: str) -> bool:
     """y and f(x) name one function."""
     return function == "y" and name in ("f", "g", "h")

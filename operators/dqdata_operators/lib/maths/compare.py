@@ -12,6 +12,7 @@ import typing
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from dqdata_operators.lib.maths.brackets import read_decimal_comma
 from dqdata_operators.lib.maths.equal import equal
 from dqdata_operators.lib.maths.expression import Num
 from dqdata_operators.lib.maths.extract import PLACES, Found, Place, extract
@@ -19,7 +20,7 @@ from dqdata_operators.lib.maths.notation import normalise
 from dqdata_operators.lib.maths.numbers import Literal, literal
 from dqdata_operators.lib.maths.quantities import Asked, Tolerance
 from dqdata_operators.lib.maths.shapes import Answer, Opaque, Scalar, Several, Unreadable, Words
-from dqdata_operators.lib.maths.structure import read, read_decimal_comma, read_list
+from dqdata_operators.lib.maths.structure import read, read_list
 
 Verdict = typing.Literal["correct", "incorrect", "unverifiable"]
 
@@ -164,7 +165,7 @@ class _Case(NamedTuple):
 
 def _same_digits(left: str, right: str) -> bool:
     a, b = (re.findall(r"[0-9]+", text) for text in (left, right))
-    return a == b and not re.search(r"[A-Za-z.]", left + right)
+    return a == b and not re.search(r"[A-Za-z.;]", left + right)
 
 
 def asks(question: str) -> Asked:
@@ -222,6 +223,8 @@ def _by_sympy(ref: Answer, pred: Answer, wanted: str, given: str) -> bool | str:
 
     try:
         verdict = same_by_sympy(reference=normalise(wanted), prediction=normalise(given))
+        if verdict is False and re.search(r"\\int(?!\s*[_^])", wanted + given):
+            return "undecided"  # an antiderivative is known up to a constant
         if verdict is None and isinstance(ref, Opaque) and not readable(normalise(wanted)):
             return "reference_unreadable: not even by sympy"
     except Refused as error:

@@ -16,6 +16,7 @@ from fractions import Fraction
 
 from dqdata_operators.lib.maths.calendar import same_date, same_time
 from dqdata_operators.lib.maths.chains import name_of, names_agree, squeeze, values_of
+from dqdata_operators.lib.maths.evaluate import TooLarge, Undefined, symbols, value
 from dqdata_operators.lib.maths.expression import Call, Num
 from dqdata_operators.lib.maths.lists import Undecided, alternatives, by_name, matching, named_values, same_connective
 from dqdata_operators.lib.maths.quantities import Asked, Tolerance, same_quantity
@@ -90,8 +91,8 @@ class Comparison(Relations):
         self, ref: Answer, pred: Answer, mine: tuple[str, Answer] | None, theirs: tuple[str, Answer] | None
     ) -> bool | None:
         """`x = 1, x = 2`: values of one name, which are no interval and no point."""
-        name, values = mine or ("", ref)
-        other, others = theirs or ("", pred)
+        name, values = mine or _named(ref)
+        other, others = theirs or _named(pred)
         if not names_agree(name, other):
             return False
         if isinstance(others if mine else values, Tuple | Union | Chain):
@@ -110,6 +111,10 @@ class Comparison(Relations):
             case Tuple(), Tuple():
                 return self.tuples(ref, pred)
             case ((Several(ours) | Braces(ours)), (Several(theirs) | Braces(theirs))):
+                if any(isinstance(item, Chain) for item in (*ours, *theirs)):
+                    sets = self.real_sets(ref, pred)
+                    if sets is not None:
+                        return sets
                 verdict = matching(self, ours, theirs, sets=isinstance(ref, Braces) or isinstance(pred, Braces))
                 return None if verdict and not same_connective(ref, pred) else verdict
             case (Several(ours, connective), Tuple(opening, theirs, closing)):
@@ -155,12 +160,26 @@ class Comparison(Relations):
     def point(self, ref: Answer, pred: Answer) -> bool | None:
         """A(2, 3) is a point with its name."""
         scalar, other = (ref, pred) if isinstance(ref, Scalar) else (pred, ref)
-        match = _POINT.fullmatch(scalar.text) if isinstance(scalar, Scalar) else None
-        if match is None or not isinstance(other, Tuple):
+        if not isinstance(scalar, Scalar) or not isinstance(other, Tuple):
             return False
+        match = _POINT.fullmatch(scalar.text)
+        if match is None:
+            return self.vectors(scalar, other)
         from dqdata_operators.lib.maths.structure import read
 
         return self.equal(read(match[1]), other)
+
+    def vectors(self, written: Scalar, other: Tuple) -> bool | None:
+        """2i + 3j beside (2, 3): the coefficients of the unit vectors."""
+        names = ("i", "j", "k")[: len(other.items)]
+        if "j" not in symbols(written.node) or not symbols(written.node) <= set(names):
+            return False
+        try:
+            found = [value(written.node, {name: Fraction(name == unit) for name in names}) for unit in names]
+        except (Undefined, TooLarge):
+            return None
+        items = tuple(Scalar(str(one), Num(one)) for one in found if isinstance(one, Fraction))
+        return self.all_of(items, other.items) if len(items) == len(found) else None
 
     def ratios(self, ratio: Ratio, other: Answer) -> bool | None:
         if isinstance(other, Ratio):
@@ -307,6 +326,11 @@ def _as_ratio(time: Clock) -> Ratio:
 def _condition(text: str) -> str:
     plain = squeeze(text).lower().replace("≥", "\\ge").replace("≤", "\\le")
     return "otherwise" if plain in ("else", "otherwise", "elsewhere", "其他") else plain
+
+
+def _named(answer: Answer) -> tuple[str, Answer]:
+    value = _stated(answer) if isinstance(answer, Chain) else None
+    return ("", answer) if value is None else (name_of(answer), value)
 
 
 def _stated(chain: Chain) -> Answer | None:

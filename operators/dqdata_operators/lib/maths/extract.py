@@ -97,12 +97,15 @@ _MATHEMATICS = re.compile(
     r"\\(?:begin|end)\s*\{[a-z*]+\}|\\[a-zA-Z]+|(?<![A-Za-z])(?:sqrt|infinity|sinh|cosh|tanh|arcsin|arccos|arctan|east|west)\b"
 )
 _COMMAND = re.compile(r"\\[a-zA-Z]")
+_EXCLAIMED = re.compile(r"[^A-Za-z]*[0-9]!")
 _RULE = re.compile(r"\s*(?:[-*_=~]{3,}|```\w*|[#>\s]*)\s*")
 _SPLIT = re.compile(r"(?<=[.!?。])(?<!\b[A-Z]\.)(?<!\bp\.)(?<!\ba\.)(?<!\bvs\.)(?<!\bapprox\.)\s+(?=[^a-z\s])|(?<=。)")
 
 
 def answer_part(response: str) -> str | None:
     """The response without its thinking; None where the thinking never ended, so nothing was answered."""
+    if "<|begin_of_solution|>" in response:
+        return response.rpartition("<|begin_of_solution|>")[2].partition("<|end_of_solution|>")[0]
     if "<" not in response and "◁" not in response and "[" not in response:
         return response
     last: re.Match[str] | None = None
@@ -161,6 +164,8 @@ def _marked(line: str, question: str, words: str, *, whole: bool) -> Picked | No
     line = line.strip().strip("*_").strip()
     if words and (said := word_answer(line, words)) is not None:
         return said
+    if _EXCLAIMED.fullmatch(line):
+        return Picked(line[:-1], (line,))  # 17! may be a factorial or a shout
     if bare(line) or _MONTH.match(line) or _LETTERED.match(line):
         return Picked(line)
     if line.lower().startswith(("the answer", "answer")) and (inner := next(stated(line), None)):

@@ -105,6 +105,8 @@ def by_name(
     order = sorted(named) if set(named) <= {"x", "y", "z"} else list(named)
     values = tuple(named[name] for name in order)
     verdict = self.all_of(values, other.items) if mine else self.all_of(other.items, values)
+    if verdict is False and any(isinstance(value, Several) for value in values):
+        return None  # x = 2, y = ±3 are two points
     if verdict is False and isinstance(other, Several) and _roots(order):
         return matching(self, values, other.items, sets=False)
     return verdict

@@ -63,7 +63,7 @@ _DROPPED = frozenset(
 _SPACES = frozenset("quad qquad space hspace newline".split())
 _STYLE = re.compile(
     r"\\(?:text|textbf|textit|textrm|textnormal|texttt|textsf|mbox|hbox|mathrm|mathbf|mathit|mathsf|mathtt|mathcal|"
-    r"operatorname\*?|bm|emph|underline|vec|overrightarrow|hat|boxed|fbox|color\{[a-z]+\})\s*\{([^{}]*)\}"
+    r"operatorname\*?|bm|emph|underline|vec|overrightarrow|hat|boxed|fbox|color\{[a-z]+\})\s*\{((?:[^{}]|\{[^{}]*\})*)\}"
 )
 _COMMAND = re.compile(r"\\([a-zA-Z]+)")
 _DEGREES = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![a-zA-Z]))|\\degrees?(?![a-zA-Z])")
@@ -85,6 +85,8 @@ _CONNECTIVES = [
 _NEGATIVE = re.compile(
     r"(?<![A-Za-z])(?:negative|minus)\s+(?=[0-9.\\$])|^\s*(?:负|マイナス)\s*(?=[0-9.\\$])", re.IGNORECASE
 )
+_BELOW_ZERO = re.compile(r"([0-9.]+)(\s*(?:degrees?|°)?\s*(?:[CF](?![A-Za-z]))?)\s*below\s+zero")
+_THOUSANDS = re.compile(r"(?<![0-9.,])[1-9][0-9]{0,2}(?:,[0-9]{3})+(?![0-9]|,[0-9])")
 _CHOOSE = re.compile(r"\{\s*([^{}]{1,30}?)\s*\\choose(?![a-zA-Z])\s*([^{}]{1,30}?)\s*\}")
 _C = r"(?:C|\\text\s*\{\s*C\s*\}|\\mathrm\s*\{\s*C\s*\}|\\rm\s+C)"
 _COMBINATIONS = re.compile(
@@ -96,7 +98,10 @@ _CHINESE_C = re.compile(
     rf"|\^\s*\{{?\s*([0-9]{{1,4}})\s*\}}?\s*_\s*\{{?\s*([0-9]{{1,4}})(?![0-9])\s*\}}?)"
 )
 _SEGMENT_NAME = re.compile(r"\\overline\s*\{\s*([A-Z](?:_\{?[0-9]\}?|')?[A-Z](?:_\{?[0-9]\}?|')?)\s*\}")
+_MICRO = re.compile(r"\\mu\s*(?=[mgsLFAVW](?![a-zA-Z]))")
+_OHM = re.compile(r"(?<=[0-9kM\s~,{])\\Omega(?=\s*[}$]*\s*\Z)")
 _UNBRACED = re.compile(r"\\math(?:sf|rm|bf|it)\s+([A-Za-z])(?![a-zA-Z])")
+_TEMPERATURE = re.compile(r"°\s*«?\s*([CF])\s*»?(?![A-Za-z])")
 _CURRENCY = "¤"
 _PAID = re.compile(r"\\\\?\$")
 _ORDINAL = re.compile(r"(?<=[0-9])\s*\^?\s*\{?\s*(?:st|nd|rd|th)\b\s*\}?")
@@ -117,14 +122,18 @@ def normalise(text: str) -> str:
         text = _commands(text)
     text = text.replace("**", "^") if re.search(r"\w\s*\*\*\s*\w", text) else text.replace("**", "")
     text = text.replace("^{°}", "°").replace("^°", "°")
+    text = _TEMPERATURE.sub(r"°\1", text) if "°" in text else text
     text = text.replace("==", "=").replace("!=", r"\ne ").replace("<=", r"\le ").replace(">=", r"\ge ")
     if "th" in text or "st" in text or "nd" in text or "rd" in text:
         text = _ORDINAL.sub("", text)
     if "C" in text:
         text = _COMBINATIONS.sub(lambda m: rf"\binom{{{m[1] or m[3]}}}{{{m[2] or m[4]}}}", text)
         text = _CHINESE_C.sub(_chosen, text)
-    text = _NEGATIVE.sub("-", text)
-    text = _BLANKS.sub(" ", text.replace('\\"', " ").replace('"', " ").replace("{}", "")).strip()
+    if not text.isascii() or "egative" in text or "inus" in text or "below" in text:
+        text = _BELOW_ZERO.sub(r"-\1\2", _NEGATIVE.sub("-", text))
+    if "," in text:
+        text = _THOUSANDS.sub(_ungrouped, text)
+    text = _BLANKS.sub(" ", text.replace('\\"', " ").replace('"', " ").replace("`", " ").replace("{}", "")).strip()
     while text and text[-1] in ".,;:\\":
         text = text[:-1].rstrip()
     return text
@@ -134,6 +143,18 @@ def _chosen(match: re.Match[str]) -> str:
     """C_5^2; C_1^2 is the square of a constant."""
     n, k = match[1] or match[4], match[2] or match[3]
     return rf"\binom{{{n}}}{{{k}}}" if int(n) >= int(k) else match[0]
+
+
+def _ungrouped(match: re.Match[str]) -> str:
+    """1,200 without its comma. In brackets that hold nothing else, (100,200), commas separate, unless a group opens
+    with zero as no number does."""
+    before, digits = match.string[: match.start()], match[0].replace(",", "")
+    opening = max(before.rfind("("), before.rfind("["), before.rfind("\\{"))
+    closing = max(before.rfind(")"), before.rfind("]"), before.rfind("\\}"))
+    if opening <= closing or re.search(r",0", match[0]):
+        return digits
+    inside = re.split(r"[)\]]|\\\}", match.string[opening:], maxsplit=1)[0]
+    return digits if re.search(r"[,;]\s", inside) else match[0]
 
 
 def _unicode(text: str) -> str:
@@ -159,6 +180,7 @@ def _commands(text: str) -> str:
     text = _GROUPING.sub("", text)
     text = text.replace(r"\%", "%").replace(r"\#", "").replace(r"\&", "&").replace(r"\degC", "°C")
     text = _SEGMENT_NAME.sub(r"\1", _CHOOSE.sub(r"\\binom{\1}{\2}", text))
+    text = _MICRO.sub("µ", _OHM.sub("Ω", text)) if "\\mu" in text or "\\Omega" in text else text
     text = _DEGREES.sub("°", _UNBRACED.sub(r"\1", text))
     for _ in range(6):  # styles nest: \mathbf{\text{x}}
         styled = _STYLE.sub(_upright, text)
@@ -171,7 +193,7 @@ def _commands(text: str) -> str:
 
 def _upright(match: re.Match[str]) -> str:
     """Text inside a formula: a unit where it follows a value, else only its words."""
-    inside = match[1].strip(" ~")
+    inside = _THIN.sub(" ", match[1]).replace("\\cdot", " ").strip(" ~")
     before = match.string[: match.start()].rstrip("/ ~\\,;")
     if inside and before and before[-1] not in "=([{<>+-*^_&,;:|$" and unit_of(inside) is not None:
         return f" {UNIT_OPENS}{inside}{UNIT_CLOSES} "

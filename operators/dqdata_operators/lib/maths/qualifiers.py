@@ -68,8 +68,7 @@ _ABOUT = re.compile(
 
 
 def labelled(text: str) -> tuple[tuple[str, str], ...] | None:
-    """Labels with what stands after each, where the text opens with the first label of an order and at least one more
-    follows in order."""
+    """Labels with what stands after each, where the text opens with one and they are the first of an order: a, b, c."""
     if "(" not in text and ")" not in text and ":" not in text and "." not in text:
         return None
     matches = list(_LABEL.finditer(text))
@@ -77,7 +76,7 @@ def labelled(text: str) -> tuple[tuple[str, str], ...] | None:
         return None
     labels = [(match[1] or match[2] or match[3]).lower() for match in matches]
     for order in _ORDERS:
-        if labels[0] != order[0] or any(label not in order for label in labels) or len(set(labels)) != len(labels):
+        if sorted(labels) != sorted(order[: len(labels)]):
             continue
         ends = [match.start() for match in matches[1:]] + [len(text)]
         bodies = [text[match.end() : end].strip(" ,;.") for match, end in zip(matches, ends, strict=True)]

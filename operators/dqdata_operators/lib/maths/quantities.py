@@ -103,6 +103,8 @@ def _with_percent(ref: Scalar, pred: Scalar, tolerance: Tolerance, asked: Asked)
     a, b = ref.node, pred.node
     if ref.percent == pred.percent:
         return same_values(a, b, tolerance)
+    if ref.unit.dims or pred.unit.dims:
+        return False  # a percentage is no quantity with a unit
     verdict = same_values(a, b, tolerance) if asked != "plain" else False
     if verdict is False and asked != "percent":
         a, b = (Call("/", (a, _HUNDRED)), b) if ref.percent else (a, Call("/", (b, _HUNDRED)))
@@ -136,8 +138,13 @@ def same_values(ref: Node, pred: Node, tolerance: Tolerance) -> bool | None:
         return True
     if symbols(ref) or symbols(pred):
         pred = with_case_of(ref, pred)
-        loose = tolerance.rel_tol or (1e-6 if decimal_inside(ref) != decimal_inside(pred) else identity.CLOSE)
-        return identity.same(ref, pred, max(loose, identity.CLOSE))
+        loose = max(tolerance.rel_tol or (1e-6 if decimal_inside(ref) != decimal_inside(pred) else 0.0), identity.CLOSE)
+        verdict = identity.same(ref, pred, loose)
+        mine, theirs = symbols(ref) - symbols(pred), symbols(pred) - symbols(ref)
+        if verdict is False and len(mine) == len(theirs) == 1 and next(iter(mine))[:1] in ("C", "c"):
+            other = renamed(pred, {next(iter(theirs)): next(iter(mine))})
+            return None if identity.same(ref, other, loose) else False  # a constant with another name
+        return verdict
     verdict = identity.same_number(ref, pred)
     return True if verdict is False and near(ref, pred, tolerance) else verdict
 

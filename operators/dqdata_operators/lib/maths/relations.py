@@ -10,6 +10,7 @@ from dqdata_operators.lib.maths.chains import (
     compounded,
     name_of,
     names_agree,
+    same_argument,
     same_equation,
     same_inequality,
     squeeze,
@@ -78,6 +79,8 @@ class Relations:
         if assigns(ref) and assigns(pred):
             mine, theirs = name_of(ref), name_of(pred)
             if mine and theirs:
+                if (bound := same_argument(mine, theirs)) is not None:
+                    return self.with_names(ref, pred, {bound[1]: bound[0]})
                 if not names_agree(mine, theirs):
                     return same_equation(ref, pred) or False if len(ref.ops) == len(pred.ops) == 1 else False
                 a, b = values_of(ref), values_of(pred)
@@ -123,6 +126,8 @@ class Relations:
         """A condition that one side lacks is dropped; a letter that runs through a set may have any name."""
         if (finite := _finite(ref, pred)) is not None:
             return self.equal(*finite)
+        if _of_naturals(ref) or _of_naturals(pred):
+            return None  # with zero or without
         if isinstance(ref, Qualified) and isinstance(pred, Qualified):
             if len(ref.parameters) != len(pred.parameters):
                 return None
@@ -148,7 +153,7 @@ class Relations:
         if not names:
             return self.equal(ref, pred)
         a, b = _expression(ref), _expression(pred)
-        if a is None or b is None or not names_agree(name_of(ref), name_of(pred)):
+        if a is None or b is None:
             return None
         return same_values(a, renamed(b, names), self.tolerance)
 
@@ -183,6 +188,10 @@ def _expression(answer: Answer) -> Node | None:
     if not isinstance(answer, Scalar):
         return None
     return Call("°", (answer.node,)) if answer.unit.dims == (("angle", 1),) else answer.node
+
+
+def _of_naturals(answer: Answer) -> bool:
+    return isinstance(answer, Qualified) and answer.parameters == (("", "N"),)
 
 
 def _finite(ref: Answer, pred: Answer) -> tuple[Answer, Answer] | None:

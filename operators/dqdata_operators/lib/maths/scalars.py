@@ -25,7 +25,7 @@ _SAID_BASE = re.compile(
 )
 _NAMED_BASES = {"two": 2, "three": 3, "eight": 8, "ten": 10, "sixteen": 16}
 _UNIT_TAIL = re.compile(
-    r"(?P<tail>(?:\s*+(?:[A-Za-zµΩ][A-Za-z'.\-]*+|°[CFcf]?(?![A-Za-z])|/|\(|\)|,|[$€£¥₹])(?:\s*\^\s*\{?\s*-?[1-9]\s*\}?|(?<=m)[23](?![0-9]))?)+)\s*$"
+    r"(?P<tail>(?:\s*+(?:[A-Za-zµΩ][A-Za-z'.\-]*+|°[CFcf]?(?![A-Za-z])|/|\(|\)|,|[$€£¥₹¢Ω])(?:\s*\^\s*\{?\s*-?[1-9]\s*\}?|(?<=m)[23](?![0-9]))?)+)\s*$"
 )
 _CJK_TAIL = re.compile(
     r"(?P<value>[-+]?[0-9][0-9.,/]*)\s*(?P<tail>[\u3040-\u30ff\u4e00-\u9fff][\u3040-\u30ff\u4e00-\u9fff/]*)"
@@ -217,7 +217,7 @@ def _with_unit(text: str, *, dimension: bool = False) -> Scalar | None:
     if match is None:
         return None
     for at in range(match.start(), len(text)):
-        if at > match.start() and not (text[at - 1] in " )}°%" or text[at] in " °$€£¥₹" or text[at - 1].isdigit()):
+        if at > match.start() and not (text[at - 1] in " )}°%" or text[at] in " °$€£¥₹¢Ω" or text[at - 1].isdigit()):
             continue
         unit = unit_of(text[at:].strip(), upright=False)
         if unit is None or (dimension and not unit.dims):

@@ -41,21 +41,21 @@ SEGMENT = re.compile(
     r"\$\$(?P<a>.+?)\$\$|\\\[(?P<b>.+?)\\\]|\\\((?P<c>.+?)\\\)|(?<![\\$0-9])\$(?P<d>(?:[^$\\]|\\.)+?)\$(?![0-9])",
     re.DOTALL,
 )
-_NUMBER = r"(?:(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:[.,][0-9]+)?|\.[0-9]+)"
+_NUMBER = r"(?>(?:[0-9]{1,3}(?:,[0-9]{3})++(?![0-9])|[0-9]++)(?:[.,][0-9]++)?|\.[0-9]++)"
 _VULGAR = "[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞]"
-_ROOT = rf"√\s*(?:{_NUMBER}|\([^()]{{1,20}}\))|sqrt\s*\([^()]{{1,20}}\)"
-_POWER = r"(?:[⁰¹²³⁴⁵⁶⁷⁸⁹]+|\s?(?:\^|\*\*)\s?(?:\{-?[0-9]+\}|\(-?[0-9]+\)|-?[0-9]+))?"
+_ROOT = rf"(?>√\s*+(?:{_NUMBER}|\([^()]{{1,20}}\))|sqrt\s*+\([^()]{{1,20}}\))"
+_POWER = r"(?>[⁰¹²³⁴⁵⁶⁷⁸⁹]++|\s?(?:\^|\*\*)\s?(?:\{-?[0-9]+\}|\(-?[0-9]+\)|-?[0-9]+))?+"
 _ATOM = (
-    rf"(?:{_NUMBER}|{_ROOT}|π|(?<![A-Za-z])pi\b|{_VULGAR}"
-    rf"|\(\s*[-−]?(?:{_NUMBER}|{_ROOT}|π)(?:[^()A-Za-z$\n]{{0,40}})\)){_POWER}"
+    rf"(?>(?:{_NUMBER}|{_ROOT}|π|(?<![A-Za-z])pi\b|{_VULGAR}"
+    rf"|\(\s?[-−]?(?:{_NUMBER}|{_ROOT}|π)(?:[^()A-Za-z$\n]{{0,40}})\)){_POWER})"
 )
-_FACTOR = rf"(?:\s?(?:{_ROOT}|π|(?<=[0-9])pi\b|{_VULGAR}){_POWER})"
-_OPERATOR = r"(?:\s*[+×*/÷·⋅=≈]\s*|\s[-−–]\s|\sx\s(?=[0-9]))"
+_FACTOR = rf"(?>\s?(?:{_ROOT}|π|(?<=[0-9])pi\b|{_VULGAR}){_POWER})"
+_OPERATOR = r"(?>\s*+[+×*/÷·⋅=≈]\s*+|\s[-−–]\s|\sx\s(?=[0-9]))"
 _SIGN = r"(?:[-−]\s?)?(?:(?:US)?\\?[$€£¥₹]\s?)?[-−]?"
 _RUN = re.compile(
     r"(?<![A-Za-z0-9_.,:])[0-9]{1,2}:[0-5][0-9](?![0-9:])(?:\s?[aApP]\.?[mM]\b\.?)?"
-    rf"|(?<![A-Za-z0-9_.,\\])(?:{_SIGN}|±\s?)(?:[0-9]+\s(?=[0-9]+/[0-9]))?{_ATOM}{_FACTOR}*(?:{_OPERATOR}{_SIGN}{_ATOM}{_FACTOR}*)*"
-    r"(?:\s*\\?[%‰])?",
+    rf"|(?<![A-Za-z0-9_.,\\^])(?:{_SIGN}|±\s?)(?:[0-9]+\s(?=[0-9]+/[0-9]))?{_ATOM}{_FACTOR}*+"
+    rf"(?>{_OPERATOR}{_SIGN}{_ATOM}{_FACTOR}*+)*+(?:\s*+\\?[%‰])?",
 )
 _AMOUNTS = re.compile(
     r"(?<![A-Za-z0-9_.,])(?:[0-9]+(?:\.[0-9]+)?\s+(?:hours?|minutes?|seconds?|days?|weeks?|months?|years?|feet|foot|inches|inch|pounds?|ounces?|"
@@ -72,10 +72,16 @@ _DATE = re.compile(
     r"|September|October|November|December)(?:,? [0-9]{4})?)"
 )
 _LISTED = re.compile(r"\s*+(?:[,;/|、]|,?\s*+\b(?:or|and)\b|或|和)?\s*+", re.IGNORECASE)
-_LEFT = re.compile(
-    r"(?<![A-Za-z0-9_\\])((?:[-+−]?\s*(?:(?:sin|cos|tan|log|ln|sqrt)\b|[0-9]*[A-Za-z](?:_[0-9A-Za-z]|')?(?![A-Za-z])|[A-Z]{2}(?![A-Za-z])|[0-9.]+)(?:\^[0-9]|[²³])?"
-    r"(?:\s*\([^()=]{1,12}\))?\s*[-+*/^]?\s*){1,6}?)\s*=\s*\Z"
+_FACT = (
+    rf"(?>(?:{_NUMBER}|[A-Za-z](?![A-Za-z'])(?:_[0-9A-Za-z])?|{_ROOT}|π|(?:sin|cos|tan|log|ln)\s?[A-Za-z0-9(]"
+    rf"|\([^()=$\n]{{1,30}}\)){_POWER})"
 )
+_TERM = rf"(?>[A-Z]{{2}}(?![A-Za-z])|[-−]?{_FACT}(?>\s?[*/·×]?\s?{_FACT})*+)"
+_FORMULA = re.compile(
+    rf"(?<![A-Za-z0-9_\\.,^'’]){_TERM}(?>\s*+[-+−=]\s*+{_TERM})++(?![A-Za-z])"
+    r"|(?<![A-Za-z0-9_\\.,^'’])(?>[0-9]*+)[A-Za-z]\s?(?:\^\s?[0-9{(-]+[)}]?|[²³])"
+)
+"""A formula with letters in plain text: x^2 + 1, 1/x = 6, AB = 5."""
 _NEGATED = re.compile(
     r"\b(?:not|isn't|isn’t|wasn't|never|neither|nor|n't|cannot)\s*(?:be|just|simply|equal|to|is|the)?\s*\Z",
     re.IGNORECASE,
@@ -90,7 +96,7 @@ _COPULA = re.compile(
     r"(?:(?:about|approximately|roughly|exactly|only|just|therefore|thus|simply|a\s+total\s+of|now|then|\*{1,2})\s*)*\Z",
     re.IGNORECASE,
 )
-_CLAUSE = re.compile(
+CLAUSE = re.compile(
     r"[,;]?\s*(?<![A-Za-z])(?:so|thus|therefore|hence|which\s+means(?:\s+that)?|meaning(?:\s+that)?|leaving|resulting\s+in|giving|we\s+get|所以|因此|故)(?![A-Za-z])[,:]?\s+|=>|⇒|→|∴",
     re.IGNORECASE,
 )
@@ -125,7 +131,7 @@ def pick(sentence: str, question: str = "", *, leading: bool = False) -> Picked 
     """
     found = _candidates(sentence)
     if not found:
-        return _spelled(sentence)
+        return _spelled(sentence) or _hyphenated(sentence)
     if leading and (first := _opening(sentence, found)) is not None:
         return _picked(first)
     chosen = _choose(sentence, found, question)
@@ -144,33 +150,24 @@ def _picked(one: _Candidate) -> Picked:
     return Picked(one.text + one.unit, (), one.tail)
 
 
-def _candidates(text: str) -> list[_Candidate]:
-    """In order, without those that are denied; listed ones are one candidate."""
-    spans: list[tuple[int, int, str]] = []
+def _candidates(text: str, *, hyphens: bool = False) -> list[_Candidate]:
+    """In order, without those that are denied; listed ones are one candidate. hyphens: with numbers that a hyphen joins
+    to a word, as in `15-minute`."""
+    merged: list[_Candidate] = []
     at = 0
-    while at < len(text):
-        match = _next(text, at)
-        if match is None:
-            break
+    ahead: dict[re.Pattern[str], re.Match[str] | None] = {}
+    while (match := _next(text, at, ahead)) is not None:
         start, end = match.span()
         body = match[0]
         if match.re is _RUN:
-            end, body = _trimmed(text, start, end)
-        if any(char.isalnum() or char in "π½⅓⅔¼¾" for char in body) and not _NEGATED.search(
-            text[max(0, start - 24) : start]
-        ):
-            if (
-                match.re is _RUN
-                and (left := _LEFT.search(text[max(0, start - 40) : start]))
-                and re.search("[A-Za-z]", left[1])
-            ):
-                start -= len(left[0])
-                body = text[start:end]
-            spans.append((start, end, body))
+            body = "" if re.match(r"-[A-Za-z]", text[end:]) and not hyphens else _stated(body)
         at = max(end, at + 1)
-    merged: list[_Candidate] = []
-    for start, end, body in spans:
+        if not any(char.isalnum() or char in "π½⅓⅔¼¾" for char in body):
+            continue
+        if _NEGATED.search(text[max(0, start - 24) : start].replace("*", "")):
+            continue
         unit, tail = _after(text[end:])
+        at += len(unit)
         if merged and _joins(text, merged[-1], start):
             before = merged.pop()
             start, body = before.start, text[before.start : end]
@@ -178,25 +175,25 @@ def _candidates(text: str) -> list[_Candidate]:
     return merged
 
 
-def _next(text: str, at: int) -> re.Match[str] | None:
-    """The first candidate from here on; of two at one place, the one of the earlier pattern."""
+def _next(text: str, at: int, ahead: dict[re.Pattern[str], re.Match[str] | None]) -> re.Match[str] | None:
+    """The first candidate from here on; of two at one place, the one of the earlier pattern. ahead: the next match of
+    each pattern, so that none is searched for twice."""
     best: re.Match[str] | None = None
-    for pattern in (SEGMENT, _DATE, _AMOUNTS, _OUT_OF, _RUN):
-        match = pattern.search(text, at)
+    for pattern in (SEGMENT, _DATE, _AMOUNTS, _OUT_OF, _FORMULA, _RUN):
+        match = ahead.get(pattern)
+        if pattern not in ahead or (match is not None and match.start() < at):
+            match = pattern.search(text, at)
+            while pattern is _FORMULA and match is not None and not re.search("[A-Za-z]", match[0]):
+                match = pattern.search(text, match.end())
+            ahead[pattern] = match
         if match is not None and (best is None or match.start() < best.start()):
             best = match
     return best
 
 
-def _trimmed(text: str, start: int, end: int) -> tuple[int, str]:
-    """The run as its answer: what stands after its last equals sign. A number that a hyphen joins to a word or letter
-    (`15-minute`) is none."""
-    if re.match(r"-[A-Za-z]", text[end:]):
-        return end, ""
-    body = text[start:end]
-    if "=" in body and "≈" not in body:
-        body = body[body.rindex("=") + 1 :]
-    return end, body.strip()
+def _stated(body: str) -> str:
+    """What stands after the last equals sign; an approximation stays beside its exact side."""
+    return (body[body.rindex("=") + 1 :] if "=" in body and "≈" not in body else body).strip()
 
 
 def _joins(text: str, before: _Candidate, start: int) -> bool:
@@ -264,7 +261,7 @@ def _choose(sentence: str, found: list[_Candidate], question: str) -> _Candidate
         inside = [one for one in found if any(a <= one.start and one.end <= b for a, b in bold)]
         if len(inside) == 1:
             return inside[0]
-    clauses = list(_CLAUSE.finditer(sentence))
+    clauses = list(CLAUSE.finditer(sentence))
     if clauses:
         last = [one for one in found if one.start >= clauses[-1].end()]
         if len(last) == 1:
@@ -302,6 +299,12 @@ def _asked(question: str, found: list[_Candidate]) -> _Candidate | None:
 
 def _plain(one: _Candidate) -> str:
     return "".join((one.text + one.unit).replace("\\", "").replace("$", "").replace("*", "").replace(",", "").split())
+
+
+def _hyphenated(sentence: str) -> Picked | None:
+    """The one number of `a 15-minute break`."""
+    found = _candidates(sentence, hyphens=True)
+    return Picked(found[0].text) if len(found) == 1 else None
 
 
 def _spelled(sentence: str) -> Picked | None:

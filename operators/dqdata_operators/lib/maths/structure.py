@@ -10,11 +10,21 @@ import functools
 import re
 from fractions import Fraction
 
+from dqdata_operators.lib.maths.brackets import (
+    INFINITY,
+    MOST_ITEMS,
+    REALS,
+    bracketed,
+    outward,
+    plain_number,
+    set_algebra,
+    spans,
+)
 from dqdata_operators.lib.maths.calendar import clock, date
-from dqdata_operators.lib.maths.expression import Call, Num, Sym
+from dqdata_operators.lib.maths.expression import Call, Num
 from dqdata_operators.lib.maths.matrices import matrix
 from dqdata_operators.lib.maths.notation import LONGEST, UNIT_CLOSES, UNIT_OPENS, balanced, normalise, top_level
-from dqdata_operators.lib.maths.numbers import Literal, literal
+from dqdata_operators.lib.maths.numbers import literal
 from dqdata_operators.lib.maths.qualifiers import bound, labelled, qualifier, without_approximation
 from dqdata_operators.lib.maths.scalars import based, compound, scalar
 from dqdata_operators.lib.maths.shapes import (
@@ -31,39 +41,32 @@ from dqdata_operators.lib.maths.shapes import (
     Scalar,
     Several,
     Tuple,
-    Union,
     Unreadable,
     Words,
 )
-from dqdata_operators.lib.maths.units import NO_UNIT, Unit, known
-
-MOST_ITEMS = 200
+from dqdata_operators.lib.maths.units import NO_UNIT
 
 _OPS = re.compile(r"\\(le|ge|ne|approx|in|notin|equiv|subset|subseteq|propto|sim|cong)(?![a-zA-Z])|(<|>|=)")
 _CONNECTIVE = re.compile(
     rf"\s*[,;]?\s*(?:{UNIT_OPENS}\s*)?(?<![a-zA-Z\\])(and|or|&)(?![a-zA-Z])(?:\s*{UNIT_CLOSES})?\s*|\\(land|lor)(?![a-zA-Z])"
 )
-_CUP = re.compile(r"\\cup(?![a-zA-Z])")
 _PLUS_MINUS = re.compile(r"\\(?:pm|mp)(?![a-zA-Z])")
 _YES_OR_NO = re.compile(r"(?:yes|no)\s*,", re.IGNORECASE)
-_SETBUILDER = re.compile(r"\\\{\s*([^|:]{1,60}?)\s*(?:\\mid|[|:])\s*(.*)\\\}", re.DOTALL)
-_REALS = re.compile(r"\\mathbb\s*\{?\s*R\s*\}?|\\R(?![a-zA-Z])|\\mathbb\s*R")
 _ALL_BUT = re.compile(
-    rf"(?:[a-z]\s*\\in\s*)?(?:(?:all|any|every)\s+)?(?:(?:real\s+)?(?:numbers?|values?)|reals?|{_REALS.pattern})\s*(?:of\s+[a-z]\s+)?,?\s*"
+    rf"(?:[a-z]\s*\\in\s*)?(?:(?:all|any|every)\s+)?(?:(?:real\s+)?(?:numbers?|values?)|reals?|{REALS.pattern})\s*(?:of\s+[a-z]\s+)?,?\s*"
     r"(?:except|excluding|other\s+than|but|besides|apart\s+from)(?:\s+for)?\s*(?:[a-z]\s*=\s*)?(.+)",
     re.IGNORECASE,
 )
 _MODULO = re.compile(
     r"\s*,?\s*\(?\s*(?:\\mod|(?<![A-Za-z])modulo|(?<![A-Za-z])mod)(?![a-zA-Z])\s*\{?\s*([^{}()]+?)\s*\}?\s*\)?\s*\Z"
 )
+_CONDITION = re.compile(r"([a-z])\s*(?:[<>]|\\(?:le|ge|ne)(?![a-zA-Z])).*")
 _CASES = re.compile(r"\\begin\{(cases|aligned|align\*?|array)\}(.*)\\end\{\1\}", re.DOTALL)
 _OUT_OF = re.compile(r"([0-9]+)\s+(?:in|out\s+of)\s+(?:every\s+)?([0-9]+)(?:\s+chance)?")
 _TO = re.compile(r"([0-9.]+)\s+to\s+([0-9.]+)")
 _WORD_LIST = re.compile(r"[^\W\d_]+", re.UNICODE)
 _HAS_MATH = re.compile(r"[0-9=<>^_+*/|\\{}]")
 _GROUPED = re.compile(r"-?[0-9]+(?:,[0-9]+)+")
-_INFINITY = Sym("\\infty")
-ALL_REALS = Tuple("(", (Scalar("-\\infty", Call("neg", (_INFINITY,))), Scalar("\\infty", _INFINITY)), ")")
 
 
 @functools.lru_cache(maxsize=2048)
@@ -82,32 +85,17 @@ def read(text: str) -> Answer:
     return _read(plain, 0)
 
 
-def plain_number(text: str, number: Literal) -> Scalar:
-    unit = NO_UNIT
-    if number.currency:
-        found = known(number.currency)
-        unit = Unit(*found) if found else NO_UNIT
-    return Scalar(text, Num(number.value, number.decimals, number.digits), unit, number.percent)
-
-
 def read_list(text: str) -> Answer | None:
     """144,233,377 as three numbers, in which way lists are set without blanks."""
-    plain = normalise(text)
+    plain = text.strip(" $.")
     return Several(tuple(_read(part, 1) for part in plain.split(","))) if _GROUPED.fullmatch(plain) else None
-
-
-def read_decimal_comma(text: str) -> Scalar | None:
-    """3,5 as a decimal."""
-    match = re.fullmatch(r"(-?)([0-9]+),([0-9]+)", normalise(text))
-    number = literal(f"{match[1]}{match[2]}.{match[3]}") if match else None
-    return None if number is None else plain_number(text, number)
 
 
 def _read(text: str, depth: int) -> Answer:
     if depth > 12:
         raise Unreadable("too deep")
     text = text.strip()
-    while text[:1] == "{" and text[-1:] == "}" and _spans(text):
+    while text[:1] == "{" and text[-1:] == "}" and spans(text):
         text = text[1:-1].strip()
     if not text:
         raise Unreadable("empty part")
@@ -123,19 +111,6 @@ def _read(text: str, depth: int) -> Answer:
     return scalar(text)
 
 
-def _spans(text: str) -> bool:
-    """Whether the first bracket closes at the very end."""
-    depth = 0
-    for at, char in enumerate(text):
-        if char in "([{":
-            depth += 1
-        elif char in ")]}":
-            depth -= 1
-            if depth == 0:
-                return at == len(text) - 1
-    return False
-
-
 def _parts(text: str, depth: int) -> Answer | None:
     if depth or (found := labelled(text.replace(UNIT_OPENS, " ").replace(UNIT_CLOSES, " "))) is None:
         return None
@@ -145,12 +120,27 @@ def _parts(text: str, depth: int) -> Answer | None:
 def _qualified(text: str, depth: int) -> Answer | None:
     if depth > 1 or "\\{" in text or "\\begin" in text:
         return None
-    found = qualifier(text)
+    found = qualifier(text) or _conditioned(text)
     if found is None:
         return None
     body, parameters, condition = found
     inner = _read(body.rstrip("( "), depth + 1)
     return None if isinstance(inner, Words) else Qualified(inner, parameters, condition)
+
+
+def _conditioned(text: str) -> tuple[str, tuple[tuple[str, str], ...], str] | None:
+    """`x + 1, x \\ne 1`: a value with a condition on a letter that it is made of."""
+    parts = top_level(text, ",")
+    match = _CONDITION.fullmatch(parts[-1].strip()) if len(parts) == 2 else None
+    if match is None:
+        return None
+    name, found, value = parts[0].partition("=")
+    value = value if found else name
+    if re.search(r"[<>]|\\(?:le|ge|ne|in)(?![a-zA-Z])", parts[0]) or not re.search(
+        rf"(?<![A-Za-z\\]){re.escape(match[1])}(?![A-Za-z])", value
+    ):
+        return None
+    return parts[0], (), parts[-1].strip()
 
 
 def _worded(text: str, depth: int) -> Answer | None:
@@ -163,10 +153,10 @@ def _worded(text: str, depth: int) -> Answer | None:
         value = _read(rest, depth + 1)
         if not isinstance(value, Scalar):
             return None
-        infinity = Scalar("\\infty", _INFINITY)
+        infinity = Scalar("\\infty", INFINITY)
         if op in (">", "ge"):
             return Tuple("(" if op == ">" else "[", (value, infinity), ")")
-        return Tuple("(", (Scalar("-\\infty", Call("neg", (_INFINITY,))), value), ")" if op == "<" else "]")
+        return Tuple("(", (Scalar("-\\infty", Call("neg", (INFINITY,))), value), ")" if op == "<" else "]")
     if (rest := without_approximation(text)) != text:
         return _read(rest, depth + 1)
     if (chance := _OUT_OF.fullmatch(text)) is not None and int(chance[2]):
@@ -263,7 +253,7 @@ def _congruence(text: str, depth: int) -> Answer | None:
 def _cases(text: str, depth: int) -> Answer | None:
     """A function by cases, or a system of equations, which is its equations joined by `and`."""
     head, _, rest = text.partition("\\begin")
-    match = _CASES.fullmatch(("\\begin" + rest).rstrip("\\} .")) if rest else None
+    match = _CASES.fullmatch("\\begin" + rest[: rest.rfind("}") + 1]) if rest else None
     if match is None or (match[1] == "array" and "\\{" not in head):
         return None
     name = head.replace("\\{", "").strip()
@@ -284,62 +274,6 @@ def _cases(text: str, depth: int) -> Answer | None:
         condition = re.sub(r"(?<![A-Za-z])(?:if|when|for|where)(?![A-Za-z])", "", condition)
         branches.append((_read(value.strip().rstrip(","), depth + 1), condition.strip(" ,;.&")))
     return Cases(tuple(branches))
-
-
-def _set_algebra(text: str, depth: int) -> Answer | None:
-    parts = _CUP.split(text)
-    if len(parts) > 1:
-        return Union(tuple(_read(part, depth + 1) for part in parts))
-    if _REALS.fullmatch(text):
-        return ALL_REALS
-    removed = re.fullmatch(rf"(?:{_REALS.pattern})\s*(?:\\(?:setminus|backslash)|\\(?=\\\{{)|-)\s*(\\\{{.*\\\}})", text)
-    if removed is not None:
-        holes = _read(removed[1], depth + 1)
-        return Except(holes.items) if isinstance(holes, Braces) else Opaque(text)
-    return None
-
-
-def _bracketed(text: str, depth: int) -> Answer | None:
-    if text.startswith("\\{") and text.endswith("\\}"):
-        return _braces(text, depth)
-    if text[:1] not in ("(", "[", "]") or text[-1:] not in (")", "]", "["):
-        return None
-    opening, closing = text[0], text[-1]
-    separators = ",;"
-    if opening == "]" or closing == "[":  # ]2;5[ : the open interval of other countries, with decimal commas
-        opening, closing = "(" if opening == "]" else "[", ")" if closing == "[" else "]"
-        separators = ";" if ";" in text else ","
-    elif not _spans(text):
-        return None
-    elif ";" in text and len(top_level(text[1:-1], ";")) == 2 and not top_level(text[1:-1], ";")[0].count(" "):
-        separators = (
-            ";"
-            if all(re.fullmatch(r"\s*-?[0-9]+(?:,[0-9]+)?\s*", side) for side in top_level(text[1:-1], ";"))
-            else ",;"
-        )
-    parts = top_level(text[1:-1], separators)
-    if len(parts) < 2:
-        if (opening, closing) in (("(", ")"), ("[", "]")):
-            inner_answer = _read(text[1:-1], depth + 1)
-            return None if isinstance(inner_answer, Words | Scalar) else inner_answer
-        return None
-    if len(parts) > MOST_ITEMS:
-        raise Unreadable("too many items")
-    items = tuple((read_decimal_comma(part) if separators == ";" else None) or _read(part, depth + 1) for part in parts)
-    return Tuple(opening, items, closing)
-
-
-def _braces(text: str, depth: int) -> Answer | None:
-    builder = _SETBUILDER.fullmatch(text)
-    if builder is not None and _OPS.search(builder[2]):
-        found = _read(builder[2], depth + 1)
-        integers = re.search(r"\\in\s*\\mathbb\s*\{?\s*([ZN])", builder[1])
-        return Qualified(found, (("", integers[1]),), builder[1]) if integers else Union((found,))
-    inner = text[2:-2].strip()
-    if not inner:
-        return Words("empty set")
-    found = _read(inner, depth + 1)
-    return Braces(found.items if isinstance(found, Several) else (found,))
 
 
 def _ratio(text: str, depth: int) -> Answer | None:
@@ -371,7 +305,15 @@ def _matrix(text: str, depth: int) -> Answer | None:
     return matrix(text, lambda cell: _read(cell, depth + 1))
 
 
+def _brackets(text: str, depth: int) -> Answer | None:
+    return set_algebra(text, depth, _read) or bracketed(text, depth, _read)
+
+
+def _inverted(text: str, depth: int) -> Answer | None:
+    return outward(text, depth, _read)
+
+
 _READERS = (
-    date, compound, clock, _parts, _worded, _cases, _qualified, _congruence, _several, _matrix, _chain, _set_algebra,
-    _bracketed, _ratio, based, _plus_minus,
+    date, compound, clock, _parts, _worded, _cases, _qualified, _congruence, _inverted, _several, _matrix, _chain, 
+    _brackets, _ratio, based, _plus_minus,
 )  # fmt: skip

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from dqdata_operators.lib.maths.expression import FUNCTIONS
 from dqdata_operators.lib.maths.numbers import SCALES
+from dqdata_operators.lib.maths.words import NEUTRAL, is_pole
 
 Dims = tuple[tuple[str, int], ...]
 
@@ -194,13 +195,6 @@ _MATH_WORDS = FUNCTIONS | frozenset(
     ["pi", "and", "or", "to", "infinity", "inf", "oo", "theta", "if", "for", "where", "not", "no", "than", *SCALES]
 )
 _POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
-NEUTRAL = frozenset(
-    "a an the of in each every total totally more is are on at by with from his its her their he she it they was were "
-    "will be have has had this that these those which who there altogether overall exactly only just all whole people "
-    "person unit way item thing object piece number different possible distinct value amount per one us them and left "
-    "remaining long tall away old time pct approximately about roughly around sum result answer".split()
-)
-"""Words that name nothing which could contradict another word."""
 _IRREGULAR = {
     "feet": "foot", "men": "man", "women": "woman", "children": "child", "mice": "mouse", "geese": "goose",
     "people": "person", "teeth": "tooth", "halves": "half", "loaves": "loaf", "knives": "knife", "leaves": "leaf",
@@ -310,10 +304,12 @@ def unit_of(text: str, *, upright: bool = True) -> Unit | None:
         elif exponent is not None or lower in _MATH_WORDS or (len(word) < 3 and lower not in NEUTRAL):
             return None
         else:
+            if pending:
+                words.append("square" if pending == 2 else "cubic")
             words.append(f"per {singular(lower)}" if below else singular(lower))
-            below = False
+            pending, below = 0, False
     dims = tuple(sorted((dim, power) for dim, power in powers.items() if power))
-    kept = tuple(word for word in words if word not in NEUTRAL)
+    kept = tuple(word for word in words if word not in NEUTRAL or is_pole(word))
     return Unit(dims, factor, kept, tuple(sorted(after.items())))
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 
-from dqdata_operators.lib.maths.sentences import Picked
+from dqdata_operators.lib.maths.sentences import CLAUSE, Picked
 from dqdata_operators.lib.maths.words import meaning, plain_words, same_pole, variants, word_class
 
 _DENIED = re.compile(r"\b(?:not|isn't|isn’t|wasn't|never|neither|nor|n't)\s+(?:\w+\s+)?\Z", re.IGNORECASE)
@@ -31,6 +31,7 @@ def word_answer(sentence: str, reference: str) -> Picked | None:
     of its kind."""
     wanted = plain_words(reference)
     bold = [plain_words(span) for span in re.findall(r"\*\*([^*\n]{1,60})\*\*", sentence)]
+    sentence = sentence.replace("*", "")
     if members := word_class(wanted):
         found = [
             word
@@ -40,6 +41,9 @@ def word_answer(sentence: str, reference: str) -> Picked | None:
         ]
         marked = [word for word in found if any(word in span.split() for span in bold)]
         found = marked or found
+        if clauses := list(CLAUSE.finditer(sentence)):
+            last = plain_words(sentence[clauses[-1].end() :]).split()
+            found = [word for word in found if word in last] or found
         kinds = [word for at, word in enumerate(found) if not any(same_pole(word, other) for other in found[:at])]
         return Picked(kinds[0], tuple(kinds[1:])) if kinds else None
     if meaning(wanted) and meaning(wanted) not in ("yes", "no"):

@@ -13,7 +13,10 @@ north 北|south 南|east 东 東|west 西|northeast|northwest|southeast|southwes
 increase rise growth up gain profit more raise surplus increased upward|decrease fall drop decline down loss less \
 fewer reduction deficit decreased downward lower shortfall
 above over|below under beneath
-early earlier ahead before|late later behind after
+early earlier ahead before ago|late later behind after hence
+left|right
+win victory|loss defeat|draw tie
+square|cubic
 boy man male son brother|girl woman female daughter sister
 clockwise|counterclockwise anticlockwise
 forward|backward backwards
@@ -26,27 +29,37 @@ november nov|december dec
 monday mon|tuesday tue|wednesday wed|thursday thu|friday fri|saturday sat|sunday sun
 red|blue|green|yellow|black|white|orange|purple|pink|brown|gray grey
 positive|negative
-win|defeat|draw
 hot|cold
 today|tomorrow|yesterday
 """
 """Sets of words of which a value can have one only; synonyms stand together."""
-_POLE: dict[str, tuple[int, int]] = {
-    word: (line, at)
-    for line, poles in enumerate(_POLES.strip().splitlines())
-    for at, pole in enumerate(poles.split("|"))
-    for word in pole.split()
-}
+_POLE: dict[str, dict[int, int]] = {}
+for _line, _sides in enumerate(_POLES.strip().splitlines()):
+    for _at, _side in enumerate(_sides.split("|")):
+        for _word in _side.split():
+            _POLE.setdefault(_word, {})[_line] = _at
+
+NEUTRAL = frozenset(
+    "a an the of in each every total totally is are on at by with from his its her their he she it they was were will "
+    "be have has had this that these those which who there altogether overall exactly only just all whole people "
+    "person unit way item thing object piece number different possible distinct value amount per one us them and "
+    "remaining long tall away old time pct approximately about roughly around sum result answer zero left right more "
+    "less".split()
+)
+"""Words that name nothing which could contradict another noun."""
 
 
 def poles(words: tuple[str, ...]) -> dict[int, set[int]]:
     """Which sets of contrasting words these belong to, and where in each."""
     found: dict[int, set[int]] = {}
     for word in words:
-        if word in _POLE:
-            line, at = _POLE[word]
+        for line, at in _POLE.get(word, {}).items():
             found.setdefault(line, set()).add(at)
     return found
+
+
+def is_pole(word: str) -> bool:
+    return word in _POLE
 
 
 def contradict(mine: tuple[str, ...], theirs: tuple[str, ...]) -> bool | None:
@@ -58,9 +71,10 @@ def contradict(mine: tuple[str, ...], theirs: tuple[str, ...]) -> bool | None:
     if not mine or not theirs or mine == theirs:
         return False
     a, b = poles(mine), poles(theirs)
-    if any(line in b and not places & b[line] for line, places in a.items()):
-        return True
-    mine, theirs = (tuple(word for word in words if word not in _POLE) for words in (mine, theirs))
+    common = a.keys() & b.keys()
+    if common:
+        return not any(a[line] & b[line] for line in common)
+    mine, theirs = (tuple(word for word in words if word not in NEUTRAL) for words in (mine, theirs))
     if not mine or not theirs or set(mine) & set(theirs):
         return False
     return True if len(mine) == len(theirs) == 1 else None
@@ -68,12 +82,13 @@ def contradict(mine: tuple[str, ...], theirs: tuple[str, ...]) -> bool | None:
 
 def word_class(text: str) -> tuple[str, ...]:
     """All words that could stand in this word's place: the other directions, weekdays, colours; empty for others."""
-    place = _POLE.get(plain_words(text))
-    return () if place is None else tuple(word for word, (line, _) in _POLE.items() if line == place[0])
+    lines = _POLE.get(plain_words(text), {})
+    return tuple(word for word, places in _POLE.items() if places.keys() & lines.keys())
 
 
 def same_pole(left: str, right: str) -> bool:
-    return _POLE.get(plain_words(left), 0) == _POLE.get(plain_words(right), 1)
+    mine, theirs = _POLE.get(plain_words(left), {}), _POLE.get(plain_words(right), {})
+    return any(theirs.get(line) == at for line, at in mine.items())
 
 
 _GROUPS: dict[str, str] = {}
