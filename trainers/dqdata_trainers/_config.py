@@ -29,6 +29,10 @@ OURS = {
     "seed": "write `seed` beside `args`",
     "chat_template_path": "write `chat_template` beside `args`",
     "dataset_kwargs": "dqdata prepares the rows",
+    "completion_only_loss": "the loss is on the assistant's tokens alone",
+    "assistant_only_loss": "the loss is on the assistant's tokens alone",
+    "teacher_model_name_or_path": "write `teacher` beside `args`",
+    "teacher_model_revision": "write `teacher = 'NAME@REVISION'` beside `args`",
     "chat_template_kwargs": "write `chat_template_kwargs` beside `args`",
 }
 """Fields of a TRL config that don't belong in `args`, and what to do instead."""

@@ -11,32 +11,48 @@ from typing import Any
 
 import torch
 from transformers import AutoModelForSequenceClassification, Trainer
+from trl.trainer.utils import disable_dropout_in_model
 
 
-def head_of(path: str, params: Any, config: Any, lora: Any) -> Any:
-    """The model with a fresh regression head; its config says what it predicts, for those who use it as a reward."""
+def head_of(path: str, params: Any, config: Any, lora: Any, packed: Any = None) -> Any:
+    """The model with a fresh regression head; its config says what it predicts, for those who use it as a reward.
+    packed: how the base model's weights are quantized, None for not at all."""
     torch.manual_seed(config.seed)
     kwargs = dict(config.model_init_kwargs or {})
     kwargs.setdefault("dtype", torch.float32)
+    if packed is not None:
+        kwargs["quantization_config"] = packed
     model = AutoModelForSequenceClassification.from_pretrained(path, num_labels=len(params.targets), **kwargs)
+    if config.disable_dropout:
+        disable_dropout_in_model(model)
     model.config.problem_type = "regression"
     model.config.dqdata_targets = list(params.targets)
     model.config.dqdata_scale = params.scale
     if lora is not None:
-        from peft import get_peft_model
+        from peft import get_peft_model, prepare_model_for_kbit_training
 
+        if packed is not None:
+            model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=config.gradient_checkpointing)
+        elif config.gradient_checkpointing:
+            model.enable_input_require_grads()
         model = get_peft_model(model, lora)
     return model
 
 
-def padded(tokenizer: Any, params: Any) -> Callable[[Sequence[Mapping[str, Any]]], dict[str, Any]]:
-    """Collator: tokens padded on the right, targets over their scale, nan where one is null."""
+def padded(
+    tokenizer: Any, params: Any, multiple: int | None = None
+) -> Callable[[Sequence[Mapping[str, Any]]], dict[str, Any]]:
+    """Collator: tokens padded on the right, to a multiple of so many where that is set; targets over their scale, nan
+    where one is null."""
 
     def collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         cut = params.max_length if params.on_too_long == "truncate" else None
         batch: dict[str, Any] = dict(
             tokenizer.pad(
-                {"input_ids": [list(row["input_ids"])[:cut] for row in rows]}, padding_side="right", return_tensors="pt"
+                {"input_ids": [list(row["input_ids"])[:cut] for row in rows]},
+                padding_side="right",
+                pad_to_multiple_of=multiple,
+                return_tensors="pt",
             )
         )
         targets = [[row[name] for name in params.targets] for row in rows]

@@ -71,7 +71,25 @@ class RewardTable(Params):
             raise ValueError("shape = 'overlong' needs `soft` and a larger `hard`, in tokens")
         if self.shape == "length" and self.hard is None:
             raise ValueError("shape = 'length' needs `hard`, in tokens")
+        for name, (needs, applies) in self._meant_for().items():
+            if not applies and getattr(self, name) != type(self).model_fields[name].get_default(
+                call_default_factory=True
+            ):
+                raise ValueError(f"`{name}` has no meaning without {needs}")
         return self
+
+    def _meant_for(self) -> Mapping[str, tuple[str, bool]]:
+        """Keys that only some rewards have: what each needs, and whether that is there."""
+        return {
+            "params": ("`op`", self.op is not None),
+            "column": ("`op`", self.op is not None),
+            "student_cd": ("style = 'cd'", self.style == "cd"),
+            "rv_base": ("style = 'rv'", self.style == "rv"),
+            "rv_slope": ("style = 'rv'", self.style == "rv"),
+            "pattern": ("shape = 'format'", self.shape == "format"),
+            "soft": ("shape = 'overlong'", self.shape == "overlong"),
+            "hard": ("shape = 'overlong' or 'length'", self.shape in ("overlong", "length")),
+        }
 
     @property
     def label(self) -> str:
@@ -241,6 +259,8 @@ def _value(table: RewardTable, outcome: Outcome) -> float | None:
 
 def _gate(tables: Sequence[RewardTable], labels: Sequence[str], gate: str | None) -> int | None:
     if not any(table.gated for table in tables):
+        if gate is not None:
+            raise InputError(f"gate = {gate!r} opens nothing: set gated = true on the rewards that it holds back")
         return None
     found = next((i for i, table in enumerate(tables) if (labels[i] == gate if gate else table.op is not None)), None)
     if found is None:

@@ -5,6 +5,7 @@ tokenizer = load_tokenizer(path, params)    # with the table's chat template and
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from dqdata.errors import InputError
@@ -44,8 +45,9 @@ def load_tokenizer(path: str, params: TrlParams) -> Any:
     return tokenizer
 
 
-def quantization(params: TrlParams) -> BitsAndBytesConfig | None:
-    """QLoRA's four-bit base, or None. `check_4bit` has been asked."""
+def quantization(params: TrlParams, whole: Sequence[str] = ()) -> BitsAndBytesConfig | None:
+    """QLoRA's four-bit base, or None, once `check_4bit` has passed. whole: modules that keep their precision, such as a
+    fresh head that is trained."""
     if not params.load_in_4bit:
         return None
     import torch
@@ -55,5 +57,6 @@ def quantization(params: TrlParams) -> BitsAndBytesConfig | None:
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
+        llm_int8_skip_modules=list(whole) or None,
         bnb_4bit_compute_dtype=torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16,
     )

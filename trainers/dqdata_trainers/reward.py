@@ -12,6 +12,7 @@ target counts for nothing. Either model is named as a reward by `kind = "grpo"`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ from dqdata.trainer import Data, Trainer, TrainResult, TrainRun
 from dqdata_trainers._config import TrlParams, built, trl_config
 from dqdata_trainers._pairs import SPLITS, needs_pairs, prepare_pairs
 from dqdata_trainers._students import load_tokenizer, quantization
+
+TAKEN = ("input_ids", "labels", "row", "stale")
+"""Columns of tokenized rows."""
 
 
 class RewardParams(TrlParams):
@@ -48,6 +52,8 @@ class Reward(Trainer[RewardParams]):
             raise ColumnError(f"reward has no use for a split {split!r}: it reads {' and '.join(SPLITS)}")
         have.require("messages", MESSAGES)
         for target in self.params.targets:
+            if target in TAKEN:
+                raise ColumnError(f"a target cannot be called {target!r}: select it under another name")
             have.require(target, *NUMBERS)
 
     def scores(self) -> tuple[str, ...]:
@@ -69,6 +75,8 @@ class Reward(Trainer[RewardParams]):
         for split in data.folders:
             extra = ("margin",) if "margin" in data.columns[split] else ()
             prepared[split] = prepare_pairs(data, split, tokenizer, params, out, extra)
+            if extra:
+                _check_margins(prepared[split].rows, split)
         notes = [note for part in prepared.values() for note in part.notes]
         whole = {split: _whole(part.rows, out / "tokens" / f"{split}-whole.arrow") for split, part in prepared.items()}
         trainer = built(
@@ -79,7 +87,7 @@ class Reward(Trainer[RewardParams]):
             eval_dataset=whole.get("eval"),
             processing_class=tokenizer,
             peft_config=self._lora(),
-            quantization_config=quantization(params),
+            quantization_config=quantization(params, whole=("score",)),
         )
         return fit(trainer, params, out, run, notes)
 
@@ -91,20 +99,23 @@ class Reward(Trainer[RewardParams]):
         from dqdata_trainers._rows import prepare
 
         params = self.params
-        config = trl_config(RewardConfig, params, out, remove_unused_columns=False)
+        # What TRL's own trainer does with these is not done here.
+        fixed = {"center_rewards_coefficient": None, "activation_offloading": False, "label_smoothing_factor": 0.0}
+        config = trl_config(RewardConfig, params, out, remove_unused_columns=False, **fixed)
         path = run.model(params.model)
         tokenizer = load_tokenizer(path, params)
         prepared = {split: prepare(data, split, tokenizer, params, out, params.targets) for split in data.folders}
         for split, part in prepared.items():
             _check_targets(part.rows, split, params)
         notes = [note for part in prepared.values() for note in part.notes]
+        multiple = config.pad_to_multiple_of
         trainer = RegressionTrainer(
-            model=head_of(path, params, config, self._lora()),
+            model=head_of(path, params, config, self._lora(), quantization(params, whole=("score",))),
             args=config,
             train_dataset=prepared["train"].rows,
             eval_dataset=prepared["eval"].rows if "eval" in prepared else None,
             processing_class=tokenizer,
-            data_collator=padded(tokenizer, params),
+            data_collator=padded(tokenizer, params, multiple if isinstance(multiple, int) else None),
         )
         return fit(trainer, params, out, run, notes)
 
@@ -125,6 +136,13 @@ def _whole(rows: Any, file: Path) -> Any:
         return {**turns, **({"margin": row["margin"]} if "margin" in row else {})}
 
     return map_once(rows, join, file)
+
+
+def _check_margins(rows: Any, split: str) -> None:
+    margins = rows.with_format("arrow")["margin"].to_pylist()
+    for index, margin in enumerate(margins):
+        if margin is None or not math.isfinite(margin):
+            raise DataError(f"{split} split, {rows[index]['row']}: `margin` is {margin}; write 0 for none")
 
 
 def _check_targets(rows: Any, split: str, params: RewardParams) -> None:
