@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 
 from dqdata import ids
-from dqdata.columns import KEYS, Columns
+from dqdata.columns import KEYS, VOCABULARY, Columns
 from dqdata.database import connect
 from dqdata.engine.chunks import Folder, write_whole
 from dqdata.engine.frames import cast, no_rejects, rejects_of_frame
@@ -25,6 +25,8 @@ from dqdata.source import Source
 FILE_ROWS = 50_000
 FILE_BYTES = 256 << 20
 STEP = "source"
+LIKELY = ("problem", "prompt", "query", "instruction", "input", "Question", "text")
+"""Names that other sets give the question, the likeliest first."""
 
 
 def ingest(source: Source[Any], columns: Columns, namespace: str, folder: Folder) -> None:
@@ -37,8 +39,8 @@ def ingest(source: Source[Any], columns: Columns, namespace: str, folder: Folder
     given = set(source.schema())
     total = 0
     for number, frame in enumerate(_frames(source)):
-        rows, nameless = _identified(frame, columns, namespace, given)
-        why = nameless.select(columns.key, reason=pl.lit("null_question"), detail=pl.lit("the question is null"))
+        rows, nameless = _identified(frame, columns, namespace, given, total)
+        why = nameless.select(columns.key, reason=pl.lit("null_question"), detail=_unmapped(nameless))
         folder.write(number, rows, rejects_of_frame(nameless, why, STEP, source.kind, kind="failed"))
         total += frame.height
     if not total:
@@ -71,9 +73,10 @@ def _frame(batches: list[pa.RecordBatch]) -> pl.DataFrame:
 
 
 def _identified(
-    frame: pl.DataFrame, columns: Columns, namespace: str, given: set[str]
+    frame: pl.DataFrame, columns: Columns, namespace: str, given: set[str], before: int
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Rows with their ids, and the rows that can't have one: a problem without a question."""
+    """Rows with their ids, and the rows that can't have one: a problem without a question. Their key is the number of
+    the row in the source, counted from 1. before: rows of the source that came before the frame."""
     made: dict[str, pl.Series | pl.Expr] = {}
     content = None
     for key in reversed([key for key in KEYS if key in columns]):
@@ -88,13 +91,30 @@ def _identified(
             content = frame.select(pl.struct(pl.all()).struct.json_encode()).to_series().to_list()
         made[key] = pl.Series([ids.content_id(key, namespace, text, 0) for text in content], dtype=pl.String)
     known = frame.with_columns(**made)
-    nameless = known.filter(pl.col("problem_id").is_null())
-    if nameless.height:
-        known = known.filter(pl.col("problem_id").is_not_null())
-        nameless = cast(nameless.with_columns(pl.col(columns.key).fill_null("")), columns, STEP).head(nameless.height)
-    else:
-        nameless = cast(nameless, columns, STEP)
-    return cast(known, columns, STEP), nameless
+    numbers = pl.format("row {}", pl.int_range(before + 1, before + frame.height + 1)).alias(columns.key)
+    nameless = known.with_columns(numbers).filter(known.get_column("problem_id").is_null())
+    return cast(known.filter(pl.col("problem_id").is_not_null()), columns, STEP), cast(nameless, columns, STEP)
+
+
+def _unmapped(nameless: pl.DataFrame) -> pl.Expr:
+    """What to do about a row without a question: the column that probably holds it, if the row has one."""
+    texts = [name for name, kind in nameless.schema.items() if kind == pl.String and name not in VOCABULARY]
+    found = pl.coalesce(
+        [
+            pl.when(pl.col(name).str.strip_chars() != "").then(pl.lit(name))
+            for name in (*LIKELY, *texts)
+            if name in texts
+        ]
+        or [pl.lit(None, pl.String)]
+    )
+    mapped = pl.concat_str(
+        pl.lit("the row has no question; if column "),
+        found,
+        pl.lit(' holds it, write columns = { question = "'),
+        found,
+        pl.lit('" } in `from`; files that name it otherwise need an import of their own'),
+    )
+    return pl.when(found.is_null()).then(pl.lit("the row has no question")).otherwise(mapped)
 
 
 def _problem_ids(frame: pl.DataFrame) -> pl.Series:
