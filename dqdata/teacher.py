@@ -169,7 +169,8 @@ class Limits(Params):
     concurrency: int = Field(8, ge=1)
     requests_per_minute: float | None = Field(None, gt=0)
     tokens_per_minute: float | None = Field(None, gt=0)
-    price: Price = Price()
+    price: Price | None = None
+    """USD per million tokens. Without it a model on this machine costs 0, and what any other costs is unknown."""
     timeout: float = Field(3600.0, gt=0)
     """Seconds for one attempt; reasoning models may think for most of an hour."""
     max_attempts: int = Field(8, ge=1)
@@ -191,6 +192,8 @@ class Teacher(ABC, Generic[P]):
 
     provider: ClassVar[str]
     Params: ClassVar[type[Params]] = NoParams
+    free: ClassVar[bool] = False
+    """Whether a call costs nothing unless the table has a price: the model runs here, or the answer is recorded."""
     usual_limits: ClassVar[Mapping[str, Any]] = {}
     """Fields of Limits that this kind of teacher needs otherwise than most; what the user writes goes before them."""
 
@@ -204,6 +207,8 @@ class Teacher(ABC, Generic[P]):
     def limits(self, given: Limits) -> Limits:
         """The limits that hold: as given, and the usual ones of this kind of teacher where nothing was given."""
         usual = {name: value for name, value in self.usual_limits.items() if name not in given.model_fields_set}
+        if self.free and given.price is None:
+            usual["price"] = Price()
         return given.model_copy(update=usual)
 
     @property

@@ -21,12 +21,15 @@ from typing import Any, TypeVar
 from dqdata.calls.budget import Budget, Reservation
 from dqdata.calls.limits import Gate
 from dqdata.calls.stall import Stall
-from dqdata.errors import DqdataError, InputError, Stopped, StoreError, TeacherError
+from dqdata.errors import BudgetExceeded, DqdataError, InputError, Stopped, StoreError, TeacherError
 from dqdata.ledger import CallContext, Ledger
 from dqdata.masking import masker
-from dqdata.teacher import Completion, Limits, Request, Teacher, Usage
+from dqdata.teacher import Completion, Limits, Price, Request, Teacher, Usage
 
-__all__ = ["Budget", "CallClient", "CallContext", "Counters"]
+__all__ = ["UNPAID", "Budget", "CallClient", "CallContext", "Counters"]
+
+UNPAID = "budget_exceeded"
+"""Reason of a row that failed because the budget has no room for its call."""
 
 log = logging.getLogger("dqdata.calls")
 
@@ -48,6 +51,8 @@ class Counters:
     input_tokens: int = 0
     output_tokens: int = 0
     cost_usd: float = 0.0
+    unpriced: str = ""
+    """The teacher's name if its table has no price and a call was made, so that the cost is unknown."""
     in_flight: int = 0
 
 
@@ -62,7 +67,10 @@ class CallClient:
         budget: Budget,
         *,
         on_change: Callable[[Counters], None] | None = None,
+        unpaid_rows_fail: bool = False,
     ) -> None:
+        """unpaid_rows_fail: a call that the budget has no room for fails its row, instead of ending the run."""
+        self.unpaid_rows_fail = unpaid_rows_fail
         self.teacher, self.limits, self.ledger, self.budget = teacher, teacher.limits(limits), ledger, budget
         self.counters = Counters()
         self.gate = Gate(self.limits)
@@ -190,7 +198,7 @@ class CallClient:
         call.sent = True
         completion = _without_keys(completion)
         usage = completion.usage
-        cost = self.limits.price.cost(usage)
+        cost = self._price.cost(usage)
         try:
             completion = await self.ledger.put(
                 call.key, call.request, completion, cost_usd=cost, context=call.context, **self._identity()
@@ -205,6 +213,8 @@ class CallClient:
         self.counters.input_tokens += usage.input
         self.counters.output_tokens += usage.output
         self.counters.cost_usd += cost
+        if self.limits.price is None:
+            self.counters.unpriced = call.context.teacher
         self._changed()
         return self.teacher.present(completion)
 
@@ -247,7 +257,7 @@ class CallClient:
         text = sum(len(message.content.encode("utf-8", "replace")) + 16 for message in request.messages)
         tokens_in = text + (len(str(request.schema)) if request.schema else 0)
         tokens_out = request.sampling.max_tokens or self.teacher.context_tokens
-        price = self.limits.price
+        price = self._price
         unbounded = self.budget.limit_tokens is not None or (self.budget.limit_usd is not None and price.output > 0)
         if tokens_out is None and unbounded:
             raise InputError(
@@ -306,6 +316,10 @@ class CallClient:
         if error.kind == "fatal":
             self.end(error)
         return error
+
+    @property
+    def _price(self) -> Price:
+        return self.limits.price or Price()
 
     def _go_on(self) -> None:
         if self._ended is not None:
@@ -384,7 +398,12 @@ class _ClientTeacher(Teacher[Any]):
         return self._client.teacher.key(request)
 
     async def complete(self, request: Request) -> Completion:
-        return await self._client.ask(request, self._context)
+        try:
+            return await self._client.ask(request, self._context)
+        except BudgetExceeded as error:
+            if not self._client.unpaid_rows_fail:
+                raise
+            raise TeacherError(str(error), kind="retryable", reason=UNPAID) from None
 
 
 _NOTHING = Reservation(0.0, 0)

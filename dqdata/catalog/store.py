@@ -108,15 +108,18 @@ class Store(Reader):
         recipe: Mapping[str, Any],
         run_id: str,
         partial: bool = False,
+        again: bool = False,
         message: str = "",
     ) -> Version:
         """One new version out of finished Parquet files, which stay the caller's; or the whole version that this
-        fingerprint made already. Rows come in the order of the files. Raises StoreError, with nothing changed, for
-        duplicate keys, columns that differ, a full disk; InputError for a name that no catalog may have."""
+        fingerprint made already; with `again`, only one that this run made. Rows come in the order of the files. Raises
+        StoreError, with nothing changed, for duplicate keys, columns that differ, a full disk; InputError for a name
+        that no catalog may have."""
         check_name(catalog)
         key = columns.key
         self._check_writable()
-        if (made := _whole(self._versions_of(catalog), fingerprint)) is not None:
+        made_by = run_id if again else None
+        if (made := _whole(self._versions_of(catalog), fingerprint, made_by)) is not None:
             return made
 
         spill = self._layout.spill
@@ -139,7 +142,7 @@ class Store(Reader):
         }
         with self._locked():
             there = self._versions_of(catalog)
-            if (made := _whole(there, fingerprint)) is not None:
+            if (made := _whole(there, fingerprint, made_by)) is not None:
                 return made
             version = there[-1].version + 1 if there else 1
             self._write(tables, {**record, "version": version, "created_at": datetime.now(UTC)})
@@ -290,6 +293,7 @@ class Store(Reader):
                 con.execute(f"insert into lake.main.dq_metrics from read_parquet({literal(str(file))})")
 
 
-def _whole(versions: Sequence[Version], fingerprint: str) -> Version | None:
-    """The newest whole version that this recipe made."""
-    return next((v for v in reversed(versions) if v.fingerprint == fingerprint and not v.partial), None)
+def _whole(versions: Sequence[Version], fingerprint: str, run_id: str | None) -> Version | None:
+    """The newest whole version with this fingerprint, of any run or of one."""
+    fitting = (v for v in reversed(versions) if v.fingerprint == fingerprint and not v.partial)
+    return next((v for v in fitting if run_id in (None, v.run_id)), None)

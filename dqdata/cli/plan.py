@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dqdata.cli.common import json_option, open_project, print_json, project_option, store_view
+from dqdata.operator import CallEstimate
+from dqdata.teacher import Price, Usage
 
 if TYPE_CHECKING:
     from dqdata.project.plan import Plan
@@ -42,15 +44,14 @@ def command(name: str, project: Path | None, as_json: bool) -> None:
         click.echo(
             f"teacher {teacher['name']} ({teacher['model']}{waits}): {_count(teacher['calls'])} calls, "
             f"{_count(teacher['input_tokens'])} tokens in, {_count(teacher['output_tokens'])} out, "
-            f"${teacher['cost_usd']:,.2f}"
+            f"{_usd(teacher['cost_usd'])}"
         )
     if report["teachers"]:
-        click.echo(f"at most ${report['cost_usd']:,.2f}; calls in the ledger are not paid again")
+        click.echo(f"at most {_usd(report['cost_usd'])}; calls in the ledger are not paid again")
 
 
 def _report(plan: Plan, project: Project) -> dict[str, Any]:
     from dqdata.engine.chunks import Folder
-    from dqdata.teacher import Usage
 
     work = project.store_path / "work"
     calls = plan.calls()
@@ -62,14 +63,11 @@ def _report(plan: Plan, project: Project) -> dict[str, Any]:
             "calls": calls[name].calls if name in calls else None,
             "input_tokens": calls[name].input_tokens if name in calls else None,
             "output_tokens": calls[name].output_tokens if name in calls else None,
-            "cost_usd": project.teachers[name].limits.price.cost(
-                Usage(round(calls[name].input_tokens), round(calls[name].output_tokens))
-            )
-            if name in calls
-            else 0.0,
+            "cost_usd": _cost(teacher.limits(project.teachers[name].limits).price, calls.get(name)),
         }
         for name, teacher in plan.teachers.items()
     ]
+    costs = [teacher["cost_usd"] for teacher in teachers]
     return {
         "pipeline": plan.pipeline.name,
         "into": plan.pipeline.into,
@@ -99,8 +97,19 @@ def _report(plan: Plan, project: Project) -> dict[str, Any]:
             for number, segment in enumerate(plan.segments, 1)
         ],
         "teachers": teachers,
-        "cost_usd": sum(teacher["cost_usd"] for teacher in teachers),
+        "cost_usd": None if None in costs else sum(costs),
     }
+
+
+def _cost(price: Price | None, calls: CallEstimate | None) -> float | None:
+    """USD at most; None where the price or the number of calls is unknown."""
+    if price is None or calls is None:
+        return 0.0 if price == Price() else None
+    return price.cost(Usage(round(calls.input_tokens), round(calls.output_tokens)))
+
+
+def _usd(cost: float | None) -> str:
+    return "cost unknown" if cost is None else f"${cost:,.2f}"
 
 
 def _count(number: float | None) -> str:

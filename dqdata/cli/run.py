@@ -17,11 +17,22 @@ if TYPE_CHECKING:
 @click.argument("name")
 @project_option
 @click.option("--allow-partial", is_flag=True, help="Commit without the rows that failed and another run may save.")
+@click.option("--budget-usd", type=click.FloatRange(min=0, min_open=True), help="Instead of the pipeline's budget.")
+@click.option("--retry-failed", is_flag=True, help="Process the failed rows of the last version; commit a new one.")
+@click.option("--force", is_flag=True, help="Make a new version although this recipe has made one.")
 @click.option("--workers", type=click.IntRange(min=1), help="Worker processes; by default one a core.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 @json_option
 def command(
-    name: str, project: Path | None, allow_partial: bool, workers: int | None, quiet: bool, as_json: bool
+    name: str,
+    project: Path | None,
+    allow_partial: bool,
+    budget_usd: float | None,
+    retry_failed: bool,
+    force: bool,
+    workers: int | None,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Run a pipeline; a stopped or killed run goes on where it was."""
     from dqdata.catalog import Store
@@ -30,7 +41,15 @@ def command(
     loaded = open_project(project)
     with Store.open(loaded.store_path, group=loaded.store_group) as store:
         result = run_pipeline(
-            loaded, name, store, allow_partial=allow_partial, workers=workers, out=progress_out(quiet)
+            loaded,
+            name,
+            store,
+            allow_partial=allow_partial,
+            workers=workers,
+            out=progress_out(quiet),
+            budget_usd=budget_usd,
+            retry_failed=retry_failed,
+            force=force,
         )
     if as_json:
         print_json(result.as_json())
@@ -50,11 +69,18 @@ def _told(result: RunResult) -> str:
         lines.append(
             f"  calls    {result.calls['made']:,} made, {result.calls['cached']:,} from the ledger, "
             f"{result.calls['failed']:,} failed; {result.tokens['input']:,} tokens in, "
-            f"{result.tokens['output']:,} out, ${result.cost_usd:,.4f}"
+            f"{result.tokens['output']:,} out, {_usd(result.cost_usd, 4)}"
         )
         lines += _a_row(result)
+    lines += [
+        f"  price    [teachers.{name}] has no `price`, so what its calls cost is unknown" for name in result.unpriced
+    ]
     lines.append(f'  look     dqdata sql "select * from {name} limit 5"')
     return "\n".join(lines)
+
+
+def _usd(cost: float | None, digits: int) -> str:
+    return "cost unknown" if cost is None else f"${cost:,.{digits}f}"
 
 
 def _a_row(result: RunResult) -> list[str]:
@@ -66,5 +92,6 @@ def _a_row(result: RunResult) -> list[str]:
     line = f"  a row    {a_row:.2f} calls ({1 / a_row:.2f} rows a call)"
     if made := result.calls["made"]:
         used, written = (result.tokens[kind] / made * a_row for kind in ("input", "output"))
-        line += f", {used:,.0f} tokens in, {written:,.0f} out, ${result.cost_usd / made * a_row:,.6f}"
+        cost = None if result.cost_usd is None else result.cost_usd / made * a_row
+        line += f", {used:,.0f} tokens in, {written:,.0f} out, {_usd(cost, 6)}"
     return [line]

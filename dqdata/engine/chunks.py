@@ -74,6 +74,18 @@ class Folder:
     def partial(self) -> bool:
         return any(self.path.glob("rows-*.partial.parquet"))
 
+    def reopen(self) -> int:
+        """Removes the checkpoints of chunks in which rows failed, so that they are processed again; how many."""
+        reopened = 0
+        for file in self.rejects():
+            kinds = pl.read_parquet(file, columns=["kind"], glob=False).get_column("kind")
+            if (kinds == "failed").any():
+                file.with_name(file.name.replace("rejects-", "rows-")).unlink(missing_ok=True)
+                reopened += 1
+        if reopened:
+            (self.path / DONE).unlink(missing_ok=True)
+        return reopened
+
     def finish(self, facts: dict[str, Any]) -> None:
         with whole_file(self.path / DONE) as unfinished:
             unfinished.write_text(json.dumps(facts))

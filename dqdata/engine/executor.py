@@ -48,6 +48,7 @@ async def execute(
     facts = came.facts()
     assert facts is not None
     folders, partial = [came], False
+    _reopen([Folder(folder / segment.fingerprint) for segment in plan.segments])
     for segment in plan.segments:
         target = Folder(folder / (segment.fingerprint + ("-partial" if partial else "")))
         if partial:
@@ -61,6 +62,16 @@ async def execute(
     progress.draw(last=True)
     rejects = [file for done in folders for file in done.rejects()]
     return RunOutput(folders[-1].rows(), rejects, int(facts["rows_in"]), partial)
+
+
+def _reopen(folders: Sequence[Folder]) -> None:
+    """Before a run that goes on where another ended: rows that failed then are processed again. The ledger has the
+    answers of the others; a failed call is no answer. What came of the rows in later segments is made anew."""
+    for number, folder in enumerate(folders):
+        if folder.reopen():
+            for later in folders[number + 1 :]:
+                shutil.rmtree(later.path, ignore_errors=True)
+            return
 
 
 async def _segment(

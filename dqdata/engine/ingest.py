@@ -99,14 +99,10 @@ def _identified(
 def _unmapped(nameless: pl.DataFrame) -> pl.Expr:
     """What to do about a row without a question: the column that probably holds it, if the row has one."""
     texts = [name for name, kind in nameless.schema.items() if kind == pl.String and name not in VOCABULARY]
-    found = pl.coalesce(
-        [
-            pl.when(pl.col(name).str.strip_chars() != "").then(pl.lit(name))
-            for name in (*LIKELY, *texts)
-            if name in texts
-        ]
-        or [pl.lit(None, pl.String)]
-    )
+    candidates: list[pl.Expr] = [
+        pl.when(pl.col(name).str.strip_chars() != "").then(pl.lit(name)) for name in (*LIKELY, *texts) if name in texts
+    ]
+    found = pl.coalesce(candidates or [pl.lit(None, pl.String)])
     mapped = pl.concat_str(
         pl.lit("the row has no question; if column "),
         found,

@@ -10,11 +10,13 @@ from typing import TextIO
 
 import polars as pl
 
-from dqdata.calls.client import Counters
+from dqdata.calls.client import UNPAID, Counters
 from dqdata.errors import TooManyFailures
 
 PLAIN_SECONDS = 15.0
 JUDGED_FROM = 50
+DETAIL = 500
+"""Characters of an example in an error."""
 """Rows before the share of failures is looked at."""
 
 
@@ -25,6 +27,7 @@ class Progress:
         self._rate, self._counters, self._out = max_failed_rate, counters, out
         self._title, self._total, self._done = "", 0, 0
         self._failed: Counter[str] = Counter()
+        self._examples: dict[str, str] = {}
         self._began, self._shown = time.monotonic(), float("-inf")
         self._live = out is not None and out.isatty()
 
@@ -43,15 +46,19 @@ class Progress:
         """Rows that went through, less those that ticked; raises TooManyFailures when their rejects tip the balance."""
         self._done += rows
         if rejects is not None:
-            failed = rejects.filter(pl.col("kind") == "failed").get_column("reason")
-            self._failed.update(failed.to_list())
+            failed = rejects.filter((pl.col("kind") == "failed") & (pl.col("reason") != UNPAID))
+            self._failed.update(failed.get_column("reason").to_list())
+            for reason, detail in failed.select("reason", "detail").unique("reason", maintain_order=True).iter_rows():
+                self._examples.setdefault(reason, str(detail or ""))
         self.draw()
         failures = self._failed.total()
         if self._done >= min(JUDGED_FROM, self._total) and failures > self._rate * self._done:
             reasons = ", ".join(f"{reason}: {count}" for reason, count in self._failed.most_common(3))
+            example = self._examples.get(self._failed.most_common(1)[0][0], "")
             raise TooManyFailures(
                 f"{failures} of {self._done} rows failed at {self._title} ({reasons}), more than max_failed_rate = "
-                f"{self._rate:g} allows; what was answered is kept: fix the cause and run again"
+                f"{self._rate:g} allows{f'; the first of them: {example[:DETAIL]}' if example else ''}. "
+                "What was answered is kept: fix the cause and run again, and the failed rows are processed again"
             )
 
     def draw(self, *, last: bool = False) -> None:

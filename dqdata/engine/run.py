@@ -49,7 +49,10 @@ class RunResult:
     failed: Mapping[str, int]
     calls: Mapping[str, int] = field(default_factory=lambda: {"made": 0, "cached": 0, "failed": 0})
     tokens: Mapping[str, int] = field(default_factory=lambda: {"input": 0, "output": 0})
-    cost_usd: float = 0.0
+    cost_usd: float | None = 0.0
+    """None where it is unknown: a teacher without a price was called."""
+    unpriced: tuple[str, ...] = ()
+    """Teachers whose calls have no known price."""
     seconds: float = 0.0
     unchanged: bool = False
     """The version was there already, and nothing ran."""
@@ -66,20 +69,37 @@ def run_pipeline(
     allow_partial: bool = False,
     workers: int | None = None,
     out: TextIO | None = None,
+    budget_usd: float | None = None,
+    retry_failed: bool = False,
+    force: bool = False,
 ) -> RunResult:
-    """Plans, runs and commits. `out` gets progress. Raises InputError, RunError; a stopped run can be run again."""
+    """Plans, runs and commits. Raises InputError, RunError; a stopped run can be run again.
+
+    allow_partial: commits without the rows that failed and another run may save, those of a budget that ended among
+    them. out: gets progress. budget_usd: instead of the pipeline's. retry_failed: processes the failed rows of the
+    version that this recipe made already, and commits a new version; force: makes a new version in any case. Both take
+    answers from the ledger.
+    """
+    if budget_usd is not None:
+        project = project.with_budget(name, budget_usd)
     plan = make_plan(project, name, store)
     folder = store.work / plan.pipeline.into
     make_folder(folder)
     with _alone(folder, plan, out):
-        if (made := store.find(plan.fingerprint)) is not None:
+        made = None if force else store.find(plan.fingerprint)
+        if made is not None and not (retry_failed and _failed_rows(store, *made)):
             return _there_already(store, *made)
         with rare_collections():
-            return asyncio.run(_Run(plan, project, store, folder, out).run(allow_partial, workers))
+            return asyncio.run(
+                _Run(plan, project, store, folder, out, again=force or retry_failed).run(allow_partial, workers)
+            )
 
 
 class _Run:
-    def __init__(self, plan: Plan, project: Project, store: Store, folder: Path, out: TextIO | None) -> None:
+    def __init__(
+        self, plan: Plan, project: Project, store: Store, folder: Path, out: TextIO | None, *, again: bool
+    ) -> None:
+        self.again = again
         self.plan, self.project, self.store, self.folder, self.out = plan, project, store, folder, out
         self.run_id = _run_id(folder)
         self.began, self.started_at = time.monotonic(), datetime.now(UTC)
@@ -114,6 +134,7 @@ class _Run:
                 scratch=self.folder / "scratch",
                 store=self.store,
                 teachers=self.plan.teachers,
+                unpaid_rows_fail=allow_partial,
             ) as runtime:
                 progress = Progress(pipeline.max_failed_rate, runtime.counters, self.out)
                 try:
@@ -134,6 +155,7 @@ class _Run:
             recipe=self.plan.recipe(),
             run_id=self.run_id,
             partial=output.partial,
+            again=self.again,
         )
 
     def _result(self, version: Version) -> RunResult:
@@ -152,9 +174,19 @@ class _Run:
                 "input": sum(c.input_tokens for c in self.counters),
                 "output": sum(c.output_tokens for c in self.counters),
             },
-            sum(c.cost_usd for c in self.counters),
+            self._cost,
+            self._unpriced,
             time.monotonic() - self.began,
         )
+
+    @property
+    def _unpriced(self) -> tuple[str, ...]:
+        return tuple(c.unpriced for c in self.counters if c.unpriced)
+
+    @property
+    def _cost(self) -> float | None:
+        """USD of this attempt; None where a teacher without a price was called."""
+        return None if self._unpriced else sum(c.cost_usd for c in self.counters)
 
     def _record(self, status: str, result: RunResult | None, error: str) -> dict[str, Any]:
         return {
@@ -174,7 +206,7 @@ class _Run:
             "calls_failed": sum(c.failed for c in self.counters),
             "input_tokens": sum(c.input_tokens for c in self.counters),
             "output_tokens": sum(c.output_tokens for c in self.counters),
-            "cost_usd": sum(c.cost_usd for c in self.counters),
+            "cost_usd": self._cost,
             "profile": self.project.profile,
             "error": error,
         }
@@ -243,6 +275,12 @@ def _run_id(folder: Path) -> str:
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
     path.write_text(json.dumps({"run_id": run_id}))
     return run_id
+
+
+def _failed_rows(store: Store, catalog: str, number: int) -> int:
+    """Rows of a version that failed."""
+    [batch] = store.query(f"select count(*) as n from {catalog}__rejects@{number} where kind = 'failed'")
+    return int(batch["n"][0].as_py())
 
 
 def _there_already(store: Store, catalog: str, number: int) -> RunResult:

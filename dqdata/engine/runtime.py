@@ -76,8 +76,11 @@ class Runtime:
         on_change: Callable[[Counters], None] | None = None,
         store: StoreView | None = None,
         teachers: Mapping[str, Teacher[Any]] | None = None,
+        unpaid_rows_fail: bool = False,
     ) -> None:
-        """teachers: those that were made when planning, with the models that were newest then."""
+        """teachers: those that were made when planning, with the models that were newest then. unpaid_rows_fail: where
+        a budget ends, rows fail and the run goes on, instead of ending."""
+        self._unpaid_rows_fail = unpaid_rows_fail
         self.project, self.ledger, self.labels = project, ledger, labels
         self.budget = budget or Budget()
         self.stop = stop or StopSignal()
@@ -109,7 +112,14 @@ class Runtime:
         if name not in self._clients:
             table = self.project.teacher(name)
             teacher = self._planned.get(name) or make_teacher(table, self.store or NoStore())
-            client = CallClient(teacher, table.limits, self.ledger, self.budget, on_change=self._on_change)
+            client = CallClient(
+                teacher,
+                table.limits,
+                self.ledger,
+                self.budget,
+                on_change=self._on_change,
+                unpaid_rows_fail=self._unpaid_rows_fail,
+            )
             self.stop.on_set(lambda cause: client.end(Stopped(f"stopping: {cause}")))
             self._clients[name] = client
         return self._clients[name]

@@ -274,10 +274,19 @@ def _check_answers(operator: Operator[Any], spec: StepSpec, root: Path, teachers
 def _check_bounded(
     operator: Operator[Any], spec: StepSpec, pipeline: Pipeline, project: Project, teachers: Mapping[str, Teacher[Any]]
 ) -> None:
-    """A budget reserves the worst case of each call, so each call needs one. Raises ProjectError."""
+    """A budget reserves the worst case of each call, so each call needs a price and a bound. Raises ProjectError."""
+    for name in operator.teachers() if pipeline.budget_usd is not None else ():
+        if teachers[name].limits(project.teachers[name].limits).price is None:
+            raise ProjectError(
+                spec.where,
+                f"the pipeline has a budget in USD, but teacher {name!r} has no price, so what its calls cost is "
+                f"unknown: give [teachers.{name}] price = {{ input = ..., output = ... }}, in USD per million tokens, "
+                "or the pipeline budget_tokens",
+            )
     if getattr(operator.params, "max_tokens", 0) is None:
         for name in operator.teachers():
-            priced = pipeline.budget_usd is not None and project.teachers[name].limits.price.output > 0
+            price = teachers[name].limits(project.teachers[name].limits).price
+            priced = pipeline.budget_usd is not None and price is not None and price.output > 0
             if (priced or pipeline.budget_tokens is not None) and teachers[name].context_tokens is None:
                 raise ProjectError(
                     spec.where,

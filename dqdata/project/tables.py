@@ -125,6 +125,11 @@ class Project(Params):
     def pipeline(self, name: str) -> Pipeline:
         return _pick(self.pipelines, name, "pipeline", self.path)
 
+    def with_budget(self, name: str, usd: float) -> Project:
+        """The project with another budget of one pipeline."""
+        pipeline = self.pipeline(name).model_copy(update={"budget_usd": usd})
+        return self.model_copy(update={"pipelines": {**self.pipelines, name: pipeline}})
+
     def teacher(self, name: str) -> TeacherTable:
         return _pick(self.teachers, name, "teacher", self.path)
 

@@ -53,6 +53,7 @@ P = TypeVar("P", bound=InProcessParams)
 class InProcess(Teacher[P], Generic[P, M]):
     """A model at work in one thread. Subclasses load it and serve what is on its queue."""
 
+    free: ClassVar[bool] = True
     usual_limits: ClassVar[Mapping[str, Any]] = {"max_attempts": 1}
 
     def __init__(self, params: P) -> None:

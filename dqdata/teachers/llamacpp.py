@@ -2,6 +2,7 @@
 
     [teachers.small]
     provider = "llamacpp"
+    free = True
     model = "smollm2-135m"          # or a .gguf file, or hf:owner/name/file.gguf
 
 The model is loaded with the first call that isn't in the ledger. Each answer has a seed, its ledger key where none is
@@ -52,6 +53,7 @@ class LlamaCpp(Teacher[LlamaCppParams]):
     """Answers with a GGUF model through llama.cpp, inside this process."""
 
     provider = "llamacpp"
+    free = True
     Params = LlamaCppParams
 
     def __init__(self, params: LlamaCppParams) -> None:

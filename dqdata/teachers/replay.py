@@ -54,6 +54,7 @@ class Replay(Teacher[ReplayParams]):
 
     provider = "replay"
     Params = ReplayParams
+    free = True
     usual_limits = {"concurrency": 64, "max_attempts": 1}  # noqa: RUF012 - read only
 
     def __init__(self, params: ReplayParams) -> None:

@@ -88,6 +88,7 @@ class Vllm(Teacher[VllmParams]):
     """Answers with vLLM: `vllm.LLM` in this process, or its server."""
 
     provider = "vllm"
+    free = True
     Params = VllmParams
     usual_limits: ClassVar[Mapping[str, Any]] = {"concurrency": 256}
 

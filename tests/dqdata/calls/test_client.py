@@ -103,7 +103,7 @@ async def test_the_same_request_in_the_air_is_asked_once(ledger: Ledger) -> None
     answers = await asyncio.gather(*(steps[i % 2].complete(ask("x")) for i in range(20)))
     assert teacher.asked["x"] == 2 and {answer.response for answer in answers} == {"x"}
     assert sorted(answer.cached for answer in answers) == [False] + [True] * 19
-    assert client.counters == Counters(1, 19, 0, 1, 10, 20, 0.0, 0)
+    assert client.counters == Counters(1, 19, 0, 1, 10, 20, 0.0, "r1", 0)
     await client.close()
 
 

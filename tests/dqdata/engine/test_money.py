@@ -1,0 +1,160 @@
+"""What failed is asked again, what was paid for is kept, and an unknown cost is never $0.00."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from loopback import Loopback
+
+from dqdata.catalog import Store
+from dqdata.cli import main
+from dqdata.engine.run import run_pipeline
+from dqdata.errors import BudgetExceeded, ProjectError, TooManyFailures
+from dqdata.project.tables import Project, read_project
+
+ROWS = 12
+PRICED = "price = { input = 0.0, output = 1000.0 }"
+"""USD: an answer of 5 tokens costs 0.005, and one of at most 100 tokens at most 0.1."""
+
+
+@pytest.fixture
+def loopback() -> Iterator[Loopback]:
+    server = Loopback()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(tmp_path / "catalogs") as opened:
+        yield opened
+
+
+def project(tmp_path: Path, loopback: Loopback, *, pipeline: str = "", teacher: str = "", steps: str = "") -> Project:
+    (tmp_path / "problems.jsonl").write_text(
+        "".join(json.dumps({"question": f"How much is {n} + {n}?", "answer": str(2 * n)}) + "\n" for n in range(ROWS))
+    )
+    path = tmp_path / "pipelines.toml"
+    path.write_text(
+        f"""[teachers.t]
+provider = "openai"
+base_url = "{loopback.url}"
+model = "m"
+concurrency = 1
+{teacher}
+[pipelines.p]
+from = "problems.jsonl"
+{pipeline}
+steps = [ {{ op = "generate", teacher = "t", max_tokens = 100, n = 2 }}, {{ op = "length" }}{steps} ]
+"""
+    )
+    return read_project(path)
+
+
+def refused(message: str, *numbers: int) -> Any:
+    """Answers, but for the questions with these numbers, which get a 400."""
+
+    def answer(body: dict[str, Any]) -> Any:
+        text = body["messages"][-1]["content"]
+        if not numbers or any(f"is {number} +" in text for number in numbers):
+            return web.HTTPBadRequest(text=json.dumps({"error": {"message": message}}), content_type="application/json")
+        return "It is 4."
+
+    return answer
+
+
+def test_a_run_that_did_not_commit_asks_failed_rows_again(tmp_path: Path, loopback: Loopback, store: Store) -> None:
+    loaded = project(tmp_path, loopback)
+    loopback.answer = refused("max_tokens is above 64 for this model")
+    for _ in range(2):
+        with pytest.raises(TooManyFailures, match="max_tokens is above 64 for this model"):
+            run_pipeline(loaded, "p", store)
+    assert store.latest("p") is None
+    loopback.answer = lambda body: "It is 4."
+    assert run_pipeline(loaded, "p", store).rows_out == 2 * ROWS
+
+
+def test_only_what_failed_is_asked_again(tmp_path: Path, loopback: Loopback, store: Store) -> None:
+    loaded = project(tmp_path, loopback, pipeline="chunk_rows = 3\nmax_failed_rate = 0.1")
+    loopback.answer = refused("no", 1, 7)
+    with pytest.raises(TooManyFailures):
+        run_pipeline(loaded, "p", store)
+    loopback.answer, answered = (lambda body: "It is 4."), len(loopback.answered)
+    result = run_pipeline(loaded, "p", store)
+    assert (result.rows_out, len(loopback.answered)) == (2 * ROWS, 2 * ROWS)
+    assert answered < 2 * ROWS and not result.failed
+
+
+def test_retry_failed_completes_a_version_as_a_new_one(tmp_path: Path, loopback: Loopback, store: Store) -> None:
+    loaded = project(tmp_path, loopback, pipeline="max_failed_rate = 0.5")
+    loopback.answer = refused("not today", 3)
+    first = run_pipeline(loaded, "p", store)
+    assert (first.version, first.rows_out, sum(first.failed.values())) == (1, 2 * ROWS - 2, 2)
+    assert run_pipeline(loaded, "p", store).unchanged
+    loopback.answer = lambda body: "It is 4."
+    asked = len(loopback.asked)
+    again = run_pipeline(loaded, "p", store, retry_failed=True)
+    assert (again.version, again.rows_out, again.failed, len(loopback.asked) - asked) == (2, 2 * ROWS, {}, 2)
+    assert run_pipeline(loaded, "p", store, retry_failed=True).unchanged, "nothing failed in version 2"
+    forced = run_pipeline(loaded, "p", store, force=True)
+    assert (forced.version, forced.calls["made"]) == (3, 0)
+
+
+def test_failed_rows_before_a_table_step_are_in_its_input_the_second_time(
+    tmp_path: Path, loopback: Loopback, store: Store
+) -> None:
+    steps = ', { op = "sample", rows = 100 }, { op = "verify_math" }'
+    loaded = project(tmp_path, loopback, pipeline="max_failed_rate = 0.05\nchunk_rows = 6", steps=steps)
+    loopback.answer = refused("no", 2)
+    with pytest.raises(TooManyFailures):
+        run_pipeline(loaded, "p", store)
+    loopback.answer = lambda body: "It is 4."
+    assert run_pipeline(loaded, "p", store).rows_out == 2 * ROWS
+
+
+def test_a_budget_in_usd_needs_a_price(tmp_path: Path, loopback: Loopback, store: Store) -> None:
+    with pytest.raises(ProjectError, match=r"teacher 't' has no price.*\[teachers.t\] price = "):
+        run_pipeline(project(tmp_path, loopback, pipeline="budget_usd = 1.0"), "p", store)
+    with pytest.raises(ProjectError, match="has no price"):
+        run_pipeline(project(tmp_path, loopback), "p", store, budget_usd=1.0)
+    assert not loopback.asked
+
+
+def test_what_a_budget_paid_for_can_be_committed(tmp_path: Path, loopback: Loopback, store: Store) -> None:
+    loaded = project(tmp_path, loopback, pipeline="budget_usd = 0.12", teacher=PRICED)
+    with pytest.raises(BudgetExceeded):
+        run_pipeline(loaded, "p", store)
+    asked = len(loopback.asked)
+    assert 0 < asked < 2 * ROWS
+    result = run_pipeline(loaded, "p", store, allow_partial=True)
+    assert (len(loopback.asked), result.rows_out) == (asked, asked)
+    assert result.failed == {"budget_exceeded": 2 * ROWS - asked}
+    whole = run_pipeline(loaded, "p", store, budget_usd=10.0)
+    assert (whole.version, whole.rows_out, len(loopback.asked)) == (2, 2 * ROWS, 2 * ROWS)
+
+
+def test_an_unknown_cost_is_never_zero(tmp_path: Path, loopback: Loopback, capsys: pytest.CaptureFixture[str]) -> None:
+    path = project(tmp_path, loopback).path
+    assert main(["plan", "p", "-p", str(path)]) == 0
+    planned = capsys.readouterr().out
+    assert main(["run", "p", "-p", str(path), "-q"]) == 0
+    ran = capsys.readouterr().out
+    assert "$" not in planned + ran
+    assert "cost unknown" in planned and "cost unknown" in ran and "[teachers.t] has no `price`" in ran
+    with Store.open(tmp_path / "catalogs") as store:
+        [batch] = store.query("select cost_usd from dq_runs")
+        assert batch["cost_usd"].to_pylist() == [None]
+
+
+def test_the_budget_of_the_command_line(tmp_path: Path, loopback: Loopback, capsys: pytest.CaptureFixture[str]) -> None:
+    path = project(tmp_path, loopback, teacher=PRICED).path
+    assert main(["run", "p", "-p", str(path), "-q", "--budget-usd", "0.12"]) == 1
+    assert "budget exhausted" in capsys.readouterr().err
+    assert main(["run", "p", "-p", str(path), "-q", "--budget-usd", "0.12", "--allow-partial"]) == 0
+    assert main(["run", "p", "-p", str(path), "-q", "--budget-usd", "0"]) == 2
