@@ -1,89 +1,93 @@
-"""Fits the weights of `dqdata_operators.lib.benchmarks.evidence` anew: python bench/contamination_fit.py DATA
+"""Fits the weights of lib/benchmarks/evidence.py anew: python bench/contamination_fit.py DATA
 
-Logistic regression over the measures of pairs, on every second row of each set. Same problem: the paraphrases of GSM8K
-test, MATH-500 with everything changed, MBPP described anew (contamination_heldout.py has the other halves). Different
-problems: of each of these rows, of GSM8K train and of the benchmarks' own problems the nearest other one by embedding,
-unless it is the same but for spelling. Prints the weights beside those in the code. DATA is the folder of public data
-sets of docs/real-input.md.
+Logistic regressions over the measures of the labelled pairs of contamination_pairs.py that aren't held out, one for
+each field and question. A measure whose weight has the wrong sign is left out: it says something of how the pairs were
+chosen. Pairs that a language model wrote count WRITTEN times, since they are few. Prints the weights beside the code's.
 """
 
 from __future__ import annotations
 
-import random
 import sys
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import polars as pl
-from contamination_heldout import described, everything
-from dqdata_operators.lib.benchmarks.evidence import BIAS, LEXICAL_LETTERS, WEIGHTS, Pair
-from dqdata_operators.lib.benchmarks.search import Search
-from dqdata_operators.lib.vectors.embedding import WordVectors
+from contamination_pairs import Pair, pairs
+from contamination_report import searches
+from dqdata_operators.lib.benchmarks.evidence import SAME, TEMPLATE
 
-SHIFT = 0.6
-"""Log odds added to the bias. The sample holds four pairs of two problems for each pair of one, which says nothing of
-anyone's rows, and a problem that stays costs more than a row that goes. Chosen among 0, 0.3, 0.6 and 1 as the first at
-which no fewer paraphrases are found than with the weights before these."""
-RIDGE = 1e-3
-"""Pull towards 0, which keeps weights finite where the halves can be told apart for certain."""
-
-
-def pairs(search: Search, texts: Sequence[str], originals: Sequence[int | None]) -> Iterator[tuple[bool, Pair]]:
-    """(whether it is the same problem, pair): of each second row the original, and the nearest of the others."""
-    found: dict[int, list[Pair]] = {}
-    for pair in search.measured(pl.Series(texts)):
-        found.setdefault(pair.row, []).append(pair)
-    for row in range(0, len(texts), 2):
-        others = [one for one in found.get(row, []) if one.problem != originals[row]]
-        yield from ((True, one) for one in found.get(row, []) if one.problem == originals[row])
-        if others:
-            nearest = max(others, key=lambda one: (one.measures["cosine"], -one.problem))
-            alike = min(nearest.measures["letters"], nearest.measures["rare"]) >= LEXICAL_LETTERS
-            if nearest.kind != "exact" and not alike:
-                yield False, nearest
+RIDGE = 1e-2
+WRITTEN = 12.0
+NEGATIVE = {"opposed", "other_signs"}
+TRIED = {
+    ("words", "same"): ("centred", "contained", "numbers", "alike", "opposed"),
+    ("words", "same_template"): ("contained", "alike"),
+    ("maths", "same"): ("rare", "contained", "numbers", "formulas", "exact", "opposed"),
+    ("maths", "same_template"): ("centred", "rare", "formulas", "alike", "opposed", "other_signs"),
+    ("code", "same"): ("balanced", "shared", "values", "named", "numbers", "opposed"),
+}
 
 
-def fitted(rows: Sequence[tuple[bool, Pair]]) -> tuple[dict[str, float], float]:
-    """(weights, bias with its shift) by Newton's method."""
-    measures = np.array([[*(pair.measures[name] for name in WEIGHTS), 1.0] for _, pair in rows])
-    same = np.array([float(same) for same, _ in rows])
-    pull = RIDGE * np.array([*[1.0] * len(WEIGHTS), 0.0])
+def measured(data: Path) -> list[tuple[Pair, Mapping[str, float]]]:
+    """Pairs to fit to, with their measures."""
+    made = searches(data, "wordllama")
+    by_set: dict[str, list[Pair]] = defaultdict(list)
+    for pair in pairs(data):
+        if not pair.held_out:
+            by_set[pair.made_by.partition(",")[0]].append(pair)
+    found: list[tuple[Pair, Mapping[str, float]]] = []
+    for name, some in by_set.items():
+        problems = made[name].problems
+        at = {problem: place for place, problem in reversed(list(enumerate(problems)))}
+        texts = pl.Series([pair.text for pair in some])
+        places = np.array([at[pair.problem] for pair in some])
+        found += ((some[one.row], one.measures) for one in made[name].pairs(texts, places, every=True))
+    return found
+
+
+def fitted(names: Sequence[str], rows: Sequence[tuple[bool, float, Mapping[str, float]]]) -> dict[str, float]:
+    """Weights by name, and "bias"."""
+    used = list(names)
+    while True:
+        measures = np.array([[*(found.get(name, 0.0) for name in used), 1.0] for _, _, found in rows])
+        weights = _newton(measures, np.array([float(is_so) for is_so, _, _ in rows]), np.array([w for _, w, _ in rows]))
+        wrong = [
+            (abs(weight), name)
+            for name, weight in zip(used, weights, strict=False)
+            if (weight < 0) != (name in NEGATIVE)
+        ]
+        if not wrong:
+            return dict(zip([*used, "bias"], weights.tolist(), strict=True))
+        used.remove(max(wrong)[1])
+
+
+def _newton(measures: np.ndarray, labels: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    pull = RIDGE * np.array([*[1.0] * (measures.shape[1] - 1), 0.0])
     weights = np.zeros(measures.shape[1])
-    for _ in range(50):
+    for _ in range(60):
         chance = 1 / (1 + np.exp(-measures @ weights))
-        slope = measures.T @ (chance - same) + pull * weights
-        bend = (measures * (chance * (1 - chance))[:, None]).T @ measures + np.diag(pull)
-        weights -= np.linalg.solve(bend, slope)
-    return dict(zip(WEIGHTS, weights.tolist(), strict=False)), float(weights[-1]) + SHIFT
+        slope = measures.T @ (counts * (chance - labels)) + pull * weights
+        bend = (measures * (counts * chance * (1 - chance))[:, None]).T @ measures + np.diag(pull)
+        weights = weights - np.linalg.solve(bend, slope)
+    return weights
 
 
 def main() -> None:
-    data, model = Path(sys.argv[1]), WordVectors()
-    mbpp = pl.read_ndjson(data / "mbpp.jsonl", infer_schema_length=None)["text"].to_list()
-    gsm = pl.read_ndjson(data / "gsm8k_test.jsonl")["question"].to_list()
-    math = pl.read_ndjson(data / "math500.jsonl")["question"].to_list()
-    paraphrases = pl.read_ndjson(data / "gsm8k_rephrased.jsonl")["train_text"].to_list()
-    train = pl.read_parquet(data / "gsm8k_train.parquet")["question"].to_list()
-
-    words, code = Search([*gsm, *math], model=model), Search(mbpp, model=model)
-    rng = random.Random(1)
-    changed = [everything(text, rng) for text in math]
-    rng = random.Random(1)
-    anew = [described(text, rng) for text in mbpp]
-    rows = [
-        *pairs(words, paraphrases, range(len(gsm))),
-        *pairs(words, changed, range(len(gsm), len(gsm) + len(math))),
-        *pairs(code, anew, range(len(mbpp))),
-        *((False, pair) for same, pair in pairs(words, train, [None] * len(train)) if not same),
-        *((False, pair) for same, pair in pairs(words, [*gsm, *math], range(len(gsm) + len(math))) if not same),
-        *((False, pair) for same, pair in pairs(code, mbpp, range(len(mbpp))) if not same),
-    ]
-    print(f"{sum(same for same, _ in rows):,} pairs of one problem, {sum(not same for same, _ in rows):,} of two")
-    weights, bias = fitted(rows)
-    print(f"{'measure':12}{'fitted':>10}{'in the code':>14}")
-    for name, value in {**weights, "bias": bias}.items():
-        print(f"{name:12}{value:10.1f}{WEIGHTS.get(name, BIAS):14.1f}")
+    found = measured(Path(sys.argv[1]))
+    for (field, kind), names in TRIED.items():
+        rows = [
+            (pair.kind == kind, WRITTEN if "written" in pair.made_by else 1.0, measures)
+            for pair, measures in found
+            if pair.field == field and pair.kind in (kind, "none")
+        ]
+        weights = fitted(names, rows)
+        code = (SAME if kind == "same" else TEMPLATE)[field]  # type: ignore[index]
+        hits = sum(is_so for is_so, _, _ in rows)
+        print(f"{field}, {kind}: {hits:,} and {len(rows) - hits:,} others")
+        for name in (*names, "bias"):
+            print(f"    {name:14}{weights.get(name, 0.0):8.1f}{code.get(name, 0.0):8.1f}")
 
 
 if __name__ == "__main__":

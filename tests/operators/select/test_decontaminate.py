@@ -6,8 +6,10 @@ import json
 
 import polars as pl
 import pytest
-from dqdata_operators.lib.benchmarks.evidence import Candidates, Evidence, Prepared, opposed
+from dqdata_operators.lib.benchmarks.evidence import Candidates, Evidence, Prepared
 from dqdata_operators.lib.benchmarks.quantities import numbers, numbers_of
+from dqdata_operators.lib.benchmarks.tasks import Tasks
+from dqdata_operators.lib.texts.signature import opposed, signatures
 from dqdata_operators.select.decontaminate import Decontaminate, DecontaminateParams
 from harness import decided, have
 
@@ -95,7 +97,7 @@ def test_numbers_however_written():
 def agreement(left, right, among=()):
     """Of the numbers of two texts, the second a problem of a benchmark."""
     index = Evidence([right, *among])
-    [pair] = index.compare(Prepared(pl.Series([left])), Candidates.of([(0, 0, 1.0, 1.0)]))
+    [pair] = index.measured(Prepared(Tasks.of(pl.Series([left]))), Candidates.of([(0, 0, 1.0, 1.0)]))
     return pair.measures["numbers"]
 
 
@@ -118,8 +120,11 @@ def test_a_part_of_the_numbers_is_no_other_template(benchmark, tmp_path):
 def test_a_short_problem_inside_a_long_text(tmp_path):
     path = tmp_path / "short.jsonl"
     pl.DataFrame({"question": ["Compute the sum of the digits of 2^15."]}).write_ndjson(path)
+    text = "Ann likes 3 and 5. Compute the sum of the digits of $2^{15}$. Then let n be 7 and go on."
+    assert run(tmp_path, path, {"inside": text})[1]["inside"][0] == "contaminated_lexical"
+    (tmp_path / "b").mkdir()
     text = "You are a tutor. Explain each step. Compute the sum of the digits of $2^{15}$. Check the result."
-    assert run(tmp_path, path, {"long": text})[1]["long"][0] == "contaminated_lexical"
+    assert run(tmp_path / "b", path, {"long": text})[1]["long"][0] == "contaminated_exact"
 
 
 def test_problems_of_a_collection_that_are_alike_are_not_one(tmp_path):
@@ -218,20 +223,19 @@ def test_columns(benchmark):
 
 def test_opposites_make_two_tasks():
     """A word and its opposite in one place; both in both, or one alone, say nothing."""
-    largest, smallest, both, neither, renamed = Prepared(
+    made = signatures(
         pl.Series(
             [
                 "Write a function to find the Largest odd number of a list.",
                 "Write a function to find the smallest odd number of a list.",
                 "Write a function to find the largest and the smallest number of a list.",
-                "Write a function to find the median number of a list.",
+                "Write a function to find the number of a list.",
                 "Write a function that finds the largest odd number in an array.",
             ]
         )
-    ).sides
-    assert opposed(largest, smallest) and opposed(smallest, largest)
-    assert not any(opposed(largest, other) for other in (largest, both, neither, renamed))
-    assert not opposed(both, smallest)
+    ).traits
+    assert opposed(made[:1], made).tolist() == [False, True, False, False, False]
+    assert opposed(made[1:2], made[:1])[0] and not opposed(made[2:3], made[1:2])[0]
 
 
 TASKS = (

@@ -1,61 +1,61 @@
 """What speaks for two texts being the same problem, and what class that makes them.
 
     >>> index = Evidence(["Tom has 3 apples and buys 5 more. How many has he?"])
-    >>> texts = Prepared(pl.Series(["Tom owns 3 apples. He purchases 5 more. How many now?"]))
+    >>> texts = Prepared(Tasks.of(pl.Series(["Tom owns 3 apples. He purchases 5 more. How many now?"])))
     >>> [pair] = index.compare(texts, Candidates.of([(0, 0, 0.8, 0.0)]))
     >>> pair.kind
     'rephrased'
 
-exact: the same words. lexical: a share of the benchmark's n-grams, or most of its letters in order, with its numbers.
-rephrased: other words, the same meaning and numbers. same_template: the same words but for the numbers.
+exact: the same words. lexical: a share of the benchmark's n-grams, or nearly its words and signs in order, with its
+numbers. rephrased: other words, the same meaning and numbers. same_template: the same words and formulas but for
+the numbers. doubtful: about as likely as not.
 
-Wording and numbers are looked at apart. Measures of wording (embedding, order of letters, shared rare words, opposites
-such as largest and smallest) and the agreement of numbers enter one score, a logistic regression, so that its sign is
-the verdict and its size the certainty. bench/contamination_fit.py fits it to every second one of: paraphrased word
-problems, GSM8K's train set, MATH-500 and MBPP with mechanical changes as paraphrases, and the nearest other problems of
-each. What the other halves and other collections give is in docs/curation.md.
+The field of the problem (tasks.py) says which measures count: words, formulas (structure.py), or names and examples of
+a code task. Two logistic regressions turn them into log odds: whether both are one problem, and, where each has a
+number that the other hasn't, whether both are one template. bench/contamination_fit.py fits them to labelled pairs
+(contamination_pairs.py); what pairs that were held out give is in docs/curation.md.
 
 What all problems of a benchmark have in common ("Write a function to ...") says nothing: words weigh by their rarity in
 it, and embeddings are compared after the benchmark's mean was taken away.
-
-Collections differ in how alike their problems are: "find the sum of a list" and "find the product of a list" are two
-problems of one. So a text must be more like a problem than the benchmark's own nearest other problem is (`calibrate`).
 """
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from dqdata_operators.lib.benchmarks.quantities import numbers_of
+from dqdata_operators.lib.benchmarks.structure import Shape, Structure, shape, structures
+from dqdata_operators.lib.benchmarks.tasks import FIELDS, Field, Tasks, fields
 from dqdata_operators.lib.texts.shingles import I64, NO_BLANKS, U64
+from dqdata_operators.lib.texts.signature import TRAITS, meanings, opposed, tokenised
 from dqdata_operators.lib.texts.token_sets import F64, Sets, shared
 
 Kind = Literal["exact", "lexical", "rephrased", "same_template", "doubtful"]
 KINDS: tuple[Kind, ...] = ("exact", "lexical", "rephrased", "same_template", "doubtful")
 """From the surest to the least sure."""
 
-WEIGHTS = {"centred": 2.6, "numbers": 11.3, "letters": 6.8, "rare": 2.8, "opposed": -4.2}
-BIAS = -12.8
-"""Log odds at which all measures are 0."""
-
-OPPOSITES = tuple(
-    tuple(pair.split("/"))
-    for pair in "largest/smallest maximum/minimum max/min highest/lowest longest/shortest positive/negative odd/even "
-    "ascending/descending increasing/decreasing uppercase/lowercase gcd/lcm sum/product add/subtract multiply/divide "
-    "row/column rows/columns left/right first/last previous/next before/after start/end leading/trailing prefix/suffix "
-    "union/intersection square/cube squares/cubes area/perimeter area/circumference area/volume surface/volume "
-    "same/different common/different encode/decode sine/cosine".split()
-)
-"""Words of which a problem's wording has one and another problem's the other, where both ask the same of other things.
-Those that a paraphrase may turn round (more and less, buy and sell) aren't among them."""
-_SIDES = r"\b(?:" + "|".join(sorted({word for pair in OPPOSITES for word in pair})) + r")\b"
+SAME: Mapping[Field, Mapping[str, float]] = {
+    "words": {"centred": 3.7, "contained": 4.9, "numbers": 14.7, "alike": 4.0, "opposed": -0.7, "bias": -12.8},
+    "maths": {"rare": 9.9, "contained": 3.6, "numbers": 14.7, "formulas": 2.2, "exact": 11.4, "opposed": -3.8,
+              "bias": -17.3},
+    "code": {"balanced": 7.8, "shared": 6.1, "values": 5.0, "named": 3.7, "numbers": 4.5, "opposed": -2.8,
+             "bias": -8.2},
+}  # fmt: skip
+"""Weights of the log odds that two texts are one problem; "bias": where all measures are 0."""
+TEMPLATE: Mapping[Field, Mapping[str, float]] = {
+    "words": {"contained": 9.3, "alike": 14.6, "bias": -13.5},
+    "maths": {"centred": 4.0, "rare": 5.0, "formulas": 3.9, "alike": 11.7, "opposed": -3.3, "other_signs": -4.0,
+              "bias": -17.8},
+}  # fmt: skip
+"""Weights of the log odds that two texts with other numbers are one template. A code task has none. The bias of words
+is one lower than what was fitted: half a problem in front of another one is no template."""
 
 COMMON = frozenset(
     "a an the of to in on at for by with and or but if then than that this these those is are was were be been being "
@@ -64,26 +64,38 @@ COMMON = frozenset(
     "each every some any more most other same so too very also there here find total number".split()
 )
 _WORD = NO_BLANKS + r"|[\p{L}\p{Nl}\p{No}&&[^\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]]+"
-BEFORE = r"(?i)^\s*(?:#+\s*)?(?:question|problem|instruction|user|q)\s*:\s*"
-AFTER = r"(?is)\n\s*(?:#+\s*)?(?:answer|solution|response|assistant|a)\s*:.*$|\n\s*####.*$"
 _PUNCTUATION = r"[\s.,;:!?'\"`‘’“”$\\{}]+"
-_DIGITS = re.compile(r"\d+(?:[.,]\d+)*")
 
 
 class Prepared:
     """Texts as they are compared."""
 
-    def __init__(self, texts: pl.Series) -> None:
-        lower = texts.cast(pl.String).fill_null("").str.to_lowercase()
-        self.texts: list[str] = lower.str.replace_all(r"\s+", " ").str.strip_chars(" ").to_list()
-        """Small letters, one blank between words."""
+    def __init__(self, tasks: Tasks) -> None:
+        lower = tasks.texts.str.to_lowercase()
+        self.tasks = tasks
         self.bare: list[str] = lower.str.replace_all(_PUNCTUATION, "").to_list()
         """Letters, digits and signs alone."""
         self.words = _content_words(lower)
         """Content words, cut to five letters so that inflections agree."""
         self.numbers = numbers_of(lower)
-        self.sides = [frozenset(found) for found in lower.str.extract_all(_SIDES).to_list()]
-        """Words that have an opposite."""
+        self._structures: dict[int, Structure] = {}
+        self._traits = np.zeros((len(lower), TRAITS), np.uint64)
+
+    def read(self, rows: I64) -> None:
+        """Cuts these texts into tokens, where that isn't done."""
+        open_ = [row for row in np.unique(rows).tolist() if row not in self._structures]
+        if open_:
+            tokens = tokenised(self.tasks.texts.gather(open_))
+            self._structures |= zip(open_, structures(tokens, len(open_)), strict=True)
+            self._traits[open_] = meanings(tokens, len(open_))
+
+    def structure(self, row: int) -> Structure:
+        """Of a text that was read."""
+        return self._structures[row]
+
+    def traits(self, rows: I64) -> U64:
+        """Of texts that were read."""
+        return self._traits[rows]
 
 
 def _content_words(lower: pl.Series) -> Sets:
@@ -133,29 +145,17 @@ class Doubt(NamedTuple):
     high: float = 0.0
 
 
-def opposed(mine: Set[str], theirs: Set[str]) -> bool:
-    """Whether one text has a word and the other its opposite instead."""
-    ours, others = mine - theirs, theirs - mine
-    if not ours or not others:
-        return False
-    return any((a in ours and b in others) or (b in ours and a in others) for a, b in OPPOSITES)
-
-
-def problem_part(texts: pl.Series) -> pl.Series:
-    """Without "Question:" before and "Answer: ..." after it: rows often hold both in one text. A text that is nothing
-    but an answer stays."""
-    bare = texts.cast(pl.String).fill_null("").str.replace(BEFORE, "").str.replace(AFTER, "")
-    return pl.select(pl.when(bare.str.strip_chars() == "").then(texts).otherwise(bare)).to_series().alias("text")
-
-
 class Evidence:
     """Compares texts with the problems of a benchmark, whose own frequencies say which words are rare."""
 
     def __init__(self, problems: Sequence[str], doubt: Doubt = Doubt()) -> None:  # noqa: B008
         self._doubt = doubt
         self._count = len(problems)
-        self._siblings = np.zeros(len(problems))
-        self._problems = Prepared(pl.Series("text", problems, dtype=pl.String))
+        texts = pl.Series("text", problems, dtype=pl.String)
+        self.fields = fields(texts)
+        self._problems = Prepared(Tasks.of(texts))
+        self._problems.read(np.arange(len(texts)))
+        self._of_field = {field: np.array([one == field for one in self.fields], np.bool_) for field in FIELDS}
         self._known, counts = np.unique(self._problems.words.members, return_counts=True)
         self._rarity = self._rare_for(counts)
         self._unseen = max(math.log((len(problems) + 1) / 1.5), RAREST) + math.log(3)
@@ -167,73 +167,108 @@ class Evidence:
         self._numbers = self._places(self._problems.numbers)
         self._number_weights = self._value_rarity[self._numbers.members]
         self._number_totals = self._numbers.totals(self._number_weights)
+        coded = np.flatnonzero(self._of_field["code"]).tolist()
+        examples, uses = np.unique(
+            np.array([value for row in coded for value in self.tasks.literals(row)] or [""]), return_counts=True
+        )
+        self._examples = dict(zip(examples.tolist(), self._rare_for(uses).tolist(), strict=True))
 
-    def calibrate(self, pairs: Candidates) -> None:
-        """Learns from pairs of the problems with each other how alike different problems are here. From then on a text
-        must be more like a problem than that problem's nearest sibling is."""
-        for pair in self.measured(self._problems, pairs):
-            if pair.kind not in ("exact", "lexical", "same_template"):
-                self._siblings[pair.problem] = max(self._siblings[pair.problem], pair.score + MARGIN)
-
-    def measured(self, texts: Prepared, pairs: Candidates) -> Iterator[Pair]:
-        """All pairs, whatever speaks for them."""
-        yield from self._compared(texts, pairs, Doubt(-math.inf, math.inf))
+    @property
+    def tasks(self) -> Tasks:
+        """The problems."""
+        return self._problems.tasks
 
     def compare(self, texts: Prepared, pairs: Candidates) -> Iterator[Pair]:
         """Those pairs for which something speaks, in their order."""
         yield from self._compared(texts, pairs, self._doubt)
 
-    def _compared(self, texts: Prepared, pairs: Candidates, doubt: Doubt) -> Iterator[Pair]:
-        rare, agreed = self._rare(texts, pairs), self._agreement(texts, pairs)
-        scores = BIAS + WEIGHTS["centred"] * pairs.centred + WEIGHTS["numbers"] * agreed + WEIGHTS["rare"] * rare
-        hopeless = scores + WEIGHTS["letters"] * MOST_LETTERS < doubt.low
-        hopeless &= (pairs.overlaps == 0) & (pairs.cosines < TEMPLATE_COSINE)
-        for number in np.flatnonzero(~hopeless).tolist():
-            measures = {
-                "cosine": float(pairs.cosines[number]),
-                "centred": float(pairs.centred[number]),
-                "numbers": float(agreed[number]),
-                "rare": float(rare[number]),
-                "ngrams": float(pairs.overlaps[number]),
-            }
+    def measured(self, texts: Prepared, pairs: Candidates) -> Iterator[Pair]:
+        """All pairs, whatever speaks for them."""
+        yield from self._compared(texts, pairs, None)
+
+    def _compared(self, texts: Prepared, pairs: Candidates, doubt: Doubt | None) -> Iterator[Pair]:
+        if not len(pairs.rows):
+            return
+        both = shared(texts.words, pairs.rows, self._problems.words, pairs.problems, self._weights)
+        measures = {
+            "cosine": pairs.cosines,
+            "centred": pairs.centred,
+            "contained": both / np.maximum(self._totals[pairs.problems], 1e-9),
+            "rare": self._rare(texts, pairs, both),
+            "shared": np.minimum(both / ENOUGH, 1),
+            "numbers": self._agreement(texts, pairs),
+            "ngrams": pairs.overlaps,
+        }
+        measures["balanced"] = np.minimum(
+            np.minimum(measures["contained"], measures["rare"] + RARE_AHEAD), pairs.centred + CENTRED_AHEAD
+        )
+        chosen = np.arange(len(pairs.rows))
+        if doubt is not None:
+            chosen = np.flatnonzero(self._hopeful(pairs.problems, measures, doubt) | (pairs.overlaps > 0))
+        texts.read(pairs.rows[chosen])
+        against = opposed(texts.traits(pairs.rows[chosen]), self._problems.traits(pairs.problems[chosen]))
+        for number, opposite in zip(chosen.tolist(), against.tolist(), strict=True):
             row, problem = int(pairs.rows[number]), int(pairs.problems[number])
-            kind, score = self._judged(texts, row, problem, float(scores[number]), measures, doubt)
-            if kind is not None:
-                yield Pair(row, problem, kind, score, measures)
+            found = {name: float(values[number]) for name, values in measures.items()}
+            found["opposed"] = float(opposite)
+            kind, score = self._judged(texts, row, problem, found, doubt or Doubt(-math.inf, math.inf))
+            if kind is not None or doubt is None:
+                yield Pair(row, problem, kind or "doubtful", score, found)
+
+    def _hopeful(self, problems: I64, measures: Mapping[str, F64], doubt: Doubt) -> npt.NDArray[np.bool_]:
+        """Pairs that may be more than nothing, before what takes longer is measured."""
+        found = (measures["contained"] >= LEAST_CONTAINED) | (measures["centred"] >= LEAST_CENTRED)
+        for field, weights in SAME.items():
+            most = np.full(len(problems), weights["bias"])
+            for name, weight in weights.items():
+                if name in measures:
+                    most += weight * measures[name]
+                elif name != "bias" and weight > 0:
+                    most += weight * MOST
+            found |= self._of_field[field][problems] & (most >= doubt.low)
+        return found
 
     def _judged(
-        self, texts: Prepared, row: int, problem: int, score: float, measures: dict[str, float], doubt: Doubt
+        self, texts: Prepared, row: int, problem: int, measures: dict[str, float], doubt: Doubt
     ) -> tuple[Kind | None, float]:
-        """(class, score with all measures); adds the order of letters to the measures."""
-        from rapidfuzz import fuzz
-
-        text, other = texts.texts[row], self._problems.texts[problem]
-        letters = measures["letters"] = fuzz.ratio(text, other) / 100
-        measures["sibling"] = float(self._siblings[problem])
-        measures["opposed"] = float(opposed(texts.sides[row], self._problems.sides[problem]))
-        score += WEIGHTS["letters"] * letters + WEIGHTS["opposed"] * measures["opposed"] - measures["sibling"]
+        """(class, log odds of it); adds the measures of structure and examples."""
+        field = self.fields[problem]
+        compared = shape(texts.structure(row), self._problems.structure(problem), formulas=field == "maths")
+        measures |= {"alike": compared.alike, "formulas": compared.formulas, "exact": compared.exact}
+        measures["other_signs"] = float(compared.other_signs)
+        if field == "code":
+            measures |= self._examples_of(texts.tasks, row, problem)
+        score = _log_odds(SAME[field], measures)
         bare, whole = texts.bare[row], self._problems.bare[problem]
         if bare == whole:
             return "exact", score
-        mine, theirs = texts.numbers[row], self._problems.numbers[problem]
-        same_numbers = theirs <= mine and (len(mine - theirs) <= 1 or measures["ngrams"] > 0)
-        if len(whole) >= CONTAINED and whole in bare:
-            return "lexical", score
-        same_words = letters >= LEXICAL_LETTERS and measures["rare"] >= LEXICAL_LETTERS
-        if same_numbers and (measures["ngrams"] >= LEXICAL_OVERLAP or same_words):
-            return "lexical", score
-        if mine - theirs and not same_numbers and (measures["cosine"] >= TEMPLATE_COSINE or measures["ngrams"] > 0):
-            alike = fuzz.ratio(_DIGITS.sub("0", text), _DIGITS.sub("0", other)) / 100
-            if alike >= TEMPLATE_LETTERS or (score >= doubt.high and measures["numbers"] < SAME_NUMBERS):
-                return "same_template", score
-        if score >= doubt.high:
+        changed = self._changed(texts, row, problem, compared)
+        if not changed and not measures["opposed"] and not compared.other_signs:
+            inside = len(whole) >= CONTAINED and whole in bare
+            alike = compared.alike >= LEXICAL_ALIKE and measures["rare"] >= LEXICAL_ALIKE
+            if inside or alike or measures["ngrams"] >= LEXICAL_OVERLAP:
+                return "lexical", score
+        if changed and field != "code":
+            odds = _log_odds(TEMPLATE[field], measures)
+            return ("same_template" if odds >= 0 and not compared.other_signs else None), odds
+        if score >= doubt.high and not (field == "maths" and compared.other_signs):
             return "rephrased", score
         return ("doubtful" if score >= doubt.low else None), score
 
-    def _rare(self, texts: Prepared, pairs: Candidates) -> F64:
+    def _changed(self, texts: Prepared, row: int, problem: int, compared: Shape) -> bool:
+        """Whether each has a number that the other hasn't, however it is written."""
+        return compared.other_numbers and texts.numbers[row] != self._problems.numbers[problem]
+
+    def _examples_of(self, tasks: Tasks, row: int, problem: int) -> dict[str, float]:
+        """Agreement of the values in examples, weighed by rarity, and whether both have a function of one name."""
+        both = tasks.literals(row) & self.tasks.literals(problem)
+        names = tasks.names[row] & self.tasks.names[problem]
+        named = any("_" in name or len(name) > LONG_NAME for name in names)
+        return {"values": min(1.0, sum(self._examples[value] for value in both) / VALUES), "named": float(named)}
+
+    def _rare(self, texts: Prepared, pairs: Candidates, both: F64) -> F64:
         """Share of the words' rarity that both have; words that only one has count for half, so that a text may be
         longer than the problem."""
-        both = shared(texts.words, pairs.rows, self._problems.words, pairs.problems, self._weights)
         totals = texts.words.totals(self._weigh(texts.words.members))
         half = (totals[pairs.rows] + self._totals[pairs.problems]) / 2
         return np.divide(both, half, out=np.zeros(len(both)), where=both > 0)
@@ -270,23 +305,30 @@ class Evidence:
         return Sets.of(rows[known], at[known], len(found))
 
 
-MOST_LETTERS = 0.85
-"""What the order of letters is taken to say at most before it is computed."""
-TEMPLATE_COSINE = 0.8
-"""Similarity of wording below which two texts aren't one template."""
+def _log_odds(weights: Mapping[str, float], measures: Mapping[str, float]) -> float:
+    return weights["bias"] + sum(weight * measures[name] for name, weight in weights.items() if name != "bias")
+
+
+LEAST_CONTAINED, LEAST_CENTRED = 0.35, 0.8
+"""Shares of the problem's words, or likeness of embeddings, from which two texts may be one template."""
+MOST = 0.85
+"""What a measure is taken to be at most before it is computed."""
+RARE_AHEAD, CENTRED_AHEAD = 0.25, 0.1
+"""By how much the share of all words, and the embedding, lag behind the share of the problem's words where a code task
+is the same in other words. Words that a long text happens to hold count no more than that."""
+ENOUGH = 60.0
+"""Rarity of words in common from which more says no more."""
+VALUES = 15.0
+"""And of values in examples."""
+LONG_NAME = 5
+"""Letters from which one function's name in common is no coincidence."""
 LEXICAL_OVERLAP = 0.5
 """Share of the benchmark's n-grams from which a text holds the problem itself."""
-LEXICAL_LETTERS = 0.9
-"""And of the rarity of its words, with all its numbers."""
+LEXICAL_ALIKE = 0.9
+"""And likeness of its tokens, and share of the rarity of its words, with all its numbers."""
 CONTAINED = 20
 """Letters of a problem from which a text that holds it, letter for letter, is no coincidence."""
 PRIOR, PRIOR_WEIGHT = 0.35, 3.0
 """Agreement of numbers where there are none, and the rarity that weighs as much: of a number in one problem of 20."""
 RAREST = 6.5
 """Rarity of what one problem of a thousand holds."""
-MARGIN = 1.0
-"""Log odds by which a text must be more like a problem than the problem's siblings are."""
-TEMPLATE_LETTERS = 0.8
-"""Indel similarity without numbers from which two texts are one template."""
-SAME_NUMBERS = 0.45
-"""Agreement below which numbers are others."""

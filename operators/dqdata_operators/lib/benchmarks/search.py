@@ -19,7 +19,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from dqdata_operators.lib.benchmarks.evidence import KINDS, Candidates, Doubt, Evidence, Pair, Prepared, problem_part
+from dqdata_operators.lib.benchmarks.evidence import KINDS, Candidates, Doubt, Evidence, Pair, Prepared
+from dqdata_operators.lib.benchmarks.tasks import Tasks
 from dqdata_operators.lib.texts.shingles import I64, plain, shingles
 from dqdata_operators.lib.texts.token_sets import F64
 
@@ -62,7 +63,9 @@ class Search:
         self._ngram, self._ignore_digits = ngram, ignore_digits
         self._neighbours, self._min_cosine = min(neighbours, len(texts)), min_cosine
         self.piece = max(16, min(PIECE, memory // (32 * len(texts))))
+        self.problems = list(problems)
         self._evidence = Evidence(problems, doubt)
+        texts = self._evidence.tasks.texts
         grams = shingles(self._for_grams(texts), ngram)
         owners = np.repeat(np.arange(len(texts)), np.diff(grams.starts))
         order = np.argsort(grams.hashes, kind="stable")
@@ -72,37 +75,37 @@ class Search:
             self._vectors = self._embedder.embed(texts)
             self._exact = self._vectors.astype(np.float64)
             self._mean = self._exact.sum(axis=0) / (len(texts) + CENTRING)
-            self._calibrate(texts)
 
     def worst(self, texts: pl.Series) -> Iterator[Pair]:
         """Of each row where something was found the worst: by class, then by score, then the first problem."""
         for start in range(0, len(texts), self.piece):
-            part = problem_part(texts[start : start + self.piece])
+            part = Tasks.of(texts[start : start + self.piece])
             found: dict[int, tuple[tuple[int, float, int], Pair]] = {}
-            for pair in self._evidence.compare(Prepared(part), self._candidates(part)):
+            for pair in self._evidence.compare(Prepared(part), self._candidates(part.texts)):
                 rank = (KINDS.index(pair.kind), -pair.score, pair.problem)
                 if pair.row not in found or rank < found[pair.row][0]:
                     found[pair.row] = (rank, pair)
             for row in sorted(found):
                 yield found[row][1]._replace(row=start + row)
 
+    def pairs(self, texts: pl.Series, problems: I64, *, every: bool = False) -> Iterator[Pair]:
+        """Each text with the one problem at this place, with all measures; those for which something speaks, or
+        every one."""
+        part, rows = Tasks.of(texts), np.arange(len(texts))
+        made = self._pairs(rows, problems, self._embedder.embed(part.texts) if self._embedder is not None else None)
+        shared_rows, shared_problems, overlaps = self._sharing(part.texts)
+        count = len(self._sizes)
+        at = dict(zip((shared_rows * count + shared_problems).tolist(), overlaps.tolist(), strict=True))
+        made.overlaps[:] = [at.get(key, 0.0) for key in (rows * count + problems).tolist()]
+        compare = self._evidence.measured if every else self._evidence.compare
+        yield from compare(Prepared(part), made)
+
     def measured(self, texts: pl.Series) -> Iterator[Pair]:
         """Every row with every problem that it would be compared with, and all measures: what weights are fitted to."""
         for start in range(0, len(texts), self.piece):
-            part = problem_part(texts[start : start + self.piece])
-            for pair in self._evidence.measured(Prepared(part), self._candidates(part)):
+            part = Tasks.of(texts[start : start + self.piece])
+            for pair in self._evidence.measured(Prepared(part), self._candidates(part.texts)):
                 yield pair._replace(row=start + pair.row)
-
-    def _calibrate(self, texts: pl.Series) -> None:
-        """The nearest other problems of each problem, and what speaks for those pairs."""
-        for start in range(0, len(texts), self.piece):
-            vectors = self._vectors[start : start + self.piece]
-            rows, problems, cosines = self._nearest(vectors)
-            other = rows + start != problems
-            rows, problems, cosines = rows[other], problems[other], cosines[other]
-            pairs = self._pairs(rows, problems, vectors)
-            pairs.cosines[:] = cosines
-            self._evidence.calibrate(pairs.shifted(start))
 
     def _candidates(self, texts: pl.Series) -> Candidates:
         """By row, then by problem; each pair once."""

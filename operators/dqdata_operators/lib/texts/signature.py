@@ -109,16 +109,21 @@ def signatures(texts: pl.Series, aspects: Collection[Aspect] = ASPECTS) -> Signa
 
 def conflicts(left: U64, right: U64) -> npt.NDArray[np.bool_]:
     """Whether texts with these traits, shape (pairs, TRAITS), are two problems; one side may be a single row."""
-    one, other = left & ~right, right & ~left
-    found = np.zeros(max(len(left), len(right)), np.bool_)
-    differs = one[:, :MEANINGS].any(axis=1) & other[:, :MEANINGS].any(axis=1)
-    if differs.any():
-        for word, mask in _MASKS:
-            found |= ((one[:, word] & mask) != 0) & ((other[:, word] & mask) != 0)
+    found = opposed(left, right)
     same = left == right
     found |= same[:, COUNTS] & same[:, COUNTED] & ~same[:, COUNTING]
     made: npt.NDArray[np.bool_] = found | (same[:, BAG] & ~same[:, ORDER])
     return made
+
+
+def opposed(left: U64, right: U64) -> npt.NDArray[np.bool_]:
+    """Whether one of two texts has a word of contrasts.py and the other its counterpart instead."""
+    one, other = left[:, :MEANINGS] & ~right[:, :MEANINGS], right[:, :MEANINGS] & ~left[:, :MEANINGS]
+    found = np.zeros(max(len(left), len(right)), np.bool_)
+    if (one.any(axis=1) & other.any(axis=1)).any():
+        for word, mask in _MASKS:
+            found |= ((one[:, word] & mask) != 0) & ((other[:, word] & mask) != 0)
+    return found
 
 
 def conflicting(traits: U64, places: npt.NDArray[np.int64], groups: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
@@ -338,6 +343,13 @@ _MEANING_BITS = np.zeros((len(_BITS), MEANINGS), np.uint64)
 for _place, _found in enumerate(_BITS.values()):
     for _at, _bit in _found:
         _MEANING_BITS[_place, _at] |= np.uint64(_bit)
+
+
+def meanings(tokens: Tokens, count: int) -> U64:
+    """Traits of `count` texts that hold the meanings of their words alone: enough for `opposed`."""
+    traits = np.zeros((count, TRAITS), np.uint64)
+    _add_meanings(traits, tokens)
+    return traits
 
 
 def _add_meanings(traits: U64, tokens: Tokens) -> None:
