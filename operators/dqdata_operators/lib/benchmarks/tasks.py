@@ -6,7 +6,8 @@
 
 A code task is its function's name, the prose of its docstring and of what stands around the code, and its examples,
 as the values that they hold; imports, signatures, bodies and tests are no prose. Of any text, a sentence at its start
-or end is an instruction if it speaks of the answer's form and holds nothing of a problem: no number, variable or question.
+or end is an instruction if it speaks of the answer's form and holds nothing of a problem: no number, variable or
+question.
 """
 
 from __future__ import annotations
