@@ -21,15 +21,19 @@ from dqdata_operators.lib.maths.compare import Judgement
 from dqdata_operators.lib.maths.extract import PLACES, Place, answer_part, extract, stated
 from dqdata_operators.lib.maths.notation import normalise
 from dqdata_operators.lib.maths.options import LETTERS, leading, plain
-from dqdata_operators.lib.maths.words import plain_words
+from dqdata_operators.lib.maths.wording import same_wording, wording
 
 TAIL = 4000
 """Characters at the end of a response that are read, beside its first line."""
-_NEGATED = re.compile(r"\b(?:not|never|neither|nor|cannot|wrong|incorrect|nicht|kein|pas)\b|n['’]t\b|不", re.IGNORECASE)
+_NEGATED = re.compile(
+    r"\b(?:not|never|neither|nor|cannot|wrong|incorrect|nicht|kein|pas|anything but)\b|n['’]t\b|不", re.IGNORECASE
+)
 _DENIED = re.compile(
     r"(?<=[A-Za-z0-9])[,;]?\s+(?:but\s+)?(?:not|rather than|instead of|nicht|pas)\s+[^,.;]*", re.IGNORECASE
 )
+_REASONS = re.compile(r",?\s+(?:because|since|while|whereas|although|though|unlike|as opposed to)\b", re.IGNORECASE)
 _ONLY_JOINED = re.compile(r"(?:[\W_]|\b(?:and|or|und|oder|et|ou|the|either|both|all|of|a|an)\b)*", re.IGNORECASE)
+_TWO = "contradiction: letter and text are of two options"
 _TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
 
 
@@ -89,17 +93,20 @@ def chosen(response: str, choices: Sequence[str] | None, places: Sequence[Place]
         return "", "no_answer", ""
     if "phrase" in places and (tagged := _TAGGED.findall(text)):
         made = _of_answer(tagged[-1][-TAIL:], letters, choices)
-        return *made, tagged[-1].strip()
+        return made.letters, made.reason, tagged[-1].strip()
     found = extract(response, [place for place in places if place in ("boxed", "hashes")])
     if found is not None:
         made = _of_answer(found.text, letters, choices)
-        if made.letters or found.place == "hashes" or "phrase" not in places:
-            return *made, found.text
-        after = choosing(plain(text[max(text.rfind("\\boxed"), text.rfind("\\fbox"), 0) :][-TAIL:]), letters)
-        return (*after, text) if after.letters and not after.reason else (*made, found.text)
+        if made.reason != "no_choice" or found.place == "hashes" or "phrase" not in places:
+            return made.letters, made.reason, found.text
+        after = choosing(plain(text[text.rfind(found.text) + len(found.text) :][-TAIL:]), letters)
+        return (
+            (after.letters, "", text) if after.letters and not after.reason else (made.letters, made.reason, found.text)
+        )
     if ("\\boxed" in text or "\\fbox" in text) and "boxed" in places:
         return "", "no_answer", text  # an empty box, or one that never closes
-    return *_of_prose(text, letters, choices, places), text.strip()
+    made = _of_prose(text, letters, choices, places)
+    return made.letters, made.reason, text.strip()
 
 
 def _of_answer(text: str, letters: str, choices: Sequence[str] | None) -> Choice:
@@ -109,9 +116,11 @@ def _of_answer(text: str, letters: str, choices: Sequence[str] | None) -> Choice
     given = plain(text).strip()
     if (several := _several(given, ordered=False)) and all(letter in letters for letter in several):
         return Choice(several, "")
+    if re.match(r"[-+−~¬]\S", given):
+        return Choice("", "no_choice")
     mention = leading(given, letters)
     if mention is not None and (mention.marked or not any(char.isalnum() for char in given[mention.end :])):
-        return _agreed(Choice(mention.letters, ""), given[mention.end :], letters, choices)
+        return _agreed(Choice(mention.letters, "", given), given[mention.end :], letters, choices)
     made = choosing(given, letters)
     return made if made.letters else _by_text(given, letters, choices)
 
@@ -127,8 +136,11 @@ def _of_prose(text: str, letters: str, choices: Sequence[str] | None, places: Se
         if "line" not in places or not lines:
             return Choice("", "no_answer")
         text = lines[-1]
-    elif "line" in places and choices and lines and (option := _option(lines[-1], choices)) is not None:
-        return Choice(letters[option], "")
+    elif "line" in places and choices and lines:
+        option = _option(lines[-1], choices)
+        option = _first_clause(lines[-1], choices) if option is None else option
+        if option is not None:
+            return Choice(letters[option], "")
     said = plain(text)
     made = choosing(said, letters, choices or ())
     if made.letters:
@@ -136,7 +148,17 @@ def _of_prose(text: str, letters: str, choices: Sequence[str] | None, places: Se
     if made.reason == "denied" or not lines:
         return made
     last = _bold(lines[-1], letters)
-    return last if last.letters else _by_text(next(stated(text), lines[-1]), letters, choices, made.reason)
+    sentence = next(stated(text), None)
+    return (
+        last if last.letters else _by_text(f"is {sentence}" if sentence else lines[-1], letters, choices, made.reason)
+    )
+
+
+def _first_clause(line: str, choices: Sequence[str]) -> int | None:
+    """The option that a sentence begins with (`No, it is not.`), if it mentions no other."""
+    clause, _, rest = line.partition(",")
+    option = _option(clause, choices) if rest else None
+    return option if option is not None and set(_held(rest, choices)) <= {option} else None
 
 
 def _after(text: str, letters: str) -> str:
@@ -146,10 +168,15 @@ def _after(text: str, letters: str) -> str:
 
 
 def _agreed(made: Choice, rest: str, letters: str, choices: Sequence[str] | None) -> Choice:
-    """The choice, unless the text after its letter is another option's."""
-    other = _option(rest.strip(" .:)]-—–,"), choices) if choices and len(made.letters) == 1 else None
+    """The choice, unless its sentence or the text after its letter is about another option."""
+    if not choices or len(made.letters) != 1:
+        return made
+    other = _option(rest.strip(" .:)]-—–,"), choices)
+    said = _held(_REASONS.split(_DENIED.sub(" ", made.sentence), maxsplit=1)[0], choices)
+    if other is None and len(said) == 1 and not _NEGATED.search(made.sentence):
+        other = said[0]
     if other is not None and letters[other] != made.letters:
-        return Choice("", "contradiction: letter and text are of two options")
+        return Choice("", _TWO)
     return made
 
 
@@ -163,18 +190,25 @@ def _bold(line: str, letters: str) -> Choice:
 
 
 def _by_text(text: str, letters: str, choices: Sequence[str] | None, reason: str = "no_choice") -> Choice:
-    """The one option whose text stands in the sentence, but for what it denies."""
-    text = _DENIED.sub(" ", text)
-    held = [option for option, words in enumerate(choices or ()) if _holds(text, words)]
-    held = [one for one in held if not any(one != other and _holds(choices[other], choices[one]) for other in held)]  # type: ignore[index]
-    if len(held) > 1:
-        listed = re.sub("|".join(re.escape(choices[one].strip()) for one in held), "", text, flags=re.IGNORECASE)  # type: ignore[index]
-        if _ONLY_JOINED.fullmatch(listed):
-            return Choice("", "several_choices")
-        return Choice("".join(letters[one] for one in held), "ambiguous")
-    if not held or _NEGATED.search(text):
-        return Choice("", _listed(text, letters) or reason)
-    return Choice(letters[held[0]], "")
+    """The one option whose text stands in the sentence, but for what it denies and for its reasons."""
+    said = _DENIED.sub(" ", text)
+    held = _held(_REASONS.split(said, maxsplit=1)[0], choices or ()) or _held(said, choices or ())
+    parts = "|".join(re.escape(choices[one].strip()) for one in held) if choices and held else r"(?!)"
+    between = re.split(parts, said, flags=re.IGNORECASE)
+    if not held or _NEGATED.search(" ".join(between)):
+        return Choice("", _listed(said, letters) or reason)
+    if len(held) == 1:
+        marked = set(re.findall(r"\(([A-J])\)", said))
+        return Choice(letters[held[0]], "") if marked <= {letters[held[0]]} else Choice("", _TWO)
+    if len(between) > 2 and all(_ONLY_JOINED.fullmatch(part) for part in between[1:-1]):
+        return Choice("", "several_choices")
+    return Choice("".join(letters[one] for one in held), "ambiguous")
+
+
+def _held(text: str, choices: Sequence[str]) -> list[int]:
+    """The options whose text stands in another, but for parts of longer ones: of options, or of names."""
+    held = [option for option, words in enumerate(choices[: len(LETTERS)]) if _holds(text, words)]
+    return [one for one in held if not any(one != other and _holds(choices[other], choices[one]) for other in held)]
 
 
 def _listed(text: str, letters: str) -> str:
@@ -184,15 +218,29 @@ def _listed(text: str, letters: str) -> str:
 
 def _option(text: str, choices: Sequence[str]) -> int | None:
     """Which option's text this is, whole; None where it is none, or two read the same."""
-    words = plain_words(normalise(text))
-    same = [
-        option
-        for option, other in enumerate(choices[: len(LETTERS)])
-        if words and plain_words(normalise(other)) == words
-    ]
+    same = [option for option, other in enumerate(choices[: len(LETTERS)]) if same_wording(text, other)]
+    if not same and "\\" in text:
+        same = [
+            at for at, other in enumerate(choices[: len(LETTERS)]) if same_wording(normalise(text), normalise(other))
+        ]
     return same[0] if len(same) == 1 else None
 
 
 def _holds(text: str, option: str) -> bool:
-    words, part = plain_words(normalise(text)), plain_words(normalise(option))
-    return len(part) > 1 and f" {part} " in f" {words} "
+    words, part = wording(text), wording(option)
+    if not part or f" {' '.join(part)} " not in f" {' '.join(words)} ":
+        return False
+    if len(part) == 1 and part[0].isdigit():
+        alone = re.search(rf"(?<![\w.,/^*-]){part[0]}(?![\w/^*]|[.,]\d)", text)
+        return alone is not None and len({word for word in words if word[-1].isdigit()}) == 1
+    places = list(re.finditer(rf"(?<!\w){re.escape(option.strip())}(?!\w)", text, re.IGNORECASE))
+    return len("".join(part)) > 1 and (not places or any(not _in_a_name(text, place) for place in places))
+
+
+def _in_a_name(text: str, place: re.Match[str]) -> bool:
+    """Whether words around make it another name (`New Paris`, `Paris Hilton`), or a question mark leaves it open."""
+    if text[place.end() : place.end() + 1] == "?":
+        return True
+    before = re.search(r"(?<=[a-z,;:]\s)(\w+)\s+$", text[: place.start()])
+    named = before is not None and before[1][0].isupper() and before[1] != "I"
+    return place[0][:1].isupper() and (named or bool(re.match(r"\s+[A-Z]\w", text[place.end() :])))

@@ -26,7 +26,8 @@ _MATHS = re.compile(r"\\[\[\]()]|\$+|\\[ ,;!]|\\q?quad(?![a-z])")
 _MARKUP = re.compile(
     r"\*+|`+|(?<![A-Za-z0-9])_+|_+(?![A-Za-z0-9])|</?[A-Za-z][^<>]{0,40}>|[\u2600-\u27bf\U0001f300-\U0001faff\ufe0f]"
 )
-_QUOTES = re.compile(r"[\"“”„«»「」『』]|(?<![A-Za-z])['’‘]|['’‘](?![A-Za-z])")
+_QUOTES = re.compile(r"[\"“”„«»「」『』]")
+_QUOTED = re.compile(r"(?<![A-Za-z0-9])['‘’]([^'‘’\n]{1,200})['’](?![A-Za-z0-9])")
 
 _BEFORE = re.compile(
     r"[\s:：=>→⇒—–\-,，(\[{（【]*(?:(?:(?:definitely|clearly|likely|probably|most|certainly|simply|just|indeed|"
@@ -38,17 +39,19 @@ _BEFORE = re.compile(
     r"应该是|應該是|是)[\s:：(\[（【#]*){0,8}",
     re.IGNORECASE,
 )
-_LETTER = re.compile(r"([A-Ja-j])(?![A-Za-z0-9'’+#°^_/\\|\u0300-\u036f]|-[A-Za-z]|\s*[=<>≤≥≠∪∩∈×·^+](?!>))")
+_LETTER = re.compile(r"([A-Ja-j])(?![A-Za-z0-9'’+#°^_/\\|&\u0300-\u036f]|-[A-Za-z]|\s*[=<>≤≥≠∪∩∈×·^+](?!>))")
+_INITIALS = re.compile(r"[A-J]\.\s?[A-Z]\.")
 _BRACKETS = re.compile(r"\s*[)\]}）】]")
-_SIGN = re.compile(r"\s*(?:$|[.。](?=\s|$|[^\x00-\x7f])|[:：;；,，!！、？?]|[-–—](?=\s|$)|[-–—]{2}|[(（\[])")
+_SIGN = re.compile(r"[ \t]*\n|\s*(?:$|[.。](?=\s|$|[^\x00-\x7f])|[:：;；,，!！、？?]|[-–—](?=\s|$)|[-–—]{2}|[(（\[])")
 _REASON = re.compile(
-    r"\s+(?:because|since|as|which|where|due|for|given|so|if|rather|instead|over|not|while|with|by|from|and|or|"
+    r"\s+(?:because|since|as|which|where|due|for|given|so|if|rather|instead|over|not|while|with|by|from|and|"
     r"but|is|was|being|based|according|"
     r"weil|denn|da|car|parce|puisque|porque|ya|pues|perché|poiché|pois|потому|так)(?![A-Za-z])|"
     r"\s*[\u3040-\u9fff\uac00-\ud7af]"
 )
 _JOIN = re.compile(
-    r"[\s)\]）】]*(?:,|，|、|/|;|&|\+)?\s*(?:(?:and|or|und|oder|et|ou|y|o|e|и|или)(?![A-Za-z])|和|或者?|与|と|및)?\s*"
+    r"[\s)\]）】]*(?:,|，|、|/|;|&|\+)?\s*(?:(?:as well as|but also|and|or|und|oder|et|ou|y|o|e|и|или)(?![A-Za-z])|和|"
+    r"或者?|与|と|및)?\s*"
     r"(?:also\s+)?(?:option\s+|choice\s+|选项)?[(\[（【]?(?=[A-J](?![A-Za-z0-9'’]))"
 )
 _STATES = re.compile(r"[)\]）】]*\s+(?:is|isn't|was|has|had|can|cannot|can't|does|doesn't|would|could|might|may|"
@@ -73,6 +76,7 @@ def plain(text: str) -> str:
             break
         text = less
     text = _MATHS.sub(" ", text) if "\\" in text or "$" in text else text
+    text = _QUOTED.sub(r"\1", text)
     return _QUOTES.sub("", _MARKUP.sub(" ", text) if not text.isalnum() else text)
 
 
@@ -96,6 +100,8 @@ def at(text: str, start: int, letters: str, *, named: bool = False) -> Mention |
     opened = start > 0 and text[start - 1] in "([{（【"
     closed = bool(_BRACKETS.match(text, match.end()))
     end = match.end()
+    if _INITIALS.match(text, start):
+        return None
     sign, reason = _SIGN.match(text, end), _REASON.match(text, end)
     bracketed = closed or opened
     if match[1].islower():

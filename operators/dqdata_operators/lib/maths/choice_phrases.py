@@ -1,0 +1,184 @@
+r"""Words by which a response says what it chooses, in several languages: cues, verdicts, decisions, denials.
+
+>>> CUE.search("The correct answer is C.")[0]
+'answer is'
+"""
+
+from __future__ import annotations
+
+import re
+
+NOUN = (
+    r"(?:\bans(?:wers?)?|\bchoices?|\boptions?|\bselection|\bpick|\bsolution|\bdecision|\bconclusion|\bguess|"
+    r"\bverdict|\brichtig|\bantwort(?:möglichkeit)?|\blösung|"
+    r"\br[ée]ponses?|\brespuestas?|\bopci[óo]n|\brispost[ae]|\bopzione|\brespostas?|\balternativa|\bopção|\bantwoord|"
+    r"\bodpowiedź|\bответ|\bвариант|\bcevap|đáp án|答案|正[确確]的|选项|選項|正解|答え|解答|정답|답)"
+)
+IS = (
+    r"(?:(?:\b(?:is|are|was|'s|’s|(?:must|should|would|will|has to|have to|can only|seems to|appears to|ought to|"
+    r"going to) be|"
+    r"becomes|ist|lautet|wäre|es|est|sería|serait|è|é|será|является)|(?<=\s)[èé]|seems?|equals?)(?![A-Za-zÀ-ÿ])|"
+    r"[:：=→]|[—–](?=\s)|"
+    r"\s-(?=\s)|是|为|為|は|은|는|应该是|應該是|】)"
+)
+CUE = re.compile(NOUN + rf"[^.\n。!?！？;；]{{0,60}}?{IS}", re.IGNORECASE)
+ANSWER_LETTER = re.compile(r"\bans(?:wer)?\.?\s+(?=[(\[]?[A-J][)\]]?\s*[.!]?\s*$)", re.IGNORECASE | re.MULTILINE)
+HEDGE = re.compile(
+    r"\b(?:might|may|could|perhaps|possibly|maybe|vielleicht|peut-être|quizás?|forse|talvez)\b|可能|也许", re.I
+)
+NOT = re.compile(
+    r"(?:\b(?:not|never|neither|nor|cannot|no longer|nicht|kein|ne|n|non|não|нет|не)|n['’]t|"
+    r"(?:^|\s)no|不(?:可?能|会|會|应|應|该|該)*|没|沒|ない|아니)\s*"
+    r"(?:\b(?:be|est|es|è|é|ist|option|choice|simply|just|the|letter)\b\s*|是|选|選)*[\s:(\[]*$",
+    re.IGNORECASE,
+)
+UNSURE = re.compile(
+    r"\b(?:if|whether|unless|suppose|assum\w+|(?:might|may|could|would)\s+(?:think|say|guess|believe)|unclear|"
+    r"doubt|neither|nor|why|how|falls|wenn|si|se)\b[^,.;:]{0,40}$",
+    re.I,
+)
+DENIED_CLAUSE = re.compile(r"(?:\bnot\b|n['’]t\b|\bnever\b|\bdoubt\b)(?![^,.;:]*\bbut\b)[^,.;:]*$", re.IGNORECASE)
+LATER = re.compile(
+    r"\(([A-J])\)|\b(?:option|choice|letter|opción|opzione|antwort)\s+\(?([A-J])(?![A-Za-z0-9'’])|选项\s*([A-J])|"
+    r"[,:，：]\s+([A-J])\s*[.!。]?\s*$"
+)
+ONLY = re.compile(
+    r"\b(?:only|nur|seule?|solo)\s+(?:option\s+|choice\s+|statement\s+|answer\s+)?[(\[]?([A-J])(?![A-Za-z0-9'’])"
+    r"(?!\)?\s+(?:can|could|is|are)\s+(?:be\s+)?(?:wrong|incorrect|false|ruled|eliminated|excluded))|"
+    r"\b(?:all|everything|every\s+\w+)\s+(?:but|except)\s+(?:option\s+)?\(?([A-J])(?=\)?\s+(?:is|are|was|were|"
+    r"can|fails?)\b)|"
+    r"\b(?:eliminat|rul|exclud)\w+[^.;\n]{0,30}\s(?:but|except)\s+(?:option\s+)?\(?([A-J])(?![A-Za-z0-9'’])|"
+    r"\bnot\s+(?:option\s+)?\(?[A-J]\)?,?\s+but(?:\s+rather)?\s+(?:option\s+)?\(?([A-J])(?![A-Za-z0-9'’])",
+    re.IGNORECASE,
+)
+ENDS = re.compile(
+    r"\b(?:correspond(?:s|ing)?\s+to|match(?:es|ing)?|(?:which|that|this|it|one|value|result)\s+is|gives?|"
+    r"agrees?\s+with|equivalent\s+to|"
+    r"answer,?|(?:fits|works|applies|holds|left|remains)\s+is)\s+(?:the\s+)?(?:(?:option|choice|answer|letter)\s+)?"
+    r"(?:[(\[]([A-J])[)\]]|(?:(?<=option\s)|(?<=choice\s)|(?<=answer\s)|(?<=letter\s))([A-J])|"
+    r"(?<=is\s)([A-J]))\s*[.!]*\s*$",
+    re.IGNORECASE,
+)
+OTHER = re.compile(
+    r"\b(?:wrong|incorrect|false|worst|bad|second|next|other|distractors?|trap|falsche[nr]?|mauvaise?|fausse|"
+    r"incorrect[ao]|"
+    r"erróne[ao]|sbagliata|errada)\b|错误|錯誤|неправильный",
+    re.IGNORECASE,
+)
+"""What an answer is that isn't the one."""
+LEAST = re.compile(r"\bleast\b|\b(?:wrong|incorrect|false)\s+(?:option|choice|statement)\b", re.IGNORECASE)
+"""What the question may have asked for."""
+TAKEN_BACK = re.compile(
+    r"[\s.,;:!)\]—–-]*(?:(?:but|however|hmm+|no|wait|oh|actually|yet|though|although|and)\b[\s,.…]*)*\b(?:that|"
+    r"this|it|which)"
+    r"(?:['’]s|\s+(?:is|was|would\s+be|seems|looks))\s+(?:clearly\s+|actually\s+)?(?:wrong|incorrect|false|"
+    r"not\s+(?:right|correct|it|true))\b|"
+    r"\s*[(（\[]\s*(?:错|錯|不|(?:wrong|incorrect|false|no|not)\b)",
+    re.IGNORECASE,
+)
+LISTS = re.compile(r"(?:choice|option)s\s*(?:are\b|[:：])", re.IGNORECASE)
+MAY_PRECEDE = frozenset(
+    (
+        "option choice answer statement letter alternative response thus so therefore hence then "
+        "that only and or but because since as "
+        "while makes think believe is with clearly find see conclude say both either means shows "
+        "which la le el die der das il opción "
+        "opzione antwort réponse respuesta risposta alternativa resposta also donc luego quindi "
+        "portanto variante whereas obviously now "
+        "leaving leaves finally here correct right best choose chose pick select"
+    ).split()
+)
+"""Words before a letter that leave it an option; after another noun it is that noun's name: `train B`."""
+RIGHT = re.compile(
+    r"(?<![A-Za-z0-9'’])[(\[]?([A-J])[)\]]?\s*(?:(?:[,:(]|(?<=\))|\.)\s*[^.,;:()\n]{1,60}[,)]?)??\s*"
+    r"(?:(?<![A-Za-z])(?:is|are|must be|seems|has to be|would be|ist|es|est|è|é)\s+(?:(?:the|therefore|thus|"
+    r"clearly|indeed|la|le|el|die|der|"
+    r"das|l'|definitely|obviously|also|il|a|o)\s+)*(?:only |most |single |one |best |sole )*(?:correct|right|"
+    r"best|true|answer|one|"
+    r"only|proper|appropriate|accurate|valid|richtig\w*|korrekt|juste|vraie?|bonne|correct[aoe]?s?|verdader[ao]|giusta|"
+    r"corrett[ao]|certa|respuesta|réponse|antwort|opción|risposta|resposta)\b(?!\s+that\b)"
+    r"|\s*(?:选项|選項|项|項)?\s*(?:是|为|為|才)?\s*(?:最|唯一)?(?:正确|正確|对的|對的|符合)|\s+(?:it\s+(?:is|has\s+to\s+be|"
+    r"must\s+be)\b|remains\s*[.!]?\s*$|the\s+(?:only\s+)?(?:correct|right|best)\s+(?:answer|choice|option|"
+    r"one)\b)|が(?:正解|正しい)|(?:번)?(?:이|가) 정답)"
+)
+DECISION = re.compile(
+    r"\b(?:choos(?:e|ing)|chose|pick(?:ing)?|select(?:ing)?|go(?:ing)?\s+with|opt(?:ing)?\s+for|settle\s+on|vote\s+for|"
+    r"it(?:\s+is|['’]s|\s+must\s+be|\s+has\s+to\s+be|\s+should\s+be)|that(?:\s+is|['’]s|\s+leaves)|leav(?:es|"
+    r"ing)(?:\s+us)?(?:\s+with)?|"
+    r"(?:edit|correction|sorry|wait|actually|rather|instead)[\s,:—–-]+(?:i\s+meant?|make\s+(?:it|that))?|"
+    r"i\s+meant?|left\s+with|remains?|points?\s+to|"
+    r"I(?:['’]d|\s+would|\s+will|['’]ll)?\s+(?:think|say|guess|believe)|w[äa]hle|nehme|es\s+ist|choisis|"
+    r"c['’]est|elijo|escojo|elegimos|scelgo|escolho|выбираю|это)(?![A-Za-z])\s*|只有|(?<![不没])(?:故|应|應|該|该|我|就|只能|"
+    r"因此|所以|則|则)?(?:选择|選擇|选|選)\s*",
+    re.IGNORECASE,
+)
+BACK = re.compile(
+    r"[\s.,;:!)\]—–-]*(?:(?:but|however|hmm+|no|wait|oh|actually|yet|though|although|and)\b[\s,.…]*)*\b(?:that|"
+    r"this|it|which)"
+    r"(?:['’]s|\s+(?:is|was|would\s+be|seems|looks))\s+(?:clearly\s+|actually\s+)?(?:wrong|incorrect|false|"
+    r"not\s+(?:right|correct|it|true))\b|"
+    r"\s*[(（\[]\s*(?:错|錯|不|(?:wrong|incorrect|false|no|not)\b)",
+    re.IGNORECASE,
+)
+LISTS = re.compile(r"(?:choice|option)s\s*(?:are\b|[:：])", re.IGNORECASE)
+MAY_PRECEDE = frozenset(
+    (
+        "option choice answer statement letter alternative response thus so therefore hence then "
+        "that only and or but because since as "
+        "while makes think believe is with clearly find see conclude say both either means shows "
+        "which la le el die der das il opción "
+        "opzione antwort réponse respuesta risposta alternativa resposta also donc luego quindi "
+        "portanto variante whereas obviously now "
+        "leaving leaves finally here correct right best choose chose pick select"
+    ).split()
+)
+"""Words before a letter that leave it an option; after another noun it is that noun's name: `train B`."""
+RIGHT = re.compile(
+    r"(?<![A-Za-z0-9'’])[(\[]?([A-J])[)\]]?\s*(?:(?:[,:(]|(?<=\))|\.)\s*[^.,;:()\n]{1,60}[,)]?)??\s*"
+    r"(?:(?<![A-Za-z])(?:is|are|must be|seems|has to be|would be|ist|es|est|è|é)\s+(?:(?:the|therefore|thus|"
+    r"clearly|indeed|la|le|el|die|der|"
+    r"das|l'|definitely|obviously|also|il|a|o)\s+)*(?:only |most |single |one |best |sole )*(?:correct|right|"
+    r"best|true|answer|one|"
+    r"only|proper|appropriate|accurate|valid|richtig\w*|korrekt|juste|vraie?|bonne|correct[aoe]?s?|verdader[ao]|giusta|"
+    r"corrett[ao]|certa|respuesta|réponse|antwort|opción|risposta|resposta)\b(?!\s+that\b)"
+    r"|\s*(?:选项|選項|项|項)?\s*(?:是|为|為|才)?\s*(?:最|唯一)?(?:正确|正確|对的|對的|符合)|\s+(?:it\s+(?:is|has\s+to\s+be|"
+    r"must\s+be)\b|remains\s*[.!]?\s*$|the\s+(?:only\s+)?(?:correct|right|best)\s+(?:answer|choice|option|"
+    r"one)\b)|が(?:正解|正しい)|(?:번)?(?:이|가) 정답)"
+)
+DECISION = re.compile(
+    r"\b(?:choos(?:e|ing)|chose|pick(?:ing)?|select(?:ing)?|go(?:ing)?\s+with|opt(?:ing)?\s+for|settle\s+on|vote\s+for|"
+    r"it(?:\s+is|['’]s|\s+must\s+be|\s+has\s+to\s+be|\s+should\s+be)|that(?:\s+is|['’]s|\s+leaves)|leav(?:es|"
+    r"ing)(?:\s+us)?(?:\s+with)?|"
+    r"(?:edit|correction|sorry|wait|actually|rather|instead)[\s,:—–-]+(?:i\s+meant?|make\s+(?:it|that))?|"
+    r"i\s+meant?|left\s+with|remains?|points?\s+to|"
+    r"I(?:['’]d|\s+would|\s+will|['’]ll)?\s+(?:think|say|guess|believe)|w[äa]hle|nehme|es\s+ist|choisis|"
+    r"c['’]est|elijo|escojo|elegimos|scelgo|escolho|выбираю|это)(?![A-Za-z])\s*|只有|(?<![不没])(?:故|应|應|該|该|我|就|只能|"
+    r"因此|所以|則|则)?(?:选择|選擇|选|選)\s*",
+    re.IGNORECASE,
+)
+THEREFORE = re.compile(
+    r"(?:\b(?:therefore|thus|hence|so|consequently|accordingly|donc|luego|entonces|quindi|portanto|logo|"
+    r"folglich|somit|daher)\b|"
+    r"(?:^|(?<=[.!?:]\s))also\b|∴|⇒|→|=>|因此|所以|综上)[\s,:，：]*(?:the\s+)?",
+    re.IGNORECASE,
+)
+BACK = re.compile(
+    r"\b(?:wait|actually|correction|edit|i mean[t]?|scratch that|sorry|no,|oops|my mistake|on second thought|"
+    r"rather|instead)\b|不对|等等",
+    re.I,
+)
+WRONG = re.compile(
+    r"(?<![A-Za-z0-9'’])(?:[(\[]?[A-J][)\]]?(?:\s*+(?:[,、和/]|and\b|or\b|und\b|et\b|y\b)*+\s*+(?:and\b|"
+    r"or\b)?+\s*+)){1,10}+(?:选项|選項|项|項|都|均|\s)*+"
+    r"(?:\b(?:is|are|was|were|can|could|must|ist|sind|est|sont|es|son|è|sono)\b\s*(?:all|both|clearly|also|"
+    r"therefore|be|obviously|thus)?\s*)*"
+    r"(?:\b(?:not|n['’]t|wrong|incorrect|false|out|eliminated|excluded|ruled\s+out|invalid|falsch|faux|fausse|"
+    r"incorrect[ao]s?|fals[ao]s?|"
+    r"sbagliat[ao]|errad[ao]s?)\b|n['’]t\b|cannot\b|不(?:正确|正確|对|對|符合)|错|錯|排除)"
+)
+RULED_OUT = re.compile(
+    r"\b(?:rul(?:es?|ed|ing)\s+out|eliminat(?:es?|ed|ing)|exclud(?:es?|ed|ing)|discard(?:s|ed)?|reject(?:s|ed)?|"
+    r"isn['’]t|is\s+not|not|never|"
+    r"neither)\s+(?:both\s+|option\s+|options\s+|choices?\s+)*(?=[(\[]?[A-J](?![A-Za-z0-9]))|(?:排除|不选|不選|不是)\s*",
+    re.IGNORECASE,
+)
