@@ -9,12 +9,16 @@ Names are read from package metadata; a plug-in is imported only when it is aske
 from __future__ import annotations
 
 import functools
+import inspect
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, get_args
 
 from dqdata.errors import PluginError, described, nearest
+from dqdata.ids import digest
 
 Group = Literal["operators", "trainers", "teachers", "sources", "services"]
+GROUPS: tuple[Group, ...] = get_args(Group)
 
 
 def found(group: Group) -> dict[str, EntryPoint]:
@@ -56,3 +60,30 @@ def load(group: Group, name: str) -> Any:
 def distribution(point: EntryPoint) -> str:
     """`name version` of the package that offers an entry point: part of a step's fingerprint."""
     return f"{point.dist.name} {point.dist.version}" if point.dist else "unknown distribution"
+
+
+@functools.cache
+def source_hash(plugin: type) -> str:
+    """Hash of a plug-in's source: of its module, or, where its package is installed editable, of every module of the
+    package. So a step is made anew when its code changes, although no version did. Empty if there is no source."""
+    file = inspect.getsourcefile(plugin)
+    if file is None:
+        return ""
+    package = plugin.__module__.partition(".")[0]
+    if package in _editable():
+        root = Path(file).parents[plugin.__module__.count(".") - 1] if "." in plugin.__module__ else Path(file)
+        files = sorted(root.rglob("*.py")) if root.is_dir() else [root]
+    else:
+        files = [Path(file)]
+    return digest("source", *(source.read_text(encoding="utf-8", errors="replace") for source in files))
+
+
+@functools.cache
+def _editable() -> frozenset[str]:
+    """Top-level packages of the distributions that offer plug-ins and are installed editable."""
+    points = [point for group in GROUPS for points in claims(group).values() for point in points]
+    return frozenset(
+        point.module.partition(".")[0]
+        for point in points
+        if point.dist is not None and '"editable": true' in (point.dist.read_text("direct_url.json") or "")
+    )

@@ -8,23 +8,26 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dqdata.cli.common import json_option, open_project, print_json, project_option, store_view
-from dqdata.operator import CallEstimate
-from dqdata.teacher import Price, Usage
 
 if TYPE_CHECKING:
+    from dqdata.operator import CallEstimate
     from dqdata.project.plan import Plan
     from dqdata.project.tables import Project
+    from dqdata.teacher import Price
 
 
 @click.command()
 @click.argument("name")
 @project_option
+@click.option("--limit", type=click.IntRange(min=1), help="Plan a run over the first rows of the source.")
 @json_option
-def command(name: str, project: Path | None, as_json: bool) -> None:
+def command(name: str, project: Path | None, limit: int | None, as_json: bool) -> None:
     """Show columns, segments, what is cached, calls and cost of a pipeline."""
     from dqdata.project.check import plan_ahead
 
     loaded = open_project(project)
+    if limit is not None:
+        loaded = loaded.limited(name, limit)
     with store_view(loaded) as store:
         report = _report(plan_ahead(loaded, name, store), loaded)
     if as_json:
@@ -103,6 +106,8 @@ def _report(plan: Plan, project: Project) -> dict[str, Any]:
 
 def _cost(price: Price | None, calls: CallEstimate | None) -> float | None:
     """USD at most; None where the price or the number of calls is unknown."""
+    from dqdata.teacher import Price, Usage
+
     if price is None or calls is None:
         return 0.0 if price == Price() else None
     return price.cost(Usage(round(calls.input_tokens), round(calls.output_tokens)))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @click.option("--budget-usd", type=click.FloatRange(min=0, min_open=True), help="Instead of the pipeline's budget.")
 @click.option("--retry-failed", is_flag=True, help="Process the failed rows of the last version; commit a new one.")
 @click.option("--force", is_flag=True, help="Make a new version although this recipe has made one.")
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first rows of the source, into NAME__first_LIMIT.")
 @click.option("--workers", type=click.IntRange(min=1), help="Worker processes; by default one a core.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 @json_option
@@ -30,6 +31,7 @@ def command(
     budget_usd: float | None,
     retry_failed: bool,
     force: bool,
+    limit: int | None,
     workers: int | None,
     quiet: bool,
     as_json: bool,
@@ -50,6 +52,7 @@ def command(
             budget_usd=budget_usd,
             retry_failed=retry_failed,
             force=force,
+            limit=limit,
         )
     if as_json:
         print_json(result.as_json())

@@ -7,7 +7,7 @@ second row with the id of a problem goes to the rejects as `duplicate_id`: it wo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,9 @@ LIKELY = ("problem", "prompt", "query", "instruction", "input", "Question", "tex
 """Names that other sets give the question, the likeliest first."""
 
 
-def ingest(source: Source[Any], columns: Columns, namespace: str, folder: Folder) -> None:
-    """Fills the folder from the source; does nothing where an earlier run had finished. Raises DataError."""
+def ingest(source: Source[Any], columns: Columns, namespace: str, folder: Folder, limit: int | None = None) -> None:
+    """Fills the folder from the source; does nothing where an earlier run had finished. limit: rows to take at
+    most. Raises DataError."""
     if folder.facts() is not None:
         return
     folder.prepare()
@@ -38,7 +39,7 @@ def ingest(source: Source[Any], columns: Columns, namespace: str, folder: Folder
         stale.unlink()
     given = set(source.schema())
     total = 0
-    for number, frame in enumerate(_frames(source)):
+    for number, frame in enumerate(_frames(source, limit)):
         rows, nameless = _identified(frame, columns, namespace, given, total)
         why = nameless.select(columns.key, reason=pl.lit("null_question"), detail=_unmapped(nameless))
         folder.write(number, rows, rejects_of_frame(nameless, why, STEP, source.kind, kind="failed"))
@@ -51,11 +52,11 @@ def ingest(source: Source[Any], columns: Columns, namespace: str, folder: Folder
     folder.finish({"rows_in": total})
 
 
-def _frames(source: Source[Any]) -> Iterator[pl.DataFrame]:
+def _frames(source: Source[Any], limit: int | None) -> Iterator[pl.DataFrame]:
     """The source's batches, gathered or cut to the size of a checkpoint file."""
     held: list[pa.RecordBatch] = []
     rows = size = 0
-    for batch in produced_by("source", source.kind, source.batches()):
+    for batch in _first(produced_by("source", source.kind, source.batches()), limit):
         for start in range(0, batch.num_rows, FILE_ROWS):
             held.append(batch.slice(start, FILE_ROWS))
             rows, size = rows + held[-1].num_rows, size + held[-1].nbytes
@@ -64,6 +65,19 @@ def _frames(source: Source[Any]) -> Iterator[pl.DataFrame]:
                 held, rows, size = [], 0, 0
     if held:
         yield _frame(held)
+
+
+def _first(batches: Iterable[pa.RecordBatch], limit: int | None) -> Iterator[pa.RecordBatch]:
+    """The first rows of the batches; no batch is read once there are enough."""
+    if limit is None:
+        yield from batches
+        return
+    left = limit
+    for batch in batches:
+        yield batch.slice(0, left)
+        left -= min(left, batch.num_rows)
+        if not left:
+            return
 
 
 def _frame(batches: list[pa.RecordBatch]) -> pl.DataFrame:

@@ -32,6 +32,7 @@ from dqdata.errors import DqdataError, Stopped
 from dqdata.files import lock, make_folder
 from dqdata.ledger import Ledger
 from dqdata.project.plan import Plan, make_plan
+from dqdata.project.recipe import recipe
 from dqdata.project.tables import Project
 
 MERGED_ROWS = 500_000
@@ -72,16 +73,20 @@ def run_pipeline(
     budget_usd: float | None = None,
     retry_failed: bool = False,
     force: bool = False,
+    limit: int | None = None,
 ) -> RunResult:
     """Plans, runs and commits. Raises InputError, RunError; a stopped run can be run again.
 
     allow_partial: commits without the rows that failed and another run may save, those of a budget that ended among
     them. out: gets progress. budget_usd: instead of the pipeline's. retry_failed: processes the failed rows of the
     version that this recipe made already, and commits a new version; force: makes a new version in any case. Both take
-    answers from the ledger.
+    answers from the ledger. limit: takes the first rows of the source, into the catalog NAME__first_LIMIT; a full run
+    takes the answers that it was given from the ledger.
     """
     if budget_usd is not None:
         project = project.with_budget(name, budget_usd)
+    if limit is not None:
+        project = project.limited(name, limit)
     plan = make_plan(project, name, store)
     folder = store.work / plan.pipeline.into
     make_folder(folder)
@@ -152,7 +157,7 @@ class _Run:
             rejects=merged(output.rejects, REJECTS, self.folder / "merged-rejects"),
             columns=self.plan.after,
             fingerprint=self.plan.fingerprint,
-            recipe=self.plan.recipe(),
+            recipe=recipe(self.plan, self.project.root),
             run_id=self.run_id,
             partial=output.partial,
             again=self.again,

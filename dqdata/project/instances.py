@@ -157,3 +157,11 @@ def make_source(spec: SourceSpec, context: Context, where: str) -> Source[Any]:
     except PluginError as error:
         raise PluginError(f"{where} from: {error}") from error
     return kind(validated(kind.Params, spec.params, f"{where} from"), context)
+
+
+def children(operator: Operator[Any], spec: StepSpec, root: Path) -> list[Operator[Any]]:
+    """The operators that this one binds. spec: the step it belongs to, for errors."""
+    return [
+        make_operator(spec.model_copy(update={"op": name, "params": params, "where": f"{spec.where} > {name}"}), root)
+        for name, params in operator.children()
+    ]

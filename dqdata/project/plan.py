@@ -17,16 +17,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
-
 from dqdata.columns import Columns
 from dqdata.errors import DataError, InputError, ProjectError, boundary, nearest
 from dqdata.ids import fingerprint
 from dqdata.operator import CallEstimate, Estimate, Operator, TableOperator
 from dqdata.params import markers
-from dqdata.plugins import distribution, found
-from dqdata.project.instances import Context, make_operator, make_source, make_teacher
-from dqdata.project.tables import Pipeline, Project, StepSpec, TeacherTable
+from dqdata.plugins import distribution, found, source_hash
+from dqdata.project.instances import Context, children, make_operator, make_source, make_teacher
+from dqdata.project.tables import Pipeline, Project, StepSpec, TeacherTable, plain
 from dqdata.source import Source, StoreView
 from dqdata.teacher import Teacher
 
@@ -114,28 +112,6 @@ class Plan:
                 )
         return total
 
-    def recipe(self) -> dict[str, Any]:
-        """What a version is stored with: enough to say how it was made, with no secret in it."""
-        return {
-            "pipeline": self.pipeline.name,
-            "source": {"kind": self.pipeline.source.kind, "params": _plain(self.source.params.model_dump())},
-            "source_fingerprint": self.source_fingerprint,
-            "seed": self.pipeline.seed,
-            "teachers": {
-                name: {"provider": t.provider, "model": t.model, "revision": t.revision}
-                for name, t in self.teachers.items()
-            },
-            "steps": [
-                {
-                    "id": step.spec.id,
-                    "op": step.spec.op,
-                    "params": _plain(step.operator.params.model_dump()),
-                    "fingerprint": step.fingerprint,
-                }
-                for step in self.steps
-            ],
-        }
-
 
 def make_plan(
     project: Project, name: str, store: StoreView, *, namespace_ids: bool = True, expected_rows: float | None = None
@@ -157,8 +133,11 @@ def make_plan(
             "rows": origin,
             "seed": pipeline.seed,
             "namespace": source.namespace() if namespace_ids else "",
+            **({} if pipeline.limit is None else {"limit": pipeline.limit}),
         }
     )
+    if counted is not None and pipeline.limit is not None:
+        counted = min(counted, pipeline.limit)
 
     columns, before = with_ids(given), base
     rows = expected_rows if counted is None else counted
@@ -233,15 +212,8 @@ def with_ids(given: Columns) -> Columns:
 
 def _teacher_names(operator: Operator[Any], spec: StepSpec, root: Path) -> Iterator[str]:
     yield from operator.teachers()
-    for child in _children(operator, spec, root):
+    for child in children(operator, spec, root):
         yield from _teacher_names(child, spec, root)
-
-
-def _children(operator: Operator[Any], spec: StepSpec, root: Path) -> list[Operator[Any]]:
-    return [
-        make_operator(spec.model_copy(update={"op": name, "params": params, "where": f"{spec.where} > {name}"}), root)
-        for name, params in operator.children()
-    ]
 
 
 def _teacher_table(project: Project, name: str, spec: StepSpec) -> TeacherTable:
@@ -267,7 +239,7 @@ def _check_answers(operator: Operator[Any], spec: StepSpec, root: Path, teachers
                 f"teacher {name!r} is a reward model: it gives {', '.join(teacher.scores)} and writes no text. Name "
                 "one that writes here, or this one as the `model` of a step `score`",
             )
-    for child in _children(operator, spec, root):
+    for child in children(operator, spec, root):
         _check_answers(child, spec, root, teachers)
 
 
@@ -293,7 +265,7 @@ def _check_bounded(
                     f"the pipeline has a budget, but nothing bounds the answers of teacher {name!r}: "
                     "give the step `max_tokens`, or the teacher `context_tokens`",
                 )
-    for child in _children(operator, spec, project.root):
+    for child in children(operator, spec, project.root):
         _check_bounded(child, spec, pipeline, project, teachers)
 
 
@@ -315,10 +287,11 @@ def _identity(operator: Operator[Any], teachers: Mapping[str, Teacher[Any]], roo
         "operator": operator.name,
         "version": operator.version,
         "distribution": distribution(point) if point else "",
+        "source": source_hash(type(operator)),
         "params": _without_paths(operator),
         "files": [hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest() for path in operator.files()],
         "teachers": [teachers[name].identity for name in operator.teachers()],
-        "children": [_identity(child, teachers, root) for child in _children(operator, spec, root)],
+        "children": [_identity(child, teachers, root) for child in children(operator, spec, root)],
     }
 
 
@@ -330,18 +303,7 @@ def _without_paths(operator: Operator[Any]) -> dict[str, Any]:
         for n, info in fields.items()
         if any(getattr(m, "refers_to", "") in ("file", "teacher", "scorer") for m in markers(info))
     }
-    return {name: value for name, value in _plain(operator.params.model_dump()).items() if name not in named}
-
-
-def _plain(value: Any) -> Any:
-    """JSON-ready, secrets hidden."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, SecretStr):
-        return "***"
-    return str(value) if isinstance(value, Path) else value
+    return {name: value for name, value in plain(operator.params.model_dump()).items() if name not in named}
 
 
 def _segments(steps: Sequence[Step], columns: Columns) -> Iterator[Segment]:

@@ -23,7 +23,7 @@ from dqdata.errors import InputError, ProjectError, nearest
 from dqdata.masking import masker
 from dqdata.params import Params
 from dqdata.project.profiles import with_profile
-from dqdata.refs import as_query, catalog_ref, check_name
+from dqdata.refs import FIRST_SUFFIX, as_query, catalog_ref, check_name
 from dqdata.teacher import Limits
 
 FILE = "pipelines.toml"
@@ -76,6 +76,8 @@ class Pipeline(PipelineKeys):
     source: SourceSpec
     steps: tuple[StepSpec, ...]
     where: str
+    limit: int | None = None
+    """Rows of the source that a run with --limit takes."""
 
 
 class TeacherTable(Params):
@@ -129,6 +131,12 @@ class Project(Params):
         """The project with another budget of one pipeline."""
         pipeline = self.pipeline(name).model_copy(update={"budget_usd": usd})
         return self.model_copy(update={"pipelines": {**self.pipelines, name: pipeline}})
+
+    def limited(self, name: str, rows: int) -> Project:
+        """The project with one pipeline over the first rows of its source, into a catalog of its own."""
+        pipeline = self.pipeline(name)
+        limited = pipeline.model_copy(update={"limit": rows, "into": f"{pipeline.into}{FIRST_SUFFIX}{rows}"})
+        return self.model_copy(update={"pipelines": {**self.pipelines, name: limited}})
 
     def teacher(self, name: str) -> TeacherTable:
         return _pick(self.teachers, name, "teacher", self.path)
@@ -244,6 +252,10 @@ def _pipeline(name: str, body: dict[str, Any], path: Path) -> Pipeline:
     keys = validated(PipelineKeys, {"into": name, **body}, where)
     try:
         check_name(keys.into)
+        if FIRST_SUFFIX in keys.into:
+            raise InputError(
+                f"{keys.into!r} is no name for a catalog: ...{FIRST_SUFFIX}N is made by `dqdata run --limit N`"
+            )
     except InputError as error:
         raise ProjectError(where, f"into = {error}") from None
     specs = _steps(steps, where)
@@ -334,3 +346,14 @@ def _pick(items: Mapping[str, M], name: str, what: str, path: Path) -> M:
         have = ", ".join(items) or "none"
         raise ProjectError(path.name, f"no {what} {name!r}{nearest(name, items)} (have: {have})")
     return items[name]
+
+
+def plain(value: Any) -> Any:
+    """Values of parameters as JSON has them, secrets hidden."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(inner) for inner in value]
+    if isinstance(value, SecretStr):
+        return "***"
+    return str(value) if isinstance(value, Path) else value

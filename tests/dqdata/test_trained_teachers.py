@@ -14,6 +14,7 @@ from dqdata.cli.plan import command as plan_command
 from dqdata.errors import ProjectError
 from dqdata.project.check import NoStore, check_project, plan_ahead
 from dqdata.project.plan import make_plan
+from dqdata.project.recipe import recipe
 from dqdata.project.tables import Project
 from dqdata.training.build import plan_build
 
@@ -62,7 +63,7 @@ def test_a_model_is_pinned_when_planning_and_known_by_its_weights(project: Write
     own = plan.teachers["own"]
     assert own.model == "trained:student@1"
     assert own.params.model == str(store.path / "models" / "student" / "first")
-    assert plan.recipe()["teachers"]["own"] == {"provider": "vllm", "model": own.model, "revision": own.revision}
+    assert recipe(plan, Path())["teachers"]["own"] == {"provider": "vllm", "model": own.model, "revision": own.revision}
     for same in ("trained:student@latest", "trained:student@1"):
         assert make_plan(project(text(same)), "asked", store).fingerprint == plan.fingerprint
 

@@ -158,3 +158,35 @@ def test_the_budget_of_the_command_line(tmp_path: Path, loopback: Loopback, caps
     assert "budget exhausted" in capsys.readouterr().err
     assert main(["run", "p", "-p", str(path), "-q", "--budget-usd", "0.12", "--allow-partial"]) == 0
     assert main(["run", "p", "-p", str(path), "-q", "--budget-usd", "0"]) == 2
+
+
+def test_a_limited_run_has_a_catalog_of_its_own_and_its_calls_are_used_again(
+    tmp_path: Path, loopback: Loopback, store: Store
+) -> None:
+    loaded = project(tmp_path, loopback)
+    small = run_pipeline(loaded, "p", store, limit=3)
+    assert (small.catalog, small.rows_in, small.rows_out, len(loopback.asked)) == ("p__first_3", 3, 6, 6)
+    assert store.latest("p") is None
+    assert run_pipeline(loaded, "p", store, limit=3).unchanged
+    whole = run_pipeline(loaded, "p", store)
+    assert (whole.rows_out, len(loopback.asked)) == (2 * ROWS, 2 * ROWS)
+    more = run_pipeline(loaded, "p", store, limit=1000)
+    assert (more.catalog, more.rows_out, more.calls["made"]) == ("p__first_1000", 2 * ROWS, 0)
+    same = "select count(*) from p__first_3 join p using (trace_id)"
+    assert [batch.column(0)[0].as_py() for batch in store.query(same)] == [6]
+
+
+def test_a_version_records_its_prompts_and_versions(tmp_path: Path, loopback: Loopback, store: Store) -> None:
+    loaded = project(tmp_path, loopback)
+    run_pipeline(loaded, "p", store)
+    (tmp_path / "own.md").write_text("Please: {{question}}")
+    path = tmp_path / "pipelines.toml"
+    path.write_text(path.read_text().replace("max_tokens = 100", 'max_tokens = 100, prompt = "own.md"'))
+    run_pipeline(read_project(path), "p", store)
+    rows = store.query(
+        "select version, recipe->'$.steps[0].prompts' as prompts, recipe->>'$.versions.dqdata' as dqdata "
+        "from dq_versions where catalog = 'p' order by version"
+    )
+    [first, second] = [row for batch in rows for row in batch.to_pylist()]
+    assert "{{question}}" in first["prompts"] and first["dqdata"]
+    assert json.loads(second["prompts"]) == {"own.md": "Please: {{question}}"}

@@ -11,6 +11,7 @@ from dqdata.project.check import NoStore, check_project, plan_ahead
 from dqdata.project.graph import build_order, tables_in
 from dqdata.project.instances import make_teacher
 from dqdata.project.plan import Plan, make_plan
+from dqdata.project.recipe import recipe
 from dqdata.project.tables import Project
 
 Write = Callable[[str], Project]
@@ -154,7 +155,9 @@ def test_tables_of_sql_are_found_without_their_versions() -> None:
 
 def test_a_plan_makes_no_call_and_writes_nothing(project: Write, tmp_path: Path) -> None:
     plan = planned(project(steps('{ op = "talk", teacher = "parrot" }')))
-    assert replace(plan).recipe()["teachers"] == {"parrot": {"provider": "parrot", "model": "parrot-1", "revision": ""}}
+    assert recipe(replace(plan), Path())["teachers"] == {
+        "parrot": {"provider": "parrot", "model": "parrot-1", "revision": ""}
+    }
     assert sorted(path.name for path in tmp_path.iterdir()) == ["pipelines.toml"]
 
 

@@ -1,0 +1,65 @@
+"""What a version is stored with: enough to say how it was made, prompt texts and versions of libraries included.
+
+select recipe->'steps'->0->'prompts' from dq_versions where catalog = 'slow_traces' and version = 2
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import platform
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from dqdata.operator import Operator
+from dqdata.project.instances import children
+from dqdata.project.plan import Plan
+from dqdata.project.tables import StepSpec, plain
+
+LIBRARIES = ("dqdata", "duckdb", "polars", "pyarrow", "openai", "sympy", "torch", "transformers", "trl", "vllm")
+"""Distributions whose results can be in the rows."""
+
+
+def recipe(plan: Plan, root: Path) -> dict[str, Any]:
+    """The plan as JSON, with no secret in it. root: folder of pipelines.toml."""
+    return {
+        "pipeline": plan.pipeline.name,
+        "source": {"kind": plan.pipeline.source.kind, "params": plain(plan.source.params.model_dump())},
+        "source_fingerprint": plan.source_fingerprint,
+        "seed": plan.pipeline.seed,
+        "limit": plan.pipeline.limit,
+        "versions": versions(),
+        "teachers": {
+            name: {"provider": t.provider, "model": t.model, "revision": t.revision}
+            for name, t in plan.teachers.items()
+        },
+        "steps": [
+            {
+                "id": step.spec.id,
+                "op": step.spec.op,
+                "version": step.operator.version,
+                "params": plain(step.operator.params.model_dump()),
+                "prompts": dict(_prompts(step.operator, step.spec, root)),
+                "fingerprint": step.fingerprint,
+            }
+            for step in plan.steps
+        ],
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the libraries that are installed here."""
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
+def _prompts(operator: Operator[Any], spec: StepSpec, root: Path) -> Iterator[tuple[str, str]]:
+    """Name and text of every prompt that the operator, and those it binds, use."""
+    for path in operator.files():
+        yield path.name, path.read_text(encoding="utf-8", errors="replace")
+    for child in children(operator, spec, root):
+        yield from _prompts(child, spec, root)
