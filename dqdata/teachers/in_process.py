@@ -87,6 +87,8 @@ class InProcess(Teacher[P], Generic[P, M]):
     def _weights(self) -> str:
         if self.ref.kind == "folder":
             return folder_hash(Path(self.ref.path))
+        if self.ref.kind == "adapter":
+            return self.ref.identity
         return gguf.file_hash(Path(self.ref.path)) if self.ref.kind == "gguf" else ""
 
     @abstractmethod

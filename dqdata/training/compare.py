@@ -22,7 +22,7 @@ from dqdata.engine.runtime import Labels, Runtime
 from dqdata.errors import DqdataError, ProjectError
 from dqdata.ids import fingerprint
 from dqdata.ledger import Ledger
-from dqdata.models import resolve_model
+from dqdata.models import pinned, resolve_model
 from dqdata.project.instances import make_teacher
 from dqdata.project.tables import Project
 from dqdata.statistics import paired
@@ -112,13 +112,13 @@ def _identity(project: Project, store: Store, name: str) -> str:
         weights = {"weights": teacher.revision} if teacher.trained else {}
         params = {key: str(value) for key, value in table.params.items()}
         return fingerprint({"provider": table.provider, "params": params, **weights})
-    return resolve_model(name, store, project.root, f"eval {name!r}").identity
+    return pinned(resolve_model(name, store, project.root, f"eval {name!r}")).identity
 
 
 def _let_answer(
     project: Project, store: Store, name: str, evaluate: Evaluate, folder: Path, say: Callable[[str], None]
 ) -> None:
-    ref = resolve_model(name, store, project.root, f"eval {name!r}")
+    ref = pinned(resolve_model(name, store, project.root, f"eval {name!r}"))
     rows = len((folder / "questions.jsonl").read_text(encoding="utf-8").splitlines())
     if not unanswered(rows, evaluate, folder / "answers.jsonl"):
         return

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dqdata.columns import Columns
 from dqdata.errors import DqdataError, ProjectError, nearest
 from dqdata.ids import fingerprint
-from dqdata.models import ModelRef, resolve_model
+from dqdata.models import ModelRef, pinned, resolve_model
 from dqdata.params import Params, markers
 from dqdata.plugins import distribution, found
 from dqdata.project.instances import make_trainer
@@ -86,7 +86,10 @@ class TrainPlan:
             **self._made_by(),
             "params": self.params,
             "data": {split: part.query for split, part in self.splits.items()},
-            "models": {name: {"path": ref.path, "identity": ref.identity} for name, ref in self.models.items()},
+            "models": {
+                name: {"path": ref.path, "identity": ref.identity, "revision": ref.revision}
+                for name, ref in self.models.items()
+            },
             "processes": self.processes,
             "operators": self.operators,
             "evaluate": self.evaluate.model_dump(mode="json") if self.evaluate else None,
@@ -106,7 +109,8 @@ def make_train_plan(project: Project, name: str, store: Store, processes: int = 
     settled = _settled(table, project, store)
     trainer = settled.trainer
     models = {
-        model: resolve_model(model, store, project.root, f"{table.where} {model!r}") for model in trainer.models()
+        model: pinned(resolve_model(model, store, project.root, f"{table.where} {model!r}"))
+        for model in trainer.models()
     }
     allow_leaks = table.params.get(ALLOW_LEAKS, False)
     return TrainPlan(

@@ -13,9 +13,10 @@ import asyncio
 import importlib.metadata
 import itertools
 import json
+import shlex
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -37,6 +38,7 @@ from dqdata.training.job import Job, write_json
 from dqdata.training.launch import launch
 from dqdata.training.leak_check import refuse_leaks
 from dqdata.training.materialise import write_split
+from dqdata.training.overrides import overridden
 from dqdata.training.plan import TrainPlan, make_train_plan
 from dqdata.training.score import Score, score
 
@@ -77,8 +79,18 @@ class TrainOutcome:
         }
 
 
-def train(project: Project, name: str, store: Store, *, processes: int = 1, out: TextIO | None = None) -> TrainOutcome:
-    """Raises InputError before anything runs; Stopped and RunError leave a state that the next call resumes."""
+def train(
+    project: Project,
+    name: str,
+    store: Store,
+    *,
+    processes: int = 1,
+    out: TextIO | None = None,
+    keys: Sequence[str] = (),
+) -> TrainOutcome:
+    """keys: of the trainer's table, as KEY=VALUE, for this training alone. Raises InputError before anything runs;
+    Stopped and RunError leave a state that the next call resumes."""
+    project = overridden(project, name, keys)
     plan = make_train_plan(project, name, store, processes)
     folder = store.work / "train" / f"{name}-{plan.fingerprint[:12]}"
     make_folder(folder)
@@ -86,14 +98,23 @@ def train(project: Project, name: str, store: Store, *, processes: int = 1, out:
         for model in reversed(store.models(name)):
             if json.loads(model["recipe"])["fingerprint"] == plan.fingerprint:
                 return _there_already(model, store)
-        outcome = _Training(plan, project, store, folder, out).run()
+        outcome = _Training(plan, project, store, folder, out, keys).run()
     shutil.rmtree(folder, ignore_errors=True)
     return outcome
 
 
 class _Training:
-    def __init__(self, plan: TrainPlan, project: Project, store: Store, folder: Path, out: TextIO | None) -> None:
+    def __init__(
+        self,
+        plan: TrainPlan,
+        project: Project,
+        store: Store,
+        folder: Path,
+        out: TextIO | None,
+        keys: Sequence[str] = (),
+    ) -> None:
         self.plan, self.project, self.store, self.folder, self.out = plan, project, store, folder, out
+        self.again = shlex.join(["dqdata", "train", plan.name, *keys])
         self.began = time.monotonic()
 
     def run(self) -> TrainOutcome:
@@ -103,7 +124,7 @@ class _Training:
         try:
             result = self._train(data)
         except Stopped as error:
-            raise Stopped(f"{error}; `dqdata train {self.plan.name}` goes on from here") from error
+            raise Stopped(f"{error}; `{self.again}` goes on from here") from error
         trained = ModelRef("folder", result["model"], self.plan.fingerprint)
         # Both scores come after the training, so that what is wrong with its arguments shows at once.
         before = self._score("-before", next(iter(self.plan.models.values())))

@@ -33,10 +33,11 @@ def test_fsdp_needs_processes_and_whole_weights(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(InputError, match=r"there is one: `dqdata train --processes 2`"):
         trl_config(SFTConfig, TrlParams(model="x", args={"fsdp": True}), tmp_path)
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(InputError, match="fsdp with `lora`"):
-        trl_config(SFTConfig, TrlParams(model="x", args={"fsdp": True}, lora={"r": 4}), tmp_path)
-    assert fsdp_config(None, recompute=True, lora=False)["activation_checkpointing"] is True
-    assert fsdp_config({"cpu_offload": True}, recompute=False, lora=False)["cpu_offload"] is True
+    pissa = {"extra": {"init_lora_weights": "pissa"}}
+    with pytest.raises(InputError, match="fsdp with lora.extra.init_lora_weights = 'pissa': it changes the base"):
+        trl_config(SFTConfig, TrlParams(model="x", args={"fsdp": True}, lora=pissa), tmp_path)
+    assert fsdp_config(None, recompute=True, lora=None)["activation_checkpointing"] is True
+    assert fsdp_config({"cpu_offload": True}, recompute=False, lora=None)["cpu_offload"] is True
 
 
 needs_deepspeed = pytest.mark.skipif(importlib.util.find_spec("deepspeed") is None, reason="deepspeed isn't installed")
@@ -51,7 +52,8 @@ needs_deepspeed = pytest.mark.skipif(importlib.util.find_spec("deepspeed") is No
         "fsdp = true",
     ],
 )
-def test_two_processes_share_the_state(tmp_path: Path, tiny: Path, how: str) -> None:
+@pytest.mark.parametrize("lora", [False, True], ids=["whole", "lora"])
+def test_two_processes_share_the_state(tmp_path: Path, tiny: Path, how: str, lora: bool) -> None:
     committed(tmp_path / "catalogs", "sums", additions(16), tmp_path)
     project = tmp_path / "pipelines.toml"
     project.write_text(
@@ -60,6 +62,7 @@ def test_two_processes_share_the_state(tmp_path: Path, tiny: Path, how: str) -> 
         kind = "sft"
         data = "sums"
         model = "{tiny}"
+        {"lora = { r = 8 }" if lora else ""}
         args = {{ learning_rate = 5e-3, max_steps = 6, logging_steps = 1, {how} }}
         """
     )
@@ -74,5 +77,8 @@ def test_two_processes_share_the_state(tmp_path: Path, tiny: Path, how: str) -> 
     before = AutoModelForCausalLM.from_pretrained(tiny).state_dict()
     after = model.state_dict()
     assert {name: weight.shape for name, weight in before.items()} == {n: weight.shape for n, weight in after.items()}
-    assert all(not before[name].equal(after[name]) for name in before), "every weight was trained, on both ranks"
+    trained = [name for name in before if "_proj" in name] if lora else list(before)
+    assert all(not before[name].equal(after[name]) for name in trained), "every weight was trained, on both ranks"
+    assert outcome.metrics["reload_difference"] < 0.05
+    assert (outcome.path / "adapter").is_dir() is lora
     assert json.loads((outcome.path / "config.json").read_text())["model_type"] == "llama"

@@ -133,6 +133,17 @@ def test_a_curriculum_is_a_chain_of_trainers(first_stage: tuple[Path, dict[str, 
     assert recipe["models"]["trained:stage1@latest"]["path"] == told["path"], "which version it was is written down"
 
 
+@pytest.mark.slow
+def test_each_stage_of_a_curriculum_is_evaluated(first_stage: tuple[Path, dict[str, Any]]) -> None:
+    """Before the second stage the model scores what it did after the first."""
+    project, told = first_stage
+    evaluate = "evaluate={ data = 'select question, answer from sums order by trace_id limit 5', max_new_tokens = 40 }"
+    with Store.open(project.parent / "catalogs") as store:
+        second = train(read_project(project), "stage2", store, keys=[evaluate, "allow_leaks=true", "args.max_steps=2"])
+    assert second.before is not None and second.after is not None
+    assert second.before.correct == told["after"]["correct"]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -154,6 +165,40 @@ def test_check_finds_what_training_would_refuse(
     done = CliRunner().invoke(check, ["--json", "-p", str(path)])
     assert getattr(done.exception, "exit_code", done.exit_code) == 2
     assert re.search(message, done.output + str(done.exception)), done.output
+
+
+def test_keys_of_the_table_come_from_the_command_line(project: Path, tiny: Path) -> None:
+    keys = ["args.max_steps=2", "args.learning_rate=5e-3", "seed=7", "lora={ r = 2 }", "args.lr_scheduler_type=linear"]
+    with Store.open(project.parent / "catalogs") as store:
+        told = train(read_project(project), "tiny_sft", store, keys=keys)
+        [model] = store.models("tiny_sft")
+        params = json.loads(model["recipe"])["params"]
+        assert train(read_project(project), "tiny_sft", store, keys=keys).unchanged
+    assert params["args"] == {
+        "learning_rate": 5e-3, "max_steps": 2, "per_device_train_batch_size": 5, "logging_steps": 1,
+        "lr_scheduler_type": "linear",
+    }  # fmt: skip
+    assert params["seed"] == 7 and params["lora"]["r"] == 2
+    assert (told.path / "adapter" / "adapter_model.safetensors").is_file(), "adapters are kept with the model"
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("args.learning_rat=1", r"\[trainers.tiny_sft\].* args.learning_rat"),
+        ("max_lenght=5", "unknown key 'max_lenght'; did you mean 'max_length'"),
+        ("args.learning_rate", "isn't KEY=VALUE"),
+        ("=5", "isn't KEY=VALUE"),
+        ("model.name=x", "'model' is no table but "),
+        ("kind=dpo", "`kind` can't be set here"),
+        ("data.train=sums@9", "data.train: .*sums.*9"),
+    ],
+)
+def test_a_wrong_key_of_the_command_line_is_refused(project: Path, key: str, message: str) -> None:
+    done = CliRunner().invoke(command, ["tiny_sft", key, "-q", "-p", str(project)])
+    if "learning_rat=" in key:
+        message = "args.learning_rat: TRL's SFTConfig has no such field"
+    assert re.search(message, str(done.exception)), done.exception
 
 
 @pytest.mark.parametrize(

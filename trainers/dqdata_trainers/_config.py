@@ -42,7 +42,7 @@ class TrlParams(Params):
     """Parameters that all trainers over TRL share."""
 
     model: str
-    """Hub name, folder, GGUF file, `smollm2-135m`, or `trained:NAME@version`."""
+    """Hub name, also NAME@REVISION, folder (of adapters too), GGUF file, `smollm2-135m`, or `trained:NAME@version`."""
     args: Mapping[str, Any] = Field(default_factory=dict)
     """Fields of the TRL config, by their own names."""
     lora: Lora | None = None
@@ -110,14 +110,12 @@ def trl_config(kind: type[Any], params: TrlParams, out: Path, **fixed: Any) -> A
     if values.get("deepspeed"):
         from dqdata_trainers._sharding import deepspeed_config
 
-        values["deepspeed"] = deepspeed_config(values["deepspeed"], gpu=gpu, lora=params.lora is not None)
+        values["deepspeed"] = deepspeed_config(values["deepspeed"], gpu=gpu, lora=params.lora)
     if values.get("fsdp"):
         from dqdata_trainers._sharding import fsdp_config
 
         recompute = bool(values.pop("gradient_checkpointing"))
-        values["fsdp_config"] = fsdp_config(
-            values.get("fsdp_config"), recompute=recompute, lora=params.lora is not None
-        )
+        values["fsdp_config"] = fsdp_config(values.get("fsdp_config"), recompute=recompute, lora=params.lora)
         values["gradient_checkpointing"] = False
     try:
         return kind(**values)

@@ -4,9 +4,6 @@
 
 Adapters are merged in memory where the weights are whole and in full or half precision. Weights that are split between
 processes or packed in four bits are loaded once more from the base model on the CPU, and the adapters are merged there.
-
-Input and output embeddings that are one tensor are separated before a merge, since an adapter on one of them would
-change both. They are tied again where they are still equal; otherwise the saved config says that they are not.
 """
 
 from __future__ import annotations
@@ -24,6 +21,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 from transformers.trainer_utils import align_special_tokens
 
 from dqdata.errors import InputError
+from dqdata.models.merging import merged
 
 ADAPTER = "adapter"
 """Folder of the adapters inside the saved model's."""
@@ -58,8 +56,8 @@ def save(trainer: Any, folder: Path, keep_adapter: bool = True) -> None:
     if hasattr(model, "peft_config"):
         adapter = folder.with_name(ADAPTER)
         folder.rename(adapter)
-        merged = merged_in_memory(model) if _is_whole(trainer) else merged_from_disk(model, adapter)
-        merged.save_pretrained(str(folder))
+        whole = merged(model) if _is_whole(trainer) else merged_from_disk(model, adapter)
+        whole.save_pretrained(str(folder))
         trainer.processing_class.save_pretrained(str(folder))
         if keep_adapter:
             adapter.rename(folder / ADAPTER)
@@ -85,14 +83,6 @@ def reader_of(model: Any) -> Any:
     return AutoModelForSequenceClassification if scores else AutoModelForCausalLM
 
 
-def merged_in_memory(model: Any) -> Any:
-    """The base model with the adapters in its weights; the peft model is used up."""
-    _separate_embeddings(model.get_base_model())
-    merged = model.merge_and_unload()
-    _tie_if_equal(merged)
-    return merged
-
-
 def merged_from_disk(model: Any, adapter: Path) -> Any:
     """The same from the base model's own files and the saved adapters, on the CPU."""
     from peft import PeftModel
@@ -104,7 +94,7 @@ def merged_from_disk(model: Any, adapter: Path) -> Any:
     if hasattr(config, "quantization_config"):
         del config.quantization_config
     base = reader_of(model).from_pretrained(inner.config._name_or_path, config=config, dtype=dtype)
-    return merged_in_memory(PeftModel.from_pretrained(base, str(adapter)))
+    return merged(PeftModel.from_pretrained(base, str(adapter)))
 
 
 def _refuse_tied_tokens(model: Any) -> None:
@@ -122,37 +112,3 @@ def _refuse_tied_tokens(model: Any) -> None:
 def _is_whole(trainer: Any) -> bool:
     model = trainer.accelerator.unwrap_model(trainer.model).get_base_model()
     return not is_sharded(trainer) and not getattr(model, "is_quantized", False)
-
-
-def _embeddings(model: Any) -> tuple[Any, Any] | None:
-    """Input and output embeddings, without the wrappers of adapters; None for a model that lacks one."""
-    found = []
-    for find in (model.get_input_embeddings, model.get_output_embeddings):
-        try:
-            layer = find()
-        except (NotImplementedError, AttributeError):
-            return None
-        while hasattr(layer, "base_layer"):
-            layer = layer.base_layer
-        layer = getattr(layer, "original_module", layer)
-        if not isinstance(getattr(layer, "weight", None), torch.nn.Parameter):
-            return None
-        found.append(layer)
-    return found[0], found[1]
-
-
-def _separate_embeddings(model: Any) -> None:
-    pair = _embeddings(model)
-    if pair is not None and pair[0].weight is pair[1].weight:
-        pair[1].weight = torch.nn.Parameter(pair[1].weight.detach().clone(), requires_grad=False)
-
-
-def _tie_if_equal(model: Any) -> None:
-    pair = _embeddings(model)
-    if pair is None or not getattr(model, "_tied_weights_keys", None):
-        return
-    equal = pair[0].weight.shape == pair[1].weight.shape and torch.equal(pair[0].weight, pair[1].weight)
-    if equal:
-        pair[1].weight = pair[0].weight
-    model.config.get_text_config().tie_word_embeddings = equal
-    model.config.tie_word_embeddings = equal

@@ -14,19 +14,20 @@ from pathlib import Path
 from typing import Any
 
 from dqdata.errors import InputError, nearest
+from dqdata_trainers._lora import Lora
 
 CONFIGS = Path(__file__).parent / "configs"
 ZERO = ("zero2", "zero3")
 FSDP = ("fsdp",)
 
 
-def deepspeed_config(value: Any, *, gpu: bool, lora: bool) -> dict[str, Any]:
+def deepspeed_config(value: Any, *, gpu: bool, lora: Lora | None) -> dict[str, Any]:
     """The config as a mapping, with the ranks already connected. Raises InputError."""
     config = _read(value, "args.deepspeed", ZERO)
     if importlib.util.find_spec("deepspeed") is None:
         raise InputError("args.deepspeed needs the package: `pip install 'dqdata[deepspeed]'`")
-    if lora and config.get("zero_optimization", {}).get("stage") == 3:
-        raise InputError("ZeRO-3 with `lora`: split weights can't be merged with the adapters; use deepspeed = 'zero2'")
+    if config.get("zero_optimization", {}).get("stage") == 3:
+        _refuse_changed_base(lora, "ZeRO-3")
 
     # DeepSpeed must know its backend before the config exists, and a single process is a world of one.
     for name, default in (("RANK", "0"), ("LOCAL_RANK", "0"), ("WORLD_SIZE", "1"), ("MASTER_ADDR", "127.0.0.1")):
@@ -38,17 +39,26 @@ def deepspeed_config(value: Any, *, gpu: bool, lora: bool) -> dict[str, Any]:
     return config
 
 
-def fsdp_config(value: Any, *, recompute: bool, lora: bool) -> dict[str, Any]:
+def fsdp_config(value: Any, *, recompute: bool, lora: Lora | None) -> dict[str, Any]:
     """The config as a mapping. recompute: whether activations are computed again, which FSDP does itself. Raises
     InputError."""
     if os.environ.get("WORLD_SIZE", "1") == "1":
         raise InputError("args.fsdp splits a model between processes, and there is one: `dqdata train --processes 2`")
-    if lora:
-        raise InputError("fsdp with `lora`: split weights can't be merged with the adapters; use deepspeed = 'zero2'")
+    _refuse_changed_base(lora, "fsdp")
     config = _read("fsdp" if value is None else value, "args.fsdp_config", FSDP)
     if config.get("activation_checkpointing", "auto") == "auto":
         config["activation_checkpointing"] = recompute
     return config
+
+
+def _refuse_changed_base(lora: Lora | None, how: str) -> None:
+    """Adapters of split weights are merged into the base model as it is on disk."""
+    if lora is not None and not lora.stands_alone:
+        start = lora.extra["init_lora_weights"]
+        raise InputError(
+            f"{how} with lora.extra.init_lora_weights = {start!r}: it changes the base model, and split weights are "
+            "merged with the one on disk; leave it out, or use deepspeed = 'zero2'"
+        )
 
 
 def _read(value: Any, where: str, known: Sequence[str]) -> dict[str, Any]:

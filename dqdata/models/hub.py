@@ -1,0 +1,65 @@
+"""Models of the hub at one commit, so that a recipe means the same weights on every day.
+
+    >>> pinned(resolve_model("Qwen/Qwen2.5-0.5B-Instruct", None, root, where)).identity
+    'Qwen/Qwen2.5-0.5B-Instruct@7ae557604adf67be50417f59c2c2f167def9a775'
+
+A name may carry a branch, tag or commit, `NAME@REVISION`. The commit is the one that this machine's cache has for it,
+else the hub's: a model that was downloaded once stays what it was until its revision is named or its cache removed.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from dqdata.errors import InputError
+from dqdata.models.names import ModelRef
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
+MAIN = "main"
+IGNORED = ["*.onnx", "*.gguf", "*.h5", "*.msgpack", "*.pth", "original/*", "onnx/*", "openvino/*"]
+"""Files of a repository that transformers does not load."""
+SECONDS = 10
+"""How long the hub may take to report a commit."""
+
+
+def pinned(ref: ModelRef) -> ModelRef:
+    """The same model at a commit; as it is where it is no hub model, or neither cache nor hub knows it, which whoever
+    loads it reports."""
+    if ref.kind != "hub":
+        return ref
+    commit = ref.revision if COMMIT.fullmatch(ref.revision) else _cached(ref) or _on_hub(ref)
+    return replace(ref, revision=commit, identity=f"{ref.path}@{commit}") if commit else ref
+
+
+def downloaded(ref: ModelRef) -> str:
+    """Folder of the model's files at its commit. Raises InputError where they cannot be had."""
+    from huggingface_hub import snapshot_download
+
+    try:
+        return str(snapshot_download(ref.path, revision=ref.revision, ignore_patterns=IGNORED))
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(
+            f"{ref.path!r} at {ref.revision} can't be had from the hub: {reason}; download it once while online, or "
+            "name a folder"
+        ) from error
+
+
+def _cached(ref: ModelRef) -> str | None:
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(ref.path, "config.json", revision=ref.revision or MAIN)
+    return Path(found).parent.name if isinstance(found, str) else None
+
+
+def _on_hub(ref: ModelRef) -> str | None:
+    from huggingface_hub import constants, model_info
+
+    if constants.HF_HUB_OFFLINE:
+        return None
+    try:
+        return model_info(ref.path, revision=ref.revision or MAIN, timeout=SECONDS).sha
+    except Exception:  # of the network, an account or a wrong name: the loading reports it
+        return None
