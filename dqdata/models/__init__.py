@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from dqdata.models.generation import RequestQueue, Rules, Text, Writer
 from dqdata.models.hashes import folder_hash
 from dqdata.models.hub import pinned
+from dqdata.models.merging import merged
 from dqdata.models.names import PREFERENCE, ModelRef, resolve_model, scores_in, wrong_model
 from dqdata.models.rendering import IGNORED, Messages, check_messages, prompt_ids, render, tokenize
 from dqdata.models.weights import loadable
@@ -36,6 +37,7 @@ __all__ = [
     "check_messages",
     "folder_hash",
     "loadable",
+    "merged",
     "pinned",
     "prompt_ids",
     "render",

@@ -21,7 +21,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 from transformers.trainer_utils import align_special_tokens
 
 from dqdata.errors import InputError
-from dqdata.models.merging import merged
+from dqdata.models import merged
 
 ADAPTER = "adapter"
 """Folder of the adapters inside the saved model's."""
