@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from dqdata.calls.budget import Budget, Reservation
+from dqdata.calls.health import UNREACHABLE, Health, is_overload
 from dqdata.calls.limits import Gate
 from dqdata.calls.stall import Stall
 from dqdata.errors import BudgetExceeded, DqdataError, InputError, Stopped, StoreError, TeacherError
@@ -32,12 +33,6 @@ UNPAID = "budget_exceeded"
 """Reason of a row that failed because the budget has no room for its call."""
 
 log = logging.getLogger("dqdata.calls")
-
-OVERLOAD = frozenset({429, 502, 503, 504, 529})
-UNREACHABLE = "unreachable"
-"""TeacherError.reason where no connection could be made: nothing was sent, so nothing was charged."""
-NEVER_SEEN = 120.0
-"""Seconds to wait for an endpoint that was never reached: more likely a wrong address than a restart."""
 
 
 @dataclass(slots=True)
@@ -80,6 +75,7 @@ class CallClient:
         self._end_event = asyncio.Event()
         self._starting: asyncio.Task[None] | None = None
         self._stall = Stall(self.limits.timeout)
+        self._health = Health(self.limits, self.gate, self._stall)
         teacher.remember_in(ledger)
 
     def at(self, context: CallContext) -> Teacher[Any]:
@@ -189,7 +185,7 @@ class CallClient:
             call.sent = False
             self.counters.in_flight -= 1
             self._stall.in_flight = self.counters.in_flight
-        self._stall.answered()
+        self._health.answered()
         return completion if completion.seconds else replace(completion, seconds=time.monotonic() - began)
 
     async def _keep(self, call: _InFlight, completion: Completion, reservation: Reservation | None) -> Completion:
@@ -225,7 +221,7 @@ class CallClient:
             return
         await self._record(call, error)
         # Being refused for load says nothing about the request: it may go on for as long as the teacher's patience.
-        overload = _overload(error)
+        overload = is_overload(error)
         out_of_tries = call.attempt >= self.limits.max_attempts and not (overload and seconds < self.limits.patience)
         if error.kind != "retryable" or out_of_tries:
             self.counters.failed += 1
@@ -297,22 +293,8 @@ class CallClient:
             self.teacher.ending()
 
     def _noticed(self, error: TeacherError, teacher: str) -> TeacherError:
-        """What one failure means for all calls: it must hold before the place of the failed call goes to the next.
-        Returns the error, a fatal one where patience with an absent endpoint has run out."""
-        if error.kind == "retryable" and error.reason == UNREACHABLE:
-            down, patience = self.gate.unreachable(), self.limits.patience
-            self._stall.down(teacher, str(error), down)
-            if down > (patience if self.gate.reached else min(NEVER_SEEN, patience)):
-                error = TeacherError(
-                    f"teacher {teacher!r}: {error}, for {down:.0f} s now; check base_url and the server, "
-                    "then run again: it goes on from here",
-                    kind="fatal",
-                    reason=UNREACHABLE,
-                )
-        elif _overload(error):
-            wait = self.gate.overloaded(error.retry_after)
-            if wait > 30:
-                log.warning("teacher %s: %s; all its calls wait %.0f s", teacher, error, wait)
+        """What one failure means for all calls: it must hold before the place of the failed call goes to the next."""
+        error = self._health.failed(error, teacher, known=self.counters.made + self.counters.cached > 0)
         if error.kind == "fatal":
             self.end(error)
         return error
@@ -429,10 +411,6 @@ def _without_keys(completion: Completion) -> Completion:
         model=masker.hide_answer(completion.model),
     )
     return completion if hidden == completion else replace(hidden, logprobs=None)
-
-
-def _overload(error: TeacherError) -> bool:
-    return error.kind == "retryable" and (error.status in OVERLOAD or error.retry_after is not None)
 
 
 def _may_cost(error: BaseException) -> bool:

@@ -27,6 +27,11 @@ TOLERATED = 0.15
 cool-down is the answer to that; an endpoint with too much to do refuses many."""
 LONGEST = 60.0
 """Seconds of the longest cool-down that an endpoint didn't ask for itself."""
+SHORTEST = 0.05
+"""Seconds of the shortest cool-down, where patience is at its end."""
+MEANT = 1.0
+"""Seconds from which on a Retry-After is taken as it is. Endpoints that write 0 or a time in the past don't mean that
+hundreds of calls should come back at once: what is shorter never shortens the cool-down."""
 
 
 class Gate:
@@ -48,6 +53,7 @@ class Gate:
         self._alone_until = math.inf
         self._first = True
         self._strikes = 0
+        self._refused_since: float | None = None
         self._answers = self._refusals = 0
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -87,6 +93,7 @@ class Gate:
         self.reached = True
         self.down_since = None
         self._alone_until = 0.0
+        self._refused_since = None
         self._strikes = 0
         self._answers += 1
         self._tokens.level += expected_tokens - tokens
@@ -95,15 +102,23 @@ class Gate:
             self.room = max(1.0, self.room * 0.75)
 
     def overloaded(self, retry_after: float | None) -> float:
-        """The endpoint refused for load. Returns the seconds of the cool-down that all callers now wait."""
+        """The endpoint refused for load. Returns the seconds of the cool-down that all callers now wait: as many as it
+        asks for, but never none, and no more than is left of the teacher's patience."""
         now = time.monotonic()
         self.reached = True
         self.down_since = None
-        self._alone_until = 0.0
         self._refusals += 1
+        if self._refused_since is None:
+            self._refused_since = now
         if now >= self.cool_until:
             self._strikes += 1
-        wait = retry_after if retry_after is not None else min(LONGEST, 0.5 * 2.0**self._strikes) * _jitter()
+        # Refused again after a cool-down, without an answer in between: one call at a time asks whether it is over.
+        self._alone_until = math.inf if self._strikes > 1 else 0.0
+        wait = min(LONGEST, 0.5 * 2.0**self._strikes) * _jitter()
+        if retry_after is not None:
+            wait = retry_after if retry_after >= MEANT else max(wait, retry_after)
+        left = self._refused_since + self.limits.patience - now
+        wait = min(wait, max(left, SHORTEST))
         self.cool_until = max(self.cool_until, now + wait)
         if self._answers + self._refusals >= self.room:
             refused = self._refusals / (self._answers + self._refusals)
@@ -111,6 +126,12 @@ class Gate:
                 self.room = max(1.0, self.room * (1 - refused / 2))
             self._answers = self._refusals = 0
         return wait
+
+    @property
+    def refused_for(self) -> float:
+        """Seconds since the first of the refusals for load that no answer came after; 0 before the second cool-down."""
+        since = self._refused_since
+        return 0.0 if since is None or self._strikes < 2 else time.monotonic() - since
 
     def unreachable(self) -> float:
         """Nobody answers at the address. Returns the seconds for which that has been so."""

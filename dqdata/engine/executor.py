@@ -14,7 +14,7 @@ from pathlib import Path
 
 from dqdata.engine.chunks import Folder, row_count, slices
 from dqdata.engine.ingest import ingest
-from dqdata.engine.progress import Progress
+from dqdata.engine.progress import DETAIL, Progress
 from dqdata.engine.runtime import Runtime
 from dqdata.engine.segment import SegmentRun
 from dqdata.engine.table import run_table_step
@@ -102,12 +102,14 @@ def _unfinished(folder: Folder, plan: Plan) -> str:
         pl.scan_parquet(folder.rejects(), glob=False)
         .filter(pl.col("kind") == "failed")
         .group_by("reason")
-        .len()
+        .agg(pl.len(), pl.col("detail").first())
         .sort("len", descending=True)
         .collect()
     )
-    reasons = ", ".join(f"{reason}: {count}" for reason, count in left.iter_rows())
+    reasons = ", ".join(f"{reason}: {count}" for reason, count, _ in left.iter_rows())
+    example = str(left["detail"][0] or "")[:DETAIL]
     return (
         f"{left['len'].sum()} rows failed ({reasons}) and another run may save them: `dqdata run {plan.pipeline.name}` "
         f"tries just those again, `--allow-partial` commits without them"
+        + (f"; the first of them: {example}" if example else "")
     )

@@ -15,9 +15,9 @@ from dqdata.errors import TooManyFailures
 
 PLAIN_SECONDS = 15.0
 JUDGED_FROM = 50
+"""Rows before the share of failures is looked at."""
 DETAIL = 500
 """Characters of an example in an error."""
-"""Rows before the share of failures is looked at."""
 
 
 class Progress:

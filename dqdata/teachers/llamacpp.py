@@ -176,6 +176,6 @@ def _load(path: Path, params: LlamaCppParams) -> Any:
 
 def _refused(error: Any, params: LlamaCppParams) -> TeacherError:
     status = int(error.get("code") or 500)
-    found = refusal(min(status, 499), json.dumps({"error": error}).encode(), {}, "llama.cpp")
+    found = refusal(400, json.dumps({"error": error}).encode(), {}, "llama.cpp")
     # The same request would break the same engine again, so nothing here is worth another try.
     return TeacherError(str(found), kind="row", reason=found.reason, status=status)

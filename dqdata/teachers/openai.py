@@ -16,6 +16,7 @@ import errno
 import json
 import socket
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
@@ -26,7 +27,10 @@ from dqdata.errors import TeacherError
 from dqdata.masking import masker
 from dqdata.teacher import Completion, Request, Teacher
 from dqdata.teachers import chat
+from dqdata.teachers.error_bodies import is_error
+from dqdata.teachers.error_bodies import read as read_error
 from dqdata.teachers.refusals import refusal
+from dqdata.teachers.stream import Assembly, events, is_stream
 
 if TYPE_CHECKING:
     import aiohttp
@@ -134,25 +138,54 @@ class OpenAI(Teacher[EndpointParams]):
         try:
             async with self._session.post(self._url, data=body, proxy=self._proxy, allow_redirects=False) as response:
                 raw = await response.read()
-                if response.status == 200:
-                    return self._parsed(raw)
+                if 200 <= response.status < 300:
+                    return answer_in(raw, response.headers, self.params.public_url)
                 failed = refusal(response.status, raw, response.headers, self.params.public_url)
         except (TimeoutError, OSError, _client_error()) as error:
             failed = _broken_connection(error, self.params.public_url)
         raise _hidden(failed)
 
-    def _parsed(self, raw: bytes) -> Any:
-        try:
-            data = json.loads(raw)
-        except ValueError:
-            raise chat.malformed("no JSON" if raw.strip() else "nothing in it") from None
-        if isinstance(data, dict) and data.get("error") and not data.get("choices"):
-            # Some gateways answer 200 and put the real status inside.
-            inner = data["error"]
-            code = inner.get("code") if isinstance(inner, dict) else None
-            status = code if isinstance(code, int) and 400 <= code < 600 else 502
-            raise refusal(status, raw, {}, self.params.public_url)
-        return data
+
+def answer_in(raw: bytes, headers: Mapping[str, str], where: str) -> Any:
+    """The answer in a body of status 200, streamed or whole. Raises TeacherError where it is none: some gateways put
+    every error inside a 200, and proxies send pages of their own."""
+    if is_stream(raw, headers.get("Content-Type", "")):
+        return _streamed(raw, headers, where)
+    try:
+        data = json.loads(raw)
+    except (ValueError, RecursionError):
+        text = read_error(masker.hide_body(raw)).message[:300]
+        raise chat.malformed(f"no JSON: {text}" if text else "nothing in it") from None
+    if is_error(data):
+        raise refusal(200, raw, headers, where)
+    choices = data.get("choices") if isinstance(data, dict) else None
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    if isinstance(choice, dict) and choice.get("error"):  # OpenRouter: the model's own host failed midway
+        raise _midway(choice["error"], headers, where)
+    return data
+
+
+def _streamed(raw: bytes, headers: Mapping[str, str], where: str) -> Any:
+    whole = Assembly()
+    try:
+        for event in events(raw):
+            whole.add(event)
+            if whole.error is not None:
+                raise _midway(whole.error, headers, where, begun=whole.begun)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise chat.malformed(f"an event of its stream is no chunk of an answer ({type(error).__name__})") from None
+    if whole.finish_reason is None and b"[DONE]" not in raw[-64:]:
+        raise TeacherError(
+            f"{where}: the stream ended before the answer did", kind="retryable", reason="cut", usage_unknown=True
+        )
+    return whole.data()
+
+
+def _midway(said: Any, headers: Mapping[str, str], where: str, *, begun: bool = True) -> TeacherError:
+    """An error after a part of the answer, which may have been charged for."""
+    error = refusal(200, json.dumps({"error": said}).encode(), headers, where)
+    error.usage_unknown = begun
+    return error
 
 
 def _client_error() -> type[Exception]:
