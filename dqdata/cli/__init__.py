@@ -74,9 +74,10 @@ class _Masked(logging.Formatter):
 
 
 def _hidden(text: str) -> str:
+    from dqdata.cli.common import printable
     from dqdata.masking import masker
 
-    return masker.hide(text)
+    return printable(masker.hide(text))
 
 
 def _traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -20,9 +20,11 @@ def command(names: tuple[str, ...], leaks: bool, project: Path | None, as_json: 
     """Check pipelines and trainers: keys, operators, teachers, columns, types, environment, cycles."""
     from dqdata.catalog import Store
     from dqdata.project.check import check_project
+    from dqdata.project.paths import ALLOWED, outside_paths
     from dqdata.training.plan import check_trainer
 
     loaded = open_project(project)
+    warnings = outside_paths(loaded.path)
     with store_view(loaded) as store:
         problems, planned = check_project(
             loaded, store, names, partial(check_trainer, loaded, store if isinstance(store, Store) else None)
@@ -34,7 +36,7 @@ def command(names: tuple[str, ...], leaks: bool, project: Path | None, as_json: 
             found = find_leaks(loaded, store)
             problems = [*problems, *map(str, found.leaks)]
     if as_json:
-        result = {"ok": not problems, "checked": planned, "problems": problems}
+        result = {"ok": not problems, "checked": planned, "problems": problems, "warnings": warnings}
         if found is not None:
             result |= {
                 "leaks": [asdict(leak) for leak in found.leaks],
@@ -45,6 +47,8 @@ def command(names: tuple[str, ...], leaks: bool, project: Path | None, as_json: 
     else:
         for side in found.unchecked if found is not None else ():
             click.echo(f"not checked for leaks: {side}", err=True)
+        for warning in warnings:
+            click.echo(f"warning: {warning}; is that meant? {ALLOWED} names folders that are", err=True)
         for problem in problems:
             click.echo(f"error: {problem}", err=True)
         if not problems:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -75,6 +76,11 @@ def store_view(project: Project) -> Iterator[StoreView]:
         return
     with Store.open(project.store_path, read_only=True) as store:
         yield store
+
+
+def printable(text: str) -> str:
+    """The text without characters that a terminal obeys: models and servers wrote parts of it."""
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "\ufffd", text)
 
 
 def print_json(value: Any) -> None:

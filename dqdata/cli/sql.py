@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dqdata.cli.common import json_option, open_store, print_json, project_option, store_option
+from dqdata.cli.common import json_option, open_store, print_json, printable, project_option, store_option
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -130,5 +130,5 @@ def _cell(value: Any) -> str:
         return f"{value:.6g}"
     known = plain(value)
     text = known if isinstance(known, str) else json.dumps(known, ensure_ascii=False)
-    line = " ".join(text[: _CELL * 4].split())
+    line = printable(" ".join(text[: _CELL * 4].split()))
     return line if len(line) <= _CELL else line[: _CELL - 1] + "…"

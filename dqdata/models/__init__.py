@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from dqdata.models.generation import RequestQueue, Rules, Text, Writer
 from dqdata.models.hashes import folder_hash
 from dqdata.models.hub import pinned
+from dqdata.models.loading import SAFE
 from dqdata.models.merging import merged
 from dqdata.models.names import PREFERENCE, ModelRef, resolve_model, scores_in, wrong_model
 from dqdata.models.rendering import IGNORED, Messages, check_messages, prompt_ids, render, tokenize
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "IGNORED",
     "PREFERENCE",
+    "SAFE",
     "Messages",
     "ModelRef",
     "RequestQueue",

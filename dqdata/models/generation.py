@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from dqdata.errors import InputError
 from dqdata.ids import digest
+from dqdata.models.loading import loading, without_weights
 from dqdata.models.names import scores_in
 from dqdata.teacher import reward_model
 
@@ -96,19 +97,21 @@ class Writer:
         dtype: str = "auto",
         context_tokens: int | None = None,
         keep_special: Sequence[str] | None = None,
+        trust_remote_code: bool = False,
+        allow_pickle: bool = False,
     ) -> None:
         """keep_special: special tokens of the tokenizer are left out of texts, unless one of these is among them; None
         keeps them all."""
         import torch
         from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-        at = {"revision": revision} if revision else {}
+        at = loading(revision, trust_remote_code=trust_remote_code, allow_pickle=allow_pickle)
         kind = getattr(torch, dtype) if dtype != "auto" else torch.bfloat16 if torch.cuda.is_available() else None
         try:
-            config = AutoConfig.from_pretrained(path, **at)
+            config = AutoConfig.from_pretrained(path, **without_weights(at))
             if scores := scores_in(config.to_dict()):
                 raise reward_model(path, scores)
-            self.tokenizer = AutoTokenizer.from_pretrained(path, **at)
+            self.tokenizer = AutoTokenizer.from_pretrained(path, **without_weights(at))
             self.model = AutoModelForCausalLM.from_pretrained(path, dtype=kind or torch.float32, **at)
         except (OSError, ValueError) as error:
             raise InputError(f"model {path} can't be loaded: {error}") from error

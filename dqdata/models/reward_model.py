@@ -13,6 +13,7 @@ import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
 from dqdata.errors import InputError
+from dqdata.models.loading import loading, without_weights
 from dqdata.models.names import PREFERENCE, scores_in, wrong_model
 from dqdata.models.rendering import Messages, render
 
@@ -24,13 +25,13 @@ class RewardModel:
     or `preference` alone. context: tokens that it can read, None where nothing says so."""
 
     def __init__(self, path: str, name: str, *, revision: str = "", dtype: torch.dtype = torch.float32) -> None:
-        at = {"revision": revision} if revision else {}
+        at = loading(revision)
         try:
-            config = AutoConfig.from_pretrained(path, **at)
+            config = AutoConfig.from_pretrained(path, **without_weights(at))
             self.names = scores_in(config.to_dict())
             if not self.names:
                 raise wrong_model(name)
-            self.tokenizer = AutoTokenizer.from_pretrained(path, **at)
+            self.tokenizer = AutoTokenizer.from_pretrained(path, **without_weights(at))
             self.model = AutoModelForSequenceClassification.from_pretrained(path, dtype=dtype, **at)
         except (OSError, ValueError) as error:
             raise InputError(f"reward model {name!r} can't be loaded: {error}") from error

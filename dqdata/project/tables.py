@@ -22,6 +22,7 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError
 from dqdata.errors import InputError, ProjectError, nearest
 from dqdata.masking import masker
 from dqdata.params import Params
+from dqdata.project.paths import check_names, check_paths
 from dqdata.project.profiles import with_profile
 from dqdata.refs import FIRST_SUFFIX, as_query, catalog_ref, check_name
 from dqdata.teacher import Limits
@@ -165,6 +166,9 @@ def read_project(path: Path, profile: str = "") -> Project:
     except tomllib.TOMLDecodeError as error:
         raise ProjectError(str(path), f"not valid TOML: {error}") from None
     _known(tables, TABLES, path.name, "table")
+    for kind in ("teachers", "pipelines", "trainers", "profiles"):
+        check_names(f"[{kind}]", list(_table(tables, kind, path.name)), path.name)
+    check_paths(path)
 
     if profile:
         tables = with_profile(tables, profile, path.name)
@@ -275,6 +279,7 @@ def _steps(steps: list[Any], where: str) -> tuple[StepSpec, ...]:
         if given in taken:
             raise ProjectError(label, f"id {given!r} is taken by an earlier step")
         step_id = str(given or (op if op not in taken else f"{op}_{number}"))
+        check_names("step id", [step_id], where)
         specs.append(StepSpec(op=op, id=step_id, params=body, where=label))
     return tuple(specs)
 

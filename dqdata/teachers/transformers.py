@@ -31,6 +31,10 @@ KNOWN_EXTRA = ("top_k", "chat_template_kwargs")
 
 
 class TransformersParams(chat.ReadingParams, InProcessParams):
+    trust_remote_code: bool = False
+    """Run Python that comes with the model."""
+    allow_pickle: bool = False
+    """Load weights that are no safetensors: reading a pickle runs what is in it."""
     chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
     """For the model's chat template, such as `{ enable_thinking = false }`."""
 
@@ -66,6 +70,8 @@ class Transformers(InProcess[TransformersParams, "Writer"]):
             dtype=params.dtype,
             context_tokens=params.context_tokens,
             keep_special=params.reasoning_tags or (),
+            trust_remote_code=params.trust_remote_code,
+            allow_pickle=params.allow_pickle,
         )
 
     def serve(self, model: Writer, queue: RequestQueue) -> None:

@@ -8,6 +8,7 @@ all of them.
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dqdata.errors import DqdataError
+from dqdata.masking import masker
 from dqdata.training.plan import TrainPlan
 
 if TYPE_CHECKING:
@@ -38,7 +40,8 @@ class Made:
 
 def write_card(made: Made, folder: Path, picture: str | None) -> None:
     """picture: file with the curves in the same folder; None says that there is none, and why."""
-    (folder / "README.md").write_text("\n".join(_lines(made, picture)) + "\n", encoding="utf-8")
+    text = masker.hide("\n".join(_lines(made, picture)) + "\n")
+    (folder / "README.md").write_text(text, encoding="utf-8")
 
 
 def _lines(made: Made, picture: str | None) -> Iterator[str]:
@@ -47,16 +50,16 @@ def _lines(made: Made, picture: str | None) -> Iterator[str]:
     yield "---"
     yield "library_name: transformers"
     if start.kind == "hub":
-        yield f"base_model: {base}"
+        yield f"base_model: {json.dumps(base)}"
     yield f"tags: [dqdata, {plan.table.kind}]"
     yield "---"
     yield f"# {plan.name}"
     yield ""
-    yield f"Trained with dqdata: `{plan.table.kind}`, starting from `{base}`. Recipe `{plan.fingerprint[:12]}`; "
+    yield f"Trained with dqdata: `{plan.table.kind}`, starting from {code(base)}. Recipe `{plan.fingerprint[:12]}`; "
     yield f"`select * from dq_models where name = '{plan.name}'` gives its version and the whole recipe."
     yield ""
     yield from _section(
-        "Models", [f"`{name}` ({ref.kind}, `{ref.identity[:12]}`)" for name, ref in plan.models.items()]
+        "Models", [f"{code(name)} ({ref.kind}, `{ref.identity[:12]}`)" for name, ref in plan.models.items()]
     )
     yield from _data(made)
     yield "## Recipe"
@@ -73,7 +76,7 @@ def _lines(made: Made, picture: str | None) -> Iterator[str]:
     )
     yield f"Every figure of every step: `select * from dq_metrics where model = '{plan.name}'`."
     yield ""
-    yield from _section("Notes", made.notes)
+    yield from _section("Notes", [plain(note) for note in made.notes])
     yield from _section("Made with", [f"{library} {version}" for library, version in made.libraries.items()])
 
 
@@ -82,7 +85,7 @@ def _data(made: Made) -> Iterator[str]:
     queries = {split: part.query for split, part in plan.splits.items()}
     if plan.questions is not None:
         queries["evaluate"] = plan.questions.query
-    yield from _section("Data", [f"{split}: `{' '.join(query.split())}`" for split, query in queries.items()])
+    yield from _section("Data", [f"{plain(split)}: {code(query)}" for split, query in queries.items()])
     pinned = dict.fromkeys(match for query in queries.values() for match in PINNED.findall(query))
     yield from _section("Catalogs", [_catalog(made.store, name, int(version)) for name, version in pinned])
 
@@ -92,13 +95,13 @@ def _catalog(store: Store, name: str, number: int) -> str:
     try:
         version = store.version(name, number)
     except DqdataError as error:
-        return f"`{name}@{number}`: {error}"
+        return f"`{name}@{number}`: {plain(str(error))}"
     return f"`{name}@{number}`: {version.rows:,} rows{_history(version)}; recipe `{version.fingerprint[:12]}`"
 
 
 def _history(version: Version) -> str:
-    steps = " → ".join(str(step["op"]) for step in version.recipe.get("steps", ()))
-    teachers = ", ".join(str(t["model"]) for t in dict(version.recipe.get("teachers", {})).values())
+    steps = " → ".join(plain(str(step["op"])) for step in version.recipe.get("steps", ()))
+    teachers = ", ".join(plain(str(t["model"])) for t in dict(version.recipe.get("teachers", {})).values())
     return (f"; {steps}" if steps else "") + (f"; teachers: {teachers}" if teachers else "")
 
 
@@ -108,8 +111,21 @@ def _figures(made: Made) -> Iterator[str]:
     yield "| figure | value |"
     yield "|---|---:|"
     for name, value in sorted(made.metrics.items()):
-        yield f"| {name} | {value:.6g} |" if isinstance(value, int | float) else f"| {name} | {value} |"
+        shown = f"{value:.6g}" if isinstance(value, int | float) else plain(str(value))
+        yield f"| {plain(str(name))} | {shown} |"
     yield ""
+
+
+def plain(text: str) -> str:
+    """The text as one line that Markdown and HTML show as it is: names, notes and errors may hold what models wrote."""
+    return re.sub(r"([\\`*_{}\[\]()#+!|~>-])", r"\\\1", html.escape(" ".join(text.split()), quote=False))
+
+
+def code(text: str) -> str:
+    """The text as one line of code, within more backticks than it has in a row."""
+    line = " ".join(text.split()).replace("|", "¦")
+    ticks = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
+    return f"{ticks} {line} {ticks}" if "`" in line else f"{ticks}{line}{ticks}"
 
 
 def _section(title: str, entries: Sequence[str]) -> Iterator[str]:

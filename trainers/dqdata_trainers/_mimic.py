@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM
 from trl import SFTTrainer
 from trl.models.utils import _ForwardRedirection
 
-from dqdata.models import IGNORED
+from dqdata.models import IGNORED, SAFE
 from dqdata_trainers._divergence import (
     NONE,
     Head,
@@ -140,7 +140,7 @@ class StoredTrainer(KlTrainer):
 
 def load_teacher(path: str, dtype: torch.dtype, device: torch.device) -> Any:
     """A frozen causal model."""
-    model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype)
+    model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype, **SAFE)
     return model.eval().requires_grad_(False).to(device)
 
 

@@ -13,12 +13,14 @@ import torch
 from transformers import AutoModelForSequenceClassification, Trainer
 from trl.trainer.utils import disable_dropout_in_model
 
+from dqdata.models import SAFE
+
 
 def head_of(path: str, params: Any, config: Any, lora: Any, packed: Any = None) -> Any:
     """The model with a fresh regression head; its config says what it predicts, for those who use it as a reward.
     packed: how the base model's weights are quantized, None for not at all."""
     torch.manual_seed(config.seed)
-    kwargs = dict(config.model_init_kwargs or {})
+    kwargs = {**SAFE, **(config.model_init_kwargs or {})}
     kwargs.setdefault("dtype", torch.float32)
     if packed is not None:
         kwargs["quantization_config"] = packed

@@ -20,7 +20,7 @@ def load_tokenizer(path: str, params: TrlParams) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path)
+        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise InputError(f"model {params.model!r}: its tokenizer can't be loaded: {error}") from error
     if params.chat_template is not None:

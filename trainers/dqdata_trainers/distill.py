@@ -182,7 +182,7 @@ def check_vocabulary(tokenizer: Any, teacher: str, name: str) -> None:
     from transformers import AutoTokenizer
 
     try:
-        theirs = AutoTokenizer.from_pretrained(teacher).get_vocab()
+        theirs = AutoTokenizer.from_pretrained(teacher, trust_remote_code=False).get_vocab()
     except (OSError, ValueError) as error:
         raise InputError(f"teacher {name!r} can't be loaded: {error}") from error
     ours = tokenizer.get_vocab()

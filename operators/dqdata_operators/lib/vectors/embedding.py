@@ -18,6 +18,7 @@ import functools
 import importlib.util
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -61,7 +62,8 @@ def _here(name: str) -> Embedder:
         return Encoded(_loaded(name, _imported("model2vec", "model2vec").StaticModel.from_pretrained, rest))
     if kind == "sentence-transformers":
         kind_of = _imported("sentence_transformers", "sentence-transformers").SentenceTransformer
-        return Encoded(_loaded(name, kind_of, rest))
+        safe = partial(kind_of, trust_remote_code=False, model_kwargs={"use_safetensors": True})
+        return Encoded(_loaded(name, safe, rest))
     raise InputError(
         f"embedding {name!r} isn't known: wordllama, minilm, model2vec:NAME, sentence-transformers:NAME or URL#MODEL"
     )
