@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dqdata.errors import InputError
+from dqdata.models.loading import SAFE
 
 
 def merge_adapter(adapter: Path, base: str, target: Path) -> None:
@@ -24,7 +25,7 @@ def merge_adapter(adapter: Path, base: str, target: Path) -> None:
     try:
         from peft import PeftModel
 
-        model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+        model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, **SAFE)
         whole = merged(PeftModel.from_pretrained(model, str(adapter)))
         own = (adapter / "tokenizer_config.json").is_file()
         tokenizer = AutoTokenizer.from_pretrained(str(adapter) if own else base)

@@ -19,7 +19,6 @@ from typing import Any, Literal
 from pydantic import Field
 
 from dqdata.errors import DqdataError, InputError, nearest
-from dqdata.models import SAFE
 from dqdata.operator import Params, PromptFile
 from dqdata_trainers._lora import Lora
 
@@ -105,7 +104,7 @@ def trl_config(kind: type[Any], params: TrlParams, out: Path, **fixed: Any) -> A
         "seed": params.seed,
     }
     if "model_init_kwargs" in fields:
-        values["model_init_kwargs"] = {**SAFE, **(values.get("model_init_kwargs") or {})}
+        values["model_init_kwargs"] = {"use_safetensors": True, **(values.get("model_init_kwargs") or {})}
     if "max_length" in fields:
         values["max_length"] = params.max_length
     if "chat_template_kwargs" in fields:

@@ -20,7 +20,8 @@ def head_of(path: str, params: Any, config: Any, lora: Any, packed: Any = None) 
     """The model with a fresh regression head; its config says what it predicts, for those who use it as a reward.
     packed: how the base model's weights are quantized, None for not at all."""
     torch.manual_seed(config.seed)
-    kwargs = {**SAFE, **(config.model_init_kwargs or {})}
+    trust = getattr(config, "trust_remote_code", False)
+    kwargs = {**SAFE, "trust_remote_code": trust, **(config.model_init_kwargs or {})}
     kwargs.setdefault("dtype", torch.float32)
     if packed is not None:
         kwargs["quantization_config"] = packed
