@@ -85,7 +85,7 @@ class Sandbox:
         simple, wire = tests.wire()
         made = {"output": limits.output, "report": REPORT}
         kind = "judge" if simple and not tests.inside else "check"
-        return self._submit(Task(kind, limits, [job, wire], made, partial(_check, limits, tests)))
+        return self._submit(Task(kind, limits, [job, wire], made, partial(_check, limits, tests), warm=tests.style))
 
     def close(self) -> None:
         """Ends every process; safe to call twice. Using the sandbox afterwards raises SandboxError."""

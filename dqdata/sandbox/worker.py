@@ -39,7 +39,8 @@ class Outcome(Protocol):
 @dataclass(eq=False)
 class Task:
     """One job. given: what it reads; made: what it writes, with the most bytes wanted back. Order is the protocol's.
-    losses: servers that died while they had it, the last at `lost_at`, on the monotonic clock."""
+    warm: the style of its tests, for which a server may load modules once for all. losses: servers that died while they
+    had it, the last at `lost_at`, on the monotonic clock."""
 
     kind: str
     limits: Limits
@@ -47,6 +48,7 @@ class Task:
     made: dict[str, int]
     outcome: Outcome
     future: Future[Any] = field(default_factory=Future)
+    warm: str = ""
     losses: int = 0
     lost_at: float = 0.0
     descriptors: list[int] = field(default_factory=list)
@@ -122,7 +124,7 @@ class Worker:
     def send(self, task: Task) -> None:
         """Hands over a task that is open. Raises OSError where the server is gone."""
         self.number += 1
-        request = {"id": self.number, "kind": task.kind, "limits": _told(task.limits)}
+        request = {"id": self.number, "kind": task.kind, "warm": task.warm, "limits": _told(task.limits)}
         self.tasks[self.number] = task
         self.due[self.number] = time.monotonic() + task.limits.wall + SLACK_SECONDS
         socket.send_fds(self.socket, [marshal.dumps(request)], task.descriptors)

@@ -6,8 +6,9 @@ run_pytest({"code": "from solution import add\\ndef test_add(): assert add(2, 3)
 from __future__ import annotations
 
 import builtins
+import contextlib
 import functools
-import inspect
+import importlib
 import os
 import sys
 from collections.abc import Callable
@@ -17,6 +18,20 @@ from .remote import NeedsInside, Stop
 from .wrong import WRONG
 
 FILE = "test_candidate.py"
+UNUSED = (
+    "cacheprovider faulthandler unraisableexception threadexception junitxml pastebin doctest setuponly setupplan"
+    " stepwise legacypath"
+).split()
+"""Plug-ins of pytest that a run of one file does without: each costs as much as a short test."""
+
+
+def load() -> None:
+    """Imports pytest with its plug-ins, in the server, whose children then have it. Where there is none, nothing."""
+    with contextlib.suppress(ImportError):
+        config = importlib.import_module("_pytest.config")
+        for name in config.default_plugins:
+            if name not in UNUSED:
+                importlib.import_module(f"_pytest.{name}")
 
 
 class _Plugin:
@@ -37,12 +52,16 @@ class _Plugin:
         return make(value)
 
     def pytest_pycollect_makeitem(self, collector: Any, name: str, obj: Any) -> Any:
+        import inspect
+
         if collector.funcnamefilter(name) and inspect.isgeneratorfunction(obj):
             setattr(collector.obj, name, _all_checks(obj))
             return list(collector._genfunctions(name, getattr(collector.obj, name)))
         return None
 
     def pytest_pyfunc_call(self, pyfuncitem: Any) -> Any:
+        import inspect
+
         if not inspect.iscoroutinefunction(pyfuncitem.obj):
             return None
         import asyncio
@@ -109,7 +128,7 @@ def run_pytest(tests: dict[str, Any], subject: Any) -> dict[str, Any]:
     for name, make in WRONG.items():
         setattr(builtins, name, functools.partial(plugin.wrong, make))
     sys.dont_write_bytecode = True
-    arguments = ["-q", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-c", "/dev/null"]
+    arguments = ["-q", *(part for name in UNUSED for part in ("-p", f"no:{name}")), "-c", "/dev/null"]
     arguments += ["--rootdir", tests["folder"], "--confcutdir", tests["folder"]]
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     pytest.main([*arguments, "--import-mode=importlib", file], plugins=[plugin])

@@ -20,7 +20,7 @@ import sys
 import time
 from typing import Any, NoReturn
 
-from . import candidate, checker, jail, libc, program, seccomp
+from . import candidate, checker, jail, libc, program, pytest_style, seccomp
 from .folders import remove
 from .job import Job
 from .judge import FINISHED, Judge
@@ -38,6 +38,7 @@ class Server:
         self.setup = setup
         self.control = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, control)
         self.descriptor = control
+        self.has_pytest = False
         self.jobs: dict[int, Job] = {}  # by pidfd, until the process has ended
         self.judged: dict[int, Job] = {}  # by socket of the judge, until it has reported
         self.idle: list[Judge] = []
@@ -69,6 +70,11 @@ class Server:
         for _, _, data in extra:
             descriptors.frombytes(data[: len(data) - len(data) % descriptors.itemsize])
         request = marshal.loads(message)
+        if request["warm"] == "pytest" and not self.has_pytest:
+            self.has_pytest = True
+            pytest_style.load()
+            gc.collect()
+            gc.freeze()
         try:
             job = self.start(request, list(descriptors))
         except OSError as error:

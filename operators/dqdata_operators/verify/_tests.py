@@ -185,7 +185,7 @@ def _calls(cases: Sequence[tuple[Any, Any, Any]], given: Mapping[str, Any]) -> C
 def _of_python(code: str, given: Mapping[str, Any]) -> CodeTests:
     code = "\n".join([*(part for part in _setup(given) if part), code])
     has_tests = re.search(r"^[ \t]*(?:async[ \t]+)?def[ \t]+test|^class[ \t]+\w+\(.*TestCase\b", code, re.MULTILINE)
-    if has_tests and not re.search(r"^def check\(", code, re.MULTILINE):
+    if has_tests and not re.search(r"^def check\(\s*\w+\s*(?::[^,)]*)?\)", code, re.MULTILINE):
         return _checked(code, given, style="pytest")
     return _checked(code, given)
 

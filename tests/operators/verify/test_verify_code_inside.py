@@ -201,6 +201,24 @@ def test_inside_can_be_forbidden(name: str, run: Run) -> None:
     assert verdict(run, right, tests, inside=False)[:2] == ("unverifiable", "needs_inside")
 
 
+STYLES = {
+    "coroutine": "from solution import f\nasync def test_a():\n    assert await f(1) == 2",
+    "yields checks": "from solution import g\ndef check(a, b):\n    assert g(a) == b\n"
+    "def test_a():\n    yield check, 1, 2\n    yield check, 4, 5",
+    "yield fixture": "import pytest\nfrom solution import g\n@pytest.fixture\ndef one():\n    yield 1\n"
+    "def test_a(one, tmp_path):\n    assert g(one) == 2",
+    "parametrised class": "import pytest\nimport solution\nclass TestIt:\n"
+    "    @pytest.mark.parametrize('n', [1, 2])\n    def test_a(self, n):\n        assert solution.g(n) == n + 1",
+}
+
+
+@pytest.mark.parametrize("name", STYLES)
+@pytest.mark.parametrize(("step", "expected"), [(1, "correct"), (2, "incorrect")])
+def test_styles_of_pytest_files(name: str, step: int, expected: str, run: Run) -> None:
+    program = f"async def f(x): return x + {step}\ndef g(x): return x + {step}"
+    assert verdict(run, program, STYLES[name])[::2] == (expected, "outside")
+
+
 UNIVERSAL = (
     "class U:\n"
     "    def __eq__(self, o): return True\n    def __ne__(self, o): return True\n    def __hash__(self): return 0\n"
