@@ -40,6 +40,11 @@ class TrainedModel(NamedTuple):
 class StoreView(Protocol):
     """The little that planning and sources see of the store; the command line hands it in."""
 
+    @property
+    def id_scheme(self) -> str:
+        """How problems are named there: a name in `dqdata.ids.SCHEMES`."""
+        ...
+
     def latest(self, catalog: str) -> int | None:
         """Newest version of a catalog, None where there is none."""
         ...

@@ -90,6 +90,12 @@ def make_metadata(file: Path) -> None:
         con.execute("pragma journal_mode = wal")
 
 
+def snapshot(file: Path, target: Path) -> None:
+    """Copies a SQLite file as it is at this moment, whoever writes to it. DuckDB mustn't have it open here."""
+    with contextlib.closing(sqlite3.connect(file)) as con, contextlib.closing(sqlite3.connect(target)) as to:
+        con.backup(to)
+
+
 def attach(
     layout: Layout,
     metadata: Path | None = None,
@@ -112,9 +118,12 @@ def attach(
 
 
 def copied(file: Path) -> tempfile.TemporaryDirectory[str]:
-    """A folder with a private copy of a SQLite file, for one that can't be written to: in WAL mode SQLite has to make
-    a file beside the database even to read it."""
+    """A folder with a private copy of a SQLite file that DuckDB hasn't open here. Of one that can't be written to the
+    bytes are copied: in WAL mode SQLite has to make a file beside the database even to read it."""
     folder = tempfile.TemporaryDirectory(prefix="dqdata-", ignore_cleanup_errors=True)
+    if writable(file.parent) and writable(file):
+        snapshot(file, Path(folder.name) / file.name)
+        return folder
     for suffix in ("", "-wal"):
         part = file.with_name(file.name + suffix)
         if part.exists():

@@ -16,7 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from dqdata.catalog.format import Facts
 from dqdata.catalog.lake import Layout, attach, copied, lake_errors, writable
+from dqdata.catalog.migrations import NEWEST, migrate_copy
 from dqdata.catalog.pins import Pinned, pin
 from dqdata.catalog.records import MODELS, Version, version_query
 from dqdata.catalog.rights import inside
@@ -44,6 +46,7 @@ class Reader:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
+        self.facts: Facts
         self._guard = threading.RLock()
         self._db: duckdb.DuckDBPyConnection | None = None
         self._copies: dict[Path, tempfile.TemporaryDirectory[str]] = {}
@@ -56,6 +59,11 @@ class Reader:
     @property
     def path(self) -> Path:
         return self._layout.root
+
+    @property
+    def id_scheme(self) -> str:
+        """How problems of this store are named: a name in `dqdata.ids.SCHEMES`."""
+        return self.facts.ids
 
     @property
     def ledger_path(self) -> Path:
@@ -275,9 +283,16 @@ class Reader:
         return attach(self._layout, self._metadata(), read_only=True, threads=threads, local_files=local_files)
 
     def _metadata(self) -> Path:
-        """The metadata file, or a copy of it where the store can't be written to."""
+        """The metadata file; a copy where it can't be written to, or is older: reading never changes a store."""
         file = self._layout.metadata
-        return file if writable(self.path) and writable(file) else self._copy(file)
+        old = self.facts.format < NEWEST
+        if writable(self.path) and writable(file) and not old:
+            return file
+        new = file not in self._copies
+        copy = self._copy(file)
+        if new and old:
+            migrate_copy(self._layout, self.facts, copy)
+        return copy
 
     def _copy(self, file: Path) -> Path:
         with self._guard:

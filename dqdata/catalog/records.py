@@ -13,10 +13,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dqdata.ids import canonical
 from dqdata.refs import RECORDS
+from dqdata.sql import quoted
+
+if TYPE_CHECKING:
+    import duckdb
 
 VERSIONS = {
     "catalog": "VARCHAR",
@@ -72,6 +76,13 @@ METRICS = {
 TABLES: dict[str, Mapping[str, str]] = dict(zip(RECORDS, (VERSIONS, RUNS, MODELS, METRICS), strict=True))
 JSON_COLUMNS = frozenset({"recipe", "dropped", "failed", "data", "metrics"})
 """Kept as JSON text: `recipe->>'$.steps[0].op'` works in SQL."""
+
+
+def make_tables(con: duckdb.DuckDBPyConnection) -> None:
+    """The record tables that the lake lacks."""
+    for table, columns in TABLES.items():
+        types = ", ".join(f"{quoted(name)} {kind}" for name, kind in columns.items())
+        con.execute(f"create table if not exists lake.main.{table} ({types})")
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from dqdata.catalog import commit as protocol
-from dqdata.catalog.create import check_format, create
+from dqdata.catalog.create import create
+from dqdata.catalog.format import read_facts
 from dqdata.catalog.lake import Layout, attach, lake_errors, writable
+from dqdata.catalog.migrations import NEWEST, migrate
 from dqdata.catalog.reader import Reader
-from dqdata.catalog.records import METRICS, MODELS, RUNS, VERSIONS, Measured, Version, values_of
+from dqdata.catalog.records import MODELS, RUNS, VERSIONS, Measured, Version, values_of
 from dqdata.catalog.rights import make_private, refuse_links, tighten
 from dqdata.catalog.secrets import without_secrets
 from dqdata.columns import REJECTS, Columns
@@ -30,7 +32,7 @@ from dqdata.errors import StoreError
 from dqdata.files import lock, make_folder
 from dqdata.ids import canonical
 from dqdata.refs import REJECTS_SUFFIX, check_name
-from dqdata.sql import literal, quoted
+from dqdata.sql import literal
 
 if TYPE_CHECKING:
     import duckdb
@@ -63,7 +65,7 @@ class Store(Reader):
         if read_only:
             if not layout.format.is_file():
                 raise StoreError(f"no store at {path}: `dqdata run` or `dqdata import` makes one, or give --store PATH")
-            check_format(layout)
+            store._check_format()
             refuse_links(layout.root)
             store._known()
             return store
@@ -73,16 +75,23 @@ class Store(Reader):
             tighten(layout.root)
         if not writable(layout.root):
             raise StoreError(f"the store {path} is read-only for you: give it write permission, or copy it elsewhere")
-        if layout.format.is_file():
-            check_format(layout)
-            store._clean_up()
-        else:
+        if not layout.format.is_file():
             with store._locked(), lake_errors(layout.root, "making"):
                 if not layout.format.is_file():
                     create(layout)
+        store._check_format()
+        store._clean_up()
         make_folder(layout.work)
         store._known()
         return store
+
+    def _check_format(self) -> None:
+        """Reads what store.json says, and brings an older store that is opened for writing to the present format."""
+        self.facts = read_facts(self._layout, NEWEST)
+        if self.facts.format < NEWEST and not self.read_only:
+            with self._locked(), lake_errors(self.path, "migrating"):
+                self._drop_writer()  # it may have cleaned up after a killed commit
+                self.facts = migrate(self._layout, read_facts(self._layout, NEWEST))
 
     def __enter__(self) -> Store:
         return self
@@ -269,8 +278,6 @@ class Store(Reader):
         self, con: duckdb.DuckDBPyConnection, model: str, version: int, metrics: Sequence[Measured]
     ) -> None:
         """Through a file of its own: a long training has more figures than SQL text should carry."""
-        types = ", ".join(f"{quoted(name)} {kind}" for name, kind in METRICS.items())
-        con.execute(f"create table if not exists lake.main.dq_metrics ({types})")  # stores made before it was there
         if not metrics:
             return
 

@@ -29,9 +29,16 @@ LIKELY = ("problem", "prompt", "query", "instruction", "input", "Question", "tex
 """Names that other sets give the question, the likeliest first."""
 
 
-def ingest(source: Source[Any], columns: Columns, namespace: str, folder: Folder, limit: int | None = None) -> None:
-    """Fills the folder from the source; does nothing where an earlier run had finished. limit: rows to take at
-    most. Raises DataError."""
+def ingest(
+    source: Source[Any],
+    columns: Columns,
+    namespace: str,
+    folder: Folder,
+    id_scheme: str,
+    limit: int | None = None,
+) -> None:
+    """Fills the folder from the source; does nothing where an earlier run had finished. id_scheme: how problems without
+    an id are named, of `dqdata.ids.SCHEMES`. limit: rows to take at most. Raises DataError."""
     if folder.facts() is not None:
         return
     folder.prepare()
@@ -40,7 +47,7 @@ def ingest(source: Source[Any], columns: Columns, namespace: str, folder: Folder
     given = set(source.schema())
     total = 0
     for number, frame in enumerate(_frames(source, limit)):
-        rows, nameless = _identified(frame, columns, namespace, given, total)
+        rows, nameless = _identified(frame, columns, namespace, given, total, id_scheme)
         why = nameless.select(columns.key, reason=pl.lit("null_question"), detail=_unmapped(nameless))
         folder.write(number, rows, rejects_of_frame(nameless, why, STEP, source.kind, kind="failed"))
         total += frame.height
@@ -87,7 +94,7 @@ def _frame(batches: list[pa.RecordBatch]) -> pl.DataFrame:
 
 
 def _identified(
-    frame: pl.DataFrame, columns: Columns, namespace: str, given: set[str], before: int
+    frame: pl.DataFrame, columns: Columns, namespace: str, given: set[str], before: int, id_scheme: str
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rows with their ids, and the rows that can't have one: a problem without a question. Their key is the number of
     the row in the source, counted from 1. before: rows of the source that came before the frame."""
@@ -99,7 +106,7 @@ def _identified(
             made[key] = pl.lit(prefix) + pl.col(key).cast(pl.String)
             continue
         if key == "problem_id" and "question" in given:
-            made[key] = _problem_ids(frame)
+            made[key] = _problem_ids(frame, id_scheme)
             continue
         if content is None:
             content = frame.select(pl.struct(pl.all()).struct.json_encode()).to_series().to_list()
@@ -127,13 +134,13 @@ def _unmapped(nameless: pl.DataFrame) -> pl.Expr:
     return pl.when(found.is_null()).then(pl.lit("the row has no question")).otherwise(mapped)
 
 
-def _problem_ids(frame: pl.DataFrame) -> pl.Series:
+def _problem_ids(frame: pl.DataFrame, id_scheme: str) -> pl.Series:
     texts = [
         frame.get_column(name).cast(pl.String).to_list() if name in frame.columns else [None] * frame.height
         for name in ("question", "answer", "tests")
     ]
     made = [
-        None if question is None else ids.problem_id(question, answer, tests)
+        None if question is None else ids.problem_id(question, answer, tests, id_scheme)
         for question, answer, tests in zip(*texts, strict=True)
     ]
     return pl.Series(made, dtype=pl.String)

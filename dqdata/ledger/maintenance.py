@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from dqdata.database import lock, open_database
 from dqdata.errors import DataError, StoreError
 from dqdata.ledger import stored_request
-from dqdata.ledger.tables import broken, connect, write_lock
+from dqdata.ledger.tables import broken, connect, readable_file, write_lock
 from dqdata.sql import literal
 
 if TYPE_CHECKING:
@@ -130,9 +130,8 @@ def merge(path: Path, other: Path) -> Merged:
     """Takes over what another ledger holds and this one doesn't, which is made if need be. The other isn't changed."""
     if other.exists() and path.exists() and other.samefile(path):
         raise DataError(f"{other} is this ledger itself")
-    connect(other, read_only=True).close()  # a clear error where it is no ledger, or a newer one
-    with _writing(path, make=True) as con:
-        con.execute("attach ? as other", (f"file:{other.resolve()}?mode=ro",))
+    with readable_file(other) as readable, _writing(path, make=True) as con:
+        con.execute("attach ? as other", (f"file:{readable.resolve()}?mode=ro",))
         known, differing = con.execute(
             "select count(*), "
             "coalesce(sum((mine.response, mine.reasoning) is not (theirs.response, theirs.reasoning)), 0) "
@@ -157,9 +156,8 @@ def merge(path: Path, other: Path) -> Merged:
 @contextmanager
 def exported(path: Path, *, failures: bool = False) -> Iterator[pa.RecordBatchReader]:
     """Every call (or failed attempt) with what was asked, as Arrow batches."""
-    connect(path, read_only=True).close()
-    with open_database(["sqlite_scanner"], spill=None) as con:
-        con.execute(f"attach {literal(path)} as ledger (type sqlite, read_only)")
+    with readable_file(path) as file, open_database(["sqlite_scanner"], spill=None) as con:
+        con.execute(f"attach {literal(file)} as ledger (type sqlite, read_only)")
         lock(con)
         table = "failures" if failures else "calls"
         yield con.sql(

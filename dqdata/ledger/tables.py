@@ -7,19 +7,22 @@ What is asked is stored once in `requests`; each sample of it is a row of `calls
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 from filelock import FileLock
 
+from dqdata import __version__
 from dqdata.errors import StoreError
 from dqdata.files import lock, make_file, make_folder
+from dqdata.ledger.migrations import FIRST, run_steps, migrate, newest
 
 APPLICATION_ID = 0x6471_6C65
 """`dqle`: tells a ledger from any other SQLite file."""
-
-VERSION = 1
 
 CREATE = """
 create table requests (
@@ -103,6 +106,23 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         raise broken(path, error) from error
 
 
+@contextlib.contextmanager
+def readable_file(path: Path) -> Iterator[Path]:
+    """For what opens the file by itself: the ledger, or a copy of an older one in the present version. Raises
+    StoreError as `connect` does."""
+    with (
+        tempfile.TemporaryDirectory(prefix="dqdata-") as folder,
+        contextlib.closing(connect(path, read_only=True)) as con,
+    ):
+        _, _, file = con.execute("pragma database_list").fetchone()
+        copy = Path(folder) / path.name
+        if not file:
+            with contextlib.closing(sqlite3.connect(copy)) as to:
+                con.backup(to)
+        con.close()
+        yield path if file else copy
+
+
 def write_lock(path: Path) -> FileLock:
     """Writers of several processes queue here, not in SQLite's busy handler, which can starve one or not be asked."""
     return lock(path, poll=0.002)
@@ -135,8 +155,10 @@ def _connect(path: Path) -> sqlite3.Connection:
             con.execute("pragma journal_mode = wal")
             con.execute("pragma synchronous = full")  # a paid answer survives a power cut, not only a crash
             con.execute("pragma wal_autocheckpoint = 0")  # the writer does it, between commits that someone waits for
-            if _version(con, path) == 0:
+            if (version := _version(con, path)) == 0:
                 _create(con)
+            else:
+                migrate(con, path, version)
         except BaseException:
             con.close()
             raise
@@ -148,40 +170,54 @@ def _create(con: sqlite3.Connection) -> None:
     for statement in CREATE.split(";\n"):
         con.execute(statement)
     con.execute(f"pragma application_id = {APPLICATION_ID}")
-    con.execute(f"pragma user_version = {VERSION}")
+    con.execute(f"pragma user_version = {newest()}")
     con.execute("commit")
 
 
 def _connect_read_only(path: Path) -> sqlite3.Connection:
+    """Of an older ledger a private copy in the present version: reading never changes a ledger."""
     if not path.exists():
         raise StoreError(f"ledger {path}: there is none yet; a run with a teacher makes it")
     where = f"file:{quote(str(path.resolve()))}?mode=ro"
     con = sqlite3.connect(where, uri=True, timeout=60, isolation_level=None, check_same_thread=False)
     try:
-        if _version(con, path) == 0:
-            raise StoreError(f"ledger {path}: it is empty; a run with a teacher fills it")
+        version = _version(con, path)
     except sqlite3.OperationalError:
         con.close()
         if path.with_name(path.name + "-wal").exists():
             raise
         # A WAL database on a read-only disk opens only when SQLite is promised that nobody writes.
         con = sqlite3.connect(where + "&immutable=1", uri=True, isolation_level=None, check_same_thread=False)
-        _version(con, path)
+        version = _version(con, path)
     except BaseException:
         con.close()
         raise
-    return con
+    if version == 0:
+        con.close()
+        raise StoreError(f"ledger {path}: it is empty; a run with a teacher fills it")
+    return con if version == newest() else _in_present_version(con, version)
+
+
+def _in_present_version(con: sqlite3.Connection, version: int) -> sqlite3.Connection:
+    """A temporary database of SQLite's own, gone when it is closed, instead of the connection, which is closed."""
+    with contextlib.closing(con):
+        copy = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        con.backup(copy)
+    run_steps(copy, version)
+    return copy
 
 
 def _version(con: sqlite3.Connection, path: Path) -> int:
+    """0 for an empty file, which is to become a ledger. Raises StoreError for no ledger, and for a newer one."""
     version = int(con.execute("pragma user_version").fetchone()[0])
     application = int(con.execute("pragma application_id").fetchone()[0])
     if version == 0 and application == 0 and con.execute("select count(*) from sqlite_master").fetchone()[0] == 0:
         return 0
     if application != APPLICATION_ID:
         raise StoreError(f"ledger {path}: this SQLite file is no ledger; name another file or move it away")
-    if version > VERSION:
+    if version > newest():
         raise StoreError(
-            f"ledger {path}: version {version}, made by a newer dqdata (this one reads {VERSION}): upgrade"
+            f"ledger {path}: version {version}, made by a newer dqdata (this is dqdata {__version__}, which reads up "
+            f"to {newest()}): update dqdata"
         )
-    return version
+    return version or FIRST

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from dqdata.columns import REJECTS, Columns
 from dqdata.database import connect
 from dqdata.errors import InputError, QueryError, nearest
+from dqdata.ids import DEFAULT_SCHEME
 from dqdata.project.graph import PIN, build_order, closure, tables_in
 from dqdata.project.instances import make_trainer
 from dqdata.project.plan import Plan, make_plan
@@ -91,6 +92,10 @@ class PlannedStore:
     planned: dict[str, Columns]
     project: Project
 
+    @property
+    def id_scheme(self) -> str:
+        return self.store.id_scheme
+
     def add(self, plan: Plan) -> None:
         self.planned[plan.pipeline.into] = plan.after
         self.planned[plan.pipeline.into + REJECTS_SUFFIX] = REJECTS
@@ -155,6 +160,8 @@ def columns_over(sql: str, tables: Mapping[str, Columns]) -> Columns:
 
 class NoStore:
     """The StoreView of a project that has never run."""
+
+    id_scheme = DEFAULT_SCHEME
 
     def latest(self, catalog: str) -> int | None:
         return None

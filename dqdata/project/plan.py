@@ -84,6 +84,8 @@ class Plan:
     """Rows expected to enter the first step."""
     made: tuple[str, int] | None
     """The (catalog, version) this recipe made already."""
+    id_scheme: str
+    """The store's scheme of ids for problems: a name in `dqdata.ids.SCHEMES`."""
 
     @property
     def fingerprint(self) -> str:
@@ -152,7 +154,7 @@ def make_plan(
                 estimate = step.operator.estimate(estimate.rows)
         steps.append(replace(step, estimate=estimate))
         columns, before = step.after, step.fingerprint
-    plan = Plan(pipeline, source, with_ids(given), base, tuple(steps), teachers, rows, None)
+    plan = Plan(pipeline, source, with_ids(given), base, tuple(steps), teachers, rows, None, store.id_scheme)
     return replace(plan, made=store.find(plan.fingerprint))
 
 

@@ -34,9 +34,12 @@ def root(tmp_path: Path, commit_to: Make, problems: Problems) -> Path:
 
 
 def test_made_by_a_newer_dqdata(root: Path) -> None:
-    (root / "store.json").write_text(json.dumps({"format": 2, "made_by": "dqdata 9.1"}))
+    (root / "store.json").write_text(json.dumps({"format": 99, "made_by": "dqdata 9.1"}))
     for read_only in (True, False):
-        with pytest.raises(StoreError, match=r"newer dqdata \(dqdata 9\.1, store format 2.*update dqdata"):
+        with pytest.raises(
+            StoreError,
+            match=r"newer dqdata \(dqdata 9\.1, store format 99; this is dqdata .*, format \d+\): update dqdata",
+        ):
             Store.open(root, read_only=read_only)
 
 
@@ -52,7 +55,14 @@ def test_made_by_a_newer_ducklake(root: Path) -> None:
     ("file", "content", "message"),
     [
         ("store.json", b"{", r"damaged: store\.json can't be read"),
-        ("store.json", b'{"made_by": 1}', r"damaged: store\.json"),
+        ("store.json", b'{"format": "one"}', r"damaged: store\.json"),
+        ("store.json", b'{"format": 0}', r"damaged: store\.json"),
+        ("store.json", b"[1]", r"damaged: store\.json"),
+        (
+            "store.json",
+            b'{"format": 2, "ids": "nfz", "made_by": "dqdata 8"}',
+            r"ids of the scheme 'nfz'.*update dqdata",
+        ),
         (
             "metadata.sqlite",
             b"not a database at all, not even nearly so" * 200,

@@ -243,13 +243,6 @@ def test_figures_of_each_step_go_with_the_model(store: Store, read: Read) -> Non
     assert not list((store.path / "work").glob(".metrics-*"))
 
 
-def test_a_store_without_the_table_of_figures_gets_it(store: Store, read: Read) -> None:
-    with store._transaction() as con:
-        con.execute("drop table lake.main.dq_metrics")
-    store.record_model({"name": "sft"}, [Measured(1, "loss", 0.5)])
-    assert [row["value"] for row in read("from dq_metrics")] == [0.5]
-
-
 def test_no_secret_is_written_down(
     store: Store, commit: Make, problems: Problems, monkeypatch: pytest.MonkeyPatch
 ) -> None:
