@@ -80,8 +80,8 @@ def migrate(layout: Layout, facts: Facts) -> Facts:
     finally:
         con.close()
     log.warning(
-        "the store %s was migrated to format %d (dqdata %s); earlier versions of dqdata no longer open it; %s holds its "
-        "metadata as they were before",
+        "the store %s was migrated to format %d (dqdata %s); earlier versions of dqdata cannot open it; %s holds "
+        "its metadata from before",
         *(layout.root, facts.format, __version__, backup),
     )
     return facts

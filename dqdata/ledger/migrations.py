@@ -55,7 +55,7 @@ def migrate(con: sqlite3.Connection, path: Path, version: int) -> None:
             con.backup(to)
     run_steps(con, version)
     log.warning(
-        "ledger %s was migrated to version %d; earlier versions of dqdata no longer open it; %s holds it as it was before",
+        "ledger %s was migrated to version %d; earlier versions of dqdata cannot open it; %s is the ledger from before",
         *(path, newest(), backup),
     )
 

@@ -19,7 +19,7 @@ from filelock import FileLock
 from dqdata import __version__
 from dqdata.errors import StoreError
 from dqdata.files import lock, make_file, make_folder
-from dqdata.ledger.migrations import FIRST, run_steps, migrate, newest
+from dqdata.ledger.migrations import FIRST, migrate, newest, run_steps
 
 APPLICATION_ID = 0x6471_6C65
 """`dqle`: tells a ledger from any other SQLite file."""

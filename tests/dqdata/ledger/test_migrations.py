@@ -71,7 +71,7 @@ def test_writing_carries_out_every_step_once(old: Path, two_steps: None, caplog:
     assert list(maintenance.verify(old)) == []
     assert caplog.text.count("migrated to version 3") == 1
     backup = old.with_name("ledger.sqlite.version-1")
-    assert version(backup) == 1 and f"{backup} holds it as it was before" in caplog.text
+    assert version(backup) == 1 and f"{backup} is the ledger from before" in caplog.text
 
 
 def test_reading_changes_nothing(old: Path, two_steps: None, tmp_path: Path) -> None:
