@@ -38,7 +38,7 @@ class ClusterParams(Params):
     representatives: int = Field(3, ge=0)
     """Rows of each topic, the nearest to its centre, that are marked."""
     embedding: str = "wordllama"
-    """wordllama, minilm, model2vec:NAME, sentence-transformers:NAME or URL#MODEL."""
+    """wordllama, minilm, use-multilingual, model2vec:NAME, sentence-transformers:NAME or URL#MODEL."""
     into: str = "topic"
     """Column for the number of the topic."""
 

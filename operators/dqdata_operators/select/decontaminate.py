@@ -63,7 +63,7 @@ class DecontaminateParams(Params):
     min_cosine: float = Field(0.4, ge=0, le=1)
     """Similarity of embeddings below which a neighbour isn't looked at."""
     embedding: str = "wordllama"
-    """wordllama, minilm, model2vec:NAME, sentence-transformers:NAME or URL#MODEL."""
+    """wordllama, minilm, use-multilingual, model2vec:NAME, sentence-transformers:NAME or URL#MODEL."""
     doubt: tuple[float, float] = (-3.0, 0.0)
     """Log odds between which a pair is doubtful; from the second on it is the same problem, below the first nothing.
     -3 is a chance of 5%, 0 of 50%, 2.2 of 90%."""

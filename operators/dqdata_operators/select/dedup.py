@@ -71,7 +71,7 @@ class DedupParams(Params):
     num_perm: int = Field(128, ge=16, le=1024)
     """minhash: length of a signature. More finds more of the pairs just above the threshold."""
     embedding: str = "wordllama"
-    """semantic: wordllama, minilm, model2vec:NAME, sentence-transformers:NAME or URL#MODEL."""
+    """semantic: wordllama, minilm, use-multilingual, model2vec:NAME, sentence-transformers:NAME or URL#MODEL."""
     distinguish: tuple[Distinction, ...] = DISTINCTIONS
     """minhash, semantic: what near duplicates must agree in. numbers, with what they count; operators: also relations,
     brackets and variables; negations; contrasts: words such as area and perimeter, more and fewer; answers, where both

@@ -43,16 +43,16 @@ KINDS: tuple[Kind, ...] = ("exact", "lexical", "rephrased", "same_template", "do
 
 SAME: Mapping[Field, Mapping[str, float]] = {
     "words": {"centred": 3.7, "contained": 4.9, "numbers": 14.7, "alike": 4.0, "opposed": -0.7, "bias": -12.8},
-    "maths": {"rare": 9.9, "contained": 3.6, "numbers": 14.7, "formulas": 2.2, "exact": 11.4, "opposed": -3.8,
-              "bias": -17.3},
+    "maths": {"rare": 11.0, "contained": 2.0, "numbers": 8.8, "formulas": 1.5, "exact": 16.3, "opposed": -3.8,
+              "bias": -17.9},
     "code": {"balanced": 7.8, "shared": 6.1, "values": 5.0, "named": 3.7, "numbers": 4.5, "opposed": -2.8,
              "bias": -8.2},
 }  # fmt: skip
 """Weights of the log odds that two texts are one problem; "bias": where all measures are 0."""
 TEMPLATE: Mapping[Field, Mapping[str, float]] = {
     "words": {"contained": 9.3, "alike": 14.6, "bias": -13.5},
-    "maths": {"centred": 4.0, "rare": 5.0, "formulas": 3.9, "alike": 11.7, "opposed": -3.3, "other_signs": -4.0,
-              "bias": -17.8},
+    "maths": {"centred": 4.3, "rare": 5.6, "formulas": 4.3, "alike": 12.3, "opposed": -3.4, "other_signs": -4.3,
+              "bias": -19.0},
 }  # fmt: skip
 """Weights of the log odds that two texts with other numbers are one template. A code task has none. The bias of words
 is one lower than what was fitted: half a problem in front of another one is no template."""
@@ -218,6 +218,7 @@ class Evidence:
     def _hopeful(self, problems: I64, measures: Mapping[str, F64], doubt: Doubt) -> npt.NDArray[np.bool_]:
         """Pairs that may be more than nothing, before what takes longer is measured."""
         found = (measures["contained"] >= LEAST_CONTAINED) | (measures["centred"] >= LEAST_CENTRED)
+        found |= self._of_field["maths"][problems] & (self._totals[problems] < FEW_WORDS)
         for field, weights in SAME.items():
             most = np.full(len(problems), weights["bias"])
             for name, weight in weights.items():
@@ -250,8 +251,13 @@ class Evidence:
                 return "lexical", score
         if changed and field != "code":
             odds = _log_odds(TEMPLATE[field], measures)
+            if compared.signs >= MANY_SIGNS and compared.formulas >= ONE_FORMULA and compared.alike >= LEAST_ALIKE:
+                odds = max(odds, 1.0)
             return ("same_template" if odds >= 0 and not compared.other_signs else None), odds
-        if score >= doubt.high and not (field == "maths" and compared.other_signs):
+        if field == "maths" and compared.other_signs:
+            return None, score
+        turned = field == "code" and measures["opposed"] and measures["values"] < SURE_VALUES
+        if score >= doubt.high and not turned:
             return "rephrased", score
         return ("doubtful" if score >= doubt.low else None), score
 
@@ -311,6 +317,12 @@ def _log_odds(weights: Mapping[str, float], measures: Mapping[str, float]) -> fl
 
 LEAST_CONTAINED, LEAST_CENTRED = 0.35, 0.8
 """Shares of the problem's words, or likeness of embeddings, from which two texts may be one template."""
+FEW_WORDS = 30.0
+"""Rarity of the words of a problem below which its formulas are what tells it from others."""
+MANY_SIGNS, ONE_FORMULA, LEAST_ALIKE = 5, 0.9, 0.6
+"""Formulas so long and so alike make one template of texts that are worded otherwise, if not wholly."""
+SURE_VALUES = 0.5
+"""Agreement of examples from which a code task may say the opposite in some word."""
 MOST = 0.85
 """What a measure is taken to be at most before it is computed."""
 RARE_AHEAD, CENTRED_AHEAD = 0.25, 0.1

