@@ -1,8 +1,8 @@
 """Embeddings of decontaminate beside each other: python bench/embeddings.py DATA [name ...]
 
 Of texts whose problem is known, how many have it among the 8 nearest of their benchmark, and as the nearest:
-paraphrases of GSM8K (LLM-decontaminator), paraphrases.jsonl for MATH-500 and HumanEval, and translations into German and Chinese.
-Then the texts that a core embeds a second.
+paraphrases of GSM8K (LLM-decontaminator), paraphrases.jsonl for MATH-500 and HumanEval, and translations into German
+and Chinese. Then the texts that a core embeds a second.
 """
 
 from __future__ import annotations

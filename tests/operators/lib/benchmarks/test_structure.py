@@ -146,16 +146,16 @@ def test_translations_by_a_multilingual_embedding() -> None:
     from dqdata_operators.lib.vectors.embedding import embedder
 
     problems = [
-        "James decides to run 3 sprints 3 times a week. He runs 60 meters each sprint. How many total meters does he run "
-        "a week?",
+        "James decides to run 3 sprints 3 times a week. He runs 60 meters each sprint. How many total meters does he "
+        "run a week?",
         "A robe takes 2 bolts of blue fiber and half that much white fiber. How many bolts in total does it take?",
         "Josh decides to try flipping a house. He buys a house for $80,000 and then puts in $50,000 in repairs. This "
         "increased the value of the house by 150%. How much profit did he make?",
         "Every day, Wendi feeds each of her chickens three cups of mixed chicken feed. How many cups does she need?",
     ]
     texts = [
-        "Josh versucht, ein Haus mit Gewinn weiterzuverkaufen. Er kauft es für 80.000 Dollar und steckt 50.000 Dollar in "
-        "Reparaturen. Dadurch stieg der Wert des Hauses um 150 %. Welchen Gewinn hat er gemacht?",
+        "Josh versucht, ein Haus mit Gewinn weiterzuverkaufen. Er kauft es für 80.000 Dollar und steckt 50.000 Dollar "
+        "in Reparaturen. Dadurch stieg der Wert des Hauses um 150 %. Welchen Gewinn hat er gemacht?",
         "詹姆斯决定每周跑3次，每次跑3个短跑。每个短跑60米。他一周一共跑多少米？",
         "Wie hoch ist der Turm in der Stadt, wenn sein Schatten 12 Meter lang ist?",
     ]
