@@ -31,6 +31,7 @@ from dqdata.engine.stop import StopSignal, on_signals
 from dqdata.errors import DqdataError, Stopped
 from dqdata.files import lock, make_folder
 from dqdata.ledger import Ledger
+from dqdata.project.instances import check_keys
 from dqdata.project.plan import Plan, make_plan
 from dqdata.project.recipe import recipe
 from dqdata.project.tables import Project
@@ -88,6 +89,8 @@ def run_pipeline(
     if limit is not None:
         project = project.limited(name, limit)
     plan = make_plan(project, name, store)
+    if force or retry_failed or plan.made is None:
+        check_keys(project.teachers[teacher] for teacher in plan.teachers)
     folder = store.work / plan.pipeline.into
     make_folder(folder)
     with _alone(folder, plan, out):

@@ -36,7 +36,7 @@ from dqdata.operator import (
     RowOperator,
 )
 from dqdata.project.check import NoStore
-from dqdata.project.instances import make_operator, make_teacher
+from dqdata.project.instances import check_keys, make_operator, make_teacher
 from dqdata.project.tables import Project, StepSpec
 from dqdata.sandbox import Sandbox
 from dqdata.source import StoreView
@@ -111,6 +111,7 @@ class Runtime:
     def client(self, name: str) -> CallClient:
         if name not in self._clients:
             table = self.project.teacher(name)
+            check_keys([table])
             teacher = self._planned.get(name) or make_teacher(table, self.store or NoStore())
             client = CallClient(
                 teacher,

@@ -17,7 +17,7 @@ from dqdata.database import connect
 from dqdata.errors import InputError, QueryError, nearest
 from dqdata.ids import DEFAULT_SCHEME
 from dqdata.project.graph import PIN, build_order, closure, tables_in
-from dqdata.project.instances import make_trainer
+from dqdata.project.instances import check_keys, make_trainer
 from dqdata.project.plan import Plan, make_plan
 from dqdata.project.tables import Project, TrainerTable
 from dqdata.refs import REJECTS_SUFFIX
@@ -52,6 +52,7 @@ def check_project(
             if name in project.pipelines:
                 plan = make_plan(project, name, unmade)
                 unmade.add(plan)
+                check_keys(project.teachers[teacher] for teacher in plan.teachers)
             elif check_trainer is not None:
                 check_trainer(project.trainers[name], unmade)
         except InputError as error:

@@ -8,12 +8,12 @@ trainer = make_trainer(project.trainers["slow_sft"], project.root)
 from __future__ import annotations
 
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from dqdata.errors import InputError, PluginError, ProjectError
 from dqdata.masking import masker
@@ -21,10 +21,11 @@ from dqdata.models import ModelRef, resolve_model
 from dqdata.operator import Operator
 from dqdata.params import markers
 from dqdata.plugins import load
-from dqdata.project.tables import ALLOW_LEAKS, EVALUATE, SourceSpec, StepSpec, TeacherTable, TrainerTable, validated
+from dqdata.project.problems import validated
+from dqdata.project.tables import ALLOW_LEAKS, EVALUATE, SourceSpec, StepSpec, TeacherTable, TrainerTable
 from dqdata.refs import model_ref
 from dqdata.source import Source, StoreView
-from dqdata.teacher import Teacher
+from dqdata.teacher import Limits, Teacher
 from dqdata.trainer import Trainer
 
 
@@ -69,6 +70,10 @@ def _with_files(model: type[BaseModel], given: Mapping[str, Any], root: Path, wh
     return made
 
 
+def _annotation(model: type[BaseModel], name: str) -> Any:
+    return model.model_fields[name].annotation if name in model.model_fields else None
+
+
 def _kinds(annotation: Any) -> Iterator[type]:
     """Classes that an annotation names, inside `X | None`, `list[X]` and the like."""
     if isinstance(annotation, type) and not typing.get_args(annotation):
@@ -77,11 +82,16 @@ def _kinds(annotation: Any) -> Iterator[type]:
         yield from _kinds(inner)
 
 
+def check_keys(tables: Iterable[TeacherTable]) -> None:
+    """Raises ProjectError for an environment variable that a teacher's table names and that is not set."""
+    for table in tables:
+        if table.missing:
+            raise ProjectError(table.where, f"environment variable {table.missing[0]!r} isn't set")
+
+
 def make_teacher(table: TeacherTable, store: StoreView) -> Teacher[Any]:
     """The teacher of a `[teachers.NAME]` table, its `trained:NAME` resolved to the folder of the version that is newest
-    now. Raises ProjectError, also for an environment variable not set."""
-    if table.missing:
-        raise ProjectError(table.where, f"environment variable {table.missing[0]!r} isn't set")
+    now. A key that it names need not be set: `check_keys` is for those who call it. Raises ProjectError."""
     try:
         kind: type[Teacher[Any]] = load("teachers", table.provider)
     except PluginError as error:
@@ -89,10 +99,12 @@ def make_teacher(table: TeacherTable, store: StoreView) -> Teacher[Any]:
     params = _with_paths(kind.Params, table.params, table.root)
     trained = None
     for name, value in params.items():
+        if isinstance(value, SecretStr) and SecretStr not in _kinds(_annotation(kind.Params, name)):
+            check_keys([table])  # not a key: the plan depends on it
         if isinstance(value, str) and value.startswith("trained:"):
             trained = _made_here(kind.Params, name, value, table, store)
             params[name] = trained.path
-    teacher = kind(validated(kind.Params, params, table.where))
+    teacher = kind(validated(kind.Params, params, table.where, also=("provider", *Limits.model_fields)))
     masker.add_all(teacher.params)
     teacher.trained = trained
     try:

@@ -17,12 +17,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic import BaseModel, Field, SecretStr
 
 from dqdata.errors import InputError, ProjectError, nearest
 from dqdata.masking import masker
 from dqdata.params import Params
 from dqdata.project.paths import check_names, check_paths
+from dqdata.project.problems import Problems, is_table, table_of, validated
 from dqdata.project.profiles import with_profile
 from dqdata.refs import FIRST_SUFFIX, as_query, catalog_ref, check_name
 from dqdata.teacher import Limits
@@ -165,36 +166,41 @@ def read_project(path: Path, profile: str = "") -> Project:
         raise ProjectError(str(path), f"not UTF-8 at byte {error.start}") from None
     except tomllib.TOMLDecodeError as error:
         raise ProjectError(str(path), f"not valid TOML: {error}") from None
-    _known(tables, TABLES, path.name, "table")
+    problems = Problems(path.name)
+    with problems.noted():
+        _known(tables, TABLES, path.name, "table")
     for kind in ("teachers", "pipelines", "trainers", "profiles"):
-        check_names(f"[{kind}]", list(_table(tables, kind, path.name)), path.name)
-    check_paths(path)
+        with problems.noted():
+            check_names(f"[{kind}]", list(table_of(tables, kind, path.name)), path.name)
+    with problems.noted():
+        check_paths(path)
 
     if profile:
         tables = with_profile(tables, profile, path.name)
-    store = _table(tables, "store", path.name)
-    _known(store, ("path", "group"), f"{path.name} [store]", "key")
+    store: dict[str, Any] = {}
+    sandbox = SandboxTable()
+    with problems.noted():
+        store = table_of(tables, "store", path.name)
+        _known(store, ("path", "group"), f"{path.name} [store]", "key")
     group = store.get("group", False)
-    if not isinstance(group, bool):
-        raise ProjectError(f"{path.name} [store]", f"key 'group' must be true or false, got {group!r}")
+    with problems.noted():
+        if not isinstance(group, bool):
+            raise ProjectError(f"{path.name} [store]", f"key 'group' must be true or false, got {group!r}")
+    with problems.noted():
+        sandbox = validated(SandboxTable, table_of(tables, "sandbox", path.name), f"{path.name} [sandbox]")
+    teachers = problems.read(tables, "teachers", path, _teacher)
+    pipelines = problems.read(tables, "pipelines", path, _pipeline)
+    trainers = problems.read(tables, "trainers", path, _trainer)
+    problems.check()
     return Project(
         path=path,
         store_path=path.parent / str(store.get("path", "catalogs")) / (f"profiles/{profile}" if profile else ""),
         store_group=group,
         profile=profile,
-        sandbox=validated(SandboxTable, _table(tables, "sandbox", path.name), f"{path.name} [sandbox]"),
-        teachers={
-            name: _teacher(name, _is_table(body, f"{path.name} [teachers.{name}]"), path)
-            for name, body in _table(tables, "teachers", path.name).items()
-        },
-        pipelines={
-            name: _pipeline(name, _is_table(body, f"{path.name} [pipelines.{name}]"), path)
-            for name, body in _table(tables, "pipelines", path.name).items()
-        },
-        trainers={
-            name: _trainer(name, _is_table(body, f"{path.name} [trainers.{name}]"), path)
-            for name, body in _table(tables, "trainers", path.name).items()
-        },
+        sandbox=sandbox,
+        teachers=teachers,
+        pipelines=pipelines,
+        trainers=trainers,
     )
 
 
@@ -218,31 +224,6 @@ def source_of(value: Any, where: str) -> SourceSpec:
     if catalog_ref(text):
         return SourceSpec(kind="sql", params={"query": as_query(text)})
     return SourceSpec(kind="files", params={"path": text})
-
-
-def validated(model: type[M], values: Mapping[str, Any], where: str, what: str = "key") -> M:
-    """The model of these values; what pydantic refuses becomes a ProjectError with the nearest valid name."""
-    try:
-        return model.model_validate(dict(values))
-    except ValidationError as error:
-        raise ProjectError(where, "; ".join(_explain(item, model, what) for item in error.errors())) from None
-
-
-def _explain(item: Any, model: type[BaseModel], what: str) -> str:
-    name = ".".join(str(part) for part in item["loc"])
-    if item["type"] == "extra_forbidden" and len(item["loc"]) == 1:
-        known = [field.alias or key for key, field in model.model_fields.items()]
-        return f"unknown {what} {name!r}" + (nearest(name, known) or f" (known: {', '.join(known)})")
-    if item["type"] == "missing":
-        return f"{what} {name!r} is missing"
-    shown = repr(item["input"])
-    field = model.model_fields.get(str(item["loc"][0])) if item["loc"] else None
-    # A URL may hold a password, and a key of the wrong shape is a key.
-    secret = "://" in shown or (field is not None and "SecretStr" in str(field.annotation))
-    given = "" if isinstance(item["input"], Mapping) or secret else f", got {shown}"
-    if not name:
-        return str(item["msg"]).removeprefix("Value error, ")
-    return f"{what} {name!r}: {item['msg']}{given}"
 
 
 def _pipeline(name: str, body: dict[str, Any], path: Path) -> Pipeline:
@@ -269,7 +250,7 @@ def _pipeline(name: str, body: dict[str, Any], path: Path) -> Pipeline:
 def _steps(steps: list[Any], where: str) -> tuple[StepSpec, ...]:
     specs: list[StepSpec] = []
     for number, step in enumerate(steps, 1):
-        body = dict(_is_table(step, f"{where} step {number}"))
+        body = dict(is_table(step, f"{where} step {number}"))
         op = body.pop("op", None)
         if not isinstance(op, str):
             raise ProjectError(f"{where} step {number}", "key 'op' is missing: which operator?")
@@ -326,16 +307,6 @@ def _resolve(value: Any, missing: list[str]) -> Any:
     if isinstance(value, list):
         return [_resolve(inner, missing) for inner in value]
     return value
-
-
-def _table(tables: Mapping[str, Any], name: str, file: str) -> dict[str, Any]:
-    return _is_table(tables.get(name, {}), f"{file} [{name}]")
-
-
-def _is_table(value: Any, where: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise ProjectError(where, f"must be a table, got {value!r}")
-    return dict(value)
 
 
 def _known(given: Iterable[str], known: tuple[str, ...], where: str, what: str) -> None:

@@ -22,7 +22,8 @@ from dqdata.params import Params, markers
 from dqdata.plugins import distribution, found
 from dqdata.project.instances import make_trainer
 from dqdata.project.plan import operator_identity
-from dqdata.project.tables import ALLOW_LEAKS, EVALUATE, Project, StepSpec, TrainerTable, validated
+from dqdata.project.problems import validated
+from dqdata.project.tables import ALLOW_LEAKS, EVALUATE, Project, StepSpec, TrainerTable
 from dqdata.refs import as_query, model_ref
 from dqdata.trainer import Trainer
 from dqdata.training.exact_match import Evaluate

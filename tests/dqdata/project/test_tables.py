@@ -93,3 +93,36 @@ def test_secrets_come_from_the_environment_and_are_never_shown(tmp_path: Path, m
     assert project.teachers["a"].params["api_key"].get_secret_value() == "sk-planted"
     assert "sk-planted" not in repr(project)
     assert project.teachers["b"].missing == ("NO_KEY",)
+
+
+def test_one_mistake_hides_no_other(tmp_path: Path) -> None:
+    said = read(
+        tmp_path,
+        """
+        [stor]
+        [sandbox]
+        mod = "auto"
+        [teachers.t]
+        provider = "openai"
+        concurency = 3
+        concurrency = 0
+        [pipelines.p]
+        from = "a.jsonl"
+        budget = 3
+        [pipelines.q]
+        steps = []
+        [trainers.r]
+        kind = "sft"
+        """,
+    )
+    assert "6 problems" in said
+    for one in (
+        "[stor]" if "[stor]" in said else "'stor'",
+        "'mod'",
+        "'concurrency'",
+        "'budget'",
+        "'from' is missing",
+        "[trainers.r]",
+    ):
+        assert one in said
+    assert "known: into" in said or "budget_usd" in said

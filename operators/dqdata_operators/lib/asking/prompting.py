@@ -97,8 +97,21 @@ class Prompt:
         return tuple(dict.fromkeys(name for _, text in self.messages for name in text.placeholders))
 
     def require(self, have: Columns, *own: str) -> None:
-        """Checks that every placeholder is a column, or one of the operator's own values. Raises ColumnError."""
+        """Checks that there are placeholders, each a column or one of the operator's own values. Raises ColumnError."""
         known = [*have, *own]
+        single = (
+            re.search(rf"(?<![\\\w{{}}]){{({'|'.join(map(re.escape, known))})}}(?!}})", self._text) if known else None
+        )
+        if single and single[1] not in self.placeholders:
+            raise ColumnError(
+                f"prompt {self.path or '(inline)'} has {{{single[1]}}} in single braces, which is sent as it stands; "
+                f"write {{{{{{{{{single[1]}}}}}}}}} for the value of the row"
+            )
+        if not self.placeholders:
+            raise ColumnError(
+                f"prompt {self.path or '(inline)'} has no placeholder, so every row would send the same request; write "
+                f"{{{{{{{{question}}}}}}}} or another column in double braces (have: {', '.join(known)})"
+            )
         for name in self.placeholders:
             if name not in known:
                 raise ColumnError(
@@ -115,6 +128,10 @@ class Prompt:
         """The same prompt with this system message, instead of its own where it has one."""
         rest = tuple(message for message in self.messages if message[0] != "system")
         return replace(self, messages=(("system", Template(text)), *rest))
+
+    @property
+    def _text(self) -> str:
+        return "\n".join(part for _, text in self.messages for part in text.parts if isinstance(part, str))
 
     @property
     def overhead(self) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from dqdata_operators.lib.asking.prompting import PROMPTS, Template, load_prompt, parse_prompt
 
@@ -131,3 +133,26 @@ def test_built_in_prompts_parse_and_languages_ask_for_the_same(path):
     name = path.name.split(".")[0]
     first = load_prompt(name, "en")
     assert set(load_prompt(name, path.name.split(".")[1]).placeholders) == set(first.placeholders)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("Solve it.", "has no placeholder"),
+        ("Solve {question}", "in single braces"),
+        ("Solve {{question}} and compare with {answer}.", "in single braces"),
+        (r"Give \boxed{answer} for {{question}}", None),
+        ('As JSON: {"question": {{question}}}', None),
+        ("Solve {{question}} in {n} steps", None),
+    ],
+)
+def test_braces_that_send_the_same_text_for_every_row_are_found(tmp_path: Path, text: str, says: str | None) -> None:
+    file = tmp_path / "own.md"
+    file.write_text(text)
+    prompt = load_prompt("generate", "en", file)
+    have = Columns({"question": "VARCHAR", "answer": "VARCHAR"})
+    if says is None:
+        prompt.require(have)
+    else:
+        with pytest.raises(ColumnError, match=says):
+            prompt.require(have)
