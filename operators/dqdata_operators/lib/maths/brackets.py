@@ -17,6 +17,7 @@ from dqdata_operators.lib.maths.shapes import (
     Answer,
     Braces,
     Except,
+    Intersection,
     Opaque,
     Qualified,
     Scalar,
@@ -32,12 +33,13 @@ Reader = Callable[[str, int], Answer]
 
 MOST_ITEMS = 200
 REALS = re.compile(r"\\mathbb\s*\{?\s*R\s*\}?|\\R(?![a-zA-Z])|\\mathbb\s*R")
+_CAP = re.compile(r"\\cap(?![a-zA-Z])")
 _CUP = re.compile(r"\\cup(?![a-zA-Z])")
 _SETBUILDER = re.compile(r"\\\{\s*([^|:]{1,60}?)\s*(?:\\mid|[|:])\s*(.*)\\\}", re.DOTALL)
 _RELATION = re.compile(r"[<>=]|\\(?:le|ge|ne|in|notin)(?![a-zA-Z])")
 _COMMA_END = re.compile(r"\s*-?[0-9]+(?:,[0-9]+)?\s*")
 INFINITY = Sym("\\infty")
-ALLREALS = Tuple("(", (Scalar("-\\infty", Call("neg", (INFINITY,))), Scalar("\\infty", INFINITY)), ")")
+ALL_REALS = Tuple("(", (Scalar("-\\infty", Call("neg", (INFINITY,))), Scalar("\\infty", INFINITY)), ")")
 
 
 def plain_number(text: str, number: Literal) -> Scalar:
@@ -86,8 +88,11 @@ def set_algebra(text: str, depth: int, read: Reader) -> Answer | None:
     parts = _CUP.split(text)
     if len(parts) > 1:
         return Union(tuple(read(part, depth + 1) for part in parts))
+    parts = _CAP.split(text)
+    if len(parts) > 1:
+        return Intersection(tuple(read(part, depth + 1) for part in parts))
     if REALS.fullmatch(text):
-        return ALLREALS
+        return ALL_REALS
     removed = re.fullmatch(rf"(?:{REALS.pattern})\s*(?:\\(?:setminus|backslash)|\\(?=\\\{{)|-)\s*(\\\{{.*\\\}})", text)
     if removed is not None:
         holes = read(removed[1], depth + 1)

@@ -13,9 +13,10 @@ from __future__ import annotations
 import re
 
 from dqdata_operators.lib.maths.evaluate import symbols
-from dqdata_operators.lib.maths.expression import FUNCTIONS, Call, Node, NotMath, Sym, parse_expression
+from dqdata_operators.lib.maths.expression import FUNCTIONS, Call, Node, NotMath, Num, Sym, parse_expression
 from dqdata_operators.lib.maths.identity import proportional, same
 from dqdata_operators.lib.maths.notation import UNIT_CLOSES, UNIT_OPENS, top_level
+from dqdata_operators.lib.maths.quantities import Tolerance, near
 from dqdata_operators.lib.maths.shapes import Answer, Chain, Scalar, Unreadable
 from dqdata_operators.lib.maths.structure import read
 
@@ -151,6 +152,25 @@ def values_of(chain: Chain) -> list[Answer]:
     except Unreadable:
         return []
     return [last]
+
+
+def rounded(chain: Chain) -> Answer | None:
+    """The decimal at the end of `\\pi \\approx 3.14`, where it is the rounding of the exact side."""
+    if "approx" not in chain.ops or (chain.ops[0] == "approx" and is_name(chain.parts[0])):
+        return None
+    exact = values_of(chain)
+    try:
+        last = read(chain.parts[-1])
+    except Unreadable:
+        return None
+    if not exact or not isinstance(last, Scalar) or not isinstance(exact[0], Scalar) or not _decimal(last.node):
+        return None
+    return last if near(last.node, exact[0].node, Tolerance(rounded_digits=1)) else None
+
+
+def _decimal(node: Node) -> bool:
+    number = node.args[0] if isinstance(node, Call) and node.name == "neg" else node
+    return isinstance(number, Num) and number.decimals is not None
 
 
 def _agree(left: Answer, right: Answer, rel_tol: float = 1e-6) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from dqdata_operators.lib.maths.brackets import read_decimal_comma
+from dqdata_operators.lib.maths.chains import squeeze
 from dqdata_operators.lib.maths.equal import equal
 from dqdata_operators.lib.maths.expression import Num
 from dqdata_operators.lib.maths.extract import PLACES, Found, Place, extract
@@ -134,7 +135,7 @@ class _Case(NamedTuple):
     def decide(self, pred: Answer, given: str) -> bool | str:
         """The verdict, or why there is none."""
         asked = asks(self.question)
-        question = "".join(self.question.split())
+        question = squeeze(self.question)
         verdict = equal(
             reference=self.expected, prediction=pred, tolerance=self.tolerance, asked=asked, question=question
         )
@@ -158,8 +159,8 @@ class _Case(NamedTuple):
             decimal = read_decimal_comma(text)
             if decimal is not None and isinstance(other, Scalar):
                 sides = (decimal, other) if mine else (other, decimal)
-                if equal(reference=sides[0], prediction=sides[1], tolerance=self.tolerance) is not False:
-                    return "ambiguous: a comma" if literal(text) is None else False
+                if equal(reference=sides[0], prediction=sides[1], tolerance=self.tolerance) is True:
+                    return literal(text) is None
         return False
 
 

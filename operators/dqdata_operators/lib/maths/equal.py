@@ -31,6 +31,7 @@ from dqdata_operators.lib.maths.shapes import (
     Congruence,
     Date,
     Except,
+    Intersection,
     Matrix,
     Opaque,
     Parts,
@@ -61,6 +62,9 @@ class Comparison(Relations):
     def equal(self, ref: Answer, pred: Answer) -> bool | None:
         if ref == pred and not isinstance(ref, Opaque):
             return True
+        text = _text(ref)
+        if text and text[0] == "(" and (option := _OPTION.fullmatch(text)) is not None:
+            return self.option(option, pred)
         if isinstance(ref, Scalar) and isinstance(pred, Scalar) and not _CHOICE.fullmatch(ref.text):
             return same_quantity(ref, pred, self.tolerance, self.asked)
         chosen = choice_letter(_text(pred) or "") if isinstance(ref, Scalar) and _CHOICE.fullmatch(ref.text) else ""
@@ -86,6 +90,15 @@ class Comparison(Relations):
         if isinstance(ref, Chain) or isinstance(pred, Chain):
             return self.chains(ref, pred)
         return self.plain(ref, pred)
+
+    def option(self, option: re.Match[str], pred: Answer) -> bool | None:
+        """A letter with what it stands for: `(B) 12` is answered by either, unless another letter stands there."""
+        from dqdata_operators.lib.maths.structure import read
+
+        letter = choice_letter(_text(pred) or "")
+        if letter:
+            return letter == option[1]
+        return self.equal(read(option[2]), pred)
 
     def listed(
         self, ref: Answer, pred: Answer, mine: tuple[str, Answer] | None, theirs: tuple[str, Answer] | None
@@ -130,12 +143,16 @@ class Comparison(Relations):
             case Scalar(), Braces((only,)):
                 return self.equal(ref, only)
             case Scalar(), Several(items):
-                return self.repeated(ref, items)
+                return self.repeated(ref, items, reference_repeats=False)
             case Several(items), Scalar():
-                return self.repeated(pred, items)
+                return self.repeated(pred, items, reference_repeats=True)
+            case (Union((Tuple(),)), Scalar()):
+                return self.limit(ref.parts[0], pred)
+            case (Scalar(), Union((Tuple(),))):
+                return self.limit(pred.parts[0], ref)
             case (Scalar(), Tuple()) | (Tuple(), Scalar()):
                 return self.point(ref, pred)
-            case (Union() | Except(), _) | (_, Union() | Except()):
+            case (Union() | Except() | Intersection(), _) | (_, Union() | Except() | Intersection()):
                 return self.real_sets(ref, pred)
         return False
 
@@ -150,12 +167,18 @@ class Comparison(Relations):
             return False
         return self.all_of(ref.items, pred.items)
 
-    def repeated(self, value: Scalar, items: tuple[Answer, ...]) -> bool | None:
-        """One value written twice (`1/2 or 0.5`) is that value; the same number twice may be a double root."""
+    def repeated(self, value: Scalar, items: tuple[Answer, ...], *, reference_repeats: bool) -> bool | None:
+        """One value written twice (`1/2 or 0.5`) is that value; a reference with one number twice has a double root."""
         verdicts = [self.equal(value, item) for item in items]
         if all(verdict is True for verdict in verdicts):
-            return True if len({_text(item) for item in items}) == len(items) else None
+            return True if not reference_repeats or len({_text(item) for item in items}) == len(items) else None
         return False if False in verdicts else None
+
+    def limit(self, bound: Answer, number: Scalar) -> bool | None:
+        """`at least 12` beside 12: the least number may be what was asked for. `more than 12` is not 12."""
+        assert isinstance(bound, Tuple)
+        ends = ((bound.opening == "[", bound.items[0]), (bound.closing == "]", bound.items[1]))
+        return None if any(closed and self.equal(end, number) for closed, end in ends) else False
 
     def point(self, ref: Answer, pred: Answer) -> bool | None:
         """A(2, 3) is a point with its name."""
@@ -277,6 +300,8 @@ class Comparison(Relations):
         if meaning(ours) in ("yes", "no"):
             opening = _OPENING.match(theirs)
             return opening is not None and opening[1].lower() == meaning(ours) and not meaning(theirs)
+        if _described(ours, theirs) or _described(theirs, ours):
+            return True
         if word_class(ours) and word_class(ours) == word_class(theirs):
             return False
         letter = choice_letter(ours)
@@ -300,9 +325,18 @@ _KINDS: tuple[tuple[type, Callable[[Comparison, Answer, Answer], bool | None]], 
 _UNNAMED = (Clock, Date, Congruence, Ratio, Words)
 _CHOICE = re.compile(r"\(?[A-Z]\)?")
 _POINT = re.compile(r"[A-Z](?:_\{?\w\}?)?'?\s*(\(.*\))")
+_OPTION = re.compile(r"\(([A-H])\)\s*([^\s(].*)")
 _OPENING = re.compile(
     r"\s*(yes|no)\b(?=\s*(?:[,.;:!]|\Z|(?:it|he|she|they|this|that|we|there)\b))(?!.*\b(?:yes|no)\b)", re.I | re.S
 )
+
+
+def _described(word: str, phrase: str) -> bool:
+    """`isosceles` and `an isosceles triangle`: a word and the same before a noun."""
+    words = plain_words(phrase).split()
+    if meaning(word) or meaning(phrase):
+        return False
+    return len(words) == 2 and words[0] == plain_words(word) and words[1].isalpha() and words[0].isalpha()
 
 
 def _is_prose(text: str) -> bool:
@@ -313,10 +347,9 @@ def _in_order(
     self: Comparison, ours: tuple[Answer, ...], theirs: tuple[Answer, ...], connective: str, brackets: str
 ) -> bool | None:
     """A list beside a tuple: in order, and only where the brackets are none of a half-open interval."""
-    if brackets not in ("()", "[]"):
+    if brackets not in ("()", "[]") or connective == "or":
         return False
-    verdict = self.all_of(ours, theirs)
-    return None if verdict and connective == "or" else verdict
+    return self.all_of(ours, theirs)
 
 
 def _as_ratio(time: Clock) -> Ratio:

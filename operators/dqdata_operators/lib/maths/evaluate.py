@@ -266,5 +266,5 @@ _CALLS: dict[str, Any] = {
     "csc": _elementary("sin", inverse=True),
     "arccot": lambda lib, x: lib.pi / 2 - _elementary("atan")(lib, x),
     **{name: _elementary(name) for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "exp")},
-    **{f"arc{name}": _elementary(f"a{name}") for name in ("sin", "cos", "tan")},
+    **{f"arc{name}": _elementary(f"a{name}") for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
 }

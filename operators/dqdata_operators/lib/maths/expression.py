@@ -43,10 +43,11 @@ class Call:
 Node: TypeAlias = "Num | Sym | Call"
 
 FUNCTIONS = frozenset(
-    "sin cos tan cot sec csc arcsin arccos arctan arccot sinh cosh tanh log ln lg exp sqrt max min gcd lcm abs asin "
-    "acos atan".split()
+    "sin cos tan cot sec csc arcsin arccos arctan arccot sinh cosh tanh arcsinh arccosh arctanh log ln lg exp sqrt max "
+    "min gcd lcm abs asin acos atan asinh acosh atanh arsinh arcosh artanh".split()
 )
 _SAME = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "lg": "log"}
+_SAME |= {f"{name}{of}": f"arc{of}" for name in ("a", "ar") for of in ("sinh", "cosh", "tanh")}
 _CONSTANTS = frozenset(["pi", "infty"])
 _GREEK = frozenset(
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon phi chi psi omega "

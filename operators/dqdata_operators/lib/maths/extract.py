@@ -87,7 +87,7 @@ _NEGATED = re.compile(
 )
 _STARTS = re.compile(r"\W{0,3}[0-9$\\]|\W*\(?[A-J]\)?(?![A-Za-z])|\*\*")
 _PROSE = re.compile(
-    r"[\u4e00-\u9fff]{2}|(?<![\\A-Za-z])(?:[A-Za-z]{4,}|not|its?|is|the|so|we|he|she|was|are|has|for|my|can|but|let|any|all|now)(?![A-Za-z])"
+    r"[A-Za-z]+'[a-z]|[\u4e00-\u9fff]{2}|(?<![\\A-Za-z])(?:[A-Za-z]{4,}|not|its?|is|the|so|we|he|she|was|are|has|for|my|can|but|let|any|all|now)(?![A-Za-z])"
 )
 _LETTERED = re.compile(r"\W{0,3}[A-J]\W{0,3}[.):]")
 _MONTH = re.compile(
@@ -98,6 +98,8 @@ _MATHEMATICS = re.compile(
 )
 _COMMAND = re.compile(r"\\[a-zA-Z]")
 _EXCLAIMED = re.compile(r"[^A-Za-z]*[0-9]!")
+_JOINED_UNIT = re.compile(r"\A(\W{0,3}[0-9][0-9,.]*)((?:[kcmµ]?[mgLl]|[kM]?[WJN]|s|h|hrs?|min|lbs?|oz|ft|in)\W{0,2})\Z")
+"""A number that its unit follows without a blank. In prose the letters are no variables."""
 _RULE = re.compile(r"\s*(?:[-*_=~]{3,}|```\w*|[#>\s]*)\s*")
 _SPLIT = re.compile(r"(?<=[.!?。])(?<!\b[A-Z]\.)(?<!\bp\.)(?<!\ba\.)(?<!\bvs\.)(?<!\bapprox\.)\s+(?=[^a-z\s])|(?<=。)")
 
@@ -164,10 +166,11 @@ def _marked(line: str, question: str, words: str, *, whole: bool) -> Picked | No
     line = line.strip().strip("*_").strip()
     if words and (said := word_answer(line, words)) is not None:
         return said
+    line = _exclamation(line)
     if _EXCLAIMED.fullmatch(line):
         return Picked(line[:-1], (line,))  # 17! may be a factorial or a shout
     if bare(line) or _MONTH.match(line) or _LETTERED.match(line):
-        return Picked(line)
+        return Picked(_JOINED_UNIT.sub(r"\1 \2", line))
     if line.lower().startswith(("the answer", "answer")) and (inner := next(stated(line), None)):
         return _marked(inner, question, words, whole=whole)
     if (picked := pick(line, question, leading=True)) is not None:
@@ -178,6 +181,11 @@ def _marked(line: str, question: str, words: str, *, whole: bool) -> Picked | No
     if said_after != line.strip(" .*_") and 0 < len(said_after.split()) <= 4:
         return Picked(said_after)
     return Picked(line) if whole or (len(line.split()) <= 12 and not line.endswith((":", "："))) else None
+
+
+def _exclamation(text: str) -> str:
+    """A sentence that ends in an exclamation mark ends in no factorial."""
+    return text[:-1] + "." if text.endswith("!") and re.search(r"[A-Za-z]{2}", text) else text
 
 
 def stated(text: str) -> Iterator[str]:
@@ -248,8 +256,9 @@ def _line(tail: str, question: str, words: str) -> Picked | None:
     text = tail.strip()
     if not text:
         return None
+    text = _exclamation(text)
     if "\n" not in text and len(text) <= 400 and bare(text.rstrip(".")):
-        return Picked(text)
+        return Picked(_JOINED_UNIT.sub(r"\1 \2", text))
     if words:
         return _word_line(text, words)
     if (display := _display(text)) is not None:

@@ -18,7 +18,7 @@ from dqdata_operators.lib.maths.shapes import Answer, Matrix, Opaque, Scalar, Un
 
 _MATRIX = re.compile(
     r"([\[(|]?)\s*\\begin\{([a-zA-Z]*matrix|array)\}(?:\{[lcr|@ ]*\})?(.*?)\\end\{\2\}\s*([\])|]?)"
-    r"(\s*\^\s*\{?\s*T\s*\}?)?",
+    r"(?:\s*\^\s*\{?\s*(T|-\s*1)\s*\}?)?",
     re.DOTALL,
 )
 LARGEST_DETERMINANT = 5
@@ -38,8 +38,10 @@ def matrix(text: str, read: Callable[[str], Answer]) -> Answer | None:
     cells = [[read(cell) for cell in row.split("&")] for row in rows]
     if not cells or len({len(row) for row in cells}) != 1:
         raise Unreadable("rows of different length")
-    if match[5]:
+    if match[5] == "T":
         cells = [list(column) for column in zip(*cells, strict=True)]
+    elif match[5]:
+        return _inverse(text, cells)
     if match[2] == "vmatrix" or (match[1], match[4]) == ("|", "|"):
         return _determinant(text, cells)
     return Matrix(tuple(tuple(row) for row in cells))
@@ -57,6 +59,23 @@ def _nested(text: str, read: Callable[[str], Answer]) -> Matrix | None:
     if len({len(row) for row in cells}) != 1:
         return None
     return Matrix(tuple(cells))
+
+
+def _inverse(text: str, cells: list[list[Answer]]) -> Answer:
+    """The adjugate over the determinant."""
+    nodes = [[cell.node for cell in row if isinstance(cell, Scalar)] for row in cells]
+    size = len(nodes)
+    if not 2 <= size <= LARGEST_DETERMINANT or any(len(row) != size for row in nodes):
+        return Opaque(text)
+    whole = _expanded(nodes)
+    rows: list[tuple[Answer, ...]] = []
+    for i in range(size):
+        row: list[Answer] = []
+        for j in range(size):
+            minor = _expanded([line[:i] + line[i + 1 :] for at, line in enumerate(nodes) if at != j])
+            row.append(Scalar("", Call("/", (Call("neg", (minor,)) if (i + j) % 2 else minor, whole))))
+        rows.append(tuple(row))
+    return Matrix(tuple(rows))
 
 
 def _determinant(text: str, cells: list[list[Answer]]) -> Answer:

@@ -112,6 +112,8 @@ def normalise(text: str) -> str:
     if not text.isascii():
         text = text.replace(UNIT_OPENS, " ").replace(UNIT_CLOSES, " ")
         text = _unicode(text)
+    if "\\\\begin" in text:
+        text = text.replace("\\\\", "\\")  # escaped twice
     if "$" in text or "\\" in text:
         text = _DELIMITERS.sub(" ", _dollars(_ROW_SPACING.sub(r"\\\\ ", text))).replace(_CURRENCY, "$")
     if "quad" in text:

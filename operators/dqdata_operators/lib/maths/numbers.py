@@ -27,9 +27,8 @@ _DIGITS = (
 )
 """Digits in groups: of three after commas, blanks or apostrophes, or as in India, of two before the last three."""
 _COMMA_DECIMAL = re.compile(
-    r"\s*([-+−]?)\s*([1-9][0-9]{0,2})((?:\.[0-9]{3})+,[0-9]+|(?:\.[0-9]{3}){2,}"
-    r"|(?:[ \u00a0\u202f'’][0-9]{3})+,[0-9]+|(?:[ '’.][0-9]{3}){2,},[0-9]+)"
-    r"\s*\.?\s*",
+    rf"\s*([-+−]?)\s*((?:{_CURRENCY})?)\s*([1-9][0-9]{{0,2}})((?:\.[0-9]{{3}})+,[0-9]+|(?:\.[0-9]{{3}}){{2,}}"
+    r"|(?:[ \u00a0\u202f'’][0-9]{3})+,[0-9]+)\s*([€£¥]?)\s*\.?\s*",
     re.ASCII,
 )
 """Points, blanks or apostrophes that group digits before a decimal comma: 1.234,5. Two groups of points suffice."""
@@ -81,9 +80,9 @@ def literal(text: str) -> Literal | None:
     if match := _FRACTION.fullmatch(text):
         return _fraction(match)
     if match := _COMMA_DECIMAL.fullmatch(text):
-        whole, _, part = match[3].partition(",")
-        plain = literal(match[1] + match[2] + re.sub(r"[^0-9]", "", whole) + (f".{part}" if part else ""))
-        return plain
+        whole, _, part = match[4].partition(",")
+        digits = re.sub(r"[^0-9]", "", whole)
+        return literal(f"{match[1]}{match[2]}{match[3]}{digits}{'.' + part if part else ''}{match[5]}")
     if match := _SCIENTIFIC.fullmatch(text):
         return _scientific(match)
     if match := _SCALED.fullmatch(text):

@@ -17,7 +17,18 @@ from typing import NamedTuple
 
 from dqdata_operators.lib.maths.evaluate import TooLarge, Undefined, is_complex, real, symbols, value
 from dqdata_operators.lib.maths.expression import Node, NotMath, Num, parse_expression
-from dqdata_operators.lib.maths.shapes import Answer, Braces, Chain, Except, Scalar, Several, Tuple, Union, Unreadable
+from dqdata_operators.lib.maths.shapes import (
+    Answer,
+    Braces,
+    Chain,
+    Except,
+    Intersection,
+    Scalar,
+    Several,
+    Tuple,
+    Union,
+    Unreadable,
+)
 from dqdata_operators.lib.maths.structure import read
 
 Real = Fraction | float
@@ -54,6 +65,9 @@ def real_set(answer: Answer) -> list[Interval] | None:
             return _joined([s for s in sets if s is not None], connective) if None not in sets else None
         case Several(items) if all(isinstance(item, Scalar) for item in items):
             return real_set(Braces(items))
+        case Intersection(parts):
+            sets = [real_set(part) for part in parts]
+            return _common([s for s in sets if s is not None]) if None not in sets else None
         case Except(items):
             points = [_constant(item.node) if isinstance(item, Scalar) else None for item in items]
             holes = sorted({p for p in points if p is not None})
@@ -119,6 +133,10 @@ def _joined(sets: list[list[Interval]], connective: str) -> list[Interval]:
     union = _union([interval for s in sets for interval in s])
     if connective == "or" or (not connective and union != [ALL]):
         return union
+    return _common(sets)
+
+
+def _common(sets: list[list[Interval]]) -> list[Interval]:
     common = [ALL]
     for s in sets:
         common = _union([both for a in common for b in s if (both := _meet(a, b)) is not None])

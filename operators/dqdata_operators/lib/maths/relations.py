@@ -10,6 +10,7 @@ from dqdata_operators.lib.maths.chains import (
     compounded,
     name_of,
     names_agree,
+    rounded,
     same_argument,
     same_equation,
     same_inequality,
@@ -55,6 +56,8 @@ class Relations:
             verdict = self.equal(other, stated[0])
         if not stated:
             return False
+        if verdict is False and chain is pred and (shown := rounded(chain)) is not None:
+            verdict = self.equal(other, shown)
         if name_of(chain) or not any(variables(part) for part in chain.parts[:-1]):
             return verdict
         return self.unsolved(chain, verdict)

@@ -3,7 +3,7 @@ r"""Repeating decimals in every common notation, as exact fractions.
 >>> repeating_decimals(r"0.1\overline{6}"), repeating_decimals("0.(142857)"), repeating_decimals("0.333...")
 ('\\frac{1}{6}', '\\frac{1}{7}', '\\frac{1}{3}')
 >>> repeating_decimals("2.71828...")
-'2.71828...'
+'2.71828\\ldots '
 
 An ellipsis repeats what the digits repeat: one digit twice, or a longer period twice from the point on or three times.
 Any other ellipsis stays, and makes the number unreadable.
@@ -21,7 +21,7 @@ _BAR = re.compile(
     re.ASCII,
 )
 _DOTS = re.compile(
-    r"(?<![0-9.])([0-9]*)\.([0-9]{2,60})\s*(?:\.\.\.|…|\\(?:ldots|dots|cdots|dotsc)(?![a-zA-Z]))", re.ASCII
+    r"(?<![0-9.])([0-9]*)\.([0-9]{1,60})\s*(?:\.\.\.|…|\\(?:ldots|dots|cdots|dotsc)(?![a-zA-Z]))", re.ASCII
 )
 
 
@@ -54,7 +54,7 @@ def _dotted(match: re.Match[str]) -> str:
             while fixed and fixed[-1] == period[-1]:
                 fixed, period = fixed[:-1], period[-1] + period[:-1]
             return _fraction(whole, fixed, period)
-    return match[0]
+    return match[0].replace("...", r"\ldots ").replace("…", r"\ldots ")
 
 
 def _fraction(whole: str, fixed: str, period: str) -> str:

@@ -32,6 +32,10 @@ _CJK_TAIL = re.compile(
 )
 _COMPOUND_PART = re.compile(rf"([0-9]+(?:\.[0-9]+)?)\s*{UNIT_OPENS}?\s*([A-Za-z\u4e00-\u9fff]+)")
 _COMPOUND = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?\s*(?:[A-Za-z]+\.?|[\u4e00-\u9fff]{1,2})(?:\s*,?\s*(?:and\b)?\s*)){2,4}")
+_SEXAGESIMAL = re.compile(
+    r"(-?)([0-9]+)\s*°\s*([0-9]{1,2})\s*(?:'|\^\s*\{?\s*\\prime\s*\}?)\s*"
+    r"(?:([0-9]{1,2}(?:\.[0-9]+)?)\s*(?:''|\^\s*\{?\s*\\prime\s*\\prime\s*\}?)?)?"
+)
 _EVERYDAY = re.compile(
     r"(?<!\^)[0-9})%]\s+(?!(?:and|or|to|sqrt|sin|cos|tan|cot|sec|csc|log|ln|exp|pi)\b)(?:[A-Za-z]{3,}|per\b)"
 )
@@ -47,6 +51,15 @@ _HAS_MATH = re.compile(r"[0-9=<>^_+*/|\\{}]")
 _WORD_LIST = re.compile(r"[^\W\d_]+", re.UNICODE)
 _SIGN = r"[$€£¥₹₽₩]|R\$|(?:USD|EUR|GBP|CNY|RMB|JPY)(?=\s)"
 _MONEY_FIRST = re.compile(rf"(-?)\s*(?:US|A|C)?({_SIGN})\s*(-?)\s*(?=[0-9.(\\])")
+
+
+def sexagesimal(text: str, depth: int = 0) -> Answer | None:
+    """30° 15' 20'': degrees, minutes and seconds of an angle."""
+    match = _SEXAGESIMAL.fullmatch(text.strip())
+    if match is None:
+        return None
+    degrees = int(match[2]) + Fraction(int(match[3]), 60) + Fraction(match[4] or 0) / 3600
+    return Scalar(text, Num(-degrees if match[1] else degrees), Unit((("angle", 1),), Fraction(1)))
 
 
 def compound(text: str, depth: int = 0) -> Answer | None:

@@ -86,11 +86,12 @@ _NEGATED = re.compile(
     r"\b(?:not|isn't|isn’t|wasn't|never|neither|nor|n't|cannot)\s*(?:be|just|simply|equal|to|is|the)?\s*\Z",
     re.IGNORECASE,
 )
-_IS = re.compile(
-    r"(?:\b(?:is|are|was|were|equals?|be|becomes?|equal\s+to|totals?|makes?|of|has|have|gives?|gets?|needs?|costs?)|[:：=≈]|是|为|有|=>|→)\s*"
-    r"(?:(?:about|approximately|roughly|exactly|only|just|therefore|thus|simply|a\s+total\s+of|now|then|\*{1,2})\s*)*\Z",
+_BEFORE = re.compile(
+    r"\b(?:negative|minus|(?:(?:more|less|fewer|greater) than(?: or equal to)?|at (?:least|most)|no (?:more|less|fewer)"
+    r" than|up to)) \Z",
     re.IGNORECASE,
 )
+"""Words before a number that change what it says."""
 _COPULA = re.compile(
     r"(?:\b(?:is|are|was|were|equals?|becomes?|equal\s+to|be)|[:：=]|是|为)\s*"
     r"(?:(?:about|approximately|roughly|exactly|only|just|therefore|thus|simply|a\s+total\s+of|now|then|\*{1,2})\s*)*\Z",
@@ -102,7 +103,7 @@ CLAUSE = re.compile(
 )
 _BOLD = re.compile(r"\*\*([^*\n]{1,80}?)\*\*|__([^_\n]{1,80}?)__|<b>([^<]{1,80})</b>")
 _UNIT_TOKENS = re.compile(
-    r"(?:\s*[/·]\s*|\s+|(?<=[0-9])(?=[A-Za-z°µΩ\u4e00-\u9fff]))((?:[A-Za-z°µΩ]+|[\u3040-\u30ff\u4e00-\u9fff]{1,4}|[€£¥])(?:\^\{?-?[0-9]\}?|[²³]|(?<=m)[23]\b)?)"
+    r"(?:\s*[/·]\s*|\s+|\A(?=[A-Za-z°µΩ\u4e00-\u9fff]))((?:[A-Za-z°µΩ]+|[\u3040-\u30ff\u4e00-\u9fff]{1,4}|[€£¥])(?:\^\{?-?[0-9]\}?|[²³]|(?<=m)[23]\b)?)"
 )
 _TAIL = re.compile(r"(?:\s+[a-z][a-z'-]*){1,3}")
 _STOPS = frozenset(
@@ -166,11 +167,13 @@ def _candidates(text: str, *, hyphens: bool = False) -> list[_Candidate]:
             continue
         if _NEGATED.search(text[max(0, start - 24) : start].replace("*", "")):
             continue
+        if (before := _BEFORE.search(text, max(0, start - 40), start)) is not None and match.re is _RUN:
+            start, body = before.start(), before[0] + body
         unit, tail = _after(text[end:])
         at += len(unit)
         if merged and _joins(text, merged[-1], start):
-            before = merged.pop()
-            start, body = before.start, text[before.start : end]
+            last = merged.pop()
+            start, body = last.start, text[last.start : end]
         merged.append(_Candidate(start, end, body, unit, tail))
     return merged
 

@@ -11,6 +11,7 @@ Union         of intervals and sets:                   (2, 12) \cup (12, 102)
 Chain         equation or inequality:                  x = 5       -2 \le x < 7    x \in [1, 2]
 Matrix        rows of cells:                           \begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}
 Ratio         3 : 4
+Intersection  of intervals and sets:                   [1, 3] \cap [2, 4]
 Except        all reals but some:                      \mathbb{R} \setminus \{3\}
 Clock         3:30 p.m.
 Date          March 3, 2021
@@ -73,6 +74,11 @@ class Braces:
 
 @dataclass(frozen=True, slots=True)
 class Union:
+    parts: tuple[Answer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Intersection:
     parts: tuple[Answer, ...]
 
 
@@ -156,6 +162,6 @@ class Opaque:
 
 
 Answer: TypeAlias = (
-    "Scalar | Several | Parts | Tuple | Braces | Union | Except | Chain | Matrix | Ratio | Clock | Date | Congruence "
-    "| Cases | Qualified | Words | Opaque"
+    "Scalar | Several | Parts | Tuple | Braces | Union | Intersection | Except | Chain | Matrix | Ratio | Clock | Date "
+    "| Congruence | Cases | Qualified | Words | Opaque"
 )

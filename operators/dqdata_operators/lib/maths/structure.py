@@ -26,7 +26,7 @@ from dqdata_operators.lib.maths.matrices import matrix
 from dqdata_operators.lib.maths.notation import LONGEST, UNIT_CLOSES, UNIT_OPENS, balanced, normalise, top_level
 from dqdata_operators.lib.maths.numbers import literal
 from dqdata_operators.lib.maths.qualifiers import bound, labelled, qualifier, without_approximation
-from dqdata_operators.lib.maths.scalars import based, compound, scalar
+from dqdata_operators.lib.maths.scalars import based, compound, scalar, sexagesimal
 from dqdata_operators.lib.maths.shapes import (
     Answer,
     Braces,
@@ -41,6 +41,7 @@ from dqdata_operators.lib.maths.shapes import (
     Scalar,
     Several,
     Tuple,
+    Union,
     Unreadable,
     Words,
 )
@@ -155,8 +156,9 @@ def _worded(text: str, depth: int) -> Answer | None:
             return None
         infinity = Scalar("\\infty", INFINITY)
         if op in (">", "ge"):
-            return Tuple("(" if op == ">" else "[", (value, infinity), ")")
-        return Tuple("(", (Scalar("-\\infty", Call("neg", (INFINITY,))), value), ")" if op == "<" else "]")
+            return Union((Tuple("(" if op == ">" else "[", (value, infinity), ")"),))
+        least = Scalar("-\\infty", Call("neg", (INFINITY,)))
+        return Union((Tuple("(", (least, value), ")" if op == "<" else "]"),))
     if (rest := without_approximation(text)) != text:
         return _read(rest, depth + 1)
     if (chance := _OUT_OF.fullmatch(text)) is not None and int(chance[2]):
@@ -314,6 +316,7 @@ def _inverted(text: str, depth: int) -> Answer | None:
 
 
 _READERS = (
-    date, compound, clock, _parts, _worded, _cases, _qualified, _congruence, _inverted, _several, _matrix, _chain, 
+    date, sexagesimal, compound, clock, _parts, _worded, _cases, _qualified, _congruence, _inverted, _several,
+    _matrix, _chain,
     _brackets, _ratio, based, _plus_minus,
 )  # fmt: skip

@@ -86,7 +86,29 @@ def same_by_sympy(*, reference: str, prediction: str, decimals: int = 6) -> bool
     target = _parsed(prediction)
     if target is None:
         return None
-    return bool(verify(gold, target, float_rounding=decimals, numeric_precision=15, timeout_seconds=None))
+    if verify(gold, target, float_rounding=decimals, numeric_precision=15, timeout_seconds=None):
+        return True
+    return _same_at_points(gold, target)
+
+
+def _same_at_points(gold: Any, target: Any) -> bool | None:
+    """Whether two expressions have the same values at whole numbers; None where they have none."""
+    from sympy import Basic, MatrixBase
+
+    if isinstance(gold, MatrixBase) or isinstance(target, MatrixBase):
+        return False if isinstance(gold, MatrixBase) and isinstance(target, MatrixBase) else None
+    assert isinstance(gold, Basic) and isinstance(target, Basic)
+    letters = sorted(gold.free_symbols | target.free_symbols, key=str)
+    for k in (2, 3, 5):
+        values = []
+        for side in (gold, target):
+            found = side.subs({letter: k + at for at, letter in enumerate(letters)}).doit().evalf(15)
+            if not getattr(found, "is_number", False) or not getattr(found, "is_finite", False):
+                return None
+            values.append(complex(found))
+        if abs(values[0] - values[1]) > 1e-9 * max(1.0, *map(abs, values)):
+            return False
+    return True
 
 
 def _parsed(text: str) -> Any:
@@ -94,7 +116,7 @@ def _parsed(text: str) -> Any:
     from latex2sympy2_extended import NormalizationConfig, latex2sympy
     from sympy import Basic, MatrixBase, nan, zoo
 
-    if not known_commands(text):
+    if not known_commands(text) or "dots" in text:
         return None
     config = NormalizationConfig(basic_latex=True, units=True, malformed_operators=True, nits=True, boxed="none")
     try:

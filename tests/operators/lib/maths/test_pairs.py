@@ -293,7 +293,8 @@ def test_same_without_a_box(reference: str, answer: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reference", "answer"), [("12", "a + b = 12"), ("3.5", "3,5"), ("5 apples", "5 ripe green fruits"), ("1,1", "1")]
+    ("reference", "answer"),
+    [("12", "a + b = 12"), ("5 apples", "5 ripe green fruits"), ("1,1", "1"), ("12", r"\\text{at least } 12")],
 )
 def test_open(reference: str, answer: str) -> None:
     assert compare(reference=reference, response=rf"So it is \boxed{{{answer}}}.").verdict == "unverifiable"

@@ -1,0 +1,168 @@
+r"""Throws generated pairs at verify_math's comparison: none may raise, hang, or be judged against itself as wrong.
+
+    python bench/verify_fuzz.py [--pairs 1000000] [--seed 1] [--seconds 10] [--data ../shared/data]
+
+Three kinds of pairs, a third each: expressions and sentences from a grammar; real references and responses with
+characters removed, doubled, swapped or replaced; a generated reference beside itself, which must not be `incorrect`.
+Prints rows a second, verdicts, every reason `error` with its pair, every pair that took longer than --seconds, and
+every answer that differs from itself. The exit code is 1 where any of these occurred.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import json
+import logging
+import random
+import re
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+from dqdata_operators.lib.maths import compare
+
+LETTERS = ["x", "y", "n", "k", "a", "C", "\\theta", "\\pi", "e", "i", "AB", "f(x)", "z_1"]
+FUNCTIONS = ["\\sin", "\\cos", "\\ln", "\\log_2", "\\sqrt", "\\arctan", "\\exp", "\\lfloor", "\\overline", "\\binom"]
+UNITS = ["km", "m/s", "cm^2", "dollars", "°", "%", "hours", "boys", "per day", "°C", "元", "个", "mL", "in", "‰"]
+RELATIONS = ["=", "<", ">", "\\le", "\\ne", "\\approx", "\\equiv", "\\in", "\\pmod"]
+PIECES = [*"{}()[]\\$^_,;:|&!×−½π√三«»", "\u0305", "\u200b", "\x00"]
+PIECES += [
+    "\\\\",
+    "\\text{",
+    "\\frac",
+    "...",
+    "\\begin{pmatrix}",
+    "\\end{pmatrix}",
+    "\\begin{cases}",
+    "\\left",
+    "\\right",
+]
+PIECES += ["\\boxed{", "####", "**", "<think>", "</think>", "answer is", " or ", " and ", "<|", "\\infty"]
+
+
+class TooSlow(Exception):
+    """A pair that took longer than it may."""
+
+
+EXPRESSIONS = [
+    "<e> + <e>", "<e> - <e>", "<e><e>", "\\frac{<e>}{<e>}", "<e>^{<e>}", "(<e>)", "<f>{<e>}", "|<e>|", "<e>/<e>",
+    "\\sqrt[<n>]{<e>}", "<n>!", "0.\\overline{<n>}",
+]  # fmt: skip
+ANSWERS = [
+    "<e>", "<e>", "<e> \\text{ <u>}", "<n>,000 <u>", "<l> <r> <e>", "(<e>, <e>)", "[<e>, <e>)", "\\{<e>, <e>\\}",
+    "<e>, <e>",
+    "<e> or <e>", "<e> and <e>", "<n>:<n>", "<e> \\pm <e>", "\\begin{pmatrix} <e> & <e> \\\\ <e> & <e> \\end{pmatrix}",
+    "\\begin{cases} <e> & x > <e> \\\\ <e> & x \\le 0 \\end{cases}", "<e>, k \\in \\mathbb{Z}", "(a) <e> (b) <e>",
+    "\\$<n>.50 profit", "<n>:15", "x \\equiv <e> \\pmod{<n>}", "no solution", "March 3, 2021", "三分之二", "yes",
+    "(C)", "]2;5]",
+    "all reals except <n>", "DNE", "<n> <u> <n> <u>", "<n>‰", "at least <e>", "<l>_1 = <e>, <l>_2 = <e>",
+]  # fmt: skip
+RESPONSES = [
+    "\\boxed{<a>}", "\\boxed{<a>}", "#### <a>", "The answer is <a>.", "**So it is <a> in all.**", "Thus $<a>$.", "<a>",
+    "We get <a> from 7 of them.", "<answer><a></answer>", "x = <a> = 4",
+]  # fmt: skip
+_SLOT = re.compile(r"<([aeflnru])>")
+
+
+def grown(template: str, dice: random.Random, depth: int = 0) -> str:
+    """The template with its slots filled: <e> an expression, <l> a letter, <n> a number, <u> a unit, and so on."""
+
+    def filled(match: re.Match[str]) -> str:
+        kind = match[1]
+        if kind == "e":
+            leaf = depth > 3 or dice.random() < 0.35
+            form = dice.choice(["<n>", "<l>", "<n>.<n>"] if leaf else EXPRESSIONS)
+            return grown(form, dice, depth + 1)
+        if kind == "n":
+            return str(dice.choice([dice.randint(0, 12), dice.randint(0, 9999)]))
+        return dice.choice({"f": FUNCTIONS, "l": LETTERS, "r": RELATIONS, "u": UNITS}.get(kind, ANSWERS))
+
+    return _SLOT.sub(filled, template)
+
+
+def answer(dice: random.Random) -> str:
+    return grown(dice.choice(ANSWERS), dice)
+
+
+def response(text: str, dice: random.Random) -> str:
+    return str(dice.choice(RESPONSES)).replace("<a>", text)
+
+
+def mutated(text: str, dice: random.Random) -> str:
+    for _ in range(dice.randint(1, 4)):
+        at = dice.randint(0, len(text))
+        kind = dice.randrange(4)
+        if kind == 0:
+            text = text[:at] + text[at + dice.randint(1, 3) :]
+        elif kind == 1:
+            text = text[:at] + dice.choice(PIECES) + text[at:]
+        elif kind == 2:
+            text = text[:at] + text[max(0, at - dice.randint(1, 6)) :]
+        else:
+            text = text[:at] + str(dice.randint(0, 9)) + text[at + 1 :]
+    return text
+
+
+def pair(n: int, real: list[str], dice: random.Random) -> tuple[str, str, bool]:
+    """Reference, response, and whether the response is the reference itself."""
+    if n % 3 == 0:
+        return answer(dice), response(answer(dice), dice), False
+    if n % 3 == 1:
+        reference = dice.choice(real)
+        other = mutated(reference, dice) if dice.random() < 0.7 else mutated(response(reference, dice), dice)
+        return (mutated(reference, dice) if dice.random() < 0.3 else reference), response(other, dice), False
+    text = answer(dice) if dice.random() < 0.5 else dice.choice(real)
+    return text, f"\\boxed{{{text}}}", "boxed" not in text and len(text) < 200
+
+
+def alarm(signum: int, frame: FrameType | None) -> None:
+    raise TooSlow
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--pairs", type=int, default=1_000_000)
+    arguments.add_argument("--seed", type=int, default=1)
+    arguments.add_argument("--seconds", type=float, default=10.0, help="what one pair may take")
+    arguments.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
+    options = arguments.parse_args()
+    logging.disable(logging.CRITICAL)
+    real = [json.loads(line)["answer"] for line in (options.data / "math500.jsonl").open()]
+    real += [str(json.loads(line)["gold"]) for line in (options.data / "mathverify_test_pairs.jsonl").open()]
+    signal.signal(signal.SIGALRM, alarm)
+    verdicts: collections.Counter[str] = collections.Counter()
+    faults: list[str] = []
+    began = time.perf_counter()
+    for n in range(options.pairs):
+        reference, given, itself = pair(n, real, random.Random(f"{options.seed} {n}"))
+        signal.setitimer(signal.ITIMER_REAL, options.seconds)
+        try:
+            judged = compare(reference=reference, response=given)
+        except TooSlow:
+            judged = None
+        except BaseException as error:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            faults.append(f"{n} raised {type(error).__name__}: {error}: {reference!r} | {given!r}")
+            continue
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        if judged is None or "TooSlow" in judged.reason:
+            verdicts["too slow"] += 1
+            faults.append(f"{n} too slow: {reference!r} | {given!r}")
+            continue
+        verdicts[judged.verdict] += 1
+        if judged.reason.startswith("error"):
+            faults.append(f"{n} {judged.reason}: {reference!r} | {given!r}")
+        if itself and judged.verdict == "incorrect":
+            faults.append(f"{n} differs from itself ({judged.reason}): {reference!r}")
+    seconds = time.perf_counter() - began
+    print("\n".join(faults))
+    rate = options.pairs / seconds
+    print(f"{options.pairs:,} pairs in {seconds:.0f} s, {rate:,.0f}/s: {dict(verdicts)}; {len(faults)} faults")
+    sys.exit(1 if faults else 0)
+
+
+if __name__ == "__main__":
+    main()
