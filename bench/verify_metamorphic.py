@@ -293,7 +293,7 @@ def currency_swapped(ref: str, dice: random.Random) -> Pair | None:
 
 
 WORDS = [("boys", "girls"), ("increase", "decrease"), ("profit", "loss"), ("north", "south"), ("men", "women"),
-         ("minutes early", "minutes late"), ("apples", "pears"), ("km east", "km west"), ("March", "April")]  # fmt: skip
+         ("days early", "days late"), ("apples", "pears"), ("km east", "km west"), ("March", "April")]  # fmt: skip
 
 
 @near

@@ -143,10 +143,10 @@ def _sqrt(lib: Any, x: Value) -> Value:
 
 
 def _root(lib: Any, x: Value, degree: Value) -> Value:
-    real = as_float(x, lib)
-    if isinstance(degree, Fraction) and degree.denominator == 1 and degree.numerator % 2 and not is_complex(real):
-        size = _power(lib, abs(real), 1 / as_float(degree, lib))
-        return -size if real < 0 else size
+    radicand = real(as_float(x, lib))
+    if isinstance(degree, Fraction) and degree.denominator == 1 and degree.numerator % 2 and not is_complex(radicand):
+        size = _power(lib, abs(radicand), 1 / as_float(degree, lib))
+        return -size if radicand < 0 else size
     return _power(lib, x, divide(lib, Fraction(1), degree))
 
 

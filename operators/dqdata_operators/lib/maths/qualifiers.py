@@ -12,6 +12,9 @@ from __future__ import annotations
 
 import re
 
+LONGEST = 300
+"""Characters of an answer with its condition."""
+
 _LABEL = re.compile(
     r"(?<![A-Za-z0-9\\_^{])(?:part\s+)?(?:\(\s*([a-h]|[ivx]{1,4}|[1-9A-H])\s*\)|([a-h]|[ivx]{1,4}|[1-9])\s*[).](?=\s|\$)|([A-Ha-h])\s*:(?=\s))\s*:?",
     re.IGNORECASE,
@@ -26,8 +29,10 @@ _SETS = {
     "real numbers": "R", "natural number": "N", "natural numbers": "N", "real constant": "R", "arbitrary constant": "",
     "arbitrary constants": "", "whole number": "N0", "整数": "Z", "实数": "R", "正整数": "N", "自然数": "N0",
 }  # fmt: skip
+_NAME = r"(?>\\(?!in(?![a-z]))[A-Za-z]++|(?<!\\)[A-Za-z])(?>_\{?\w\}?)?+"
 _MEMBER = re.compile(
-    r"\(?\s*((?:\\?[A-Za-z]+(?:_\{?\w\}?)?\s*,?\s*)+?)\s*\\in\s*\\?(?:mathbb|mathbf|Bbb)?\s*\{?\s*([ZNRQC])\s*\}?\s*([\^_]?\s*\{?\s*[+*0]?\s*\}?)\s*\)?"
+    rf"\(?\s*+((?>{_NAME}\s*+,?\s*+)++)\\in\s*+\\?(?:mathbb|mathbf|Bbb)?\s*+\{{?\s*+([ZNRQC])\s*\}}?\s*"
+    r"([\^_]?\s*\{?\s*[+*0]?\s*\}?)\s*\)?"
 )
 _SAID = re.compile(
     r"([A-Za-z](?:_\{?\w\}?)?(?:(?:\s*,\s*|\s+and\s+)[A-Za-z](?:_\{?\w\}?)?)*)\s*(?:is|are|being|为|是)\s*(?:any|an?|arbitrary|some|任意)?\s*"
@@ -92,6 +97,8 @@ def single_label(text: str) -> tuple[str, str] | None:
 
 def qualifier(text: str) -> tuple[str, tuple[tuple[str, str], ...], str] | None:
     """The answer without its condition, the letters the condition introduces with their sets, and the condition."""
+    if len(text) > LONGEST:
+        return None
     match = _OPENS.search(text) or _LAST_MEMBER.search(text) or _SAID_TAIL.search(text)
     if match is None or not match.start() or not text[: match.start()].strip(" ,;("):
         return None
@@ -109,7 +116,7 @@ def _parameters(condition: str) -> tuple[tuple[str, str], ...]:
     if match := _MEMBER.search(condition):
         plus = re.sub(r"[\s^_{}]", "", match[3])
         domain = {"Z+": "N", "Z*": "Z*", "N+": "N", "N*": "N", "N0": "N0"}.get(match[2] + plus, match[2] + plus)
-        return tuple((name, domain) for name in re.findall(r"\\?[A-Za-z]+(?:_\{?\w\}?)?", match[1]))
+        return tuple((name, domain) for name in re.findall(_NAME, match[1]))
     if match := _ANY.match(condition):
         return ((match[2], _SETS.get((match[1] or "").strip().lower(), "")),)
     if match := _SAID.match(condition):

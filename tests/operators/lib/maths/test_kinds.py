@@ -1,7 +1,7 @@
 """Kinds of answers by principle, as docs/verification.md states them, with the verdicts that are right.
 
-Each line of verdict_kinds.jsonl: kind, reference, response, and the letters of the right verdicts (C correct, I incorrect,
-U unverifiable).
+Each line of verdict_kinds.jsonl: kind, reference, response, and the letters of the right verdicts (C correct,
+I incorrect, U unverifiable).
 """
 
 from __future__ import annotations
