@@ -172,11 +172,12 @@ class Masker:
         """Takes in every SecretStr of a plug-in's parameters."""
         self.add(*_secrets_in(dict(params)))
 
-    def hide(self, text: str) -> str:
+    def hide(self, text: str, *, record: bool = False) -> str:
         """The text without secrets, those of environment variables with telling names included, without users in
-        URLs, bearer tokens and keys of well-known shapes."""
+        URLs, bearer tokens and keys of well-known shapes. record: keep words that are a part of a secret, as those of
+        a recipe, which names models, are data."""
         secrets = (*self._secrets, *_from_environment())
-        text = _replaced(text, _spans(text, secrets, step=PART))
+        text = _replaced(text, _spans(text, secrets, step=None if record else PART, thorough=True))
         for secret in secrets:
             if not secret.forms:
                 text = text.replace(secret.value, HIDDEN)
@@ -190,7 +191,9 @@ class Masker:
     def hide_answer(self, text: str) -> str:
         """A model's answer without the secrets of this process. Ordinary words stay, even where one was given as a
         key: an answer is data."""
-        return _replaced(text, _spans(text, [secret for secret in self._secrets if secret.telling], step=None))
+        return _replaced(
+            text, _spans(text, [secret for secret in self._secrets if secret.telling], step=None, thorough=False)
+        )
 
 
 masker = Masker()
@@ -231,16 +234,16 @@ def _known(value: str) -> Secret:
     return _environment.setdefault(value, Secret(value))
 
 
-def _spans(text: str, secrets: Iterable[Secret], step: int | None) -> list[tuple[int, int]]:
-    """Stretches of the text to hide. step: look for parts in the middle too; None for an answer, in which parts of
-    secrets that may be words stay."""
+def _spans(text: str, secrets: Iterable[Secret], *, step: int | None, thorough: bool) -> list[tuple[int, int]]:
+    """Stretches of the text to hide. step: look for parts in the middle too; None where parts of secrets that may be
+    words stay. thorough: undo every escape."""
     wanted = [
         (form, not secret.divisible or (step is None and not secret.random))
         for secret in secrets
         for form in secret.forms
     ]
     found: set[tuple[int, int]] = set()
-    for decoded, path in _decodings(text, thorough=step is not None) if wanted else ():
+    for decoded, path in _decodings(text, thorough=thorough) if wanted else ():
         lower, bare = _comparable(decoded)
         there = [(form, whole) for form, whole in wanted if form.is_in(bare if form.bare else lower, step, whole=whole)]
         if there:

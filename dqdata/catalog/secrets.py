@@ -21,15 +21,16 @@ _SECRET_NAME = re.compile(
 )
 
 
-def without_secrets(value: Any) -> Any:
+def without_secrets(value: Any, *, record: bool = False) -> Any:
     """A copy with secrets replaced by `***`: values under telling names, and in any text the user in a URL, bearer
-    tokens, keys of well-known shapes, the secrets of teachers and of environment variables with telling names."""
+    tokens, keys of well-known shapes, the secrets of teachers and of environment variables with telling names.
+    record: as `Masker.hide` has it."""
     if isinstance(value, str):
-        return masker.hide(value)
+        return masker.hide(value, record=record)
     if isinstance(value, Mapping):
-        return {name: _hidden(name, item) or without_secrets(item) for name, item in value.items()}
+        return {name: _hidden(name, item) or without_secrets(item, record=record) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [without_secrets(item) for item in value]
+        return [without_secrets(item, record=record) for item in value]
     return value
 
 

@@ -142,7 +142,7 @@ class Store(Reader):
             "rejects": sum(reject_counts.values()),
             "partial": partial,
             "run_id": run_id,
-            "recipe": canonical(without_secrets(recipe)),
+            "recipe": canonical(without_secrets(recipe, record=True)),
             "message": without_secrets(message),
         }
         tables = {
@@ -171,7 +171,7 @@ class Store(Reader):
         name = str(model["name"])
         with self._locked():
             version = max((int(known["version"]) for known in self.models(name)), default=0) + 1
-            given = {"created_at": datetime.now(UTC), **without_secrets(model), "version": version}
+            given = {"created_at": datetime.now(UTC), **without_secrets(model, record=True), "version": version}
             with self._transaction() as con:
                 self._insert(con, "dq_models", values_of(given, MODELS))
                 self._insert_metrics(con, name, version, metrics)

@@ -118,6 +118,16 @@ def test_answers_are_data() -> None:
             assert hidden.startswith(plain) and hidden.endswith(plain), name
 
 
+def test_a_recipe_keeps_its_words() -> None:
+    """It names models; a team's name sent as a header begins like one of them."""
+    masker = Masker()
+    masker.add("deepseek-research-group", key := KEYS["like OpenAI's"])
+    assert masker.hide("deepseek-reasoner", record=True) == "deepseek-reasoner"
+    assert masker.hide("by deepseek-research-group", record=True) == "by ***"
+    for name, encode in ENCODINGS.items():
+        assert not leaks(masker.hide(f"a {encode(key)} b", record=True), key), name
+
+
 def test_many_long_texts() -> None:
     """Nothing is lost in long texts, whatever stands in them."""
     masker = Masker()
