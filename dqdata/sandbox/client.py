@@ -20,6 +20,7 @@ from functools import partial
 from typing import Any, Literal
 
 from dqdata.errors import SandboxError
+from dqdata.sandbox.beside import check_beside
 from dqdata.sandbox.dispatcher import Dispatcher
 from dqdata.sandbox.limits import Check, Limits, Result, Tests, Why
 from dqdata.sandbox.worker import Task
@@ -80,6 +81,13 @@ class Sandbox:
         self, candidate: str, tests: Tests, *, limits: Limits | None = None, files: Mapping[str, str] | None = None
     ) -> Future[Check]:
         """`check` for threads."""
+        if tests.inside:
+            return check_beside(tests, lambda run: self._start_check(candidate, run, limits, files))
+        return self._start_check(candidate, tests, limits, files)
+
+    def _start_check(
+        self, candidate: str, tests: Tests, limits: Limits | None, files: Mapping[str, str] | None
+    ) -> Future[Check]:
         limits = limits or self.limits
         job = marshal.dumps({"program": candidate, "name": tests.module, "files": dict(files or {})})
         simple, wire = tests.wire()
@@ -171,21 +179,44 @@ def _check(
 ) -> Check:
     output = written["output"][: limits.output].decode("utf-8", "replace")
     times = {"seconds": reply["seconds"], "cpu_seconds": reply["cpu"], "output": output}
-    try:
-        report = json.loads(written["report"])
-    except ValueError:  # no report: the checker itself was ended by a limit or by its tests
+    report = _report(written["report"])
+    if report is None:  # the checker itself was ended by a limit or by its tests
         why: Why = reply["killed"] or ("memory" if reply["code"] == -signal.SIGKILL else "error")
         return Check(0, 0, "ended", f"the tests ended without a verdict ({why})", why, **times)
     return Check(
         passed=report["passed"],
         total=report["total"],
         stop=report["stop"],
-        error=report["error"],
+        error=tests.explained(report["error"], report["failed"]),
         why=_why(report, reply),
+        failed=tuple(map(str, report["failed"])),
         forged=tests.control
         and (report["passed"] == report["total"] or bool(set(report["mutated"]) - set(report["failed"]))),
         **times,
     )
+
+
+def _report(raw: bytes) -> dict[str, Any] | None:
+    """The report of a check; None where it isn't one. Beside a candidate, the candidate may have written it."""
+    try:
+        report = json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(report, dict):
+        return None
+    counts = [report.get(name) for name in ("passed", "total")]
+    texts = [report.get(name) for name in ("stop", "error")]
+    lists = [report.get(name) for name in ("failed", "mutated")]
+    if not (
+        all(type(count) is int and 0 <= count < 1 << 31 for count in counts)
+        and all(isinstance(text, str) for text in texts)
+        and all(isinstance(names, list) and {type(name) for name in names} <= {int, str} for names in lists)
+    ):
+        return None
+    ending = report.get("ending")
+    if ending is not None and not (isinstance(ending, dict) and type(ending.get("code")) is int):
+        return None
+    return report
 
 
 def _why(report: dict[str, Any], reply: dict[str, Any]) -> Why:

@@ -81,8 +81,8 @@ class Tests:
     checker: trusted Python that defines `__check__(given, expected, found)`, which decides about "calls" instead.
     entry_point: the function that `check(candidate)` or the cases are about. prompt, imports: trusted definitions that
     tests may use. module: name that the candidate is imported by. seconds: CPU time of one call.
-    inside: run the tests in the candidate's own process, for those that hand over objects of their own; such a
-    verdict can be forged. control: replace every expected value by another; a test that still passes is forged.
+    inside: run the tests in the candidate's own process, for those that hand over objects of their own: several times,
+    with controls (`beside.py`). changed, control: what such a run changes, for the sandbox's own use.
     """
 
     __test__: ClassVar[bool] = False  # pytest: not a class of tests
@@ -99,12 +99,33 @@ class Tests:
     seconds: float = 5.0
     inside: bool = False
     control: bool = False
+    changed: frozenset[str] = frozenset()
+
+    def changeable(self) -> list[str]:
+        """Cases (numbers, as text) or test functions whose expected value `changed` can change."""
+        from dqdata.sandbox.lookalike import changed_file
+        from dqdata.sandbox.prepare import changeable_cases
+
+        if self.style == "pytest":
+            return sorted(changed_file(self.code, lambda name: True)[1])
+        return changeable_cases(self.code) if self.style == "asserts" else []
+
+    def explained(self, error: str, failed: Sequence[Any]) -> str:
+        """The first failure with the text of its case, which isn't sent where the tests run beside the candidate."""
+        from dqdata.sandbox.prepare import case_texts
+
+        if not (self.inside and self.style == "asserts" and error.startswith("AssertionError") and failed):
+            return error
+        texts = case_texts(self.code)
+        number = failed[0] if type(failed[0]) is int else -1
+        return f"{error.rstrip(': ')}: {texts[number]}" if 0 <= number < len(texts) else error
 
     def wire(self) -> tuple[bool, bytes]:
         """Whether they are simple, and how they are sent, with a token that a report from inside must repeat.
 
         Raises SyntaxError where `code` is no Python.
         """
+        from dqdata.sandbox.lookalike import changed_file
         from dqdata.sandbox.prepare import control_file, file_names, prepare
 
         sent: dict[str, Any] = {
@@ -118,14 +139,22 @@ class Tests:
         }
         simple = self.style == "calls" and not self.checker
         code = self.code
+        if self.inside and self.style == "pytest" and not self.control:
+            code, _ = changed_file(code, self.changed.__contains__)
         if self.control:
             code = (control_file(code) if self.style == "pytest" else code) + CONTROL[self.style]
         if self.style == "asserts":
             apart = not self.inside
             simple, prepared = prepare(
-                code, self.entry_point, self.prompt, self.imports, control=self.control, apart=apart
+                code,
+                self.entry_point,
+                self.prompt,
+                self.imports,
+                control=self.control,
+                apart=apart,
+                changed=self.changed,
             )
-            sent |= prepared
+            sent |= prepared if apart else {**prepared, "texts": []}
         elif self.style == "calls":
             cases = [dict(case) for case in self.cases]
             sent |= {"cases": cases, "checker": self.checker, "total": len(cases)}
@@ -142,7 +171,7 @@ class Check:
     passed, total: test cases. stop: why the tests broke off, or empty: "inside" (a test needs objects of its own in
     the candidate's process: nothing is decided), "pytest" (it isn't installed), "Gone", "TooLong", "ended".
     error: the first failure. why: the limit that was hit, if one was. output: what the candidate printed.
-    forged: with `control`, a case passed that could not.
+    failed: the cases that failed, by number or, under pytest, by id. forged: a case passed that could not.
     """
 
     passed: int
@@ -154,6 +183,7 @@ class Check:
     cpu_seconds: float
     output: str
     forged: bool = False
+    failed: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:

@@ -23,6 +23,7 @@ from dqdata.sandbox.control import Control
 from dqdata.sandbox.inside import pure
 from dqdata.sandbox.inside.cases import CASE_FAILED, PROGRAM, SAME
 from dqdata.sandbox.integers import long_integers
+from dqdata.sandbox.lookalike import changed_statement
 from dqdata.sandbox.names import calls, defined_by, names_in, read
 from dqdata.sandbox.reading import Reading
 
@@ -42,12 +43,22 @@ class Prepared(NamedTuple):
 
 
 @functools.lru_cache(maxsize=4096)
-def prepare(code: str, entry_point: str, prompt: str, imports: str, *, control: bool, apart: bool) -> Prepared:
-    """control: expected values are replaced by others. apart: the candidate is another process.
+def prepare(
+    code: str,
+    entry_point: str,
+    prompt: str,
+    imports: str,
+    *,
+    control: bool,
+    apart: bool,
+    changed: frozenset[str] = frozenset(),
+) -> Prepared:
+    """control: expected values are replaced by others at run time. changed: cases whose expected value is another one,
+    by number. apart: the candidate is another process.
 
     Raises SyntaxError where the text is no Python.
     """
-    text = _Text(code, control, apart)
+    text = _Text(code, control, apart, changed)
     definitions: list[str] = []
     names = names_in(text.tree, text.reading, set(), entry_point)
     if imports or (prompt and names.candidate != [entry_point]):
@@ -93,6 +104,23 @@ def passes_stop_iteration(tree: ast.Module) -> bool:
 
 
 @functools.lru_cache(maxsize=4096)
+def changeable_cases(code: str) -> list[str]:
+    """Numbers of the cases whose expected value can be changed."""
+    return _Text(code, False, False, _Every()).changeable
+
+
+@functools.lru_cache(maxsize=4096)
+def case_texts(code: str) -> list[str]:
+    """Each case as it is written, shortened."""
+    return _Text(code, False, False, frozenset()).texts
+
+
+class _Every(frozenset[str]):
+    def __contains__(self, case: object) -> bool:
+        return True
+
+
+@functools.lru_cache(maxsize=4096)
 def control_file(code: str) -> str:
     """A test file for pytest in which expected values are replaced by others."""
     tree = ast.fix_missing_locations(Control().visit(_parsed(code)))
@@ -135,8 +163,9 @@ def _compiled(tree: ast.Module) -> Any:
 
 
 class _Text:
-    def __init__(self, code: str, control: bool, apart: bool) -> None:
-        self.control, self.apart = control, apart and not control
+    def __init__(self, code: str, control: bool, apart: bool, changed: frozenset[str]) -> None:
+        self.control, self.apart, self.changed = control, apart and not control, changed
+        self.changeable: list[str] = []
         self.lines = code.splitlines()
         self.reading = Reading()
         self.texts: list[str] = []
@@ -180,6 +209,8 @@ class _Text:
         """The statement in `try: ... except: __case_failed__(number)`."""
         number = len(self.texts)
         self.texts.append(" ".join(self.lines[node.lineno - 1 : node.end_lineno]).strip()[:LONGEST_TEXT])
+        if str(number) in self.changed and changed_statement(node):
+            self.changeable.append(str(number))
         if self.control:
             node = Control(number).visit(node)
         node = _Tolerant().visit(node)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dqdata.errors import DataError
+from dqdata.sources.bounds import check_columns
 from dqdata.sources.paths import opened
 from dqdata.sources.record import BATCH_ROWS, Reading, at, excerpt, too_long, undecodable, wrong_type
 
@@ -121,6 +122,7 @@ def _rows(path: Path, reading: Reading, delimiter: str) -> Iterator[Numbered]:
 
 
 def _check_header(path: Path, header: list[str]) -> None:
+    check_columns(header, path)
     for place, name in enumerate(header):
         if not name.strip():
             raise at(path, 1, f"column {place + 1} of the header has no name")

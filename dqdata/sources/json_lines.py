@@ -19,6 +19,8 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from dqdata.errors import DataError, nearest
+from dqdata.sources.bounds import check_columns, check_record, decode_json
+from dqdata.sources.bounds import read_json as parsed_json
 from dqdata.sources.json_types import JsonType, Mismatch, fitted, merged, to_arrow, type_of
 from dqdata.sources.paths import opened
 from dqdata.sources.record import BATCH_ROWS, BLOCK_BYTES, Reading, at, excerpt, too_long, undecodable, wrong_type
@@ -31,7 +33,7 @@ Block = tuple[int, str]
 Record = tuple[int, dict[str, Any]]
 PLAIN: dict[str, set[type]] = {
     "string": {str, NoneType},
-    "double": {int, float, NoneType},
+    "double": {float, NoneType},
     "bool": {bool, NoneType},
 }
 
@@ -54,6 +56,7 @@ def sample_json(path: Path, reading: Reading, *, array: bool) -> dict[str, pa.Da
                 raise wrong_type(path, line, name + error.path, error.expected + there, error.got) from None
             if value is not None:
                 since.setdefault(name, line)
+        check_columns(list(kinds), path)
     if not rows:
         raise DataError(f"{path} is empty: it holds no row")
     return {name: reading.types.get(name) or to_arrow(kind) for name, kind in kinds.items()}
@@ -169,19 +172,11 @@ def _lines(path: Path, first: int, text: str) -> Iterator[Record]:
     for line, raw in enumerate(text.split("\n"), first):
         if not raw or raw.isspace():
             continue
-        try:
-            record = json.loads(raw)
-        except json.JSONDecodeError as error:
-            cut = (
-                "; the file ends here: was its writing cut off?"
-                if not text.endswith("\n") and raw in text[-len(raw) :]
-                else ""
-            )
-            raise at(path, line, f"not JSON: {error.msg} at column {error.colno} of {excerpt(raw)}{cut}") from None
-        except RecursionError:
-            raise at(path, line, "JSON nested too deeply to be read") from None
+        ends = not text.endswith("\n") and raw in text[-len(raw) :]
+        record = parsed_json(raw, path, line, "; the file ends here: was its writing cut off?" if ends else "")
         if not isinstance(record, dict):
             raise at(path, line, f'a row must be an object such as {{"question": ...}}, got {excerpt(raw)}')
+        check_record(record, path, line)
         yield line, record
 
 
@@ -200,21 +195,20 @@ def _array(path: Path, reading: Reading) -> Iterator[Record]:
         line, counted = line + text.count("\n", counted, place), place
         if text[place : place + 1] == "]":
             return
-        try:
-            record, place = decoder.raw_decode(text, place)
-        except json.JSONDecodeError as error:
-            raise at(
-                path, error.lineno, f"not JSON: {error.msg} at column {error.colno}; is the array whole?"
-            ) from None
+        began = place
+        record, place = decode_json(decoder, text, place, path, line)
+        if place - began > reading.max_row_bytes:
+            raise too_long(path, line, place - began, reading.max_row_bytes)
         if not isinstance(record, dict):
             raise at(path, line, f'a row must be an object such as {{"question": ...}}, got {excerpt(str(record))}')
+        check_record(record, path, line)
         yield line, record
 
 
 def _lines_or_one_object(path: Path, text: str) -> Iterable[Record]:
     try:
         whole = json.loads(text) if text.strip() else None
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return _lines(path, 1, text)
     if isinstance(whole, dict) and text.strip().count("\n"):
         raise DataError(f"{path} is one JSON object; rows must be JSON Lines, or an array of objects")

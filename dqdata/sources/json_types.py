@@ -121,7 +121,10 @@ def fitted(value: Any, kind: pa.DataType, *, as_text: bool = False) -> Any:
             return value
     elif pa.types.is_floating(kind):
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return float(value)
+            try:
+                return float(value)
+            except OverflowError:
+                raise Mismatch("numbers below 1.8e308", "a whole number of more than 308 digits") from None
     elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
         if isinstance(value, list):
             return [_inside("[]", item, kind.value_type, as_text) for item in value]

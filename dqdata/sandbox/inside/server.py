@@ -96,7 +96,7 @@ class Server:
         os._exit(0)
 
     def start(self, request: dict[str, Any], descriptors: list[int]) -> Job:
-        home = self.home(request["id"])
+        home = self.home()
         failure, tell = os.pipe2(os.O_CLOEXEC)
         judge, its, mine = None, -1, -1
         if request["kind"] == "judge":
@@ -133,10 +133,12 @@ class Server:
             libc.setns(self.own_pids, libc.CLONE_NEWPID)
         return Judge(self.setup, memory)
 
-    def home(self, number: int) -> jail.Home:
+    def home(self) -> jail.Home:
+        """Folders of one job. Their names are random: no program learns how many came before it."""
         if self.setup.namespaces:
             return jail.Home(jail.SCRATCH, jail.PRIVATE)
-        home = jail.Home(f"{self.setup.homes}/{number}", f"{self.setup.homes}/{number}-private")
+        name = os.urandom(8).hex()
+        home = jail.Home(f"{self.setup.homes}/{name}", f"{self.setup.homes}/{name}-private")
         os.mkdir(home.scratch, 0o700)
         os.mkdir(home.private, 0o700)
         return home

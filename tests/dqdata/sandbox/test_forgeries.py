@@ -65,17 +65,12 @@ INSIDE = "class Box:\n    n = 10\nfor box in [Box()]:\n    assert half(10) == 5.
 
 @pytest.mark.parametrize("name", FORGERIES_FROM_INSIDE)
 def test_a_forgery_inside_fails_or_is_found_out(name: str, sandbox: Sandbox) -> None:
-    check = sandbox.submit_check(FORGERIES[name], Tests(INSIDE, inside=True)).result(60)
-    if check.ok:
-        control = sandbox.submit_check(FORGERIES[name], Tests(INSIDE, inside=True, control=True)).result(60)
-        assert control.forged or control.stop
+    assert not sandbox.submit_check(FORGERIES[name], Tests(INSIDE, inside=True)).result(60).ok
 
 
-def test_the_honest_candidate_passes_inside_and_fails_the_control(sandbox: Sandbox) -> None:
-    assert sandbox.submit_check(HONEST, Tests(INSIDE, inside=True)).result(60).ok
-    control = sandbox.submit_check(HONEST, Tests(INSIDE, inside=True, control=True)).result(60)
-    assert not control.ok
-    assert not control.forged
+def test_the_honest_candidate_passes_inside(sandbox: Sandbox) -> None:
+    check = sandbox.submit_check(HONEST, Tests(INSIDE, inside=True)).result(60)
+    assert (check.ok, check.forged, check.error) == (True, False, "")
 
 
 SEARCH = """
