@@ -3,7 +3,8 @@
 The candidate can read and change all that is in its process, tests and report included. So the tests run several
 times, each in a process of its own, in random order: as they are, and with other expected values in half of the cases
 (`lookalike.py`), and in the other half. Nothing that is sent says which run is which. A candidate is right if the tests
-as they are pass, and each case fails where its value was changed.
+as they are pass, and in each control the cases whose value was changed fail and the others pass. One that can't tell
+right values from wrong ones guesses that with a probability of 2 to the power of -9 or less.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def _halves(cases: Sequence[str]) -> list[frozenset[str]]:
     for _ in range(PAIRS):
         half = frozenset(case for case in cases if secrets.randbits(1))
         halves += [half, frozenset(cases) - half]
-    return [half for half in halves if half]
+    return halves if cases else []
 
 
 def _verdict(runs: Sequence[Tests], checks: Sequence[Check]) -> Check:
@@ -55,6 +56,9 @@ def _verdict(runs: Sequence[Tests], checks: Sequence[Check]) -> Check:
         failed = {name.rpartition("::")[2].partition("[")[0] for name in check.failed}
         if run.changed - failed:  # includes a control that broke off without a report of its cases
             return replace(found, passed=0, forged=True)
+        if failed - run.changed:
+            why = "a case that passed failed in another run of the same tests"
+            return replace(found, passed=0, stop="unstable", error=why)
     if weak.forged or weak.stop:
         return replace(found, passed=0, forged=True)
     return found

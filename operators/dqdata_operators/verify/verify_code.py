@@ -213,6 +213,8 @@ class VerifyCode(CallOperator[VerifyCodeParams]):
         check = await sandbox.check(program, tests, limits=limits)
         if name := missing_module(check.error, tests.code + tests.prompt):
             return judged("unverifiable", "missing_module", error=f"the tests need the module {name!r}")
+        if check.stop == "unstable":
+            return judged("unverifiable", "unstable", total=check.total, error=check.error, checked="inside")
         if check.forged:
             return judged("incorrect", "forged", 0, check.total, "wrong expected values passed too", "inside")
         return _of_check(check, "inside")

@@ -71,8 +71,9 @@ def test_a_control_is_not_recognised(name: str, tests: str, sandbox: Sandbox) ->
         pytest.skip("the same machinery")
     style = "pytest" if "import" in TESTS[tests] else "asserts"
     candidate = f"{LIAR}{RECOGNITION[name]}"
-    check = sandbox.submit_check(candidate, Tests(TESTS[tests], style=style, inside=True)).result(120)  # type: ignore[arg-type]
-    assert not check.ok
+    wanted = Tests(TESTS[tests], style=style, inside=True)  # type: ignore[arg-type]
+    # One that guesses is right once in 512 times or less: in two runs together, never.
+    assert not all(sandbox.submit_check(candidate, wanted).result(120).ok for _ in range(2))
 
 
 HONEST = {
