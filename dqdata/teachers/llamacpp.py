@@ -26,6 +26,7 @@ from typing import Any
 from pydantic import Field
 
 from dqdata.errors import DataError, PluginError, TeacherError
+from dqdata.masking import masker
 from dqdata.models import gguf
 from dqdata.params import NameOrPath
 from dqdata.teacher import Completion, Request, Teacher
@@ -163,7 +164,9 @@ def _load(path: Path, params: LlamaCppParams) -> Any:
     options.cache_ram_mib = 512 if params.prompt_cache else 0
     options.verbosity = 0
     # Its HTTP side can't be switched off: it listens on loopback only, and nobody knows this key.
-    options.api_keys = [secrets.token_urlsafe(32)]
+    key = secrets.token_urlsafe(32)
+    masker.add(key)
+    options.api_keys = [key]
     options.ui = False
     try:
         return xllamacpp.Server(options)

@@ -29,8 +29,6 @@ KEYS = {
 def test_hidden_in_every_encoding(kind: str, encoding: str) -> None:
     key = KEYS[kind]
     sent = ENCODINGS[encoding](key)
-    if kind == "short" and encoding in ("long end", "beginning and stars"):
-        pytest.skip("longer than the key")
     masker = Masker()
     masker.add(key)
     for around in ("{}", "the key {} is wrong", '{{"error": {{"message": "no: {}"}}}}', "a\n{}\tb", "x" * 400 + " {}"):
