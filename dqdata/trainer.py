@@ -76,12 +76,28 @@ def whole_checkpoint(folder: Path) -> Path | None:
     return next((path for path in found if is_whole(path)), None)
 
 
+class Measure(Protocol):
+    """How a model that writes is measured while it trains."""
+
+    @property
+    def every_steps(self) -> int: ...
+
+    def accuracy(self, model: Any, tokenizer: Any, step: int) -> float:
+        """Share of correct answers to held-out questions, from 0 to 1. The model is in memory and whole."""
+        ...
+
+
 class TrainRun(Protocol):
     """What a trainer is given beside its data; a Runtime, so operators can be bound as rewards."""
 
     @property
     def resume(self) -> Path | None:
         """Newest whole checkpoint of an earlier, interrupted run with the same recipe."""
+        ...
+
+    @property
+    def evaluation(self) -> Measure | None:
+        """Measures the model every so many steps, where the table asks for it."""
         ...
 
     def model(self, name: str) -> str:

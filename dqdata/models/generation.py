@@ -111,13 +111,23 @@ class Writer:
             config = AutoConfig.from_pretrained(path, **without_weights(at))
             if scores := scores_in(config.to_dict()):
                 raise reward_model(path, scores)
-            self.tokenizer = AutoTokenizer.from_pretrained(path, **without_weights(at))
-            self.model = AutoModelForCausalLM.from_pretrained(path, dtype=kind or torch.float32, **at)
+            tokenizer = AutoTokenizer.from_pretrained(path, **without_weights(at))
+            model = AutoModelForCausalLM.from_pretrained(path, dtype=kind or torch.float32, **at)
         except (OSError, ValueError) as error:
             raise InputError(f"model {path} can't be loaded: {error}") from error
         gpu = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-        self.device = gpu or torch.device("cpu")
-        self.model.to(self.device).eval()
+        self._take(model.to(gpu or torch.device("cpu")), tokenizer, context_tokens, keep_special)
+
+    @classmethod
+    def over(cls, model: Any, tokenizer: Any) -> Writer:
+        """Writes with a model that is in memory, where it is; it is put into evaluation mode."""
+        writer = cls.__new__(cls)
+        writer._take(model, tokenizer, None, None)
+        return writer
+
+    def _take(self, model: Any, tokenizer: Any, context_tokens: int | None, keep_special: Sequence[str] | None) -> None:
+        self.model, self.tokenizer = model.eval(), tokenizer
+        self.device = model.device
         special = self.tokenizer.all_special_tokens
         self.bare = keep_special is not None and not any(word in special for word in keep_special)
         own = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)

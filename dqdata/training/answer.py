@@ -27,10 +27,15 @@ def answer(
     log: Callable[[str], None],
 ) -> None:
     """Writes one JSON line a sample of a row. A line that a kill cut short is dropped and its question asked again."""
+    if unanswered(len(rows), evaluate, out):
+        answer_with(Writer(model_path), rows, evaluate, out, log)
+
+
+def answer_with(
+    writer: Writer, rows: Sequence[Mapping[str, Any]], evaluate: Evaluate, out: Path, log: Callable[[str], None]
+) -> None:
+    """The same with a model that is loaded."""
     todo = unanswered(len(rows), evaluate, out)
-    if not todo:
-        return
-    writer = Writer(model_path)
     prompts = {
         index: writer.prompt(evaluate.prompt(rows[index]), evaluate.chat_template_kwargs)
         for index in {index for index, _ in todo}

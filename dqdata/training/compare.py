@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from dqdata.catalog import Store
 
 TEACHER = "teacher:"
-NOT_ASKED = {"data", "batch_size", "verify", "verify_params", "samples"}
+NOT_ASKED = {"data", "batch_size", "verify", "verify_params", "samples", "every_steps"}
 """What changes no answer: more samples of the same questions go beside those that are there, and another verifier
 judges the same answers."""
 

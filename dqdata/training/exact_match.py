@@ -42,6 +42,9 @@ class Evaluate(Params):
     """Operator that judges: it makes the column `correct` from response and answer."""
     verify_params: Mapping[str, Any] = Field(default_factory=dict)
     chat_template_kwargs: Mapping[str, Any] = Field(default_factory=dict)
+    every_steps: int | None = Field(None, ge=1)
+    """Of a trainer: the model answers every so many steps of the training and after the last, and the step with the
+    best accuracy is the model that is kept. By default the last step is."""
 
     @model_validator(mode="after")
     def _samples_differ(self) -> Evaluate:

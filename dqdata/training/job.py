@@ -35,6 +35,7 @@ class Job:
     params: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     model: str = ""
+    evaluate: Mapping[str, Any] | None = None
 
     def write(self) -> Path:
         path = Path(self.folder) / f"{self.task}{self.label}.json"

@@ -77,8 +77,16 @@ class TrainPlan:
                 "models": {name: ref.identity for name, ref in self.models.items()},
                 "processes": self.processes,
                 **({"operators": self.operators} if self.operators else {}),
+                **({"kept_by": self._kept_by} if self._kept_by else {}),
             }
         )
+
+    @property
+    def _kept_by(self) -> dict[str, Any]:
+        """What decides which step is kept, where the answers do."""
+        if self.evaluate is None or self.evaluate.every_steps is None or self.questions is None:
+            return {}
+        return {**self.evaluate.model_dump(mode="json", exclude={"data", "batch_size"}), "query": self.questions.query}
 
     def recipe(self) -> dict[str, Any]:
         """For dq_models: what the model was made from, whole."""

@@ -169,7 +169,8 @@ class _Training:
     def _train(self, data: Mapping[str, Any]) -> dict[str, Any]:
         result = self.folder / "result.json"
         if not result.exists():
-            job = self._job("train", self.plan.params, kind=self.plan.table.kind, data=data)
+            evaluate = self.plan.evaluate.model_dump(mode="json") if self.plan.evaluate else None
+            job = self._job("train", self.plan.params, kind=self.plan.table.kind, data=data, evaluate=evaluate)
             launch(job, self.plan.processes, self._say)
         told = dict(json.loads(result.read_text(encoding="utf-8")))
         if told["metrics"].get("processes", self.plan.processes) != self.plan.processes:

@@ -59,6 +59,14 @@ class Rank:
     def operator(self, name: str, params: Mapping[str, Any]) -> Bound:
         return self.runtime.operator(name, params)  # type: ignore[no-any-return]
 
+    @cached_property
+    def evaluation(self) -> Evaluation | None:
+        """How the model is measured while it trains; None where it isn't."""
+        if self.job.evaluate is None:
+            return None
+        evaluate = Evaluate.model_validate(self.job.evaluate)
+        return Evaluation(self.job, evaluate, evaluate.every_steps) if evaluate.every_steps else None
+
     def log(self, message: str) -> None:
         if not self.is_first:
             return
@@ -74,6 +82,36 @@ class Rank:
             self.runtime.ledger.close()
             if self.runtime.store is not None:
                 self.runtime.store.close()
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """`dqdata.trainer.Measure`: the held-out questions, answered by the model in memory and verified."""
+
+    job: Job
+    evaluate: Evaluate
+    every_steps: int
+
+    def accuracy(self, model: Any, tokenizer: Any, step: int) -> float:
+        from dqdata.catalog import Store
+        from dqdata.models import Writer
+        from dqdata.project.tables import read_project
+        from dqdata.training.answer import answer_with
+        from dqdata.training.run import verified
+
+        folder = Path(self.job.folder)
+        answers = folder / f"answers-step-{step}.jsonl"
+        answers.unlink(missing_ok=True)  # of a run that was killed, whose model was another
+        training = model.training
+        answer_with(Writer.over(model, tokenizer), _questions(folder), self.evaluate, answers, lambda _: None)
+        model.train(training)
+        project = read_project(Path(self.job.project), self.job.profile)
+        with Store.open(project.store_path, read_only=True) as store:
+            return verified(answers, self.evaluate, project, store).accuracy
+
+
+def _questions(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "questions.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 def main() -> None:
@@ -111,7 +149,7 @@ def _answer(job: Job, rank: Rank) -> None:
     from dqdata.training.answer import answer
 
     folder = Path(job.folder)
-    rows = [json.loads(line) for line in (folder / "questions.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = _questions(folder)
     evaluate = Evaluate.model_validate(job.params)
     answer(rank.model(job.model), rows, evaluate, folder / f"answers{job.label}.jsonl", rank.log)
 

@@ -226,3 +226,41 @@ def test_a_generation_config_that_cannot_be_saved_is_found_before_training(
     with pytest.raises(InputError, match=r"generation_config.json cannot be saved again.*copy of the model's folder"):
         Sft(SftParams(model=str(model), args=FAST)).train(data_of(train=additions(8)), tmp_path / "out", run)
     assert not any(message.startswith("step") for message in run.messages)
+
+
+@pytest.mark.parametrize("lora", [None, {"r": 4}], ids=["whole", "lora"])
+@pytest.mark.parametrize(
+    ("accuracies", "best"),
+    [((0.1, 0.9, 0.2), 4), ((0.1, 0.2, 0.9), 5), ((0.5, 0.5, 0.4), 2), ((0.0, 0.0, 0.0), 2)],
+    ids=str,
+)
+def test_the_step_that_answers_best_is_kept(
+    accuracies: tuple[float, ...], best: int, lora: Any, tiny: Path, data_of: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Measured after steps 2 and 4 and the last, 5; a later step that is no better does not take its place."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    ids = torch.arange(20)[None]
+    logits: dict[int, Any] = {}
+
+    class Measure:
+        every_steps = 2
+
+        def accuracy(self, model: Any, tokenizer: Any, step: int) -> float:
+            with torch.no_grad():
+                logits[step] = model.eval()(input_ids=ids).logits
+            model.train()
+            return accuracies[len(logits) - 1]
+
+    run = PlainRun()
+    run.evaluation = Measure()  # type: ignore[attr-defined]
+    sft = Sft(SftParams(model=str(tiny), args={**FAST, "max_steps": 5, "learning_rate": 1e-2}, lora=lora))
+    result = sft.train(data_of(train=additions(8)), tmp_path / "out", run)
+    assert list(logits) == [2, 4, 5] and result.metrics["best_step"] == best
+    with torch.no_grad():
+        kept = AutoModelForCausalLM.from_pretrained(result.model)(input_ids=ids).logits
+    assert kept.allclose(logits[best], atol=1e-4)
+    assert all(not kept.allclose(other, atol=1e-4) for step, other in logits.items() if step != best)
+    assert [entry["eval_exact_match"] for entry in result.history if "eval_exact_match" in entry] == list(accuracies)
+    assert f"kept: step {best} of 5" in result.notes[-1]

@@ -134,6 +134,23 @@ def test_a_curriculum_is_a_chain_of_trainers(first_stage: tuple[Path, dict[str, 
 
 
 @pytest.mark.slow
+def test_the_model_answers_while_it_trains(first_stage: tuple[Path, dict[str, Any]]) -> None:
+    project, _ = first_stage
+    with Store.open(project.parent / "catalogs") as store:
+        keys = ["args.max_steps=60", "evaluate.every_steps=20"]
+        told = train(read_project(project), "stage1", store, keys=keys)
+        [model] = [one for one in store.models("stage1") if one["version"] == told.version]
+        steps = store.query(
+            f"select step, value from dq_metrics where model = 'stage1' and version = {told.version} and "
+            "name = 'eval_exact_match' order by step"
+        ).read_all()
+    assert steps["step"].to_pylist() == [20, 40, 60]
+    best = max(steps["value"].to_pylist())
+    assert told.after is not None and told.after.accuracy == pytest.approx(best)
+    assert json.loads(model["metrics"])["best_exact_match"] == pytest.approx(best)
+
+
+@pytest.mark.slow
 def test_each_stage_of_a_curriculum_is_evaluated(first_stage: tuple[Path, dict[str, Any]]) -> None:
     """Before the second stage the model scores what it did after the first."""
     project, told = first_stage

@@ -21,6 +21,7 @@ from transformers import PrinterCallback, TrainerCallback
 
 from dqdata.errors import Stopped
 from dqdata.trainer import TrainResult, TrainRun, mark_whole
+from dqdata_trainers._best import Best
 from dqdata_trainers._config import TrlParams
 from dqdata_trainers._memory import memory_note
 from dqdata_trainers._reload import outputs, refuse_changed
@@ -72,6 +73,10 @@ def fit(trainer: Any, params: TrlParams, out: Path, run: TrainRun, notes: Sequen
     keeper = Keeper(params.checkpoint_minutes, run)
     trainer.add_callback(keeper)
     trainer.remove_callback(PrinterCallback)
+    measure = getattr(run, "evaluation", None)
+    best = Best(trainer, measure, out / "best", run) if measure is not None else None
+    if best is not None:
+        trainer.add_callback(best)
     if run.resume:
         run.log(f"resuming from {run.resume.name}")
     with _stop_signals(keeper):
@@ -81,10 +86,15 @@ def fit(trainer: Any, params: TrlParams, out: Path, run: TrainRun, notes: Sequen
             f"stopped after step {trainer.state.global_step} of {trainer.state.max_steps}; a checkpoint is kept"
         )
 
+    if best is not None:
+        notes = (*notes, best.restore())
+        run.log(notes[-1])
     if trainer.eval_dataset is not None:
         trainer.evaluate()  # it logs what it finds, as of the last step
     history = [_numbers(entry) for entry in trainer.state.log_history]
     metrics = final_metrics(history) | {"processes": float(trainer.accelerator.num_processes)}
+    if best is not None:
+        metrics |= {"best_step": float(best.step), "best_exact_match": best.accuracy}
     before = outputs(trainer)
     save(trainer, out / "model", keep_adapter=params.lora is None or params.lora.stands_alone)
     if trainer.args.should_save:
