@@ -28,7 +28,7 @@ _LETTER = (
 _INDEX = r"(?:\s*_\s*(?:\{[^{}]*\}|\w))?"
 _PRIMES = r"(?:'*|\s*\^\s*\{\s*\\prime\s*\})"
 _LETTERED = rf"(?:\\Delta\s*)?{_LETTER}{_INDEX}{_PRIMES}"
-_ARGUMENTS = r"\s*\([^()=]*(?:\([^()]*\)[^()=]*)*\)"
+_ARGUMENTS = r"\s*\([^()]*(?:\([^()]*\)[^()]*)*\)"
 _NAMES = (
     re.compile(rf"{_LETTERED}(?:{_ARGUMENTS})?"),
     re.compile(
@@ -179,7 +179,7 @@ def _agree(left: Answer, right: Answer, rel_tol: float = 1e-6) -> bool:
     return same(left.node, right.node, rel_tol) is True
 
 
-def _difference(chain: Chain) -> Node | None:
+def difference(chain: Chain) -> Node | None:
     try:
         left, right = parse_expression(chain.parts[0]), parse_expression(chain.parts[1])
         return Call("+", (left, Call("neg", (right,))))
@@ -188,7 +188,7 @@ def _difference(chain: Chain) -> Node | None:
 
 
 def same_equation(ref: Chain, pred: Chain) -> bool | None:
-    a, b = _difference(ref), _difference(pred)
+    a, b = difference(ref), difference(pred)
     if a is None or b is None:
         return None
     if symbols(a) != symbols(b):
@@ -197,7 +197,7 @@ def same_equation(ref: Chain, pred: Chain) -> bool | None:
 
 
 def same_inequality(ref: Chain, pred: Chain) -> bool | None:
-    a, b = _difference(ref), _difference(pred)
+    a, b = difference(ref), difference(pred)
     if a is None or b is None:
         return None
     ratio = proportional(a, b) if symbols(a) == symbols(b) else None

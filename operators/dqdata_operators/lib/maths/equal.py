@@ -253,7 +253,10 @@ class Comparison(Relations):
             return self.residues(ref, pred.residue)
         one, other = (ref, pred) if isinstance(ref, Congruence) else (pred, ref)
         assert isinstance(one, Congruence)
-        return self.equal(one.residue, other) or (False if isinstance(other, Scalar) and not one.name else None)
+        match one.residue, other, one.modulus:
+            case Scalar(node=Num() as a), Scalar(node=Num() as b), Scalar(node=Num() as m) if m.value and not one.name:
+                return b.value in (a.value, a.value % m.value)  # the remainder, or the class by its number
+        return self.equal(one.residue, other) or None
 
     def residues(self, one: Congruence, other: Answer) -> bool | None:
         match one.residue, other, one.modulus:

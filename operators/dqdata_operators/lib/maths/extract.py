@@ -201,7 +201,7 @@ def stated(text: str) -> Iterator[str]:
                 continue
             sentence = _sentence(rest).strip("*_ ")
             opens = len(rest) - len(sentence) > AFTERWORD and not bare(sentence) and not _STARTS.match(sentence)
-            if sentence and not opens:
+            if not opens and any(char.isalnum() for char in sentence):
                 yield sentence
 
 
@@ -256,7 +256,10 @@ def _line(tail: str, question: str, words: str) -> Picked | None:
     text = tail.strip()
     if not text:
         return None
-    text = _exclamation(text)
+    if "\n" not in text:
+        text = _exclamation(text.lstrip("#> ").strip("*_` "))
+    if not text:
+        return None
     if "\n" not in text and len(text) <= 400 and bare(text.rstrip(".")):
         return Picked(_JOINED_UNIT.sub(r"\1 \2", text))
     if words:

@@ -87,6 +87,7 @@ _NEGATIVE = re.compile(
 )
 _BELOW_ZERO = re.compile(r"([0-9.]+)(\s*(?:degrees?|°)?\s*(?:[CF](?![A-Za-z]))?)\s*below\s+zero")
 _THOUSANDS = re.compile(r"(?<![0-9.,])[1-9][0-9]{0,2}(?:,[0-9]{3})+(?![0-9]|,[0-9])")
+_FEET = re.compile(r"(?<![0-9°])([0-9]{1,3})\s*'\s*([0-9]{1,2}(?:\.[0-9]+)?)\s*(?:\"|'')")
 _CHOOSE = re.compile(r"\{\s*([^{}]{1,30}?)\s*\\choose(?![a-zA-Z])\s*([^{}]{1,30}?)\s*\}")
 _C = r"(?:C|\\text\s*\{\s*C\s*\}|\\mathrm\s*\{\s*C\s*\}|\\rm\s+C)"
 _COMBINATIONS = re.compile(
@@ -114,6 +115,8 @@ def normalise(text: str) -> str:
         text = _unicode(text)
     if "\\\\begin" in text:
         text = text.replace("\\\\", "\\")  # escaped twice
+    if "'" in text:
+        text = _FEET.sub(r"\1 feet \2 inches", text)
     if "$" in text or "\\" in text:
         text = _DELIMITERS.sub(" ", _dollars(_ROW_SPACING.sub(r"\\\\ ", text))).replace(_CURRENCY, "$")
     if "quad" in text:

@@ -8,6 +8,7 @@ from dqdata_operators.lib.maths.chains import (
     FLIP,
     assigns,
     compounded,
+    difference,
     name_of,
     names_agree,
     rounded,
@@ -92,7 +93,8 @@ class Relations:
                 a, b = values_of(ref), values_of(pred)
                 return self.equal(a[0], b[0]) if a and b else False
             if len(ref.ops) == len(pred.ops) == 1:
-                return same_equation(ref, pred)
+                verdict = same_equation(ref, pred)
+                return self.solved(ref, pred) if verdict is False else verdict
             return None if mine or theirs else False
         if assigns(ref) != assigns(pred):
             return False if {*ref.ops, *pred.ops} <= {"=", "<", ">", "le", "ge", "ne", "in"} else None
@@ -106,6 +108,22 @@ class Relations:
             verdicts = [self.part_by_part(ref, pred), self.part_by_part(ref, flipped)]
             return True if True in verdicts else None if None in verdicts else False
         return None
+
+    def solved(self, ref: Chain, pred: Chain) -> bool | None:
+        """An equation beside one of another form: a value that satisfies it may be one of several solutions. Equations
+        that divide by letters may be the same and not proportional."""
+        for named, equation in ((ref, pred), (pred, ref)):
+            name, values = name_of(named), values_of(named)
+            if not name or not values or not isinstance(values[0], Scalar) or symbols(values[0].node):
+                continue
+            sides = [_expression(read(part)) for part in equation.parts]
+            if any(side is None or symbols(side) - {name} for side in sides):
+                continue
+            at = {name: value(values[0].node)}
+            left, right = (value(side, at) for side in sides if side is not None)
+            return None if abs(left - right) <= 1e-9 * max(1, abs(left)) else False
+        divided = [_divides(side) for chain in (ref, pred) if (side := difference(chain)) is not None]
+        return None if any(divided) else False
 
     def part_by_part(self, ref: Chain, pred: Chain) -> bool | None:
         if ref.ops != pred.ops:
@@ -182,6 +200,14 @@ class Relations:
         except (Undefined, TooLarge, TypeError, ZeroDivisionError):
             return None
         return abs(turns - round(turns)) < 1e-9
+
+
+def _divides(node: Node) -> bool:
+    """Whether a letter stands in a denominator."""
+    if not isinstance(node, Call):
+        return False
+    below = node.args[1:] if node.name == "/" else node.args if node.name == "inverse" else ()
+    return any(symbols(arg) for arg in below) or any(map(_divides, node.args))
 
 
 def _expression(answer: Answer) -> Node | None:

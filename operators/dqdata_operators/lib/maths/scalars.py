@@ -25,7 +25,8 @@ _SAID_BASE = re.compile(
 )
 _NAMED_BASES = {"two": 2, "three": 3, "eight": 8, "ten": 10, "sixteen": 16}
 _UNIT_TAIL = re.compile(
-    r"(?P<tail>(?:\s*+(?:[A-Za-zµΩ][A-Za-z'.\-]*+|°[CFcf]?(?![A-Za-z])|/|\(|\)|,|[$€£¥₹¢Ω])(?:\s*\^\s*\{?\s*-?[1-9]\s*\}?|(?<=m)[23](?![0-9]))?)+)\s*$"
+    r"(?P<tail>(?:\s*+(?:[A-Za-zµΩ][A-Za-z'.\-]*+|°[CFcf]?(?![A-Za-z])|/|\*|\(|\)|,|[$€£¥₹¢Ω])"
+    r"(?:\s*\^\s*\{?\s*-?[1-9]\s*\}?|(?<=m)[23](?![0-9]))?)+)\s*$"
 )
 _CJK_TAIL = re.compile(
     r"(?P<value>[-+]?[0-9][0-9.,/]*)\s*(?P<tail>[\u3040-\u30ff\u4e00-\u9fff][\u3040-\u30ff\u4e00-\u9fff/]*)"
@@ -42,10 +43,15 @@ _EVERYDAY = re.compile(
 _TITLE = re.compile(r"[A-Za-z]{3,}[A-Za-z ,.'\-]*[0-9 ,]*", re.ASCII)
 _TRIGONOMETRIC = re.compile(r"\\?(?:sin|cos|tan|cot|sec|csc)")
 _KNOWN_TAIL = re.compile(
-    r"[0-9})]\s+[a-zA-Z]{2,4}(?:\s*\^\s*\{?\s*[1-9]\s*\}?|[23])?$|[0-9]\s*(?:cm|mm|km|kg|mg|ml|mL|mph|kJ|kW|Hz)(?:\^?[23])?$"
-    r"|[0-9]\s*[A-Za-z]{1,3}\s*/\s*[A-Za-z]{1,3}(?:\^[23]|[23])?$"
+    r"[0-9})]\s+[a-zA-Z]{2,4}(?:\s*\^\s*\{?\s*[1-9]\s*\}?|[23])?$"
+    r"|[0-9]\s*(?:cm|mm|km|kg|mg|ml|mL|mph|kJ|kW|Hz)(?:\^?[23])?$"
+    r"|[0-9]\s*[A-Za-z]{1,3}\s*[/*]\s*[A-Za-z]{1,3}(?:\^[23]|[23])?$"
 )
-_LETTER_UNIT = re.compile(r"(.*[0-9)}])(\s*)([A-Za-z]{1,3}(?:\s*/\s*[A-Za-z]{1,3})?(?:\s*\^\s*\{?[23]\}?)?)\s*")
+_LETTER_UNIT = re.compile(
+    r"(.*[0-9)}])(\s*)([A-Za-z]{1,3}(?:\s*[/*]\s*[A-Za-z]{1,3})?(?:\s*\^\s*\{?-?[0-9]\}?)?"
+    r"|\\frac\s*\{\s*[A-Za-z]{1,3}\s*\}\s*\{\s*[A-Za-z]{1,3}\s*(?:\^\s*\{?[23]\}?\s*)?\})\s*"
+)
+_FRACTION_UNIT = re.compile(r"\\frac\s*\{\s*([A-Za-z]+)\s*\}\s*\{\s*(.*)\}")
 _FOREIGN = re.compile(r"[^\x00-\u024f\u03a9…]")
 _HAS_MATH = re.compile(r"[0-9=<>^_+*/|\\{}]")
 _WORD_LIST = re.compile(r"[^\W\d_]+", re.UNICODE)
@@ -146,7 +152,8 @@ def upright(answer: Scalar, *, apart: bool = False) -> Scalar | None:
     """The same text with its last letters read as a unit: `5 m` as five metres, not as five times m. apart: only where
     a blank stands before them."""
     match = _LETTER_UNIT.fullmatch(answer.text)
-    unit = unit_of(match[3]) if match and (match[2] or not apart) else None
+    written = _FRACTION_UNIT.sub(r"\1/\2", match[3]) if match else ""
+    unit = unit_of(written) if match and (match[2] or not apart) else None
     if match is None or unit is None or not unit.dims:
         return None
     node, percent = _node(match[1].strip())

@@ -301,7 +301,7 @@ def unit_of(text: str, *, upright: bool = True) -> Unit | None:
                     after[dim] = after.get(dim, 0) + each * power
             factor *= found[1] ** power
             pending, below, last = 0, False, (*found, power)
-        elif exponent is not None or lower in _MATH_WORDS or (len(word) < 3 and lower not in NEUTRAL):
+        elif lower in _MATH_WORDS or _is_letters(word) or (exponent is not None and singular(lower) not in NEUTRAL):
             return None
         else:
             if pending:
@@ -311,6 +311,11 @@ def unit_of(text: str, *, upright: bool = True) -> Unit | None:
     dims = tuple(sorted((dim, power) for dim, power in powers.items() if power))
     kept = tuple(word for word in words if word not in NEUTRAL or is_pole(word))
     return Unit(dims, factor, kept, tuple(sorted(after.items())))
+
+
+def _is_letters(word: str) -> bool:
+    """Whether this may be a product of letters: short, and no word that is known."""
+    return len(word) < 3 and word.lower() not in NEUTRAL and not is_pole(word.lower())
 
 
 def _tokens(text: str) -> Iterator[tuple[str | None, int | None, bool, bool]]:
