@@ -198,6 +198,7 @@ class Operator(ABC, Generic[P]):
         self._params = params
         self._catalogs: Mapping[str, Columns] = {}
         self._scores: Mapping[str, tuple[str, ...]] = {}
+        self._tokens: Mapping[str, float] = {}
 
     @property
     def params(self) -> P:
@@ -210,6 +211,14 @@ class Operator(ABC, Generic[P]):
     def estimate(self, rows: float) -> Estimate:
         """What `rows` rows are expected to cost. The default makes no call and keeps every row."""
         return Estimate(rows)
+
+    def expect(self, tokens: Mapping[str, float]) -> None:
+        """The plan tells how many tokens the texts of the source's columns have on average, before `estimate`."""
+        self._tokens = tokens
+
+    def tokens_of(self, column: str, otherwise: float) -> float:
+        """Average tokens of a column's texts; `otherwise` for a column that the source doesn't have."""
+        return self._tokens.get(column, otherwise)
 
     def teachers(self) -> tuple[str, ...]:
         """Names of the teachers it calls; by default every parameter marked TeacherName or ScorerName."""

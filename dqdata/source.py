@@ -15,9 +15,9 @@ fills `problem_id` and `trace_id`. Found by its entry point in the group `dqdata
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Generic, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol
 
 from dqdata.columns import Columns
 from dqdata.params import NoParams, P, Params
@@ -103,6 +103,10 @@ class Source(ABC, Generic[P]):
     def row_count(self) -> int | None:
         """Number of rows where that is known without reading them all."""
         return None
+
+    def sample(self, rows: int) -> Sequence[Mapping[str, Any]]:
+        """The first rows, for estimates, where reading them is quick; none otherwise. May raise InputError."""
+        return ()
 
     def namespace(self) -> str:
         """Prefix for ids that came with the rows; empty for ids that are dqdata's own already."""

@@ -189,6 +189,11 @@ class NoStore:
         return connect()
 
     def query(self, sql: str, *, repeatable: bool = False) -> pa.RecordBatchReader:
+        import duckdb
+
         con = connect()
         check_select(con, sql)
-        return con.sql(sql).to_arrow_reader()
+        try:
+            return con.sql(sql).to_arrow_reader()
+        except duckdb.Error as error:
+            raise QueryError(str(error)) from error

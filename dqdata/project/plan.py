@@ -24,6 +24,7 @@ from dqdata.operator import CallEstimate, Estimate, Operator, TableOperator
 from dqdata.params import markers
 from dqdata.plugins import distribution, found, source_hash
 from dqdata.project.instances import Context, children, make_operator, make_source, make_teacher
+from dqdata.project.sampling import average_tokens
 from dqdata.project.tables import Pipeline, Project, StepSpec, TeacherTable, plain
 from dqdata.source import Source, StoreView
 from dqdata.teacher import Teacher
@@ -142,6 +143,7 @@ def make_plan(
         counted = min(counted, pipeline.limit)
 
     columns, before = with_ids(given), base
+    tokens = average_tokens(source) if pipeline.steps else {}
     rows = expected_rows if counted is None else counted
     teachers: dict[str, Teacher[Any]] = {}
     estimate = None if rows is None else Estimate(rows)
@@ -149,6 +151,7 @@ def make_plan(
     for spec in pipeline.steps:
         step = plan_step(spec, columns, before, project, teachers, store)
         _check_bounded(step.operator, spec, pipeline, project, teachers)
+        step.operator.expect(tokens)
         if estimate is not None:
             with boundary("operator", spec.op):
                 estimate = step.operator.estimate(estimate.rows)

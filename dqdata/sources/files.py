@@ -10,10 +10,11 @@ that a row lacks is null.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -23,9 +24,10 @@ from dqdata.files import file_hash
 from dqdata.ids import canonical, digest
 from dqdata.params import Params
 from dqdata.source import Source
+from dqdata.sources.counting import rows_in
 from dqdata.sources.csv_rows import read_csv, sample_csv
 from dqdata.sources.json_lines import read_json, sample_json
-from dqdata.sources.parquet_rows import parquet_rows, read_parquet, sample_parquet
+from dqdata.sources.parquet_rows import read_parquet, sample_parquet
 from dqdata.sources.paths import COMPRESSED, Format, format_of, found
 from dqdata.sources.record import Reading, new_names
 
@@ -67,9 +69,11 @@ class Files(Source[FilesParams]):
         return digest("files", canonical(how), *(file_hash(file, "blake2b") for file in self._files))
 
     def row_count(self) -> int | None:
-        if any(self._format(file) != "parquet" for file in self._files):
-            return None
-        return sum(parquet_rows(file) for file in self._files)
+        counts = [rows_in(file, self._format(file), self._reading.encoding) for file in self._files]
+        return None if None in counts else sum(filter(None, counts))
+
+    def sample(self, rows: int) -> list[dict[str, Any]]:
+        return [row for batch in itertools.islice(self.batches(), 1) for row in batch.slice(0, rows).to_pylist()]
 
     def namespace(self) -> str:
         if self.params.namespace is not None:

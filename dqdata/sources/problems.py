@@ -12,9 +12,10 @@ by hash which one it belongs to. More rows begin with the same rows, so answers 
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -75,6 +76,9 @@ class Problems(Source[ProblemsParams]):
 
     def row_count(self) -> int:
         return self.params.rows
+
+    def sample(self, rows: int) -> list[dict[str, Any]]:
+        return [row for batch in itertools.islice(self.batches(), 1) for row in batch.slice(0, rows).to_pylist()]
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa

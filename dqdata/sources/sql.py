@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dqdata.columns import Columns
+from dqdata.errors import DqdataError
 from dqdata.ids import digest
 from dqdata.params import Params
 from dqdata.source import Source
@@ -42,6 +43,18 @@ class Sql(Source[SqlParams]):
 
     def fingerprint(self) -> str:
         return digest("sql", self._pinned[0])
+
+    def row_count(self) -> int | None:
+        """None where a catalog that it reads is still to be made."""
+        try:
+            [batch] = self.context.store.query(f"select count(*) as n from ({self._pinned[0]}\n)")
+        except DqdataError:
+            return None
+        return int(batch["n"][0].as_py())
+
+    def sample(self, rows: int) -> list[dict[str, Any]]:
+        batches = self.context.store.query(f"select * from ({self._pinned[0]}\n) limit {rows}")
+        return [row for batch in batches for row in batch.to_pylist()]
 
     def namespace(self) -> str:
         """Empty: ids in a catalog are dqdata's own."""

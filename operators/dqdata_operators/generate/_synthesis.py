@@ -106,7 +106,7 @@ class SynthesisOperator(CallOperator[SP]):
 
     def estimate(self, rows: float) -> Estimate:
         calls = rows * self.samples
-        given = self.prompt.overhead / 4 + PROBLEM_TOKENS
+        given = self.prompt.overhead + self.tokens_of("question", PROBLEM_TOKENS)
         answer = self.params.max_tokens or PROBLEM_TOKENS
         made = calls + (rows if self.params.keep_seeds else 0)
         return Estimate(made, {self.params.teacher: CallEstimate(calls, calls * given, calls * answer)})

@@ -94,7 +94,7 @@ class Corrupt(CallOperator[CorruptParams]):
     def estimate(self, rows: float) -> Estimate:
         """Each further attempt is taken to be needed by half of the traces before it."""
         calls = rows * sum(0.5**attempt for attempt in range(self.params.attempts))
-        given = self.prompt.overhead / 4 + PROBLEM_TOKENS + TRACE_TOKENS
+        given = self.prompt.overhead + PROBLEM_TOKENS + TRACE_TOKENS
         answer = self.params.max_tokens or TRACE_TOKENS
         return Estimate(2 * rows, {self.params.teacher: CallEstimate(calls, calls * given, calls * answer)})
 

@@ -174,7 +174,7 @@ class Generate(CallOperator[GenerateParams]):
             asked += drawn
             calls[name] = CallEstimate(
                 drawn,
-                drawn * (self.prompt.overhead / 4 + QUESTION_TOKENS),
+                drawn * self.prompt.tokens(self.tokens_of, QUESTION_TOKENS),
                 drawn * (self.params.max_tokens or ANSWER_TOKENS),
             )
         return Estimate(asked, calls)

@@ -65,7 +65,7 @@ class Classify(JudgeOperator[ClassifyParams]):
 
     def estimate(self, rows: float) -> Estimate:
         asked = rows * self.params.votes
-        tokens = self.prompt.overhead / 4 + PROBLEM_TOKENS + 12 * len(self.params.classes)
+        tokens = self.prompt.overhead + PROBLEM_TOKENS + 12 * len(self.params.classes)
         answer = self.params.max_tokens or ANSWER_TOKENS
         return Estimate(rows, {self.params.judge: CallEstimate(asked, asked * tokens, asked * answer)})
 

@@ -73,7 +73,7 @@ class JudgeContamination(JudgeOperator[JudgeContaminationParams]):
 
     def estimate(self, rows: float) -> Estimate:
         asked = rows * DOUBTFUL_SHARE * self.params.votes
-        tokens = self.prompt.overhead / 4 + 2 * PROBLEM_TOKENS
+        tokens = self.prompt.overhead + 2 * PROBLEM_TOKENS
         answer = self.params.max_tokens or ANSWER_TOKENS
         return Estimate(rows, {self.params.judge: CallEstimate(asked, asked * tokens, asked * answer)})
 

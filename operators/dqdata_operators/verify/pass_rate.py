@@ -111,7 +111,7 @@ class PassRate(CallOperator[PassRateParams]):
     def estimate(self, rows: float) -> Estimate:
         """All n attempts for every row: further traces of a problem, and problems whose bin is soon clear, ask less."""
         calls = rows * self.params.n
-        given = self.prompt.overhead / 4 + PROBLEM_TOKENS
+        given = self.prompt.tokens(self.tokens_of, PROBLEM_TOKENS)
         answer = self.params.max_tokens or ATTEMPT_TOKENS
         return Estimate(rows, {self.params.student: CallEstimate(calls, calls * given, calls * answer)})
 

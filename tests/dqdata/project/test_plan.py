@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from dqdata.cli import main
 from dqdata.errors import ColumnError, PluginError, ProjectError
 from dqdata.project.check import NoStore, check_project, plan_ahead
 from dqdata.project.graph import build_order, tables_in
@@ -211,3 +213,22 @@ provider = "llamacpp"
     assert replay.store == made.root / "catalogs"
     assert small.model == str(made.root / "models" / "small.gguf")
     assert bundled.model == "smollm2-135m"
+
+
+def test_the_first_example_of_the_readme_is_counted_and_priced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    (tmp_path / "pipelines.toml").write_text(readme.partition("```toml\n")[2].partition("```")[0])
+    question = "Tom has 5 apples and eats one of them. How many are left? " * 8
+    lines = "".join(json.dumps({"question": f"{n}: {question}", "answer": "4"}) + "\n" for n in range(1000))
+    (tmp_path / "problems.jsonl").write_text(lines)
+    monkeypatch.delenv("R1_API_KEY", raising=False)
+    assert main(["plan", "slow_thinking", "-p", str(tmp_path / "pipelines.toml"), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    [teacher] = report["teachers"]
+    assert (report["rows"], teacher["calls"]) == (1000, 4000)
+    assert 4000 * 100 < teacher["input_tokens"] < 4000 * 300, "about 120 tokens a question, and the prompt"
+    assert report["cost_usd"] == pytest.approx(teacher["output_tokens"] * 2.19e-6 + teacher["input_tokens"] * 0.55e-6)
+    assert main(["check", "-p", str(tmp_path / "pipelines.toml")]) != 0, "the key is not set"
+    assert "R1_API_KEY" in capsys.readouterr().err

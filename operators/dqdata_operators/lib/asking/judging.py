@@ -127,9 +127,15 @@ class JudgeOperator(CallOperator[JP]):
 
     def estimate(self, rows: float) -> Estimate:
         asked = rows * self.params.votes
-        tokens = self.prompt.overhead / 4 + PROBLEM_TOKENS + TRACE_TOKENS
+        tokens = self.prompt.overhead + self.tokens_of("question", PROBLEM_TOKENS) + self._trace_tokens
         answer = self.params.max_tokens or ANSWER_TOKENS
         return Estimate(rows, {self.params.judge: CallEstimate(asked, asked * tokens, asked * answer)})
+
+    @property
+    def _trace_tokens(self) -> float:
+        """Of reasoning and response; both come with the source, or a teacher is to write them."""
+        read = self.tokens_of("reasoning", 0) + self.tokens_of("response", 0)
+        return read or TRACE_TOKENS
 
     def judges(self, have: Columns) -> Columns:
         """Self-check of a judge of traces: a question, and a reasoning or a response. Raises ColumnError."""

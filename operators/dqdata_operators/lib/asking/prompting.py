@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +31,8 @@ from dqdata.errors import ColumnError, InputError, RowError, nearest
 from dqdata.operator import Row
 from dqdata.teacher import MarkedText, Message
 
+CHARACTERS = 4
+"""Of a token in English prose, on average."""
 PROMPTS = Path(__file__).parents[2] / "prompts"
 ROLES = ("system", "user", "assistant")
 SECTION = re.compile(r"^===[ \t]+(\S.*?)[ \t]*$", re.MULTILINE)
@@ -129,14 +131,18 @@ class Prompt:
         rest = tuple(message for message in self.messages if message[0] != "system")
         return replace(self, messages=(("system", Template(text)), *rest))
 
+    def tokens(self, tokens_of: Callable[[str, float], float], otherwise: float) -> float:
+        """Tokens of a rendered prompt, estimated. tokens_of: average of a column, `otherwise` where it isn't known."""
+        return self.overhead + sum(tokens_of(name, otherwise) for name in self.placeholders)
+
     @property
     def _text(self) -> str:
         return "\n".join(part for _, text in self.messages for part in text.parts if isinstance(part, str))
 
     @property
-    def overhead(self) -> int:
-        """Characters of the prompt's own text, without what placeholders put in: for estimates."""
-        return sum(len(part) for _, text in self.messages for part in text.parts if isinstance(part, str))
+    def overhead(self) -> float:
+        """Tokens of the prompt's own text, without what placeholders put in, estimated."""
+        return len(self._text) / CHARACTERS
 
 
 def load_prompt(name: str, language: str = "en", path: Path | None = None, folder: Path = PROMPTS) -> Prompt:
