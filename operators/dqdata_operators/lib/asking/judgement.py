@@ -8,14 +8,17 @@
     dqdata_operators.lib.asking.judgement.UnreadableError: not one JSON object: Expecting value
 
 Nothing is guessed: a number in prose, "8/10", 42 on a scale to 9, true for 1, a key given twice, two objects, and an
-object that breaks off are all unreadable. A fence around the whole answer is the one thing that is taken off.
+object that breaks off are all unreadable. A fence around the answer and sentences around its one valid object are taken
+off.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from statistics import median
 from typing import Any, NamedTuple, NoReturn, TypeAlias
@@ -127,15 +130,21 @@ def schema_of(asked: Mapping[str, Asked]) -> dict[str, Any]:
     }
 
 
-def read(text: str, asked: Mapping[str, Asked]) -> dict[str, Any]:
-    """The values of an answer, each of its type and in its range. Raises UnreadableError."""
+def read(text: str, asked: Mapping[str, Asked], *, whole: bool = True) -> dict[str, Any]:
+    """The values of an answer, each of its type and in its range. Raises UnreadableError.
+
+    whole: the judge ended by itself. An answer that was cut may have said more, so no object is picked out of it.
+    """
     try:
-        found = json.loads(_bare(text), object_pairs_hook=_once, parse_constant=_no_constant)
-    except UnreadableError:
-        raise
-    except (ValueError, RecursionError) as error:
-        reason = error.msg if isinstance(error, json.JSONDecodeError) else type(error).__name__
-        raise UnreadableError(f"not one JSON object: {reason}") from None
+        found = _parsed(_bare(text))
+    except UnreadableError as error:
+        if whole and (picked := _only_object(text, asked)) is not None:
+            return picked
+        raise error from None
+    return _values(found, asked)
+
+
+def _values(found: Any, asked: Mapping[str, Asked]) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise UnreadableError(f"not a JSON object but {json.dumps(found, ensure_ascii=False)[:60]}")
     for name in asked:
@@ -151,6 +160,40 @@ def read(text: str, asked: Mapping[str, Asked]) -> dict[str, Any]:
         except UnreadableError as error:
             raise UnreadableError(f"{name}: {error}") from None
     return values
+
+
+def _only_object(text: str, asked: Mapping[str, Asked]) -> dict[str, Any] | None:
+    """The values of the one valid object that has sentences around it; None where there are none or several, or where
+    it stands inside other brackets, which may belong to a larger value."""
+    valid: list[dict[str, Any]] = []
+    at = depth = tried = 0
+    for mark in _BRACKETS.finditer(text):
+        if mark.start() < at:
+            continue
+        if mark[0] == "{" and tried < MOST_OBJECTS:
+            tried += 1
+            try:
+                found, at = _DECODER.raw_decode(text, mark.start())
+            except (ValueError, RecursionError):
+                depth += 1
+                continue
+            with suppress(UnreadableError):
+                valid.append(_values(found, asked))
+                if depth or len(valid) > 1:
+                    return None
+        else:
+            depth = max(0, depth + (1 if mark[0] in "[{" else -1))
+    return valid[0] if len(valid) == 1 and tried < MOST_OBJECTS else None
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return _DECODER.decode(text)
+    except UnreadableError:
+        raise
+    except (ValueError, RecursionError) as error:
+        reason = error.msg if isinstance(error, json.JSONDecodeError) else type(error).__name__
+        raise UnreadableError(f"not one JSON object: {reason}") from None
 
 
 def _bare(text: str) -> str:
@@ -172,3 +215,10 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(word: str) -> NoReturn:
     raise UnreadableError(f"{word} is no JSON number")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_constant)
+_BRACKETS = re.compile(r"""\[(?=\s{0,20}[\[{"])|[\]{}]""")
+"""Those that may enclose an object: not the bracket of an interval such as [0, 9)."""
+MOST_OBJECTS = 200
+"""Opening braces of an answer that are looked at; one with more is no judgement."""

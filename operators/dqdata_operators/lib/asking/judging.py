@@ -205,7 +205,7 @@ class JudgeOperator(CallOperator[JP]):
             return _Unread(f"{error}\nfirst: {first.response}\nthen: {second.response}")
 
     def _read(self, answer: Completion, asked: Mapping[str, Asked], row: Row) -> dict[str, Any]:
-        values = read(answer.response, asked)
+        values = read(answer.response, asked, whole=answer.ending != "truncated")
         self.check(values, row)
         return values
 

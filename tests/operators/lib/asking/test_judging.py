@@ -49,7 +49,6 @@ WRONG = {
     "infinite": '{"rv": 1e999, "cd": 2}',
     "NaN": '{"rv": NaN, "cd": 2}',
     "prose": "I would give it rv 3 and cd 2.",
-    "prose around JSON": f"Here you are: {GOOD}. Glad to help!",
     "tagged": "<score>3</score>",
     "truncated": '{"rv": 3, "cd"',
     "two objects": f"{GOOD}\n{GOOD}",
@@ -75,6 +74,46 @@ def test_unreadable(answer: str) -> None:
 @pytest.mark.parametrize("answer", [GOOD, f" {GOOD}\n", f"```json\n{GOOD}\n```", '{"cd": 2.0, "rv": 3}'])
 def test_readable(answer: str) -> None:
     assert read(answer, GRADES) == {"rv": 3, "cd": 2}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        f"Here you are: {GOOD}. Glad to help!",
+        f"On a scale [0-9], as asked:\n\n```json\n{GOOD}\n```\n\nIt uses \\frac{{1}}{{2}}.",
+        f'It is not {{"rv": 42, "cd": 2}} but {GOOD}',
+        f"Judgement = {GOOD};",
+        f"**{GOOD}**",
+        f"On the interval [0, 9) I say {GOOD}",
+        f"评分如下：{GOOD}。",
+        f'"{GOOD}"',
+        f"The set {{1, 2}} is small. {GOOD}",
+    ],
+)
+def test_sentences_around_the_one_valid_object_are_taken_off(answer: str) -> None:
+    assert read(answer, GRADES) == {"rv": 3, "cd": 2}
+    with pytest.raises(UnreadableError):
+        read(answer, GRADES, whole=False)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        f"First {GOOD}, then {GOOD}.",
+        f'First {GOOD}, or rather {{"cd": 3, "rv": 3}}.',
+        f"All of them: [{GOOD}]",
+        f'{{"result": {GOOD}}} is what I say',
+        f'Result: {{"grades": {GOOD}, ',
+        f"Use {{{GOOD}}}",
+        f"Cut: {GOOD[:-1]}",
+        '{"a": ' * 100_000 + GOOD,
+        "{" * 100_000 + GOOD,
+        "{x} " * 300 + GOOD,
+    ],
+)
+def test_an_object_that_is_not_the_only_one_or_not_whole_is_unreadable(answer: str) -> None:
+    with pytest.raises(UnreadableError):
+        read(answer, GRADES)
 
 
 @pytest.mark.parametrize("word", ["not correct", "Easy", "easy ", "medium or hard", "简单", ""])
