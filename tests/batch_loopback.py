@@ -9,6 +9,7 @@ server.finish()                 # every batch is answered; or finish(answered=2,
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
@@ -26,6 +27,10 @@ class BatchLoopback(Loopback):
         """The next batch is made, but the connection breaks before its id is said."""
         self.refuse: tuple[str, str] | None = None
         """(code, message) with which every file is refused as a whole."""
+        self.look: Callable[[list[dict[str, Any]]], list[dict[str, Any]]] = lambda lines: []
+        """Errors of a file, as the endpoint's validation finds them; with any, the file is refused."""
+        self.upload: Callable[[list[dict[str, Any]]], int] = lambda lines: 200
+        """Status of an upload."""
 
     def app(self) -> web.Application:
         app = super().app()
@@ -47,7 +52,7 @@ class BatchLoopback(Loopback):
 
     def finish(self, answered: int | None = None, status: str = "completed") -> None:
         """Ends the batches under way: the first requests of each answered, the others expired."""
-        for batch in self.batches.values():
+        for batch in list(self.batches.values()):
             if batch["status"] != "in_progress":
                 continue
             lines = self.lines(batch)
@@ -63,6 +68,8 @@ class BatchLoopback(Loopback):
 
     def _result(self, line: dict[str, Any]) -> dict[str, Any]:
         said = self.answer(line["body"])
+        if isinstance(said, dict):
+            return {"custom_id": line["custom_id"], **said}
         if isinstance(said, int):
             body: dict[str, Any] = {"error": {"message": f"scripted {said}"}}
             return {"custom_id": line["custom_id"], "response": {"status_code": said, "body": body}, "error": None}
@@ -75,7 +82,11 @@ class BatchLoopback(Loopback):
         field = form["file"]
         assert isinstance(field, web.FileField) and form["purpose"] == "batch"
         name = f"file-{len(self.files)}"
-        self.files[name] = field.file.read()
+        content = field.file.read()
+        status = self.upload([json.loads(line) for line in content.splitlines()])
+        if status != 200:
+            return web.json_response({"error": {"message": f"scripted {status}"}}, status=status)
+        self.files[name] = content
         return web.json_response({"id": name, "object": "file", "bytes": 1, "purpose": "batch"})
 
     async def _content(self, request: web.Request) -> web.Response:
@@ -84,11 +95,14 @@ class BatchLoopback(Loopback):
     async def _create(self, request: web.Request) -> web.Response:
         body = await request.json()
         name = f"batch_{len(self.batches)}"
-        self.batches[name] = {**body, "id": name, "object": "batch", "status": "in_progress"}
+        made = {**body, "id": name, "object": "batch", "status": "in_progress"}
+        errors = self.look(self.lines(made))
         if self.refuse:
             code, message = self.refuse
-            errors = {"object": "list", "data": [{"code": code, "message": message}]}
-            self.batches[name] |= {"status": "failed", "errors": errors}
+            errors = [{"code": code, "message": message}]
+        if errors:
+            made |= {"status": "failed", "errors": {"object": "list", "data": errors}}
+        self.batches[name] = made
         if self.lose_answer:
             self.lose_answer = False
             assert request.transport is not None

@@ -14,6 +14,12 @@ from datetime import UTC, datetime
 
 from dqdata.ledger import Ledger
 
+REFUSED = """
+select count(distinct ledger_key) from failures
+where kind = 'row' and ledger_key in (select value from json_each(?)) and created_at > ?
+and ledger_key not in (select ledger_key from calls)
+"""
+
 
 @dataclass(frozen=True)
 class OpenBatch:
@@ -31,20 +37,26 @@ class Batches:
         self._ledger, self._who = ledger, (provider, endpoint, model)
 
     async def open(self) -> list[OpenBatch]:
-        """Batches planned or submitted of which some call isn't answered yet; the others are marked as collected."""
+        """Batches planned or submitted of which some call is neither answered nor refused for good since then; the
+        others are marked as collected."""
         rows = self._ledger.rows(
-            "select plan_id, batch_id, ledger_keys from batches where provider = ? and endpoint = ? and model = ? "
-            "and status in ('planned', 'submitted') order by created_at",
+            "select plan_id, batch_id, ledger_keys, created_at from batches "
+            "where provider = ? and endpoint = ? and model = ? and status in ('planned', 'submitted') order by created_at",
             self._who,
         )
-        found = [OpenBatch(plan, batch, tuple(json.loads(keys))) for plan, batch, keys in rows]
         waiting = []
-        for batch in found:
-            if self._ledger.count_present(batch.ledger_keys) < len(batch.ledger_keys):
+        for plan, batch_id, keys, since in rows:
+            batch = OpenBatch(plan, batch_id, tuple(json.loads(keys)))
+            over = self._ledger.count_present(batch.ledger_keys) + self._refused(batch.ledger_keys, since)
+            if over < len(batch.ledger_keys):
                 waiting.append(batch)
             else:
                 await self.save(batch, "collected")
         return waiting
+
+    def _refused(self, keys: tuple[str, ...], since: str) -> int:
+        """How many of the calls were refused for good after that time, and not answered."""
+        return int(self._ledger.rows(REFUSED, (json.dumps(keys), since))[0][0])
 
     async def save(self, batch: OpenBatch, status: str) -> None:
         """On disk on return."""

@@ -16,8 +16,9 @@ import asyncio
 import json
 import logging
 import uuid
-from collections.abc import Coroutine, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -26,9 +27,10 @@ from dqdata.ledger.batches import Batches, OpenBatch
 from dqdata.masking import masker
 from dqdata.teacher import Completion, Request, Teacher
 from dqdata.teachers import chat
+from dqdata.teachers.batch_refusals import Invalid, answer_of, invalid
 from dqdata.teachers.batch_results import Results
 from dqdata.teachers.openai import EndpointParams
-from dqdata.teachers.refusals import refusal
+from dqdata.teachers.refusals import FORBIDDEN, refusal
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -40,6 +42,8 @@ log = logging.getLogger("dqdata.calls")
 _ENDPOINT: Final = "/v1/chat/completions"
 _MARK = "dqdata_plan"
 _ENDED = ("completed", "expired", "cancelled")
+MOST_REFUSED = 40
+"""Files in a row that may be refused while their bad lines are looked for; halving 50,000 lines takes 16 for each."""
 
 
 class BatchParams(EndpointParams):
@@ -60,14 +64,16 @@ class OpenAIBatch(Teacher[BatchParams]):
 
     provider = "openai"
     Params = BatchParams
-    usual_limits: ClassVar[Mapping[str, Any]] = {"concurrency": 20_000, "timeout": 100_000.0}
+    usual_limits: ClassVar[Mapping[str, Any]] = {"concurrency": 20_000, "timeout": 100_000.0, "patience": 100_000.0}
 
     def __init__(self, params: BatchParams) -> None:
         super().__init__(params)
         self._client: AsyncOpenAI | None = None
         self._batches: Batches | None = None
         self._results = Results()
-        self._waiting: dict[str, asyncio.Future[Any]] = {}
+        self._waiting: dict[str, _Waiter] = {}
+        self._files_refused = 0
+        """Files in a row that the endpoint refused to work on."""
         self._gathered: dict[str, bytes] = {}
         self._gathered_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -112,18 +118,21 @@ class OpenAIBatch(Teacher[BatchParams]):
             await self.start()
         key = self.key(request)
         if (result := self._results.take(key)) is not None:
-            return chat.completion(self._body(result), request, self.params)
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting[key] = future
+            return self._answer(result, request)
+        waiter = _Waiter(request, asyncio.get_running_loop().create_future())
+        self._waiting[key] = waiter
         if key not in self._held:
             self._gather(key, request)
         try:
-            return chat.completion(self._body(await future), request, self.params)
+            return self._answer(await waiter.future, request)
         finally:
-            if self._waiting.get(key) is future:
+            if self._waiting.get(key) is waiter:
                 del self._waiting[key]
             if (line := self._gathered.pop(key, None)) is not None:
                 self._gathered_bytes -= len(line)
+
+    def _answer(self, result: dict[str, Any], request: Request) -> Completion:
+        return chat.completion(answer_of(result, self.params.public_url), request, self.params)
 
     def ending(self) -> None:
         """Batches go on at the endpoint; the next run collects them."""
@@ -142,10 +151,13 @@ class OpenAIBatch(Teacher[BatchParams]):
             self._client = None
         self._results.close()
 
-    def _gather(self, key: str, request: Request) -> None:
+    def _line(self, key: str, request: Request) -> bytes:
         body = chat.body(request, self.params, instruct=self.params.structured == "instruction")
-        said = {"custom_id": key, "method": "POST", "url": _ENDPOINT, "body": body}
-        line = json.dumps(said, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+        asked = {"custom_id": key, "method": "POST", "url": _ENDPOINT, "body": body}
+        return json.dumps(asked, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+
+    def _gather(self, key: str, request: Request) -> None:
+        line = self._line(key, request)
         if self._gathered_bytes + len(line) > self.params.max_bytes or len(self._gathered) == self.params.max_requests:
             self._send()
         self._gathered[key] = line
@@ -157,9 +169,12 @@ class OpenAIBatch(Teacher[BatchParams]):
     def _send(self) -> None:
         gathered, self._gathered, self._gathered_bytes = self._gathered, {}, 0
         if gathered:
-            batch = OpenBatch(uuid.uuid4().hex, None, tuple(gathered))
-            self._hold(batch)
-            self._spawn(self._submit(batch, b"".join(gathered.values())))
+            self._submit_lines(gathered)
+
+    def _submit_lines(self, lines: Mapping[str, bytes]) -> None:
+        batch = OpenBatch(uuid.uuid4().hex, None, tuple(lines))
+        self._hold(batch)
+        self._spawn(self._submit(batch, b"".join(lines.values())))
 
     async def _submit(self, batch: OpenBatch, lines: bytes) -> None:
         assert self._client is not None
@@ -167,8 +182,7 @@ class OpenAIBatch(Teacher[BatchParams]):
         try:
             file = await self._client.files.create(file=(f"dqdata-{batch.plan_id}.jsonl", lines), purpose="batch")
         except Exception as error:
-            await self._save(batch, "failed")
-            self._let_go(batch, self._refused(error))
+            await self._not_taken(batch, self._refused(error))
             return
         del lines
         try:
@@ -181,14 +195,21 @@ class OpenAIBatch(Teacher[BatchParams]):
         except Exception as error:
             refused = self._refused(error)
             if refused.status is not None and refused.status < 500:
-                await self._save(batch, "failed")
-                self._let_go(batch, refused)
+                await self._not_taken(batch, refused)
             else:  # it may have been made all the same, and would then be paid for: look before trying again
                 await asyncio.sleep(self.params.poll_seconds)
                 await self._resume(batch)
             return
         log.info("batch %s: %d requests submitted to %s", made.id, len(batch.ledger_keys), self.params.public_url)
         await self._collect(await self._submitted(batch, made.id))
+
+    async def _not_taken(self, batch: OpenBatch, refused: TeacherError) -> None:
+        """The endpoint didn't take the file, or made no batch of it: one of its lines may be why."""
+        if refused.kind == "row" or refused.reason == FORBIDDEN:
+            await self._invalid(batch, Invalid(_like(refused, kind="row"), {}))
+            return
+        await self._save(batch, "failed")
+        self._let_go(batch, refused)
 
     async def _resume(self, batch: OpenBatch) -> None:
         """A batch of which only the plan is sure: its mark in the endpoint's list tells whether it was submitted."""
@@ -225,9 +246,10 @@ class OpenAIBatch(Teacher[BatchParams]):
             if state.status in _ENDED:
                 break
             if state.status == "failed":
-                await self._save(batch, "failed")
-                self._let_go(batch, self._invalid(state.errors))
+                await self._invalid(batch, invalid(state.errors, self.params.public_url))
                 return
+            if state.status != "validating":
+                self._files_refused = 0
             await asyncio.sleep(self.params.poll_seconds)
         # It stays "submitted" until all its answers are in the ledger: what was handed out isn't stored yet.
         ended = f"batch {batch.batch_id} ended ({state.status}) without an answer to this request"
@@ -240,7 +262,7 @@ class OpenAIBatch(Teacher[BatchParams]):
             log.warning("batch: %s; looking again in %g s", refused, self.params.poll_seconds)
             await asyncio.sleep(self.params.poll_seconds)
             return True
-        if refused.status == 404:
+        if refused.status in (404, 410) or refused.kind == "row":
             await self._save(batch, "failed")
             refused = _retryable(f"the endpoint has forgotten batch {batch.batch_id}", "batch_gone")
         self._let_go(batch, refused)
@@ -253,24 +275,11 @@ class OpenAIBatch(Teacher[BatchParams]):
             keys = await self._results.add(content.iter_bytes())
         for count, key in enumerate(keys):
             self._unhold(key, batch)
-            future = self._waiting.get(key)
-            if future is not None and not future.done():
-                future.set_result(self._results.take(key))
+            waiter = self._waiting.get(key)
+            if waiter is not None and not waiter.future.done():
+                waiter.future.set_result(self._results.take(key))
             if count % 200 == 199:
                 await asyncio.sleep(0)  # lets those who got an answer store it
-
-    def _body(self, result: dict[str, Any]) -> Any:
-        """The answer in one line of results. Raises TeacherError where it is a refusal."""
-        response = result.get("response")
-        if response and response.get("status_code") == 200:
-            return response.get("body")
-        if response:
-            body = json.dumps(response.get("body")).encode()
-            raise self._hidden(refusal(int(response.get("status_code") or 500), body, {}, self.params.public_url))
-        error = result.get("error")
-        code = error.get("code") if isinstance(error, dict) else error
-        reason = masker.hide(str(code or "batch_error"))[:100]
-        raise _retryable(f"not answered in its batch: {reason}", reason)
 
     def _hold(self, batch: OpenBatch) -> None:
         for key in batch.ledger_keys:
@@ -284,17 +293,17 @@ class OpenAIBatch(Teacher[BatchParams]):
             self._held.pop(key, None)
         return not plans
 
-    def _let_go(self, batch: OpenBatch, error: TeacherError) -> None:
-        """Tells those who still wait for this batch, and for no other, that nothing will come."""
-        for key in batch.ledger_keys:
+    def _let_go(self, batch: OpenBatch, error: TeacherError, keys: Sequence[str] | None = None) -> None:
+        """Tells those who still wait for this batch (or these of its calls), and for no other, that nothing will
+        come."""
+        for key in batch.ledger_keys if keys is None else keys:
             if batch.plan_id in self._held.get(key, ()) and self._unhold(key, batch):
                 self._refuse(key, error)
 
     def _refuse(self, key: str, error: TeacherError) -> None:
-        future = self._waiting.get(key)
-        if future is not None and not future.done():
-            more = {"status": error.status, "retry_after": error.retry_after}
-            future.set_exception(TeacherError(str(error), kind=error.kind, reason=error.reason, **more))  # type: ignore[arg-type]
+        waiter = self._waiting.get(key)
+        if waiter is not None and not waiter.future.done():
+            waiter.future.set_exception(_like(error))
 
     def _refused(self, error: Exception) -> TeacherError:
         """What the client of the openai package raised, in our words."""
@@ -307,14 +316,37 @@ class OpenAIBatch(Teacher[BatchParams]):
         reason = "unreachable" if isinstance(error, openai.APIConnectionError) else "batch_error"
         return self._hidden(_retryable(text, reason))
 
-    def _invalid(self, errors: Any) -> TeacherError:
-        """The endpoint refused the whole file: too much waiting there is worth another try, all else is not."""
-        said = [(one.code or "", one.message or "") for one in (errors.data if errors and errors.data else ())]
-        text = "; ".join(f"{code}: {message}" for code, message in said[:3]) or "no reason given"
-        message = f"{self.params.public_url} refused the batch: {masker.hide(text)[:1000]}"
-        if any("limit" in code for code, _ in said):
-            return TeacherError(message, kind="retryable", reason="batch_limit", retry_after=self.params.poll_seconds)
-        return TeacherError(message, kind="fatal", reason="batch_refused")
+    async def _invalid(self, batch: OpenBatch, found: Invalid) -> None:
+        """The endpoint refused the whole file. Where lines of it are at fault, those fail and the others are submitted
+        again: the named ones, or else those that are found by halving the file."""
+        await self._save(batch, "failed")
+        keys = batch.ledger_keys
+        named = {keys[place]: words for place, words in found.lines.items() if place < len(keys)}
+        self._files_refused += found.error.kind == "row"
+        if found.error.kind == "retryable":
+            log.warning("batch: %s; trying again in %g s", found.error, self.params.poll_seconds)
+            await asyncio.sleep(self.params.poll_seconds)
+            self._again(batch, keys)
+        elif found.error.kind == "fatal" or self._files_refused > MOST_REFUSED or 1 < len(keys) == len(named):
+            self._let_go(batch, _like(found.error, kind="fatal"))
+        elif len(keys) == 1 or named:
+            for key in named or keys:
+                words = named.get(key, str(found.error))
+                self._let_go(batch, TeacherError(words, kind="row", reason="bad_request", status=400), (key,))
+            self._again(batch, [key for key in keys if named and key not in named])
+        else:
+            self._again(batch, keys[: len(keys) // 2])
+            self._again(batch, keys[len(keys) // 2 :])
+
+    def _again(self, batch: OpenBatch, keys: Sequence[str]) -> None:
+        """Submits requests of a refused batch in a batch of their own, as far as they are waited for in this run."""
+        lines = {}
+        for key in keys:
+            waiter = self._waiting.get(key)
+            if self._unhold(key, batch) and waiter is not None and not waiter.future.done():
+                lines[key] = self._line(key, waiter.request)
+        if lines:
+            self._submit_lines(lines)
 
     def _hidden(self, error: TeacherError) -> TeacherError:
         error.args = (masker.hide(str(error)),)
@@ -332,7 +364,29 @@ class OpenAIBatch(Teacher[BatchParams]):
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """What breaks beside the calls, such as a full disk, must not leave them waiting for ever."""
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            broke = masker.hide(f"collecting batches broke: {type(error).__name__}: {error}")
+            for key in list(self._waiting):
+                self._refuse(key, TeacherError(broke, kind="fatal", reason="broken"))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiter:
+    """A call that is waited for."""
+
+    request: Request
+    future: asyncio.Future[Any]
+
+
+def _like(error: TeacherError, kind: Literal["retryable", "row", "fatal"] | None = None) -> TeacherError:
+    """The same error once more, for another call: an exception that is raised twice would grow its traceback."""
+    more = {"status": error.status, "retry_after": error.retry_after}
+    return TeacherError(str(error), kind=kind or error.kind, reason=error.reason, **more)  # type: ignore[arg-type]
 
 
 def _retryable(message: str, reason: str) -> TeacherError:
