@@ -41,7 +41,8 @@ class Batches:
         others are marked as collected."""
         rows = self._ledger.rows(
             "select plan_id, batch_id, ledger_keys, created_at from batches "
-            "where provider = ? and endpoint = ? and model = ? and status in ('planned', 'submitted') order by created_at",
+            "where provider = ? and endpoint = ? and model = ? and status in ('planned', 'submitted') "
+            "order by created_at",
             self._who,
         )
         waiting = []

@@ -33,10 +33,10 @@ def invalid(errors: Any, where: str) -> Invalid:
         for code, said, line in found
         if isinstance(line, int) and line > 0
     }
-    if any("limit" in code for code, _, _ in found):
-        return Invalid(TeacherError(message, kind="retryable", reason="batch_limit"), {})
     kinds = {refusal(400, _body(code, said), {}, where).kind for code, said, _ in found}
     kind = "fatal" if "fatal" in kinds or not found else "row"
+    if kind == "row" and any("limit" in code for code, _, _ in found):
+        return Invalid(TeacherError(message, kind="retryable", reason="batch_limit"), {})
     return Invalid(TeacherError(message, kind=kind, reason="batch_refused"), lines)  # type: ignore[arg-type]
 
 
