@@ -46,7 +46,7 @@ def names_in(tree: ast.Module, reading: Reading, known: Set[str], entry_point: s
     """What the names of a text stand for; `known` are defined by what runs before it."""
     candidate: list[str] = []
     library: dict[str, tuple[str, str]] = {}
-    for name in sorted(reading.free() - known - {entry_point}):
+    for name in sorted((reading.free() | _free_at_the_top(tree)) - known - {entry_point}):
         if hasattr(builtins, name):
             continue
         module = ALIASES.get(name, name)
@@ -109,6 +109,29 @@ def defined_by(code: str) -> set[str]:
             stored = [part for part in ast.walk(node) if isinstance(part, ast.Name)]
             names |= {part.id for part in stored if isinstance(part.ctx, ast.Store)}
     return names
+
+
+def _free_at_the_top(tree: ast.Module) -> set[str]:
+    """Names that statements outside functions and classes read, and none of them binds: `f` in `check(f)`, whatever
+    `check` calls its argument."""
+    read: set[str] = set()
+    bound: set[str] = set()
+    todo: list[ast.AST] = list(tree.body)
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.Name):
+            (read if isinstance(node.ctx, ast.Load) else bound).add(node.id)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            bound.add(node.name)
+            todo += node.decorator_list
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            bound |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ExceptHandler) and node.name:
+            bound.add(node.name)
+            todo += node.body
+        elif not isinstance(node, ast.Lambda):
+            todo += ast.iter_child_nodes(node)
+    return {name for name in read - bound if not name.startswith("__")}
 
 
 def _all_of(module: str | None) -> set[str]:

@@ -154,6 +154,10 @@ class _Reading:
                 for value in [*node.args, *(keyword.value for keyword in node.keywords)]:
                     if isinstance(value, ast.Name) and value.id in made:
                         given.setdefault(value.id, node.lineno)
+            for kept in _kept_calls(node):
+                for value in kept.args:
+                    if isinstance(value, ast.Name) and value.id in made:
+                        self.allow(f"{value.id}, which the program may keep")
             if (name := _changed(node)) and name in given and given[name] < node.lineno:  # type: ignore[attr-defined]
                 self.need(f"a change of {name} after it was handed over")
 
@@ -226,6 +230,15 @@ def _is_shared(node: ast.AST) -> bool:
 
 def _located(tree: ast.Module) -> list[ast.AST]:
     return [node for node in ast.walk(tree) if isinstance(node, ast.stmt | ast.Call)]
+
+
+def _kept_calls(node: ast.AST) -> list[ast.Call]:
+    """Calls whose result a statement keeps for later."""
+    if isinstance(node, ast.With | ast.AsyncWith):
+        values = [item.context_expr for item in node.items]
+    else:
+        values = [node.value] if isinstance(node, ast.Assign) else []
+    return [value for value in values if isinstance(value, ast.Call)]
 
 
 def _changed(node: ast.AST) -> str:
