@@ -1,9 +1,11 @@
-"""Decontamination on what its weights weren't fitted to: python bench/contamination_heldout.py DATA
+"""Decontamination of problems changed mechanically, and of other collections.
 
-Found: the other half of the paraphrases, problems changed mechanically (MATH-500 "everything" and MBPP "described anew"
-were fitted to on every second problem), and problems that others made unanswerable (MiP). Flagged in error: problems of
-other collections, and of one half of a collection against its other half, where little but repeated problems should be
-found. DATA is the folder of public data sets of docs/real-input.md.
+    python bench/contamination_heldout.py DATA
+
+Found: the other half of GSM8K's paraphrases, changed problems, and problems that others made unanswerable (MiP).
+Flagged in error: problems of other collections, and of one half of a collection against its other half, where little
+but repeated problems should be found. DATA is the folder of public data sets of docs/real-input.md. The confusion
+tables of docs/curation.md come from contamination_report.py.
 """
 
 from __future__ import annotations

@@ -42,13 +42,14 @@ KINDS: tuple[Kind, ...] = ("exact", "lexical", "rephrased", "same_template", "do
 """From the surest to the least sure."""
 
 SAME: Mapping[Field, Mapping[str, float]] = {
-    "words": {"centred": 3.7, "contained": 4.9, "numbers": 14.7, "alike": 4.0, "opposed": -0.7, "bias": -12.8},
+    "words": {"centred": 3.7, "contained": 4.9, "numbers": 14.7, "alike": 4.0, "opposed": -0.7, "bias": -13.3},
     "maths": {"rare": 11.0, "contained": 2.0, "numbers": 8.8, "formulas": 1.5, "exact": 16.3, "opposed": -3.8,
               "bias": -17.9},
     "code": {"balanced": 7.8, "shared": 6.1, "values": 5.0, "named": 3.7, "numbers": 4.5, "opposed": -2.8,
              "brief": -0.5, "bias": -7.9},
 }  # fmt: skip
-"""Weights of the log odds that two texts are one problem; "bias": where all measures are 0."""
+"""Weights of the log odds that two texts are one problem; "bias": where all measures are 0. That of words is half a
+unit lower than what was fitted, so that 0.3% of GSM8K's train split are hits."""
 TEMPLATE: Mapping[Field, Mapping[str, float]] = {
     "words": {"contained": 9.3, "alike": 14.6, "bias": -13.5},
     "maths": {"centred": 4.3, "rare": 5.6, "formulas": 4.3, "alike": 12.3, "opposed": -3.4, "other_signs": -4.3,
@@ -332,8 +333,8 @@ is the same in other words. Words that a long text happens to hold count no more
 ENOUGH = 60.0
 """Rarity of words in common from which more says no more."""
 LONG = 40.0
-"""Rarity of a problem's words below which it is brief: other tasks are soon worded like it. Its weight wasn't fitted but
-chosen so that fewer than 2% of the nearest pairs of HumanEval and MBPP are hits."""
+"""Rarity of a problem's words below which it is brief: other tasks are soon worded like it. Its weight wasn't fitted
+but chosen so that fewer than 2% of the nearest pairs of HumanEval and MBPP are hits."""
 VALUES = 15.0
 """And of values in examples."""
 LONG_NAME = 5
