@@ -60,6 +60,8 @@ def command(
     for kind, counts in (("dropped", done.dropped), ("failed", done.failed)):
         for reason, count in counts.items():
             click.echo(f"  {kind} {count:,} {reason}")
+    for reason, count in done.errors.items():
+        click.echo(f"  unverifiable {count:,} {reason}")
 
 
 def pair(text: str, option: str) -> tuple[str, str]:

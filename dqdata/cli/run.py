@@ -68,6 +68,8 @@ def _told(result: RunResult) -> str:
     for kind, counts in (("dropped", result.dropped), ("failed", result.failed)):
         if counts:
             lines.append(f"  {kind:8} " + ", ".join(f"{count:,} {reason}" for reason, count in counts.items()))
+    if result.errors:
+        lines.append("  verdicts " + ", ".join(f"{count:,} {reason}" for reason, count in result.errors.items()))
     if sum(result.calls.values()):
         lines.append(
             f"  calls    {result.calls['made']:,} made, {result.calls['cached']:,} from the ledger, "

@@ -23,7 +23,7 @@ from dqdata.columns import REJECTS
 from dqdata.engine.chunks import reader
 from dqdata.engine.executor import execute
 from dqdata.engine.progress import Progress
-from dqdata.engine.run import merged, reject_counts
+from dqdata.engine.run import error_counts, merged, reject_counts
 from dqdata.engine.runtime import Labels, Runtime
 from dqdata.engine.stop import StopSignal, on_signals
 from dqdata.ledger import Ledger
@@ -39,6 +39,8 @@ class Applied:
     dropped: Mapping[str, int]
     failed: Mapping[str, int]
     seconds: float
+    errors: Mapping[str, int]
+    """Kept rows whose verdict is `unverifiable` because a rule broke, by error."""
 
 
 def apply_operator(
@@ -107,6 +109,7 @@ def apply_operator(
             rejects = target.with_name(f"{target.stem}.rejects{target.suffix}")
             write(reader(merged(output.rejects, REJECTS, folder / "rejects"), REJECTS), rejects, kind)
             dropped, failed = reject_counts(output.rejects)
-            return Applied(output.rows_in, rows, dropped, failed, time.monotonic() - began)
+            errors = error_counts(output.rows, plan.after)
+            return Applied(output.rows_in, rows, dropped, failed, time.monotonic() - began, errors)
 
         return asyncio.run(carried())

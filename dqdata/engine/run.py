@@ -58,6 +58,8 @@ class RunResult:
     seconds: float = 0.0
     unchanged: bool = False
     """The version was there already, and nothing ran."""
+    errors: Mapping[str, int] = field(default_factory=dict)
+    """Kept rows whose verdict is `unverifiable` because a rule broke, by error."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -185,6 +187,7 @@ class _Run:
             self._cost,
             self._unpriced,
             time.monotonic() - self.began,
+            errors=error_counts(self.output.rows, self.plan.after),
         )
 
     @property
@@ -259,6 +262,17 @@ def reject_counts(files: Sequence[Path]) -> tuple[dict[str, int], dict[str, int]
         for kind, reason, count in found.sort(["len", "reason"], descending=[True, False]).iter_rows():
             counts[kind][reason] = count
     return counts["dropped"], counts["failed"]
+
+
+def error_counts(files: Sequence[Path], columns: Mapping[str, str]) -> dict[str, int]:
+    """How many rows are unverifiable because a rule broke (`verdict_reason` begins with `error`), by error."""
+    import polars as pl
+
+    if not files or columns.get("verdict_reason") != "VARCHAR":
+        return {}
+    error = pl.col("verdict_reason").str.extract(r"^(error: \w+)")
+    found = pl.scan_parquet(list(files), glob=False).group_by(error.alias("error")).len().drop_nulls().collect()
+    return dict(found.sort(["len", "error"], descending=[True, False]).iter_rows())
 
 
 def _alone(folder: Path, plan: Plan, out: TextIO | None) -> BaseFileLock:
