@@ -26,6 +26,12 @@ ALIASES = {"np": "numpy", "pd": "pandas"}
 STAR = "typing math collections itertools functools heapq bisect string random operator re datetime copy".split()
 """Modules whose names tests use without import, where another name is left for the candidate."""
 
+STAR_IMPORTS = frozenset((
+    *STAR, "abc", "cmath", "collections.abc", "contextlib", "dataclasses", "decimal", "enum", "fractions", "io", "json",
+    "math", "numbers", "os", "statistics", "sys", "textwrap", "time", "unittest", "unittest.mock",
+))  # fmt: skip
+"""Modules whose names are looked up where a prompt imports them all."""
+
 
 def read(tree: ast.Module) -> Reading:
     """All of a text."""
@@ -73,7 +79,7 @@ def tested_names(code: str, module: str, entry_point: str) -> tuple[str, ...]:
         with warnings.catch_warnings(), long_integers():
             warnings.simplefilter("ignore")
             tree = ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return (entry_point,) if entry_point else ()
     reading = read(tree)
     names: list[str] = []
@@ -94,7 +100,7 @@ def defined_by(code: str) -> set[str]:
     """Names that running a text binds. A prompt may be half a program: then it binds none."""
     try:
         body = ast.parse(code).body
-    except SyntaxError:
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return set()
     names: set[str] = set()
     for node in body:
@@ -135,7 +141,7 @@ def _free_at_the_top(tree: ast.Module) -> set[str]:
 
 
 def _all_of(module: str | None) -> set[str]:
-    if module is None or module.partition(".")[0] not in sys.stdlib_module_names:
+    if module not in STAR_IMPORTS:  # importing some modules does things: a prompt is text from elsewhere
         return set()
     found = importlib.import_module(module)
     return set(getattr(found, "__all__", [name for name in vars(found) if not name.startswith("_")]))

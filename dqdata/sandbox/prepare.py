@@ -141,7 +141,7 @@ def file_names(code: str) -> FileNames:
     """Raises nothing: a text that is no Python has no names."""
     try:
         tree = _parsed(code)
-    except SyntaxError:
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return FileNames([], False)
     return FileNames(names_in(tree, read(tree), set(), "").candidate, passes_stop_iteration(tree))
 

@@ -57,7 +57,7 @@ def process_state(code: str) -> State:
         with warnings.catch_warnings(), long_integers():
             warnings.simplefilter("ignore")
             tree = ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return State("", "")
     reading = _Reading(tree)
     for node in ast.walk(tree):

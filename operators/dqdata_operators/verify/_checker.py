@@ -60,7 +60,7 @@ def checker_function(text: str) -> str:
 def _parsed(text: str) -> list[ast.stmt]:
     try:
         return ast.parse(text).body
-    except (SyntaxError, ValueError, RecursionError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise BadChecker(f"the checker is no Python: {error}") from error
 
 

@@ -118,7 +118,7 @@ def _header(prompt: str, entry_point: str) -> str:
     """What a prompt defines beside the function that is asked for: imports and helpers."""
     try:
         body = ast.parse(prompt).body
-    except SyntaxError:
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         lines = [line for line in prompt.splitlines() if re.match(r"(?:import|from)\s", line)]
     else:
         kept = [node for node in body if getattr(node, "name", None) != entry_point]

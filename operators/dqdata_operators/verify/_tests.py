@@ -199,7 +199,7 @@ def _checked(code: str, given: Mapping[str, Any], style: Literal["asserts", "pyt
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(tests.code)
-    except (SyntaxError, ValueError, RecursionError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise UnreadableTests(f"neither JSON nor Python: {error}") from error
     if not any(isinstance(node, ast.Assert | ast.Call | ast.FunctionDef | ast.ClassDef) for node in ast.walk(tree)):
         raise UnreadableTests("no assert, no call and no definition")

@@ -152,7 +152,7 @@ def _values(found: Any, asked: Mapping[str, Asked]) -> dict[str, Any]:
             raise UnreadableError(f"{name!r} is missing")
     for name in found:
         if name not in asked:
-            raise UnreadableError(f"{name!r} wasn't asked for")
+            raise UnreadableError(f"{name[:60]!r} wasn't asked for")
     values = {}
     for name, question in asked.items():
         try:
@@ -207,10 +207,12 @@ def _bare(text: str) -> str:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise UnreadableError(f"{twice!r} is given twice")
-    return dict(pairs)
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise UnreadableError(f"{name[:60]!r} is given twice")
+        found[name] = value
+    return found
 
 
 def _no_constant(word: str) -> NoReturn:

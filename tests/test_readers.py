@@ -1,0 +1,70 @@
+"""Readers of untrusted text take time that grows with its length, not with its square, and raise what they say."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+BENCH = Path(__file__).parents[1] / "bench"
+
+
+def _bench(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, BENCH / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+readers = _bench("readers")
+fuzz = _bench("fuzz")
+SMALL, FACTOR = 16_000, 4
+MOST_GROWTH = 10.0
+"""Four times the text may cost this many times the CPU time: 4 where it is linear, 16 where it is quadratic."""
+COMPILER = {("program", "code")}
+"""Python's compiler itself takes more than linear time over thousands of functions."""
+NOISE_SECONDS = 0.25
+"""What a machine that is busy otherwise may add to a measurement."""
+
+
+def cpu_seconds(name: str, text: str) -> float:
+    started = time.process_time()
+    with contextlib.suppress(readers.EXPECTED):
+        readers.READERS[name](text)
+    return time.process_time() - started
+
+
+def linear(name: str, small: str, large: str) -> bool:
+    return cpu_seconds(name, large) <= MOST_GROWTH * cpu_seconds(name, small) + NOISE_SECONDS
+
+
+@pytest.mark.parametrize("name", list(readers.READERS))
+def test_time_grows_with_the_length(name: str) -> None:
+    for piece_name, piece in readers.PIECES.items():
+        if (name, piece_name) in COMPILER:
+            continue
+        for before, after in (("", ""), ("```python\n", "\n```\n")):
+            small, large = (before + readers.hostile(piece, size) + after for size in (SMALL, FACTOR * SMALL))
+            assert any(linear(name, small, large) for _ in range(3)), (piece_name, before)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(readers.READERS))
+def test_five_megabytes_are_read(name: str) -> None:
+    for piece_name, piece in readers.PIECES.items():
+        seconds = cpu_seconds(name, readers.hostile(piece, 5_000_000))
+        assert seconds < 300, (piece_name, seconds)
+
+
+@pytest.mark.parametrize("name", list(readers.READERS))
+def test_the_corpus_shows_no_fault(name: str) -> None:
+    for text in fuzz.corpus():
+        with contextlib.suppress(readers.EXPECTED):
+            readers.READERS[name](text)
