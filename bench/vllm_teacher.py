@@ -42,7 +42,7 @@ from = "questions.jsonl"
 [[pipelines.answers.steps]]
 op = "generate"
 teacher = "served"
-samples = {samples}
+n = {samples}
 max_tokens = {tokens}
 temperature = 0.8
 top_logprobs = 5

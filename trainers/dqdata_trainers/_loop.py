@@ -26,6 +26,7 @@ from dqdata_trainers._config import TrlParams
 from dqdata_trainers._memory import memory_note
 from dqdata_trainers._reload import outputs, refuse_changed
 from dqdata_trainers._saving import check_savable, save
+from dqdata_trainers._sharding import whole_weights
 
 ONE_WISH = 2.0
 """Seconds in which further signals are the same wish: the kernel tells of a dead parent once a thread of it."""
@@ -98,7 +99,8 @@ def fit(trainer: Any, params: TrlParams, out: Path, run: TrainRun, notes: Sequen
     before = outputs(trainer)
     save(trainer, out / "model", keep_adapter=params.lora is None or params.lora.stands_alone)
     if trainer.args.should_save:
-        metrics["reload_difference"] = refuse_changed(trainer, out / "model", before)
+        with whole_weights():
+            metrics["reload_difference"] = refuse_changed(trainer, out / "model", before)
     trainer.accelerator.wait_for_everyone()
     return TrainResult(out / "model", metrics, history, tuple(notes))
 

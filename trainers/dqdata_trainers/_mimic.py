@@ -27,6 +27,7 @@ from dqdata_trainers._divergence import (
     summed,
 )
 from dqdata_trainers._saving import zero_stage
+from dqdata_trainers._sharding import whole_weights
 
 TOP = ("top_ids", "top_logprobs")
 
@@ -140,7 +141,8 @@ class StoredTrainer(KlTrainer):
 
 def load_teacher(path: str, dtype: torch.dtype, device: torch.device) -> Any:
     """A frozen causal model."""
-    model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype, **SAFE)
+    with whole_weights():
+        model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype, **SAFE)
     return model.eval().requires_grad_(False).to(device)
 
 

@@ -22,6 +22,7 @@ from transformers.trainer_utils import align_special_tokens
 
 from dqdata.errors import InputError
 from dqdata.models import merged
+from dqdata_trainers._sharding import whole_weights
 
 ADAPTER = "adapter"
 """Folder of the adapters inside the saved model's."""
@@ -56,8 +57,9 @@ def save(trainer: Any, folder: Path, keep_adapter: bool = True) -> None:
     if hasattr(model, "peft_config"):
         adapter = folder.with_name(ADAPTER)
         folder.rename(adapter)
-        whole = merged(model) if _is_whole(trainer) else merged_from_disk(model, adapter)
-        whole.save_pretrained(str(folder))
+        with whole_weights():
+            whole = merged(model) if _is_whole(trainer) else merged_from_disk(model, adapter)
+            whole.save_pretrained(str(folder))
         trainer.processing_class.save_pretrained(str(folder))
         if keep_adapter:
             adapter.rename(folder / ADAPTER)

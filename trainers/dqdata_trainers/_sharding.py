@@ -9,7 +9,8 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,20 @@ def fsdp_config(value: Any, *, recompute: bool, lora: Lora | None) -> dict[str, 
     if config.get("activation_checkpointing", "auto") == "auto":
         config["activation_checkpointing"] = recompute
     return config
+
+
+@contextmanager
+def whole_weights() -> Iterator[None]:
+    """Inside, models load whole and in this process alone. Under ZeRO-3 transformers would split what it loads between
+    all ranks, and one that loads alone would wait for the others for ever."""
+    from transformers.integrations import deepspeed as state
+
+    kept = getattr(state, "_hf_deepspeed_config_weak_ref", None)
+    state.unset_hf_deepspeed_config()
+    try:
+        yield
+    finally:
+        state._hf_deepspeed_config_weak_ref = kept
 
 
 def _refuse_changed_base(lora: Lora | None, how: str) -> None:
