@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -30,16 +29,11 @@ class Said(NamedTuple):
 
 
 @pytest.fixture
-def command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+def command_line(capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
     """Runs `dqdata ARGS` in this process and the current folder: exit code, stdout, stderr."""
 
     def run(*arguments: object) -> Said:
-        monkeypatch.setattr(sys, "argv", ["dqdata", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as leaving:
-            code = int(leaving.code or 0)
+        code = main([str(argument) for argument in arguments])
         return Said(code, *capsys.readouterr())
 
     return run

@@ -260,7 +260,15 @@ def test_an_error_in_the_process_comes_back_as_it_was(project: Path, tiny: Path)
 def test_sigterm_leaves_a_checkpoint_and_the_next_run_goes_on(project: Path, tiny: Path) -> None:
     written(project.parent, tiny, steps=400)
     first = subprocess.Popen(
-        [sys.executable, "-c", "from dqdata.cli import main; main()", "train", "tiny_sft", "-p", str(project)],
+        [
+            sys.executable,
+            "-c",
+            "import sys; from dqdata.cli import main; sys.exit(main())",
+            "train",
+            "tiny_sft",
+            "-p",
+            str(project),
+        ],
         stderr=subprocess.PIPE,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         text=True,
@@ -287,7 +295,7 @@ def test_a_killed_command_takes_its_process_with_it(project: Path, tiny: Path) -
     command_line = [
         sys.executable,
         "-c",
-        "from dqdata.cli import main; main()",
+        "import sys; from dqdata.cli import main; sys.exit(main())",
         "train",
         "tiny_sft",
         "-p",

@@ -59,7 +59,7 @@ def dqdata(project: Path) -> Run:
     """dqdata("sql", ...): the verb in a process of its own, in a folder below the project's."""
 
     def run(*words: str, cwd: Path = project / "sub") -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", "from dqdata.cli import main; main()", *words]
+        command = [sys.executable, "-c", "import sys; from dqdata.cli import main; sys.exit(main())", *words]
         return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
 
     return run
