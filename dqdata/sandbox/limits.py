@@ -12,11 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
-Why = Literal["exit", "error", "wall", "cpu", "memory", "output", "signal"]
+Why = Literal["exit", "error", "wall", "cpu", "memory", "output", "disk", "signal"]
 """How a program ended.
 
 exit: it ran to its end, or left by `sys.exit(0)`. error: an uncaught exception or another exit code. wall, cpu, memory,
-output: that limit. signal: killed by a signal of its own making (`os.abort()`, a crash).
+output, disk: that limit (disk under Landlock alone; elsewhere its file system is full). signal: killed by a signal of
+its own making (`os.abort()`, a crash).
 """
 
 

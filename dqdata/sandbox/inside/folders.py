@@ -80,3 +80,30 @@ def _entered(name: bytes, folder: int) -> int | None:
         return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
     except OSError:
         return None
+
+
+def exceeds(folder: str, most_bytes: int, most_entries: int, deepest: int = 100) -> bool:
+    """Whether what is in a folder takes more blocks of disk than `most_bytes`, or more names than `most_entries`, or is
+    nested deeper than `deepest`. Stops as soon as it is sure; what vanishes meanwhile counts as nothing."""
+    found, entries = 0, 0
+    todo = [(folder, 0)]
+    while todo:
+        path, depth = todo.pop()
+        try:
+            names = list(os.scandir(path))
+        except OSError:
+            continue
+        entries += len(names)
+        if entries > most_entries or depth > deepest:
+            return True
+        for name in names:
+            try:
+                about = name.stat(follow_symlinks=False)
+            except OSError:
+                continue
+            found += 512 * about.st_blocks
+            if found > most_bytes:
+                return True
+            if stat.S_ISDIR(about.st_mode):
+                todo.append((name.path, depth + 1))
+    return False

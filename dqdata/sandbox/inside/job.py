@@ -10,10 +10,13 @@ import os
 import time
 from typing import Any
 
-from . import jail, libc, remote
+from . import folders, jail, libc, remote
 from .judge import Judge
 
 CORES = os.cpu_count() or 1
+DISK_SECONDS = 0.02
+"""How often the scratch of a program is measured where no mount bounds it: what is written meanwhile comes on top."""
+MOST_ENTRIES = 4096
 GRACE = 2.0
 """Seconds that a judge has to notice that its candidate is gone."""
 
@@ -32,6 +35,7 @@ class Job:
         self.judge: Judge | None = None
         self.code: int | None = None
         self.cpu = self.seconds = 0.0
+        self.watched = home.scratch != jail.SCRATCH
         self.look = started
 
     def watch(self) -> float | None:
@@ -47,6 +51,10 @@ class Job:
             return max(0.01, float(left))
         if now < self.look:
             return self.look - now
+        if self.watched and folders.exceeds(self.home.scratch, self.limits["disk"], MOST_ENTRIES):
+            self.killed = "disk"
+            self.kill()
+            return GRACE
         wall = self.started + self.limits["wall"] - now
         cpu = self.limits["cpu"] - remote.cpu_of(self.pid)
         if wall <= 0 or cpu <= 0:
@@ -54,6 +62,8 @@ class Job:
             self.kill()
             return GRACE
         left = max(0.01, float(min(wall, cpu / CORES)))
+        if self.watched:  # as long again as the look took, so that a scratch of many files costs half a core at most
+            left = min(left, max(DISK_SECONDS, 2 * (time.monotonic() - now)))
         self.look = now + left
         return left
 

@@ -223,10 +223,16 @@ def resources() -> list[Attack]:
         Attack("memory_c_stack", "import sys\nsys.setrecursionlimit(10 ** 9)\nx = []\nfor _ in range(10 ** 6): x = [x]\nrepr(x)",
                limits=short),
         Attack("disk", "with open('x', 'wb') as f:\n    for _ in range(200): f.write(bytes(1 << 20))\nprint('ESCAPED')"),
-        Attack("disk_many", "for n in range(200):\n    with open(str(n), 'wb') as f: f.write(bytes(1 << 20))\n"
-               "print('ESCAPED')", only="bwrap"),
-        Attack("inodes", "for n in range(100_000): open(str(n), 'w').close()\nprint('ESCAPED')", only="bwrap",
+        Attack("disk_many", "import time\nfor n in range(200):\n    with open(str(n), 'wb') as f: f.write(bytes(1 << 20))\n"
+               "time.sleep(2)\nprint('ESCAPED')"),
+        Attack("disk_in_folders", "import os, time\nfor n in range(60):\n    os.mkdir(f'd{{n}}')\n"
+               "    open(f'd{{n}}/x', 'wb').write(bytes(1 << 20))\ntime.sleep(2)\nprint('ESCAPED')"),
+        Attack("inodes", "import time\nfor n in range(100_000): open(str(n), 'w').close()\ntime.sleep(2)\nprint('ESCAPED')",
                limits={"cpu": 3.0}),
+        Attack("inodes_of_links", "import os, time\nfor n in range(20_000): os.symlink('x', str(n))\ntime.sleep(2)\n"
+               "print('ESCAPED')", limits={"cpu": 3.0}),
+        Attack("disk_reserved", "import os, time\nfor n in range(100):\n    f = os.open(str(n), os.O_CREAT | os.O_RDWR)\n"
+               "    os.posix_fallocate(f, 0, 1 << 20)\n    os.close(f)\ntime.sleep(2)\nprint('ESCAPED')"),
         Attack("shared_memory_disk", "for n in range(100):\n    open(f'/dev/shm/{{n}}', 'wb').write(bytes(1 << 20))\n"
                "print('ESCAPED')"),
         Attack("output", "while True: print('x' * 65536)", limits=short),
