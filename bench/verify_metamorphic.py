@@ -393,7 +393,8 @@ def multiplicity(ref: str, dice: random.Random) -> Pair | None:
 @near
 def root_in_prose(ref: str, dice: random.Random) -> Pair | None:
     k = dice.randint(2, 9)
-    return None if (n := whole(ref, 2, 1000)) is None or n < 0 else (ref, f"Thus, the side is {k}√{n} centimeters.")
+    n = whole(ref, 2, 1000)
+    return None if n is None or n < 0 or k * k == n else (ref, f"Thus, the side is {k}√{n} centimeters.")
 
 
 @near
