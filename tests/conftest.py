@@ -14,6 +14,14 @@ from dqdata.cli import main
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Tests marked `gpu` skip where CUDA finds none."""
+    if item.get_closest_marker("gpu") is not None:
+        torch = pytest.importorskip("torch")
+        if not torch.cuda.is_available():
+            pytest.skip("CUDA finds no GPU here")
+
+
 @pytest.fixture
 def shared_data() -> Path:
     """Folder of public data sets beside the checkout; tests that need it skip where it is absent."""
