@@ -117,8 +117,11 @@ def _figures(made: Made) -> Iterator[str]:
 
 
 def plain(text: str) -> str:
-    """The text as one line that Markdown and HTML show as it is: names, notes and errors may hold what models wrote."""
-    return re.sub(r"([\\`*_{}\[\]()#+!|~>-])", r"\\\1", html.escape(" ".join(text.split()), quote=False))
+    """The text as one line that Markdown and HTML show as it is: names, notes and errors may hold what models wrote. An
+    underscore inside a word is text in Markdown, and stays."""
+    return re.sub(
+        r"([\\`*{}\[\]()#+!|~>-]|(?<![^\W_])_|_(?![^\W_]))", r"\\\1", html.escape(" ".join(text.split()), quote=False)
+    )
 
 
 def code(text: str) -> str:
