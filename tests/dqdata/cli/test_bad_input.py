@@ -59,7 +59,7 @@ GOOD = {"question": "What is 1 + 1?", "answer": "2"}
             lines({"problem_id": "a", "question": "x"}, {"problem_id": "a", "question": "y"}),
             "",
             2,
-            [":a'", "depends on two rows"],
+            [":a'", "occurs in two rows"],
             id="duplicate ids",
         ),
     ],
