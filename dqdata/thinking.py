@@ -103,14 +103,26 @@ class _Mark(NamedTuple):
 
 
 def _marks(text: str, tags: Tags) -> list[_Mark]:
-    opening, closing = tags
-    lowered = text.lower() if text.isascii() else text.casefold()
-    if opening.casefold() not in lowered and closing.casefold() not in lowered:
+    opening, closing = tags[0].lower(), tags[1].lower()
+    lowered = text.lower()
+    if opening not in lowered and closing not in lowered:
         return []
-    found = [(match.start(), match.end(), match.lastgroup == "opening") for match in _pattern(tags).finditer(text)]
-    if opening.casefold() == closing.casefold():  # one tag for both: they take turns
-        found = [(start, end, place % 2 == 0) for place, (start, end, _) in enumerate(found)]
-    return [_Mark(*one) for one in found]
+    if len(lowered) == len(text):  # else a letter has grown, such as İ, and places differ
+        found = sorted([*_places(lowered, opening, True), *_places(lowered, closing, False)])
+    else:
+        matches = _pattern(tags).finditer(text)
+        found = [_Mark(match.start(), match.end(), match.lastgroup == "opening") for match in matches]
+    if opening == closing:  # one tag for both: they take turns
+        ends = dict(mark[:2] for mark in found)
+        found = [_Mark(start, end, place % 2 == 0) for place, (start, end) in enumerate(ends.items())]
+    return found
+
+
+def _places(text: str, tag: str, opens: bool) -> Iterator[_Mark]:
+    at = text.find(tag)
+    while at >= 0:
+        yield _Mark(at, at + len(tag), opens)
+        at = text.find(tag, at + len(tag))
 
 
 @lru_cache(maxsize=64)
