@@ -15,10 +15,11 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from dqdata.calls.budget import Budget, Reservation
+from dqdata.calls.counters import Counters
 from dqdata.calls.health import UNREACHABLE, Health, is_overload
 from dqdata.calls.limits import Gate
 from dqdata.calls.stall import Stall
@@ -33,22 +34,6 @@ UNPAID = "budget_exceeded"
 """Reason of a row that failed because the budget has no room for its call."""
 
 log = logging.getLogger("dqdata.calls")
-
-
-@dataclass(slots=True)
-class Counters:
-    """What a teacher did for this process. cached: answered by the ledger, or by another row's call in flight."""
-
-    made: int = 0
-    cached: int = 0
-    failed: int = 0
-    retried: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cost_usd: float = 0.0
-    unpriced: str = ""
-    """The teacher's name if its table has no price and a call was made, so that the cost is unknown."""
-    in_flight: int = 0
 
 
 class CallClient:
