@@ -13,6 +13,7 @@ from typing import Any
 
 from dqdata.teacher import Request, Usage
 
+_PLAIN = {"prompt_tokens", "completion_tokens", "total_tokens"}
 _INPUT = ("prompt_tokens", "input_tokens")
 _OUTPUT = ("completion_tokens", "output_tokens")
 _CACHED = ("prompt_cache_hit_tokens", "cached_tokens")
@@ -29,8 +30,12 @@ def usage_of(said: Any, request: Request, text: str) -> Usage:
 
 def counted(said: Any) -> Usage | None:
     """Tokens of a `usage` object; None where it holds no count."""
-    if not isinstance(said, Mapping):
+    if not isinstance(said, dict):
         return None
+    if said.keys() == _PLAIN:
+        prompt, answer, total = said["prompt_tokens"], said["completion_tokens"], said["total_tokens"]
+        if type(prompt) is int and type(answer) is int and total == prompt + answer and prompt > 0 <= answer:
+            return Usage(prompt, answer)
     prompt, answer, total = _first(said, _INPUT), _first(said, _OUTPUT), _count(said.get("total_tokens"))
     if not prompt:  # nothing was counted: no prompt has no tokens
         return None
