@@ -104,6 +104,8 @@ class _Mark(NamedTuple):
 
 def _marks(text: str, tags: Tags) -> list[_Mark]:
     opening, closing = tags[0].lower(), tags[1].lower()
+    if opening[0] not in text and closing[0] not in text and not (opening[0].isalpha() or closing[0].isalpha()):
+        return []  # almost every response: no tag begins in it
     lowered = text.lower()
     if opening not in lowered and closing not in lowered:
         return []

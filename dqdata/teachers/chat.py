@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import Field
 
@@ -26,10 +26,13 @@ SCHEMA_VIOLATION = "schema_violation"
 """finish_reason of an answer that ended by itself but doesn't satisfy the schema it was asked for."""
 
 
+Tag = Annotated[str, Field(min_length=1)]
+
+
 class ReadingParams(Params):
     """How an answer is read, and what bounds it."""
 
-    reasoning_tags: tuple[str, str] | None = TAGS
+    reasoning_tags: tuple[Tag, Tag] | None = TAGS
     """Tags around thinking in the text of an answer, where the endpoint doesn't tell it apart itself."""
     reasoning_prefilled: bool = False
     """The chat template always opens the tag: an answer without any tag is thinking that was cut short."""
