@@ -21,8 +21,8 @@ from dqdata_operators.verify._tests import UnreadableTests, read_tests
 from dqdata import thinking
 from dqdata.errors import RowError
 from dqdata.sandbox import Tests, process_state
-from dqdata.sandbox.client import _report
 from dqdata.sandbox.inside import plain
+from dqdata.sandbox.jobs import _report
 
 EXPECTED = (RowError, UnreadableError, UnreadableTests)
 """What readers raise about a text that they can't read; everything else is a fault."""

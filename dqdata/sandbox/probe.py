@@ -9,10 +9,14 @@ from __future__ import annotations
 import functools
 import os
 import tempfile
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from dqdata.errors import DqdataError, SandboxError
+from dqdata.sandbox.dispatcher import Dispatcher
+from dqdata.sandbox.jobs import run_task
+from dqdata.sandbox.limits import Limits, Result
 
 MODES = ("bwrap", "landlock")
 """Isolations, strongest first."""
@@ -77,14 +81,14 @@ def probe() -> Probe:
 
 def tried(mode: str) -> str:
     """Why a mode doesn't hold, or nothing."""
-    from dqdata.sandbox.client import Sandbox
-
-    with tempfile.TemporaryDirectory(prefix="dqdata-probe-") as folder, Sandbox(mode, workers=1) as sandbox:  # type: ignore[arg-type]
+    with tempfile.TemporaryDirectory(prefix="dqdata-probe-") as folder, closing(Dispatcher(mode, 1)) as dispatcher:
         Path(folder).chmod(0o777)
         canary = Path(folder) / "canary"
         canary.write_text("secret")
         program = HOSTILE.format(canary=str(canary), parent=os.getpid())
-        result = sandbox.submit(program).result()
+        task = run_task(program, "", Limits(), {})
+        dispatcher.submit(task)
+        result: Result = task.future.result()
         if result.stdout == "mine\n" and result.ok:
             return ""
         return f"a hostile program was not held: {result.stdout!r} {result.stderr[-500:]!r}"

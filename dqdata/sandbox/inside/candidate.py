@@ -23,9 +23,8 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from . import plain, program
-from .channel import Channel
+from .channel import LONGEST_BATCH, Channel
 
-LONGEST_BATCH = 256
 LONGEST_HOLD = 0.05
 """Seconds that an answer waits for the next, where more questions are here."""
 

@@ -77,7 +77,7 @@ def run(tests: dict[str, Any], subject: Subject) -> dict[str, Any]:
         else:
             from .pytest_style import run_pytest
 
-            return run_pytest(tests, subject)
+            return run_pytest(tests, lambda: offer(tests["module"], tests["candidate"], subject))
     except NeedsInside as error:
         return {**cases.report(), "stop": "inside", "error": str(error)}
     except Stop as error:

@@ -14,6 +14,8 @@ from typing import Any
 
 LARGEST = 64 << 20
 AT_ONCE = 1 << 16
+LONGEST_BATCH = 256
+"""Items of an iterator that one message holds."""
 
 
 class Channel:

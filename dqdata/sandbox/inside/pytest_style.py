@@ -112,19 +112,17 @@ def _all_checks(test: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def run_pytest(tests: dict[str, Any], subject: Any) -> dict[str, Any]:
-    """Report as `cases.run` gives it. Raises Stop."""
+def run_pytest(tests: dict[str, Any], offer: Callable[[], None]) -> dict[str, Any]:
+    """Report as `cases.run` gives it. offer: makes the candidate importable. Raises Stop."""
     plugin = _Plugin()
     try:
         import pytest
     except ImportError:
         return {**_report(plugin), "stop": "pytest"}
-    from .cases import offer
-
     file = os.path.join(os.path.abspath(tests["folder"]), FILE)
     with open(file, "w", encoding="utf-8") as stream:
         stream.write(tests["code"])
-    offer(tests["module"], tests["candidate"], subject)
+    offer()
     for name, make in WRONG.items():
         setattr(builtins, name, functools.partial(plugin.wrong, make))
     sys.dont_write_bytecode = True

@@ -23,8 +23,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from . import plain, pure
-from .candidate import LONGEST_BATCH
-from .channel import Channel
+from .channel import LONGEST_BATCH, Channel
 
 
 class Stop(BaseException):
