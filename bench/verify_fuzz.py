@@ -134,7 +134,13 @@ def main() -> None:
     real += [str(json.loads(line)["gold"]) for line in (options.data / "mathverify_test_pairs.jsonl").open()]
     signal.signal(signal.SIGALRM, alarm)
     verdicts: collections.Counter[str] = collections.Counter()
-    faults: list[str] = []
+    faults = 0
+
+    def fault(text: str) -> None:
+        nonlocal faults
+        faults += 1
+        print(text, flush=True)
+
     began = time.perf_counter()
     for n in range(options.pairs):
         reference, given, itself = pair(n, real, random.Random(f"{options.seed} {n}"))
@@ -145,22 +151,21 @@ def main() -> None:
             judged = None
         except BaseException as error:
             signal.setitimer(signal.ITIMER_REAL, 0)
-            faults.append(f"{n} raised {type(error).__name__}: {error}: {reference!r} | {given!r}")
+            fault(f"{n} raised {type(error).__name__}: {error}: {reference!r} | {given!r}")
             continue
         signal.setitimer(signal.ITIMER_REAL, 0)
         if judged is None or "TooSlow" in judged.reason:
             verdicts["too slow"] += 1
-            faults.append(f"{n} too slow: {reference!r} | {given!r}")
+            fault(f"{n} too slow: {reference!r} | {given!r}")
             continue
         verdicts[judged.verdict] += 1
         if judged.reason.startswith("error"):
-            faults.append(f"{n} {judged.reason}: {reference!r} | {given!r}")
+            fault(f"{n} {judged.reason}: {reference!r} | {given!r}")
         if itself and judged.verdict == "incorrect":
-            faults.append(f"{n} differs from itself ({judged.reason}): {reference!r}")
+            fault(f"{n} differs from itself ({judged.reason}): {reference!r}")
     seconds = time.perf_counter() - began
-    print("\n".join(faults))
     rate = options.pairs / seconds
-    print(f"{options.pairs:,} pairs in {seconds:.0f} s, {rate:,.0f}/s: {dict(verdicts)}; {len(faults)} faults")
+    print(f"{options.pairs:,} pairs in {seconds:.0f} s, {rate:,.0f}/s: {dict(verdicts)}; {faults} faults")
     sys.exit(1 if faults else 0)
 
 

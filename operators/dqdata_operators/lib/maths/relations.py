@@ -119,8 +119,11 @@ class Relations:
             sides = [_expression(read(part)) for part in equation.parts]
             if any(side is None or symbols(side) - {name} for side in sides):
                 continue
-            at = {name: value(values[0].node)}
-            left, right = (value(side, at) for side in sides if side is not None)
+            try:
+                at = {name: value(values[0].node)}
+                left, right = (value(side, at) for side in sides if side is not None)
+            except (Undefined, TooLarge):
+                return None
             return None if abs(left - right) <= 1e-9 * max(1, abs(left)) else False
         divided = [_divides(side) for chain in (ref, pred) if (side := difference(chain)) is not None]
         return None if any(divided) else False
