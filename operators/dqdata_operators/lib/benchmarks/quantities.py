@@ -16,15 +16,10 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
-_SMALL = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen"
-).split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-_UNITS = {word: float(value) for value, word in enumerate(_SMALL)} | {
-    word: 20.0 + 10 * place for place, word in enumerate(_TENS)
-}
-_SCALES = {"hundred": 100.0, "thousand": 1e3, "million": 1e6, "billion": 1e9, "dozen": 12.0, "dozens": 12.0}
+from dqdata_operators.lib.texts.number_words import SCALES, SMALL
+
+_UNITS = {word: float(value) for word, value in SMALL.items()}
+_SCALES = {word: float(scale) for word, scale in SCALES.items()} | {"dozen": 12.0, "dozens": 12.0}
 _PARTS = {
     "half": 2,
     "halves": 2,

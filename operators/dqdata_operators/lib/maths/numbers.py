@@ -14,6 +14,8 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+from dqdata_operators.lib.texts.number_words import ONES, SCALES, SMALL
+
 LONGEST = 1000
 """Digits in one literal; longer ones are left to whoever compares text."""
 LARGEST_EXPONENT = 400
@@ -136,14 +138,7 @@ def _scientific(match: re.Match[str]) -> Literal | None:
     return Literal(mantissa.value * Fraction(10) ** exponent, decimals if decimals > 0 else None, mantissa.digits)
 
 
-_ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen"
-).split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-_SMALL = {word: n for n, word in enumerate(_ONES)} | {word: 10 * (n + 2) for n, word in enumerate(_TENS)}
-SCALES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
-_LARGE = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+_LARGE = {word: scale for word, scale in SCALES.items() if scale > 100}
 
 
 _PARTS = "half third fourth fifth sixth seventh eighth ninth tenth".split()
@@ -162,16 +157,16 @@ def words_to_number(text: str) -> Fraction | None:
     if not words or len(words) > 20:
         return None
     part = _FRACTIONS.get(words[-1].removesuffix("s"))
-    if part is not None and len(words) == 2 and words[0] in ("a", *_ONES):
-        return Fraction(1 if words[0] == "a" else _SMALL[words[0]], part)
+    if part is not None and len(words) == 2 and words[0] in ("a", *ONES):
+        return Fraction(1 if words[0] == "a" else SMALL[words[0]], part)
     total = group = 0
     previous = ""
     for word in words:
         if word == "and" and previous in ("hundred", *_LARGE):
             continue
-        if word in _SMALL:
-            small = _SMALL[word]
-            if previous in _SMALL and not (_SMALL[previous] >= 20 and 0 < small < 10):
+        if word in SMALL:
+            small = SMALL[word]
+            if previous in SMALL and not (SMALL[previous] >= 20 and 0 < small < 10):
                 return None
             group += small
         elif word == "hundred" and 0 < group < 100:

@@ -17,8 +17,9 @@ import re
 from typing import NamedTuple
 
 from dqdata_operators.lib.maths.notation import normalise
-from dqdata_operators.lib.maths.numbers import SCALES, words_to_number
+from dqdata_operators.lib.maths.numbers import words_to_number
 from dqdata_operators.lib.maths.units import singular, unit_of
+from dqdata_operators.lib.texts.number_words import SCALES
 
 
 class Picked(NamedTuple):

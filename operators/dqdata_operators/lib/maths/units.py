@@ -19,8 +19,8 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from dqdata_operators.lib.maths.expression import FUNCTIONS
-from dqdata_operators.lib.maths.numbers import SCALES
 from dqdata_operators.lib.maths.words import NEUTRAL, is_pole
+from dqdata_operators.lib.texts.number_words import SCALES
 
 Dims = tuple[tuple[str, int], ...]
 

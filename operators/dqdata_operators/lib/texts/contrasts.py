@@ -7,6 +7,8 @@ family instead. English, and some of the most frequent words of Chinese, German,
 
 from __future__ import annotations
 
+from dqdata_operators.lib.texts.number_words import SCALES, SMALL
+
 NEGATIONS = (
     "not no never none neither nor nobody nothing without except excluding unless nicht kein keine keinen nie ohne "
     "не нет ни без jamais sans aucun sin ninguna ninguno nunca 不 没 無 无 非 未 勿"
@@ -77,19 +79,10 @@ FAMILIES = tuple(
         "internal/external", "surface/volume", "binary/decimal/hexadecimal/octal", "only/all",
     )
 )  # fmt: skip
-NUMERALS = {
-    word: float(value)
-    for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen "
-        "eighteen nineteen".split()
-    )
-    if word != "one"
-} | {
-    "twenty": 20.0, "thirty": 30.0, "forty": 40.0, "fifty": 50.0, "sixty": 60.0, "seventy": 70.0, "eighty": 80.0,
-    "ninety": 90.0, "hundred": 100.0, "thousand": 1e3, "million": 1e6, "billion": 1e9, "dozen": 12.0, "thrice": 3.0,
-    "triple": 3.0, "quarter": 0.25, "quarters": 0.25, "一": 1.0, "二": 2.0, "两": 2.0, "三": 3.0, "四": 4.0, "五": 5.0,
-    "六": 6.0, "七": 7.0, "八": 8.0, "九": 9.0, "十": 10.0, "百": 100.0, "千": 1e3, "万": 1e4,
+NUMERALS = {word: float(value) for word, value in (SMALL | SCALES).items() if word != "one"} | {
+    "dozen": 12.0, "thrice": 3.0, "triple": 3.0, "quarter": 0.25, "quarters": 0.25, "一": 1.0, "二": 2.0, "两": 2.0,
+    "三": 3.0, "四": 4.0, "五": 5.0, "六": 6.0, "七": 7.0, "八": 8.0, "九": 9.0, "十": 10.0, "百": 100.0, "千": 1e3,
+    "万": 1e4,
 }  # fmt: skip
 """One is missing: as a word it is mostly an article or a pronoun."""
 GLYPHS = {

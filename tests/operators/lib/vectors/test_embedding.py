@@ -264,7 +264,7 @@ def test_dedup_over_an_endpoint(endpoint: Embeddings, tmp_path: Path) -> None:
     frame = pl.DataFrame(
         {"problem_id": ["a", "b", "c", "d"], "question": ["", "a cab in a bag", "a bag in a cab", "hold the door"]}
     )
-    params = DedupParams(column="question", method="semantic", embedding=endpoint.name, threshold=0.999)
+    params = DedupParams(column="question", method="semantic", embedding=endpoint.name, threshold=0.999, distinguish=())
     rows, gone = decided(Dedup(params), frame, tmp_path)
     assert rows["problem_id"].to_list() == ["a", "b", "d"] and list(gone) == ["c"]
 
