@@ -96,7 +96,7 @@ def main(parent: int, control: int, beat: int) -> int:
     shared = mmap.mmap(beat, BEAT_BYTES)
     failed_starts = 0
     while failed_starts < MOST_FAILED_STARTS:
-        shared[:] = bytes(BEAT_BYTES)
+        shared[LENGTH.size :] = bytes(LENGTH.size)  # not the row: the caller asks which one killed the child
         child = _started(caller, beat, (woken, wake))
         if child is None:
             return 0

@@ -17,6 +17,7 @@ from dqdata.errors import DeadlineExceeded, RunError
 from dqdata.operator import NoParams, Outcome, Reject, Row, RowOperator
 from dqdata.workers import worker
 from dqdata.workers.pool import Pool, WorkerDied
+from dqdata.workers.pool import _Worker as Worker
 
 
 class Odd(RowOperator[NoParams]):
@@ -85,6 +86,18 @@ def test_rows_that_hang_die_or_raise_cost_themselves_alone() -> None:
     expected[9:9] = ["worker_died", "worker_died"]
     expected[5:5] = ["timeout"]
     assert reasons(mapped(rows)) == expected
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.05])
+def test_the_row_that_killed_a_worker_is_blamed_although_the_next_child_is_there(
+    monkeypatch: pytest.MonkeyPatch, delay: float
+) -> None:
+    """The caller may look which row it was long after the fork server has started another child."""
+    noticed = Worker._row_at
+    monkeypatch.setattr(Worker, "_row_at", lambda self: (time.sleep(delay), noticed(self))[1])
+    rows = [{"do": "die" if n in (1, 3, 4, 9, 14) else str(n)} for n in range(16)]
+    expected = ["worker_died" if row["do"] == "die" else row["do"] for row in rows]
+    assert [reasons(mapped(rows)) for _ in range(3)] == [expected] * 3
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the worker's socket in /proc")
