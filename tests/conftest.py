@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import importlib.util
+import sys
+from collections.abc import Callable, Collection, Iterator
+from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from loopback import Loopback
@@ -14,8 +17,36 @@ from dqdata.cli import main
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--without", default="", metavar="MODULE,...", help="as if these modules were not installed, in this process"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if hidden := set(filter(None, config.getoption("--without").split(","))):
+        sys.meta_path[:] = [Hiding(finder, hidden) if finder is PathFinder else finder for finder in sys.meta_path]
+
+
+class Hiding:
+    """A finder of modules that finds all but some."""
+
+    def __init__(self, finder: Any, hidden: Collection[str]) -> None:
+        self._finder, self._hidden = finder, hidden
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._finder, name)
+
+    def find_spec(self, name: str, *rest: Any) -> Any:
+        return None if name.partition(".")[0] in self._hidden else self._finder.find_spec(name, *rest)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Tests marked `gpu` skip where CUDA finds none."""
+    """Tests marked `needs(MODULE, ...)` skip where one is not installed, those marked `gpu` where CUDA finds none."""
+    for marker in item.iter_markers("needs"):
+        for module in marker.args:
+            if importlib.util.find_spec(module) is None:
+                pytest.skip(f"{module} is not installed")
     if item.get_closest_marker("gpu") is not None:
         torch = pytest.importorskip("torch")
         if not torch.cuda.is_available():

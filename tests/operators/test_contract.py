@@ -161,7 +161,12 @@ def test_batch_operators(name):
     assert plain(pl.concat([cast(one, promised) for one in one_by_one]), promised) == plain(rows, promised)
 
 
-@pytest.mark.parametrize("name", of_kind(TableOperator))
+NEEDS = {"cluster": ("wordllama",), "decontaminate": ("wordllama", "rapidfuzz")}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.needs(*NEEDS.get(name, ()))) for name in of_kind(TableOperator)]
+)
 def test_table_operators(name, tmp_path):
     frame = sample()
     promised = make(name).columns(have(frame))

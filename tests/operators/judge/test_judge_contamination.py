@@ -163,6 +163,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
+@pytest.mark.needs("wordllama", "rapidfuzz")
 def test_a_whole_run_asks_once_about_each_doubtful_row(tmp_path: Path, store: Store, loopback: Loopback) -> None:
     """A real engine, ledger and endpoint; one text orders the judge about; a run that keeps more pays nothing."""
     bench = "A baker makes 48 rolls and packs them in boxes of 6. How many boxes does he fill with rolls?"

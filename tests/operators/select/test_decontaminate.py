@@ -13,6 +13,8 @@ from dqdata_operators.lib.texts.signature import opposed, signatures
 from dqdata_operators.select.decontaminate import Decontaminate, DecontaminateParams
 from harness import decided, have
 
+pytestmark = pytest.mark.needs("wordllama", "rapidfuzz")
+
 DUCKS = (
     "Janet's ducks lay 16 eggs per day. She eats three for breakfast every morning and bakes muffins for her friends "
     "every day with four. She sells the remainder at the farmers' market daily for $2 per fresh duck egg. How much in "

@@ -96,6 +96,7 @@ def test_words_and_their_hashes_are_the_same_cut():
     assert len(set(words)) == len(set(hashes.tolist()))
 
 
+@pytest.mark.needs("wordllama")
 def test_texts_without_words_are_no_duplicates(tmp_path):
     frame = pl.DataFrame({"problem_id": ["a", "b", "c", "d"], "question": ["", None, "?!", "  "]})
     for method in ("minhash", "semantic"):
@@ -104,7 +105,10 @@ def test_texts_without_words_are_no_duplicates(tmp_path):
 
 
 @pytest.mark.parametrize("link", ["chain", "star"])
-@pytest.mark.parametrize("method", ["minhash", "semantic", "hashed"])
+@pytest.mark.parametrize(
+    "method",
+    ["minhash", *(pytest.param(name, marks=pytest.mark.needs("wordllama")) for name in ("semantic", "hashed"))],
+)
 def test_order_of_rows_and_threads_change_nothing(method, link, tmp_path, monkeypatch):
     if method == "hashed":
         method = "semantic"
@@ -129,6 +133,7 @@ def test_a_crowded_bucket_is_one_group(tmp_path, monkeypatch):
     assert len(gone) == 99 and {json.loads(detail)["duplicate_of"] for detail in gone.values()} == {"p000"}
 
 
+@pytest.mark.needs("wordllama")
 def test_other_words_for_the_same(tmp_path):
     frame = pl.DataFrame(
         {
@@ -143,6 +148,7 @@ def test_other_words_for_the_same(tmp_path):
     assert list(run(tmp_path, frame, method="semantic", threshold=0.7, distinguish=())[1]) == ["b"]
 
 
+@pytest.mark.needs("wordllama")
 def test_other_numbers(tmp_path):
     words = " ".join(WORDS[:30])
     questions = [f"{words} {number}" for number in ("3,000", "3000.0", "4000")]

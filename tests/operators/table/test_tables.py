@@ -76,6 +76,7 @@ def test_sample(tmp_path):
         SampleParams()
 
 
+@pytest.mark.needs("wordllama")
 def test_cluster(tmp_path):
     topics = {"train": "The train leaves the station and travels to the city at {} km per hour.",
               "cake": "She bakes {} cakes with flour, sugar and butter for the party.",

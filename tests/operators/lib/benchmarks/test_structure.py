@@ -11,6 +11,8 @@ from dqdata_operators.lib.benchmarks.tasks import Tasks, fields, problem_part
 from dqdata_operators.lib.texts.signature import tokenised
 from dqdata_operators.lib.vectors.embedding import WordVectors
 
+pytestmark = pytest.mark.needs("wordllama", "rapidfuzz")
+
 MATHS = (
     "Solve $2^8 = 4^x$ for $x$.",
     "What is the domain of the real-valued function $f(x)=\\frac{2x-7}{\\sqrt{x^2-5x+6}}$?",

@@ -90,7 +90,7 @@ def test_company_changes_no_signature() -> None:
         assert alone.marks[0] == whole.marks[at] and (alone.traits[0] == whole.traits[at]).all()
 
 
-@pytest.mark.parametrize("method", ["minhash", "semantic"])
+@pytest.mark.parametrize("method", ["minhash", pytest.param("semantic", marks=pytest.mark.needs("wordllama"))])
 @pytest.mark.parametrize(
     "padding", ["", "In the garden of the old house by the river Tom thinks about it for a while. "]
 )

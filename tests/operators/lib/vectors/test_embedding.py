@@ -57,10 +57,12 @@ def holds(name: str, run: Any) -> None:
     assert model.embed(pl.Series([], dtype=pl.String)).shape == (0, made.shape[1])
 
 
+@pytest.mark.needs("wordllama")
 def test_the_bundled_one(run: TestRun) -> None:
     holds("wordllama", run)
 
 
+@pytest.mark.needs("wordllama")
 def test_a_text_has_one_vector_whatever_stands_beside_it() -> None:
     model = embedding.WordVectors()
     texts = pl.Series([" ".join(["river", "stone", "42", "light"][: n % 5]) + f" word{n}" * (n % 7) for n in range(40)])
