@@ -123,7 +123,8 @@ class Columns(Mapping[str, str]):
         if name not in self._types:
             raise ColumnError(f"needs column {name!r}{nearest(name, self._types)} (have: {', '.join(self._types)})")
         if types and self._types[name] not in types:
-            raise ColumnError(f"needs column {name!r} as {' or '.join(types)}, but it is {self._types[name]}")
+            wanted = "a number such as DOUBLE or BIGINT" if types == NUMBERS else " or ".join(types)
+            raise ColumnError(f"needs column {name!r} as {wanted}, but it is {self._types[name]}")
         return self
 
     def add(self, **types: str) -> Columns:

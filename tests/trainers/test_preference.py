@@ -88,7 +88,7 @@ def test_bad_rows_are_named(tiny: Path, data_of: Callable[..., Any], tmp_path: P
         (CogPo(CogPoParams(model="x")), dict.fromkeys(("prompt", "chosen", "rejected"), MESSAGES), "'beta'"),
         (Reward(RewardParams(model="x")), {"messages": MESSAGES}, "'prompt'"),
         (Reward(RewardParams(model="x", targets=("rv",))), {"messages": MESSAGES, "rc": "DOUBLE"}, "'rv'"),
-        (Reward(RewardParams(model="x", targets=("rv",))), {"messages": MESSAGES, "rv": "VARCHAR"}, "'rv' as DOUBLE"),
+        (Reward(RewardParams(model="x", targets=("rv",))), {"messages": MESSAGES, "rv": "VARCHAR"}, "'rv' as a number"),
     ],
 )
 def test_wrong_columns_are_refused_by_name(trainer: Any, columns: dict[str, str], message: str) -> None:
