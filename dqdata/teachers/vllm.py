@@ -84,6 +84,10 @@ class VllmParams(chat.ReadingParams):
         return {**said, **self.engine_args}
 
 
+END_SECONDS = 3.0
+"""Seconds that a server whose connection broke is given to end, before the call is taken for retryable."""
+
+
 class Vllm(Teacher[VllmParams]):
     """Answers with vLLM: `vllm.LLM` in this process, or its server."""
 
@@ -156,9 +160,10 @@ class Vllm(Teacher[VllmParams]):
             return replace(chat.completion(data, request, self.params), model=self.model, seconds=seconds)
         try:
             return replace(await self._endpoint.complete(request), model=self.model)
-        except TeacherError:
+        except TeacherError as error:
             assert self._server is not None
-            await asyncio.sleep(0.1)  # a server that just died is noticed a moment after its connections broke
+            if error.status is None:  # no answer came: a server that died ends a moment after its connections broke
+                await self._server.ended(END_SECONDS)
             self._server.check()
             raise
 

@@ -76,6 +76,12 @@ class VllmServer:
         if self._process is not None and self._process.returncode is not None:
             raise self._failed(f"the vLLM server ended by itself with code {self._process.returncode}")
 
+    async def ended(self, seconds: float) -> None:
+        """Waits until the server has ended by itself, `seconds` at most."""
+        if self._process is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._process.wait(), seconds)
+
     async def stop(self) -> None:
         """Ends it and every process it started."""
         process = self._process
