@@ -1,4 +1,4 @@
-"""Pieces of asyncio that plug-ins and the core share.
+"""asyncio helpers that plug-ins and the core share.
 
 >>> await gather_all(teacher.complete(request) for request in requests)
 >>> settle(future, completion)                 # from a model's own thread; or error=TeacherError(...)

@@ -1,4 +1,4 @@
-"""DuckDB databases for SQL that others wrote: they reach the files handed in, no other file and never the network.
+"""DuckDB connections for SQL from users: limited to the given files, without network access.
 
     >>> with connect(files=[Path("rows.parquet")]) as con:
     ...     con.execute("from read_parquet('rows.parquet')").fetchall()

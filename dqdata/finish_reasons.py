@@ -1,4 +1,4 @@
-"""What a `finish_reason` means: each vendor has words of its own for the same few ends of an answer.
+"""The meaning of `finish_reason` values, which differ between vendors.
 
     >>> meaning("STOP"), meaning("max_tokens"), meaning("insufficient_system_resource"), meaning("tool_calls")
     ('finished', 'truncated', 'interrupted', 'other')

@@ -1,4 +1,4 @@
-"""Every hash in one place: who a row is, who a trace is, what a step is.
+"""All hashes: identities of problems and traces, fingerprints of steps.
 
     >>> problem_id("What is 2 + 2?", "4")[:8] == problem_id(" What  is 2 + 2? ", "4")[:8]
     True

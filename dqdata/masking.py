@@ -1,4 +1,4 @@
-"""Hides keys and other secrets in texts that leave the process: screen, logs, ledger, catalogs, model cards.
+"""Masks keys and other secrets in text that leaves the process: terminal, logs, ledger, catalogs, model cards.
 
     >>> masker.add("sk-4f9Zq81LmXw27TcB")
     >>> masker.hide('{"error": "bad key c2stNGY5WnE4MUxtWHcyN1RjQg=="}')

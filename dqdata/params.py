@@ -1,4 +1,4 @@
-"""Parameters of plug-ins: what every `Params` model is, and marks that say what a parameter refers to.
+"""Parameters of plug-ins: the base of every `Params` model, and markers for what a parameter refers to.
 
 class CritiqueParams(Params):
     judge: TeacherName                 # a [teachers.NAME] table: checked and fingerprinted by the plan

@@ -1,4 +1,4 @@
-"""Finds operators, trainers, teachers and sources through entry points; built-ins are found in the same way.
+"""Finds operators, trainers, teachers and sources through entry points, built-ins included.
 
     >>> load("operators", "length").__name__
     'Length'

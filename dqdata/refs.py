@@ -1,4 +1,4 @@
-"""How catalogs and trained models are named: `problems`, `problems@3`, `problems@latest`, `trained:slow_sft@2`.
+"""References to catalogs and trained models: `problems`, `problems@3`, `problems@latest`, `trained:slow_sft@2`.
 
 >>> catalog_ref("slow_thinking@3")
 Ref(name='slow_thinking', version=3)

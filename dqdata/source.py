@@ -1,4 +1,4 @@
-"""The contract of a source: where rows come from.
+"""The contract of a source, which supplies rows.
 
     class Squares(Source[SquaresParams]):
         "`from = { source = 'squares', rows = 100 }`"

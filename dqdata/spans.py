@@ -1,4 +1,4 @@
-"""Where a text has code and quotations, in time that is linear in its length.
+"""Finds code and quotations in a text, in linear time.
 
 >>> Spans("Write `x = 1` here.").around(7, 8)
 (6, 13)

@@ -1,4 +1,4 @@
-"""The contract of a teacher: who answers. An endpoint, an engine in process, or a replay of stored answers.
+"""The contract of a teacher, which answers requests. An endpoint, an engine in process, or a replay of stored answers.
 
     class Echo(Teacher[NoParams]):
         "Says what it was asked; for tests."

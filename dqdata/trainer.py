@@ -1,4 +1,4 @@
-"""The contract of a trainer: what consumes a catalog and gives a model.
+"""The contract of a trainer, which turns a catalog into a model.
 
     class Sft(Trainer[SftParams]):
         "Supervised fine-tuning on the assistant's tokens."

@@ -1,4 +1,4 @@
-"""Escapes of a text undone, with the way back: which stretch of the source each character came from.
+"""Undoes the escapes of a text and keeps the source position of every character.
 
 >>> view = DECODERS[0].view(View("a b", array("q", [0, 1, 2]), array("q", [1, 2, 3])))
 >>> view.text, view.source(0, 2)

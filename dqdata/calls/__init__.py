@@ -1,1 +1,1 @@
-"""What happens between an operator and a teacher: ledger, limits, budget, retries."""
+"""The path of a request from an operator to a teacher: ledger, limits, budget, retries."""

@@ -1,4 +1,4 @@
-"""Money: reserves the worst case before a call, settles with what it really took, stops before the limit is passed.
+"""Budgets: reserves the worst case before a call, charges the actual cost afterwards, and stops below the limit.
 
 reservation = await budget.reserve(usd=0.07, tokens=33_000)     # waits for calls in flight, or BudgetExceeded
 ...

@@ -1,4 +1,4 @@
-"""Calls to one teacher: ledger, then who else is asking the same, then limits, budget, retries, and the ledger again.
+"""Calls one teacher: ledger look-up, identical requests in flight, limits, budget, retries, ledger write.
 
     client = CallClient(teacher, limits, ledger, budget)
     answer = await client.at(CallContext(run_id, "slow_thinking", step, "r1")).complete(request)

@@ -1,4 +1,4 @@
-"""What the failure of one call means for all calls of a teacher: wait, slow down, or end the run.
+"""Decides what the failure of one call means for all calls of a teacher: wait, slow down, or end the run.
 
 health = Health(limits, gate, stall)
 error = health.failed(error, "r1", known=True)      # kind "fatal" where patience has run out

@@ -1,4 +1,4 @@
-"""The gate in front of one teacher: concurrency, requests and tokens a minute, back-off, one cool-down for all callers.
+"""Limits of one teacher: concurrency, requests and tokens per minute, back-off, one cool-down for all callers.
 
     await gate.enter(tokens=1_200)
     try: ...

@@ -1,4 +1,4 @@
-"""Says in the log that nothing comes back from a teacher, or that nobody is there, without repeating itself.
+"""Logs that a teacher does not answer or cannot be reached, without repetition.
 
 stall = Stall(timeout=3600)
 stall.sent("r1", in_flight=1)

@@ -1,4 +1,4 @@
-"""The commit protocol: finished Parquet files become one version, wholly or not at all.
+"""The commit protocol: finished Parquet files become one version, completely or not at all.
 
     files = bring_in(finished, layout.table("problems"), version=4)
     add_table(con, "problems", columns, files)          # inside a transaction that the store opens

@@ -1,4 +1,4 @@
-"""Opens the DuckLake below a store: DuckDB with its two extensions, the metadata attached, errors in plain words.
+"""Opens the DuckLake of a store: DuckDB with its two extensions, the metadata attached, readable errors.
 
     with lake_errors(path, "reading"):
         con = attach(Layout(path), read_only=True)

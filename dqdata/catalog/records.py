@@ -1,4 +1,4 @@
-"""The store's own tables: what versions, runs and models there are, and how each model learnt. Append-only.
+"""The store's own tables: versions, runs, models and training metrics. Append-only.
 
     select catalog, version, rows, rejects, created_at from dq_versions order by created_at
 

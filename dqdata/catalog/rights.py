@@ -1,4 +1,4 @@
-"""Who may read a store: its owner, or with `[store] group = true` its group too; and that nothing in it points outside.
+"""Permissions of a store: its owner, or with `[store] group = true` its group; refuses links that lead outside.
 
 >>> make_private(layout.root, group=False)      # 0700, and a profile's store with the one above it
 >>> tighten(layout.root)                        # everything below has the rights that its root implies

@@ -1,4 +1,4 @@
-"""Keeps secrets out of what the store writes down: recipes, messages, errors of runs.
+"""Keeps secrets out of what a store records: recipes, messages, errors of runs.
 
 >>> without_secrets({"url": "https://me:hunter2@host/v1", "api_key": "abc", "n": 4})
 {'url': 'https://***@host/v1', 'api_key': '***', 'n': 4}

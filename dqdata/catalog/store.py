@@ -1,4 +1,4 @@
-"""Store: opens a store, commits versions, keeps what runs and models there were.
+"""Store: opens a store, commits versions, records runs and models.
 
     with Store.open(Path("catalogs")) as store:
         made = store.commit("problems", rows=[file], rejects=[], columns=columns, fingerprint=f, recipe=r, run_id="r1")

@@ -1,4 +1,4 @@
-"""`dqdata build NAME...`: makes pipelines and trainers with all their dependencies."""
+"""`dqdata build NAME...`: runs and trains pipelines and trainers with all their dependencies."""
 
 from __future__ import annotations
 

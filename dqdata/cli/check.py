@@ -1,4 +1,4 @@
-"""`dqdata check`: everything that can be found wrong before a call is made or a row is read."""
+"""`dqdata check`: every error that can be found before a call is made or a row is read."""
 
 from __future__ import annotations
 

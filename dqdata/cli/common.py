@@ -1,4 +1,4 @@
-"""Options and openings that the verbs share."""
+"""Options and helpers that the commands share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`dqdata log [CATALOG]`: which versions there are, how big, from which run and recipe."""
+"""`dqdata log [CATALOG]`: versions with their size, run and recipe."""
 
 from __future__ import annotations
 

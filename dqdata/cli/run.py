@@ -1,4 +1,4 @@
-"""`dqdata run NAME`: carries a pipeline out and commits a version of its catalog."""
+"""`dqdata run NAME`: executes a pipeline and commits a version of its catalog."""
 
 from __future__ import annotations
 

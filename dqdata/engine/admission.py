@@ -1,4 +1,4 @@
-"""Who may come in: bounds rows at work, chunks under way, and the bytes that finished rows of open chunks hold."""
+"""Admission of rows: bounds rows in progress, open chunks, and the bytes that finished rows of open chunks hold."""
 
 from __future__ import annotations
 

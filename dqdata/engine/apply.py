@@ -1,4 +1,4 @@
-"""One operator on one file, with no catalog: what people try an operator with.
+"""Applies one operator to one file, without a catalog.
 
     >>> apply_operator("verify_math", {}, Path("traces.parquet"), Path("verified.parquet"))
 

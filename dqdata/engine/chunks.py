@@ -1,4 +1,4 @@
-"""Checkpoints: a chunk of rows is a Parquet file that appears whole, with what it dropped beside it.
+"""Checkpoints: a chunk of rows is one Parquet file written atomically, with its rejects beside it.
 
 FOLDER/rows-00017.parquet  rejects-00017.parquet      finished: a rerun passes over it
 FOLDER/rows-00018.partial.parquet                     finished but for rows that another run may save

@@ -1,4 +1,4 @@
-"""Frames between steps: rows to planned types, rejects, and the count that no row vanishes.
+"""Frames between steps: rows with the planned types, rejects, and row accounting.
 
 A reject is kept as the row it was: `select row->>'question' from x__rejects where reason = 'truncated'`.
 """

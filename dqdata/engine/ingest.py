@@ -1,4 +1,4 @@
-"""The first thing a run does: rows of the source, each with its ids, as checkpoints on disk.
+"""Ingest: writes the rows of the source with their ids to checkpoints before the first step.
 
 Given ids stay, under the source's name (`files:17`). A row without one gets it from its content: a problem from
 question, answer and tests; a trace or a pair from its source, problem, content and which repetition of that it is. The

@@ -1,4 +1,4 @@
-"""What a run shows while it works: a live line on a terminal, a plain line now and then elsewhere."""
+"""Progress of a run: a live line on a terminal, occasional plain lines elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What operators at work are given: teachers behind their askers, the CPU pool, the sandbox, other operators.
+"""What a running operator can use: clients of teachers, the CPU pool, the sandbox, other operators.
 
     >>> async with Runtime(project, ledger, Labels(run_id, "quickstart")) as runtime:
     ...     run = runtime.at_step("verify", fingerprint)

@@ -1,4 +1,4 @@
-"""Carries rows through the steps between two table steps.
+"""Processes rows through the steps between two table steps.
 
 frame steps      row and batch operators before the first call step and after the last: whole chunks, columnar
 flowing steps    from the first call step to the last: each row goes its own way, and batches form again from

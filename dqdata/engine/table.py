@@ -1,4 +1,4 @@
-"""A step that must see every row: hands the operator a table on disk, then joins what it decided to the rows.
+"""Table steps: writes the table to disk for the operator, then joins its decisions to the rows.
 
 The join is two streams in the order of the rows: positions with decisions (narrow, sorted out of core by DuckDB) beside
 the rows themselves, a file at a time. Nothing holds all rows.

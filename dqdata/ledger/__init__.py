@@ -1,4 +1,4 @@
-"""The ledger: every teacher call ever made, content-addressed and durable. Nobody pays twice for one answer.
+"""The ledger: every teacher call, content-addressed and durable. Nobody pays twice for one answer.
 
     with Ledger(Path("catalogs/ledger.sqlite")) as ledger:
         if (answer := ledger.get(teacher.key(request))) is None:

@@ -1,4 +1,4 @@
-"""Which batches were handed to an endpoint, so that a later run collects them and doesn't pay for them again.
+"""Records which batches were submitted to an endpoint, so that a later run collects them instead of paying again.
 
 batches = Batches(ledger, provider, endpoint, model)
 await batches.save(OpenBatch(plan_id, batch_id, keys), "submitted")

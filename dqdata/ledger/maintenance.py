@@ -1,4 +1,4 @@
-"""Looking after a ledger: how big it is, whether it is sound, taking parts out, bringing another one in.
+"""Maintenance of a ledger: size, integrity, removal, export and import of answers.
 
 size(path).bytes
 merge(path, Path("colleague/ledger.sqlite"))      # their answers, paid once

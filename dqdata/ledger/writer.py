@@ -1,4 +1,4 @@
-"""One thread that writes: calls that end at about the same time share one commit, so one fsync.
+"""The writer thread of the ledger: calls that end at about the same time share one commit and one fsync.
 
     await writer.write(Answer(request, call))      # returns once the rows are on disk
 

@@ -1,4 +1,4 @@
-"""Models by name: what a name means, their weights, their chat templates, and texts generated with them.
+"""Models by name: resolution, weights, chat templates, text generation.
 
 >>> resolve_model("smollm2-135m", None, Path.cwd(), "trainers.sft").kind
 'gguf'

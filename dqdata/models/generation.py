@@ -1,4 +1,4 @@
-"""Texts of a causal language model, many at once: one that ends leaves the batch, and one that waits takes its place.
+"""Generates texts in batches: a finished text leaves the batch and a waiting one takes its place.
 
     writer = Writer("catalogs/models/slow_sft/0f3a1c5e7b90")
     writer.run(queue, batch_size=16)          # queue.take(room, wait) gives texts to begin, queue.done(text) gets them

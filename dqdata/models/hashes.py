@@ -1,4 +1,4 @@
-"""Which weights a teacher answers with, wherever they lie.
+"""Hashes the weights that a teacher answers with.
 
 >>> folder_hash(Path("catalogs/models/slow_sft/0f3a1c5e7b90"))
 '4be1f0c27d93aa18'

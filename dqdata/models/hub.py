@@ -1,4 +1,4 @@
-"""Models of the hub at one commit, so that a recipe means the same weights on every day.
+"""Pins hub models to a commit, so that a recipe always means the same weights.
 
     >>> pinned(resolve_model("Qwen/Qwen2.5-0.5B-Instruct", None, root, where)).identity
     'Qwen/Qwen2.5-0.5B-Instruct@7ae557604adf67be50417f59c2c2f167def9a775'

@@ -1,4 +1,4 @@
-"""How models of others are loaded: weights as safetensors, and no Python that comes with them.
+"""Loads models from elsewhere: weights as safetensors, without Python code of the model.
 
 >>> loading("v1")
 {'revision': 'v1', 'use_safetensors': True, 'trust_remote_code': False}

@@ -1,4 +1,4 @@
-"""Adapters merged into the weights of their base model.
+"""Merges adapters into the weights of their base model.
 
     merged(peft_model)                                    # the base model, with the adapters in its weights
     merge_adapter(folder, "Qwen/Qwen2.5-0.5B", target)    # the same from files to files

@@ -1,5 +1,4 @@
-"""Chats as the student reads them: the rendered text, which of it the assistant wrote, and whether its thinking is
-still there.
+"""Renders chats with the student's template: text, the assistant's part of it, and whether the thinking is kept.
 
     >>> rendered = render(tokenizer, [{"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "4"}])
     >>> rendered.text[slice(*rendered.spans[0])]

@@ -1,4 +1,4 @@
-"""A reward model at work: how much it prefers an answer, or the scores it predicts for it.
+"""Runs a reward model: preference for an answer, or predicted scores.
 
 >>> RewardModel(folder, "trained:style@1").scores(rows)
 [{'rv': 3.2, 'cd': 2.8}]

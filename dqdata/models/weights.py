@@ -1,4 +1,4 @@
-"""Weights as transformers loads them: GGUF files are unpacked and adapters merged, once, and kept.
+"""Weights in the form that transformers loads: GGUF files unpacked and adapters merged, once, and cached.
 
 >>> loadable(ref, store.path / "models" / ".unpacked")
 '/.../catalogs/models/.unpacked/5c1e...'

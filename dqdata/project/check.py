@@ -1,4 +1,4 @@
-"""Finds what is wrong in a whole project before a call is made or a row is read.
+"""Finds the errors of a whole project before a call is made or a row is read.
 
     >>> problems, planned = check_project(project, store)
 

@@ -1,4 +1,4 @@
-"""Dependencies: pipelines and trainers of a project, by the catalogs and models that they read.
+"""Dependency graph of pipelines and trainers, from the catalogs and models that they read.
 
     >>> build_order(project)
     ['problems', 'slow_traces', 'slow_thinking', 'slow_sft']

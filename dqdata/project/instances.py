@@ -1,4 +1,4 @@
-"""Plug-ins made from what pipelines.toml says: parameters checked, paths resolved, errors that name the place.
+"""Creates plug-ins from pipelines.toml: checks parameters, resolves paths, names the place of an error.
 
 operator = make_operator(spec, project.root)
 teacher = make_teacher(project.teachers["r1"], store)

@@ -1,4 +1,4 @@
-"""What the parameters of a plug-in are, read from its `Params` model; the string under a field is its meaning.
+"""Describes the parameters of a plug-in from its `Params` model; the string below a field is its description.
 
 >>> for one in described(GenerateParams):
 ...     print(one.name, one.type, one.default, one.meaning)

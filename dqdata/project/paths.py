@@ -1,4 +1,4 @@
-"""Paths in a pipelines.toml that lead out of its folder: a project may come from somebody else.
+"""Finds paths in pipelines.toml that lead outside its folder.
 
     >>> outside_paths(Path("pipelines.toml"))
     ["pipelines.toml pipelines.p.steps.1.prompt: '../../x' is outside of the project's folder (/home/x)"]

@@ -1,4 +1,4 @@
-"""Folds a pipeline's columns, fingerprints and estimates through its steps. Makes no call and reads no rows.
+"""Derives columns, fingerprints and estimates of a pipeline, step by step. Makes no call and reads no rows.
 
     >>> plan = make_plan(project, "quickstart", store)
     >>> [step.spec.op for step in plan.segments[0].steps]

@@ -1,4 +1,4 @@
-"""What is wrong in pipelines.toml: all of it at once, with file, table, key and the valid names.
+"""Reports all errors in pipelines.toml at once, each with file, table, key and the valid names.
 
 >>> problems = Problems("pipelines.toml")
 >>> with problems.noted():

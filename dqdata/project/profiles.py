@@ -1,4 +1,4 @@
-"""Profiles: the same project with other teachers, models and counts, in a store of its own.
+"""Profiles: the same project with other teachers, models and counts, in a separate store.
 
     [profiles.tiny]
     teachers = { r1 = "embedded" }                       # r1 stands for another teacher of the project

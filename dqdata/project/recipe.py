@@ -1,4 +1,4 @@
-"""What a version is stored with: enough to say how it was made, prompt texts and versions of libraries included.
+"""The recipe of a version: how it was made, with prompt texts and library versions.
 
 select recipe->'steps'->0->'prompts' from dq_versions where catalog = 'slow_traces' and version = 2
 """

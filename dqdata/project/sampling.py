@@ -1,4 +1,4 @@
-"""How long the texts of a source are, from its first rows: what prompts will hold, for estimates.
+"""Samples the first rows of a source for the length of its texts, for estimates.
 
 >>> average_tokens(source)
 {'question': 46.2, 'answer': 1.3}

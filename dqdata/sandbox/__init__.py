@@ -1,4 +1,4 @@
-"""Runs Python that nobody trusts: no network, no files but a private scratch, no environment, limits on everything.
+"""Runs untrusted Python without network, files (except a scratch folder) or environment, and with resource limits.
 
     >>> with Sandbox() as sandbox:
     ...     sandbox.submit("print(6 * 7)").result().stdout

@@ -1,4 +1,4 @@
-"""Calls that a test text makes whatever comes of them, so that they can be asked for all at once.
+"""Collects the calls that a test text makes unconditionally, so that they can be sent together.
 
     assert f(1) == 2          becomes      __ahead__(0, f=f)
     assert f(3) in (6, 7)                  assert __answer__(0, 0) == 2

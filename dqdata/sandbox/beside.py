@@ -1,4 +1,4 @@
-"""Tests beside a candidate, in its own process: what it takes to believe them.
+"""Runs tests in the candidate's own process and decides whether their result can be believed.
 
 The candidate can read and change all that is in its process, tests and report included. So the tests run several
 times, each in a process of its own, in random order: as they are, and with other expected values in half of the cases

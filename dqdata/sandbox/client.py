@@ -1,4 +1,4 @@
-"""The sandbox as its users see it.
+"""The public interface of the sandbox.
 
 sandbox = Sandbox()
 result = await sandbox.run("print(input())", stdin="42")

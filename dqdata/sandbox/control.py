@@ -1,4 +1,4 @@
-"""The same tests with wrong expected values: a candidate that passes them too agrees with everything.
+"""The control run: the same tests with wrong expected values, which a correct candidate must fail.
 
     assert half(10) == 5.0              assert half(10) == __another__(5.0)
     self.assertEqual(half(10), 5.0)     self.assertEqual(half(10), __another__(5.0))

@@ -1,4 +1,4 @@
-"""The thread that owns the fork servers: hands out tasks, collects replies, replaces servers that die.
+"""The thread that owns the fork servers: sends tasks, collects replies, replaces servers that die.
 
     dispatcher = Dispatcher("bwrap", workers=2)
     dispatcher.submit(task)

@@ -1,4 +1,4 @@
-"""Integers of thousands of digits in programs and tests."""
+"""Integers with thousands of digits in programs and tests."""
 
 from __future__ import annotations
 

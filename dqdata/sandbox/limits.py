@@ -1,4 +1,4 @@
-"""What a program in the sandbox may use, and what is known of it afterwards.
+"""Resource limits of a program in the sandbox, and the result of its run.
 
 >>> Limits(cpu=2.0).scaled(memory=1 << 30).memory
 1073741824

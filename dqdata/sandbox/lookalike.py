@@ -1,4 +1,4 @@
-"""Tests with other expected values that look like the right ones, for runs beside a candidate.
+"""Replaces expected values by others that look alike, for the control run.
 
     assert half(10) == 5.0     assert half(10) == 6.4           a candidate that passes both agrees with everything
     assert half(10) < 6        assert half(10) >= 6

@@ -1,4 +1,4 @@
-"""Which names of a test text are the candidate's, and which must not be.
+"""Decides which names of a test text belong to the candidate and which must not.
 
     >>> tree = ast.parse("assert math.isclose(area(2), 3.14)")
     >>> names_in(tree, read(tree), known=set(), entry_point="")

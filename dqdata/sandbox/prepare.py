@@ -1,4 +1,4 @@
-"""Makes a test text ready to run: read once, compiled once, however many candidates it is for.
+"""Prepares a test text: parsed and compiled once for any number of candidates.
 
     >>> prepare("assert half(10) == 5.0", "", "", "", control=False, apart=True).simple
     True

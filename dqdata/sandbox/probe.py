@@ -1,4 +1,4 @@
-"""Which isolation works on this machine, found by running a hostile program in each.
+"""Finds which isolation works on this machine by running a hostile program in each.
 
 >>> probe().mode in ("bwrap", "landlock", None)
 True

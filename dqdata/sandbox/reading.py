@@ -1,4 +1,4 @@
-"""What one walk over a test text finds: its names, its cases, and whether it leaves anything behind.
+"""Analyses a test text in one pass: its names, its cases, and whether it has side effects.
 
     >>> tree = ast.parse("assert sorted(f([2, 1])) == [1, 2]")
     >>> reading = Reading()

@@ -1,4 +1,4 @@
-"""Whether tests look at the state of the candidate's process, which a checker in another process does not share.
+"""Detects tests that use state of the candidate's process, which a separate checker does not share.
 
     >>> process_state("from solution import greet\\ndef test_greet(capsys):\\n    greet()")
     State(needed='the fixture capsys', possible='')

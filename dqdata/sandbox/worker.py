@@ -1,4 +1,4 @@
-"""One fork server as its client sees it: a process, a socket, and the jobs in flight.
+"""Client side of one fork server: a process, a socket, and the jobs in flight.
 
 >>> worker = Worker.start("bwrap")
 >>> worker.send(task)

@@ -1,1 +1,1 @@
-"""The sources that come with dqdata, one a file."""
+"""The built-in sources, one per file."""

@@ -1,4 +1,4 @@
-"""Arithmetic exercises with whole answers, at five levels.
+"""Generates arithmetic exercises with integer answers at five levels.
 
     >>> exercise(2, random.Random(0)).question
     'Calculate 59 + 63.'

@@ -1,4 +1,4 @@
-"""How large a row of a file may be, in columns, nesting and digits; each limit has a message that says what to do.
+"""Limits on a row of a file: size, columns, nesting and digits, each with its message.
 
 Time and memory of everything behind a source grow with the number of columns (each is planned, typed and written by
 itself), so that one row whose keys are data, such as `{"word": count, ...}`, would cost minutes.

@@ -1,4 +1,4 @@
-"""How many rows a file holds, for plans: counted without reading what is in them.
+"""Counts the rows of a file without reading their content, for plans.
 
 >>> rows_in(Path("problems.jsonl"), "jsonl", "utf-8")
 1000

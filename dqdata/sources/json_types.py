@@ -1,4 +1,4 @@
-"""Types of JSON values: what a sample of rows holds, and whether a later row holds the same.
+"""Types of JSON values: inferred from a sample of rows and checked for later rows.
 
     >>> seen = merged(type_of({"n": 1, "tags": []}), type_of({"n": 2.5, "tags": ["a"]}))
     >>> to_arrow(seen)

@@ -1,4 +1,4 @@
-"""From what a user writes to the files that are meant, and from a file to its format and bytes.
+"""Resolves a path, glob or list to files, and a file to its format and bytes.
 
 >>> found("data/*.jsonl", root)
 [PosixPath('/home/me/data/a.jsonl'), PosixPath('/home/me/data/b.jsonl')]

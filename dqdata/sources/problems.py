@@ -1,4 +1,4 @@
-"""Arithmetic and word problems with whole answers, made on the spot: the same for a seed, on any machine.
+"""Generates arithmetic and word problems with integer answers, deterministic for a seed.
 
     from = { source = "problems", rows = 300, levels = [1, 2], split = "train" }
 

@@ -1,4 +1,4 @@
-"""What the readers of file formats share: the types of a file's columns, and errors that name file and line.
+"""Shared by the readers of file formats: column types, and errors that name file and line.
 
 A reader has two halves: `sample_*` learns the columns of a file from its header or its first rows, `read_*` yields all
 rows in the types the whole source agreed on, and stops at the first row that disagrees.

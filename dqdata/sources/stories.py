@@ -1,4 +1,4 @@
-"""Word problems of one to three steps with whole answers, from templates with drawn names, things and numbers.
+"""Generates word problems of one to three steps with integer answers from templates.
 
     >>> story(3, random.Random(1)).question
     'Priya has 11 buttons. Omar has 3 more than Priya. How many buttons do they have together?'

@@ -1,1 +1,1 @@
-"""The teachers that come with dqdata, one a file; `provider = "..."` names them by entry point."""
+"""The built-in teachers, one per file; `provider = "..."` selects one by its entry point."""

@@ -1,4 +1,4 @@
-"""What refusals in the Batches API mean: of one line, of a whole file, of a batch that can't be had any more."""
+"""Interprets refusals of the Batches API: of one line, of a whole file, of a batch that no longer exists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results of batches on disk, until someone asks for them: a file of them may be larger than memory should hold.
+"""Keeps results of batches on disk until they are requested, since a file of them may exceed memory.
 
 results = Results()
 keys = await results.add(chunks)       # lines of JSON, each with a custom_id

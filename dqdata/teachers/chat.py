@@ -1,4 +1,4 @@
-"""The chat-completions format that most endpoints and engines share: a request's body, and what an answer means.
+"""The chat-completions format that most endpoints and engines share: request bodies and responses.
 
 body = chat.body(request, params)                # {"model": ..., "messages": [...], "temperature": 0.6}
 answer = chat.completion(json.loads(text), request, params)

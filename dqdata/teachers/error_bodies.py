@@ -1,4 +1,4 @@
-"""What a server says of an error, whatever the form of its body: JSON of any vendor, a proxy's HTML page, plain text.
+"""Reads the message of an error response in any form: JSON of any vendor, HTML of a proxy, plain text.
 
 >>> read('{"error": {"code": "429", "message": "slow down"}}')
 ErrorBody(codes=('429',), message='slow down', wait=None)

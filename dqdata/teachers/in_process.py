@@ -1,4 +1,4 @@
-"""Teachers whose model runs in this process, in a thread of its own, and takes many requests together.
+"""Base of teachers whose model runs in this process, in a thread that batches requests.
 
     class Transformers(InProcess[TransformersParams, Writing]):
         provider = "transformers"

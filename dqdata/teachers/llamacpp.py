@@ -1,4 +1,4 @@
-"""llama.cpp in this process: GGUF models on CPU or GPU, many sequences at once, no server and no key.
+"""llama.cpp in this process: GGUF models on CPU or GPU, many sequences at once.
 
     [teachers.small]
     provider = "llamacpp"

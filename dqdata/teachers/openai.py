@@ -1,4 +1,4 @@
-"""Any OpenAI-compatible endpoint: OpenAI, DeepSeek, vLLM, SGLang, llama.cpp, PAI-EAS and their like.
+"""OpenAI-compatible endpoints: OpenAI, DeepSeek, vLLM, SGLang, llama.cpp, PAI-EAS and others.
 
     [teachers.r1]
     provider = "openai"

@@ -1,4 +1,4 @@
-"""The Files and Batches API of OpenAI and its like: half the price, answers within a day.
+"""The Files and Batches API of OpenAI and compatible services: half the price, answers within a day.
 
     [teachers.r1]
     provider = "openai_batch"

@@ -1,4 +1,4 @@
-"""What an endpoint's refusal means for a call: try again, give up the row, or stop everything.
+"""Decides what an endpoint's error means for a call: retry, fail the row, or end the run.
 
 >>> refusal(401, b'{"error": {"message": "bad key"}}', {}, "https://api.example.com/v1").kind
 'fatal'

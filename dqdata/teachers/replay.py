@@ -1,4 +1,4 @@
-"""Answers that were recorded: rebuilds a dataset without a key, from a ledger or from a catalog of traces.
+"""Recorded answers: rebuilds a dataset without a key, from a ledger or from a catalog of traces.
 
     [teachers.r1]                       # the table that said provider = "openai" when the answers were paid for
     provider = "replay"

@@ -1,4 +1,4 @@
-"""How long an endpoint asks to wait before the next call.
+"""Reads how long an endpoint asks to wait before the next request.
 
 >>> retry_after({"Retry-After": "7.5"})
 7.5

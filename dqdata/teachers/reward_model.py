@@ -1,4 +1,4 @@
-"""A reward model in this process: asked with a chat that ends with the assistant's answer, it says what that is worth.
+"""A reward model in this process: scores a chat that ends with the assistant's answer.
 
     [teachers.style]
     provider = "reward_model"

@@ -1,4 +1,4 @@
-"""Does a JSON value satisfy a JSON schema?
+"""Validates a JSON value against a JSON Schema.
 
 >>> problem({"type": "object", "properties": {"rv": {"type": "integer", "maximum": 9}}}, {"rv": 42})
 'answer.rv must be smaller than or equal to 9'

@@ -1,4 +1,4 @@
-"""Puts the pieces of a streamed answer together, into what the endpoint would have sent in one piece.
+"""Assembles the pieces of a streamed answer into one response.
 
 whole = Assembly()
 for chunk in events(raw): whole.add(chunk)

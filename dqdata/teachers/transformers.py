@@ -1,4 +1,4 @@
-"""A causal language model in this process through transformers: a trained student answers without a server.
+"""A causal language model in this process through transformers, such as a trained student.
 
     [teachers.student]
     provider = "transformers"

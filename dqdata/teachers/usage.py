@@ -1,4 +1,4 @@
-"""Tokens that an endpoint charges for, from the `usage` of its answer, whatever it calls them.
+"""Reads the charged tokens from the `usage` of a response in each vendor's form.
 
     >>> counted({"prompt_tokens": 9, "completion_tokens": 5, "total_tokens": 114})
     Usage(input=9, output=105, cached=0, estimated=False)

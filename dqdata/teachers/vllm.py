@@ -1,4 +1,4 @@
-"""vLLM on this machine: in this process, or as a server that is started and stopped with the run.
+"""vLLM on this machine: in this process, or as a server that starts and stops with the run.
 
     [teachers.r1]
     provider = "vllm"

@@ -1,4 +1,4 @@
-"""Starts a vLLM server for as long as a run needs it, waits until it is healthy, and stops it with all its children.
+"""Starts a vLLM server for the duration of a run, waits until it is healthy, and stops it with its children.
 
 server = VllmServer(["--model", "Qwen/Qwen2.5-7B-Instruct"], python="/opt/vllm/bin/python", env={})
 await server.start(patience=1800)

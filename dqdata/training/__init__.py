@@ -1,1 +1,1 @@
-"""Carries a training out: rows materialised once, the trainer's processes, exact match before and after, the record."""
+"""Executes a training: rows materialised once, the trainer's processes, evaluation before and after, the record."""

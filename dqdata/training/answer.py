@@ -1,4 +1,4 @@
-"""Answers of a model, many at once, each appended to a file when it ends: what was answered isn't answered again.
+"""Lets a model answer many questions; each finished answer is appended to a file, from which an evaluation resumes.
 
     answer(model_folder, questions, evaluate, Path("answers.jsonl"), print)
 

@@ -1,4 +1,4 @@
-"""Makes the dependencies of pipelines and trainers, in order and where they are not up to date: `dqdata build NAME...`.
+"""`dqdata build NAME...`: makes the dependencies of pipelines and trainers in order, where they are out of date.
 
     for node in plan_build(project, ["slow_cogpo"], store):      # nothing runs
         print(node.name, node.made or node.why)

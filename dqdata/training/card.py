@@ -1,4 +1,4 @@
-"""The model card: README.md in a model's folder, written from what the model was really made from.
+"""The model card: README.md in a model's folder, from the model's record.
 
     write_card(Made(plan, store, metrics, notes, libraries), folder, picture="curves.png")
 

@@ -1,4 +1,4 @@
-"""Models side by side on the same questions: `dqdata eval trained:a@1 trained:b@2 --data heldout`.
+"""Compares models on the same questions: `dqdata eval trained:a@1 trained:b@2 --data heldout`.
 
     for name, scored, p_value in compare(project, store, names, evaluate, out=None): ...
 

@@ -1,4 +1,4 @@
-"""What a training's log says, by step: as rows for dq_metrics and as a picture.
+"""The log of a training by step: rows of dq_metrics and a plot.
 
 >>> measured([{"step": 1, "loss": 0.5, "epoch": 0.1}])
 [Measured(step=1, name='loss', value=0.5), Measured(step=1, name='epoch', value=0.1)]

@@ -1,4 +1,4 @@
-"""Exact match on held-out questions: what is asked, how, and which operator judges.
+"""Exact match on held-out questions: the questions, the sampling, and the verifier.
 
 evaluate = { data = "select question, answer from heldout", max_new_tokens = 64 }
 evaluate = { data = "heldout", samples = 8, temperature = 0.6 }

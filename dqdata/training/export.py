@@ -1,4 +1,4 @@
-"""A model trained here as a folder that vLLM and transformers serve as it is, or as one GGUF file.
+"""Exports a trained model as a folder that vLLM and transformers serve, or as one GGUF file.
 
     export_model(store, "trained:slow_sft@2", Path("slow"))       # then: vllm serve slow
     export_model(store, "trained:slow_sft@2", Path("slow.gguf"))

@@ -1,4 +1,4 @@
-"""What a training process is handed, as a JSON file: nothing is decided in the process itself.
+"""The job file of a training process: JSON that contains every decision.
 
     python -m dqdata.training.worker JOB.json
 

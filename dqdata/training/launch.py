@@ -1,4 +1,4 @@
-"""Starts the processes of a job, one a rank, and sees them to their end.
+"""Starts the processes of a job, one per rank, and waits for their end.
 
     launch(job, processes=2, say=print)
 

@@ -1,4 +1,4 @@
-"""Before a training begins: no problem that the student learns from is among those it is measured on.
+"""Checks before a training that no problem of the training rows is among the evaluation problems.
 
     refuse_leaks(plan, store, say)     # ProjectError: 3 problems that the student would be measured on are ...
 

@@ -1,4 +1,4 @@
-"""Finds problems that a project trains on in one place and rewards or evaluates with in another.
+"""Finds problems that a project trains on in one place and uses for rewards or evaluation in another.
 
     >>> found = find_leaks(project, store)
     >>> found.leaks[0].left, found.leaks[0].right

@@ -1,4 +1,4 @@
-"""Writes the rows of a trainer's splits to disk once, as Arrow files that every rank maps into memory.
+"""Writes the rows of a trainer's splits to disk once, as Arrow files that every rank memory-maps.
 
     >>> write_split(store.query("select messages from slow_thinking@3"), folder)
     2000

@@ -1,4 +1,4 @@
-"""Keys of a trainer's table from the command line: `dqdata train slow_sft args.learning_rate=1e-5 lora.r=8`.
+"""Keys of a trainer's table on the command line: `dqdata train slow_sft args.learning_rate=1e-5 lora.r=8`.
 
     project = overridden(project, "slow_sft", ["args.learning_rate=1e-5"])
 

@@ -1,4 +1,4 @@
-"""What a training will do, settled before anything runs: trainer, pinned queries, models, fingerprint.
+"""The plan of a training, complete before anything runs: trainer, pinned queries, models, fingerprint.
 
     plan = make_train_plan(project, "quickstart_sft", store)
     plan.splits["train"].query          # select * from "quickstart@1"

@@ -1,4 +1,4 @@
-"""What a model's answers are worth: pass@1, majority of k, lengths, rates; all together or by a column.
+"""Scores of a model's answers: pass@1, majority of k, lengths and rates, overall and by column.
 
 before   7 of  60 correct   11.7%  [5.8, 22.2]
 after   56 of  60 correct   93.3%  [84.1, 97.4]

@@ -1,4 +1,4 @@
-"""Helper processes end when the process that started them ends, however it ends.
+"""Ends helper processes when the process that started them ends, in whatever way.
 
     end_with(parent)                          in a process of our own, first thing, with the id of its parent
     guarded(["vllm", ...])                    a command that runs another program and ends it in time

@@ -1,4 +1,4 @@
-"""The one killable CPU pool: every symbolic check, batch step and `run.cpu` goes through it.
+"""The CPU pool with deadlines: every symbolic check, batch step and `run.cpu` uses it.
 
     >>> async with Pool(workers=2) as pool:
     ...     outcomes = await pool.map_rows(verify, rows)      # a row that hangs is killed at verify.deadline

@@ -1,4 +1,4 @@
-"""Cognitive preference optimisation: DPO in which every pair has a beta of its own, larger where the gap is larger.
+"""Cognitive preference optimisation: DPO with a beta per pair, larger for larger gaps.
 
 [trainers.cog]
 kind = "cogpo"

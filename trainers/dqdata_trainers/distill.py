@@ -1,4 +1,4 @@
-"""White-box distillation: the student learns the teacher's distribution over every next token, not its words alone.
+"""White-box distillation: the student learns the teacher's distribution over every next token.
 
     [trainers.mimic]
     kind = "distill"

@@ -1,4 +1,4 @@
-"""REINFORCE with the other completions of the group as the baseline; rewards as for `grpo`.
+"""REINFORCE with the other completions of the group as the baseline, with the rewards of `grpo`.
 
 [trainers.rl]
 kind = "rloo"

@@ -1,4 +1,4 @@
-"""Groups rows by topic, and says which rows stand for each.
+"""Groups rows by topic and marks the representatives of each group.
 
     { op = "cluster", column = "question", clusters = 50 }
 

@@ -1,4 +1,4 @@
-"""Puts lengths on the scale of RV: 0 for the shortest of the table, 9 for the longest, by rank.
+"""Converts lengths to the scale of RV by rank: 0 for the shortest of the table, 9 for the longest.
 
     steps = [{ op = "length" }, { op = "length_scale" }, { op = "grade", judge = "qwq" }]
 

@@ -1,4 +1,4 @@
-"""Puts a number into words: easy, medium, hard.
+"""Maps a number to a word: easy, medium, hard.
 
     { op = "level", column = "pass_rate", at = [0.25, 0.75], labels = ["hard", "medium", "easy"] }
     { op = "level", column = "cd", at = [3, 6] }

@@ -1,4 +1,4 @@
-"""Flags what is wrong with a trace, each fault in a column of its own.
+"""Flags faults of a trace, each in a column of its own.
 
     { op = "quality" }
 

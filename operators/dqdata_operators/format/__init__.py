@@ -1,1 +1,1 @@
-"""Operators that shape rows as trainers read them."""
+"""Operators that give rows the form that trainers read."""

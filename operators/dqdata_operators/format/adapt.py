@@ -1,4 +1,4 @@
-"""Decides for each problem whether the student shall answer at once, think briefly, or think long.
+"""Selects for each problem whether the student answers directly, thinks briefly, or thinks at length.
 
     { op = "adapt", by = "cd", at = [2, 5], short_tokens = 1000, form = "empty" }
 

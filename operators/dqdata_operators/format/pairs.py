@@ -1,4 +1,4 @@
-"""Makes preference pairs of the traces of a problem, with a beta for each size of gap (CogPO, arXiv 2504.09802).
+"""Makes preference pairs from the traces of a problem, with a beta for each size of gap (CogPO, arXiv 2504.09802).
 
     steps = [{ op = "verify_math" }, { op = "critique", judge = "qwq" },
       { op = "rethink", teacher = "r1", keep_parents = true }, { op = "pairs", k = 1 }]

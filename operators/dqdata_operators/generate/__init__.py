@@ -1,1 +1,1 @@
-"""Operators that have a teacher write texts: traces, problems, and other versions of either."""
+"""Operators that let a teacher write texts: traces, problems, and variants of both."""

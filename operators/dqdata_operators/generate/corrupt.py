@@ -1,4 +1,4 @@
-"""Puts a plausible wrong step into a right trace: negatives that differ from their positives in one place.
+"""Inserts a plausible wrong step into a correct trace: a negative that differs from its positive in one place.
 
     { op = "corrupt", teacher = "v3" }
 

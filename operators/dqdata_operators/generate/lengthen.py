@@ -1,4 +1,4 @@
-"""Rewrites traces to a multiple of their length: steps spelled out, results checked; answer and language stay.
+"""Rewrites traces to a multiple of their length with the same answer and language.
 
     { op = "lengthen", teacher = "v3", ratio = 2.0 }
 

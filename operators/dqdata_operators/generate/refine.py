@@ -1,4 +1,4 @@
-"""Rewords problems so that they are clear and complete; what is asked, and its answer, stay.
+"""Rewords problems so that they are clear and complete, with the same question and answer.
 
     { op = "refine", teacher = "v3" }
 

@@ -1,4 +1,4 @@
-"""Extends traces that are too terse for the student, simplifies those that are too complex, keeps the fitting ones.
+"""Extends traces that are too terse for the student, simplifies those that are too complex, keeps the others.
 
     steps = [
       { op = "verify_math" },

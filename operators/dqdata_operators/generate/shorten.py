@@ -1,4 +1,4 @@
-"""Rewrites traces to a share of their length; answer and language stay.
+"""Rewrites traces to a fraction of their length with the same answer and language.
 
     { op = "shorten", teacher = "v3", ratio = 0.4 }
 

@@ -1,4 +1,4 @@
-"""Does a trace suit a student of this size: too terse, fitting, or too complex?
+"""Rates whether a trace suits a student of this size: too terse, fitting, or too complex.
 
     { op = "critique", judge = "qwq", student = "7B" }
 

@@ -1,1 +1,1 @@
-"""What several families share, one subject a folder. It imports no family."""
+"""Code that several families share, one folder per subject. It imports no family."""

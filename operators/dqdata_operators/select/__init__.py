@@ -1,1 +1,1 @@
-"""Operators that choose, drop and order rows."""
+"""Operators that select, drop and order rows."""

@@ -1,4 +1,4 @@
-"""Evens out classes by leaving rows away; never by copying them.
+"""Balances classes by dropping rows, never by copying them.
 
     { op = "balance", column = "task", shares = { math = 0.6, code = 0.4 }, rows = 10000 }
 

@@ -1,4 +1,4 @@
-"""Puts problems into stages by difficulty, with overlap between neighbours and replay of what came before.
+"""Assigns problems to stages by difficulty, with overlap between neighbouring stages and replay of earlier ones.
 
     { op = "curriculum", by = "cd", stages = 3, overlap = 0.1, replay = 0.05 }
 

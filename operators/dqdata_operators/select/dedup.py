@@ -1,4 +1,4 @@
-"""Drops rows that say what another row says.
+"""Drops duplicates and near duplicates.
 
     { op = "dedup", column = "question", keep = "correct desc, rv asc" }
 

@@ -1,4 +1,4 @@
-"""Chooses traces for a student: difficulty within reach, verbosity that fits it, shares of bins and domains.
+"""Selects traces for a student: difficulty within its limit, fitting verbosity, shares of bins and domains.
 
     { op = "mix", cd_limit = 6, beta = 0.5, per_problem = 2, rows = 20000, bins = [{ cd = [0, 3], share = 0.3 },
       { cd = [3, 7], share = 0.7 }], domains = { math = 0.7, code = 0.3 } }

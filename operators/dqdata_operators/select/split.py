@@ -1,4 +1,4 @@
-"""Gives each row its split; a problem and its near duplicates always share one.
+"""Assigns each row to a split; a problem and its near duplicates always share one.
 
     { op = "split", shares = { train = 0.9, validation = 0.05, test = 0.05 } }
 

@@ -1,4 +1,4 @@
-"""Brings columns of a catalog to the rows.
+"""Joins columns of a catalog to the rows.
 
     { op = "join", catalog = "graded@2", on = "problem_id", columns = ["level"] }
 

@@ -1,1 +1,1 @@
-"""Operators that decide whether an answer is right: by rules, by running code, by agreement."""
+"""Operators that decide whether an answer is correct: by rules, by running code, by agreement."""

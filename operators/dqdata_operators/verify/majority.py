@@ -1,4 +1,4 @@
-"""Fills a missing reference answer with what most traces of the problem say.
+"""Fills a missing reference answer with the answer of most traces of the problem.
 
     { op = "majority", at_least = 3, share = 0.5 }
 

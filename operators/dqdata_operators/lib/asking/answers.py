@@ -1,4 +1,4 @@
-"""What is wrong with an answer: cut off, empty, refused, withheld, running in circles, or of an unknown end.
+"""Faults of an answer: cut off, empty, refused, filtered, repeating itself, or with an unknown finish reason.
 
     >>> flaw(Completion("So 2 + 2 is", "length", Usage(9, 4)))
     Flaw(reason='truncated', detail='stopped after 4 tokens')

@@ -1,4 +1,4 @@
-"""What a judge is asked, and whether what it said is an answer.
+"""The request to a judge, and the validation of its answer.
 
     >>> asked = {"cd": Scale(0, 9)}
     >>> read('{"cd": 4}', asked)

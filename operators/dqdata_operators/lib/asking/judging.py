@@ -1,4 +1,4 @@
-"""The base of every operator that asks a judge: one row a call, votes, one repair, strict answers.
+"""The base of every operator that uses a judge: one call per row, votes, one repair request, strict answers.
 
     class Clarity(JudgeOperator[JudgeParams]):
         "Says how clear a trace is."

@@ -1,4 +1,4 @@
-"""Scores of two judges aren't on one scale: operators that compare scores refuse to mix them unless told.
+"""Refuses to compare scores of different judges unless that is allowed, since their scales differ.
 
 with table.connect() as con:
     check_one_judge(con, table.columns, "cd", "graded_by", allowed=self.params.mix_judges)

@@ -1,4 +1,4 @@
-"""Prompt files: chat messages with the row's columns put in.
+"""Prompt files: chat messages with placeholders for columns.
 
     === system
     You solve school problems.

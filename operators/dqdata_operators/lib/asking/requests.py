@@ -1,4 +1,4 @@
-"""What every operator that has a text written may say of the asking, and the request it becomes.
+"""Parameters of every operator that requests a text, and the request they give.
 
     { op = "corrupt", teacher = "v3", language = "zh", temperature = 0.7, max_tokens = 4096, draw = "second" }
 

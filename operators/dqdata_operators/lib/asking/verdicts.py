@@ -1,4 +1,4 @@
-"""A verifier as a child: planned, fingerprinted and run with the operator that needs its verdict.
+"""A verifier as a child operator: planned, fingerprinted and run with the operator that needs its verdict.
 
 >>> verdict_columns("verify_math", {}, have)["correct"]
 'BOOLEAN'

@@ -1,4 +1,4 @@
-"""What speaks for two texts being the same problem, and what class that makes them.
+"""Evidence that two texts are the same problem, and the resulting class.
 
     >>> index = Evidence(["Tom has 3 apples and buys 5 more. How many has he?"])
     >>> texts = Prepared(Tasks.of(pl.Series(["Tom owns 3 apples. He purchases 5 more. How many now?"])))

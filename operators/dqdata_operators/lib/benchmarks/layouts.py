@@ -1,4 +1,4 @@
-"""The problems that must not be trained on: read from files, catalogs or the hub, never shipped.
+"""Reads benchmark problems from files, catalogs or the hub; none are shipped.
 
 { name = "mine", path = "heldout.jsonl" }                     columns question, answer
 { name = "gsm8k" }                                            a known benchmark, by its hub name

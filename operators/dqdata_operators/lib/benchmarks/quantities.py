@@ -1,4 +1,4 @@
-"""The numbers that a text speaks of, however they are written.
+"""The numbers in a text, in any notation.
 
     >>> sorted(numbers("Three quarters of the 1,200 tickets, two dozen of them at $2.50, were sold for 75%."))
     [0.75, 2.5, 24.0, 1200.0]

@@ -1,4 +1,4 @@
-"""Which problems of the benchmarks a row has to be compared with, and the worst that is found.
+"""Finds the benchmark problems that a row must be compared with, and the strongest match.
 
     search = Search(["Tom has 3 apples ..."], ngram=13, model=embedder("wordllama", run))
     for pair in search.worst(pl.Series(["Tom owns 3 apples ...", "A train leaves ..."])):

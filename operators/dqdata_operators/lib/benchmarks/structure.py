@@ -1,4 +1,4 @@
-"""Texts as sequences of tokens in which numbers are holes: whether two texts are one template, and one problem.
+"""Texts as token sequences with numbers taken out: whether two texts share a template or a problem.
 
     >>> left, right = structures(tokenised(pl.Series(["Solve $2^8 = 4^x$.", "Solve $2^8 = 16^x$."])), 2)
     >>> shape(left, right).alike, shape(left, right).other_numbers

@@ -1,4 +1,4 @@
-"""What of a text is its task: without instructions around it, and of a program what it is to do, not how.
+"""The task of a text: without the instructions around it, and for code the specification without the solution.
 
     >>> made = Tasks.of(pl.Series(["def total(xs):\\n    '''Add up all numbers: total([1, 20]) == 21'''"]))
     >>> made.names[0], sorted(made.literals(0))

@@ -1,4 +1,4 @@
-r"""Is the final answer of a response the reference answer? A library of its own; operators only wrap it.
+r"""Comparison of the final answer of a response with the reference answer.
 
 >>> compare(reference=r"\frac{1}{2}", response=r"Half of it, so $\boxed{0.5}$.")
 Judgement(verdict='correct', extracted='0.5', reason='equal')

@@ -1,4 +1,4 @@
-r"""Answers in brackets: tuples, intervals, sets, and what unions and differences of sets are made of.
+r"""Answers in brackets: tuples, intervals, sets, and unions and differences of sets.
 
 >>> from dqdata_operators.lib.maths.structure import read
 >>> read("]2;5]").opening, read("]2;5]").closing, read(r"\{1, 2\}").items[1].text

@@ -1,4 +1,4 @@
-r"""Equations and inequalities: what they name, what they say, and when two say the same.
+r"""Equations and inequalities: the names they define, and when two of them are equivalent.
 
 >>> [a.text for a in values_of(Chain(("x", r"\frac{10}{2}"), ("=",)))]
 ['\\frac{10}{2}']

@@ -1,4 +1,4 @@
-r"""The option that a response settles on, in prose of several languages.
+r"""The final choice of a response in prose of several languages.
 
 >>> choosing("I am torn between C and D; the answer is D. A is wrong.", "ABCD")
 Choice(letters='D', reason='')

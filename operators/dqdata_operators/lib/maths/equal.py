@@ -1,4 +1,4 @@
-r"""Whether a prediction says the same as the reference, structure by structure.
+r"""Compares a prediction with the reference, structure by structure.
 
 >>> from dqdata_operators.lib.maths.structure import read
 >>> equal(reference=read("1/3"), prediction=read(r"x = \frac{2}{6}"))

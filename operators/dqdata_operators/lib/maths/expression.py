@@ -1,4 +1,4 @@
-r"""A small parser of mathematical expressions in LaTeX or plain text, so that most answers never need sympy.
+r"""A small parser of expressions in LaTeX or plain text, which makes sympy unnecessary for most answers.
 
 >>> parse_expression("2xy").args
 (Num(value=Fraction(2, 1), decimals=None, digits=1), Sym(name='x'), Sym(name='y'))

@@ -1,4 +1,4 @@
-r"""Lists of answers: values by name, values of one name, and which item goes with which.
+r"""Lists of answers: values by name, values of one name, and the pairing of items.
 
 >>> from dqdata_operators.lib.maths.structure import read
 >>> sorted(named_values(read("(x, y) = (2, 3)"))), alternatives(read("x = 1 or x = 2"))[0]

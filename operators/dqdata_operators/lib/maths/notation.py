@@ -1,4 +1,4 @@
-r"""One notation out of many: LaTeX, Unicode and plain text become the same short string.
+r"""Normalises notation: LaTeX, Unicode and plain text become the same short string.
 
 >>> normalise(r"\left( \dfrac{1}{2},\, 3 \right)")
 '( \\frac{1}{2}, 3 )'

@@ -1,4 +1,4 @@
-r"""Numbers as they are written: the fast path, with no parser and no sympy.
+r"""The fast path for numbers, without the parser and sympy.
 
 >>> literal("$1,250.50").value, literal("28\\%").percent, literal("-3/4").value
 (Fraction(2501, 2), True, Fraction(-3, 4))

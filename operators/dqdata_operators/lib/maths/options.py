@@ -1,4 +1,4 @@
-r"""Letters of options in prose: which one a piece of text begins with, and whether it is an option at all.
+r"""Letters of options in prose: the letter at the start of a text, and whether a text is an option.
 
 >>> leading("(C) because it is the largest", "ABCD")
 Mention(letters='C', end=3, marked=True)

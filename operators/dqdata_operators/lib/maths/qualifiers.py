@@ -1,4 +1,4 @@
-r"""What stands around an answer: labels of parts, conditions on letters, bounds and approximation in words.
+r"""Text around an answer: labels of parts, conditions on letters, bounds and approximation in words.
 
 >>> labelled("(a) 4 (b) 5")
 (('a', '4'), ('b', '5'))

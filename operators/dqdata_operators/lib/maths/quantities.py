@@ -1,4 +1,4 @@
-r"""Whether two single values are the same: numbers and expressions with their percent signs, units, bases and words.
+r"""Compares single values: numbers and expressions with percent signs, units, bases and words.
 
 >>> from dqdata_operators.lib.maths.structure import read
 >>> same_quantity(read("72 km/h"), read("20 m/s"), Tolerance())

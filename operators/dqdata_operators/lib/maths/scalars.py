@@ -1,4 +1,4 @@
-r"""Single values: what stands before a unit, in a base, and what is only words.
+r"""Single values: the part before a unit, the base, and parts that are only words.
 
 >>> scalar("18 dollars").unit.dims, based("52_8").node.value, scalar("3 boys").unit.words
 ((('USD', 1),), Fraction(42, 1), ('boy',))

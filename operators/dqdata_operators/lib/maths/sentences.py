@@ -1,4 +1,4 @@
-r"""Which number or formula of a sentence is its answer.
+r"""Finds the number or formula of a sentence that is its answer.
 
 >>> pick("Thus, the side is 4√3 centimeters.").text
 '4√3 centimeters'

@@ -1,4 +1,4 @@
-r"""What an answer is made of: numbers and expressions, and what holds them.
+r"""The structures of an answer: numbers, expressions, and their containers.
 
 \left(\frac{1}{2}, 3\right]   is   Tuple("(", (Scalar(...), Scalar(...)), "]")
 

@@ -1,4 +1,4 @@
-r"""Takes an answer apart: lists, tuples, sets, relations, matrices, down to single values.
+r"""Parses an answer into lists, tuples, sets, relations, matrices and single values.
 
 >>> read("(3, 4]").closing, len(read("1, -2").items), read("x = 5").ops
 (']', 2, ('=',))

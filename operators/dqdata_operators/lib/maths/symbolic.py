@@ -1,4 +1,4 @@
-r"""The rest: what the small parser can't read goes to sympy, through latex2sympy2 and Math-Verify's comparison.
+r"""Symbolic comparison of what the small parser cannot read: sympy through latex2sympy2, and Math-Verify's comparison.
 
 >>> same_by_sympy(reference=r"\int_0^1 x\,dx", prediction="0.5")
 True

@@ -1,4 +1,4 @@
-r"""Units by dimension, currencies, and the words after a number: everything that a value carries.
+r"""Units by dimension, currencies, and the words after a number.
 
 >>> unit_of("km/h").dims, unit_of("square centimeters").factor
 ((('length', 1), ('time', -1)), Fraction(1, 10000))

@@ -1,4 +1,4 @@
-"""Groups out of pairs: which rows are worth comparing, and which hang together when pairs of them are alike.
+"""Builds groups from pairs of similar rows.
 
     >>> components(5, np.array([0, 3]), np.array([1, 1])).tolist()
     [0, 0, 2, 0, 4]

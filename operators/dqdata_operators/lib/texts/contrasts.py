@@ -1,4 +1,4 @@
-"""Words and signs that make two problems of one wording: those that have a counterpart which could be in their place.
+"""Words and signs that distinguish two problems with the same wording, such as `more` and `fewer`.
 
 A family holds meanings that exclude each other, each with the words for it: "greatest" for "largest" changes nothing,
 "smallest" does. Two texts conflict where one has a meaning that the other lacks and the other another one of the same

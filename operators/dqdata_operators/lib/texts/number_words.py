@@ -1,4 +1,4 @@
-"""English words for numbers, for everything that reads them.
+"""English words for numbers.
 
 >>> SMALL["seventeen"], SMALL["forty"], SCALES["million"]
 (17, 40, 1000000)

@@ -1,4 +1,4 @@
-"""What must agree before two texts may be merged as near duplicates.
+"""The features that must agree before two texts may be merged as near duplicates.
 
     >>> made = signatures(pl.Series(["Solve 3x + 5 = 20.", "Solve $3x+5=20$", "Solve 3x - 5 = 20."]))
     >>> made.marks[0] == made.marks[1], made.marks[0] == made.marks[2]

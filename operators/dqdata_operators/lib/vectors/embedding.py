@@ -1,4 +1,4 @@
-"""Texts as unit vectors: by a static model of words, or by a model or endpoint that is named.
+"""Texts as unit vectors, from a static model of words or from a named model or endpoint.
 
     >>> vectors = embedder("wordllama", run).embed(pl.Series(["How far is it?", "What is the distance?"]))
     >>> vectors.shape, round(float(vectors[0] @ vectors[1]), 1)

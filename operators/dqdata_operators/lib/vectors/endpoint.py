@@ -1,4 +1,4 @@
-"""Texts as vectors through `POST URL/embeddings`, as OpenAI, vLLM, text-embeddings-inference and others answer it.
+"""Requests embeddings from `POST URL/embeddings` in the form of OpenAI, vLLM and text-embeddings-inference.
 
     Endpoint("https://api.example.com/v1#bge-m3", run.kept)   # key: environment variable DQDATA_EMBEDDING_KEY
 

@@ -1,4 +1,4 @@
-"""Vectors that an endpoint gave and was paid for, kept beside the ledger: nobody pays twice for a text.
+"""Stores vectors from an endpoint beside the ledger, so that no text is paid for twice.
 
     with KeptVectors(run.kept / FILE, "https://api.example.com/v1#bge-m3") as kept:
         kept.put(["How far is it?"], np.ones((1, 4), np.float32))     # on disk on return
