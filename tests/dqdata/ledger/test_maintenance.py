@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
-from dqdata.cli.ledger import command
 from dqdata.errors import DataError, StoreError, TeacherError
 from dqdata.ledger import CallContext, Ledger, maintenance
 from dqdata.teacher import Completion, Message, Request, Sampling, Usage
+
+Invoke = Callable[..., str]
 
 
 def ask(text: str) -> Request:
@@ -36,35 +38,41 @@ def fill(path: Path, answers: dict[str, str], run_id: str = "run1") -> None:
     asyncio.run(put())
 
 
-def invoke(*arguments: object, code: int = 0) -> Result:
-    result = CliRunner().invoke(command, [str(argument) for argument in arguments])
-    assert result.exit_code == code, result.output
-    return result
+@pytest.fixture
+def invoke(command_line: Callable[..., Any]) -> Invoke:
+    """Runs `dqdata ledger ARGUMENTS`, which must end with exit code `code`, and returns what it prints."""
+
+    def run(*arguments: object, code: int = 0) -> str:
+        done = command_line("ledger", *arguments)
+        assert done.code == code, done
+        return str(done.out)
+
+    return run
 
 
-def test_size(tmp_path: Path) -> None:
+def test_size(invoke: Invoke, tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
     fill(path, {"a": "1", "b": "2"})
-    said = json.loads(invoke("size", "--file", path, "--json").stdout)
+    said = json.loads(invoke("size", "--file", path, "--json"))
     assert (said["calls"], said["requests"], said["failures"]) == (2, 3, 1) and said["bytes"] > 10_000
     assert said["models"] == [
         {"provider": "openai", "model": "m", "revision": "", "calls": 2}
         | {"input_tokens": 6, "output_tokens": 8, "cost_usd": 1.0}
     ]
-    assert "2 calls of 3 requests" in invoke("size", "--file", path).stdout
+    assert "2 calls of 3 requests" in invoke("size", "--file", path)
 
 
-def test_verify_finds_an_answer_under_a_key_that_is_not_its_own(tmp_path: Path) -> None:
+def test_verify_finds_an_answer_under_a_key_that_is_not_its_own(invoke: Invoke, tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
     fill(path, {"a": "1", "b": "2"})
-    assert "sound" in invoke("verify", "--file", path).stdout
+    assert "sound" in invoke("verify", "--file", path)
     with sqlite3.connect(path) as con:
         con.execute("update requests set messages = replace(messages, '\"a\"', '\"z\"')")
-    found = json.loads(invoke("verify", "--file", path, "--json", code=1).stdout)
+    found = json.loads(invoke("verify", "--file", path, "--json", code=1))
     assert not found["sound"] and len(found["problems"]) == 1 and "stored with it has the key" in found["problems"][0]
     with sqlite3.connect(path) as con:
         con.execute("delete from requests where messages like '%\"b\"%'")
-    assert "its request is missing" in invoke("verify", "--file", path, code=1).stdout
+    assert "its request is missing" in invoke("verify", "--file", path, code=1)
 
 
 def test_verify_finds_a_damaged_page(tmp_path: Path) -> None:
@@ -79,36 +87,41 @@ def test_verify_finds_a_damaged_page(tmp_path: Path) -> None:
         assert "damaged" in str(error)
 
 
-def test_prune_by_run_and_by_age(tmp_path: Path) -> None:
+def test_prune_by_run_and_by_age(invoke: Invoke, tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
     fill(path, {"a": "1" * 100_000, "b": "2"}, "old")
     fill(path, {"c": "3"}, "new")
     with sqlite3.connect(path) as con:
         con.execute("update calls set created_at = '2020-01-01 00:00:00.000000' where response = '2'")
-    assert invoke("prune", "--file", path, code=2).exit_code == 2
-    assert json.loads(invoke("prune", "--file", path, "--run", "old", "--dry-run", "--json").stdout)["calls"] == 2
-    assert json.loads(invoke("prune", "--file", path, "--older-than", "30d", "--yes", "--json").stdout)["calls"] == 1
-    done = json.loads(invoke("prune", "--file", path, "--run", "old", "--yes", "--json").stdout)
+    invoke("prune", "--file", path, code=2)
+    assert json.loads(invoke("prune", "--file", path, "--run", "old", "--dry-run", "--json"))["calls"] == 2
+    assert json.loads(invoke("prune", "--file", path, "--older-than", "30d", "--yes", "--json"))["calls"] == 1
+    done = json.loads(invoke("prune", "--file", path, "--run", "old", "--yes", "--json"))
     assert (done["calls"], done["failures"], done["requests"]) == (1, 1, 2) and done["freed_bytes"] > 90_000
     with Ledger(path, read_only=True) as ledger:
         assert ledger.get(ask("c").key("openai", "m", "")) is not None and ledger.spent().calls == 1
     assert not list(maintenance.verify(path))
 
 
-def test_prune_asks_first(tmp_path: Path) -> None:
+def test_prune_asks_first(invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "ledger.sqlite"
     fill(path, {"a": "1"})
-    refused = CliRunner().invoke(command, ["prune", "--file", str(path), "--run", "run1"], input="n\n")
-    assert refused.exit_code == 1 and maintenance.size(path).calls == 1
+    for typed in ("n\n", ""):
+        monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+        invoke("prune", "--file", path, "--run", "run1", code=1)
+        assert maintenance.size(path).calls == 1
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    invoke("prune", "--file", path, "--run", "run1")
+    assert maintenance.size(path).calls == 0
 
 
-def test_merge_takes_what_is_new_and_keeps_what_is_here(tmp_path: Path) -> None:
+def test_merge_takes_what_is_new_and_keeps_what_is_here(invoke: Invoke, tmp_path: Path) -> None:
     mine, theirs = tmp_path / "mine.sqlite", tmp_path / "their's.sqlite"
     fill(mine, {"a": "1", "b": "2"})
     fill(theirs, {"b": "other", "c": "3"}, "run2")
-    done = json.loads(invoke("merge", theirs, "--file", mine, "--json").stdout)
+    done = json.loads(invoke("merge", theirs, "--file", mine, "--json"))
     assert done == {"calls": 1, "failures": 1, "known": 1, "differing": 1}
-    assert json.loads(invoke("merge", theirs, "--file", mine, "--json").stdout)["calls"] == 0
+    assert json.loads(invoke("merge", theirs, "--file", mine, "--json"))["calls"] == 0
     with Ledger(mine, read_only=True) as ledger:
         got = {text: ledger.get(ask(text).key("openai", "m", "")) for text in "abc"}
     assert {text: answer.response for text, answer in got.items() if answer} == {"a": "1", "b": "2", "c": "3"}
@@ -119,21 +132,21 @@ def test_merge_takes_what_is_new_and_keeps_what_is_here(tmp_path: Path) -> None:
         maintenance.merge(mine, tmp_path / "absent.sqlite")
 
 
-def test_merge_into_a_project_that_has_nothing_yet(tmp_path: Path) -> None:
+def test_merge_into_a_project_that_has_nothing_yet(invoke: Invoke, tmp_path: Path) -> None:
     fill(tmp_path / "theirs.sqlite", {"a": "1"})
     (tmp_path / "pipelines.toml").write_text("")
-    done = json.loads(invoke("merge", tmp_path / "theirs.sqlite", "-p", tmp_path / "pipelines.toml", "--json").stdout)
+    done = json.loads(invoke("merge", tmp_path / "theirs.sqlite", "-p", tmp_path / "pipelines.toml", "--json"))
     assert done["calls"] == 1
-    assert json.loads(invoke("size", "-p", tmp_path / "pipelines.toml", "--json").stdout)["calls"] == 1
+    assert json.loads(invoke("size", "-p", tmp_path / "pipelines.toml", "--json"))["calls"] == 1
 
 
-def test_export(tmp_path: Path) -> None:
+def test_export(invoke: Invoke, tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
     fill(path, {"a": "1", "b": "2"})
     invoke("export", tmp_path / "calls.jsonl", "--file", path)
     rows = [json.loads(line) for line in (tmp_path / "calls.jsonl").read_text().splitlines()]
     assert [(json.loads(row["messages"])[0]["content"], row["response"]) for row in rows] == [("a", "1"), ("b", "2")]
-    said = json.loads(invoke("export", tmp_path / "x.parquet", "--failures", "--file", path, "--json").stdout)
+    said = json.loads(invoke("export", tmp_path / "x.parquet", "--failures", "--file", path, "--json"))
     assert said["rows"] == 1
 
 

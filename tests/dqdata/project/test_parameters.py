@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import pytest
-from click.testing import CliRunner
 from pydantic import Field, SecretStr
 
-from dqdata.cli import dqdata
 from dqdata.cli.ops import GROUPS
 from dqdata.params import Params, PromptFile, TeacherName
 from dqdata.plugins import found, load
@@ -59,8 +57,9 @@ def test_a_model_inside_and_a_secret_are_shown_as_toml_has_them() -> None:
     assert shown == [("inside", "table", '{"draw": "x"}'), ("key", "secret", "unset")]
 
 
-def test_ops_shows_what_a_parameter_means() -> None:
-    shown = CliRunner().invoke(dqdata, ["ops", "mix"]).output
+def test_ops_shows_what_a_parameter_means(command_line: Callable[..., Any]) -> None:
+    code, shown, _ = command_line("ops", "mix")
+    assert code == 0
     assert "  beta: number = 0.5\n      Sharpness of the choice toward the target.\n" in shown
 
 
@@ -86,6 +85,6 @@ def test_false_is_the_null_that_toml_lacks() -> None:
         Bounded.model_validate({"name": False})
 
 
-def test_ops_as_json_tells_the_meanings_too() -> None:
-    told = json.loads(CliRunner().invoke(dqdata, ["ops", "mix", "--json"]).output)
+def test_ops_as_json_contains_the_meanings_too(command_line: Callable[..., Any]) -> None:
+    told = json.loads(command_line("ops", "mix", "--json").out)
     assert told["params"]["properties"]["beta"]["description"] == "Sharpness of the choice toward the target."

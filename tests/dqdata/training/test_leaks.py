@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 
 import polars as pl
-from click.testing import CliRunner
 
-from dqdata.cli.check import command
 from dqdata.columns import columns_of
 from dqdata.project.tables import read_project
 from dqdata.training.leaks import Side, find_leaks, measured, rewarded
@@ -61,12 +59,12 @@ def test_shared_problems_are_listed(store, tmp_path):
     assert len(found.checked) == 4 and found.unchecked[0].startswith("student (sft) test: ")
 
 
-def test_check_says_so(store, tmp_path):
+def test_check_says_so(store, tmp_path, command_line):
     filled(store, tmp_path)
     store.close()
-    result = CliRunner().invoke(command, ["--leaks", "--json", "-p", str(tmp_path / "pipelines.toml")])
-    said = json.loads(result.stdout)
-    assert result.exit_code == 2 and len(said["leaks"]) == 2 and not said["ok"]
+    result = command_line("check", "--leaks", "--json", "-p", tmp_path / "pipelines.toml")
+    said = json.loads(result.out)
+    assert result.code == 2 and len(said["leaks"]) == 2 and not said["ok"]
 
 
 def test_which_sides_must_share_nothing():
@@ -125,13 +123,13 @@ def test_evaluate_tables_are_sides(store, tmp_path):
     assert [side.partition(":")[0] for side in found.unchecked] == ["lost (sft) evaluate"]
 
 
-def test_check_lists_leaks_of_an_evaluate_table(store, tmp_path):
+def test_check_lists_leaks_of_an_evaluate_table(store, tmp_path, command_line):
     filled(store, tmp_path)
     (tmp_path / "pipelines.toml").write_text(
         "[trainers.student]\nkind = 'sft'\nmodel = 'm'\ndata = 'rl'\nevaluate = { data = 'pairs' }\n"
     )
     store.close()
-    result = CliRunner().invoke(command, ["--leaks", "--json", "-p", str(tmp_path / "pipelines.toml")])
-    said = json.loads(result.stdout)
-    assert result.exit_code == 2 and "student (sft) evaluate" in said["leaks_checked"]
+    result = command_line("check", "--leaks", "--json", "-p", tmp_path / "pipelines.toml")
+    said = json.loads(result.out)
+    assert result.code == 2 and "student (sft) evaluate" in said["leaks_checked"]
     assert {(leak["left_problem"], leak["right_problem"]) for leak in said["leaks"]} == {("b", "b"), ("c", "a")}
