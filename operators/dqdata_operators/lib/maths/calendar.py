@@ -14,6 +14,10 @@ from dqdata_operators.lib.maths.shapes import Clock, Date
 _TIME = re.compile(
     r"([0-9]{1,2})(?::([0-5][0-9])(?::([0-5][0-9]))?)?\s*(?:([aApP])\.?\s?[mM]\.?|(o'?clock))?(?:\s*(?:sharp|h|hours?))?"
 )
+_HOURS = re.compile(r"([0-9]{1,2})\s?h\s?([0-5][0-9])")
+_CJK_TIME = re.compile(
+    r"(上午|下午|早上|凌晨|清晨|晚上|中午|午前|午後)?\s*([0-9]{1,2})\s*(?:[:点點時时])\s*(?:([0-5]?[0-9])\s*分?|(半))?(?:钟|鐘)?"
+)
 _NAMED_TIMES = {
     "noon": (12, "p"),
     "midday": (12, "p"),
@@ -52,12 +56,26 @@ def clock(text: str, depth: int = 0) -> Clock | None:
         hour, half = _NAMED_TIMES[text.lower()]
         return Clock(hour, 0, half)
     match = _TIME.fullmatch(text)
-    if match is None or int(match[1]) > 24:
+    if match is None:
+        return _written_time(text)
+    if int(match[1]) > 24:
         return None
     half = (match[4] or "").lower()
     if not half and not match[2] and not match[5]:
         return None
     return Clock(int(match[1]), int(match[2] or 0), half, int(match[3] or 0))
+
+
+def _written_time(text: str) -> Clock | None:
+    """15h45, 下午3点45分, 午後3時45分."""
+    if match := _HOURS.fullmatch(text):
+        return Clock(int(match[1]), int(match[2]), "") if int(match[1]) <= 24 else None
+    match = None if text.isascii() else _CJK_TIME.fullmatch(text)
+    if match is None or int(match[2]) > 24 or not (match[1] or match[3] or match[4]):
+        return None
+    half = "" if not match[1] else "a" if match[1] in ("上午", "早上", "凌晨", "午前", "清晨") else "p"
+    minute = 30 if match[4] else int(match[3] or 0)
+    return Clock(int(match[2]), minute, half if int(match[2]) <= 12 else "")
 
 
 def date(text: str, depth: int = 0) -> Date | None:

@@ -31,6 +31,7 @@ _LETTERED = rf"(?:\\Delta\s*)?{_LETTER}{_INDEX}{_PRIMES}"
 _ARGUMENTS = r"\s*\([^()]*(?:\([^()]*\)[^()]*)*\)"
 _NAMES = (
     re.compile(rf"{_LETTERED}(?:{_ARGUMENTS})?"),
+    re.compile(rf"{_LETTERED}\s*\^\s*\{{?\s*-\s*1\s*\}}?{_ARGUMENTS}"),
     re.compile(
         r"(?:[A-Z]{_I}'?\s*){{2,6}}".replace("{_I}", "(?:_\\{?[0-9]\\}?)?").replace("{{", "{").replace("}}", "}")
     ),
@@ -78,7 +79,7 @@ def is_worded(text: str) -> bool:
     words = re.findall(r"[A-Za-z\u3040-\u9fff]+", plain)
     return (
         bool(_WORDED.fullmatch(plain))
-        and any(len(word) > 3 or not word.isascii() for word in words)
+        and any(len(word) > 3 or not word.isascii() or re.fullmatch("[A-Z][a-z]{2}", plain) for word in words)
         and not any(word in FUNCTIONS for word in words)
     )
 
@@ -114,6 +115,10 @@ def names_agree(mine: str, theirs: str) -> bool:
     themselves alone; f and f(x) name one function, f(2) and f(3) two values."""
     if not mine or not theirs or mine == theirs:
         return True
+    mine, theirs = (_DERIVATIVE.sub(r"\1'", name) for name in (mine, theirs))
+    angles = [_ANGLE.fullmatch(name) for name in (mine, theirs)]
+    if angles[0] and angles[1]:
+        return angles[0][1] in (angles[1][1], angles[1][1][::-1])
     if is_worded(mine) != is_worded(theirs):
         return True
     a, b = (re.sub(r"\((?:[a-z]|\\theta)(?:,[a-z])*\)\Z", "", name) for name in (mine, theirs))
@@ -122,6 +127,10 @@ def names_agree(mine: str, theirs: str) -> bool:
     if _function_value(a, b) or _function_value(b, a):
         return True
     return a == b or (len(a) == len(b) == 2 and a.isupper() and sorted(a) == sorted(b))
+
+
+_DERIVATIVE = re.compile(r"\A(?:\\frac)?d([a-z])/?dx\Z")
+_ANGLE = re.compile(r"m?\\(?:angle|widehat)([A-Z]{3})")
 
 
 def same_argument(mine: str, theirs: str) -> tuple[str, str] | None:
@@ -176,7 +185,11 @@ def _decimal(node: Node) -> bool:
 def _agree(left: Answer, right: Answer, rel_tol: float = 1e-6) -> bool:
     if not isinstance(left, Scalar) or not isinstance(right, Scalar):
         return left == right
-    return same(left.node, right.node, rel_tol) is True
+    return same(_without_percent(left), _without_percent(right), rel_tol) is True
+
+
+def _without_percent(value: Scalar) -> Node:
+    return Call("%", (value.node,)) if value.percent else value.node
 
 
 def difference(chain: Chain) -> Node | None:
@@ -208,4 +221,4 @@ def same_inequality(ref: Chain, pred: Chain) -> bool | None:
 
 
 def squeeze(text: str) -> str:
-    return re.sub(r"[\s{}]", "", text)
+    return re.sub(rf"[\s{{}}{UNIT_OPENS}{UNIT_CLOSES}]", "", text)

@@ -1,9 +1,9 @@
 r"""The final choice of a response in prose of several languages.
 
 >>> choosing("I am torn between C and D; the answer is D. A is wrong.", "ABCD")
-Choice(letters='D', reason='')
+Choice(letters='D', reason='', sentence='I am torn between C and D; the answer is D')
 >>> choosing("C is wrong.", "ABCD")
-Choice(letters='', reason='denied')
+Choice(letters='', reason='denied', sentence='')
 
 Statements, strongest first; of equals the last one counts, and one that a later sentence takes back does not:
 

@@ -20,7 +20,7 @@ from dqdata_operators.lib.maths.extract import PLACES, Found, Place, extract
 from dqdata_operators.lib.maths.notation import normalise
 from dqdata_operators.lib.maths.numbers import Literal, literal
 from dqdata_operators.lib.maths.quantities import Asked, Tolerance
-from dqdata_operators.lib.maths.shapes import Answer, Opaque, Scalar, Several, Unreadable, Words
+from dqdata_operators.lib.maths.shapes import Answer, Opaque, Parts, Scalar, Several, Tuple, Unreadable, Words
 from dqdata_operators.lib.maths.structure import read, read_list
 
 Verdict = typing.Literal["correct", "incorrect", "unverifiable"]
@@ -75,7 +75,8 @@ def _compare(
     except Unreadable as error:
         found = extract(response, places) if response else None
         return Judgement("unverifiable", found and _short(found.text), f"reference_unreadable: {error}")
-    found = extract(response, places, question=question, words=_words(expected)) if response else None
+    several = isinstance(expected, Several | Parts | Tuple)
+    found = extract(response, places, question=question, words=_words(expected), several=several) if response else None
     if found is None:
         if isinstance(expected, Opaque) and not _sympy_reads(wanted):
             return Judgement("unverifiable", None, "reference_unreadable: not even by sympy")

@@ -44,7 +44,15 @@ from dqdata_operators.lib.maths.shapes import (
     Words,
 )
 from dqdata_operators.lib.maths.symbolic import known_commands
-from dqdata_operators.lib.maths.words import choice_letter, meaning, plain_words, same_pole, same_words, word_class
+from dqdata_operators.lib.maths.words import (
+    alike,
+    choice_letter,
+    meaning,
+    plain_words,
+    same_pole,
+    same_words,
+    word_class,
+)
 
 
 def equal(
@@ -195,7 +203,8 @@ class Comparison(Relations):
     def vectors(self, written: Scalar, other: Tuple) -> bool | None:
         """2i + 3j beside (2, 3): the coefficients of the unit vectors."""
         names = ("i", "j", "k")[: len(other.items)]
-        if "j" not in symbols(written.node) or not symbols(written.node) <= set(names):
+        letters = symbols(written.node)
+        if not letters & {"j", "k"} or not letters <= set(names):
             return False
         try:
             found = [value(written.node, {name: Fraction(name == unit) for name in names}) for unit in names]
@@ -220,6 +229,7 @@ class Comparison(Relations):
             return False  # a number is no interval
         if not names_agree(variable_of(ref), variable_of(pred)):
             return False
+        ref, pred = (one.parts[0] if isinstance(one, Union) and len(one.parts) == 1 else one for one in (ref, pred))
         mine, theirs = real_set(ref), real_set(pred)
         if mine is not None and theirs is not None:
             return same_set(mine, theirs)
@@ -262,7 +272,8 @@ class Comparison(Relations):
         match one.residue, other, one.modulus:
             case Scalar(node=Num() as a), Scalar(node=Num() as b), Scalar(node=Num() as m) if m.value:
                 return (a.value - b.value) % m.value == 0
-        return self.equal(one.residue, other)
+        mine, theirs = (_classes(side, one.modulus) for side in (one.residue, other))
+        return self.equal(one.residue, other) if mine is None or theirs is None else mine == theirs
 
     def parts(self, ref: Answer, pred: Answer) -> bool | None:
         if isinstance(ref, Parts) and isinstance(pred, Parts):
@@ -297,7 +308,12 @@ class Comparison(Relations):
     def words(self, ref: Answer, pred: Answer) -> bool | None:
         ours, theirs = _text(ref), _text(pred)
         if ours is None or theirs is None:
-            return None if isinstance(ref, Words) and _is_prose(ours or "") else False
+            said, other = (ours, pred) if isinstance(ref, Words) else (theirs, ref)
+            return (
+                None
+                if _is_prose(said or "") or (isinstance(other, Qualified | Braces) and not meaning(said or ""))
+                else False
+            )
         if same_words(ours, theirs) or same_pole(ours, theirs):
             return True
         if meaning(ours) in ("yes", "no"):
@@ -310,6 +326,8 @@ class Comparison(Relations):
         letter = choice_letter(ours)
         if letter:
             return letter == choice_letter(theirs)
+        if alike(ours, theirs):
+            return None
         if isinstance(ref, Words) and _is_prose(ours):
             return None  # prose: no rule tells whether two sentences mean the same
         return None if not theirs.isascii() and isinstance(pred, Words) and not isinstance(ref, Words) else False
@@ -352,11 +370,33 @@ def _in_order(
     """A list beside a tuple: in order, and only where the brackets are none of a half-open interval."""
     if brackets not in ("()", "[]") or connective == "or":
         return False
-    return self.all_of(ours, theirs)
+    verdict = self.all_of(ours, theirs)
+    if verdict and brackets == "[]" and len(ours) == 2:
+        return False if connective else None  # an interval is no list of its ends
+    return verdict
 
 
 def _as_ratio(time: Clock) -> Ratio:
     return Ratio(tuple(Scalar(str(n), Num(Fraction(n))) for n in (time.hour, time.minute)))
+
+
+def _classes(residues: Answer, modulus: Answer) -> set[Fraction] | None:
+    """Several residues as numbers from zero to the modulus."""
+    items = residues.items if isinstance(residues, Several) else (residues,)
+    if not isinstance(modulus, Scalar) or not isinstance(modulus.node, Num) or not modulus.node.value:
+        return None
+    found: set[Fraction] = set()
+    for item in items:
+        if not isinstance(item, Scalar) or symbols(item.node):
+            return None
+        try:
+            number = value(item.node)
+        except (Undefined, TooLarge):
+            return None
+        if not isinstance(number, Fraction):
+            return None
+        found.add(number % modulus.node.value)
+    return found
 
 
 def _condition(text: str) -> str:

@@ -157,10 +157,18 @@ def _factorial(lib: Any, x: Value) -> Value:
         if x > 2000:
             raise TooLarge("factorial")
         return Fraction(math.factorial(x.numerator))
-    x = as_float(x, lib)
+    x = real(as_float(x, lib))
     if is_complex(x):
         raise Undefined("factorial of a complex number")
     return math.gamma(x + 1) if lib is cmath else lib.gamma(x + 1)
+
+
+def _double_factorial(lib: Any, x: Value) -> Value:
+    if not isinstance(x, Fraction) or x.denominator != 1 or x < 0:
+        raise Undefined("double factorial of no whole number")
+    if x > 2000:
+        raise TooLarge("double factorial")
+    return Fraction(math.prod(range(x.numerator, 0, -2)))
 
 
 def _binom(lib: Any, n: Value, k: Value) -> Value:
@@ -170,7 +178,9 @@ def _binom(lib: Any, n: Value, k: Value) -> Value:
         if n > 20_000:
             raise TooLarge("binomial")
         return Fraction(math.comb(n.numerator, k.numerator))
-    n, k = as_float(n, lib), as_float(k, lib)
+    n, k = real(as_float(n, lib)), real(as_float(k, lib))
+    if is_complex(n) or is_complex(k):
+        raise Undefined("binomial of complex numbers")
     return _factorial(lib, n) / (_factorial(lib, k) * _factorial(lib, n - k))
 
 
@@ -248,6 +258,7 @@ _CALLS: dict[str, Any] = {
     "sqrt": _sqrt,
     "root": _root,
     "!": _factorial,
+    "!!": _double_factorial,
     "binom": _binom,
     "abs": _abs,
     "conj": lambda lib, x: x if isinstance(x, Fraction) else x.conjugate(),
@@ -264,6 +275,7 @@ _CALLS: dict[str, Any] = {
     "cot": _elementary("tan", inverse=True),
     "sec": _elementary("cos", inverse=True),
     "csc": _elementary("sin", inverse=True),
+    "cis": lambda lib, x: lib.exp(1j * as_float(x, lib)),
     "arccot": lambda lib, x: lib.pi / 2 - _elementary("atan")(lib, x),
     **{name: _elementary(name) for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "exp")},
     **{f"arc{name}": _elementary(f"a{name}") for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},

@@ -43,7 +43,8 @@ class Call:
 Node: TypeAlias = "Num | Sym | Call"
 
 FUNCTIONS = frozenset(
-    "sin cos tan cot sec csc arcsin arccos arctan arccot sinh cosh tanh arcsinh arccosh arctanh log ln lg exp sqrt max "
+    "sin cos tan cot sec csc cis arcsin arccos arctan arccot sinh cosh tanh "
+    "arcsinh arccosh arctanh log ln lg exp sqrt max "
     "min gcd lcm abs asin acos atan asinh acosh atanh arsinh arcosh artanh".split()
 )
 _SAME = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "lg": "log"}
@@ -54,6 +55,8 @@ _GREEK = frozenset(
     "Gamma Delta Theta Lambda Xi Sigma Phi Psi Omega ell hbar".split()
 )
 _PLAIN_WORDS = {"pi": "\\pi", "infinity": "\\infty", "inf": "\\infty", "oo": "\\infty", "theta": "\\theta"}
+_WORDS = frozenset("the is are was of to for not and or no if its his her she all any you we has".split())
+"""Short words of prose, which are no products of letters."""
 _TOKEN = re.compile(
     r"\s*(?:([0-9]+(?:\.[0-9]+)?|\.[0-9]+)|(\\[a-zA-Z]+|\\[|{}])|([A-Za-z]+)|([-+*/^_()\[\]{}|!°%',]))", re.ASCII
 )
@@ -78,7 +81,7 @@ def tokens(text: str) -> list[str]:
             found.append("\\" + word)
         elif word in _PLAIN_WORDS:
             found.append(_PLAIN_WORDS[word])
-        elif len(word) <= 3:
+        elif len(word) <= 3 and word not in _WORDS:
             found += word
         else:
             raise NotMath(f"a word: {word!r}")
@@ -169,6 +172,10 @@ class _Parser:
         for _ in range(3):
             if self.peek() not in ("!", "°", "%"):
                 return node
+            if self.tokens[self.at : self.at + 2] == ["!", "!"]:  # 8!! = 8 * 6 * 4 * 2
+                self.at += 2
+                node = Call("!!", (node,))
+                continue
             node = Call(self.take(), (node,))
         raise NotMath("a row of signs")
 

@@ -25,6 +25,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple, get_args
 
 from dqdata_operators.lib.maths import boxes
+from dqdata_operators.lib.maths.numbers import words_to_number
 from dqdata_operators.lib.maths.sentences import SEGMENT, Picked, pick
 from dqdata_operators.lib.maths.word_answers import word_answer
 
@@ -131,10 +132,13 @@ def _mentioned(text: str, tag: re.Match[str]) -> bool:
     return quoted and later is None and before[-1] not in ".:!?>\n" and "\n" not in text[len(before) : tag.start()]
 
 
-def extract(response: str, places: Sequence[Place] = PLACES, *, question: str = "", words: str = "") -> Found | None:
+def extract(
+    response: str, places: Sequence[Place] = PLACES, *, question: str = "", words: str = "", several: bool = False
+) -> Found | None:
     """The final answer, or None. Nothing is taken from a box that never closes: the response was cut off.
 
     question: chooses among several candidates of a sentence. words: a reference that is a word, looked for as such.
+    several: whether the reference holds more than one value, and a sentence is searched for a list.
     """
     text = answer_part(response)
     if text is None:
@@ -149,19 +153,19 @@ def extract(response: str, places: Sequence[Place] = PLACES, *, question: str = 
             return None
     if "hashes" in places and (at := text.rfind("####")) >= 0:
         line = text[at + 4 :].lstrip(" \t:").partition("\n")[0].strip()
-        if line and (picked := _marked(line, question, words, whole=True)):
+        if line and (picked := _marked(line, question, words, whole=True, several=several)):
             return Found(picked.text, "hashes", picked.others, picked.tail)
     tail = text[-TAIL:]
     if "<|" in tail:
         tail = _SPECIAL.sub("", tail)
-    if "phrase" in places and (picked := _phrase(tail, question, words)):
+    if "phrase" in places and (picked := _phrase(tail, question, words, several)):
         return Found(picked.text, "phrase", picked.others, picked.tail)
-    if "line" in places and (picked := _line(tail, question, words)):
+    if "line" in places and (picked := _line(tail, question, words, several)):
         return Found(picked.text, "line", picked.others, picked.tail)
     return None
 
 
-def _marked(line: str, question: str, words: str, *, whole: bool) -> Picked | None:
+def _marked(line: str, question: str, words: str, *, whole: bool, several: bool = False) -> Picked | None:
     """The answer after a marker. whole: the text itself where it holds no candidate."""
     line = line.strip().strip("*_").strip()
     if words and (said := word_answer(line, words)) is not None:
@@ -172,8 +176,8 @@ def _marked(line: str, question: str, words: str, *, whole: bool) -> Picked | No
     if bare(line) or _MONTH.match(line) or _LETTERED.match(line):
         return Picked(_JOINED_UNIT.sub(r"\1 \2", line))
     if line.lower().startswith(("the answer", "answer")) and (inner := next(stated(line), None)):
-        return _marked(inner, question, words, whole=whole)
-    if (picked := pick(line, question, leading=True)) is not None:
+        return _marked(inner, question, words, whole=whole, several=several)
+    if (picked := pick(line, question, leading=True, several=several)) is not None:
         return picked
     if not any(char.isalnum() for char in line):
         return None
@@ -205,18 +209,20 @@ def stated(text: str) -> Iterator[str]:
                 yield sentence
 
 
-def _phrase(tail: str, question: str, words: str) -> Picked | None:
+def _phrase(tail: str, question: str, words: str, several: bool) -> Picked | None:
     if "</" in tail and (tags := _ANSWER_TAG.findall(tail)):
         inside = tags[-1][1].strip()
         if bare(inside) or "\n" not in inside:
-            picked = _marked(inside.strip("$ ") if inside.count("$") > 2 else inside, question, words, whole=True)
+            inside = inside.strip("$ ") if inside.count("$") > 2 else inside
+            picked = _marked(inside, question, words, whole=True, several=several)
             if picked is not None:
                 return picked
     if ('":' in tail or "':" in tail or '" :' in tail) and (fields := _JSON.findall(tail)):
         inside = next(filter(None, fields[-1]), "").replace("\\\\", "\\")
-        if picked := _marked(inside, question, words, whole=True):
+        if picked := _marked(inside, question, words, whole=True, several=several):
             return picked
-    return next(filter(None, (_marked(one, question, words, whole=False) for one in stated(tail))), None)
+    marked = (_marked(one, question, words, whole=False, several=several) for one in stated(tail))
+    return next(filter(None, marked), None)
 
 
 def _stated_later(text: str) -> str:
@@ -252,7 +258,7 @@ def _loose_formula(line: str) -> str:
     return rest if bare(rest) and any(char.isalnum() for char in rest) else ""
 
 
-def _line(tail: str, question: str, words: str) -> Picked | None:
+def _line(tail: str, question: str, words: str, several: bool) -> Picked | None:
     text = tail.strip()
     if not text:
         return None
@@ -264,6 +270,8 @@ def _line(tail: str, question: str, words: str) -> Picked | None:
         return Picked(_JOINED_UNIT.sub(r"\1 \2", text))
     if words:
         return _word_line(text, words)
+    if words_to_number(text.rstrip(".")) is not None:
+        return Picked(text)
     if (display := _display(text)) is not None:
         return display
     for line in reversed([line for line in text.splitlines() if not _RULE.fullmatch(line)]):
@@ -271,7 +279,7 @@ def _line(tail: str, question: str, words: str) -> Picked | None:
             loose = _loose_formula(line)
             return Picked(loose) if loose else None
         for sentence in reversed(_SPLIT.split(line)):
-            if (picked := pick(sentence, question)) is not None:
+            if (picked := pick(sentence, question, several=several)) is not None:
                 return picked
     if re.match(r"\W*(?:yes|no)\b", text, re.IGNORECASE) and len(text) < 200:
         return Picked(text)

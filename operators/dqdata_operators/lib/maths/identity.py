@@ -42,7 +42,7 @@ def same(left: Node, right: Node, rel_tol: float = CLOSE) -> bool | None:
     names = sorted(symbols(left) | symbols(right))
     if not names:
         return same_number(left, right, rel_tol)
-    integers = uses(left, "!", "binom", "floor", "ceil") or uses(right, "!", "binom", "floor", "ceil")
+    integers = uses(left, "!", "!!", "binom", "floor", "ceil") or uses(right, "!", "!!", "binom", "floor", "ceil")
     verdict = _same_at_points(left, right, names, rel_tol, integers=integers)
     if verdict is not True and not integers and (_alternates(left) or _alternates(right)):
         return _same_at_points(left, right, names, rel_tol, integers=True)  # cos(n pi) is (-1)^n for whole n alone

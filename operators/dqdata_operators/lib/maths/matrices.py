@@ -28,6 +28,11 @@ def matrix(text: str, read: Callable[[str], Answer]) -> Answer | None:
     """A Matrix, the value of a determinant, Opaque for arithmetic with matrices; None where there is no matrix."""
     if "\\begin" not in text:
         return _nested(text, read)
+    head, _, rest = text.partition("\\begin")
+    if rest and head.strip(" *"):
+        factor, inner = head.strip(" *"), matrix("\\begin" + rest, read)
+        if isinstance(inner, Matrix) and factor[-1] not in "[(|=+-\\" and isinstance(k := read(factor), Scalar):
+            return _scaled(k, inner) or Opaque(text)
     match = _MATRIX.fullmatch(text)
     if match is None or "\\begin" in match[3]:
         return Opaque(text)
@@ -45,6 +50,18 @@ def matrix(text: str, read: Callable[[str], Answer]) -> Answer | None:
     if match[2] == "vmatrix" or (match[1], match[4]) == ("|", "|"):
         return _determinant(text, cells)
     return Matrix(tuple(tuple(row) for row in cells))
+
+
+def _scaled(factor: Scalar, inner: Matrix) -> Matrix | None:
+    """A number times a matrix."""
+    if not all(isinstance(cell, Scalar) for row in inner.rows for cell in row):
+        return None
+    return Matrix(
+        tuple(
+            tuple(Scalar("", Call("*", (factor.node, cell.node))) for cell in row if isinstance(cell, Scalar))
+            for row in inner.rows
+        )
+    )
 
 
 def _nested(text: str, read: Callable[[str], Answer]) -> Matrix | None:

@@ -79,13 +79,14 @@ _SCRIPTS = {
 }
 _SCRIPT = [(sign, re.compile(f"[{small}]+"), str.maketrans(small, plain)) for sign, (small, plain) in _SCRIPTS.items()]
 _CONNECTIVES = [
+    (re.compile("パーセント|퍼센트"), "%"),
     (re.compile("或者|或是|或|または|又は|もしくは"), " or "),
     (re.compile("以及|并且|且|和|与|及|と|および"), " and "),
 ]
 _NEGATIVE = re.compile(
-    r"(?<![A-Za-z])(?:negative|minus)\s+(?=[0-9.\\$])|^\s*(?:负|マイナス)\s*(?=[0-9.\\$])", re.IGNORECASE
+    r"(?<![A-Za-z])(?:negative|minus)\s+(?=[0-9.\\$])|^\s*(?:负|負|零下|マイナス|氷点下)\s*(?=[0-9.\\$])", re.IGNORECASE
 )
-_BELOW_ZERO = re.compile(r"([0-9.]+)(\s*(?:degrees?|°)?\s*(?:[CF](?![A-Za-z]))?)\s*below\s+zero")
+_BELOW_ZERO = re.compile(r"([0-9.]+)(\s*(?:degrees?|°)?\s*(?:Celsius|Fahrenheit|[CF](?![A-Za-z]))?)\s*below\s+zero")
 _THOUSANDS = re.compile(r"(?<![0-9.,])[1-9][0-9]{0,2}(?:,[0-9]{3})+(?![0-9]|,[0-9])")
 _FEET = re.compile(r"(?<![0-9°])([0-9]{1,3})\s*'\s*([0-9]{1,2}(?:\.[0-9]+)?)\s*(?:\"|'')")
 _CHOOSE = re.compile(r"\{\s*([^{}]{1,30}?)\s*\\choose(?![a-zA-Z])\s*([^{}]{1,30}?)\s*\}")
@@ -98,6 +99,13 @@ _CHINESE_C = re.compile(
     rf"(?<![A-Za-z0-9\\}}]){_C}\s*(?:_\s*\{{?\s*([0-9]{{1,4}})\s*\}}?\s*\^\s*\{{?\s*([0-9]{{1,4}})(?![0-9])\s*\}}?"
     rf"|\^\s*\{{?\s*([0-9]{{1,4}})\s*\}}?\s*_\s*\{{?\s*([0-9]{{1,4}})(?![0-9])\s*\}}?)"
 )
+_P = r"(?:P|\\text\s*\{\s*P\s*\}|\\mathrm\s*\{\s*P\s*\})"
+_PERMUTATIONS = re.compile(
+    rf"(?:\{{\s*\}})?\s*[\^_]\s*\{{?\s*([0-9]{{1,4}})\s*\}}?\s*{_P}\s*_\s*\{{?\s*([0-9]{{1,4}})(?![0-9])\s*\}}?"
+    rf"|(?<![0-9A-Za-z])([0-9]{{1,4}})\s*P\s*([0-9]{{1,4}})(?![0-9A-Za-z])"
+    rf"|(?<![A-Za-z0-9\\}}])[AP]\s*_\s*\{{?\s*([0-9]{{1,4}})\s*\}}?\s*\^\s*\{{?\s*([0-9]{{1,4}})(?![0-9])\s*\}}?"
+)
+"""8P3, ^8P_3, and A_8^3 as it is written in China; A_1^2 is a square."""
 _SEGMENT_NAME = re.compile(r"\\overline\s*\{\s*([A-Z](?:_\{?[0-9]\}?|')?[A-Z](?:_\{?[0-9]\}?|')?)\s*\}")
 _MICRO = re.compile(r"\\mu\s*(?=[mgsLFAVW](?![a-zA-Z]))")
 _OHM = re.compile(r"(?<=[0-9kM\s~,{])\\Omega(?=\s*[}$]*\s*\Z)")
@@ -105,7 +113,7 @@ _UNBRACED = re.compile(r"\\math(?:sf|rm|bf|it)\s+([A-Za-z])(?![a-zA-Z])")
 _TEMPERATURE = re.compile(r"°\s*«?\s*([CF])\s*»?(?![A-Za-z])")
 _CURRENCY = "¤"
 _PAID = re.compile(r"\\\\?\$")
-_ORDINAL = re.compile(r"(?<=[0-9])\s*\^?\s*\{?\s*(?:st|nd|rd|th)\b\s*\}?")
+_ORDINAL = re.compile(r"(?<=[0-9])\s*\^?\s*(?:\{\s*(?:st|nd|rd|th)\s*\}|(?:st|nd|rd|th)\b)")
 
 
 def normalise(text: str) -> str:
@@ -134,6 +142,8 @@ def normalise(text: str) -> str:
     if "C" in text:
         text = _COMBINATIONS.sub(lambda m: rf"\binom{{{m[1] or m[3]}}}{{{m[2] or m[4]}}}", text)
         text = _CHINESE_C.sub(_chosen, text)
+    if "P" in text or "A" in text:
+        text = _PERMUTATIONS.sub(_arranged, text)
     if not text.isascii() or "egative" in text or "inus" in text or "below" in text:
         text = _BELOW_ZERO.sub(r"-\1\2", _NEGATIVE.sub("-", text))
     if "," in text:
@@ -148,6 +158,11 @@ def _chosen(match: re.Match[str]) -> str:
     """C_5^2; C_1^2 is the square of a constant."""
     n, k = match[1] or match[4], match[2] or match[3]
     return rf"\binom{{{n}}}{{{k}}}" if int(n) >= int(k) else match[0]
+
+
+def _arranged(match: re.Match[str]) -> str:
+    n, k = int(match[1] or match[3] or match[5]), int(match[2] or match[4] or match[6])
+    return rf"\frac{{{n}!}}{{{n - k}!}}" if n >= k and (n > 1 or not match[5]) else match[0]
 
 
 def _ungrouped(match: re.Match[str]) -> str:
@@ -168,7 +183,8 @@ def _unicode(text: str) -> str:
     text = text.translate(_UNICODE)
     for pattern, word in _CONNECTIVES:
         text = pattern.sub(word, text)
-    return re.sub(r"(?<![A-Za-z])(?:约|約|大约)\s*(?=[0-9])", "", text)
+    text = re.sub(r"(?:です|である|となります|になります|になる|だ)[.!\s]*\Z", "", text)
+    return re.sub(r"(?<![A-Za-z])(?:大约|约|約)\s*(?=[0-9])", "", text)
 
 
 def _dollars(text: str) -> str:
@@ -193,6 +209,8 @@ def _commands(text: str) -> str:
             break
         text = styled
     text = _THIN.sub(" ", text)
+    if "\\begin" not in text:
+        text = re.sub(r"\\\\(?=\s)", " ; ", text)
     return _COMMAND.sub(_command, text)
 
 

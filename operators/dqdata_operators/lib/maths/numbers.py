@@ -55,6 +55,15 @@ _SCIENTIFIC = re.compile(
 _SCALED = re.compile(
     r"\s*(?P<number>\S{1,30})\s+(?P<scale>hundred|thousand|million|billion|trillion)\s*\.?\s*", re.IGNORECASE
 )
+_PAID_COMMA = re.compile(
+    r"\s*([-+−]?)\s*(?:([€£])\s*([0-9]{1,3}(?:\.[0-9]{3})*),([0-9]{2})"
+    r"|([0-9]{1,3}(?:[. ][0-9]{3})*),([0-9]{2})\s*([€£]))\s*\.?\s*",
+    re.ASCII,
+)
+"""12,50 €: two digits after a comma beside a sign of currency are its hundredths."""
+_ABBREVIATED = re.compile(r"\s*([-+−]?\s*(?:US)?\\?[$€£¥₹]\s?[0-9][0-9.,]*)\s?([kKmMbB]|bn|mn)\s*\.?\s*", re.ASCII)
+"""$3k, €2.5M."""
+_SUFFIXES = {"k": 10**3, "m": 10**6, "mn": 10**6, "b": 10**9, "bn": 10**9}
 _NEGATIVE = ("-", "−")
 
 
@@ -87,6 +96,14 @@ def literal(text: str) -> Literal | None:
         return literal(f"{match[1]}{match[2]}{match[3]}{digits}{'.' + part if part else ''}{match[5]}")
     if match := _SCIENTIFIC.fullmatch(text):
         return _scientific(match)
+    if match := _PAID_COMMA.fullmatch(text):
+        whole = re.sub(r"[. ]", "", match[3] or match[5])
+        return literal(f"{match[1]}{match[2] or match[7]}{whole}.{match[4] or match[6]}")
+    if match := _ABBREVIATED.fullmatch(text):
+        number = literal(match[1])
+        return number and Literal(
+            number.value * _SUFFIXES[match[2].lower()], None, number.digits, currency=number.currency
+        )
     if match := _SCALED.fullmatch(text):
         number = literal(match["number"])
         return number and Literal(number.value * SCALES[match["scale"].lower()], None, number.digits)
@@ -141,8 +158,9 @@ def _scientific(match: re.Match[str]) -> Literal | None:
 _LARGE = {word: scale for word, scale in SCALES.items() if scale > 100}
 
 
-_PARTS = "half third fourth fifth sixth seventh eighth ninth tenth".split()
-_FRACTIONS = {word: n + 2 for n, word in enumerate(_PARTS)} | {"halve": 2, "quarter": 4}
+_PARTS = "half third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth".split()
+_FRACTIONS = {word: n + 2 for n, word in enumerate(_PARTS)}
+_FRACTIONS |= {"halve": 2, "quarter": 4, "twentieth": 20, "hundredth": 100, "thousandth": 1000}
 
 
 def words_to_number(text: str) -> Fraction | None:
@@ -150,15 +168,42 @@ def words_to_number(text: str) -> Fraction | None:
 
     >>> words_to_number("twelve"), words_to_number("three hundred and forty-two"), words_to_number("one apple")
     (Fraction(12, 1), Fraction(342, 1), None)
-    >>> words_to_number("two thirds"), words_to_number("one-half")
-    (Fraction(2, 3), Fraction(1, 2))
+    >>> words_to_number("two thirds"), words_to_number("five and a half"), words_to_number("minus three")
+    (Fraction(2, 3), Fraction(11, 2), Fraction(-3, 1))
     """
     words = text.lower().replace("-", " ").replace(",", " ").split()
     if not words or len(words) > 20:
         return None
-    part = _FRACTIONS.get(words[-1].removesuffix("s"))
-    if part is not None and len(words) == 2 and words[0] in ("a", *ONES):
-        return Fraction(1 if words[0] == "a" else SMALL[words[0]], part)
+    if words[0] in ("minus", "negative") and len(words) > 1:
+        size = words_to_number(" ".join(words[1:]))
+        return None if size is None else -size
+    if (part := _part(words)) is not None:
+        return part
+    if "and" in words[:-1]:
+        at = len(words) - 1 - words[::-1].index("and")
+        whole, part = _whole(words[:at]), _part(words[at + 1 :])
+        if whole is not None and part is not None and part < 1:
+            return whole + part
+    return _whole(words)
+
+
+def _part(words: list[str]) -> Fraction | None:
+    """A simple fraction: half, a third, two thirds."""
+    part = _FRACTIONS.get(words[-1].removesuffix("s")) if words else None
+    if part is None or len(words) > 2 or (len(words) == 1 and words[0] != "half"):
+        return None
+    if len(words) == 2 and words[0] not in ("a", "an", *ONES):
+        return None
+    return Fraction(1 if words[0] in ("a", "an", "half") else SMALL[words[0]], part)
+
+
+def _whole(words: list[str]) -> Fraction | None:
+    if len(words) == 1 and words[0].isdigit() and words[0].isascii() and len(words[0]) < 10:
+        return Fraction(words[0])
+    if not words:
+        return None
+    if words[0] in ("a", "an") and words[1:2] and words[1] in SCALES:
+        words = ["one", *words[1:]]
     total = group = 0
     previous = ""
     for word in words:

@@ -51,6 +51,8 @@ def same_quantity(ref: Scalar, pred: Scalar, tolerance: Tolerance, asked: Asked 
     """True and False are decisions; None where no rule decides."""
     if ref.base != pred.base and (ref.base is None or pred.base is None):
         written, plain = (ref, pred) if ref.base is not None else (pred, ref)
+        if written.text[:2].lower() in ("0x", "0b", "0o"):
+            return same_values(ref.node, pred.node, tolerance)
         return written.text == plain.text if written.base != 10 else same_values(ref.node, pred.node, tolerance)
     if _spelled(ref.text) and _spelled(pred.text) and same_words(ref.text, pred.text):
         return True
@@ -77,7 +79,7 @@ def _as_units(ref: Scalar, pred: Scalar) -> tuple[Scalar, Scalar]:
 
 def _with_units(ref: Scalar, pred: Scalar, tolerance: Tolerance, asked: Asked) -> bool | None:
     a, b, mine, theirs = ref.node, pred.node, ref.unit, pred.unit
-    if mine.dims and theirs.dims:
+    if (mine.dims and theirs.dims) or (mine.per and theirs.per):
         if len(mine.dims) == len(theirs.dims) == 1 and mine.dims[0][0] in _TEMPERATURES and mine.dims != theirs.dims:
             return _same_temperature(ref, pred, tolerance)
         rate = conversion(mine, theirs)
@@ -92,7 +94,7 @@ def _with_units(ref: Scalar, pred: Scalar, tolerance: Tolerance, asked: Asked) -
         b = Call("°", (b,)) if theirs.dims else b
         both = Call("+", (a, b))
         return same_values(a, b, tolerance) if uses(both, "\\pi", "arcsin", "arccos", "arctan", "arccot") else False
-    if verdict is False and (("dozen", 1),) in (mine.dims, theirs.dims):
+    if (("dozen", 1),) in (mine.dims, theirs.dims) and (verdict is False or (mine.words and theirs.words)):
         a, b = (Call("*", (n, Num(u.factor))) if u.dims else n for n, u in ((a, mine), (b, theirs)))
         return same_values(a, b, tolerance)
     return verdict

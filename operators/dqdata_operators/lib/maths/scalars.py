@@ -23,6 +23,7 @@ _SAID_BASE = re.compile(
     r"([0-9A-F][0-9A-Fa-f]*)\s*,?\s*(?:in\s+|\(\s*)?base[\s-]*([0-9]{1,2}|two|three|eight|ten|sixteen)\s*\)?",
     re.IGNORECASE,
 )
+_PREFIXED = re.compile(r"0([xXbBoO])([0-9A-Fa-f]{1,100})")
 _NAMED_BASES = {"two": 2, "three": 3, "eight": 8, "ten": 10, "sixteen": 16}
 _UNIT_TAIL = re.compile(
     r"(?P<tail>(?:\s*+(?:[A-Za-zµΩ][A-Za-z'.\-]*+|°[CFcf]?(?![A-Za-z])|/|\*|\(|\)|,|[$€£¥₹¢Ω])"
@@ -31,6 +32,8 @@ _UNIT_TAIL = re.compile(
 _CJK_TAIL = re.compile(
     r"(?P<value>[-+]?[0-9][0-9.,/]*)\s*(?P<tail>[\u3040-\u30ff\u4e00-\u9fff][\u3040-\u30ff\u4e00-\u9fff/]*)"
 )
+_CJK_RATE = re.compile(r"(?:每(小时|小時|分钟|秒|天)|時速|时速)\s*(.+)")
+_CJK_PER = {"分钟": "minute", "秒": "second", "天": "day"}
 _COMPOUND_PART = re.compile(rf"([0-9]+(?:\.[0-9]+)?)\s*{UNIT_OPENS}?\s*([A-Za-z\u4e00-\u9fff]+)")
 _COMPOUND = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?\s*(?:[A-Za-z]+\.?|[\u4e00-\u9fff]{1,2})(?:\s*,?\s*(?:and\b)?\s*)){2,4}")
 _SEXAGESIMAL = re.compile(
@@ -41,7 +44,7 @@ _EVERYDAY = re.compile(
     r"(?<!\^)[0-9})%]\s+(?!(?:and|or|to|sqrt|sin|cos|tan|cot|sec|csc|log|ln|exp|pi)\b)(?:[A-Za-z]{3,}|per\b)"
 )
 _TITLE = re.compile(r"[A-Za-z]{3,}[A-Za-z ,.'\-]*[0-9 ,]*", re.ASCII)
-_TRIGONOMETRIC = re.compile(r"\\?(?:sin|cos|tan|cot|sec|csc)")
+_TRIGONOMETRIC = re.compile(r"\\?(?:cis|sin|cos|tan|cot|sec|csc)")
 _KNOWN_TAIL = re.compile(
     r"[0-9})]\s+[a-zA-Z]{2,4}(?:\s*\^\s*\{?\s*[1-9]\s*\}?|[23])?$"
     r"|[0-9]\s*(?:cm|mm|km|kg|mg|ml|mL|mph|kJ|kW|Hz)(?:\^?[23])?$"
@@ -56,6 +59,7 @@ _FOREIGN = re.compile(r"[^\x00-\u024f\u03a9…]")
 _HAS_MATH = re.compile(r"[0-9=<>^_+*/|\\{}]")
 _WORD_LIST = re.compile(r"[^\W\d_]+", re.UNICODE)
 _SIGN = r"[$€£¥₹₽₩]|R\$|(?:USD|EUR|GBP|CNY|RMB|JPY)(?=\s)"
+_RATE = re.compile(r"([0-9][0-9.,]*)\s*/\s*([A-Za-z][A-Za-z ]*)")
 _MONEY_FIRST = re.compile(rf"(-?)\s*(?:US|A|C)?({_SIGN})\s*(-?)\s*(?=[0-9.(\\])")
 
 
@@ -90,6 +94,12 @@ def _kind(unit: Unit) -> object:
 
 
 def based(text: str, depth: int = 0) -> Answer | None:
+    if prefixed := _PREFIXED.fullmatch(text):
+        base = {"x": 16, "b": 2, "o": 8}[prefixed[1].lower()]
+        try:
+            return Scalar(text, Num(Fraction(int(prefixed[2], base))), base=base)
+        except ValueError:
+            return None
     match = _BASED.fullmatch(text) or _SAID_BASE.fullmatch(
         text.replace(UNIT_OPENS, " ").replace(UNIT_CLOSES, " ").strip()
     )
@@ -163,6 +173,10 @@ def upright(answer: Scalar, *, apart: bool = False) -> Scalar | None:
 def _money(text: str, negative: bool, sign: str, rest: str) -> Answer:
     """A value after its currency sign, and the words after it: $5 profit, $12 per day."""
     currency = known(sign)
+    if currency is not None and (rated := _RATE.fullmatch(rest)) and (unit := unit_of(f"per {rated[2]}")):
+        if number := literal(rated[1]):
+            node = Num(-number.value if negative else number.value, number.decimals, number.digits)
+            return Scalar(text, node, multiplied(Unit(*currency), unit))
     inner = scalar(rest) if literal(rest) is None else Scalar(rest, _number(rest))
     if currency is None or not isinstance(inner, Scalar):
         return Opaque(text)
@@ -185,6 +199,10 @@ def _other_script(text: str, percent: bool) -> Answer:
     for at in range(len(text) - 1, 0, -1):  # 十二个: a numeral before its counting word
         if (number := cjk_number(text[:at])) is not None and (unit := unit_of(text[at:])) is not None:
             return Scalar(text, Num(number[0]), unit, number[1])
+    if (rated := _CJK_RATE.fullmatch(text)) is not None:  # 每小时60千米, 時速60km
+        inner, per = scalar(rated[2]), unit_of(f"per {_CJK_PER.get(rated[1], 'hour')}")
+        if isinstance(inner, Scalar) and per is not None:
+            return Scalar(text, inner.node, multiplied(inner.unit, per), inner.percent)
     if (match := _CJK_TAIL.fullmatch(text)) and (unit := unit_of(match["tail"])) is not None:
         node, is_percent = _node(match["value"])
         if node is not None:
@@ -243,6 +261,8 @@ def _with_unit(text: str, *, dimension: bool = False) -> Scalar | None:
         if unit is None or (dimension and not unit.dims):
             continue
         value = text[:at].strip()
+        if value in ("a", "A", "an") and not unit.dims:
+            continue  # an article
         node, percent = _node(value)
         if node is not None:
             return Scalar(value, node, unit, percent)

@@ -17,7 +17,7 @@ import re
 from typing import NamedTuple
 
 from dqdata_operators.lib.maths.notation import normalise
-from dqdata_operators.lib.maths.numbers import words_to_number
+from dqdata_operators.lib.maths.numbers import cjk_number, words_to_number
 from dqdata_operators.lib.maths.units import singular, unit_of
 from dqdata_operators.lib.texts.number_words import SCALES
 
@@ -42,7 +42,10 @@ SEGMENT = re.compile(
     r"\$\$(?P<a>.+?)\$\$|\\\[(?P<b>.+?)\\\]|\\\((?P<c>.+?)\\\)|(?<![\\$0-9])\$(?P<d>(?:[^$\\]|\\.)+?)\$(?![0-9])",
     re.DOTALL,
 )
-_NUMBER = r"(?>(?:[0-9]{1,3}(?:,[0-9]{3})++(?![0-9])|[0-9]++)(?:[.,][0-9]++)?|\.[0-9]++)"
+_NUMBER = (
+    r"(?>(?:[0-9]{1,3}(?:,[0-9]{3})++(?![0-9])|[1-9][0-9]{0,2}(?:[ \u00a0\u202f][0-9]{3})++(?![0-9-])|[0-9]++)"
+    r"(?:[.,][0-9]++)?|\.[0-9]++)"
+)
 _VULGAR = "[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞]"
 _ROOT = rf"(?>√\s*+(?:{_NUMBER}|\([^()]{{1,20}}\))|sqrt\s*+\([^()]{{1,20}}\))"
 _POWER = r"(?>[⁰¹²³⁴⁵⁶⁷⁸⁹]++|\s?(?:\^|\*\*)\s?(?:\{-?[0-9]+\}|\(-?[0-9]+\)|-?[0-9]+))?+"
@@ -88,7 +91,7 @@ _NEGATED = re.compile(
     re.IGNORECASE,
 )
 _BEFORE = re.compile(
-    r"\b(?:negative|minus|(?:(?:more|less|fewer|greater) than(?: or equal to)?|at (?:least|most)|no (?:more|less|fewer)"
+    r"(?:零下|負|负|マイナス|氷点下)\s?\Z|\b(?:negative|minus|(?:(?:more|less|fewer|greater) than(?: or equal to)?|at (?:least|most)|no (?:more|less|fewer)"
     r" than|up to)) \Z",
     re.IGNORECASE,
 )
@@ -113,25 +116,34 @@ _STOPS = frozenset(
     "were be will would can could has have had left total altogether per each every it they he she we you".split()
 )
 _SPELLED = re.compile(
-    r"(?<![A-Za-z-])(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|"
-    r"eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|half|third|quarter)(?:[\s-]+(?:and\s+)?(?:one|two|three|four|"
-    r"five|six|seven|eight|nine|ten|hundred|thousand|million|half|thirds?|quarters?|fifths?))*(?![A-Za-z-])",
+    r"(?<![A-Za-z-])(?:(?:minus|negative)\s+)?(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|"
+    r"eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|half|third|quarter|a\s+dozen|a\s+hundred|"
+    r"a\s+thousand)(?:[\s-]+(?:and\s+)?(?:a\s+(?=half|third|quarter))?(?:one|two|three|four|"
+    r"five|six|seven|eight|nine|ten|hundred|thousand|million|half|thirds?|quarters?|fourths?|fifths?|sixths?|sevenths?|eighths?|ninths?|tenths?|eleven|twelve|thirteen|"
+    r"fourteen|fifteen|sixteen|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety))*(?![A-Za-z-])",
     re.IGNORECASE,
+)
+_CJK_NUMERAL = re.compile(
+    r"(?:是|为|為|有|得|等于|需要|[:：])\s*((?:负|負)?[零〇一二两兩三四五六七八九十百千万亿]+(?:分[之の][零〇一二三四五六七八九十百千万]+"
+    r"|点[零〇一二三四五六七八九]+)?)"
 )
 _HOW_MANY = re.compile(
     r"\bhow\s+many\s+(?:more\s+|total\s+|different\s+|of\s+(?:the\s+)?)?((?:[a-z'-]+\s+){0,2}?[a-z'-]+?)(?=\s+(?:are|is|does|do|did|will|would|can|could|has|have|had|were|was|in|of|on|left|must|should)\b|\?|\s*\Z)",
     re.I,
 )
+_BELOW = re.compile(r"\s*(?:degrees?|°)?\s*(?:Celsius|Fahrenheit|[CF](?![A-Za-z]))?\s*below\s+zero", re.IGNORECASE)
+_SUFFIX = re.compile(r"\s?(?:[kKM]|bn|mn)(?![A-Za-z])|B(?![A-Za-z])")
 _CURRENCY = re.compile(r"[$€£¥₹]|\bcents?\b|\bdollars?\b|\beuros?\b", re.IGNORECASE)
 
 
-def pick(sentence: str, question: str = "", *, leading: bool = False) -> Picked | None:
+def pick(sentence: str, question: str = "", *, leading: bool = False, several: bool = False) -> Picked | None:
     """The answer in a sentence, with the other candidates where no rule decides; None where it has no candidate.
 
+    several: more than one value is looked for, so candidates that only their nouns and connectives part are one.
     leading: the sentence follows a marker such as `####`, so a value that opens it is the answer unless a statement
     follows.
     """
-    found = _candidates(sentence)
+    found = _candidates(sentence, several=several)
     if not found:
         return _spelled(sentence) or _hyphenated(sentence)
     if leading and (first := _opening(sentence, found)) is not None:
@@ -152,7 +164,7 @@ def _picked(one: _Candidate) -> Picked:
     return Picked(one.text + one.unit, (), one.tail)
 
 
-def _candidates(text: str, *, hyphens: bool = False) -> list[_Candidate]:
+def _candidates(text: str, *, hyphens: bool = False, several: bool = False) -> list[_Candidate]:
     """In order, without those that are denied; listed ones are one candidate. hyphens: with numbers that a hyphen joins
     to a word, as in `15-minute`."""
     merged: list[_Candidate] = []
@@ -170,11 +182,16 @@ def _candidates(text: str, *, hyphens: bool = False) -> list[_Candidate]:
             continue
         if (before := _BEFORE.search(text, max(0, start - 40), start)) is not None and match.re is _RUN:
             start, body = before.start(), before[0] + body
+        if (scaled := _SUFFIX.match(text, end)) is not None and _CURRENCY.search(body):
+            end = at = scaled.end()
+            body += scaled[0]
         unit, tail = _after(text[end:])
+        if (below := _BELOW.match(text, end)) is not None:
+            unit, tail = below[0], ""
         at += len(unit)
-        if merged and _joins(text, merged[-1], start):
+        if merged and _joins(text, merged[-1], start, several=several):
             last = merged.pop()
-            start, body = last.start, text[last.start : end]
+            start, body = last.start, text[last.start : end] + (tail if several else "")
         merged.append(_Candidate(start, end, body, unit, tail))
     return merged
 
@@ -200,8 +217,11 @@ def _stated(body: str) -> str:
     return (body[body.rindex("=") + 1 :] if "=" in body and "≈" not in body else body).strip()
 
 
-def _joins(text: str, before: _Candidate, start: int) -> bool:
+def _joins(text: str, before: _Candidate, start: int, *, several: bool) -> bool:
+    """Whether nothing but a connective parts two candidates; where several values are looked for, also their nouns."""
     between = text[before.end : start]
+    if several and re.match(rf"{re.escape(before.unit + before.tail)}(?![a-z])", between):
+        between = between[len(before.unit + before.tail) :]
     return bool(_LISTED.fullmatch(between)) and bool(between.strip())
 
 
@@ -324,4 +344,12 @@ def _spelled(sentence: str) -> Picked | None:
         if len(some) == 1:
             unit, tail = _after(sentence[some[0].end() :])
             return Picked(some[0][0] + unit, (), tail)
-    return None
+    return _spelled_cjk(sentence)
+
+
+def _spelled_cjk(sentence: str) -> Picked | None:
+    """A number in Chinese numerals, where one alone follows a verb."""
+    if sentence.isascii():
+        return None
+    found = [match[1] for match in _CJK_NUMERAL.finditer(sentence) if cjk_number(match[1]) is not None]
+    return Picked(found[0]) if len(found) == 1 else None

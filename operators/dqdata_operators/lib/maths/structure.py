@@ -34,6 +34,7 @@ from dqdata_operators.lib.maths.shapes import (
     Chain,
     Congruence,
     Except,
+    Matrix,
     Opaque,
     Parts,
     Qualified,
@@ -45,6 +46,7 @@ from dqdata_operators.lib.maths.shapes import (
     Unreadable,
     Words,
 )
+from dqdata_operators.lib.maths.spelled import plain_quantity
 from dqdata_operators.lib.maths.units import NO_UNIT
 
 _OPS = re.compile(r"\\(le|ge|ne|approx|in|notin|equiv|subset|subseteq|propto|sim|cong)(?![a-zA-Z])|(<|>|=)")
@@ -63,6 +65,8 @@ _MODULO = re.compile(
 )
 _CONDITION = re.compile(r"([a-z])\s*(?:[<>]|\\(?:le|ge|ne)(?![a-zA-Z])).*")
 _CASES = re.compile(r"\\begin\{(cases|aligned|align\*?|array)\}(.*)\\end\{\1\}", re.DOTALL)
+_TRANSPOSED = re.compile(r"([(\[].*[)\]])\s*\^\s*\{?\s*(?:T|\\top|\\prime)\s*\}?", re.DOTALL)
+_TITLED = re.compile(r"(?<![A-Za-z\\])([A-Za-z][A-Za-z ]{1,28}[a-z])\s*:\s*(?=[-\\$0-9.(])")
 _OUT_OF = re.compile(r"([0-9]+)\s+(?:in|out\s+of)\s+(?:every\s+)?([0-9]+)(?:\s+chance)?")
 _TO = re.compile(r"([0-9.]+)\s+to\s+([0-9.]+)")
 _WORD_LIST = re.compile(r"[^\W\d_]+", re.UNICODE)
@@ -83,6 +87,8 @@ def read(text: str) -> Answer:
         raise Unreadable("nothing to read")
     if not balanced(plain.replace("\\{", "(").replace("\\}", ")")):
         raise Unreadable("braces don't match")
+    if ":" in plain and "\\{" not in plain:
+        plain = _TITLED.sub(r"\1 = ", plain)
     return _read(plain, 0)
 
 
@@ -150,20 +156,40 @@ def _worded(text: str, depth: int) -> Answer | None:
         holes = _read(found[1], depth + 1)
         return Except(holes.items if isinstance(holes, Several | Braces) else (holes,))
     if (limit := bound(text)) is not None:
-        op, rest = limit
-        value = _read(rest, depth + 1)
-        if not isinstance(value, Scalar):
-            return None
-        infinity = Scalar("\\infty", INFINITY)
-        if op in (">", "ge"):
-            return Union((Tuple("(" if op == ">" else "[", (value, infinity), ")"),))
-        least = Scalar("-\\infty", Call("neg", (INFINITY,)))
-        return Union((Tuple("(", (least, value), ")" if op == "<" else "]"),))
+        return _half_line(*limit, depth)
     if (rest := without_approximation(text)) != text:
         return _read(rest, depth + 1)
     if (chance := _OUT_OF.fullmatch(text)) is not None and int(chance[2]):
         return Scalar(text, Num(Fraction(int(chance[1]), int(chance[2]))))
     return None
+
+
+def _half_line(op: str, end: str, depth: int) -> Answer | None:
+    """All numbers beyond one."""
+    value = _read(end, depth + 1)
+    if not isinstance(value, Scalar):
+        return None
+    infinity = Scalar("\\infty", INFINITY)
+    if op in (">", "ge"):
+        return Union((Tuple("(" if op == ">" else "[", (value, infinity), ")"),))
+    least = Scalar("-\\infty", Call("neg", (INFINITY,)))
+    return Union((Tuple("(", (least, value), ")" if op == "<" else "]"),))
+
+
+def _in_words(text: str, depth: int) -> Answer | None:
+    plain = plain_quantity(text.replace(UNIT_OPENS, " ").replace(UNIT_CLOSES, " "))
+    return None if plain is None else _read(plain, depth + 1)
+
+
+def _transposed(text: str, depth: int) -> Answer | None:
+    """(1, 2, 3)^T, a column."""
+    match = _TRANSPOSED.fullmatch(text)
+    if match is None or not spans(match[1]):
+        return None
+    inner = _read(match[1], depth + 1)
+    if isinstance(inner, Matrix):
+        return Matrix(tuple(zip(*inner.rows, strict=True)))
+    return inner if isinstance(inner, Tuple) else None
 
 
 def _several(text: str, depth: int) -> Answer | None:
@@ -233,8 +259,10 @@ def _chain(text: str, depth: int) -> Answer | None:
     parts.append(text[start:].strip())
     if not parts[-1]:
         raise Unreadable("a relation to nothing")
-    if not parts[0]:  # `= 5`
-        return _read(parts[-1], depth + 1) if set(ops) <= {"=", "approx"} else None
+    if not parts[0]:  # `= 5`, `> 5`
+        if set(ops) <= {"=", "approx"}:
+            return _read(parts[-1], depth + 1)
+        return _half_line(ops[0], parts[-1], depth) if len(ops) == 1 and ops[0] in ("<", ">", "le", "ge") else None
     if not all(parts) or len(parts) > 30:
         raise Unreadable("a relation to nothing")
     return Chain(tuple(parts), tuple(ops))
@@ -316,7 +344,8 @@ def _inverted(text: str, depth: int) -> Answer | None:
 
 
 _READERS = (
-    date, sexagesimal, compound, clock, _parts, _worded, _cases, _qualified, _congruence, _inverted, _several,
-    _matrix, _chain,
+    _in_words, date, sexagesimal,
+    compound, clock, _parts, _worded, _cases, _qualified, _congruence, _inverted, _several,
+    _transposed, _matrix, _chain,
     _brackets, _ratio, based, _plus_minus,
 )  # fmt: skip

@@ -207,7 +207,9 @@ _CJK_UNITS = {
     "毫升": "mL", "升": "L", "分钟": "min", "分鐘": "min", "小时": "hour", "小時": "hour", "時間": "hour",
     "秒": "second", "天": "day", "周": "week", "週間": "week", "星期": "week", "个月": "month", "年": "year",
     "美元": "USD", "欧元": "EUR", "日元": "JPY", "人民币": "CNY", "元": "CNY", "块": "CNY", "円": "JPY",
-    "度": "degree", "キロ": "km", "メートル": "m", "センチ": "cm", "グラム": "g", "日": "day", "分": "分",
+    "度": "degree", "キロ": "km", "メートル": "m", "センチ": "cm", "グラム": "g", "日": "day",
+    "分": "min", "时": "hour", "時": "hour",
+    "リットル": "L", "キログラム": "kg", "センチメートル": "cm", "ミリ": "mm", "ドル": "USD", "ユーロ": "EUR",
 }  # fmt: skip
 _COUNTERS = frozenset(
     "个個人本枚匹只隻次名位条條件岁歳支張张瓶辆台頭头棵朵把盒袋箱组組种種倍颗題题间冊册回つ階層元素角面項项"
@@ -241,6 +243,8 @@ def _cjk(text: str) -> str | None:
         top, found, bottom = text.partition(divider)
         if found and top in _CJK_UNITS and bottom in _CJK_UNITS:
             return f"{_CJK_UNITS[top]}/{_CJK_UNITS[bottom]}"
+    if text[0] in _COUNTERS and len(text) <= 6:  # 个苹果: a counting word and its noun
+        return ""
     return None
 
 
@@ -280,6 +284,8 @@ def unit_of(text: str, *, upright: bool = True) -> Unit | None:
         lower = word.lower()
         if divided:
             below, spelled = True, False
+        if lower == "to" and re.search(r"to\s+the\s+(?:left|right|north|south|east|west)\W*\Z", text, re.IGNORECASE):
+            continue
         if lower in ("squared", "cubed") and last is not None:
             found, power = last[:2], last[2] * (_POWERS[lower] - 1)
         elif lower == "per":

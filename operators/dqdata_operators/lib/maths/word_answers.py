@@ -48,7 +48,7 @@ def word_answer(sentence: str, reference: str) -> Picked | None:
         return Picked(kinds[0], tuple(kinds[1:])) if kinds else None
     if meaning(wanted) and meaning(wanted) not in ("yes", "no"):
         plain = f" {plain_words(sentence)} "
-        said = [text for text in variants(wanted) if f" {text} " in plain]
+        said = [text for text in variants(wanted) if (f" {text} " in plain if text.isascii() else text in plain)]
         return Picked(max(said, key=len)) if said else None
     if not wanted or meaning(wanted):
         return None

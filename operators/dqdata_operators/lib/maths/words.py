@@ -26,7 +26,13 @@ adult|child
 minimum least|maximum most
 january jan|february feb|march mar|april apr|may|june jun|july jul|august aug|september sep sept|october oct|\
 november nov|december dec
-monday mon|tuesday tue|wednesday wed|thursday thu|friday fri|saturday sat|sunday sun
+monday mon montag lundi lunes 星期一 周一 月曜日|\
+tuesday tue dienstag mardi martes 星期二 周二 火曜日|\
+wednesday wed mittwoch mercredi miércoles 星期三 周三 水曜日|\
+thursday thu donnerstag jeudi jueves 星期四 周四 木曜日|\
+friday fri freitag vendredi viernes 星期五 周五 金曜日|\
+saturday sat samstag samedi sábado 星期六 周六 土曜日|\
+sunday sun sonntag dimanche domingo 星期日 周日 日曜日 星期天
 red|blue|green|yellow|black|white|orange|purple|pink|brown|gray grey
 positive|negative
 hot|cold
@@ -47,6 +53,25 @@ NEUTRAL = frozenset(
     "less".split()
 )
 """Words that name nothing which could contradict another noun."""
+
+
+_SAME_NOUNS = {
+    word: at
+    for at, group in enumerate(
+        "child kid|student pupil|bike bicycle|photo photograph picture|car automobile|phone telephone|sofa couch|"
+        "soda pop|candy sweet|store shop|movie film|plane airplane aeroplane|page sheet|trip journey|dollar buck|"
+        "mom mother|dad father|grandma grandmother|grandpa grandfather|present gift|rock stone|"
+        "person people|apartment flat|mark point score|time occurrence|game match|meter metre|worker employee".split(
+            "|"
+        )
+    )
+    for word in group.split()
+}
+"""Nouns that count the same things."""
+
+
+def _kind(word: str) -> str:
+    return f"noun {_SAME_NOUNS[word]}" if word in _SAME_NOUNS else word
 
 
 def poles(words: tuple[str, ...]) -> dict[int, set[int]]:
@@ -74,7 +99,7 @@ def contradict(mine: tuple[str, ...], theirs: tuple[str, ...]) -> bool | None:
     common = a.keys() & b.keys()
     if common:
         return not any(a[line] & b[line] for line in common)
-    mine, theirs = (tuple(word for word in words if word not in NEUTRAL) for words in (mine, theirs))
+    mine, theirs = (tuple(_kind(word) for word in words if word not in NEUTRAL) for words in (mine, theirs))
     if not mine or not theirs or set(mine) & set(theirs):
         return False
     return True if len(mine) == len(theirs) == 1 else None
@@ -104,8 +129,8 @@ for _name, _variants in {
     "undefined": "不存在;无意义;未定义;"
     "it does not exist;doesn t exist;the limit doesn t exist;undefined;does not exist;dne"
     ";not defined;limit does not exist;the limit does not exist",
-    "yes": "yes;true;correct;是;对;正确;はい;ja;oui",
-    "no": "no;false;incorrect;否;不是;错;错误;いいえ;nein;non",
+    "yes": "yes;true;correct;not false;是;对;正确;はい;ja;oui",
+    "no": "no;false;incorrect;untrue;not true;not correct;否;不是;错;错误;いいえ;nein;non",
     "impossible": "impossible;not possible;it is impossible;cannot be done",
     "reals": "all real numbers;all real number;全体实数;all real values;every real number;any real number"
     ";all reals;the real numbers;mathbbr",
@@ -130,6 +155,24 @@ def same_words(left: str, right: str) -> bool:
     if not a or not b:
         return False
     return a == b or a.replace(" ", "") == b.replace(" ", "") or (a in _GROUPS and _GROUPS[a] == _GROUPS.get(b))
+
+
+_ORDINALS = "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth".split()
+
+
+def alike(left: str, right: str) -> bool:
+    """Whether two words may mean the same without being equal: forms of one word (`converges`, `convergent`), an
+    ordinal and its number, infinity and `infinitely many`."""
+    a, b = plain_words(left), plain_words(right)
+    for word, other in ((a, b), (b, a)):
+        if word in _ORDINALS and other == str(_ORDINALS.index(word) + 1):
+            return True
+        if _GROUPS.get(word) == "many" and other in ("infty", "infinity"):
+            return True
+    if " " in a or " " in b or min(len(a), len(b)) < 6:
+        return False
+    common = next((at for at, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+    return common >= 6 and not is_pole(a) and not is_pole(b)
 
 
 def meaning(text: str) -> str:
