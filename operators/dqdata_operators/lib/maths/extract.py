@@ -28,6 +28,7 @@ from dqdata_operators.lib.maths import boxes
 from dqdata_operators.lib.maths.numbers import words_to_number
 from dqdata_operators.lib.maths.sentences import SEGMENT, Picked, pick
 from dqdata_operators.lib.maths.word_answers import word_answer
+from dqdata_operators.lib.maths.words import meaning
 
 Place = Literal["boxed", "hashes", "phrase", "line"]
 PLACES: tuple[Place, ...] = get_args(Place)
@@ -58,12 +59,16 @@ _JSON = re.compile(
     re.IGNORECASE,
 )
 _IS = r"[^.\n:=$\\]{0,60}?(?:\bis\b|\bare\b|\bequals\b|\bequal\s+to\b|[:：=]|(?=\s*\n))[\s*_]*[:：]?[\s*_]*"
-_WORDS = r"answer|answers|antwort|respuesta|réponse|resposta|risposta|ответ|ergebnis|resultado|résultat"
+_WORDS = (
+    r"answer|answers|antwort|respuesta|réponse|resposta|risposta|ответ|ergebnis|resultado|résultat|antwoord|cevap|svar|"
+)
+_WORDS += r"đáp án|đáp số|jawaban|odpowiedź"
 _FINAL = re.compile(r"\bfinal\s+(?:correct\s+)?(?:answer|result)s?\b" + _IS, re.IGNORECASE)
 _ANSWER = re.compile(rf"\b(?:{_WORDS})\b{_IS}", re.IGNORECASE)
 _ANSWER_LINE = re.compile(r"(?:\A|\n)[ \t*_]*(?:A|a|ANS|Ans|ans)\s*[:：.][\s*_]*")
 _ANSWER_CJK = re.compile(
     r"【\s*(?:答案|答え?|解答)\s*】\s*[:：]?|(?:答案|答え|最终结果)\s*(?:是|为|は|：|:)+\s*|(?:\A|\n)\s*答\s*[:：]\s*"
+    r"|(?:정답|답)\s*(?:은|는|:|：)\s*"
 )
 _RESULT = re.compile(rf"\b(?:the|our)\s+(?:solution|result)s?\b{_IS}", re.IGNORECASE)
 _MARKERS: tuple[tuple[tuple[re.Pattern[str], tuple[str, ...]], ...], ...] = (
@@ -71,7 +76,7 @@ _MARKERS: tuple[tuple[tuple[re.Pattern[str], tuple[str, ...]], ...], ...] = (
     (
         (_ANSWER, tuple(_WORDS.replace("?", "").split("|"))),
         (_ANSWER_LINE, ("a:", "a.", "a :", "a：", "ans")),
-        (_ANSWER_CJK, ("答", "结果")),
+        (_ANSWER_CJK, ("答", "结果", "답")),
     ),
     ((_RESULT, ("the solution", "the result", "our solution", "our result", "the  ")),),
 )
@@ -84,11 +89,12 @@ _NO_VALUE = re.compile(
 )
 _SENTENCE = re.compile(r"(?<![A-Z])(?<!\bvs)\.\s+(?=[A-Z<*\[(])|\.\s*\Z|\n|。|I hope|[!?]\s+(?=[A-Z])")
 _NEGATED = re.compile(
-    r"\b(?:not|isn't|isn’t|wasn't|never|neither|n't)\s*(?:be|just|simply|equal|to|is|the)?\s*\Z", re.IGNORECASE
+    r"(?:\b(?:not|never|neither|cannot)|n['’]t)\s*(?:be|just|simply|equal|to|is|the)?\s*\Z", re.IGNORECASE
 )
 _STARTS = re.compile(r"\W{0,3}[0-9$\\]|\W*\(?[A-J]\)?(?![A-Za-z])|\*\*")
 _PROSE = re.compile(
-    r"[A-Za-z]+'[a-z]|[\u4e00-\u9fff]{2}|(?<![\\A-Za-z])(?:[A-Za-z]{4,}|not|its?|is|the|so|we|he|she|was|are|has|for|my|can|but|let|any|all|now)(?![A-Za-z])"
+    r"[A-Za-z]+'[a-z]|[\u4e00-\u9fff]{2}|[\u00c0-\u024f\u0400-\u04ff][a-z\u00c0-\u024f\u0400-\u04ff]{2}|[\uac00-\ud7a3]{2}"
+    r"|(?<![\\A-Za-z])(?:[A-Za-z]{4,}|(?i:not|its?|is|the|so|we|he|she|was|are|has|for|my|can|but|let|any|all|now))(?![A-Za-z])"
 )
 _LETTERED = re.compile(r"\W{0,3}[A-J]\W{0,3}[.):]")
 _MONTH = re.compile(
@@ -102,6 +108,10 @@ _EXCLAIMED = re.compile(r"[^A-Za-z]*[0-9]!")
 _JOINED_UNIT = re.compile(r"\A(\W{0,3}[0-9][0-9,.]*)((?:[kcmµ]?[mgLl]|[kM]?[WJN]|s|h|hrs?|min|lbs?|oz|ft|in)\W{0,2})\Z")
 """A number that its unit follows without a blank. In prose the letters are no variables."""
 _RULE = re.compile(r"\s*(?:[-*_=~]{3,}|```\w*|[#>\s]*)\s*")
+_REMARK = re.compile(r"\W*(?:note|notice|remark|check|verification|recall|remember)\b", re.IGNORECASE)
+_SAID_SO = re.compile(
+    r"\W*(?:(?:so|thus|therefore|hence|and|then|in short)\b[,\s]*)?(yes|no)\b(?=\s*[,.;:!*]|\s*\Z)", re.IGNORECASE
+)
 _SPLIT = re.compile(r"(?<=[.!?。])(?<!\b[A-Z]\.)(?<!\bp\.)(?<!\ba\.)(?<!\bvs\.)(?<!\bapprox\.)\s+(?=[^a-z\s])|(?<=。)")
 
 
@@ -263,7 +273,7 @@ def _line(tail: str, question: str, words: str, several: bool) -> Picked | None:
     if not text:
         return None
     if "\n" not in text:
-        text = _exclamation(text.lstrip("#> ").strip("*_` "))
+        text = _exclamation(text.lstrip("#> =∴⇒→").strip("*_` "))
     if not text:
         return None
     if "\n" not in text and len(text) <= 400 and bare(text.rstrip(".")):
@@ -278,12 +288,18 @@ def _line(tail: str, question: str, words: str, several: bool) -> Picked | None:
         if "\\" in line and _COMMAND.search(SEGMENT.sub("", line).replace("\\$", "")):
             loose = _loose_formula(line)
             return Picked(loose) if loose else None
-        for sentence in reversed(_SPLIT.split(line)):
+        sentences = _SPLIT.split(line)
+        for at in range(len(sentences) - 1, -1, -1):
+            sentence = sentences[at]
+            if _REMARK.match(sentence) and any(pick(earlier, question) for earlier in sentences[:at]):
+                continue
             if (picked := pick(sentence, question, several=several)) is not None:
                 return picked
     if re.match(r"\W*(?:yes|no)\b", text, re.IGNORECASE) and len(text) < 200:
         return Picked(text)
     said = _VERB.split(text.splitlines()[-1])[-1].strip()
+    if _NEGATED.search(text[: len(text) - len(said)]):
+        return None
     return next((Picked(one) for one in (said, text) if 0 < len(one.split()) <= 4), None)
 
 
@@ -299,6 +315,8 @@ def _display(text: str) -> Picked | None:
 
 def _word_line(text: str, words: str) -> Picked | None:
     lines = [line for line in text.splitlines() if not _RULE.fullmatch(line)]
+    if meaning(words) in ("yes", "no") and lines and (plainly := _SAID_SO.match(lines[-1])) is not None:
+        return Picked(plainly[1])
     for sentence in reversed(_SPLIT.split(lines[-1])) if lines else ():
         if (said := word_answer(sentence, words)) is not None:
             return said

@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 
 from dqdata_operators.lib.maths.repeating import repeating_decimals
-from dqdata_operators.lib.maths.units import unit_of
+from dqdata_operators.lib.maths.units import EACH, unit_of
 
 LONGEST = 4000
 """Characters of an answer; nothing longer is a final answer."""
@@ -113,6 +113,7 @@ _UNBRACED = re.compile(r"\\math(?:sf|rm|bf|it)\s+([A-Za-z])(?![a-zA-Z])")
 _TEMPERATURE = re.compile(r"°\s*«?\s*([CF])\s*»?(?![A-Za-z])")
 _CURRENCY = "¤"
 _PAID = re.compile(r"\\\\?\$")
+_TIMES_SIGN = re.compile(r"(?<=[0-9)])\s+[xX]\s+(?=[0-9(])")
 _ORDINAL = re.compile(r"(?<=[0-9])\s*\^?\s*(?:\{\s*(?:st|nd|rd|th)\s*\}|(?:st|nd|rd|th)\b)")
 
 
@@ -148,6 +149,8 @@ def normalise(text: str) -> str:
         text = _BELOW_ZERO.sub(r"-\1\2", _NEGATIVE.sub("-", text))
     if "," in text:
         text = _THOUSANDS.sub(_ungrouped, text)
+    text = EACH.sub("per ", text) if " a " in text or " an " in text or " every " in text else text
+    text = _TIMES_SIGN.sub("*", text) if "x" in text or "X" in text else text
     text = _BLANKS.sub(" ", text.replace('\\"', " ").replace('"', " ").replace("`", " ").replace("{}", "")).strip()
     while text and text[-1] in ".,;:\\":
         text = text[:-1].rstrip()
@@ -183,7 +186,7 @@ def _unicode(text: str) -> str:
     text = text.translate(_UNICODE)
     for pattern, word in _CONNECTIVES:
         text = pattern.sub(word, text)
-    text = re.sub(r"(?:です|である|となります|になります|になる|だ)[.!\s]*\Z", "", text)
+    text = re.sub(r"(?:です|である|となります|になります|になる|だ|입니다|이다)[.!\s]*\Z", "", text)
     return re.sub(r"(?<![A-Za-z])(?:大约|约|約)\s*(?=[0-9])", "", text)
 
 

@@ -13,7 +13,7 @@ from dqdata_operators.lib.maths.expression import Call, Node, NotMath, Num, Sym,
 from dqdata_operators.lib.maths.notation import UNIT_CLOSES, UNIT_OPENS
 from dqdata_operators.lib.maths.numbers import cjk_number, literal, words_to_number
 from dqdata_operators.lib.maths.shapes import Answer, Opaque, Scalar, Tuple, Words
-from dqdata_operators.lib.maths.units import Unit, known, multiplied, unit_of
+from dqdata_operators.lib.maths.units import NO_UNIT, Unit, known, multiplied, unit_of
 from dqdata_operators.lib.maths.words import meaning
 
 _BASED = re.compile(
@@ -32,6 +32,8 @@ _UNIT_TAIL = re.compile(
 _CJK_TAIL = re.compile(
     r"(?P<value>[-+]?[0-9][0-9.,/]*)\s*(?P<tail>[\u3040-\u30ff\u4e00-\u9fff][\u3040-\u30ff\u4e00-\u9fff/]*)"
 )
+_FOREIGN_NOUN = re.compile(r"([-+]?[0-9][0-9.,/]*)\s*([^\W\d_\u0000-\u024f]{1,12})")
+_CJK_SCALES = frozenset("十百千万萬亿億兆割折点點半分之倍成만천백억십배할")
 _CJK_RATE = re.compile(r"(?:每(小时|小時|分钟|秒|天)|時速|时速)\s*(.+)")
 _CJK_PER = {"分钟": "minute", "秒": "second", "天": "day"}
 _COMPOUND_PART = re.compile(rf"([0-9]+(?:\.[0-9]+)?)\s*{UNIT_OPENS}?\s*([A-Za-z\u4e00-\u9fff]+)")
@@ -173,10 +175,10 @@ def upright(answer: Scalar, *, apart: bool = False) -> Scalar | None:
 def _money(text: str, negative: bool, sign: str, rest: str) -> Answer:
     """A value after its currency sign, and the words after it: $5 profit, $12 per day."""
     currency = known(sign)
-    if currency is not None and (rated := _RATE.fullmatch(rest)) and (unit := unit_of(f"per {rated[2]}")):
-        if number := literal(rated[1]):
-            node = Num(-number.value if negative else number.value, number.decimals, number.digits)
-            return Scalar(text, node, multiplied(Unit(*currency), unit))
+    if currency is not None and (rated := _RATE.fullmatch(rest)) and (number := literal(rated[1])):
+        unit = unit_of(f"per {rated[2]}") or NO_UNIT
+        node = Num(-number.value if negative else number.value, number.decimals, number.digits)
+        return Scalar(text, node, multiplied(Unit(*currency), unit))
     inner = scalar(rest) if literal(rest) is None else Scalar(rest, _number(rest))
     if currency is None or not isinstance(inner, Scalar):
         return Opaque(text)
@@ -207,6 +209,10 @@ def _other_script(text: str, percent: bool) -> Answer:
         node, is_percent = _node(match["value"])
         if node is not None:
             return Scalar(text, node, unit, is_percent)
+    if (noun := _FOREIGN_NOUN.fullmatch(text)) is not None and not set(noun[2]) & _CJK_SCALES:
+        node, is_percent = _node(noun[1])
+        if node is not None:
+            return Scalar(text, node, Unit((), Fraction(1), (noun[2],)), is_percent)
     with_unit = _with_unit(text)
     if with_unit is not None:
         return with_unit

@@ -66,7 +66,7 @@ _AMOUNTS = re.compile(
     r"dollars?|cents?|yards?|miles?|meters?|km|kg|grams?|m|cm|ft|in|lbs?|oz|h|min|s)\s*,?\s+(?:and\s+)?){1,3}[0-9]+(?:\.[0-9]+)?\s+[A-Za-z]+"
 )
 _OUT_OF = re.compile(
-    r"(?<![0-9.,/])[0-9]+\s+(?:in|out\s+of)\s+(?:every\s+)?[0-9]+(?![0-9.,]*[0-9%])(?=\s*(?:[.!]|\Z|chance))"
+    r"(?<![0-9.,/])[0-9]+\s+(?:in|out\s+of)\s+(?:every\s+)?(?!(?:19|20)[0-9][0-9](?![0-9]))[0-9]+(?![0-9.,]*[0-9%])(?=\s*(?:[.!]|\Z|chance))"
 )
 _DATE = re.compile(
     r"(?:(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day,? )?(?:(?:January|February|March|April|May|June"
@@ -86,12 +86,23 @@ _FORMULA = re.compile(
     r"|(?<![A-Za-z0-9_\\.,^'’])(?>[0-9]*+)[A-Za-z]\s?(?:\^\s?[0-9{(-]+[)}]?|[²³])"
 )
 """A formula with letters in plain text: x^2 + 1, 1/x = 6, AB = 5."""
+_TIMES = re.compile(r"(?<=[0-9)])\s?x\s?(?=[0-9(])")
+_POINT = rf"(?:[-+−]?\s?(?:{_NUMBER}|[a-z](?![a-z])|∞|π|√|sqrt|[/*^()+−-]|\s){{1,20}}?|[-+−]?\s?(?:infinity|inf|oo))"
+_TUPLE = re.compile(
+    rf"(?<![A-Za-z0-9_\]])(?:[\[(]\s?{_POINT}(?:\s?[,;]\s?{_POINT}){{1,4}}\s?[\])](?:\s?(?:∪|U|\\cup)\s?(?=[\[(]))?)+"
+)
+_ROUGHLY = re.compile(
+    r"[\s,;(*]*(?:(?:which|that)\s+is|or|i\.e\.|=)?[\s,]*(?:about|approximately|approx\.?|roughly|around|≈|\\approx)[\s*]*",
+    re.IGNORECASE,
+)
 _NEGATED = re.compile(
-    r"\b(?:not|isn't|isn’t|wasn't|never|neither|nor|n't|cannot)\s*(?:be|just|simply|equal|to|is|the)?\s*\Z",
+    r"(?:\b(?:not|never|neither|nor|cannot|instead\s+of|rather\s+than|other\s+than)|n['’]t|≠|\\neq?)\s*"
+    r"(?:be|just|simply|equal|to|is|the)?\s*\Z",
     re.IGNORECASE,
 )
 _BEFORE = re.compile(
-    r"(?:零下|負|负|マイナス|氷点下)\s?\Z|\b(?:negative|minus|(?:(?:more|less|fewer|greater) than(?: or equal to)?|at (?:least|most)|no (?:more|less|fewer)"
+    r"(?:零下|負|负|マイナス|氷点下)\s?\Z|"
+    r"\b(?:negative|minus|(?:(?:more|less|fewer|greater) than(?: or equal to)?|at (?:least|most)|no (?:more|less|fewer)"
     r" than|up to)) \Z",
     re.IGNORECASE,
 )
@@ -131,6 +142,7 @@ _HOW_MANY = re.compile(
     r"\bhow\s+many\s+(?:more\s+|total\s+|different\s+|of\s+(?:the\s+)?)?((?:[a-z'-]+\s+){0,2}?[a-z'-]+?)(?=\s+(?:are|is|does|do|did|will|would|can|could|has|have|had|were|was|in|of|on|left|must|should)\b|\?|\s*\Z)",
     re.I,
 )
+_ASIDE = re.compile(r"(?<=\s)\([^()]*\)(?=[\s.,;!]|\Z)")
 _BELOW = re.compile(r"\s*(?:degrees?|°)?\s*(?:Celsius|Fahrenheit|[CF](?![A-Za-z]))?\s*below\s+zero", re.IGNORECASE)
 _SUFFIX = re.compile(r"\s?(?:[kKM]|bn|mn)(?![A-Za-z])|B(?![A-Za-z])")
 _CURRENCY = re.compile(r"[$€£¥₹]|\bcents?\b|\bdollars?\b|\beuros?\b", re.IGNORECASE)
@@ -192,19 +204,24 @@ def _candidates(text: str, *, hyphens: bool = False, several: bool = False) -> l
         if merged and _joins(text, merged[-1], start, several=several):
             last = merged.pop()
             start, body = last.start, text[last.start : end] + (tail if several else "")
+        elif merged and _ROUGHLY.fullmatch(text[merged[-1].end : start]) and "≈" not in merged[-1].text + body:
+            last = merged.pop()  # 4√5, which is about 8.94
+            start, body = last.start, rf"{last.text} \approx {body}"
         merged.append(_Candidate(start, end, body, unit, tail))
-    return merged
+    asides = [match.span() for match in _ASIDE.finditer(text)]
+    outside = [one for one in merged if not any(a < one.start and one.end < b for a, b in asides)]
+    return outside or merged
 
 
 def _next(text: str, at: int, ahead: dict[re.Pattern[str], re.Match[str] | None]) -> re.Match[str] | None:
     """The first candidate from here on; of two at one place, the one of the earlier pattern. ahead: the next match of
     each pattern, so that none is searched for twice."""
     best: re.Match[str] | None = None
-    for pattern in (SEGMENT, _DATE, _AMOUNTS, _OUT_OF, _FORMULA, _RUN):
+    for pattern in (SEGMENT, _TUPLE, _DATE, _AMOUNTS, _OUT_OF, _FORMULA, _RUN):
         match = ahead.get(pattern)
         if pattern not in ahead or (match is not None and match.start() < at):
             match = pattern.search(text, at)
-            while pattern is _FORMULA and match is not None and not re.search("[A-Za-z]", match[0]):
+            while pattern is _FORMULA and match is not None and not re.search("[A-Za-z]", _TIMES.sub("*", match[0])):
                 match = pattern.search(text, match.end())
             ahead[pattern] = match
         if match is not None and (best is None or match.start() < best.start()):
@@ -340,7 +357,8 @@ def _spelled(sentence: str) -> Picked | None:
     ]
     bold = [m for m in found if re.search(r"(?:\*\*|__)\s*\Z", sentence[: m.start()])]
     after = [m for m in found if _COPULA.search(sentence[: m.start()])]
-    for some in (bold, after):
+    alone = [m for m in found if not re.fullmatch(r"(?:one|half|third|quarter|a\s+dozen)", m[0], re.IGNORECASE)]
+    for some in (bold, after, alone if len(found) == 1 else []):
         if len(some) == 1:
             unit, tail = _after(sentence[some[0].end() :])
             return Picked(some[0][0] + unit, (), tail)

@@ -194,6 +194,12 @@ _WORD = re.compile(
 _MATH_WORDS = FUNCTIONS | frozenset(
     ["pi", "and", "or", "to", "infinity", "inf", "oo", "theta", "if", "for", "where", "not", "no", "than", *SCALES]
 )
+EACH = re.compile(
+    r"(?<=[0-9a-z] )(?<!half )(?<!of )(?<!and )(?<!quarter )(?:an?|every)\s+"
+    r"(?=(?:second|minute|hour|day|night|week|month|year|mile|gallon|pound|person|piece)\b)",
+    re.IGNORECASE,
+)
+"""`a day` after a value, which is `per day`."""
 _POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
 _IRREGULAR = {
     "feet": "foot", "men": "man", "women": "woman", "children": "child", "mice": "mouse", "geese": "goose",

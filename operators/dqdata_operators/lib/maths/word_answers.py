@@ -16,7 +16,7 @@ import re
 from dqdata_operators.lib.maths.sentences import CLAUSE, Picked
 from dqdata_operators.lib.maths.words import meaning, plain_words, same_pole, variants, word_class
 
-_DENIED = re.compile(r"\b(?:not|isn't|isn’t|wasn't|never|neither|nor|n't)\s+(?:\w+\s+)?\Z", re.IGNORECASE)
+_DENIED = re.compile(r"(?:\b(?:not|never|neither|nor|cannot)|n['’]t)\s+(?:be\s+)?(?:\w+\s+)?\Z", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]+", re.UNICODE)
 _NAME = re.compile(r"(?<![.!?]\s)(?<!\A)(?<![A-Za-z])[A-Z][a-z]+")
 _SENTENCE_WORDS = frozenset(
