@@ -13,8 +13,10 @@
         ├── AccountingError        an operator lost or invented rows
         ├── TooManyFailures        more failed rows than `max_failed_rate` allows
         ├── Incomplete             retryable failures are left; the run can be resumed
-        ├── Stopped                Ctrl-C, SIGTERM or a budget: resumable
-        │   └── BudgetExceeded
+        ├── Stopped                the run ended early and is resumable
+        │   ├── BudgetExceeded
+        │   ├── Interrupted        Ctrl-C                                                  exit code 130
+        │   └── Terminated         SIGTERM                                                 exit code 143
         ├── StoreError             the store is locked, read-only, full, newer, damaged
         ├── SandboxError           no working sandbox, or it died
         ├── DeadlineExceeded       a CPU task was killed at its deadline
@@ -31,90 +33,131 @@ from __future__ import annotations
 
 import difflib
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import ClassVar, Literal, TypeVar
 
 T = TypeVar("T")
+PLUGIN_RAISES = (Exception, SystemExit)
+"""What a plug-in's code may raise by mistake: `sys.exit()` in a plug-in ends no command."""
 
 
 class DqdataError(Exception):
-    """Base of all. `exit_code` is what the command line returns for it."""
+    """Base of all. `exit_code` is what the command line returns for it.
+
+    code: the name of this kind of error in `dqdata.codes`, which `dqdata explain` shows. An error without one has that
+    of its cause, else its class's. Texts of messages change between releases, codes do not.
+    """
 
     exit_code = 1
+    general: ClassVar[str] = "error"
+
+    def __init__(self, message: str = "", *, code: str = "") -> None:
+        super().__init__(message)
+        self._code = code
+
+    @property
+    def code(self) -> str:
+        return self._specific or self.general
+
+    @property
+    def _specific(self) -> str:
+        cause = self.__cause__
+        return self._code or (cause._specific if isinstance(cause, DqdataError) else "")
 
 
 class InputError(DqdataError):
     exit_code = 2
+    general = "invalid-input"
 
 
 class ProjectError(InputError):
     """Something in pipelines.toml. `where` reads like `pipelines.toml [pipelines.x] step 2 (dedup)`."""
 
-    def __init__(self, where: str, problem: str) -> None:
-        super().__init__(f"{where}: {problem}")
+    general = "invalid-project"
+
+    def __init__(self, where: str, problem: str, *, code: str = "") -> None:
+        super().__init__(f"{where}: {problem}", code=code)
         self.where, self.problem = where, problem
 
 
+class ProjectErrors(ProjectError):
+    """Several errors of one file, reported together."""
+
+    def __init__(self, where: str, errors: Sequence[InputError]) -> None:
+        super().__init__(where, f"{len(errors)} problems:" + "".join(f"\n  {one}" for one in errors))
+        self.errors = tuple(errors)
+
+
 class ColumnError(InputError):
-    pass
+    general = "invalid-column"
 
 
 class DataError(InputError):
-    pass
+    general = "invalid-data"
 
 
 class QueryError(InputError):
-    pass
+    general = "invalid-query"
 
 
 class PluginError(InputError):
-    pass
+    general = "invalid-plugin"
 
 
 class RunError(DqdataError):
-    pass
+    general = "run-failed"
 
 
 class PluginFault(RunError):
-    pass
+    general = "plugin-fault"
 
 
 class OperatorError(RunError):
-    pass
+    general = "operator-contract"
 
 
 class AccountingError(RunError):
-    pass
+    general = "row-accounting"
 
 
 class TooManyFailures(RunError):
-    pass
+    general = "too-many-failures"
 
 
 class Incomplete(RunError):
-    pass
+    general = "incomplete"
 
 
 class Stopped(RunError):
-    pass
+    general = "stopped"
 
 
 class BudgetExceeded(Stopped):
-    pass
+    general = "budget-exceeded"
+
+
+class Interrupted(Stopped):
+    general = "interrupted"
+    exit_code = 130
+
+
+class Terminated(Stopped):
+    general = "terminated"
+    exit_code = 143
 
 
 class StoreError(RunError):
-    pass
+    general = "store-failed"
 
 
 class SandboxError(RunError):
-    pass
+    general = "sandbox-failed"
 
 
 class DeadlineExceeded(RunError):
-    pass
+    general = "deadline-exceeded"
 
 
 class TeacherError(RunError):
@@ -136,7 +179,7 @@ class TeacherError(RunError):
         retry_after: float | None = None,
         usage_unknown: bool = False,
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, code=reason)
         self.kind, self.reason, self.status = kind, reason, status
         self.retry_after, self.usage_unknown = retry_after, usage_unknown
 
@@ -159,7 +202,7 @@ def boundary(kind: str, name: str) -> Iterator[None]:
         yield
     except DqdataError:
         raise
-    except Exception as error:
+    except PLUGIN_RAISES as error:
         raise PluginFault(f"{kind} {name!r} failed: {described(error)}") from error
 
 
@@ -169,7 +212,7 @@ def produced_by(kind: str, name: str, items: Iterable[T]) -> Iterator[T]:
         yield from items
 
 
-def row_failure(error: Exception) -> RowError:
+def row_failure(error: BaseException) -> RowError:
     """What a failed row is rejected with, for whatever an operator raised while it worked on the row."""
     if isinstance(error, RowError):
         return error

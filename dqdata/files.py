@@ -15,6 +15,7 @@ import json
 import os
 import shutil
 import stat
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -107,7 +108,10 @@ def lock(path: Path, *, timeout: float = -1, poll: float = 0.05) -> FileLock:
 
 def cache_folder(name: str) -> Path:
     """A folder of the user's cache, which may not exist yet. Losing what is in it costs time, nothing else."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "dqdata" / name
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "dqdata" / name
+    except RuntimeError:  # a user without a home
+        return Path(tempfile.gettempdir()) / f"dqdata-{os.getuid()}" / name
 
 
 def file_hash(path: Path, algorithm: Algorithm) -> str:

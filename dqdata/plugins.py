@@ -14,7 +14,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from dqdata.errors import PluginError, described, nearest
+from dqdata.errors import PLUGIN_RAISES, PluginError, described, nearest
 from dqdata.ids import digest
 
 Group = Literal["operators", "trainers", "teachers", "sources", "services"]
@@ -43,7 +43,8 @@ def load(group: Group, name: str) -> Any:
     known = claims(group)
     if name not in known:
         raise PluginError(
-            f"no {group[:-1]} {name!r}{nearest(name, known)} `dqdata ops --group {group}` lists all {len(known)}"
+            f"no {group[:-1]} {name!r}{nearest(name, known)} `dqdata ops --group {group}` lists all {len(known)}",
+            code="unknown-plugin",
         )
     point, *others = known[name]
     if others:
@@ -51,9 +52,10 @@ def load(group: Group, name: str) -> Any:
         raise PluginError(f"two packages offer {group[:-1]} {name!r}: {offers}; uninstall one")
     try:
         return point.load()
-    except Exception as error:
+    except PLUGIN_RAISES as error:
         raise PluginError(
-            f"{group[:-1]} {name!r} of {distribution(point)} can't be imported: {described(error)}"
+            f"{group[:-1]} {name!r} of {distribution(point)} can't be imported: {described(error)}",
+            code="import-failed",
         ) from error
 
 

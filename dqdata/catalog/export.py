@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+import os
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -37,13 +38,31 @@ def format_of(file: Path) -> Format:
     raise DataError(f"{file}: the name must end in .jsonl, .parquet, .csv or .json, as that says how to write it")
 
 
+def check_target(file: Path) -> None:
+    """Raises DataError for a file that can't be written, before anything is done for it."""
+    folder = file.parent
+    problem = ""
+    if file.is_dir():
+        problem = "it is a folder; name a file in it"
+    elif not folder.exists():
+        problem = f"there is no folder {folder}; make it first"
+    elif not folder.is_dir():
+        problem = f"{folder} is no folder"
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        problem = f"the folder {folder.absolute()} is read-only for you; write elsewhere"
+    if problem:
+        raise DataError(f"can't write {file}: {problem}", code="unwritable-file")
+
+
 def write(rows: pa.RecordBatchReader, file: Path, kind: Format) -> int:
     """Writes all rows; returns how many. Raises StoreError when the disk is full or the folder can't be written."""
     try:
         with whole_file(file) as unfinished, unfinished.open("wb") as out:
             return write_to(out, rows, kind)
     except OSError as error:
-        raise StoreError(f"can't write {file}: {error.strerror or error}") from error
+        raise StoreError(
+            f"can't write {file}: {error.strerror or error}; nothing is left of it", code="unwritable-file"
+        ) from error
 
 
 def write_to(out: IO[bytes], rows: pa.RecordBatchReader, kind: Format) -> int:

@@ -2,14 +2,17 @@
 
     $ dqdata run quickstart --json | jq .rows_out
 
-Exit code 0: done; 1: failed while running, usually resumable; 2: the input is wrong and nothing ran.
+Exit code 0: done; 1: failed while running, usually resumable; 2: the input is wrong and nothing ran; 130: Ctrl-C; 143:
+SIGTERM; 141: whoever read standard output closed it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import io
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -18,7 +21,8 @@ from types import TracebackType
 import click
 
 from dqdata import __version__
-from dqdata.errors import DqdataError
+from dqdata.cli.failures import PIPE_CLOSED, coloured, details, failure, use_colour
+from dqdata.errors import nearest
 
 VERBS = {
     "init": "init",
@@ -38,6 +42,38 @@ VERBS = {
 }
 
 
+class State:
+    """What the options in front of a verb, and -v behind it, say."""
+
+    verbose = False
+
+
+def _be_verbose(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value:
+        logging.getLogger("dqdata").setLevel(logging.DEBUG)
+        if isinstance(context.obj, State):
+            context.obj.verbose = True
+
+
+def _with_verbose(command: click.Command) -> click.Command:
+    """The command with -v, which may stand behind the verb too."""
+    taken = {name for parameter in command.params for name in parameter.opts}
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            _with_verbose(inner)
+    elif "-v" not in taken:
+        names = [name for name in ("-v", "--verbose") if name not in taken]
+        command.params.append(
+            click.Option(
+                [*names, "be_verbose"], is_flag=True, expose_value=False, callback=_be_verbose, help=VERBOSE_HELP
+            )
+        )
+    return command
+
+
+VERBOSE_HELP = "Show what plug-ins log, and where one failed."
+
+
 class _Verbs(click.Group):
     """Imports a verb's file when it is asked for; the files import what they need when they run."""
 
@@ -48,18 +84,21 @@ class _Verbs(click.Group):
         if name not in VERBS:
             return None
         command: click.Command = importlib.import_module(f"dqdata.cli.{VERBS[name]}").command
-        return command
+        return _with_verbose(command)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            raise click.UsageError(f"no command {args[0]!r}{nearest(args[0], VERBS)} (have: {', '.join(VERBS)})", ctx)
+        return super().resolve_command(ctx, args)
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="dqdata")
-@click.option("-v", "--verbose", is_flag=True, help="Show what operators and teachers log.")
-def dqdata(verbose: bool) -> None:
+@click.option("-v", "--verbose", is_flag=True, expose_value=False, callback=_be_verbose, help=VERBOSE_HELP)
+def dqdata() -> None:
     """Reasoning datasets from TOML pipelines: generate, verify, grade, select; versioned catalogs; TRL trainers."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    for handler in logging.getLogger().handlers:
-        handler.setFormatter(_Masked(handler.formatter))
-    logging.getLogger("dqdata").setLevel(logging.DEBUG if verbose else logging.WARNING)
 
 
 class _Masked(logging.Formatter):
@@ -85,27 +124,77 @@ def _traceback(kind: type[BaseException], error: BaseException, trace: Traceback
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point: the exit code. dqdata's own errors become one message on standard error, without a traceback.
+    """Entry point: the exit code. Whatever a command raises becomes one message on standard error.
 
     argv: arguments after the program's name; those of the process if None. A command that finds what it looks for, such
     as errors in a project, returns its own exit code.
     """
     sys.excepthook = _traceback
+    _prepare_streams()
+    _prepare_logs()
+    state = State()
     try:
-        code = dqdata.main(args=None if argv is None else list(argv), standalone_mode=False)
-    except click.exceptions.Abort:
-        return 1
+        code = dqdata.main(
+            args=None if argv is None else list(argv), prog_name="dqdata", standalone_mode=False, obj=state
+        )
+        sys.stdout.flush()
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
     except click.ClickException as error:
-        shown = io.StringIO()
-        error.show(shown)
-        click.echo(_hidden(shown.getvalue()), err=True, nl=False)
-        return 2
-    except DqdataError as error:
-        click.echo(f"error: {_hidden(str(error))}", err=True)
-        return error.exit_code
+        return _refused(error)
     except BrokenPipeError:
-        sys.stderr.close()
-        return 1
+        _forget_stdout()
+        return PIPE_CLOSED
+    except click.exceptions.Abort as error:
+        return _failed(error.__cause__ or error.__context__ or error, state)
+    except Exception as error:
+        return _failed(error, state)
     return code if isinstance(code, int) else 0
+
+
+def _failed(error: BaseException, state: State) -> int:
+    if isinstance(error, click.exceptions.Abort | EOFError):  # a question that was answered with no, or not at all
+        return 1
+    found = failure(error)
+    if state.verbose and (more := details(error)):
+        click.echo(_hidden(more), err=True)
+    for line in found.lines:
+        print_error(line)
+    return found.exit_code
+
+
+def _refused(error: click.ClickException) -> int:
+    """A command line that can't be read."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if context is not None:
+        click.echo(_hidden(context.get_usage()), err=True)
+    print_error(f"error[usage]: {error.format_message()}")
+    if context is not None:
+        click.echo(f"try: {context.command_path} --help", err=True)
+    return 2
+
+
+def print_error(line: str) -> None:
+    """One error or warning on standard error, secrets hidden, in colour on a terminal."""
+    click.echo(coloured(_hidden(line), colour=use_colour()), err=True, color=True)
+
+
+def _prepare_streams() -> None:
+    """Characters that the terminal's encoding lacks are escaped rather than refused."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _prepare_logs() -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    for handler in logging.getLogger().handlers:
+        if not isinstance(handler.formatter, _Masked):
+            handler.setFormatter(_Masked(handler.formatter))
+    logging.getLogger("dqdata").setLevel(logging.WARNING)
+
+
+def _forget_stdout() -> None:
+    """Nobody reads standard output any more: what is still to be flushed at the end goes nowhere."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())  # type: ignore[union-attr]

@@ -64,16 +64,16 @@ def command(
         click.echo(f"  unverifiable {count:,} {reason}")
 
 
-def pair(text: str, option: str) -> tuple[str, str]:
+def pair(text: str, option: str, form: str = "NEW=OLD") -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals or not key or not value:
-        raise click.BadParameter(f"{text!r} is not NEW=OLD", param_hint=option)
+        raise click.BadParameter(f"{text!r} is not {form}", param_hint=option)
     return key.strip(), value.strip()
 
 
 def setting(text: str) -> tuple[str, Any]:
     """`n=4` or `column=reasoning`: the value as TOML where it is TOML, else as text."""
-    key, value = pair(text, "--set")
+    key, value = pair(text, "--set", "KEY=VALUE")
     try:
         return key, tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -51,8 +52,19 @@ def json_option(function: F) -> F:
     )
 
 
+class Finite(click.FloatRange):
+    """A number of a range that is neither infinite nor none at all."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is no finite number", param, ctx)
+        return float(number)
+
+
 def open_project(path: Path | None) -> Project:
-    from dqdata.project.tables import find_project, read_project
+    from dqdata.project.reading import find_project
+    from dqdata.project.tables import read_project
 
     profile = click.get_current_context().meta.get(PROFILE, "")
     return read_project(path if path is not None else find_project(Path.cwd()), profile)
@@ -84,7 +96,8 @@ def printable(text: str) -> str:
 
 
 def print_json(value: Any) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False, default=str))
+    unicode = (sys.stdout.encoding or "utf-8").lower().replace("-", "").startswith("utf")
+    click.echo(json.dumps(value, ensure_ascii=not unicode, default=str))
 
 
 def progress_out(quiet: bool) -> TextIO | None:

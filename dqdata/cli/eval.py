@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dqdata.cli.common import json_option, open_project, print_json, progress_out, project_option
+from dqdata.cli.common import Finite, json_option, open_project, print_json, progress_out, project_option
 
 if TYPE_CHECKING:
     from dqdata.training.compare import Compared
@@ -22,8 +22,8 @@ SAMPLING = 0.6
 @click.option("--max-new-tokens", type=click.IntRange(min=1), default=256, show_default=True)
 @click.option("--batch-size", type=click.IntRange(min=1), default=16, show_default=True)
 @click.option("--samples", type=click.IntRange(min=1), default=1, show_default=True, help="Answers to each question.")
-@click.option("--temperature", type=click.FloatRange(min=0), help="By default 0 for one sample, 0.6 for several.")
-@click.option("--top-p", type=click.FloatRange(min=0, max=1, min_open=True), default=1.0, show_default=True)
+@click.option("--temperature", type=Finite(min=0), help="By default 0 for one sample, 0.6 for several.")
+@click.option("--top-p", type=Finite(min=0, max=1, min_open=True), default=1.0, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the samples of local models.")
 @click.option("--by", metavar="COLUMN", help="Also the score of each value of this column, such as level.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only so many questions, in the order of the query.")

@@ -32,15 +32,14 @@ def command(
     query: str, output: Path, columns: tuple[str, ...], project: Path | None, store: Path | None, as_json: bool
 ) -> None:
     """Write a catalog (NAME, NAME@3, NAME__rejects@3), the rows of a query, or a model (trained:NAME@2)."""
-    from dqdata.catalog.export import format_of, renamed, write
+    from dqdata.catalog.export import check_target, format_of, renamed, write
 
     if query.strip().startswith(TRAINED):
         if columns:
             raise click.UsageError("--column renames columns of rows; a model has none")
         _export_model(query.strip(), output, project, store, as_json)
         return
-    if output.is_dir():
-        raise click.BadParameter(f"{output} is a folder; give a file", param_hint="-o")
+    check_target(output)
     kind = format_of(output)
     names = dict(_pair(text) for text in columns)
     with open_store(project, store, read_only=True) as opened:

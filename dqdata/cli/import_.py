@@ -9,11 +9,16 @@ import click
 from dqdata.cli.apply import pair
 from dqdata.cli.common import json_option, open_project, print_json, progress_out, project_option, store_option
 
+FORMATS = ("jsonl", "json", "csv", "tsv", "parquet")
+
 
 @click.command()
 @click.argument("files", nargs=-1, required=True)
 @click.option("--into", required=True, metavar="NAME", help="Catalog that gets the new version.")
 @click.option("--column", "columns", multiple=True, metavar="NEW=OLD", help="Read the files' column OLD as NEW.")
+@click.option("--format", "form", type=click.Choice(FORMATS), help="By default what the name of the file says.")
+@click.option("--encoding", help="Of CSV and JSON, by its Python name; utf-8 by default.")
+@click.option("--types", multiple=True, metavar="NAME=TYPE", help="DuckDB type of a column, such as answer=VARCHAR.")
 @project_option
 @store_option
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
@@ -22,6 +27,9 @@ def command(
     files: tuple[str, ...],
     into: str,
     columns: tuple[str, ...],
+    form: str | None,
+    encoding: str | None,
+    types: tuple[str, ...],
     project: Path | None,
     store: Path | None,
     quiet: bool,
@@ -41,6 +49,9 @@ def command(
     params = {
         "path": [str(Path(file).absolute()) for file in files],
         "columns": dict(pair(text, "--column") for text in columns),
+        "types": dict(pair(text, "--types", "NAME=TYPE") for text in types),
+        **({} if form is None else {"format": form}),
+        **({} if encoding is None else {"encoding": encoding}),
     }
     where = f"dqdata import --into {into}"
     pipeline = Pipeline(
@@ -51,6 +62,7 @@ def command(
     bare = Project(
         path=Path.cwd() / "pipelines.toml",
         store_path=folder,
+        profile=loaded.profile if loaded is not None else "",
         teachers={},
         pipelines={pipeline.name: pipeline},
         trainers={},

@@ -33,13 +33,17 @@ steps = [
 def command(folder: Path) -> None:
     """Write a first pipelines.toml."""
     from dqdata.errors import ProjectError
-    from dqdata.project.tables import FILE
+    from dqdata.project.reading import FILE
 
     path = folder / FILE
-    folder.mkdir(parents=True, exist_ok=True)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
             file.write(STARTER)
     except FileExistsError:
-        raise ProjectError(str(path), "is there already; nothing was written") from None
+        if folder.is_dir():
+            raise ProjectError(str(path), "is there already; nothing was written", code="file-exists") from None
+        raise ProjectError(str(folder), "is a file; name a folder", code="unwritable-file") from None
+    except OSError as error:
+        raise ProjectError(str(path), f"can't be written: {error.strerror or error}", code="unwritable-file") from None
     click.echo(f"wrote {path}\nnext: dqdata plan quickstart, dqdata run quickstart")

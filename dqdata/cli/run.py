@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dqdata.cli.common import json_option, open_project, print_json, progress_out, project_option
+from dqdata.cli.common import Finite, json_option, open_project, print_json, progress_out, project_option
 
 if TYPE_CHECKING:
     from dqdata.engine.run import RunResult
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.argument("name")
 @project_option
 @click.option("--allow-partial", is_flag=True, help="Commit without the rows that failed and another run may save.")
-@click.option("--budget-usd", type=click.FloatRange(min=0, min_open=True), help="Instead of the pipeline's budget.")
+@click.option("--budget-usd", type=Finite(min=0, min_open=True), help="Instead of the pipeline's budget.")
 @click.option("--retry-failed", is_flag=True, help="Process the failed rows of the last version; commit a new one.")
 @click.option("--force", is_flag=True, help="Make a new version although this recipe has made one.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first rows of the source, into NAME__first_LIMIT.")

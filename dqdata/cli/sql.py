@@ -29,7 +29,7 @@ _CELL = 100
 @click.command()
 @click.argument("query")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="By default table, or what the name of -o says.")
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write.")
 @click.option("--limit", type=click.IntRange(min=0), help=f"First N rows; a table shows {_TABLE_ROWS} by default.")
 @click.option("--files", is_flag=True, help="Let the query read local files: from 'x.csv', read_parquet('x.parquet').")
 @project_option
@@ -51,7 +51,7 @@ def command(
     dq_models say what was made, dq_metrics how each model learnt, ledger.calls every call to a teacher. Other files are
     out of reach without --files, and the network always.
     """
-    from dqdata.catalog.export import format_of, write, write_to
+    from dqdata.catalog.export import check_target, format_of, write, write_to
 
     form = form or (format_of(output) if output else "json" if as_json else "table")
     if form == ("table" if output else "parquet"):
@@ -59,6 +59,8 @@ def command(
     if as_json and output is None and form != "json":
         raise click.UsageError("--json is a format of its own: leave out --format, or write to a file with -o")
 
+    if output is not None:
+        check_target(output)
     with open_store(project, store, read_only=True) as opened:
         rows = opened.query(query, local_files=files)
         if limit is not None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from dqdata.catalog import Store
-from dqdata.catalog.export import format_of, write
+from dqdata.catalog.export import check_target, format_of, write
 from dqdata.catalog.rights import make_private
 from dqdata.columns import REJECTS
 from dqdata.engine.chunks import reader
@@ -29,7 +29,7 @@ from dqdata.engine.stop import StopSignal, on_signals
 from dqdata.ledger import Ledger
 from dqdata.project.check import NoStore
 from dqdata.project.plan import make_plan
-from dqdata.project.tables import Pipeline, Project, SourceSpec, StepSpec
+from dqdata.project.tables import Pipeline, Project, SandboxTable, SourceSpec, StepSpec
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,7 @@ def apply_operator(
     began = time.monotonic()
     where = f"dqdata apply {op}"
     kind = format_of(target)
+    check_target(target)
     source = {"path": str(file.absolute()), **({"columns": dict(columns)} if columns else {})}
     pipeline = Pipeline(
         into="applied",
@@ -79,6 +80,7 @@ def apply_operator(
             path=root,
             store_path=project.store_path if project else folder / "store",
             profile=project.profile if project else "",
+            sandbox=project.sandbox if project else SandboxTable(),
             teachers=project.teachers if project else {},
             pipelines={"apply": pipeline},
             trainers={},

@@ -22,7 +22,16 @@ from dqdata.aio import gather_all
 from dqdata.calls.client import Budget, CallClient, Counters
 from dqdata.engine.batches import Processed, process
 from dqdata.engine.stop import StopSignal
-from dqdata.errors import DeadlineExceeded, DqdataError, OperatorError, RunError, Stopped, TeacherError, row_failure
+from dqdata.errors import (
+    PLUGIN_RAISES,
+    DeadlineExceeded,
+    DqdataError,
+    OperatorError,
+    RunError,
+    Stopped,
+    TeacherError,
+    row_failure,
+)
 from dqdata.files import make_folder
 from dqdata.ledger import CallContext, Ledger
 from dqdata.operator import (
@@ -230,6 +239,6 @@ async def outcomes_of(operator: CallOperator[Any], row: Row, run: StepRun) -> Se
         return [Reject("timeout", str(error), kind="failed")]
     except DqdataError:
         raise
-    except Exception as error:
+    except PLUGIN_RAISES as error:
         failure = row_failure(error)
         return [Reject(failure.reason, failure.detail, kind="failed")]

@@ -10,7 +10,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from dqdata.errors import Stopped
+from dqdata.errors import Interrupted, Stopped, Terminated
 
 
 class StopSignal:
@@ -34,9 +34,10 @@ class StopSignal:
                 listener(cause)
 
     def check(self) -> None:
-        """Raises Stopped if the signal is set."""
+        """Raises Stopped, of the cause's kind, if the signal is set."""
         if self.cause is not None:
-            raise Stopped(f"stopping: {self.cause}")
+            kind = type(self.cause) if isinstance(self.cause, Interrupted | Terminated) else Stopped
+            raise kind(f"stopping: {self.cause}")
 
 
 @contextmanager
@@ -48,7 +49,8 @@ def on_signals(stop: StopSignal) -> Iterator[None]:
     def received(number: int) -> None:
         for one in handled:
             loop.remove_signal_handler(one)
-        stop.set(Stopped(f"{signal.Signals(number).name}: calls in flight are completed, nothing new begins"))
+        kind = Interrupted if number == signal.SIGINT else Terminated
+        stop.set(kind(f"{signal.Signals(number).name}: calls in flight are completed, nothing new begins"))
 
     try:
         for number in handled:

@@ -21,8 +21,8 @@ from dqdata.models import ModelRef, resolve_model
 from dqdata.operator import Operator
 from dqdata.params import markers
 from dqdata.plugins import load
-from dqdata.project.problems import validated
-from dqdata.project.tables import ALLOW_LEAKS, EVALUATE, SourceSpec, StepSpec, TeacherTable, TrainerTable
+from dqdata.project.problems import Problems, validated
+from dqdata.project.tables import ALLOW_LEAKS, EVALUATE, Pipeline, SourceSpec, StepSpec, TeacherTable, TrainerTable
 from dqdata.refs import model_ref
 from dqdata.source import Source, StoreView
 from dqdata.teacher import Limits, Teacher
@@ -49,6 +49,15 @@ def make_operator(spec: StepSpec, root: Path) -> Operator[Any]:
         return kind(params)
     except ValueError as error:
         raise ProjectError(spec.where, str(error)) from error
+
+
+def check_operators(pipeline: Pipeline, root: Path) -> None:
+    """Raises ProjectError for all steps of a pipeline that name no operator or give it wrong parameters."""
+    problems = Problems(pipeline.where)
+    for spec in pipeline.steps:
+        with problems.noted():
+            make_operator(spec, root)
+    problems.check()
 
 
 def _with_files(model: type[BaseModel], given: Mapping[str, Any], root: Path, where: str) -> dict[str, Any]:

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from dqdata.errors import ProjectError
+from dqdata.project.reading import read_tables
 
 ALLOWED = "DQDATA_ALLOWED_PATHS"
 
@@ -29,7 +29,7 @@ def outside_paths(file: Path) -> list[str]:
     """One line for each text of the TOML that is a path out of the project and of what the user allows."""
     root = file.absolute().parent.resolve()
     allowed = [root, *(Path(text).expanduser().resolve() for text in _allowed() if text)]
-    tables = tomllib.loads(file.read_text(encoding="utf-8"))
+    tables = read_tables(file)
     found = []
     for where, text in _texts(tables, ""):
         target = _target(text, root)

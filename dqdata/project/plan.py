@@ -23,7 +23,7 @@ from dqdata.ids import fingerprint
 from dqdata.operator import CallEstimate, Estimate, Operator, TableOperator
 from dqdata.params import markers
 from dqdata.plugins import distribution, found, source_hash
-from dqdata.project.instances import Context, children, make_operator, make_source, make_teacher
+from dqdata.project.instances import Context, check_operators, children, make_operator, make_source, make_teacher
 from dqdata.project.sampling import average_tokens
 from dqdata.project.tables import Pipeline, Project, StepSpec, TeacherTable, plain
 from dqdata.source import Source, StoreView
@@ -145,6 +145,7 @@ def make_plan(
     columns, before = with_ids(given), base
     tokens = average_tokens(source) if pipeline.steps else {}
     rows = expected_rows if counted is None else counted
+    check_operators(pipeline, project.root)
     teachers: dict[str, Teacher[Any]] = {}
     estimate = None if rows is None else Estimate(rows)
     steps: list[Step] = []
@@ -173,7 +174,9 @@ def plan_step(
     operator = make_operator(spec, project.root)
     for name in _teacher_names(operator, spec, project.root):
         if name not in teachers:
-            teachers[name] = make_teacher(_teacher_table(project, name, spec), store)
+            table = _teacher_table(project, name, spec)
+            teachers[name] = make_teacher(table, store)
+            _check_model(teachers[name], table)
     _check_answers(operator, spec, project.root, teachers)
     try:
         pinned = {name: store.query_columns(f"select * from {name}") for name in operator.catalogs()}
@@ -215,6 +218,16 @@ def with_ids(given: Columns) -> Columns:
     return Columns({**ids, **{name: kind for name, kind in given.items() if name not in ids}})
 
 
+def _check_model(teacher: Teacher[Any], table: TeacherTable) -> None:
+    """Raises what a model that can't be found is refused with, at the teacher's table."""
+    try:
+        teacher.identity  # noqa: B018
+    except ProjectError:
+        raise
+    except InputError as error:
+        raise type(error)(f"{table.where}: {error}") from error
+
+
 def _teacher_names(operator: Operator[Any], spec: StepSpec, root: Path) -> Iterator[str]:
     yield from operator.teachers()
     for child in children(operator, spec, root):
@@ -224,7 +237,11 @@ def _teacher_names(operator: Operator[Any], spec: StepSpec, root: Path) -> Itera
 def _teacher_table(project: Project, name: str, spec: StepSpec) -> TeacherTable:
     if name not in project.teachers:
         have = ", ".join(project.teachers) or "none"
-        raise ProjectError(spec.where, f"no teacher {name!r}{nearest(name, project.teachers)} (have: {have})")
+        raise ProjectError(
+            spec.where,
+            f"no teacher {name!r}{nearest(name, project.teachers)} (have: {have}); add a table [teachers.{name}]",
+            code="unknown-name",
+        )
     return project.teachers[name]
 
 

@@ -10,14 +10,13 @@ dqdata.errors.ProjectError: pipelines.toml [pipelines.p]: unknown key 'budget_us
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from dqdata.errors import ProjectError, nearest
+from dqdata.errors import InputError, ProjectError, ProjectErrors, nearest
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -27,27 +26,32 @@ class Problems:
 
     def __init__(self, file: str) -> None:
         self._file = file
-        self._found: list[ProjectError] = []
+        self._found: list[InputError] = []
 
     @contextmanager
     def noted(self) -> Iterator[None]:
-        """Notes a ProjectError and goes on after the block."""
+        """Notes an InputError and goes on after the block."""
         try:
             yield
-        except ProjectError as error:
+        except InputError as error:
             self._found.append(error)
 
     def read(
-        self, tables: Mapping[str, Any], kind: str, path: Path, reader: Callable[[str, dict[str, Any], Path], M]
+        self,
+        tables: Mapping[str, Any],
+        kind: str,
+        place: Callable[[str, str], str],
+        reader: Callable[[str, dict[str, Any], str], M],
     ) -> dict[str, M]:
-        """The tables of one kind that can be read, by name."""
+        """The tables of one kind that can be read, by name. place: from kind and name to where errors point."""
         bodies: dict[str, Any] = {}
         with self.noted():
             bodies = table_of(tables, kind, self._file)
         found: dict[str, M] = {}
         for name, body in bodies.items():
             with self.noted():
-                found[name] = reader(name, is_table(body, f"{self._file} [{kind}.{name}]"), path)
+                where = place(kind, name)
+                found[name] = reader(name, is_table(body, where), where)
         return found
 
     def check(self) -> None:
@@ -55,9 +59,7 @@ class Problems:
         if len(self._found) == 1:
             raise self._found[0]
         if self._found:
-            raise ProjectError(
-                self._file, f"{len(self._found)} problems:" + "".join(f"\n  {one}" for one in self._found)
-            )
+            raise ProjectErrors(self._file, self._found)
 
 
 def validated(model: type[M], values: Mapping[str, Any], where: str, what: str = "key", also: Iterable[str] = ()) -> M:
@@ -66,7 +68,9 @@ def validated(model: type[M], values: Mapping[str, Any], where: str, what: str =
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
-        raise ProjectError(where, "; ".join(_explain(item, model, what, also) for item in error.errors())) from None
+        found = error.errors()
+        code = {"extra_forbidden": "unknown-key", "missing": "missing-key"}.get(found[0]["type"], "invalid-value")
+        raise ProjectError(where, "; ".join(_explain(item, model, what, also) for item in found), code=code) from None
 
 
 def _explain(item: Any, model: type[BaseModel], what: str, also: Iterable[str]) -> str:
@@ -86,6 +90,13 @@ def _explain(item: Any, model: type[BaseModel], what: str, also: Iterable[str]) 
     return f"{what} {name!r}: {item['msg']}{given}"
 
 
+def check_known(given: Iterable[str], known: Sequence[str], where: str, what: str = "key") -> None:
+    """Raises ProjectError for the names that are none of the known ones, all of them, with the nearest for each."""
+    if unknown := [name for name in given if name not in known]:
+        told = ", ".join(f"{name!r}{nearest(name, known)}" for name in unknown)
+        raise ProjectError(where, f"unknown {what} {told} (known: {', '.join(known)})", code="unknown-key")
+
+
 def table_of(tables: Mapping[str, Any], name: str, file: str) -> dict[str, Any]:
     """The table of this name, empty where there is none. Raises ProjectError where it is no table."""
     return is_table(tables.get(name, {}), f"{file} [{name}]")
@@ -93,5 +104,5 @@ def table_of(tables: Mapping[str, Any], name: str, file: str) -> dict[str, Any]:
 
 def is_table(value: Any, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise ProjectError(where, f"must be a table, got {value!r}")
+        raise ProjectError(where, f"must be a table, got {value!r}", code="invalid-value")
     return dict(value)

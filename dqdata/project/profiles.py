@@ -21,32 +21,35 @@ from collections.abc import Mapping
 from typing import Any
 
 from dqdata.errors import ProjectError, nearest
+from dqdata.project.problems import check_known, is_table, table_of
 
 KEYS = ("teachers", "models", "pipelines", "trainers")
 
 
 def with_profile(tables: Mapping[str, Any], name: str, file: str) -> dict[str, Any]:
     """The project's tables with the profile laid over them. Raises ProjectError with table and nearest name."""
-    profiles = tables.get("profiles", {})
+    profiles = table_of(tables, "profiles", file)
     if name not in profiles:
         have = ", ".join(profiles) or "none"
-        raise ProjectError(file, f"no profile {name!r}{nearest(name, profiles)} (have: {have})")
-    profile, where = profiles[name], f"{file} [profiles.{name}]"
-    for key in profile:
-        if key not in KEYS:
-            raise ProjectError(where, f"unknown key {key!r}{nearest(key, KEYS)} (known: {', '.join(KEYS)})")
+        raise ProjectError(file, f"no profile {name!r}{nearest(name, profiles)} (have: {have})", code="unknown-name")
+    where = f"{file} [profiles.{name}]"
+    profile = is_table(profiles[name], where)
+    check_known(profile, KEYS, where)
+    changes = {key: is_table(profile.get(key, {}), f"{where[:-1]}.{key}]") for key in KEYS}
+    below = {key: table_of(tables, key, file) for key in KEYS if key != "models"}
     merged = dict(tables)
-    merged["teachers"] = _teachers(tables.get("teachers", {}), profile.get("teachers", {}), where)
-    merged["pipelines"] = _laid_over(
-        tables.get("pipelines", {}), profile.get("pipelines", {}), f"{where[:-1]}.pipelines]", _pipeline
-    )
-    merged["trainers"] = _laid_over(
-        tables.get("trainers", {}), profile.get("trainers", {}), f"{where[:-1]}.trainers]", _trainer
-    )
-    models = profile.get("models", {})
+    merged["teachers"] = _teachers(below["teachers"], changes["teachers"], where)
+    merged["pipelines"] = _laid_over(below["pipelines"], changes["pipelines"], f"{where[:-1]}.pipelines]", _pipeline)
+    merged["trainers"] = _laid_over(below["trainers"], changes["trainers"], f"{where[:-1]}.trainers]", _trainer)
     for kind in ("teachers", "trainers"):
-        merged[kind] = {key: _renamed(body, models) for key, body in merged[kind].items()}
+        merged[kind] = {key: _renamed(body, changes["models"]) for key, body in merged[kind].items()}
     return merged
+
+
+def changed_by(tables: Mapping[str, Any], profile: str, kind: str, name: str) -> str:
+    """For errors about a table that the profile changes: ` with [profiles.tiny.pipelines.p]`; else nothing."""
+    changes = tables.get("profiles", {}).get(profile, {}).get(kind, {}) if profile else {}
+    return f" with [profiles.{profile}.{kind}.{name}]" if name in changes else ""
 
 
 def _teachers(teachers: Mapping[str, Any], changes: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -60,7 +63,8 @@ def _teachers(teachers: Mapping[str, Any], changes: Mapping[str, Any], where: st
                 raise ProjectError(where, f"teachers.{name}: no teacher {change!r}{nearest(change, teachers)}")
             merged[name] = teachers[change]
         else:
-            merged[name] = _deep(teachers[name], change)
+            changed = is_table(change, f"{where[:-1]}.teachers.{name}]")
+            merged[name] = _deep(is_table(teachers[name], f"[teachers.{name}]"), changed)
     return merged
 
 
@@ -69,7 +73,8 @@ def _laid_over(bodies: Mapping[str, Any], changes: Mapping[str, Any], where: str
     for name, change in changes.items():
         if name not in bodies:
             raise ProjectError(where, f"no {name!r} to change{nearest(name, bodies)}")
-        merged[name] = lay(bodies[name], change, f"{where[:-1]}.{name}]")
+        place = f"{where[:-1]}.{name}]"
+        merged[name] = lay(is_table(bodies[name], f"{where} {name}"), is_table(change, place), place)
     return merged
 
 
@@ -80,13 +85,17 @@ def _trainer(body: Mapping[str, Any], change: Mapping[str, Any], where: str) -> 
 def _pipeline(body: Mapping[str, Any], change: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Keys are replaced; `steps` is a table by step id, laid over the parameters of those steps."""
     merged = {**body, **{key: value for key, value in change.items() if key != "steps"}}
-    changes = dict(change.get("steps", {}))
+    changes = is_table(change.get("steps", {}), f"{where[:-1]}.steps]")
+    below = body.get("steps", [])
+    if not isinstance(below, list) or not all(isinstance(step, Mapping) for step in below):
+        return merged  # refused where the pipeline itself is read
     steps = []
-    for step in body.get("steps", []):
+    for step in below:
         found = step.get("id", step.get("op"))
-        steps.append(_deep(step, changes.pop(found)) if found in changes else step)
+        changed = is_table(changes.pop(found, {}), f"{where[:-1]}.steps.{found}]")
+        steps.append(_deep(step, changed) if changed else step)
     if changes:
-        known = [str(step.get("id", step.get("op"))) for step in body.get("steps", [])]
+        known = [str(step.get("id", step.get("op"))) for step in below]
         name = next(iter(changes))
         raise ProjectError(where, f"no step {name!r}{nearest(name, known)} (steps: {', '.join(known)})")
     return {**merged, "steps": steps} if steps else merged

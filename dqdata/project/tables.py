@@ -12,23 +12,23 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr, StrictBool
 
 from dqdata.errors import InputError, ProjectError, nearest
 from dqdata.masking import masker
 from dqdata.params import Params
 from dqdata.project.paths import check_names, check_paths
-from dqdata.project.problems import Problems, is_table, table_of, validated
-from dqdata.project.profiles import with_profile
+from dqdata.project.problems import Problems, check_known, is_table, table_of, validated
+from dqdata.project.profiles import changed_by, with_profile
+from dqdata.project.reading import project_file, read_tables
 from dqdata.refs import FIRST_SUFFIX, as_query, catalog_ref, check_name
 from dqdata.teacher import Limits
 
-FILE = "pipelines.toml"
 EVALUATE, ALLOW_LEAKS = "evaluate", "allow_leaks"
 """Keys of a trainer's table that are the training's own, not the trainer's: what the model is measured on, and that it
 is trained although problems are measured too."""
@@ -36,10 +36,20 @@ TABLES = ("store", "sandbox", "teachers", "pipelines", "trainers", "profiles")
 M = TypeVar("M", bound=BaseModel)
 
 
+class StoreTable(Params):
+    """`[store]`: where the catalogs are."""
+
+    path: str = Field("catalogs", min_length=1)
+    """Folder of the catalogs, relative to pipelines.toml."""
+    group: StrictBool = False
+    """Whether the group of the folder may read and write it, and not its owner alone."""
+
+
 class SandboxTable(Params):
     """`[sandbox]`: how programs are isolated that a step runs."""
 
     mode: Literal["auto", "bwrap", "landlock", "none"] = "auto"
+    """auto: bubblewrap where it works, else Landlock, else an error. none: no isolation."""
 
 
 class SourceSpec(Params):
@@ -147,28 +157,13 @@ class Project(Params):
         return _pick(self.trainers, name, "trainer", self.path)
 
 
-def find_project(start: Path) -> Path:
-    """The nearest pipelines.toml in this folder or above. Raises ProjectError."""
-    for folder in (start.absolute(), *start.absolute().parents):
-        if (folder / FILE).is_file():
-            return folder / FILE
-    raise ProjectError(str(start), f"no {FILE} here or in a folder above; `dqdata init` writes one")
-
-
 def read_project(path: Path, profile: str = "") -> Project:
     """Reads and checks the file's own shape, with a profile laid over it. Raises ProjectError."""
-    path = path.absolute()
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ProjectError(str(path), "no such file; `dqdata init` writes one") from None
-    except UnicodeDecodeError as error:
-        raise ProjectError(str(path), f"not UTF-8 at byte {error.start}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ProjectError(str(path), f"not valid TOML: {error}") from None
+    path = project_file(path.absolute())
+    tables = read_tables(path)
     problems = Problems(path.name)
     with problems.noted():
-        _known(tables, TABLES, path.name, "table")
+        check_known(tables, TABLES, path.name, "table")
     for kind in ("teachers", "pipelines", "trainers", "profiles"):
         with problems.noted():
             check_names(f"[{kind}]", list(table_of(tables, kind, path.name)), path.name)
@@ -177,31 +172,31 @@ def read_project(path: Path, profile: str = "") -> Project:
 
     if profile:
         tables = with_profile(tables, profile, path.name)
-    store: dict[str, Any] = {}
-    sandbox = SandboxTable()
+    store, sandbox = StoreTable(), SandboxTable()
     with problems.noted():
-        store = table_of(tables, "store", path.name)
-        _known(store, ("path", "group"), f"{path.name} [store]", "key")
-    group = store.get("group", False)
-    with problems.noted():
-        if not isinstance(group, bool):
-            raise ProjectError(f"{path.name} [store]", f"key 'group' must be true or false, got {group!r}")
+        store = validated(StoreTable, table_of(tables, "store", path.name), f"{path.name} [store]")
     with problems.noted():
         sandbox = validated(SandboxTable, table_of(tables, "sandbox", path.name), f"{path.name} [sandbox]")
-    teachers = problems.read(tables, "teachers", path, _teacher)
-    pipelines = problems.read(tables, "pipelines", path, _pipeline)
-    trainers = problems.read(tables, "trainers", path, _trainer)
+    place = partial(_place, tables, path.name, profile)
+    teachers = problems.read(tables, "teachers", place, partial(_teacher, path))
+    pipelines = problems.read(tables, "pipelines", place, _pipeline)
+    trainers = problems.read(tables, "trainers", place, _trainer)
     problems.check()
     return Project(
         path=path,
-        store_path=path.parent / str(store.get("path", "catalogs")) / (f"profiles/{profile}" if profile else ""),
-        store_group=group,
+        store_path=path.parent / store.path / (f"profiles/{profile}" if profile else ""),
+        store_group=store.group,
         profile=profile,
         sandbox=sandbox,
         teachers=teachers,
         pipelines=pipelines,
         trainers=trainers,
     )
+
+
+def _place(tables: Mapping[str, Any], file: str, profile: str, kind: str, name: str) -> str:
+    """Where errors about a table point, the part of a profile that changes it among it."""
+    return f"{file} [{kind}.{name}]{changed_by(tables, profile, kind, name)}"
 
 
 def source_of(value: Any, where: str) -> SourceSpec:
@@ -226,10 +221,9 @@ def source_of(value: Any, where: str) -> SourceSpec:
     return SourceSpec(kind="files", params={"path": text})
 
 
-def _pipeline(name: str, body: dict[str, Any], path: Path) -> Pipeline:
-    where = f"{path.name} [pipelines.{name}]"
+def _pipeline(name: str, body: dict[str, Any], where: str) -> Pipeline:
     if "from" not in body:
-        raise ProjectError(where, "key 'from' is missing: where do the rows come from?")
+        raise ProjectError(where, "key 'from' is missing: where do the rows come from?", code="missing-key")
     source = source_of(body.pop("from"), where)
     steps = body.pop("steps", [])
     if not isinstance(steps, list):
@@ -253,10 +247,12 @@ def _steps(steps: list[Any], where: str) -> tuple[StepSpec, ...]:
         body = dict(is_table(step, f"{where} step {number}"))
         op = body.pop("op", None)
         if not isinstance(op, str):
-            raise ProjectError(f"{where} step {number}", "key 'op' is missing: which operator?")
+            raise ProjectError(f"{where} step {number}", "key 'op' is missing: which operator?", code="missing-key")
         label = f"{where} step {number} ({op})"
         given = body.pop("id", None)
         taken = {spec.id for spec in specs}
+        if given is not None and not isinstance(given, str):
+            raise ProjectError(label, f"key 'id' must be a text, got {given!r}", code="invalid-value")
         if given in taken:
             raise ProjectError(label, f"id {given!r} is taken by an earlier step")
         step_id = str(given or (op if op not in taken else f"{op}_{number}"))
@@ -265,11 +261,10 @@ def _steps(steps: list[Any], where: str) -> tuple[StepSpec, ...]:
     return tuple(specs)
 
 
-def _teacher(name: str, body: dict[str, Any], path: Path) -> TeacherTable:
-    where = f"{path.name} [teachers.{name}]"
+def _teacher(path: Path, name: str, body: dict[str, Any], where: str) -> TeacherTable:
     provider = body.pop("provider", None)
     if not isinstance(provider, str):
-        raise ProjectError(where, "key 'provider' is missing, such as provider = 'openai'")
+        raise ProjectError(where, "key 'provider' is missing, such as provider = 'openai'", code="missing-key")
     limits = validated(Limits, {key: body.pop(key) for key in list(body) if key in Limits.model_fields}, where)
     missing: list[str] = []
     params = {key: _resolve(value, missing) for key, value in body.items()}
@@ -284,11 +279,10 @@ def _teacher(name: str, body: dict[str, Any], path: Path) -> TeacherTable:
     )
 
 
-def _trainer(name: str, body: dict[str, Any], path: Path) -> TrainerTable:
-    where = f"{path.name} [trainers.{name}]"
+def _trainer(name: str, body: dict[str, Any], where: str) -> TrainerTable:
     kind, data = body.pop("kind", None), body.pop("data", None)
     if not isinstance(kind, str):
-        raise ProjectError(where, "key 'kind' is missing, such as kind = 'sft'")
+        raise ProjectError(where, "key 'kind' is missing, such as kind = 'sft'", code="missing-key")
     splits = {"train": data} if isinstance(data, str) else data
     if not isinstance(splits, Mapping) or not all(isinstance(value, str) for value in splits.values()):
         raise ProjectError(where, "key 'data' must be a catalog, SQL, or a table such as { train = 'name@latest' }")
@@ -309,18 +303,10 @@ def _resolve(value: Any, missing: list[str]) -> Any:
     return value
 
 
-def _known(given: Iterable[str], known: tuple[str, ...], where: str, what: str) -> None:
-    for name in given:
-        if name not in known:
-            raise ProjectError(
-                where, f"unknown {what} {name!r}{nearest(name, known) or ' (known: ' + ', '.join(known) + ')'}"
-            )
-
-
 def _pick(items: Mapping[str, M], name: str, what: str, path: Path) -> M:
     if name not in items:
         have = ", ".join(items) or "none"
-        raise ProjectError(path.name, f"no {what} {name!r}{nearest(name, items)} (have: {have})")
+        raise ProjectError(path.name, f"no {what} {name!r}{nearest(name, items)} (have: {have})", code="unknown-name")
     return items[name]
 
 

@@ -66,7 +66,14 @@ def opened(path: Path) -> Iterator[Any]:
 
 
 def _matches(text: str, root: Path) -> list[Path]:
-    path = root / Path(text).expanduser()
+    try:
+        return _files_of(text, root / Path(text).expanduser(), root)
+    except (OSError, ValueError, RuntimeError) as error:  # a name too long, a NUL in it, `~nobody`
+        shown = text if len(text) <= 200 else f"{text[:200]}..."
+        raise DataError(f"{shown!r} names no file: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _files_of(text: str, path: Path, root: Path) -> list[Path]:
     if path.is_file():
         return [path]
     if path.is_dir():

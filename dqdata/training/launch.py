@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dqdata import errors
-from dqdata.errors import DqdataError, RunError
+from dqdata.errors import DqdataError, Interrupted, RunError, Stopped, Terminated
 from dqdata.training.job import Job
 from dqdata.workers.lifetime import guarded
 
@@ -52,12 +52,15 @@ def launch(job: Job, processes: int, say: Callable[[str], None]) -> None:
         readers = [threading.Thread(target=_relay, args=(rank, say), daemon=True) for rank in ranks]
         for reader in readers:
             reader.start()
-        with _signals_passed_on(ranks):
+        with _signals_passed_on(ranks) as received:
             codes = _wait(ranks)
         for reader in readers:
             reader.join()
     if any(codes):
-        raise _cause(failure, log, codes)
+        cause = _cause(failure, log, codes)
+        if isinstance(cause, Stopped) and received:
+            raise (Interrupted if received[0] == signal.SIGINT else Terminated)(str(cause))
+        raise cause
 
 
 def environments(processes: int) -> list[dict[str, str]]:
@@ -115,20 +118,23 @@ def _end(rank: subprocess.Popen[str], patience: float = 10.0) -> None:
 
 
 @contextmanager
-def _signals_passed_on(ranks: Sequence[subprocess.Popen[str]]) -> Iterator[None]:
-    """Ctrl-C and SIGTERM go on to the ranks, which stop after the step under way; a second one ends them at once."""
+def _signals_passed_on(ranks: Sequence[subprocess.Popen[str]]) -> Iterator[list[int]]:
+    """Ctrl-C and SIGTERM go on to the ranks, which stop after the step under way; a second one ends them at once. Gives
+    the list of the signals that were received."""
+    received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield received
         return
 
     def pass_on(number: int, frame: object) -> None:
+        received.append(number)
         for rank in ranks:
             if rank.poll() is None:
                 rank.send_signal(signal.SIGTERM)
 
     before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

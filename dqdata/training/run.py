@@ -124,7 +124,7 @@ class _Training:
         try:
             result = self._train(data)
         except Stopped as error:
-            raise Stopped(f"{error}; `{self.again}` goes on from here") from error
+            raise type(error)(f"{error}; `{self.again}` goes on from here") from error
         trained = ModelRef("folder", result["model"], self.plan.fingerprint)
         # Both scores come after the training, so that what is wrong with its arguments shows at once.
         before = self._score("-before", next(iter(self.plan.models.values())))

@@ -225,7 +225,7 @@ def test_a_signal_ends_the_run_and_says_how_to_go_on(
         time.sleep(0.02)
     process.send_signal(number)
     _, error = process.communicate(timeout=30)
-    assert process.returncode == 1
+    assert process.returncode == 128 + number
     assert b"`dqdata run talk` goes on from here" in error
     answered = len(calls())
     assert run_pipeline(loaded, "talk", store).calls["made"] == 1200 - answered

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from dqdata.errors import ProjectError
-from dqdata.project.tables import find_project, read_project, source_of
+from dqdata.project.reading import find_project
+from dqdata.project.tables import read_project, source_of
 
 
 def read(tmp_path: Path, text: str) -> str:

@@ -1,0 +1,43 @@
+"""Every kind of bad input ends with its exit code and a message that names the place, and never with a traceback."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "bad"))
+import arguments
+import projects
+from cases import Case
+
+ALL = [*projects.CASES, *arguments.CASES]
+
+
+@pytest.fixture
+def run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command_line: Callable[..., tuple[int, str, str]]
+) -> Callable[..., tuple[int, str, str]]:
+    monkeypatch.chdir(tmp_path)
+    return command_line
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.id) for case in ALL])
+def test_bad_input_ends_with_code_place_and_action(
+    case: Case, run: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    for name, content in case.files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    for line in case.before:
+        assert run(*line)[0] == 0
+    code, out, error = run(*case.call.arguments)
+    print(error)
+    assert "Traceback" not in error + out
+    assert "bug" not in error
+    assert code == case.call.code, error
+    missing = [text for text in case.call.says if text not in error]
+    assert not missing, f"{missing} not in: {error}"
