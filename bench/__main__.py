@@ -46,6 +46,7 @@ BENCHMARKS = (
     Benchmark("calls", "--calls 2000 --latency 0.05 --concurrency 64"),
     Benchmark("pipeline_calls", "DATA/gsm8k_train.parquet --problems 500", ("gsm8k_train.parquet",)),
     Benchmark("commit", "--rows 200000 --files 20 --repeat 2"),
+    Benchmark("diff", "--rows 100000 --repeat 1"),
     Benchmark("operators", "--rows 100000"),
     Benchmark("verify_accuracy", "--data DATA", ("mathverify_test_pairs.jsonl", "gsm8k_gpt3_labelled.parquet")),
     Benchmark("verify_speed", "--data DATA", ("math500.jsonl", "gsm8k_gpt3_labelled.parquet")),

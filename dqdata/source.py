@@ -100,6 +100,10 @@ class Source(ABC, Generic[P]):
     def fingerprint(self) -> str:
         """Changes when the rows would: content hash of files, commit of a hub set, version of a catalog."""
 
+    def reads(self) -> Sequence[str]:
+        """Versions of catalogs whose rows it yields, such as `problems@3`; recorded in the recipe."""
+        return ()
+
     def row_count(self) -> int | None:
         """Number of rows where that is known without reading them all."""
         return None

@@ -113,6 +113,12 @@ def base_tables(node: Any, hidden: frozenset[str] = frozenset()) -> Iterator[dic
             yield from base_tables(child, hidden)
 
 
+def versions_read(sql: str) -> list[str]:
+    """Versions of catalogs that a pinned query reads, such as ["problems@3"], in order of their names."""
+    tables = {str(node["table_name"]) for node in base_tables(parsed(sql))}
+    return sorted(name for name in tables if "@" in name)
+
+
 def check_functions(called: Iterable[str], allowed: frozenset[str], where: str = "this query") -> None:
     """Raises QueryError for a table function that is not in `allowed`."""
     for name in called:

@@ -77,6 +77,17 @@ def open_store(project: Path | None, store: Path | None, *, read_only: bool = Fa
     return Store.open(store if store is not None else open_project(project).store_path, read_only=read_only)
 
 
+def one_version(store: Store, text: str) -> tuple[str, int]:
+    """The catalog and version that NAME or NAME@VERSION means. Raises QueryError for anything else."""
+    from dqdata.errors import QueryError
+    from dqdata.refs import catalog_ref
+
+    named = catalog_ref(text)
+    if named is None:
+        raise QueryError(f"{text!r} is no version of a catalog: NAME, NAME@3 or NAME@latest")
+    return named.name, store.versions(named.name)[-1].version if named.version is None else named.version
+
+
 @contextmanager
 def store_view(project: Project) -> Iterator[StoreView]:
     """The project's store for looking only; a project that has never run has an empty one, and none is made."""

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from dqdata.operator import Operator
+from dqdata.plugins import distribution, found, source_hash
 from dqdata.project.instances import children
 from dqdata.project.plan import Plan
 from dqdata.project.tables import StepSpec, plain
+from dqdata.sql import versions_read
 
 LIBRARIES = ("dqdata", "duckdb", "polars", "pyarrow", "openai", "sympy", "torch", "transformers", "trl", "vllm")
 """Distributions whose results can be in the rows."""
@@ -27,6 +29,7 @@ def recipe(plan: Plan, root: Path) -> dict[str, Any]:
         "pipeline": plan.pipeline.name,
         "source": {"kind": plan.pipeline.source.kind, "params": plain(plan.source.params.model_dump())},
         "source_fingerprint": plan.source_fingerprint,
+        "inputs": list(plan.source.reads()),
         "seed": plan.pipeline.seed,
         "limit": plan.pipeline.limit,
         "versions": versions(),
@@ -41,11 +44,22 @@ def recipe(plan: Plan, root: Path) -> dict[str, Any]:
                 "version": step.operator.version,
                 "params": plain(step.operator.params.model_dump()),
                 "prompts": dict(_prompts(step.operator, step.spec, root)),
+                "inputs": sorted({name for query in step.catalogs.values() for name in versions_read(query)}),
+                "code": code(step.operator, step.spec, root),
                 "fingerprint": step.fingerprint,
             }
             for step in plan.steps
         ],
     }
+
+
+def code(operator: Operator[Any], spec: StepSpec, root: Path) -> dict[str, str]:
+    """Operator, and those it binds, to the distribution that has it and the hash of its source."""
+    point = found("operators").get(operator.name)
+    known = {operator.name: f"{distribution(point) if point else 'no distribution'}, {source_hash(type(operator))}"}
+    for child in children(operator, spec, root):
+        known |= code(child, spec, root)
+    return known
 
 
 def versions() -> dict[str, str]:

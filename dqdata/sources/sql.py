@@ -18,6 +18,7 @@ from dqdata.errors import DqdataError
 from dqdata.ids import digest
 from dqdata.params import Params
 from dqdata.source import Source
+from dqdata.sql import versions_read
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,6 +44,9 @@ class Sql(Source[SqlParams]):
 
     def fingerprint(self) -> str:
         return digest("sql", self._pinned[0])
+
+    def reads(self) -> list[str]:
+        return versions_read(self._pinned[0])
 
     def row_count(self) -> int | None:
         """None where a catalog that it reads is still to be made."""

@@ -1,0 +1,292 @@
+"""Compares the rows of two versions in SQL: counts, changed columns, shifts of numeric columns, outcomes of rows.
+
+Rows are matched by the key of the catalog. Values are compared by 64-bit hashes, column by column, so memory is
+proportional to the number of rows and not to the length of their texts.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+from dqdata.columns import KEYS, Columns, is_number
+from dqdata.errors import QueryError
+from dqdata.refs import REJECTS_SUFFIX
+from dqdata.sql import literal, quoted
+
+ABSENT = "not in the input"
+"""Stands for the reason of a row that the other version neither kept nor rejected."""
+
+
+class Queries(Protocol):
+    """What the comparison needs of a store."""
+
+    def query(self, sql: str) -> Any:
+        """Rows of a query in which `name@3` is a table, as an Arrow record batch reader."""
+        ...
+
+    def schema(self, catalog: str, version: int) -> Columns: ...
+
+
+class Table(NamedTuple):
+    """A version of a catalog with its columns."""
+
+    catalog: str
+    version: int
+    columns: Columns
+
+    @property
+    def name(self) -> str:
+        return f"{self.catalog}@{self.version}"
+
+    @property
+    def rejects(self) -> str:
+        return f"{self.catalog}{REJECTS_SUFFIX}@{self.version}"
+
+
+class Counts(NamedTuple):
+    """Rows by what became of them; `columns` counts the changed rows by column, most changed first."""
+
+    added: int
+    removed: int
+    changed: int
+    same: int
+    columns: dict[str, int]
+
+
+class Outcome(NamedTuple):
+    """How many rows that one version lacks it rejected at this step for this reason."""
+
+    step: str
+    reason: str
+    rows: int
+
+
+class Shift(NamedTuple):
+    """A numeric or boolean column in both versions. effect: difference of the means in pooled standard deviations, null
+    where neither version varies. null shares are between 0 and 1."""
+
+    column: str
+    mean_before: float | None
+    mean_after: float | None
+    median_before: float | None
+    median_after: float | None
+    nulls_before: float
+    nulls_after: float
+    effect: float | None
+
+
+class Share(NamedTuple):
+    """A value of a column with few values: its share of the rows in both versions, between 0 and 1."""
+
+    column: str
+    value: str
+    before: float
+    after: float
+
+
+FEW = 20
+"""A text column with at most so many values in either version is a class whose shares are compared."""
+
+
+def table(store: Queries, catalog: str, version: int) -> Table:
+    return Table(catalog, version, store.schema(catalog, version))
+
+
+def key_of_both(before: Table, after: Table) -> str:
+    """The key column of both. Raises QueryError where they have different keys."""
+    one, other = before.columns.key, after.columns.key
+    if one != other:
+        raise QueryError(
+            f"{before.name} has the key {one} and {after.name} {other}: their rows can't be matched. Compare versions "
+            f"of one catalog, or catalogs with the same first column of {', '.join(KEYS)}"
+        )
+    return one
+
+
+def common(before: Table, after: Table, key: str) -> list[str]:
+    return [name for name in after.columns if name in before.columns and name != key]
+
+
+def counts(store: Queries, before: Table, after: Table) -> Counts:
+    """Rows added, removed, changed and the same."""
+    key = key_of_both(before, after)
+    names = common(before, after, key)
+    differs = [f"a.h{place} <> b.h{place}" for place in range(len(names))]
+    both = "a.k is not null and b.k is not null"
+    changed = f"({' or '.join(differs)})" if differs else "false"
+    parts = [
+        "count(*) filter (a.k is null)",
+        "count(*) filter (b.k is null)",
+        f"count(*) filter ({both} and {changed})",
+        f"count(*) filter ({both})",
+        *(f"count(*) filter ({both} and {one})" for one in differs),
+    ]
+    added, removed, different, matched, *by_column = _row(
+        store,
+        f"with a as ({_hashed(before, after, key, names, before)}), b as ({_hashed(before, after, key, names, after)}) "
+        f"select {', '.join(parts)} from a full join b on a.k = b.k",
+    )
+    found = {name: rows for name, rows in zip(names, by_column, strict=True) if rows}
+    ordered = dict(sorted(found.items(), key=lambda item: (-item[1], names.index(item[0]))))
+    return Counts(added, removed, different, matched - different, ordered)
+
+
+def _hashed(before: Table, after: Table, key: str, names: list[str], of: Table) -> str:
+    """Key and hash of each common column; columns whose type differs are compared as text."""
+    parts = [f"{quoted(key)} as k"]
+    for place, name in enumerate(names):
+        same = before.columns[name] == after.columns[name]
+        column = quoted(name) if same else f"{quoted(name)}::varchar"
+        parts.append(f"hash({column}) as h{place}")
+    return f"select {', '.join(parts)} from {of.name}"
+
+
+def outcomes(store: Queries, missing_from: Table, present_in: Table) -> list[Outcome]:
+    """What one version did with the rows that only the other has: rejected, by step and reason, at the level of the row
+    or else of its problem; or not in its input. Most frequent first."""
+    key = key_of_both(missing_from, present_in)
+    has_problem = "problem_id" in present_in.columns and key != "problem_id"
+    problem = "problem_id" if has_problem else "null"
+    only = (
+        f"select {quoted(key)} as k, {problem} as p from {present_in.name} "
+        f"where {quoted(key)} not in (select {quoted(key)} from {missing_from.name})"
+    )
+    by_row = f"select row_key as k, min(step) as step, min(reason) as reason from {missing_from.rejects} group by 1"
+    by_problem = (
+        f"select problem_id as p, min(step) as step, min(reason) as reason from {missing_from.rejects} "
+        "where problem_id is not null group by 1"
+    )
+    rows = _rows(
+        store,
+        f"with only_here as ({only}), by_row as ({by_row}), by_problem as ({by_problem}) "
+        f"select coalesce(r.step, p.step, '') as step, coalesce(r.reason, p.reason, {literal(ABSENT)}) as reason, "
+        "count(*) as n from only_here o left join by_row r on o.k = r.k left join by_problem p on o.p = p.p "
+        "group by all order by n desc, step, reason",
+    )
+    return [Outcome(*row) for row in rows]
+
+
+def problems_of(store: Queries, before: Table, after: Table) -> tuple[int, int, int] | None:
+    """Problems in both versions, only in the first, and only in the second, where the rows are not problems."""
+    if "problem_id" not in before.columns or "problem_id" not in after.columns or after.columns.key == "problem_id":
+        return None
+    ids = "(select distinct problem_id as p from {} where problem_id is not null)"
+    one, other = ids.format(before.name), ids.format(after.name)
+    both, only_before, only_after = _row(
+        store,
+        "select count(*) filter (a.p is not null and b.p is not null), count(*) filter (b.p is null), "
+        f"count(*) filter (a.p is null) from {one} a full join {other} b on a.p = b.p",
+    )
+    return both, only_before, only_after
+
+
+def shifts(store: Queries, before: Table, after: Table) -> list[Shift]:
+    """Numeric and boolean columns that both versions have, largest effect first."""
+    names = [name for name in common(before, after, "") if _measurable(before.columns[name], after.columns[name])]
+    if not names:
+        return []
+    one, other = _measured(store, before, names), _measured(store, after, names)
+    found = []
+    for place, name in enumerate(names):
+        mean_a, sd_a, median_a, nulls_a = one[place]
+        mean_b, sd_b, median_b, nulls_b = other[place]
+        pooled = ((sd_a or 0) ** 2 + (sd_b or 0) ** 2) / 2
+        known = mean_a is not None and mean_b is not None and pooled > 0
+        effect = (mean_b - mean_a) / pooled**0.5 if known else None
+        found.append(Shift(name, mean_a, mean_b, median_a, median_b, nulls_a, nulls_b, effect))
+    return sorted(found, key=lambda shift: (-abs(shift.effect or 0.0), names.index(shift.column)))
+
+
+def _measurable(*kinds: str) -> bool:
+    return all(is_number(kind) or kind == "BOOLEAN" for kind in kinds)
+
+
+def _measured(store: Queries, of: Table, names: list[str]) -> list[tuple[Any, ...]]:
+    """Mean, standard deviation, median, share of nulls; not-a-number and infinity count as null."""
+    parts = []
+    for name in names:
+        value = f"{quoted(name)}::double" if of.columns[name] != "BOOLEAN" else f"{quoted(name)}::int::double"
+        finite = f"case when isfinite({value}) then {value} end"
+        parts.append(
+            f"avg({finite}), stddev_pop({finite}), median({finite}), coalesce(avg(({finite} is null)::int::double), 0)"
+        )
+    flat = _row(store, f"select {', '.join(parts)} from {of.name}")
+    return [tuple(flat[start : start + 4]) for start in range(0, len(flat), 4)]
+
+
+def shares(store: Queries, before: Table, after: Table) -> list[Share]:
+    """Text columns of few values whose shares differ by a hundredth or more, largest difference first."""
+    key = key_of_both(before, after)
+    texts = [
+        name
+        for name in common(before, after, key)
+        if before.columns[name] == after.columns[name] == "VARCHAR" and name not in KEYS
+    ]
+    if not texts:
+        return []
+    few = set(texts)
+    distinct = ", ".join(f"approx_count_distinct({quoted(name)})" for name in texts)
+    for of in (before, after):
+        found = _row(store, f"select {distinct} from {of.name}")
+        few -= {name for name, values in zip(texts, found, strict=True) if values > FEW}
+    changed: list[Share] = []
+    for name in (name for name in texts if name in few):
+        value = f"coalesce({quoted(name)}, '(null)') as v, count(*) / sum(count(*)) over () as share"
+        old, new = (f"(select {value} from {of.name} group by 1)" for of in (before, after))
+        rows = _rows(
+            store,
+            "select coalesce(a.v, b.v) as v, coalesce(a.share, 0) as x, coalesce(b.share, 0) as y "
+            f"from {old} a full join {new} b on a.v = b.v order by abs(x - y) desc, v",
+        )
+        changed += [Share(name, *row) for row in rows if abs(row[1] - row[2]) >= 0.01]
+    return sorted(changed, key=lambda share: -abs(share.before - share.after))
+
+
+def examples(store: Queries, before: Table, after: Table, limit: int) -> dict[str, list[dict[str, Any]]]:
+    """Up to `limit` rows each of added, removed and changed, in the order of their keys; of a changed row its key and,
+    by column, the value before and after."""
+    key = key_of_both(before, after)
+    column = quoted(key)
+    names = common(before, after, key)
+    only = "select * from {} where {} not in (select {} from {}) order by {} limit {}"
+    found = {
+        "added": _dicts(store, only.format(after.name, column, column, before.name, column, limit)),
+        "removed": _dicts(store, only.format(before.name, column, column, after.name, column, limit)),
+        "changed": [],
+    }
+    differs = " or ".join(f"a.h{place} <> b.h{place}" for place in range(len(names)))
+    if not differs:
+        return found
+    keys = [
+        row[0]
+        for row in _rows(
+            store,
+            f"with a as ({_hashed(before, after, key, names, before)}), "
+            f"b as ({_hashed(before, after, key, names, after)}) "
+            f"select a.k from a join b on a.k = b.k where {differs} order by 1 limit {limit}",
+        )
+    ]
+    if keys:
+        listed = ", ".join(literal(one) for one in keys)
+        one, other = (
+            {row[key]: row for row in _dicts(store, f"select * from {of.name} where {column} in ({listed})")}
+            for of in (before, after)
+        )
+        for at in keys:
+            values = {name: [one[at][name], other[at][name]] for name in names if one[at][name] != other[at][name]}
+            found["changed"].append({key: at, **values})
+    return found
+
+
+def _rows(store: Queries, sql: str) -> list[tuple[Any, ...]]:
+    return [tuple(row.values()) for row in _dicts(store, sql)]
+
+
+def _row(store: Queries, sql: str) -> list[Any]:
+    """The values of the only row, by position: names may repeat."""
+    batches = [batch for batch in store.query(sql) if batch.num_rows]
+    return [column[0].as_py() for column in batches[0].columns]
+
+
+def _dicts(store: Queries, sql: str) -> list[dict[str, Any]]:
+    return [row for batch in store.query(sql) for row in batch.to_pylist()]

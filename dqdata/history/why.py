@@ -1,0 +1,128 @@
+"""Where a row came from and why it is, or is not, in a catalog: occurrences, ancestors, calls.
+
+found = why(store, "5d1c...")
+[(one.version, one.reason) for one in found.occurrences]
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dqdata.columns import KEYS, REJECTS
+from dqdata.errors import QueryError
+from dqdata.refs import REJECTS_SUFFIX
+from dqdata.sql import literal, quoted
+
+if TYPE_CHECKING:
+    from dqdata.catalog import Store
+
+_LONGEST_CHAIN = 100
+"""Rewritings of one trace after which a chain of parents is taken for a circle of ids."""
+
+
+@dataclass(frozen=True)
+class Occurrence:
+    """A version of a catalog that kept the row, or rejected it: then with step, reason and detail."""
+
+    version: str
+    kept: bool
+    step: str
+    reason: str
+    detail: str
+    row: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Why:
+    """What the store knows of one id. key: the column whose value it is. occurrences: in the newest versions, catalogs
+    by the time of their commit, so the first one is where the row was made. ancestors: rows it was made from, nearest
+    first. calls: rows of ledger.calls that made it or an ancestor, with their failed attempts under `failures`."""
+
+    id: str
+    key: str
+    occurrences: list[Occurrence]
+    ancestors: list[Occurrence]
+    calls: list[dict[str, Any]]
+
+
+def why(store: Store, row_id: str, *, within: tuple[str, int] | None = None) -> Why:
+    """Looks for a `problem_id`, `trace_id` or `pair_id` in the newest version of each catalog, or in the version
+    `within`, and in its rejects. Raises QueryError where it occurs in none."""
+    places = [within] if within else _newest(store)
+    occurrences = [found for place in places for found in _occurrences(store, *place, row_id)]
+    if not occurrences:
+        where = f"{within[0]}@{within[1]}" if within else "the newest versions of all catalogs"
+        raise QueryError(
+            f"no row of {where} or its rejects has the id {row_id!r}; "
+            + ("leave out --in to look everywhere" if within else "name an older version with --in NAME@VERSION")
+        )
+    row = occurrences[0].row
+    key = next((name for name in KEYS if row.get(name) == row_id), "row_key")
+    ancestors = list(_ancestors(store, places, row))
+    keys = [one.row.get("ledger_key") for one in (*occurrences, *ancestors)]
+    return Why(row_id, key, occurrences, ancestors, _calls(store, [str(one) for one in dict.fromkeys(keys) if one]))
+
+
+def _newest(store: Store) -> list[tuple[str, int]]:
+    newest = {version.catalog: version for version in store.versions()}
+    return [(one.catalog, one.version) for one in sorted(newest.values(), key=lambda one: one.snapshot_id)]
+
+
+def _occurrences(store: Store, catalog: str, version: int, row_id: str) -> Iterator[Occurrence]:
+    columns = store.schema(catalog, version)
+    name, wanted = f"{catalog}@{version}", literal(row_id)
+    if columns.key in columns:
+        for row in _dicts(store, f"select * from {name} where {quoted(columns.key)} = {wanted}"):
+            yield Occurrence(name, True, "", "", "", row)
+    rejects = f"{catalog}{REJECTS_SUFFIX}@{version}"
+    condition = f"row_key = {wanted} or trace_id = {wanted} or (problem_id = {wanted} and trace_id is null)"
+    for row in _dicts(store, f"select {', '.join(map(quoted, REJECTS))} from {rejects} where {condition}"):
+        content = json.loads(row["row"]) if row["row"] else {}
+        ids = {key: row[key] for key in ("problem_id", "trace_id") if row[key] is not None}
+        yield Occurrence(name, False, row["step"], row["reason"], row["detail"] or "", {**ids, **content})
+
+
+def _ancestors(store: Store, places: list[tuple[str, int]], row: dict[str, Any]) -> Iterator[Occurrence]:
+    """The rows named by `parent_id`, then by `parent_ids`, each once, nearest first."""
+    todo, seen = _parents(row), {str(row.get(key)) for key in KEYS if row.get(key)}
+    while todo and len(seen) < _LONGEST_CHAIN:
+        parent = todo.pop(0)
+        if parent in seen:
+            continue
+        seen.add(parent)
+        found = next((one for place in places for one in _occurrences(store, *place, parent)), None)
+        if found is not None:
+            yield found
+            todo += _parents(found.row)
+
+
+def _parents(row: dict[str, Any]) -> list[str]:
+    one = [row["parent_id"]] if row.get("parent_id") else []
+    return [str(parent) for parent in (*one, *(row.get("parent_ids") or ()))]
+
+
+def _calls(store: Store, keys: list[str]) -> list[dict[str, Any]]:
+    if not keys or not store.ledger_path.is_file():
+        return []
+    wanted = ", ".join(map(literal, keys))
+    calls = _dicts(
+        store,
+        "select ledger_key, teacher, model, pipeline, step, run_id, sample, finish_reason, input_tokens, "
+        "output_tokens, cost_usd, seconds, created_at from ledger.calls "
+        f"where ledger_key in ({wanted}) order by created_at",
+    )
+    failures = _dicts(
+        store,
+        "select ledger_key, attempt, reason, status, message from ledger.failures "
+        f"where ledger_key in ({wanted}) and kind <> 'duplicate' order by failure_id",
+    )
+    for call in calls:
+        call["failures"] = [one for one in failures if one["ledger_key"] == call["ledger_key"]]
+    return calls
+
+
+def _dicts(store: Store, sql: str) -> list[dict[str, Any]]:
+    return [row for batch in store.query(sql) for row in batch.to_pylist()]

@@ -1,0 +1,200 @@
+"""`dqdata diff`, `lineage` and `why` over versions whose difference was planted, with a teacher on loopback."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from loopback import Loopback
+
+from .conftest import Invoke
+
+PROJECT = """
+[teachers.t]
+provider = "openai"
+base_url = "URL"
+model = "MODEL"
+price = { input = 1.0, output = 2.0 }
+
+[pipelines.problems]
+from = "problems.jsonl"
+steps = []
+
+[pipelines.traces]
+from = "problems"
+steps = [
+  { op = "generate", teacher = "t", temperature = TEMPERATURE, max_tokens = 64, prompt = "solve.md" },
+  { op = "verify_math" },
+  { op = "filter", where = "WHERE" },
+  EXTRA
+]
+
+[pipelines.chats]
+from = "traces"
+steps = [ { op = "to_messages" } ]
+"""
+PLAIN = {"MODEL": "m", "TEMPERATURE": "0.5", "WHERE": "correct", "EXTRA": ""}
+
+
+@pytest.fixture
+def teacher() -> Iterator[Loopback]:
+    """Right where the number is even."""
+    loopback = Loopback()
+    loopback.answer = lambda body: f"\\boxed{{{_answer(body)}}}"
+    loopback.start()
+    yield loopback
+    loopback.stop()
+
+
+def _answer(body: dict[str, object]) -> int:
+    number = int(str(body["messages"][-1]["content"]).split("What is ")[1].split(" ")[0])  # type: ignore[index]
+    return number + 1 + number % 2
+
+
+def write(folder: Path, teacher: Loopback, numbers: range = range(8), prompt: str = "", **changes: str) -> None:
+    rows = [{"question": f"What is {n} + 1?", "answer": str(n + 1)} for n in numbers]
+    (folder / "problems.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "solve.md").write_text(f"=== user\n{prompt}{{{{question}}}}\n")
+    text = PROJECT.replace("URL", teacher.url)
+    for name, value in (PLAIN | changes).items():
+        text = text.replace(name, value)
+    (folder / "pipelines.toml").write_text(text)
+
+
+def make(dqdata: Invoke, *names: str) -> None:
+    for name in names:
+        made = dqdata("run", name, "-q")
+        assert made.code == 0, made.error
+
+
+def diff(dqdata: Invoke, *arguments: str) -> dict[str, object]:
+    found = dqdata("diff", *arguments, "--json")
+    assert found.code == 0, found.error
+    return json.loads(found.out)  # type: ignore[no-any-return]
+
+
+def kinds(found: dict[str, object]) -> list[str]:
+    return [cause[0] for cause in found["causes"]]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "what"),
+    [
+        ({"TEMPERATURE": "0.9"}, "parameter", "temperature"),
+        ({"WHERE": "not correct"}, "parameter", "where"),
+        ({"EXTRA": '{ op = "length" },'}, "step added", "length"),
+        ({"MODEL": "m2"}, "teacher", "t"),
+        ({"prompt": "Be brief. "}, "prompt", "solve.md"),
+    ],
+)
+def test_the_cause_of_a_planted_change_is_named(
+    tmp_path: Path, dqdata: Invoke, teacher: Loopback, changes: dict[str, str], kind: str, what: str
+) -> None:
+    write(tmp_path, teacher)
+    make(dqdata, "problems", "traces")
+    write(tmp_path, teacher, **changes)  # type: ignore[arg-type]
+    make(dqdata, "traces")
+    found = diff(dqdata, "traces")
+    assert [cause[:1] + cause[2:3] for cause in found["causes"]] == [[kind, what]]  # type: ignore[attr-defined]
+    assert found["before"] == "traces@1"
+    assert dqdata("diff", "traces@2", "traces@1").code == 0
+
+
+def test_new_input_is_named_with_its_version_and_the_rows_it_adds(
+    tmp_path: Path, dqdata: Invoke, teacher: Loopback
+) -> None:
+    write(tmp_path, teacher)
+    make(dqdata, "problems", "traces")
+    write(tmp_path, teacher, numbers=range(2, 12))
+    make(dqdata, "problems", "traces")
+    found = diff(dqdata, "traces@1", "traces@2")
+    assert found["causes"] == [["input", "from", "problems", "problems@1", "problems@2"]]
+    assert found["counts"] == [2, 1, 0, 3, {}]
+    assert found["removed_to"] == [["", "not in the input", 1]]
+    assert kinds(diff(dqdata, "problems")) == ["input"]
+
+
+def test_removed_rows_are_found_in_the_rejects_of_the_newer_version(
+    tmp_path: Path, dqdata: Invoke, teacher: Loopback
+) -> None:
+    write(tmp_path, teacher)
+    make(dqdata, "problems", "traces")
+    write(tmp_path, teacher, WHERE="correct and length(question) > 99")
+    make(dqdata, "traces")
+    found = diff(dqdata, "traces")
+    assert found["counts"] == [0, 4, 0, 0, {}]
+    [[step, _, rows]] = found["removed_to"]  # type: ignore[misc]
+    assert (step, rows) == ("filter", 4)
+    text = dqdata("diff", "traces").out
+    assert "4 -> 0 rows" in text
+    assert "step 3 (filter): parameter where" in text
+
+
+def test_changed_values_and_shifts(tmp_path: Path, dqdata: Invoke) -> None:
+    toml = '[pipelines.p]\nfrom = "x.jsonl"\nsteps = []\n'
+    (tmp_path / "pipelines.toml").write_text(toml)
+    for factor in (1, 3):
+        rows = [
+            {"problem_id": f"k{n}", "question": f"q{n}", "score": n * factor, "kind": "ab"[n % 2]} for n in range(9)
+        ]
+        rows[0]["kind"] = "c" if factor == 3 else "a"
+        (tmp_path / "x.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        make(dqdata, "p")
+    found = diff(dqdata, "p")
+    assert found["counts"] == [0, 0, 9, 0, {"score": 8, "kind": 1}]
+    [shift] = found["shifts"]  # type: ignore[misc]
+    assert shift[:3] == ["score", 4.0, 12.0]
+    assert ["kind", "c", 0.0, 1 / 9] in found["shares"]  # type: ignore[operator]
+    assert found["examples"]["changed"][0]["kind"] == ["a", "c"]  # type: ignore[index]
+    markdown = dqdata("diff", "p@1", "p@2", "--markdown").out
+    assert "| score | 8 |" in markdown
+    equal = diff(dqdata, "p@2", "p@2")
+    assert equal["counts"][:3] == [0, 0, 0]  # type: ignore[index]
+    assert equal["causes"] == []
+
+
+def test_lineage_reaches_sources_calls_and_what_was_made(tmp_path: Path, dqdata: Invoke, teacher: Loopback) -> None:
+    write(tmp_path, teacher)
+    make(dqdata, "problems", "traces", "chats")
+    found = json.loads(dqdata("lineage", "traces", "--json").out)
+    assert found["calls"][0][:3] == ["t", "m", 8]
+    [problems] = found["up"]
+    assert (problems["name"], [up["name"] for up in problems["up"]]) == ("problems@1", ["files: problems.jsonl"])
+    assert [down["name"] for down in found["down"]] == ["chats@1"]
+    text = dqdata("lineage", "chats@1").out
+    assert "8 calls to t (m)" in text
+    assert "files: problems.jsonl" in text
+
+
+def test_why_of_a_kept_and_of_a_rejected_trace(tmp_path: Path, dqdata: Invoke, teacher: Loopback) -> None:
+    write(tmp_path, teacher)
+    make(dqdata, "problems", "traces", "chats")
+    kept = json.loads(dqdata("sql", "select trace_id from chats limit 1", "--json").out)["rows"][0]
+    found = json.loads(dqdata("why", next(iter(kept.values())) if isinstance(kept, dict) else kept[0], "--json").out)
+    assert [(one["version"], one["kept"]) for one in found["occurrences"]] == [("traces@1", True), ("chats@1", True)]
+    assert found["calls"][0]["model"] == "m"
+    dropped = json.loads(dqdata("sql", "select row_key from traces__rejects limit 1", "--json").out)["rows"][0]
+    text = dqdata("why", next(iter(dropped.values())) if isinstance(dropped, dict) else dropped[0])
+    assert text.code == 0
+    assert "traces@1: rejected by filter: correct" in text.out
+    assert "call to t (m)" in text.out
+
+
+def test_bad_input_is_named(tmp_path: Path, dqdata: Invoke, teacher: Loopback) -> None:
+    write(tmp_path, teacher)
+    make(dqdata, "problems", "traces", "chats")
+    for arguments, message in (
+        (("diff", "nothing"), "no catalog 'nothing'"),
+        (("diff", "problems@1", "problems@7"), "has no version 7"),
+        (("diff", "problems"), "one version only"),
+        (("diff", "problems", "chats"), "can't be matched"),
+        (("diff", "select 1"), "is no version of a catalog"),
+        (("lineage", "problems@9"), "has no version 9"),
+        (("why", "nobody"), "no row of the newest versions"),
+        (("why", "nobody", "--in", "problems@1"), "leave out --in"),
+    ):
+        found = dqdata(*arguments)
+        assert found.code == 2, arguments
+        assert message in found.error
