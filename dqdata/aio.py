@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Iterable
-from typing import Any, TypeVar
+import contextvars
+import functools
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from concurrent.futures import Future
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from dqdata.errors import Stopped
 
 T = TypeVar("T")
+A = ParamSpec("A")
+S = TypeVar("S")
 
 
 async def gather_all(awaitables: Iterable[Awaitable[T]]) -> list[T]:
@@ -43,3 +49,95 @@ def settle(future: asyncio.Future[Any], value: Any = None, *, error: Exception |
 
     with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
         future.get_loop().call_soon_threadsafe(resolve)
+
+
+class Interrupt:
+    """Passes on to a thread at work that whoever waits for it wants it to stop."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._cause: Stopped | None = None
+        self._listeners: list[Callable[[Stopped], None]] = []
+
+    def on_send(self, listener: Callable[[Stopped], None]) -> None:
+        """Calls the listener with the cause when one is sent, in the sender's thread; at once if one was sent."""
+        with self._guard:
+            self._listeners.append(listener)
+            cause = self._cause
+        if cause is not None:
+            listener(cause)
+
+    def send(self, cause: Stopped) -> None:
+        with self._guard:
+            self._cause, listeners = cause, list(self._listeners)
+        for listener in listeners:
+            listener(cause)
+
+
+_interrupt: contextvars.ContextVar[Interrupt | None] = contextvars.ContextVar("dqdata_interrupt", default=None)
+
+
+def interrupt() -> Interrupt | None:
+    """What may interrupt the work in this thread; None in a thread that nobody of dqdata waits for."""
+    return _interrupt.get()
+
+
+def outside_loop(method: Callable[A, T]) -> Callable[A, T]:
+    """The function, callable where an event loop runs in this thread, as in a notebook's cell: it then works in a
+    thread of its own, and the loop waits. Ctrl-C is passed on to the work, which ends resumable; a second one leaves it
+    behind."""
+
+    @functools.wraps(method)
+    def called(*args: A.args, **kwargs: A.kwargs) -> T:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return method(*args, **kwargs)
+        done, sent = _in_thread(functools.partial(method, *args, **kwargs))
+        try:
+            return done.result()
+        except KeyboardInterrupt:
+            if done.done():
+                raise
+            sent.send(Stopped("interrupted: calls in flight are completed, nothing new begins"))
+            return done.result()
+
+    return called
+
+
+def awaitable(method: Callable[Concatenate[S, A], T]) -> Callable[Concatenate[S, A], Coroutine[Any, Any, T]]:
+    """The asynchronous form of a method: it works in a thread, and other tasks of the loop go on. A cancelled one ends
+    as after Ctrl-C, resumable, before the cancellation goes on."""
+
+    @functools.wraps(method)
+    async def called(self: S, /, *args: A.args, **kwargs: A.kwargs) -> T:
+        done, sent = _in_thread(functools.partial(method, self, *args, **kwargs))
+        waiting = asyncio.wrap_future(done)
+        try:
+            return await asyncio.shield(waiting)
+        except asyncio.CancelledError:
+            sent.send(Stopped("cancelled: calls in flight are completed, nothing new begins"))
+            with contextlib.suppress(Exception):
+                await waiting
+            raise
+
+    return called
+
+
+def _in_thread(work: Callable[[], T]) -> tuple[Future[T], Interrupt]:
+    """Starts the work in a thread; its result, and what stops it."""
+    done: Future[T] = Future()
+    sent = Interrupt()
+    context = contextvars.copy_context()
+    context.run(_interrupt.set, sent)
+
+    def target() -> None:
+        try:
+            result = context.run(work)
+        except BaseException as error:
+            done.set_exception(error)
+        else:
+            done.set_result(result)
+
+    threading.Thread(target=target, name="dqdata", daemon=True).start()
+    return done, sent

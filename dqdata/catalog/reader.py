@@ -179,21 +179,38 @@ class Reader:
         `ledger` where the query names it. `local_files`: local files and their readers work too; the network never
         does. `repeatable`: the same rows in the same order each time, which costs the second core (threads answer
         joins and groups in any order). Raises QueryError."""
-        own = repeatable or local_files
+        con, pinned = self._prepared(sql, repeatable, local_files)
+        with self._failing():
+            try:
+                answer = self._bound(con, pinned.sql).to_arrow_reader(_BATCH_ROWS)
+            except BaseException:
+                con.close()
+                raise
+        return _streamed(answer, con, self._layout)
+
+    def pinned(self, sql: str, *, local_files: bool = False) -> str:
+        """The SQL with every catalog in the version that is newest now, for reading the same rows later, and again.
+        Reads no rows. Raises QueryError for a query that `query` would refuse."""
+        con, pinned = self._prepared(sql, False, local_files)
+        with self._failing(), contextlib.closing(con):
+            self._bound(con, f"describe {pinned.sql}")
+            return pinned.sql
+
+    def _prepared(self, sql: str, repeatable: bool, local_files: bool) -> tuple[duckdb.DuckDBPyConnection, Pinned]:
+        """A connection on which the pinned query can be executed."""
         opening = partial(self._attached, threads=1 if repeatable else None, local_files=local_files)
         with self._failing():
-            con = self._patiently(opening if own else self._cursor)
+            con = self._patiently(opening if repeatable or local_files else self._cursor)
             try:
                 pinned = pin(sql, self._known(), con)
                 check_functions(pinned.functions, PURE | ABOUT | FILES if local_files else PURE | ABOUT)
                 self._check_tables(pinned)
                 self._make_views(con, pinned)
                 con.execute("use lake")
-                answer = self._bound(con, pinned.sql).to_arrow_reader(_BATCH_ROWS)
             except BaseException:
                 con.close()
                 raise
-        return _streamed(answer, con, self._layout)
+        return con, pinned
 
     def _versions_of(self, catalog: str) -> list[Version]:
         return [Version.of(row) for row in self._rows(version_query(f"catalog = {literal(catalog)}"))]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Run one operator on a Parquet, JSONL or CSV file; rejects go to OUT.rejects."""
-    from dqdata.engine.apply import apply_operator
+    from dqdata.api.project import apply
     from dqdata.errors import ProjectError
 
     try:
@@ -43,7 +42,7 @@ def command(
         if project is not None:
             raise
         loaded = None
-    done = apply_operator(
+    done = apply(
         op,
         dict(setting(text) for text in settings),
         file,
@@ -54,7 +53,7 @@ def command(
         out=progress_out(quiet),
     )
     if as_json:
-        print_json(asdict(done))
+        print_json(done.as_json())
         return
     click.echo(f"{target}: {done.rows_out:,} of {done.rows_in:,} rows in {done.seconds:.1f} s")
     for kind, counts in (("dropped", done.dropped), ("failed", done.failed)):

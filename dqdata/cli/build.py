@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from dqdata.cli.common import json_option, open_project, print_json, progress_out, project_option, store_view
+from dqdata.cli.common import json_option, open_project, print_json, progress_out, project_option
 from dqdata.errors import InputError, RunError
 
 if TYPE_CHECKING:
@@ -35,23 +34,17 @@ def command(
     as_json: bool,
 ) -> None:
     """Run and train what NAMES depend on, where it is not up to date, then NAMES themselves."""
-    from dqdata.catalog import Store
-    from dqdata.training.build import build, plan_build
-
     loaded = open_project(project)
     if dry_run:
-        with store_view(loaded) as view:
-            nodes = plan_build(loaded, names, view if isinstance(view, Store) else None, processes=processes)
+        planned = loaded.plan_build(*names, processes=processes)
         if as_json:
-            print_json({"nodes": [node.as_json() for node in nodes]})
+            print_json({"nodes": planned.as_json()["nodes"]})
         else:
-            for node in nodes:
+            for node in planned:
                 _tell(node)
         return
 
-    began = time.monotonic()
-    stand: list[Node] = []
-
+    made = 0
     at_work = ""
 
     def begin(node: Node) -> None:
@@ -61,36 +54,30 @@ def command(
             click.echo(f"{node.name}: {node.why}", err=True)
 
     def report(node: Node) -> None:
-        stand.append(node)
+        nonlocal made
+        made += 1
         if not as_json:
             _tell(node)
 
-    with Store.open(loaded.store_path, group=loaded.store_group) as store:
-        try:
-            nodes = build(
-                loaded,
-                names,
-                store,
-                report=report,
-                begin=begin,
-                allow_partial=allow_partial,
-                workers=workers,
-                processes=processes,
-                out=progress_out(quiet),
-            )
-        except (RunError, InputError):
-            if at_work:
-                again = " ".join(["dqdata build", *names, *(["--profile", loaded.profile] if loaded.profile else [])])
-                click.echo(
-                    f"{at_work} failed, {len(stand)} are made; once it is fixed, `{again}` goes on from there", err=True
-                )
-            raise
-    built = sum(node.built for node in nodes)
-    seconds = time.monotonic() - began
+    try:
+        done = loaded.build(
+            *names,
+            report=report,
+            begin=begin,
+            allow_partial=allow_partial,
+            workers=workers,
+            processes=processes,
+            out=progress_out(quiet),
+        )
+    except (RunError, InputError):
+        if at_work:
+            again = " ".join(["dqdata build", *names, *(["--profile", loaded.profile] if loaded.profile else [])])
+            click.echo(f"{at_work} failed, {made} are made; once it is fixed, `{again}` goes on from there", err=True)
+        raise
     if as_json:
-        print_json({"nodes": [node.as_json() for node in nodes], "built": built, "seconds": seconds})
+        print_json(done.as_json())
     else:
-        click.echo(f"{built} built, {len(nodes) - built} up to date, in {seconds:.1f} s")
+        click.echo(f"{done.built} built, {len(done.nodes) - done.built} up to date, in {done.seconds:.1f} s")
 
 
 def _tell(node: Node) -> None:

@@ -6,17 +6,16 @@ import json
 import math
 import re
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
 if TYPE_CHECKING:
+    from dqdata.api.catalogs import Catalogs
+    from dqdata.api.project import Project
     from dqdata.catalog import Store
-    from dqdata.project.tables import Project
-    from dqdata.source import StoreView
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -63,18 +62,24 @@ class Finite(click.FloatRange):
 
 
 def open_project(path: Path | None) -> Project:
-    from dqdata.project.reading import find_project
-    from dqdata.project.tables import read_project
+    """The project that --project names, with the profile that --profile names."""
+    from dqdata.api.project import open
 
-    profile = click.get_current_context().meta.get(PROFILE, "")
-    return read_project(path if path is not None else find_project(Path.cwd()), profile)
+    return open(path, profile=click.get_current_context().meta.get(PROFILE, ""))
+
+
+def open_catalogs(project: Path | None, store: Path | None) -> Catalogs:
+    """The store that --store names, else the project's, for reading."""
+    from dqdata.api.catalogs import open_store
+
+    return open_store(store) if store is not None else open_project(project)
 
 
 def open_store(project: Path | None, store: Path | None, *, read_only: bool = False) -> Store:
-    """The store that --store names, else the project's."""
+    """The store itself, for commands that ask it for more than rows."""
     from dqdata.catalog import Store
 
-    return Store.open(store if store is not None else open_project(project).store_path, read_only=read_only)
+    return Store.open(open_catalogs(project, store).store_path, read_only=read_only)
 
 
 def one_version(store: Store, text: str) -> tuple[str, int]:
@@ -86,19 +91,6 @@ def one_version(store: Store, text: str) -> tuple[str, int]:
     if named is None:
         raise QueryError(f"{text!r} is no version of a catalog: NAME, NAME@3 or NAME@latest")
     return named.name, store.versions(named.name)[-1].version if named.version is None else named.version
-
-
-@contextmanager
-def store_view(project: Project) -> Iterator[StoreView]:
-    """The project's store for looking only; a project that has never run has an empty one, and none is made."""
-    from dqdata.catalog import Store
-    from dqdata.project.check import NoStore
-
-    if not Store.exists(project.store_path):
-        yield NoStore()
-        return
-    with Store.open(project.store_path, read_only=True) as store:
-        yield store
 
 
 def printable(text: str) -> str:

@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from dqdata.cli.common import Finite, json_option, open_project, print_json, progress_out, project_option
-
-if TYPE_CHECKING:
-    from dqdata.training.compare import Compared
-
-SAMPLING = 0.6
-"""Temperature of several samples: what reasoning models are usually measured at."""
 
 
 @click.command()
@@ -52,39 +45,30 @@ def command(
     as_json: bool,
 ) -> None:
     """Score models by exact match: trained:NAME@version, a folder, a GGUF file, a hub name, or teacher:NAME."""
-    from dqdata.catalog import Store
-    from dqdata.training.compare import compare
-    from dqdata.training.exact_match import Evaluate
-
-    loaded = open_project(project)
     if samples > 1 and temperature == 0:
         raise click.BadParameter("samples at temperature 0 are all the same", param_hint="--temperature")
-    evaluate = Evaluate(
+    compared = open_project(project).eval(
+        *models,
         data=data,
+        by=by,
+        samples=samples,
+        temperature=temperature,
+        out=progress_out(quiet),
         user=user,
         system=system,
         max_new_tokens=max_new_tokens,
         batch_size=batch_size,
-        samples=samples,
-        temperature=temperature if temperature is not None else (0.0 if samples == 1 else SAMPLING),
         top_p=top_p,
         seed=seed,
         limit=limit,
         verify=verify,
     )
-    with Store.open(loaded.store_path, group=loaded.store_group) as store:
-        compared = compare(loaded, store, models, evaluate, progress_out(quiet), by)
     if as_json:
-        print_json({"models": [_as_json(one, by) for one in compared]})
+        print_json(compared.as_json())
         return
     width = max(len(one.name) for one in compared)
     for one in compared:
-        against = "" if one.p_value is None else f"  p = {one.p_value:.3g} against {compared[0].name}"
+        against = "" if one.p_value is None else f"  p = {one.p_value:.3g} against {compared.models[0].name}"
         click.echo(f"{one.name:{width}}  {one.score}{against}")
         for value, scored in one.groups.items():
             click.echo(f"{'':{width}}  {by} {value}: {scored}")
-
-
-def _as_json(one: Compared, by: str | None) -> dict[str, Any]:
-    groups = {"by": {value: scored.as_json() for value, scored in one.groups.items()}} if by else {}
-    return {"model": one.name, **one.score.as_json(), "p_value": one.p_value, **groups}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from dqdata.cli.common import json_option, open_store, print_json, project_option, store_option
+from dqdata.cli.common import json_option, open_catalogs, print_json, project_option, store_option
 from dqdata.refs import TRAINED, as_query
 
 
@@ -32,7 +32,7 @@ def command(
     query: str, output: Path, columns: tuple[str, ...], project: Path | None, store: Path | None, as_json: bool
 ) -> None:
     """Write a catalog (NAME, NAME@3, NAME__rejects@3), the rows of a query, or a model (trained:NAME@2)."""
-    from dqdata.catalog.export import check_target, format_of, renamed, write
+    from dqdata.catalog.export import check_target, format_of
 
     if query.strip().startswith(TRAINED):
         if columns:
@@ -40,10 +40,9 @@ def command(
         _export_model(query.strip(), output, project, store, as_json)
         return
     check_target(output)
-    kind = format_of(output)
+    format_of(output)
     names = dict(_pair(text) for text in columns)
-    with open_store(project, store, read_only=True) as opened:
-        count = write(renamed(opened.query(as_query(query)), names), output, kind)
+    count = open_catalogs(project, store).sql(as_query(query)).write(output, names)
     if as_json:
         print_json({"file": str(output), "rows": count})
     else:
@@ -51,10 +50,7 @@ def command(
 
 
 def _export_model(name: str, output: Path, project: Path | None, store: Path | None, as_json: bool) -> None:
-    from dqdata.training.export import export_model
-
-    with open_store(project, store, read_only=True) as opened:
-        made = export_model(opened, name, output)
+    made = open_catalogs(project, store).export_model(name, output)
     if as_json:
         print_json(made.as_json())
         return

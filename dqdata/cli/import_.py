@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from dqdata.cli.apply import pair
-from dqdata.cli.common import json_option, open_project, print_json, progress_out, project_option, store_option
+from dqdata.cli.common import json_option, open_catalogs, print_json, progress_out, project_option, store_option
 
 FORMATS = ("jsonl", "json", "csv", "tsv", "parquet")
 
@@ -36,39 +36,15 @@ def command(
     as_json: bool,
 ) -> None:
     """Import JSONL, Parquet or CSV files; ids are given to rows that have none."""
-    from dqdata.catalog import Store
-    from dqdata.engine.run import run_pipeline
-    from dqdata.errors import InputError, ProjectError
-    from dqdata.project.tables import Pipeline, Project, SourceSpec
-    from dqdata.refs import check_name
-
-    try:
-        check_name(into)
-    except InputError as error:
-        raise ProjectError("dqdata import --into", str(error)) from None
-    params = {
-        "path": [str(Path(file).absolute()) for file in files],
-        "columns": dict(pair(text, "--column") for text in columns),
-        "types": dict(pair(text, "--types", "NAME=TYPE") for text in types),
-        **({} if form is None else {"format": form}),
-        **({} if encoding is None else {"encoding": encoding}),
-    }
-    where = f"dqdata import --into {into}"
-    pipeline = Pipeline(
-        into=into, name=f"import_{into}", source=SourceSpec(kind="files", params=params), steps=(), where=where
+    result = open_catalogs(project, store).import_files(
+        files,
+        into,
+        columns=dict(pair(text, "--column") for text in columns),
+        types=dict(pair(text, "--types", "NAME=TYPE") for text in types),
+        format=form,
+        encoding=encoding,
+        out=progress_out(quiet),
     )
-    loaded = open_project(project) if store is None else None
-    folder = loaded.store_path if loaded is not None else Path(store or "").absolute()
-    bare = Project(
-        path=Path.cwd() / "pipelines.toml",
-        store_path=folder,
-        profile=loaded.profile if loaded is not None else "",
-        teachers={},
-        pipelines={pipeline.name: pipeline},
-        trainers={},
-    )
-    with Store.open(folder, group=loaded.store_group if loaded is not None else None) as opened:
-        result = run_pipeline(bare, pipeline.name, opened, out=progress_out(quiet))
     if as_json:
         print_json(result.as_json())
         return

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from dqdata.cli.common import json_option, open_project, print_json, project_option, store_option
+from dqdata.cli.common import json_option, open_catalogs, print_json, project_option, store_option
 
 file_option = click.option(
     "--file", type=click.Path(path_type=Path, dir_okay=False), help="A ledger file; by default the store's own."
@@ -162,6 +162,6 @@ def _path(file: Path | None, project: Path | None, store: Path | None, *, make: 
         return file
     from dqdata.catalog import Store
 
-    folder = store if store is not None else open_project(project).store_path
+    folder = open_catalogs(project, store).store_path
     with Store.open(folder, read_only=not make) as opened:
         return opened.ledger_path

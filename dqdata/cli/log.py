@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dqdata.cli.common import json_option, open_store, print_json, project_option, store_option
+from dqdata.cli.common import json_option, open_catalogs, print_json, project_option, store_option
 
 if TYPE_CHECKING:
     from dqdata.catalog import Version
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 @json_option
 def command(catalog: str | None, verbose: bool, project: Path | None, store: Path | None, as_json: bool) -> None:
     """List the versions of a catalog, or of all, oldest first."""
-    with open_store(project, store, read_only=True) as opened:
-        versions = opened.versions(catalog)
+    versions = open_catalogs(project, store).versions(catalog)
     if as_json:
         print_json({"versions": [_as_json(version) for version in versions]})
         return

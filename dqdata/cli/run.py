@@ -37,23 +37,16 @@ def command(
     as_json: bool,
 ) -> None:
     """Run a pipeline; a stopped or killed run goes on where it was."""
-    from dqdata.catalog import Store
-    from dqdata.engine.run import run_pipeline
-
-    loaded = open_project(project)
-    with Store.open(loaded.store_path, group=loaded.store_group) as store:
-        result = run_pipeline(
-            loaded,
-            name,
-            store,
-            allow_partial=allow_partial,
-            workers=workers,
-            out=progress_out(quiet),
-            budget_usd=budget_usd,
-            retry_failed=retry_failed,
-            force=force,
-            limit=limit,
-        )
+    result = open_project(project).run(
+        name,
+        allow_partial=allow_partial,
+        workers=workers,
+        out=progress_out(quiet),
+        budget_usd=budget_usd,
+        retry_failed=retry_failed,
+        force=force,
+        limit=limit,
+    )
     if as_json:
         print_json(result.as_json())
     else:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dqdata.cli.common import json_option, open_store, print_json, printable, project_option, store_option
+from dqdata.cli.common import json_option, open_catalogs, print_json, printable, project_option, store_option
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -61,21 +61,20 @@ def command(
 
     if output is not None:
         check_target(output)
-    with open_store(project, store, read_only=True) as opened:
-        rows = opened.query(query, local_files=files)
-        if limit is not None:
-            rows = _first(rows, limit)
-        if output is not None:
-            count = write(rows, output, form)  # type: ignore[arg-type]
-            if as_json:
-                print_json({"file": str(output), "rows": count})
-            else:
-                click.echo(f"{output}: {count:,} rows")
-        elif form == "table":
-            _print_table(rows, _TABLE_ROWS if limit is None else limit)
+    rows = open_catalogs(project, store).sql(query, local_files=files).batches()
+    if limit is not None:
+        rows = _first(rows, limit)
+    if output is not None:
+        count = write(rows, output, form)  # type: ignore[arg-type]
+        if as_json:
+            print_json({"file": str(output), "rows": count})
         else:
-            write_to(sys.stdout.buffer, rows, form)  # type: ignore[arg-type]
-            sys.stdout.buffer.flush()
+            click.echo(f"{output}: {count:,} rows")
+    elif form == "table":
+        _print_table(rows, _TABLE_ROWS if limit is None else limit)
+    else:
+        write_to(sys.stdout.buffer, rows, form)  # type: ignore[arg-type]
+        sys.stdout.buffer.flush()
 
 
 def _first(rows: pa.RecordBatchReader, limit: int) -> pa.RecordBatchReader:

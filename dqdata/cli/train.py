@@ -31,12 +31,7 @@ def command(name: str, keys: tuple[str, ...], project: Path | None, processes: i
 
     KEY=VALUE sets a key of the trainer's table for this run, such as args.learning_rate=1e-5, lora.r=8 or
     max_length=2048. Values are TOML."""
-    from dqdata.catalog import Store
-    from dqdata.training.run import train
-
-    loaded = open_project(project)
-    with Store.open(loaded.store_path, group=loaded.store_group) as store:
-        outcome = train(loaded, name, store, processes=processes, out=progress_out(quiet), keys=keys)
+    outcome = open_project(project).train(name, keys, processes=processes, out=progress_out(quiet))
     if as_json:
         print_json(outcome.as_json())
     else:

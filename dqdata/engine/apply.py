@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -27,13 +27,14 @@ from dqdata.engine.run import error_counts, merged, reject_counts
 from dqdata.engine.runtime import Labels, Runtime
 from dqdata.engine.stop import StopSignal, on_signals
 from dqdata.ledger import Ledger
+from dqdata.notebook import Shown
 from dqdata.project.check import NoStore
 from dqdata.project.plan import make_plan
 from dqdata.project.tables import Pipeline, Project, SandboxTable, SourceSpec, StepSpec
 
 
 @dataclass(frozen=True)
-class Applied:
+class Applied(Shown):
     rows_in: int
     rows_out: int
     dropped: Mapping[str, int]
@@ -41,6 +42,9 @@ class Applied:
     seconds: float
     errors: Mapping[str, int]
     """Kept rows whose verdict is `unverifiable` because a rule broke, by error."""
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
 
 
 def apply_operator(

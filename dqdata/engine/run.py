@@ -31,6 +31,7 @@ from dqdata.engine.stop import StopSignal, on_signals
 from dqdata.errors import DqdataError, Stopped
 from dqdata.files import lock, make_folder
 from dqdata.ledger import Ledger
+from dqdata.notebook import Shown
 from dqdata.project.instances import check_keys
 from dqdata.project.plan import Plan, make_plan
 from dqdata.project.recipe import recipe
@@ -41,7 +42,7 @@ MERGED_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
-class RunResult:
+class RunResult(Shown):
     run_id: str
     catalog: str
     version: int

@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+from dqdata.aio import interrupt
 from dqdata.errors import Interrupted, Stopped, Terminated
 
 
@@ -56,7 +57,9 @@ def on_signals(stop: StopSignal) -> Iterator[None]:
         for number in handled:
             loop.add_signal_handler(number, received, number)
     except (RuntimeError, NotImplementedError):
-        # Not the main thread, or a platform without signals: the caller's own handling applies.
+        # Not the main thread, or a platform without signals: whoever waits for this thread passes an interrupt on.
+        if (sender := interrupt()) is not None:
+            sender.on_send(lambda cause: _set_from_outside(stop, loop, cause))
         yield
         return
     try:
@@ -64,3 +67,8 @@ def on_signals(stop: StopSignal) -> Iterator[None]:
     finally:
         for number in handled:
             loop.remove_signal_handler(number)
+
+
+def _set_from_outside(stop: StopSignal, loop: asyncio.AbstractEventLoop, cause: Stopped) -> None:
+    with suppress(RuntimeError):  # the loop is closed: the run has ended
+        loop.call_soon_threadsafe(stop.set, cause)

@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dqdata import errors
+from dqdata.aio import interrupt
 from dqdata.errors import DqdataError, Interrupted, RunError, Stopped, Terminated
 from dqdata.training.job import Job
 from dqdata.workers.lifetime import guarded
@@ -122,15 +123,18 @@ def _signals_passed_on(ranks: Sequence[subprocess.Popen[str]]) -> Iterator[list[
     """Ctrl-C and SIGTERM go on to the ranks, which stop after the step under way; a second one ends them at once. Gives
     the list of the signals that were received."""
     received: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield received
-        return
 
-    def pass_on(number: int, frame: object) -> None:
+    def pass_on(number: int, frame: object = None) -> None:
         received.append(number)
         for rank in ranks:
             if rank.poll() is None:
                 rank.send_signal(signal.SIGTERM)
+
+    if threading.current_thread() is not threading.main_thread():
+        if (sender := interrupt()) is not None:
+            sender.on_send(lambda cause: pass_on(signal.SIGINT))
+        yield received
+        return
 
     before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -30,6 +30,7 @@ from dqdata.files import lock, make_folder, whole_file
 from dqdata.ids import digest
 from dqdata.ledger import Ledger
 from dqdata.models import ModelRef
+from dqdata.notebook import Shown
 from dqdata.project.tables import Project
 from dqdata.training.card import Made, write_card
 from dqdata.training.curves import draw, measured
@@ -51,7 +52,7 @@ KEPT = ("problem_id", "trace_id", "question", "answer", "answer_type", "tests", 
 
 
 @dataclass(frozen=True)
-class TrainOutcome:
+class TrainOutcome(Shown):
     """before, after: exact match where the table has `evaluate`. unchanged: this recipe was trained already."""
 
     name: str

@@ -110,7 +110,7 @@ def test_sql_to_a_file(dqdata: Run, tmp_path: Path) -> None:
         (["select 1", "--format", "parquet"], 2, "Parquet for a file"),
         (["select 1", "--json", "--format", "csv"], 2, "--json is a format"),
         (["select 1", "-o", "x.txt"], 2, "must end in"),
-        (["select 1", "--store", "nowhere"], 1, "no store at nowhere"),
+        (["select 1", "--store", "nowhere"], 1, "nowhere: `dqdata run`"),
         (["select 1", "-p", "nowhere.toml"], 2, "nowhere.toml"),
     ],
 )

@@ -1,0 +1,1 @@
+"""What `import dqdata` offers beside the contracts: projects, catalogs and rows, in scripts and notebooks."""

@@ -1,0 +1,170 @@
+"""A store as its readers see it: catalogs by name and version, and SQL over them.
+
+catalogs = dqdata.open_store("catalogs")
+catalogs.catalog("slow_thinking@3").polars()
+catalogs.sql("select verdict, count(*) from slow_thinking group by all")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from dqdata.aio import awaitable, outside_loop
+from dqdata.api.rows import Rows
+from dqdata.errors import InputError, ProjectError, QueryError
+from dqdata.refs import LATEST, REJECTS_SUFFIX, catalog_ref, check_name, owner
+from dqdata.sql import quoted
+
+if TYPE_CHECKING:
+    from dqdata.catalog import Store, Version
+    from dqdata.columns import Columns
+    from dqdata.engine.run import RunResult
+    from dqdata.training.export import Exported
+
+
+class Catalog(Rows):
+    """The rows of one version of a catalog, or of what it rejected. Versions never change."""
+
+    def __init__(self, store: Path, name: str, info: Version, columns: Columns) -> None:
+        super().__init__(store, f"select * from {quoted(f'{name}@{info.version}')}")
+        self.name, self.info, self.columns = name, info, columns
+
+    @property
+    def version(self) -> int:
+        return self.info.version
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """How the version was made: source, steps with their parameters and prompts, versions of libraries."""
+        return dict(self.info.recipe)
+
+    @property
+    def rejects(self) -> Catalog:
+        """The rows that the run dropped or failed, each with its step and reason."""
+        from dqdata.columns import REJECTS
+
+        return Catalog(self.store, owner(self.name) + REJECTS_SUFFIX, self.info, REJECTS)
+
+    def __len__(self) -> int:
+        return self.info.rejects if self.name.endswith(REJECTS_SUFFIX) else self.info.rows
+
+    def __repr__(self) -> str:
+        return f"<Catalog {self.name}@{self.version}, {len(self):,} rows: {', '.join(self.columns)}>"
+
+    def _repr_html_(self) -> str:
+        return self._shown(f"<p>{self.name}@{self.version}, {len(self):,} rows</p>")
+
+
+class Catalogs:
+    """One store. Each method sees what was committed when it was called."""
+
+    def __init__(self, store: Path, *, group: bool | None = None, profile: str = "") -> None:
+        """group: whether the store is for its group too; None leaves that as it is. profile: what runs are recorded
+        with."""
+        self.store_path, self._group, self._profile = store, group, profile
+
+    def sql(self, query: str, *, local_files: bool = False) -> Rows:
+        """The rows of a query over catalogs: `name` is the newest version, `name@3` the third, `name__rejects` what was
+        rejected; dq_versions, dq_runs, dq_models, dq_metrics and ledger.calls are there too. local_files: the query may
+        read local files as well; the network never. Raises QueryError, StoreError."""
+        from dqdata.catalog import Store
+
+        with Store.open(self.store_path, read_only=True) as store:
+            return Rows(self.store_path, store.pinned(query, local_files=local_files), local_files=local_files)
+
+    def catalog(self, name: str) -> Catalog:
+        """A version of a catalog: `problems`, `problems@latest`, `problems@3`, `problems__rejects@3`. Raises QueryError
+        for one that does not exist."""
+        from dqdata.catalog import Store
+
+        ref = catalog_ref(name)
+        if ref is None:
+            raise QueryError(f"{name!r} names no catalog: write name, name@3 or name@{LATEST}; `sql` takes queries")
+        with Store.open(self.store_path, read_only=True) as store:
+            versions = store.versions(owner(ref.name))
+            info = versions[-1] if ref.version is None else store.version(ref.name, ref.version)
+            return Catalog(self.store_path, ref.name, info, store.schema(ref.name, info.version))
+
+    def versions(self, catalog: str | None = None) -> Sequence[Version]:
+        """Versions of a catalog, or of all, oldest first. Raises QueryError for an unknown catalog."""
+        from dqdata.catalog import Store
+
+        with Store.open(self.store_path, read_only=True) as store:
+            return store.versions(catalog)
+
+    def models(self, name: str | None = None) -> Sequence[dict[str, Any]]:
+        """Models trained into this store, or the versions of one, oldest first: the rows of dq_models."""
+        from dqdata.catalog import Store
+
+        with Store.open(self.store_path, read_only=True) as store:
+            return store.models(name)
+
+    @outside_loop
+    def import_files(
+        self,
+        files: Sequence[Path | str],
+        into: str,
+        *,
+        columns: Mapping[str, str] | None = None,
+        types: Mapping[str, str] | None = None,
+        format: str | None = None,
+        encoding: str | None = None,
+        out: TextIO | None = None,
+    ) -> RunResult:
+        """Makes a version of the catalog `into` from JSONL, Parquet or CSV files, whose rows get ids where they have
+        none. columns: new names to the files' own. types: DuckDB types by name. format, encoding: where the name of
+        the file and UTF-8 are wrong. out: gets the progress. Raises DataError by file and line or row."""
+        from dqdata.engine.run import run_pipeline
+        from dqdata.project.tables import Pipeline, Project, SourceSpec
+
+        try:
+            check_name(into)
+        except InputError as error:
+            raise ProjectError("import into", str(error)) from None
+        params: dict[str, Any] = {
+            "path": [str(Path(file).absolute()) for file in files],
+            "columns": dict(columns or {}),
+            "types": dict(types or {}),
+        }
+        params |= {name: value for name, value in (("format", format), ("encoding", encoding)) if value is not None}
+        pipeline = Pipeline(
+            into=into,
+            name=f"import_{into}",
+            source=SourceSpec(kind="files", params=params),
+            steps=(),
+            where=f"import into {into}",
+        )
+        project = Project(
+            path=Path.cwd() / "pipelines.toml",
+            store_path=self.store_path,
+            profile=self._profile,
+            teachers={},
+            pipelines={pipeline.name: pipeline},
+            trainers={},
+        )
+        with self._writable() as store:
+            return run_pipeline(project, pipeline.name, store, out=out)
+
+    def export_model(self, name: str, target: Path | str) -> Exported:
+        """Writes a model trained here, `trained:NAME@2`, to a folder that vLLM and transformers serve, or to one .gguf
+        file. Raises InputError for an unknown model and StoreError where the target cannot be written."""
+        from dqdata.catalog import Store
+        from dqdata.training.export import export_model
+
+        with Store.open(self.store_path, read_only=True) as store:
+            return export_model(store, name, Path(target))
+
+    aimport_files = awaitable(import_files)
+
+    def _writable(self) -> Store:
+        from dqdata.catalog import Store
+
+        return Store.open(self.store_path, group=self._group)
+
+
+def open_store(path: Path | str) -> Catalogs:
+    """The catalogs of a store without its project: the folder that `[store] path` names. A store that is not there is
+    made by `import_files`; whatever reads it raises StoreError before."""
+    return Catalogs(Path(path).absolute())

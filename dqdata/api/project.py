@@ -1,0 +1,273 @@
+"""A project in Python: what the command line does, in scripts and notebooks.
+
+import dqdata
+
+project = dqdata.open("pipelines.toml")
+project.plan("quickstart").cost_usd
+result = project.run("quickstart")                   # in a running event loop: await project.arun("quickstart")
+project.catalog("quickstart").polars()
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from dqdata.aio import awaitable, outside_loop
+from dqdata.api.catalogs import Catalogs
+from dqdata.api.results import Build, Check, Comparison
+
+if TYPE_CHECKING:
+    from dqdata.api.plans import PlanReport
+    from dqdata.engine.apply import Applied
+    from dqdata.engine.run import RunResult
+    from dqdata.project.tables import Project as Tables
+    from dqdata.source import StoreView
+    from dqdata.training.build import Node
+    from dqdata.training.run import TrainOutcome
+
+SAMPLING = 0.6
+"""Temperature of several samples: what reasoning models are usually measured at."""
+
+
+class Project(Catalogs):
+    """One pipelines.toml, with one profile laid over it, and the store of its catalogs.
+
+    Methods whose names begin with `a` are the asynchronous forms of those without: they work in a thread, and other
+    tasks go on. The others may be called from a cell of a notebook too, where a loop runs; they then block it. Both
+    raise InputError before anything ran, and RunError for what the same call goes on with.
+    """
+
+    def __init__(self, tables: Tables) -> None:
+        super().__init__(tables.store_path, group=tables.store_group, profile=tables.profile)
+        self.tables = tables
+
+    @property
+    def path(self) -> Path:
+        """The pipelines.toml."""
+        return self.tables.path
+
+    @property
+    def profile(self) -> str:
+        return self.tables.profile
+
+    @property
+    def pipelines(self) -> Sequence[str]:
+        return tuple(self.tables.pipelines)
+
+    @property
+    def trainers(self) -> Sequence[str]:
+        return tuple(self.tables.trainers)
+
+    def __repr__(self) -> str:
+        laid = f", profile {self.profile}" if self.profile else ""
+        return f"<Project {self.path}{laid}: {', '.join((*self.pipelines, *self.trainers))}>"
+
+    def _repr_html_(self) -> str:
+        from dqdata.notebook import fields
+
+        about = {"project": str(self.path), "profile": self.profile, "pipelines": ", ".join(self.pipelines)}
+        return fields({**about, "trainers": ", ".join(self.trainers), "store": str(self.store_path)})
+
+    def check(self, names: Sequence[str] = (), *, leaks: bool = False) -> Check:
+        """What is wrong in pipelines and trainers, found without a call and without reading rows. names: by default
+        all. leaks: reads the trainers' data too, and adds problems that are learnt from and measured on."""
+        from dqdata.catalog import Store
+        from dqdata.project.check import check_project
+        from dqdata.project.paths import outside_paths
+        from dqdata.training.leaks import find_leaks
+        from dqdata.training.plan import check_trainer
+
+        warnings = outside_paths(self.path)
+        with self._view() as store:
+            trainer = partial(check_trainer, self.tables, store if isinstance(store, Store) else None)
+            problems, checked = check_project(self.tables, store, names, trainer)
+            found = find_leaks(self.tables, store) if leaks else None
+        leaked = [str(leak) for leak in found.leaks] if found else []
+        return Check(checked, [*problems, *leaked], warnings, found)
+
+    def plan(self, name: str, *, limit: int | None = None) -> PlanReport:
+        """What a run of a pipeline would do, and what it would cost; makes no call. Pipelines that feed it may not have
+        run yet. limit: a run over the first rows of the source."""
+        from dqdata.api.plans import PlanReport
+        from dqdata.project.check import plan_ahead
+
+        tables = self.tables if limit is None else self.tables.limited(name, limit)
+        with self._view() as store:
+            return PlanReport.of(plan_ahead(tables, name, store), tables)
+
+    @outside_loop
+    def run(
+        self,
+        name: str,
+        *,
+        allow_partial: bool = False,
+        budget_usd: float | None = None,
+        retry_failed: bool = False,
+        force: bool = False,
+        limit: int | None = None,
+        workers: int | None = None,
+        out: TextIO | None = None,
+    ) -> RunResult:
+        """Runs a pipeline and commits a version of its catalog; one that was stopped goes on where it was.
+
+        allow_partial: commits without the rows that failed and another run may save. budget_usd: instead of the
+        pipeline's. retry_failed: processes the failed rows of the version that this recipe made already, into a new
+        one. force: makes a new version in any case. limit: takes the first rows of the source, into
+        NAME__first_LIMIT. workers: CPU processes, by default one a core. out: gets the progress.
+        """
+        from dqdata.engine.run import run_pipeline
+
+        with self._writable() as store:
+            return run_pipeline(
+                self.tables,
+                name,
+                store,
+                allow_partial=allow_partial,
+                budget_usd=budget_usd,
+                retry_failed=retry_failed,
+                force=force,
+                limit=limit,
+                workers=workers,
+                out=out,
+            )
+
+    def plan_build(self, *names: str, processes: int = 1) -> Build:
+        """What a build would make, in order and why; makes nothing."""
+        from dqdata.catalog import Store
+        from dqdata.training.build import plan_build
+
+        with self._view() as store:
+            return Build(
+                plan_build(self.tables, names, store if isinstance(store, Store) else None, processes=processes)
+            )
+
+    @outside_loop
+    def build(
+        self,
+        *names: str,
+        allow_partial: bool = False,
+        workers: int | None = None,
+        processes: int = 1,
+        out: TextIO | None = None,
+        begin: Callable[[Node], None] | None = None,
+        report: Callable[[Node], None] | None = None,
+    ) -> Build:
+        """Runs and trains what the names depend on, where it is not up to date, then themselves. The first failure ends
+        it; what was made stays. begin, report: called with each node before it is made, and when it is there."""
+        from dqdata.training.build import build
+
+        began = time.monotonic()
+        with self._writable() as store:
+            nodes = build(
+                self.tables,
+                names,
+                store,
+                allow_partial=allow_partial,
+                workers=workers,
+                processes=processes,
+                out=out,
+                begin=begin,
+                report=report or (lambda node: None),
+            )
+        return Build(nodes, time.monotonic() - began)
+
+    @outside_loop
+    def train(
+        self, name: str, keys: Sequence[str] = (), *, processes: int = 1, out: TextIO | None = None
+    ) -> TrainOutcome:
+        """Trains a model and records it as `trained:NAME@version`; a training that was stopped goes on from its newest
+        whole checkpoint. keys: of the trainer's table for this training, such as "args.learning_rate=1e-5".
+        processes: ranks on this machine."""
+        from dqdata.training.run import train
+
+        with self._writable() as store:
+            return train(self.tables, name, store, keys=keys, processes=processes, out=out)
+
+    @outside_loop
+    def eval(
+        self,
+        /,
+        *models: str,
+        data: str,
+        by: str | None = None,
+        samples: int = 1,
+        temperature: float | None = None,
+        out: TextIO | None = None,
+        **settings: Any,
+    ) -> Comparison:
+        """Exact match of models on the same questions: trained:NAME@version, a folder, a GGUF file, a hub name, or
+        teacher:NAME. Answers are kept: what was answered once is not answered again.
+
+        data: SQL or a catalog with question and answer. by: also the score of each value of this column. samples:
+        answers to each question. temperature: by default 0 for one sample and 0.6 for several. settings: further keys
+        of a trainer's `evaluate` table, such as max_new_tokens, limit, verify, user, system, seed, top_p.
+        """
+        from dqdata.project.problems import validated
+        from dqdata.training.compare import compare
+        from dqdata.training.exact_match import Evaluate
+
+        if temperature is None:
+            temperature = 0.0 if samples == 1 else SAMPLING
+        given = {"data": data, "samples": samples, "temperature": temperature, **settings}
+        evaluate = validated(Evaluate, given, "eval")
+        with self._writable() as store:
+            return Comparison(compare(self.tables, store, models, evaluate, out, by), by)
+
+    arun = awaitable(run)
+    abuild = awaitable(build)
+    atrain = awaitable(train)
+    aeval = awaitable(eval)
+
+    @contextmanager
+    def _view(self) -> Iterator[StoreView]:
+        """The store for looking only; a project that has never run has an empty one, and none is made."""
+        from dqdata.catalog import Store
+        from dqdata.project.check import NoStore
+
+        if not Store.exists(self.store_path):
+            yield NoStore()
+            return
+        with Store.open(self.store_path, read_only=True) as store:
+            yield store
+
+
+def open(path: Path | str | None = None, *, profile: str = "") -> Project:
+    """The project of a pipelines.toml, or of a folder that holds one; by default the nearest in this folder or above.
+
+    profile: the name of a `[profiles.NAME]` to lay over it; its catalogs have a store of their own. Reads and checks
+    the file, and nothing else. Raises ProjectError that names file, table and key.
+    """
+    from dqdata.project.reading import find_project
+    from dqdata.project.tables import read_project
+
+    return Project(read_project(find_project(Path.cwd()) if path is None else Path(path), profile))
+
+
+@outside_loop
+def apply(
+    op: str,
+    params: Mapping[str, Any],
+    file: Path | str,
+    target: Path | str,
+    *,
+    project: Project | None = None,
+    columns: Mapping[str, str] | None = None,
+    workers: int | None = None,
+    out: TextIO | None = None,
+) -> Applied:
+    """Runs one operator on a Parquet, JSONL or CSV file: kept rows to `target`, rejects to `target.rejects.ENDING`.
+
+    project: has its teachers and ledger, and the catalogs that it may read; other operators need none. columns: new
+    names to the file's own. workers: CPU processes, by default one a core. out: gets the progress.
+    """
+    from dqdata.engine.apply import apply_operator
+
+    tables = project.tables if project is not None else None
+    return apply_operator(
+        op, params, Path(file), Path(target), project=tables, columns=columns, workers=workers, out=out
+    )

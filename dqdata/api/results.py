@@ -1,0 +1,77 @@
+"""Results of several parts: a check, a build, a comparison of models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from dqdata.notebook import Shown
+
+if TYPE_CHECKING:
+    from dqdata.training.build import Node
+    from dqdata.training.compare import Compared
+    from dqdata.training.leaks import Leaks
+
+
+@dataclass(frozen=True)
+class Check(Shown):
+    """checked: pipelines and trainers in the order in which they feed each other. problems: what is wrong, by place.
+    warnings: paths that lead out of the project's folder. leaks: where they were looked for."""
+
+    checked: Sequence[str]
+    problems: Sequence[str]
+    warnings: Sequence[str]
+    leaks: Leaks | None = None
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+    def as_json(self) -> dict[str, Any]:
+        found = {"ok": self.ok, "checked": self.checked, "problems": self.problems, "warnings": self.warnings}
+        if self.leaks is not None:
+            found |= {
+                "leaks": [asdict(leak) for leak in self.leaks.leaks],
+                "leaks_checked": self.leaks.checked,
+                "leaks_unchecked": self.leaks.unchecked,
+            }
+        return found
+
+
+@dataclass(frozen=True)
+class Build(Shown):
+    """Pipelines and trainers in the order in which they are made. seconds: of the whole build, 0 for a planned one."""
+
+    nodes: Sequence[Node]
+    seconds: float = 0.0
+
+    @property
+    def built(self) -> int:
+        """How many of them this build made."""
+        return sum(node.built for node in self.nodes)
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.nodes)
+
+    def as_json(self) -> dict[str, Any]:
+        return {"nodes": [node.as_json() for node in self.nodes], "built": self.built, "seconds": self.seconds}
+
+
+@dataclass(frozen=True)
+class Comparison(Shown):
+    """Models with their scores on the same questions; the p-values are of the difference from the first. by: the column
+    whose values have scores of their own."""
+
+    models: Sequence[Compared]
+    by: str | None = None
+
+    def __iter__(self) -> Iterator[Compared]:
+        return iter(self.models)
+
+    def as_json(self) -> dict[str, Any]:
+        return {"models": [self._model(one) for one in self.models]}
+
+    def _model(self, one: Compared) -> dict[str, Any]:
+        groups = {"by": {value: scored.as_json() for value, scored in one.groups.items()}} if self.by else {}
+        return {"model": one.name, **one.score.as_json(), "p_value": one.p_value, **groups}
