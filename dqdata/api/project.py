@@ -1,11 +1,11 @@
 """A project in Python: what the command line does, in scripts and notebooks.
 
-import dqdata
-
-project = dqdata.open("pipelines.toml")
-project.plan("quickstart").cost_usd
-result = project.run("quickstart")                   # in a running event loop: await project.arun("quickstart")
-project.catalog("quickstart").polars()
+>>> project = dqdata.open("pipelines.toml")
+>>> project.plan("quickstart").cost_usd
+0.0
+>>> project.run("quickstart").version                 # in a running event loop: await project.arun("quickstart")
+1
+>>> project.catalog("quickstart").polars()
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ def test_every_public_name_can_be_imported_and_says_what_it_is(name: str) -> Non
 
 def test_type_checkers_see_the_names_that_are_there_at_run_time() -> None:
     tree = ast.parse(Path(dqdata.__file__).read_text(encoding="utf-8"))
-    [guarded] = [node for node in tree.body if isinstance(node, ast.If)]
+    guarded = next(node for node in tree.body if isinstance(node, ast.If))
     imported = {
         name.name: node.module for node in guarded.body if isinstance(node, ast.ImportFrom) for name in node.names
     }
