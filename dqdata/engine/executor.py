@@ -53,7 +53,7 @@ async def execute(
         target = Folder(folder / (segment.fingerprint + ("-partial" if partial else "")))
         if partial:
             shutil.rmtree(target.path, ignore_errors=True)
-        await _segment(segment, plan, folders[-1].rows(), target, runtime, progress)
+        await execute_segment(segment, folders[-1].rows(), target, runtime, progress, plan.pipeline.chunk_rows)
         if target.partial():
             partial = True
             if not allow_partial:
@@ -74,9 +74,16 @@ def _reopen(folders: Sequence[Folder]) -> None:
             return
 
 
-async def _segment(
-    segment: Segment, plan: Plan, files: list[Path], target: Folder, runtime: Runtime, progress: Progress
+async def execute_segment(
+    segment: Segment,
+    files: list[Path],
+    target: Folder,
+    runtime: Runtime,
+    progress: Progress,
+    chunk_rows: int | None = None,
 ) -> None:
+    """Fills the folder with what the segment makes of the rows of the files. chunk_rows: rows of a checkpoint, by
+    default few where teachers are called and many elsewhere."""
     if target.facts() is not None:
         return
     total = row_count(files)
@@ -89,7 +96,7 @@ async def _segment(
         return
     target.prepare()
     run_segment = SegmentRun(segment, runtime, runtime.stop, progress)
-    chunks = list(slices(files, plan.pipeline.chunk_rows or run_segment.chunk_rows))
+    chunks = list(slices(files, chunk_rows or run_segment.chunk_rows))
     await run_segment.run(chunks, target)
     if not target.partial():
         target.finish({"rows_in": total})

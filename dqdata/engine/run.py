@@ -43,6 +43,10 @@ MERGED_BYTES = 256 << 20
 
 @dataclass(frozen=True)
 class RunResult(Shown):
+    """A run that committed a version. rows_in: of the source; rows_out: of the version. dropped, failed: how many rows
+    by reason. calls: made, cached (from the ledger) and failed; tokens: input and output of those made. seconds: of
+    this attempt."""
+
     run_id: str
     catalog: str
     version: int

@@ -86,14 +86,15 @@ class Runtime:
         store: StoreView | None = None,
         teachers: Mapping[str, Teacher[Any]] | None = None,
         unpaid_rows_fail: bool = False,
+        pool: Pool | None = None,
     ) -> None:
         """teachers: those that were made when planning, with the models that were newest then. unpaid_rows_fail: where
-        a budget ends, rows fail and the run goes on, instead of ending."""
+        a budget ends, rows fail and the run goes on, instead of ending. pool: instead of one of `workers` processes."""
         self._unpaid_rows_fail = unpaid_rows_fail
         self.project, self.ledger, self.labels = project, ledger, labels
         self.budget = budget or Budget()
         self.stop = stop or StopSignal()
-        self.pool = Pool(workers)
+        self.pool = pool or Pool(workers)
         self.seed, self.memory_limit = seed, memory_limit
         self.scratch, self.store = scratch, store
         self._planned = teachers or {}

@@ -171,7 +171,19 @@ def plan_step(
     store: StoreView,
 ) -> Step:
     """One step over these columns; the teachers it names are added to `teachers`."""
-    operator = make_operator(spec, project.root)
+    return plan_operator(make_operator(spec, project.root), spec, columns, before, project, teachers, store)
+
+
+def plan_operator(
+    operator: Operator[Any],
+    spec: StepSpec,
+    columns: Columns,
+    before: str,
+    project: Project,
+    teachers: dict[str, Teacher[Any]],
+    store: StoreView,
+) -> Step:
+    """The step of an operator that is there already."""
     for name in _teacher_names(operator, spec, project.root):
         if name not in teachers:
             table = _teacher_table(project, name, spec)
