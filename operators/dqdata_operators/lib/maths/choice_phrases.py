@@ -19,7 +19,7 @@ IS = (
     r"going to) be|"
     r"becomes|ist|lautet|wäre|es|est|sería|serait|è|é|será|является)|(?<=\s)[èé]|seems?|equals?)(?![A-Za-zÀ-ÿ])|"
     r"[:：=→]|[—–](?=\s)|"
-    r"\s-(?=\s)|是|为|為|は|은|는|应该是|應該是|】)"
+    r"\s-(?=\s)|是|为|為|は|은|는|应该是|應該是|有(?=\s*[A-J])|】)"
 )
 CUE = re.compile(NOUN + rf"[^.\n。!?！？;；]{{0,60}}?{IS}", re.IGNORECASE)
 ANSWER_LETTER = re.compile(r"\bans(?:wer)?\.?\s+(?=[(\[]?[A-J][)\]]?\s*[.!]?\s*$)", re.IGNORECASE | re.MULTILINE)
@@ -48,6 +48,7 @@ ONLY = re.compile(
     r"\b(?:all|everything|every\s+\w+)\s+(?:but|except)\s+(?:option\s+)?\(?([A-J])(?=\)?\s+(?:is|are|was|were|"
     r"can|fails?)\b)|"
     r"\b(?:eliminat|rul|exclud)\w+[^.;\n]{0,30}\s(?:but|except)\s+(?:option\s+)?\(?([A-J])(?![A-Za-z0-9'’])|"
+    r"(?:而是|应为|應為|应该是|應該是|改为|改選|改选|ではなく[、,]?)\s*(?:选项|選項)?\s*([A-J])(?![A-Za-z0-9'’])|"
     r"\bnot\s+(?:option\s+)?\(?[A-J]\)?,?\s+but(?:\s+rather)?\s+(?:option\s+)?\(?([A-J])(?![A-Za-z0-9'’])",
     re.IGNORECASE,
 )
@@ -77,6 +78,7 @@ TAKEN_BACK = re.compile(
     re.IGNORECASE,
 )
 LISTS = re.compile(r"(?:choice|option)s\s*(?:are\b|[:：])", re.IGNORECASE)
+FITS = re.compile(r"\s(?:matches|fits|satisfies|holds|works|applies)$")
 MAY_PRECEDE = frozenset(
     (
         "option choice answer statement letter alternative response thus so therefore hence then "
@@ -85,7 +87,8 @@ MAY_PRECEDE = frozenset(
         "which la le el die der das il opción "
         "opzione antwort réponse respuesta risposta alternativa resposta also donc luego quindi "
         "portanto variante whereas obviously now "
-        "leaving leaves finally here correct right best choose chose pick select"
+        "leaving leaves finally here correct right best choose chose pick select reflection inspection fact "
+        "consideration conclusion summary 선택지 보기 選択肢"
     ).split()
 )
 """Words before a letter that leave it an option; after another noun it is that noun's name: `train B`."""
@@ -95,64 +98,44 @@ RIGHT = re.compile(
     r"clearly|indeed|la|le|el|die|der|"
     r"das|l'|definitely|obviously|also|il|a|o)\s+)*(?:only |most |single |one |best |sole )*(?:correct|right|"
     r"best|true|answer|one|"
-    r"only|proper|appropriate|accurate|valid|richtig\w*|korrekt|juste|vraie?|bonne|correct[aoe]?s?|verdader[ao]|giusta|"
+    r"only|proper|appropriate|accurate|valid|better|my\s+(?:final\s+)?(?:answer|choice|pick)|"
+    r"richtig\w*|korrekt|juste|vraie?|bonne|correct[aoe]?s?|verdader[ao]|giusta|"
     r"corrett[ao]|certa|respuesta|réponse|antwort|opción|risposta|resposta)\b(?!\s+that\b)"
     r"|\s*(?:选项|選項|项|項)?\s*(?:是|为|為|才)?\s*(?:最|唯一)?(?:正确|正確|对的|對的|符合)|\s+(?:it\s+(?:is|has\s+to\s+be|"
     r"must\s+be)\b|remains\s*[.!]?\s*$|the\s+(?:only\s+)?(?:correct|right|best)\s+(?:answer|choice|option|"
-    r"one)\b)|が(?:正解|正しい)|(?:번)?(?:이|가) 정답)"
+    r"one)\b)|\s+(?:matches|fits|satisfies|holds|works|applies)\b|を選(?:び|ぶ|択)|"
+    r"が(?:正解|正しい)|(?:번)?(?:이|가) 정답)"
 )
+ALSO = re.compile(
+    r"\b(?:but|though|although|however)\b[^.\n]*?\b([A-J])\b[^.\n]*\b(?:could|may|might|can)\b[^.\n]*\b(?:right|correct|true|too|also|"
+    r"as well|work)\b"
+)
+"""Another option that is left open in the same sentence."""
+INVERTED = re.compile(
+    r"\b(?:ist|est|es|is)\s+(?:die\s+|la\s+|l['’])?(?:option|antwort(?:möglichkeit)?|aussage|réponse|opción|respuesta)\s+"
+    r"\(?(?-i:([A-J]))\)?\s+(?:richtig|korrekt|correct[ea]?|juste|correct)\b",
+    re.IGNORECASE,
+)
+"""The verb before its subject: `Somit ist Option B korrekt`."""
+LABELLED = re.compile(
+    r"(?:^|(?<=[.;。；]\s)|(?<=[。；]))\W{0,3}([A-J])\W{0,2}[):：.—–-]\W{0,3}(?:correct|true|right|yes|richtig|vrai|correcto|正确|正確|对)(?![A-Za-z])"
+    r"|(?:^|(?<=[.;]\s))\W{0,3}([A-J])\W{1,4}[✓✔✅]",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""One option that is called right in a list of them."""
+MISTAKEN = re.compile(
+    r"\b(?:mistakes?|errors?|traps?|tempt\w*|wrongly|students?|people|many|others|someone)\b[^.!?\n]*$", re.IGNORECASE
+)
+"""Whose choice it is, where it is not the response's own."""
+DENIED_AFTER = re.compile(r"\s*(?:では(?:な|あり)|じゃ(?:な|あり)|[이가]?\s*아[니닙])")
 DECISION = re.compile(
     r"\b(?:choos(?:e|ing)|chose|pick(?:ing)?|select(?:ing)?|go(?:ing)?\s+with|opt(?:ing)?\s+for|settle\s+on|vote\s+for|"
     r"it(?:\s+is|['’]s|\s+must\s+be|\s+has\s+to\s+be|\s+should\s+be)|that(?:\s+is|['’]s|\s+leaves)|leav(?:es|"
     r"ing)(?:\s+us)?(?:\s+with)?|"
     r"(?:edit|correction|sorry|wait|actually|rather|instead)[\s,:—–-]+(?:i\s+meant?|make\s+(?:it|that))?|"
     r"i\s+meant?|left\s+with|remains?|points?\s+to|"
-    r"I(?:['’]d|\s+would|\s+will|['’]ll)?\s+(?:think|say|guess|believe)|w[äa]hle|nehme|es\s+ist|choisis|"
-    r"c['’]est|elijo|escojo|elegimos|scelgo|escolho|выбираю|это)(?![A-Za-z])\s*|只有|(?<![不没])(?:故|应|應|該|该|我|就|只能|"
-    r"因此|所以|則|则)?(?:选择|選擇|选|選)\s*",
-    re.IGNORECASE,
-)
-BACK = re.compile(
-    r"[\s.,;:!)\]—–-]*(?:(?:but|however|hmm+|no|wait|oh|actually|yet|though|although|and)\b[\s,.…]*)*\b(?:that|"
-    r"this|it|which)"
-    r"(?:['’]s|\s+(?:is|was|would\s+be|seems|looks))\s+(?:clearly\s+|actually\s+)?(?:wrong|incorrect|false|"
-    r"not\s+(?:right|correct|it|true))\b|"
-    r"\s*[(（\[]\s*(?:错|錯|不|(?:wrong|incorrect|false|no|not)\b)",
-    re.IGNORECASE,
-)
-LISTS = re.compile(r"(?:choice|option)s\s*(?:are\b|[:：])", re.IGNORECASE)
-MAY_PRECEDE = frozenset(
-    (
-        "option choice answer statement letter alternative response thus so therefore hence then "
-        "that only and or but because since as "
-        "while makes think believe is with clearly find see conclude say both either means shows "
-        "which la le el die der das il opción "
-        "opzione antwort réponse respuesta risposta alternativa resposta also donc luego quindi "
-        "portanto variante whereas obviously now "
-        "leaving leaves finally here correct right best choose chose pick select"
-    ).split()
-)
-"""Words before a letter that leave it an option; after another noun it is that noun's name: `train B`."""
-RIGHT = re.compile(
-    r"(?<![A-Za-z0-9'’])[(\[]?([A-J])[)\]]?\s*(?:(?:[,:(]|(?<=\))|\.)\s*[^.,;:()\n]{1,60}[,)]?)??\s*"
-    r"(?:(?<![A-Za-z])(?:is|are|must be|seems|has to be|would be|ist|es|est|è|é)\s+(?:(?:the|therefore|thus|"
-    r"clearly|indeed|la|le|el|die|der|"
-    r"das|l'|definitely|obviously|also|il|a|o)\s+)*(?:only |most |single |one |best |sole )*(?:correct|right|"
-    r"best|true|answer|one|"
-    r"only|proper|appropriate|accurate|valid|richtig\w*|korrekt|juste|vraie?|bonne|correct[aoe]?s?|verdader[ao]|giusta|"
-    r"corrett[ao]|certa|respuesta|réponse|antwort|opción|risposta|resposta)\b(?!\s+that\b)"
-    r"|\s*(?:选项|選項|项|項)?\s*(?:是|为|為|才)?\s*(?:最|唯一)?(?:正确|正確|对的|對的|符合)|\s+(?:it\s+(?:is|has\s+to\s+be|"
-    r"must\s+be)\b|remains\s*[.!]?\s*$|the\s+(?:only\s+)?(?:correct|right|best)\s+(?:answer|choice|option|"
-    r"one)\b)|が(?:正解|正しい)|(?:번)?(?:이|가) 정답)"
-)
-DECISION = re.compile(
-    r"\b(?:choos(?:e|ing)|chose|pick(?:ing)?|select(?:ing)?|go(?:ing)?\s+with|opt(?:ing)?\s+for|settle\s+on|vote\s+for|"
-    r"it(?:\s+is|['’]s|\s+must\s+be|\s+has\s+to\s+be|\s+should\s+be)|that(?:\s+is|['’]s|\s+leaves)|leav(?:es|"
-    r"ing)(?:\s+us)?(?:\s+with)?|"
-    r"(?:edit|correction|sorry|wait|actually|rather|instead)[\s,:—–-]+(?:i\s+meant?|make\s+(?:it|that))?|"
-    r"i\s+meant?|left\s+with|remains?|points?\s+to|"
-    r"I(?:['’]d|\s+would|\s+will|['’]ll)?\s+(?:think|say|guess|believe)|w[äa]hle|nehme|es\s+ist|choisis|"
-    r"c['’]est|elijo|escojo|elegimos|scelgo|escolho|выбираю|это)(?![A-Za-z])\s*|只有|(?<![不没])(?:故|应|應|該|该|我|就|只能|"
+    r"I(?:['’]d|\s+would|\s+will|['’]ll)?\s+(?:think|say|guess|believe)|w[äa]hle(?:\s+ich)?|nehme|es\s+ist|choisis|"
+    r"c['’]est|elijo|escojo|elegimos|scelgo|escolho|выбираю|это)(?![A-Za-z])\s*|(?:认为|認為|觉得|判断)(?:答案)?(?:应该|應該)?是|只有|(?<![不没])(?:故|应|應|該|该|我|就|只能|"
     r"因此|所以|則|则)?(?:选择|選擇|选|選)\s*",
     re.IGNORECASE,
 )
@@ -168,8 +151,8 @@ BACK = re.compile(
     re.I,
 )
 WRONG = re.compile(
-    r"(?<![A-Za-z0-9'’])(?:[(\[]?[A-J][)\]]?(?:\s*+(?:[,、和/]|and\b|or\b|und\b|et\b|y\b)*+\s*+(?:and\b|"
-    r"or\b)?+\s*+)){1,10}+(?:选项|選項|项|項|都|均|\s)*+"
+    r"(?<![A-Za-z0-9'’])(?:[(\[]?[A-J][)\]]?(?:[ \t]*+(?:[,、和/]|and\b|or\b|und\b|et\b|y\b)*+[ \t]*+(?:and\b|"
+    r"or\b)?+[ \t]*+)){1,10}+(?:选项|選項|项|項|都|均|\s)*+"
     r"(?:\b(?:is|are|was|were|can|could|must|ist|sind|est|sont|es|son|è|sono)\b\s*(?:all|both|clearly|also|"
     r"therefore|be|obviously|thus)?\s*)*"
     r"(?:\b(?:not|n['’]t|wrong|incorrect|false|out|eliminated|excluded|ruled\s+out|invalid|falsch|faux|fausse|"

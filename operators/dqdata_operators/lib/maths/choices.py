@@ -29,10 +29,14 @@ _NEGATED = re.compile(
     r"\b(?:not|never|neither|nor|cannot|wrong|incorrect|nicht|kein|pas|anything but)\b|n['’]t\b|不", re.IGNORECASE
 )
 _DENIED = re.compile(
-    r"(?<=[A-Za-z0-9])[,;]?\s+(?:but\s+)?(?:not|rather than|instead of|nicht|pas)\s+[^,.;]*", re.IGNORECASE
+    r"(?<=[A-Za-z0-9])(?<!\bis)(?<!\bare)(?<!\bwas)(?<!\bwere)(?<!\bbe)(?<!\bdoes)(?<!\bdo)(?<!\bdid)(?<!\bcan)"
+    r"(?<!\bcould)(?<!\bwould)(?<!\bshould)(?<!\bist)(?<!\best)[,;]?\s+(?:but\s+)?(?:not|rather than|"
+    r"instead of|nicht|pas)\s+[^,.;]*",
+    re.IGNORECASE,
 )
 _REASONS = re.compile(r",?\s+(?:because|since|while|whereas|although|though|unlike|as opposed to)\b", re.IGNORECASE)
 _ONLY_JOINED = re.compile(r"(?:[\W_]|\b(?:and|or|und|oder|et|ou|the|either|both|all|of|a|an)\b)*", re.IGNORECASE)
+_LABELLED = re.compile(r"\W*([A-J])\s*[.):]\s+(?=\S)")
 _TWO = "contradiction: letter and text are of two options"
 _TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
 
@@ -126,6 +130,11 @@ def _of_answer(text: str, letters: str, choices: Sequence[str] | None) -> Choice
 
 
 def _of_prose(text: str, letters: str, choices: Sequence[str] | None, places: Sequence[Place]) -> Choice:
+    closing = text.strip().rpartition("\n")[2]
+    if choices and (labelled := _LABELLED.match(closing)) is not None:
+        option = _option(closing[labelled.end() :], choices)
+        if option is not None and LETTERS[option] != labelled[1] and not _option(closing, choices):
+            return Choice("", _TWO)
     sentence = next(stated(text), None) if "phrase" in places and choices else None
     if sentence is not None and choices and (option := _option(sentence, choices)) is not None:
         return Choice(letters[option], "")
@@ -191,6 +200,8 @@ def _bold(line: str, letters: str) -> Choice:
 
 def _by_text(text: str, letters: str, choices: Sequence[str] | None, reason: str = "no_choice") -> Choice:
     """The one option whose text stands in the sentence, but for what it denies and for its reasons."""
+    if "=" in text and choices and (result := _option(text.rpartition("=")[2], choices)) is not None:
+        return Choice(letters[result], "")
     said = _DENIED.sub(" ", text)
     held = _held(_REASONS.split(said, maxsplit=1)[0], choices or ()) or _held(said, choices or ())
     parts = "|".join(re.escape(choices[one].strip()) for one in held) if choices and held else r"(?!)"
@@ -217,8 +228,10 @@ def _listed(text: str, letters: str) -> str:
 
 
 def _option(text: str, choices: Sequence[str]) -> int | None:
-    """Which option's text this is, whole; None where it is none, or two read the same."""
+    """Which option's text this is, whole; None where it is none, two read the same, or its letter is another's."""
     same = [option for option, other in enumerate(choices[: len(LETTERS)]) if same_wording(text, other)]
+    if same and (labelled := _LABELLED.match(text)) and same_wording(text[labelled.end() :], choices[same[0]]):
+        return same[0] if LETTERS[same[0]] == labelled[1] else None  # `A. Paris` is `Paris` with an article
     if not same and "\\" in text:
         same = [
             at for at, other in enumerate(choices[: len(LETTERS)]) if same_wording(normalise(text), normalise(other))

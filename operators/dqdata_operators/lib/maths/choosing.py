@@ -27,6 +27,9 @@ REST = 120
 """Characters after a statement's beginning in which its option stands."""
 
 
+_LONE = re.compile(r"(?<![A-Za-z0-9'’])([A-J])(?![A-Za-z0-9'’])")
+
+
 class Choice(NamedTuple):
     """letters: the options chosen, mostly one. reason: why there is none, or `ambiguous`: it may be any of them.
     sentence: which says so."""
@@ -55,6 +58,8 @@ def choosing(text: str, letters: str, texts: Sequence[str] = ()) -> Choice:
     others = sorted([*_verdicts(text, letters), *_decisions(text, letters)], key=lambda statement: statement.start)
     if found is None:
         found = others[-1] if others else _line(text, letters) or _at_the_end(text, letters)
+        if found is not None and len(found.letters) > 1 and set(found.letters) <= _denied(text, letters):
+            found = None
     elif later := [other for other in others if phrases.BACK.search(text, found.start, other.start)]:
         found = later[-1]
     if found is None:
@@ -65,7 +70,10 @@ def choosing(text: str, letters: str, texts: Sequence[str] = ()) -> Choice:
         found.letters in denied and start > found.start for denied, start in _denials(text, letters)
     ):
         return Choice("", "denied")
-    return Choice(found.letters, "", _sentence_at(text, found.start))
+    sentence = _sentence_at(text, found.start)
+    if (too := phrases.ALSO.search(sentence)) is not None and too[1] in letters and too[1] not in found.letters:
+        return Choice(found.letters + too[1], "")
+    return Choice(found.letters, "", sentence)
 
 
 def _sentence_at(text: str, place: int) -> str:
@@ -85,7 +93,7 @@ def _cues(text: str, letters: str) -> Iterator[_Statement]:
             continue
         end = begin + mention.end
         around = (text[max(0, begin - 30) : begin], text[begin : end - 1][-30:])
-        if any(map(phrases.NOT.search, around)) or _other(text, cue):
+        if any(map(phrases.NOT.search, around)) or _other(text, cue) or phrases.DENIED_AFTER.match(text, end):
             continue
         if _supposed(text, cue.start(), end) or _asked(text[end:]):
             continue
@@ -130,8 +138,11 @@ def _hedged(cue: _Statement) -> bool:
 
 def _verdicts(text: str, letters: str) -> Iterator[_Statement]:
     for match in phrases.RIGHT.finditer(text):
-        before = text[max(0, match.start() - 60) : match.start(1)]
-        if match[1] not in letters or phrases.NOT.search(before) or phrases.UNSURE.search(before):
+        named = [*_LONE.finditer(text, match.start(1), match.end())][-1]
+        if named.start() == match.start(1) or not re.match(r"\s+(?:is|est|ist|es)\b", text[named.end() :]):
+            named = match
+        before = text[max(0, match.start() - 60) : named.start(1)]
+        if named[1] not in letters or phrases.NOT.search(before) or phrases.UNSURE.search(before):
             continue
         conditional = re.search(r"\b(?:would|wäre|serait|sería)\b", match[0]) and re.search(
             r"\b(?:if|wenn|si)\b", _sentence_of(before), re.I
@@ -143,10 +154,22 @@ def _verdicts(text: str, letters: str) -> Iterator[_Statement]:
         ):
             continue
         word = re.search(r"([^\W\d_]+)\s+$", before)
+        if phrases.FITS.search(match[0]) and not (
+            word and word[1].lower() in ("option", "choice", "statement", "answer")
+        ):
+            continue
         if word and word[1].lower() not in phrases.MAY_PRECEDE and match[0][0] not in "([":
             continue
         earlier = re.search(r"([A-J])\)?\s*(?:,|and|or|和|、|/)\s*\(?$", before)
-        yield _Statement((earlier[1] if earlier else "") + match[1], match.start(1), match[0])
+        other = earlier[1] if earlier and earlier[1] != named[1] else ""
+        yield _Statement(other + named[1], named.start(1), match[0])
+    labelled = list(phrases.LABELLED.finditer(text))
+    if len({(match[1] or match[2]).upper() for match in labelled} & set(letters)) == 1:
+        match = labelled[-1]
+        yield _Statement((match[1] or match[2]).upper(), match.start(1 if match[1] else 2), match[0])
+    for match in phrases.INVERTED.finditer(text):
+        if match[1] in letters and not phrases.NOT.search(text[: match.start()][-30:]):
+            yield _Statement(match[1], match.start(1), match[0])
     for match in phrases.ONLY.finditer(text):
         letter = next(group for group in match.groups() if group)
         if (
@@ -170,6 +193,8 @@ def _decisions(text: str, letters: str) -> Iterator[_Statement]:
             mention = leading(text[match.end() : match.end() + REST].partition("\n")[0], letters, named=script)
             before = text[max(0, match.start() - 40) : match.start()]
             if mention is None or phrases.NOT.search(before) or phrases.UNSURE.search(before):
+                continue
+            if phrases.MISTAKEN.search(text[max(0, match.start() - 80) : match.start()]):
                 continue
             if text[match.end() + mention.end - 1].islower() and not mention.marked:
                 continue
@@ -195,7 +220,8 @@ def _line(text: str, letters: str) -> _Statement | None:
     lines = [line.strip() for line in text.splitlines() if any(char.isalnum() for char in line)]
     options = [(line, mention) for line in lines if (mention := _option_line(line, letters)) is not None]
     if not options:
-        return None
+        small = re.fullmatch(r"\(?([a-j])[.)]\s+\S.{0,60}", lines[0]) if len(lines) == 1 else None
+        return _Statement(small[1].upper(), 0, lines[0]) if small and small[1].upper() in letters else None
     distinct = {mention.letters for _, mention in options}
     line, mention = options[-1]
     if line not in (lines[-1], lines[0]) or (len(distinct) > 1 and line != lines[-1]):

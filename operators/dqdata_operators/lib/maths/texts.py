@@ -59,6 +59,9 @@ _NUMBER = re.compile(
 )
 
 
+_GOES_ON = frozenset((sign,) for sign in "^*/+_")
+"""Signs by which a formula goes on."""
+_MARKED = re.compile(r"\b(?:answer|antwort|respuesta|réponse)\s*[:：]\s*|答案\s*[:：]\s*", re.IGNORECASE)
 _CALCULATION = re.compile(r"\\(?:frac|sqrt)|\d\s*[*×÷^/+]|[*×÷+]\s*\d|[a-z]\s*=")
 
 
@@ -98,7 +101,8 @@ def compare_text(
     if pattern is not None:
         equal = pattern.fullmatch(answer) is not None or pattern.fullmatch(answer.rstrip(".")) is not None
     elif mode == "exact":
-        equal = reference.strip() in (answer, answer.strip("`"), answer.removesuffix("."))
+        written = _MARKED.split((response or "").strip().rpartition("\n")[2])[-1].strip()
+        equal = reference.strip() in (answer, answer.strip("`"), answer.removesuffix("."), written)
     else:
         return _compare_words(reference, answer, stated_so)
     return Judgement("correct", answer, "equal") if equal else Judgement("incorrect", answer, "different")
@@ -124,9 +128,10 @@ def _compare_words(reference: str, answer: str, stated_so: bool) -> Judgement:
         return Judgement("correct", answer, "equal")
     if not stated_so and len(answer.split()) <= MOST_WORDS and not _IS.search(answer):
         stated_so = True  # no sentence: all of it is the answer
-    wanted = " " + " ".join(wording(reference)) + " "
     sentence = _sentences(answer)[-1]
-    held = wanted in f" {' '.join(wording(sentence))} "
+    held = _holds(sentence, reference)
+    if held and not _holds(_without_denials(sentence), reference):
+        return Judgement("incorrect", answer, "different")
     if stated_so:
         said = [_before_clause(answer[match.end() :]) for match in _IS.finditer(answer)][-1:]
         if held and not _NO.search(answer) and any(same_wording(part, reference) for part in said):
@@ -139,6 +144,15 @@ def _compare_words(reference: str, answer: str, stated_so: bool) -> Judgement:
     if any(same_wording(part, reference) for part in _answers_in(sentence)):
         return Judgement("correct", answer, "equal")
     return Judgement("unverifiable", answer, "ambiguous")
+
+
+def _holds(text: str, reference: str) -> bool:
+    """Whether the words of the reference stand in the text, not as a part of a longer formula."""
+    words, part = wording(text), wording(reference)
+    places = (at for at in range(len(words) - len(part) + 1) if words[at : at + len(part)] == part)
+    if any(words[at + len(part) :][:1] not in _GOES_ON for at in places):
+        return True
+    return bool(re.search(r"[\u3040-\u9fff\uac00-\ud7a3]", reference)) and reference.strip() in text
 
 
 def _sentences(text: str) -> list[str]:
