@@ -36,6 +36,8 @@ _NAMES = (
         r"(?:[A-Z]{_I}'?\s*){{2,6}}".replace("{_I}", "(?:_\\{?[0-9]\\}?)?").replace("{{", "{").replace("}}", "}")
     ),
     re.compile(rf"(?:m\s*)?\\(?:angle|triangle|widehat)\s*(?:\{{[^{{}}]*\}}|{_LETTERED}|[A-Z]+)+"),
+    re.compile(rf"[A-Z][a-z]{{2}}{_ARGUMENTS}"),
+    re.compile(r"\\det\s*\(?\s*[A-Z]\s*\)?"),
     re.compile(rf"\|\s*(?:{_LETTERED}|[A-Z]{{2}})\s*\|"),
     re.compile(rf"\\overline\s*\{{[^{{}}]*\}}|\\overline\s*{_LETTERED}"),
     re.compile(
@@ -116,6 +118,12 @@ def names_agree(mine: str, theirs: str) -> bool:
     if not mine or not theirs or mine == theirs:
         return True
     mine, theirs = (_DERIVATIVE.sub(r"\1'", name) for name in (mine, theirs))
+    mine, theirs = (
+        re.sub(r"\A\|([A-Z]{2})\|\Z", r"\1", re.sub(r"\A\\det\(?([A-Z])\)?\Z", r"|\1|", name))
+        for name in (mine, theirs)
+    )
+    if mine == theirs:
+        return True
     angles = [_ANGLE.fullmatch(name) for name in (mine, theirs)]
     if angles[0] and angles[1]:
         return angles[0][1] in (angles[1][1], angles[1][1][::-1])

@@ -160,6 +160,8 @@ class Comparison(Relations):
                 return self.limit(pred.parts[0], ref)
             case (Scalar(), Tuple()) | (Tuple(), Scalar()):
                 return self.point(ref, pred)
+            case (Scalar() as written, Matrix() as column) | (Matrix() as column, Scalar() as written):
+                return self.vectors(written, Tuple("(", _flat(column), ")")) if 1 in _shape(column) else False
             case (Union() | Except() | Intersection(), _) | (_, Union() | Except() | Intersection()):
                 return self.real_sets(ref, pred)
         return False

@@ -56,7 +56,7 @@ _GREEK = frozenset(
 )
 _PLAIN_WORDS = {"pi": "\\pi", "infinity": "\\infty", "inf": "\\infty", "oo": "\\infty", "theta": "\\theta"}
 _WORDS = frozenset("the is are was of to for not and or no if its his her she all any you we has".split())
-"""Short words of prose, which are no products of letters."""
+"""Short words of prose, which are no products of letters; neither are names such as Bob."""
 _TOKEN = re.compile(
     r"\s*(?:([0-9]+(?:\.[0-9]+)?|\.[0-9]+)|(\\[a-zA-Z]+|\\[|{}])|([A-Za-z]+)|([-+*/^_()\[\]{}|!°%',]))", re.ASCII
 )
@@ -81,7 +81,9 @@ def tokens(text: str) -> list[str]:
             found.append("\\" + word)
         elif word in _PLAIN_WORDS:
             found.append(_PLAIN_WORDS[word])
-        elif len(word) <= 3 and word not in _WORDS:
+        elif (
+            len(word) <= 3 and word not in _WORDS and not (len(word) == 3 and word[1:].islower() and word[0].isupper())
+        ):
             found += word
         else:
             raise NotMath(f"a word: {word!r}")

@@ -93,7 +93,7 @@ _NEGATED = re.compile(
 )
 _STARTS = re.compile(r"\W{0,3}[0-9$\\]|\W*\(?[A-J]\)?(?![A-Za-z])|\*\*")
 _PROSE = re.compile(
-    r"[A-Za-z]+'[a-z]|[\u4e00-\u9fff]{2}|[\u00c0-\u024f\u0400-\u04ff][a-z\u00c0-\u024f\u0400-\u04ff]{2}|[\uac00-\ud7a3]{2}"
+    r"[A-Za-z]+'[a-z]|[\u4e00-\u9fff]{2}|[\u00c0-\u024f\u0400-\u04ff][a-z\u00c0-\u024f\u0400-\u04ff]{2}|[\uac00-\ud7a3]{2}|[\u3041-\u309f]{2}"
     r"|(?<![\\A-Za-z])(?:[A-Za-z]{4,}|(?i:not|its?|is|the|so|we|he|she|was|are|has|for|my|can|but|let|any|all|now))(?![A-Za-z])"
 )
 _LETTERED = re.compile(r"\W{0,3}[A-J]\W{0,3}[.):]")

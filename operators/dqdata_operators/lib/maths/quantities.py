@@ -20,7 +20,7 @@ from dqdata_operators.lib.maths.expression import Call, Node, Num, Sym
 from dqdata_operators.lib.maths.scalars import upright
 from dqdata_operators.lib.maths.shapes import Scalar
 from dqdata_operators.lib.maths.units import conversion, countable, minus
-from dqdata_operators.lib.maths.words import contradict, same_words
+from dqdata_operators.lib.maths.words import contradict, is_pole, poles, same_words
 
 Asked = Literal["percent", "plain", ""]
 """What a question asks for: a percentage, a number that is none, or nothing that would tell."""
@@ -58,10 +58,24 @@ def same_quantity(ref: Scalar, pred: Scalar, tolerance: Tolerance, asked: Asked 
         return True
     ref, pred = _as_units(ref, pred)
     verdict = _with_units(ref, pred, tolerance, asked)
+    if verdict is False and _signed(ref) != _signed(pred):
+        turned = Scalar(pred.text, Call("neg", (pred.node,)), pred.unit, pred.percent)
+        return None if _with_units(ref, turned, tolerance, asked) else False  # a loss of 15 and -15
+    if verdict and bool(ref.unit.dims) != bool(pred.unit.dims):
+        counted = ref.unit if pred.unit.dims else pred.unit
+        if any(not is_pole(word) for word in counted.words) and not (
+            {"dozen", "angle"} & {name for name, _ in ref.unit.dims + pred.unit.dims}
+        ):
+            return None  # a quantity and something that is counted
     if verdict and ref.unit.words and pred.unit.words:
         contradiction = contradict(ref.unit.words, pred.unit.words)
         return None if contradiction is None else not contradiction
     return verdict
+
+
+def _signed(value: Scalar) -> bool:
+    """Whether a word says which way the value goes: loss, decrease, below."""
+    return bool(poles(value.unit.words).keys() & poles(("increase", "above", "win")).keys())
 
 
 def _as_units(ref: Scalar, pred: Scalar) -> tuple[Scalar, Scalar]:
@@ -142,6 +156,10 @@ def same_values(ref: Node, pred: Node, tolerance: Tolerance) -> bool | None:
         pred = with_case_of(ref, pred)
         loose = max(tolerance.rel_tol or (1e-6 if decimal_inside(ref) != decimal_inside(pred) else 0.0), identity.CLOSE)
         verdict = identity.same(ref, pred, loose)
+        if verdict is False and symbols(pred) - symbols(ref) == {"j"} and uses(ref, "i") and not uses(pred, "i"):
+            return (
+                None if identity.same(ref, renamed(pred, {"j": "i"}), loose) else False
+            )  # the engineers' imaginary unit
         mine, theirs = symbols(ref) - symbols(pred), symbols(pred) - symbols(ref)
         if verdict is False and len(mine) == len(theirs) == 1 and next(iter(mine))[:1] in ("C", "c"):
             other = renamed(pred, {next(iter(theirs)): next(iter(mine))})

@@ -27,7 +27,7 @@ _UNIT_AND_PART = re.compile(
 )
 _ONE_UNIT = re.compile(r"(?:an?|one)\s+(?P<unit>[a-z].*)", re.IGNORECASE)
 _AMOUNT_OF = re.compile(
-    r"(?:an?|the|its|their|his|her)?\s*(?P<noun>[a-z]+(?:\s[a-z]+)?)\s+of\s+(?P<value>[-−]?\s*(?:\\?[$€£¥₹]\s*)?[0-9].*)",
+    r"(?:an?|the|its|their|his|her)?\s*(?P<noun>[a-z]+(?:\s[a-z]+)?)\s+(?:of|by)\s+(?P<value>[-−]?\s*(?:\\?[$€£¥₹]\s*)?[0-9].*)",
     re.IGNORECASE,
 )
 _PAST = re.compile(

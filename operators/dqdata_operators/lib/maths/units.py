@@ -127,6 +127,21 @@ peso MXN; MXN 1
 ruble rouble RUB ₽; RUB 1
 franc CHF; CHF 1
 real reai BRL R$; BRL 1
+CAD C$; CAD 1
+AUD A$; AUD 1
+NZD; NZD 1
+HKD; HKD 1
+SGD; SGD 1
+SEK; SEK 1
+NOK; NOK 1
+DKK; DKK 1
+PLN zloty; PLN 1
+TRY lira; TRY 1
+THB baht; THB 1
+VND dong; VND 1
+IDR rupiah; IDR 1
+PHP; PHP 1
+ZAR; ZAR 1
 dozen; dozen 12
 gross; dozen 144
 """
@@ -185,7 +200,8 @@ def _line(line: str) -> tuple[list[str], Dims, Fraction]:
 
 _SYMBOLS, _NAMES = _table()
 _CURRENCIES = frozenset(
-    "USD cent EUR GBP JPY CNY INR KRW MXN RUB CHF BRL penny quarter".split()
+    "USD cent EUR GBP JPY CNY INR KRW MXN RUB CHF BRL penny quarter CAD AUD NZD HKD SGD SEK NOK DKK PLN TRY THB VND "
+    "IDR PHP ZAR".split()
 )  # dimensions, not names
 _COUNTED = frozenset([*_CURRENCIES, "dozen", "information"])
 _WORD = re.compile(

@@ -23,6 +23,9 @@ _SENTENCE_WORDS = frozenset(
     "so thus therefore hence then the a an it he she they we this that final answer in since because"
     " finally and but to".split()
 )
+_CJK = re.compile(r"[\u3040-\u9fff]")
+_SAID_CJK = re.compile(r"(?:是|为|為|は|[:：])\s*([\u3040-\u9fffA-Za-z]{1,10}?)(?:です)?\s*[。.!！]?\s*$")
+_NOT_CJK = re.compile(r"不\s*$|不是|ではな|ではあり")
 UNKNOWN = "another reading"
 
 
@@ -56,6 +59,8 @@ def word_answer(sentence: str, reference: str) -> Picked | None:
 
 
 def _named(sentence: str, wanted: str, reference: str, bold: list[str]) -> Picked | None:
+    if _CJK.search(reference):
+        return _named_cjk(sentence, reference)
     at = re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", sentence, re.IGNORECASE)
     if at is None or _DENIED.search(sentence[: at.start()]):
         return None
@@ -80,3 +85,11 @@ def _named(sentence: str, wanted: str, reference: str, bold: list[str]) -> Picke
     if (complement and ends and not listed) or (not others and reference[:1].isupper()):
         return Picked(reference)
     return Picked(reference, (UNKNOWN,))
+
+
+def _named_cjk(sentence: str, reference: str) -> Picked | None:
+    """The name that ends a sentence after a verb."""
+    said = _SAID_CJK.search(sentence)
+    if said is not None and not _NOT_CJK.search(sentence[: said.start()]):
+        return Picked(said[1])
+    return Picked(reference, (UNKNOWN,)) if reference in sentence and not _NOT_CJK.search(sentence) else None

@@ -132,6 +132,8 @@ for _name, _variants in {
     "yes": "yes;true;correct;not false;是;对;正确;はい;ja;oui",
     "no": "no;false;incorrect;untrue;not true;not correct;否;不是;错;错误;いいえ;nein;non",
     "impossible": "impossible;not possible;it is impossible;cannot be done",
+    "unknown": "cannot be determined;can t be determined;not enough information;insufficient information;unknown"
+    ";indeterminate;impossible to determine;not determinable;unanswerable;无法确定;不能确定",
     "reals": "all real numbers;all real number;全体实数;all real values;every real number;any real number"
     ";all reals;the real numbers;mathbbr",
 }.items():
@@ -139,6 +141,7 @@ for _name, _variants in {
         _GROUPS[_variant] = _name
 
 _KEPT = re.compile(r"[^a-z0-9]+")
+_SUBJECT = re.compile(r"\A(?:it|this|there|that)\s+(?:(?:is|are|has)\s+)?")
 _ARTICLES = re.compile(r"^(?:the|a|an|is|are)\s+")
 
 
@@ -154,7 +157,7 @@ def same_words(left: str, right: str) -> bool:
     a, b = plain_words(left), plain_words(right)
     if not a or not b:
         return False
-    return a == b or a.replace(" ", "") == b.replace(" ", "") or (a in _GROUPS and _GROUPS[a] == _GROUPS.get(b))
+    return a == b or a.replace(" ", "") == b.replace(" ", "") or bool(meaning(a) and meaning(a) == meaning(b))
 
 
 _ORDINALS = "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth".split()
@@ -177,7 +180,8 @@ def alike(left: str, right: str) -> bool:
 
 def meaning(text: str) -> str:
     """Which group of synonyms these words belong to, or an empty string."""
-    return _GROUPS.get(plain_words(text), "")
+    plain = plain_words(text)
+    return _GROUPS.get(plain) or _GROUPS.get(_SUBJECT.sub("", plain), "")
 
 
 def variants(text: str) -> tuple[str, ...]:
