@@ -61,7 +61,7 @@ def diff(store: Store, before: tuple[str, int], after: tuple[str, int], *, examp
     key = rows.key_of_both(one, other)
     old, new = one.columns, other.columns
     was, now = store.version(*before), store.version(*after)
-    counts = rows.counts(store, one, other)
+    counts, keys = rows.counts(store, one, other, examples)
     return Diff(
         before=one.name,
         after=other.name,
@@ -78,5 +78,5 @@ def diff(store: Store, before: tuple[str, int], after: tuple[str, int], *, examp
         added_from=rows.outcomes(store, one, other) if counts.added else [],
         shifts=rows.shifts(store, one, other),
         shares=rows.shares(store, one, other),
-        examples=rows.examples(store, one, other, examples) if examples else {},
+        examples=rows.examples(store, one, other, keys) if examples else {},
     )

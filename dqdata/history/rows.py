@@ -53,6 +53,14 @@ class Counts(NamedTuple):
     columns: dict[str, int]
 
 
+class Keys(NamedTuple):
+    """The smallest keys of the added, removed and changed rows, to quote as examples."""
+
+    added: list[str]
+    removed: list[str]
+    changed: list[str]
+
+
 class Outcome(NamedTuple):
     """How many rows that one version lacks it rejected at this step for this reason."""
 
@@ -84,6 +92,9 @@ class Share(NamedTuple):
     after: float
 
 
+SAMPLE = 10_000
+"""Rows from which columns of many values are found before whole columns are read."""
+
 FEW = 20
 """A text column with at most so many values in either version is a class whose shares are compared."""
 
@@ -107,28 +118,30 @@ def common(before: Table, after: Table, key: str) -> list[str]:
     return [name for name in after.columns if name in before.columns and name != key]
 
 
-def counts(store: Queries, before: Table, after: Table) -> Counts:
-    """Rows added, removed, changed and the same."""
+def counts(store: Queries, before: Table, after: Table, examples: int) -> tuple[Counts, Keys]:
+    """Rows added, removed, changed and the same; and up to `examples` keys of each kind. One pass over both tables."""
     key = key_of_both(before, after)
     names = common(before, after, key)
     differs = [f"a.h{place} <> b.h{place}" for place in range(len(names))]
     both = "a.k is not null and b.k is not null"
     changed = f"({' or '.join(differs)})" if differs else "false"
+    kinds = ("a.k is null", "b.k is null", f"{both} and {changed}")
     parts = [
-        "count(*) filter (a.k is null)",
-        "count(*) filter (b.k is null)",
-        f"count(*) filter ({both} and {changed})",
+        *(f"min(coalesce(a.k, b.k), {max(examples, 1)}) filter ({kind})" for kind in kinds),
+        *(f"count(*) filter ({kind})" for kind in kinds),
         f"count(*) filter ({both})",
         *(f"count(*) filter ({both} and {one})" for one in differs),
     ]
-    added, removed, different, matched, *by_column = _row(
+    row = _row(
         store,
         f"with a as ({_hashed(before, after, key, names, before)}), b as ({_hashed(before, after, key, names, after)}) "
         f"select {', '.join(parts)} from a full join b on a.k = b.k",
     )
+    keys, (added, removed, different, matched), by_column = row[:3], row[3:7], row[7:]
     found = {name: rows for name, rows in zip(names, by_column, strict=True) if rows}
     ordered = dict(sorted(found.items(), key=lambda item: (-item[1], names.index(item[0]))))
-    return Counts(added, removed, different, matched - different, ordered)
+    counted = Counts(added, removed, different, matched - different, ordered)
+    return counted, Keys(*((one or [])[:examples] for one in keys))
 
 
 def _hashed(before: Table, after: Table, key: str, names: list[str], of: Table) -> str:
@@ -224,13 +237,15 @@ def shares(store: Queries, before: Table, after: Table) -> list[Share]:
     ]
     if not texts:
         return []
-    few = set(texts)
-    distinct = ", ".join(f"approx_count_distinct({quoted(name)})" for name in texts)
-    for of in (before, after):
-        found = _row(store, f"select {distinct} from {of.name}")
-        few -= {name for name, values in zip(texts, found, strict=True) if values > FEW}
+    for rows_read in (f"limit {SAMPLE}", ""):  # most columns have many values among the first rows already
+        for of in (before, after):
+            if texts:
+                names = ", ".join(map(quoted, texts))
+                distinct = ", ".join(f"approx_count_distinct({quoted(name)})" for name in texts)
+                found = _row(store, f"select {distinct} from (select {names} from {of.name} {rows_read})")
+                texts = [name for name, values in zip(texts, found, strict=True) if values <= FEW]
     changed: list[Share] = []
-    for name in (name for name in texts if name in few):
+    for name in texts:
         value = f"coalesce({quoted(name)}, '(null)') as v, count(*) / sum(count(*)) over () as share"
         old, new = (f"(select {value} from {of.name} group by 1)" for of in (before, after))
         rows = _rows(
@@ -242,40 +257,28 @@ def shares(store: Queries, before: Table, after: Table) -> list[Share]:
     return sorted(changed, key=lambda share: -abs(share.before - share.after))
 
 
-def examples(store: Queries, before: Table, after: Table, limit: int) -> dict[str, list[dict[str, Any]]]:
-    """Up to `limit` rows each of added, removed and changed, in the order of their keys; of a changed row its key and,
-    by column, the value before and after."""
+def examples(store: Queries, before: Table, after: Table, keys: Keys) -> dict[str, list[dict[str, Any]]]:
+    """The rows of these keys: added and removed ones whole; of a changed one its key and, by column, the value before and
+    after."""
     key = key_of_both(before, after)
-    column = quoted(key)
+    old = _by_key(store, before, key, [*keys.removed, *keys.changed])
+    new = _by_key(store, after, key, [*keys.added, *keys.changed])
     names = common(before, after, key)
-    only = "select * from {} where {} not in (select {} from {}) order by {} limit {}"
-    found = {
-        "added": _dicts(store, only.format(after.name, column, column, before.name, column, limit)),
-        "removed": _dicts(store, only.format(before.name, column, column, after.name, column, limit)),
-        "changed": [],
+    return {
+        "added": [new[one] for one in keys.added],
+        "removed": [old[one] for one in keys.removed],
+        "changed": [
+            {key: one, **{n: [old[one][n], new[one][n]] for n in names if old[one][n] != new[one][n]}}
+            for one in keys.changed
+        ],
     }
-    differs = " or ".join(f"a.h{place} <> b.h{place}" for place in range(len(names)))
-    if not differs:
-        return found
-    keys = [
-        row[0]
-        for row in _rows(
-            store,
-            f"with a as ({_hashed(before, after, key, names, before)}), "
-            f"b as ({_hashed(before, after, key, names, after)}) "
-            f"select a.k from a join b on a.k = b.k where {differs} order by 1 limit {limit}",
-        )
-    ]
-    if keys:
-        listed = ", ".join(literal(one) for one in keys)
-        one, other = (
-            {row[key]: row for row in _dicts(store, f"select * from {of.name} where {column} in ({listed})")}
-            for of in (before, after)
-        )
-        for at in keys:
-            values = {name: [one[at][name], other[at][name]] for name in names if one[at][name] != other[at][name]}
-            found["changed"].append({key: at, **values})
-    return found
+
+
+def _by_key(store: Queries, of: Table, key: str, keys: list[str]) -> dict[str, dict[str, Any]]:
+    if not keys:
+        return {}
+    listed = ", ".join(map(literal, keys))
+    return {row[key]: row for row in _dicts(store, f"select * from {of.name} where {quoted(key)} in ({listed})")}
 
 
 def _rows(store: Queries, sql: str) -> list[tuple[Any, ...]]:
