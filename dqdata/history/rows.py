@@ -258,8 +258,8 @@ def shares(store: Queries, before: Table, after: Table) -> list[Share]:
 
 
 def examples(store: Queries, before: Table, after: Table, keys: Keys) -> dict[str, list[dict[str, Any]]]:
-    """The rows of these keys: added and removed ones whole; of a changed one its key and, by column, the value before and
-    after."""
+    """The rows of these keys: added and removed ones whole; of a changed one its key and the values before
+    and after, by column."""
     key = key_of_both(before, after)
     old = _by_key(store, before, key, [*keys.removed, *keys.changed])
     new = _by_key(store, after, key, [*keys.added, *keys.changed])
