@@ -2,6 +2,8 @@
 
 >>> quoted("slow_thinking@3"), literal("it's")
 ('"slow_thinking@3"', "'it''s'")
+>>> quote_refs("select 'a@2' from problems@3")
+('select \'a@2\' from "problems@3"', ['problems@3'])
 >>> [node["table_name"] for node in base_tables(parsed("with x as (from a) select * from x join b using (id)"))]
 ['a', 'b']
 """
@@ -9,14 +11,16 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dqdata.database import connect
 from dqdata.errors import QueryError
+from dqdata.refs import RESERVED, VERSION
 
 if TYPE_CHECKING:
     import duckdb
@@ -40,6 +44,11 @@ FILES = frozenset(
 )
 """Table functions that read files."""
 
+WORD = rb'"(?:[^"]|"")+"|[A-Za-z_\x80-\xff][A-Za-z0-9_$\x80-\xff]*'
+"""A name in SQL, quoted or bare, in UTF-8."""
+_REF = re.compile(
+    rb"(?P<name>" + WORD + rb")@(?P<version>" + VERSION.encode() + rb")(?![\w$@\x80-\xff]|\.\d)", re.IGNORECASE
+)
 _threads = threading.local()
 
 
@@ -80,6 +89,39 @@ def parsed(sql: str, con: duckdb.DuckDBPyConnection | None = None) -> dict[str, 
     assert row is not None
     tree: dict[str, Any] = json.loads(row[0])
     return tree
+
+
+def quote_refs(sql: str, resolve: Callable[[str], str] = str.lower) -> tuple[str, list[str]]:
+    """The SQL with each `name@VERSION` outside strings and comments as a quoted name, and these names in order.
+
+    resolve: gets `name@VERSION` as it is written and returns the table's name.
+    """
+    import duckdb
+
+    raw, edits, names, end = sql.encode(), [], [], 0
+    words = (duckdb.token_type.identifier, duckdb.token_type.keyword)  # `data` is a keyword, and a fine name
+    for start, kind in duckdb.tokenize(sql):
+        found = _REF.match(raw, start) if kind in words and start >= end else None
+        if found is None:
+            continue
+        text = found["name"].decode()
+        name = text[1:-1].replace('""', '"') if text.startswith('"') else text
+        if name.lower() in RESERVED and not text.startswith('"'):
+            continue
+        full = resolve(f"{name}@{found['version'].decode()}")
+        end = found.end()
+        names.append(full)
+        edits.append((start, end, quoted(full)))
+    return edited(raw, edits), names
+
+
+def edited(raw: bytes, edits: Sequence[tuple[int, int, str]]) -> str:
+    """The text with byte spans (start, end, replacement) replaced."""
+    out, at = [], 0
+    for start, end, text in sorted(edits):
+        out += [raw[at:start], text.encode()]
+        at = end
+    return b"".join([*out, raw[at:]]).decode()
 
 
 def nodes(tree: Any) -> Iterator[dict[str, Any]]:

@@ -15,17 +15,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dqdata.errors import QueryError, nearest
-from dqdata.refs import RECORDS, RESERVED, VERSION, catalog_ref, owner
-from dqdata.sql import PURE, base_tables, nodes, parsed, quoted, table_functions
+from dqdata.refs import RECORDS, catalog_ref, owner
+from dqdata.sql import PURE, WORD, base_tables, edited, nodes, parsed, quote_refs, quoted, table_functions
 
 if TYPE_CHECKING:
     import duckdb
 
-_WORD = rb'"(?:[^"]|"")+"|[A-Za-z_\x80-\xff][A-Za-z0-9_$\x80-\xff]*'
-_MARKED = re.compile(
-    rb"(?P<name>" + _WORD + rb")@(?P<version>" + VERSION.encode() + rb")(?![\w$@\x80-\xff]|\.\d)", re.IGNORECASE
-)
-_PATH = re.compile(rb"(?:" + _WORD + rb")(?:\s*\.\s*(?:" + _WORD + rb"))*")
+_PATH = re.compile(rb"(?:" + WORD + rb")(?:\s*\.\s*(?:" + WORD + rb"))*")
 
 _LAKE = ("", "lake", "main")
 """Catalog and schema parts that may stand before a catalog's name."""
@@ -52,7 +48,7 @@ def pin(
     """The SQL with versions; `known` has the versions of each catalog, the one that the bare
     name means last. `for_recipe` also looks for what
     gives other rows next time, such as random(). Raises QueryError."""
-    quoted_sql, marked = _quote_marks(sql, known)
+    quoted_sql, marked = quote_refs(sql, lambda ref: _resolve(ref, known))
     tree = _parse(quoted_sql, con)
     edits: list[tuple[int, int, str]] = []
     tables = dict.fromkeys(marked)
@@ -92,7 +88,7 @@ def pin(
     if for_recipe:
         unpinned += _unstable(tree, con)
     return Pinned(
-        _edited(raw, edits),
+        edited(raw, edits),
         tuple(tables),
         tuple(dict.fromkeys(records)),
         ledger,
@@ -100,27 +96,6 @@ def pin(
         tuple(dict.fromkeys(unpinned)),
         tuple(table_functions(tree)),
     )
-
-
-def _quote_marks(sql: str, known: Mapping[str, Sequence[int]]) -> tuple[str, list[str]]:
-    """`name@3` made "name@3", outside strings and comments; and the names so written."""
-    import duckdb
-
-    raw, edits, names, end = sql.encode(), [], [], 0
-    words = (duckdb.token_type.identifier, duckdb.token_type.keyword)  # `data` is a keyword, and a fine name
-    for start, kind in duckdb.tokenize(sql):
-        found = _MARKED.match(raw, start) if kind in words and start >= end else None
-        if found is None:
-            continue
-        text = found["name"].decode()
-        name = text[1:-1].replace('""', '"') if text.startswith('"') else text
-        if name.lower() in RESERVED and not text.startswith('"'):
-            continue
-        full = _resolve(f"{name}@{found['version'].decode()}", known)
-        end = found.end()
-        names.append(full)
-        edits.append((start, end, quoted(full)))
-    return _edited(raw, edits), names
 
 
 def _resolve(marked: str, known: Mapping[str, Sequence[int]]) -> str:
@@ -208,12 +183,3 @@ def _end_of_path(raw: bytes, start: int, name: str) -> int:
     if found is None or last.strip('"').replace('""', '"').lower() != name.lower():
         raise QueryError(f"can't tell where {name!r} stands in this query; write {name}@VERSION")
     return found.end()
-
-
-def _edited(raw: bytes, edits: Sequence[tuple[int, int, str]]) -> str:
-    """The text with byte spans replaced."""
-    out, at = [], 0
-    for start, end, text in sorted(edits):
-        out += [raw[at:start], text.encode()]
-        at = end
-    return b"".join([*out, raw[at:]]).decode()

@@ -16,13 +16,13 @@ from dqdata.columns import REJECTS, Columns
 from dqdata.database import connect
 from dqdata.errors import InputError, QueryError, nearest
 from dqdata.ids import DEFAULT_SCHEME
-from dqdata.project.graph import PIN, build_order, closure, tables_in
+from dqdata.project.graph import build_order, closure, tables_in
 from dqdata.project.instances import check_keys, make_trainer
 from dqdata.project.plan import Plan, make_plan
 from dqdata.project.tables import Project, TrainerTable
 from dqdata.refs import REJECTS_SUFFIX
 from dqdata.source import StoreView, TrainedModel
-from dqdata.sql import check_select
+from dqdata.sql import check_select, quote_refs
 
 if TYPE_CHECKING:
     import duckdb
@@ -147,7 +147,7 @@ def columns_over(sql: str, tables: Mapping[str, Columns]) -> Columns:
     import duckdb
 
     with connect() as con:
-        plain = PIN.sub("", sql)
+        plain, _ = quote_refs(sql, lambda ref: ref.rpartition("@")[0])
         check_select(con, plain)
         for name, columns in tables.items():
             fields = ", ".join(f'"{column}" {kind}' for column, kind in columns.items())

@@ -9,20 +9,14 @@ those who build: that version is there or it isn't.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from dqdata.errors import ProjectError
 from dqdata.project.tables import EVALUATE, Project, TrainerTable
-from dqdata.refs import VERSION, as_query, models_in, owner
-from dqdata.sql import base_tables, parsed
-
-PIN = re.compile(rf"(?<=[\w\"])@{VERSION}\b", re.IGNORECASE)
-FIXED = re.compile(r"(\"?)@\d+\b")
-FIXED_SUFFIX = "__fixed"
-"""Stands for the version in the names of tables that wait for nobody."""
+from dqdata.refs import as_query, catalog_ref, models_in, owner
+from dqdata.sql import base_tables, parsed, quote_refs
 
 
 def build_order(project: Project) -> list[str]:
@@ -67,17 +61,10 @@ def reads(project: Project, name: str, *, fixed: bool = True) -> list[str]:
             models += _models(project, reward.get("params") if isinstance(reward, Mapping) else None)
 
     makers = {pipeline.into: pipeline.name for pipeline in project.pipelines.values()}
-    found = [makers.get(owner(table)) for query in queries for table in sorted(_tables(query, fixed))]
+    found = [makers.get(owner(table)) for query in queries for table in sorted(tables_in(query, fixed=fixed))]
     found += [ref.name for text in models for ref in models_in(text) if fixed or ref.version is None]
     known = {*project.pipelines, *project.trainers}
     return list(dict.fromkeys(one for one in found if one in known))
-
-
-def _tables(query: str, fixed: bool) -> set[str]:
-    if fixed:
-        return tables_in(query)
-    found = tables_in(FIXED.sub(rf"{FIXED_SUFFIX}\1", query))
-    return {table for table in found if not table.endswith(FIXED_SUFFIX)}
 
 
 def _questions(trainer: TrainerTable) -> list[str]:
@@ -115,8 +102,13 @@ def _texts(params: Any) -> Iterator[str]:
             yield from _texts(value)
 
 
-def tables_in(query: str) -> set[str]:
-    """Names of the tables that SQL reads, without versions and CTEs; empty where it can't be parsed."""
-    if not query:
-        return set()
-    return {str(node["table_name"]).lower() for node in base_tables(parsed(PIN.sub("", query)))}
+def tables_in(query: str, *, fixed: bool = True) -> set[str]:
+    """Names of the tables that SQL reads, without versions and CTEs; empty where it can't be parsed. fixed: tables of a
+    fixed version, such as `problems@3`, count too."""
+    names = [str(node["table_name"]) for node in base_tables(parsed(quote_refs(query)[0]))] if query else []
+    refs = [catalog_ref(name) for name in names]
+    return {
+        (ref.name if ref else name).lower()
+        for name, ref in zip(names, refs, strict=True)
+        if fixed or ref is None or ref.version is None
+    }

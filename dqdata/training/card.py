@@ -18,13 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 from dqdata.errors import DqdataError
 from dqdata.masking import masker
+from dqdata.refs import catalog_ref, owner
+from dqdata.sql import base_tables, parsed
 from dqdata.training.plan import TrainPlan
 
 if TYPE_CHECKING:
     from dqdata.catalog import Store, Version
-
-PINNED = re.compile(r'"([a-z][a-z0-9_]*?)(?:__rejects)?@(\d+)"')
-"""A catalog's version in a query whose versions are pinned."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +85,10 @@ def _data(made: Made) -> Iterator[str]:
     if plan.questions is not None:
         queries["evaluate"] = plan.questions.query
     yield from _section("Data", [f"{plain(split)}: {code(query)}" for split, query in queries.items()])
-    pinned = dict.fromkeys(match for query in queries.values() for match in PINNED.findall(query))
-    yield from _section("Catalogs", [_catalog(made.store, name, int(version)) for name, version in pinned])
+    tables = (node["table_name"] for query in queries.values() for node in base_tables(parsed(query)))
+    pinned = dict.fromkeys((owner(ref.name), ref.version) for ref in map(catalog_ref, tables) if ref is not None)
+    catalogs = [_catalog(made.store, name, version) for name, version in pinned if version is not None]
+    yield from _section("Catalogs", catalogs)
 
 
 def _catalog(store: Store, name: str, number: int) -> str:

@@ -155,6 +155,21 @@ def test_tables_of_sql_are_found_without_their_versions() -> None:
     assert tables_in("with x as (from a@3) select * from x join \"b\"@latest using (id) where c = 'd@2'") == {"a", "b"}
 
 
+@pytest.mark.parametrize(
+    ("query", "all_tables", "without_fixed"),
+    [
+        ('with x as (from a@3) select * from x join "b"@latest using (id)', {"a", "b"}, {"b"}),
+        ("select 1 from p@2 -- from q@3", {"p"}, set()),
+        ("from P@LATEST where e = 'it''s z@9'", {"p"}, {"p"}),
+        ("from data@1 join order_x using (id)", {"data", "order_x"}, {"order_x"}),
+        ('from "a@3" union all by name from p__rejects@1', {"a", "p__rejects"}, set()),
+        ("select broken from (", set(), set()),
+    ],
+)
+def test_reads_of_fixed_versions_are_told_apart(query: str, all_tables: set[str], without_fixed: set[str]) -> None:
+    assert (tables_in(query), tables_in(query, fixed=False)) == (all_tables, without_fixed)
+
+
 def test_a_plan_makes_no_call_and_writes_nothing(project: Write, tmp_path: Path) -> None:
     plan = planned(project(steps('{ op = "talk", teacher = "parrot" }')))
     assert recipe(replace(plan), Path())["teachers"] == {

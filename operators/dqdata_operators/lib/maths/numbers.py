@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from dqdata_operators.lib.texts.number_words import ONES, SCALES, SMALL
+from dqdata_operators.lib.texts.number_words import ONES, PARTS, SCALES, SMALL
 
 LONGEST = 1000
 """Digits in one literal; longer ones are left to whoever compares text."""
@@ -158,11 +158,6 @@ def _scientific(match: re.Match[str]) -> Literal | None:
 _LARGE = {word: scale for word, scale in SCALES.items() if scale > 100}
 
 
-_PARTS = "half third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth".split()
-_FRACTIONS = {word: n + 2 for n, word in enumerate(_PARTS)}
-_FRACTIONS |= {"halve": 2, "quarter": 4, "twentieth": 20, "hundredth": 100, "thousandth": 1000}
-
-
 def words_to_number(text: str) -> Fraction | None:
     """The number that English words spell, a whole one or a simple fraction; None where a word is no part of one.
 
@@ -189,7 +184,7 @@ def words_to_number(text: str) -> Fraction | None:
 
 def _part(words: list[str]) -> Fraction | None:
     """A simple fraction: half, a third, two thirds."""
-    part = _FRACTIONS.get(words[-1].removesuffix("s")) if words else None
+    part = PARTS.get(words[-1].removesuffix("s")) if words else None
     if part is None or len(words) > 2 or (len(words) == 1 and words[0] != "half"):
         return None
     if len(words) == 2 and words[0] not in ("a", "an", *ONES):

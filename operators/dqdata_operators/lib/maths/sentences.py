@@ -19,7 +19,7 @@ from typing import NamedTuple
 from dqdata_operators.lib.maths.notation import normalise
 from dqdata_operators.lib.maths.numbers import cjk_number, words_to_number
 from dqdata_operators.lib.maths.units import singular, unit_of
-from dqdata_operators.lib.texts.number_words import SCALES
+from dqdata_operators.lib.texts.number_words import PARTS, SCALES, SMALL
 
 
 class Picked(NamedTuple):
@@ -126,14 +126,13 @@ _STOPS = frozenset(
     " that who whose is are was "
     "were be will would can could has have had left total altogether per each every it they he she we you".split()
 )
+_WORD = "|".join(rf"{word}s?" if word in PARTS else word for word in (*SMALL, *SCALES, *PARTS))
 _SPELLED = re.compile(
-    r"(?<![A-Za-z-])(?:(?:minus|negative)\s+)?(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|"
-    r"eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|half|third|quarter|a\s+dozen|a\s+hundred|"
-    r"a\s+thousand)(?:[\s-]+(?:and\s+)?(?:a\s+(?=half|third|quarter))?(?:one|two|three|four|"
-    r"five|six|seven|eight|nine|ten|hundred|thousand|million|half|thirds?|quarters?|fourths?|fifths?|sixths?|sevenths?|eighths?|ninths?|tenths?|eleven|twelve|thirteen|"
-    r"fourteen|fifteen|sixteen|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety))*(?![A-Za-z-])",
+    rf"(?<![A-Za-z-])(?:(?:minus|negative)\s+)?(?:a\s+(?:dozen|hundred|thousand|million)|{_WORD})\b"
+    rf"(?:[\s-]+(?:and\s+)?(?:a\s+(?=half|third|quarter))?(?:{_WORD})\b)*(?![A-Za-z-])",
     re.IGNORECASE,
 )
+"""Words that may spell one number; `words_to_number` knows whether they do."""
 _CJK_NUMERAL = re.compile(
     r"(?:是|为|為|有|得|等于|需要|[:：])\s*((?:负|負)?[零〇一二两兩三四五六七八九十百千万亿]+(?:分[之の][零〇一二三四五六七八九十百千万]+"
     r"|点[零〇一二三四五六七八九]+)?)"
