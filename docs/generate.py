@@ -1,8 +1,8 @@
 """Writes the pages of docs/ that come from the code: `make docs`. With --check names those that have drifted.
 
 cli.md        every verb's --help          operators.md  every plug-in with its parameters
-columns.md    the vocabulary of columns          architecture.md  its list of modules
-api.md        what `import dqdata` offers
+columns.md    the vocabulary of columns          codes.md      codes of errors and rejects
+architecture.md  its list of modules          api.md        what `import dqdata` offers
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import click
 import dqdata
 from dqdata.cli import VERBS
 from dqdata.cli import dqdata as group
+from dqdata.codes import CODES, KINDS
 from dqdata.columns import KEYS, REJECTS, VOCABULARY
 from dqdata.plugins import found, load
 from dqdata.project.parameters import described
@@ -160,6 +161,22 @@ def _indented_as_code(text: str) -> str:
     )
 
 
+def codes() -> str:
+    """Every stable code: what it means and what to do."""
+    pages = [
+        "# Codes",
+        "Made by `make docs` from `dqdata/codes.py`; `dqdata explain CODE` shows one. An error prints "
+        "`error[CODE]: ...`; a reject has its code in the column `reason`. Texts of messages change between "
+        "releases, codes keep their meaning.",
+    ]
+    for kind, title in KINDS.items():
+        rows = [f"| `{name}` | {one.meaning} | {one.action} |" for name, one in CODES.items() if one.kind == kind]
+        pages.append(
+            f"## {title[0].upper()}{title[1:]}\n\n| code | meaning | what to do |\n|---|---|---|\n" + "\n".join(rows)
+        )
+    return "\n\n".join(pages) + "\n"
+
+
 def architecture() -> str:
     """The page with its list of modules made anew; the rest is written by hand."""
     text = (HERE / "architecture.md").read_text(encoding="utf-8")
@@ -197,6 +214,7 @@ PAGES = {
     "cli.md": cli,
     "operators.md": operators,
     "columns.md": columns,
+    "codes.md": codes,
     "architecture.md": architecture,
 }
 

@@ -192,6 +192,8 @@ class Operator(ABC, Generic[P]):
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
+    reasons: ClassVar[Mapping[str, str]] = {}
+    """Reasons of rejects that are this operator's own, with their meaning: `dqdata explain REASON` shows them."""
     Params: ClassVar[type[Params]] = NoParams
 
     def __init__(self, params: P) -> None:

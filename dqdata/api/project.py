@@ -77,7 +77,7 @@ class Project(Catalogs):
         """What is wrong in pipelines and trainers, found without a call and without reading rows. names: by default
         all. leaks: reads the trainers' data too, and adds problems that are learnt from and measured on."""
         from dqdata.catalog import Store
-        from dqdata.project.check import check_project
+        from dqdata.project.check import Problem, check_project
         from dqdata.project.paths import outside_paths
         from dqdata.training.leaks import find_leaks
         from dqdata.training.plan import check_trainer
@@ -87,7 +87,7 @@ class Project(Catalogs):
             trainer = partial(check_trainer, self.tables, store if isinstance(store, Store) else None)
             problems, checked = check_project(self.tables, store, names, trainer)
             found = find_leaks(self.tables, store) if leaks else None
-        leaked = [str(leak) for leak in found.leaks] if found else []
+        leaked = [Problem(str(leak), "leak") for leak in found.leaks] if found else []
         return Check(checked, [*problems, *leaked], warnings, found)
 
     def plan(self, name: str, *, limit: int | None = None) -> PlanReport:

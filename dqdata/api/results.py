@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dqdata.notebook import Shown
 
 if TYPE_CHECKING:
+    from dqdata.project.check import Problem
     from dqdata.training.build import Node
     from dqdata.training.compare import Compared
     from dqdata.training.leaks import Leaks
@@ -20,7 +21,7 @@ class Check(Shown):
     warnings: paths that lead out of the project's folder. leaks: where they were looked for."""
 
     checked: Sequence[str]
-    problems: Sequence[str]
+    problems: Sequence[Problem]
     warnings: Sequence[str]
     leaks: Leaks | None = None
 
@@ -36,7 +37,7 @@ class Check(Shown):
                 "leaks_checked": self.leaks.checked,
                 "leaks_unchecked": self.leaks.unchecked,
             }
-        return found
+        return found | {"codes": [problem.code for problem in self.problems]}
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,9 @@ from types import TracebackType
 import click
 
 from dqdata import __version__
-from dqdata.cli.failures import PIPE_CLOSED, coloured, details, failure, use_colour
+from dqdata.cli.failures import PIPE_CLOSED, clear_line, details, failure, hidden, print_error
 from dqdata.errors import nearest
+from dqdata.platforms import refusal
 
 VERBS = {
     "init": "init",
@@ -42,6 +43,10 @@ VERBS = {
     "eval": "eval",
     "ledger": "ledger",
     "ops": "ops",
+    "show": "show",
+    "schema": "schema",
+    "explain": "explain",
+    "doctor": "doctor",
 }
 
 
@@ -112,18 +117,11 @@ class _Masked(logging.Formatter):
         self._usual = usual or logging.Formatter()
 
     def format(self, record: logging.LogRecord) -> str:
-        return _hidden(self._usual.format(record))
-
-
-def _hidden(text: str) -> str:
-    from dqdata.cli.common import printable
-    from dqdata.masking import masker
-
-    return printable(masker.hide(text))
+        return clear_line() + hidden(self._usual.format(record))
 
 
 def _traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    sys.stderr.write(_hidden("".join(traceback.format_exception(kind, error, trace))))
+    sys.stderr.write(hidden("".join(traceback.format_exception(kind, error, trace))))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -133,6 +131,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     as errors in a project, returns its own exit code.
     """
     sys.excepthook = _traceback
+    if reason := refusal():
+        print_error(f"error[unsupported-platform]: {reason}")
+        return 2
     _prepare_streams()
     _prepare_logs()
     state = State()
@@ -160,7 +161,7 @@ def _failed(error: BaseException, state: State) -> int:
         return 1
     found = failure(error)
     if state.verbose and (more := details(error)):
-        click.echo(_hidden(more), err=True)
+        click.echo(hidden(more), err=True)
     for line in found.lines:
         print_error(line)
     return found.exit_code
@@ -170,16 +171,11 @@ def _refused(error: click.ClickException) -> int:
     """A command line that can't be read."""
     context = error.ctx if isinstance(error, click.UsageError) else None
     if context is not None:
-        click.echo(_hidden(context.get_usage()), err=True)
+        click.echo(hidden(context.get_usage()), err=True)
     print_error(f"error[usage]: {error.format_message()}")
     if context is not None:
         click.echo(f"try: {context.command_path} --help", err=True)
     return 2
-
-
-def print_error(line: str) -> None:
-    """One error or warning on standard error, secrets hidden, in colour on a terminal."""
-    click.echo(coloured(_hidden(line), colour=use_colour()), err=True, color=True)
 
 
 def _prepare_streams() -> None:

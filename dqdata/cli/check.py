@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from dqdata.cli.common import json_option, open_project, print_json, project_option
+from dqdata.cli.failures import print_error, warning
 
 
 @click.command()
@@ -24,12 +25,14 @@ def command(names: tuple[str, ...], leaks: bool, project: Path | None, as_json: 
         print_json(found.as_json())
     else:
         for side in found.leaks.unchecked if found.leaks is not None else ():
-            click.echo(f"not checked for leaks: {side}", err=True)
-        for warning in found.warnings:
-            click.echo(f"warning: {warning}; is that meant? {ALLOWED} names folders that are", err=True)
+            print_error(warning("unchecked-leaks", f"not checked for leaks: {side}"))
+        for path in found.warnings:
+            print_error(warning("outside-path", f"{path}; is that meant? {ALLOWED} names folders that are"))
         for problem in found.problems:
-            click.echo(f"error: {problem}", err=True)
-        if found.ok:
+            print_error(f"error[{problem.code}]: {problem}")
+        if not found.ok:
+            click.echo("`dqdata explain CODE` says more of a code, `dqdata doctor` what this machine lacks", err=True)
+        else:
             click.echo(f"{loaded.path.name}: {', '.join(found.checked) or 'nothing'} in order")
     if not found.ok:
         raise click.exceptions.Exit(2)

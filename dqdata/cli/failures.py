@@ -7,6 +7,7 @@ Failure(lines=["error[unknown-key]: pipelines.toml [pipelines.p]: unknown key 'x
 from __future__ import annotations
 
 import errno
+import os
 import sqlite3
 import sys
 import traceback
@@ -87,8 +88,26 @@ def _of_system(error: OSError) -> tuple[str, str]:
     return "system-error", f"{said} ({described(error).rpartition(' (')[2]}"
 
 
+def clear_line() -> str:
+    """On a terminal, what removes a line of progress that is drawn there, so that no message is glued to it."""
+    return "\r\x1b[K" if sys.stderr.isatty() else ""
+
+
 def use_colour() -> bool:
     """Whether errors are coloured: on a terminal, and not where the environment says NO_COLOR."""
-    import os
-
     return sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def print_error(line: str) -> None:
+    """One error or warning on standard error, secrets hidden, in colour on a terminal."""
+    import click
+
+    click.echo(clear_line() + coloured(hidden(line), colour=use_colour()), err=True, color=True)
+
+
+def hidden(text: str) -> str:
+    """The text without secrets and without characters that a terminal obeys."""
+    from dqdata.cli.common import printable
+    from dqdata.masking import masker
+
+    return printable(masker.hide(text))

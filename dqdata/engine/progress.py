@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -68,6 +68,8 @@ class Progress:
             return
         self._shown = now
         line = self.line(now)
+        if self._live:
+            line = _cut(line, shutil.get_terminal_size().columns)
         self._out.write(f"\r\x1b[K{line}" + ("\n" if last else "") if self._live else f"{line}\n")
         self._out.flush()
 
@@ -89,6 +91,6 @@ class Progress:
         return "  ".join(parts)
 
 
-def console() -> TextIO:
-    """Where progress goes: never stdout, which belongs to results."""
-    return sys.stderr
+def _cut(line: str, columns: int) -> str:
+    """The line in less than the terminal's width, so that it is never two."""
+    return line if len(line) < columns else line[: max(columns - 2, 1)] + "…"

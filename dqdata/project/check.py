@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from dqdata.columns import REJECTS, Columns
 from dqdata.database import connect
-from dqdata.errors import InputError, QueryError, nearest
+from dqdata.errors import InputError, ProjectErrors, QueryError, nearest
 from dqdata.ids import DEFAULT_SCHEME
 from dqdata.project.graph import build_order, closure, tables_in
 from dqdata.project.instances import check_keys, make_trainer
@@ -32,9 +32,26 @@ TrainerCheck = Callable[[TrainerTable, StoreView], None]
 """What sees to a trainer's table; training lies above, so it is handed in."""
 
 
+class Problem(str):
+    """What is wrong, with its stable code."""
+
+    code: str
+
+    def __new__(cls, text: str, code: str) -> Problem:
+        made = super().__new__(cls, text)
+        made.code = code
+        return made
+
+
+def problems_of(error: InputError) -> list[Problem]:
+    """The error, or each of those that it holds."""
+    errors = error.errors if isinstance(error, ProjectErrors) else (error,)
+    return [Problem(str(one), one.code) for one in errors]
+
+
 def check_project(
     project: Project, store: StoreView, names: Sequence[str] = (), check_trainer: TrainerCheck | None = None
-) -> tuple[list[str], list[str]]:
+) -> tuple[list[Problem], list[str]]:
     """(problems, what was checked). `names`: pipelines or trainers, by default all; what they read is planned too.
     check_trainer: raises InputError for a trainer's table; without it trainers only take their place in the order."""
     wanted = list(names) or [*project.pipelines, *project.trainers]
@@ -43,7 +60,7 @@ def check_project(
             project.pipeline(name)
     order = build_order(project)
     needed = closure(project, wanted)
-    problems: list[str] = []
+    problems: list[Problem] = []
     unmade = PlannedStore(store, {}, project)
     for name in order:
         if name not in needed:
@@ -56,7 +73,7 @@ def check_project(
             elif check_trainer is not None:
                 check_trainer(project.trainers[name], unmade)
         except InputError as error:
-            problems.append(str(error))
+            problems += problems_of(error)
     return problems, [name for name in order if name in needed]
 
 

@@ -95,7 +95,9 @@ def check_keys(tables: Iterable[TeacherTable]) -> None:
     """Raises ProjectError for an environment variable that a teacher's table names and that is not set."""
     for table in tables:
         if table.missing:
-            raise ProjectError(table.where, f"environment variable {table.missing[0]!r} isn't set")
+            raise ProjectError(
+                table.where, f"environment variable {table.missing[0]!r} isn't set", code="missing-environment"
+            )
 
 
 def make_teacher(table: TeacherTable, store: StoreView) -> Teacher[Any]:

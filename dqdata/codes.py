@@ -1,0 +1,345 @@
+"""The stable codes of errors, warnings and reject reasons: `dqdata explain CODE`, and the page docs/codes.md.
+
+>>> CODES["unknown-key"].action
+'Correct the key to one of those that the message lists.'
+
+A code with hyphens is an error's or a warning's, and stands in the message: `error[unknown-key]: ...`. A code with
+underscores is the `reason` of a row in NAME__rejects. Texts of messages change between releases; codes keep their
+meaning. The author of an operator lists its own reasons in `Operator.reasons`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+Kind = Literal["input", "run", "warning", "dropped", "failed"]
+KINDS: dict[Kind, str] = {
+    "input": "error: the input is wrong and nothing ran (exit code 2)",
+    "run": "error: work that began could not go on (exit code 1)",
+    "warning": "warning: the command goes on",
+    "dropped": "reject: an operator decided against the row",
+    "failed": "reject: an error in this row; the run went on",
+}
+
+
+class Code(NamedTuple):
+    kind: Kind
+    meaning: str
+    action: str
+
+
+_ERRORS: dict[str, Code] = {
+    "usage": Code(
+        "input", "The command line can't be read: an unknown verb, option or value.", "See the verb's --help."
+    ),
+    "invalid-input": Code(
+        "input", "Something that was given can't be used.", "Follow the message; it names the place."
+    ),
+    "no-project": Code(
+        "input", "There is no pipelines.toml here or above.", "Write one with `dqdata init`, or name it with -p."
+    ),
+    "invalid-project": Code(
+        "input",
+        "A table of pipelines.toml is wrong.",
+        "Correct the table that the message names; `dqdata check` lists all problems.",
+    ),
+    "invalid-toml": Code(
+        "input",
+        "The file is not valid TOML.",
+        "Correct the line that the message names. Inline tables stay on one line, and there is no null.",
+    ),
+    "not-utf8": Code(
+        "input", "The file is in another encoding than UTF-8.", "Save it as UTF-8; for data name `encoding`."
+    ),
+    "unreadable-file": Code("input", "The file exists and can't be read.", "Check its permissions."),
+    "unwritable-file": Code(
+        "input",
+        "The file to write can't be made there.",
+        "Make the folder, choose another one, or give yourself permission.",
+    ),
+    "file-exists": Code("input", "A file that would be written exists.", "Choose another folder, or remove the file."),
+    "unknown-key": Code(
+        "input", "A table has a key that nothing reads.", "Correct the key to one of those that the message lists."
+    ),
+    "missing-key": Code("input", "A required key is missing.", "Add it; `dqdata ops NAME` shows what each key means."),
+    "invalid-value": Code(
+        "input", "A key has a value of the wrong type or range.", "Give a value as the message says."
+    ),
+    "unknown-name": Code(
+        "input",
+        "A pipeline, trainer, teacher or profile of that name does not exist.",
+        "Use one of the names that the message lists, or add its table.",
+    ),
+    "unknown-plugin": Code(
+        "input",
+        "No operator, source, teacher or trainer has that name.",
+        "Look at `dqdata ops`; install the package that offers it.",
+    ),
+    "import-failed": Code(
+        "input",
+        "A plug-in is installed and its code can't be imported.",
+        "Install what it needs, or tell its author; -v shows the line.",
+    ),
+    "missing-extra": Code(
+        "input", "A package that this needs is not installed.", "Run the `pip install` that the message names."
+    ),
+    "invalid-plugin": Code("input", "A plug-in can't be found or used.", "See `dqdata ops`."),
+    "missing-environment": Code(
+        "input", "An environment variable that a teacher names is not set.", "Set it: export NAME=..."
+    ),
+    "invalid-column": Code(
+        "input",
+        "A step needs a column that is missing or has another type.",
+        'Add the step that makes it, or map it: columns = { question = "problem" }.',
+    ),
+    "invalid-data": Code(
+        "input", "A file of rows can't be read as it is.", "Correct the file or line that the message names."
+    ),
+    "missing-file": Code(
+        "input", "A file or folder does not exist.", "Correct the path; relative paths begin at pipelines.toml."
+    ),
+    "invalid-query": Code(
+        "input",
+        "DuckDB refuses the SQL, or a catalog or version in it does not exist.",
+        "Correct the query; `dqdata log` lists catalogs and versions.",
+    ),
+    "unknown-catalog": Code(
+        "input", "No catalog of that name was made.", "Run the pipeline that makes it; `dqdata log` lists what exists."
+    ),
+    "unknown-version": Code("input", "The catalog has no such version.", "`dqdata log NAME` lists its versions."),
+    "unknown-row": Code(
+        "input", "No row of the catalog has that id.", "Ids are in the columns problem_id, trace_id and pair_id."
+    ),
+    "unknown-code": Code(
+        "input",
+        "There is no such code.",
+        "`dqdata explain` lists all. A reason that a pipeline sets itself (`reason = ...`) is its own.",
+    ),
+    "leak": Code(
+        "input",
+        "A trainer learns problems that it is measured on.",
+        "Remove them, split again, or set allow_leaks = true.",
+    ),
+    "error": Code("run", "Work could not go on.", "Follow the message."),
+    "run-failed": Code(
+        "run",
+        "Work that began could not go on.",
+        "Follow the message and run the same command again: it goes on from there.",
+    ),
+    "plugin-fault": Code(
+        "run",
+        "The code of a plug-in raised what it should not.",
+        "The message names file and line, -v shows all of it: correct the plug-in or tell its author.",
+    ),
+    "operator-contract": Code(
+        "run",
+        "An operator returned something else than it promised.",
+        "Correct the operator; the message says what it returned.",
+    ),
+    "row-accounting": Code(
+        "run",
+        "An operator lost or invented rows.",
+        "Correct the operator: every row that comes in is kept, dropped, failed or a parent.",
+    ),
+    "too-many-failures": Code(
+        "run",
+        "More rows failed than max_failed_rate allows.",
+        "Correct the cause that the message quotes, or raise max_failed_rate; answers are kept.",
+    ),
+    "incomplete": Code(
+        "run",
+        "Rows are left that another run may save.",
+        "Run the same command again, or commit without them: --allow-partial.",
+    ),
+    "stopped": Code("run", "The run ended early and can be resumed.", "Run the same command again."),
+    "interrupted": Code(
+        "run", "Ctrl-C ended the command (exit code 130).", "Run the same command again: it goes on from there."
+    ),
+    "terminated": Code(
+        "run", "SIGTERM ended the command (exit code 143).", "Run the same command again: it goes on from there."
+    ),
+    "budget-exceeded": Code(
+        "run",
+        "The next call could exceed the budget.",
+        "Raise the budget and run again, or commit what there is: --allow-partial.",
+    ),
+    "store-failed": Code(
+        "run", "The store is missing, locked, damaged, newer or can't be written.", "Follow the message."
+    ),
+    "database-failed": Code(
+        "run",
+        "A database file of the store or ledger failed.",
+        "Run `dqdata ledger verify`; close other programs that hold the file.",
+    ),
+    "disk-full": Code(
+        "run",
+        "The disk or a limit on file sizes is exhausted.",
+        "Free space and run the same command again; nothing that was stored is lost.",
+    ),
+    "no-permission": Code(
+        "run",
+        "A file or folder can't be read or written by this user.",
+        "Give yourself permission, or use another folder.",
+    ),
+    "too-many-files": Code("run", "The process may not open more files.", "Raise the limit: ulimit -n 65536."),
+    "out-of-memory": Code("run", "Memory is too small.", "Lower `memory`, `chunk_rows` or --workers."),
+    "system-error": Code(
+        "run", "The operating system refused something.", "The message names the file and what it said."
+    ),
+    "sandbox-failed": Code(
+        "run", "No sandbox works here, or it died.", "`dqdata doctor` shows which sandbox works and why not."
+    ),
+    "deadline-exceeded": Code(
+        "run", "A computation was ended at its deadline.", "Raise the deadline, or look at the row."
+    ),
+    "internal-error": Code("run", "dqdata itself failed.", "Run the command with -v and report what it shows."),
+    "unsupported-platform": Code(
+        "input", "dqdata does not run on this system or Python.", "Use what the message names."
+    ),
+    "outside-path": Code(
+        "warning",
+        "A path of the project leads out of its folder.",
+        "Keep it if it is meant; DQDATA_ALLOWED_PATHS names folders that are.",
+    ),
+    "unchecked-leaks": Code(
+        "warning",
+        "A side could not be looked at for leaks.",
+        "Make the catalog that the message names, then check again.",
+    ),
+}
+
+_REASONS: dict[str, Code] = {
+    "null_question": Code(
+        "failed", "The row has no question.", 'Map the column that holds it: columns = { question = "problem" }.'
+    ),
+    "duplicate_id": Code("dropped", "An earlier row is the same problem.", "Nothing, or correct ids that repeat."),
+    "operator_error": Code(
+        "failed",
+        "The operator raised an error for this row; detail has type, file and line.",
+        "Correct the operator, then --retry-failed.",
+    ),
+    "invalid_row": Code("failed", "The operator can't work on this row.", "See detail."),
+    "timeout": Code("failed", "No result before the deadline.", "Raise the deadline or `timeout`, or drop such rows."),
+    "worker_died": Code(
+        "failed", "The row killed the process that worked on it.", "See detail; the row alone is lost."
+    ),
+    "out_of_memory": Code(
+        "failed", "The row needed more memory than a worker has.", "See detail; the row alone is lost."
+    ),
+    "sandbox_lost": Code(
+        "failed", "The sandbox ended while the program ran.", "Run again; `dqdata doctor` tests the sandbox."
+    ),
+    "budget_exceeded": Code("failed", "The budget ended before the row's calls.", "Raise the budget and run again."),
+    "no_pytest": Code(
+        "failed", "The tests are a pytest file and pytest is not installed.", "pip install 'dqdata[code]'."
+    ),
+    "sql_error": Code("failed", "The expression fails for this row.", "Correct the expression, such as try_cast."),
+    "null_in_prompt": Code(
+        "failed", "A column that the prompt shows is null.", "Write {{column?}}, or drop such rows."
+    ),
+    "bad_request": Code(
+        "failed", "The endpoint refuses the request.", "See detail: a parameter or text that the model does not take."
+    ),
+    "context_too_long": Code(
+        "failed", "Prompt and answer are longer than the model reads.", "Shorten the prompt or lower max_tokens."
+    ),
+    "content_filter": Code("failed", "The endpoint withheld the content.", "Nothing, or another teacher."),
+    "no_access": Code("failed", "The key may not use the model.", "Ask the provider, or use another model."),
+    "no_money": Code("failed", "The account has no credit.", "Top up and run again."),
+    "not_found": Code("failed", "The endpoint does not know the address or model.", "Correct base_url and model."),
+    "unauthorized": Code("failed", "The key is wrong.", "Correct api_key."),
+    "overloaded": Code("failed", "The endpoint is overloaded.", "Run again later, or lower concurrency."),
+    "rate_limit": Code(
+        "failed", "The endpoint limits the rate.", "Lower concurrency or set requests_per_minute; run again."
+    ),
+    "nowhere": Code("failed", "base_url leads to something that is no such endpoint.", "Correct base_url."),
+    "address": Code("failed", "The host of base_url can't be found.", "Correct base_url."),
+    "certificate": Code(
+        "failed",
+        "The endpoint's certificate is not trusted.",
+        "Install the authority's certificate, or correct base_url.",
+    ),
+    "unreachable": Code("failed", "Nothing answers at base_url.", "Start the server and run again."),
+    "open_files": Code(
+        "failed", "The process may not open more connections.", "ulimit -n 65536, or lower concurrency."
+    ),
+    "cut": Code("failed", "The connection broke before the answer was whole.", "Run again."),
+    "malformed": Code(
+        "failed", "The endpoint's answer can't be read.", "See detail; run again or report it to the provider."
+    ),
+    "interrupted": Code("failed", "The endpoint broke the answer off.", "Run again."),
+    "server": Code("failed", "The endpoint failed.", "Run again; see the server's log."),
+    "broken": Code("failed", "The teacher's own code failed.", "See detail."),
+    "stopped": Code("failed", "The teacher was stopped in the middle.", "Run again."),
+    "batch_limit": Code("failed", "The batch endpoint has no room.", "Run again later."),
+    "batch_refused": Code("failed", "The endpoint refused the batch.", "See detail."),
+    "not_recorded": Code(
+        "failed", "The replayed ledger has no answer to this request.", "Record it first, or use another teacher."
+    ),
+    "not_finite": Code("failed", "The reward model gave no finite number.", "See detail."),
+    "truncated": Code(
+        "dropped", "The answer reached max_tokens.", 'Raise max_tokens, or on_truncated = "retry" or "keep".'
+    ),
+    "repeated": Code("dropped", "The answer repeats itself at its end.", "Nothing, or a higher temperature."),
+    "broken_off": Code("dropped", "The endpoint broke the answer off.", "Nothing."),
+    "finish_reason": Code(
+        "dropped", "Whether the answer is whole is not known.", 'finished = ["WORD"] in the teacher\'s table admits it.'
+    ),
+    "empty": Code("dropped", "There is no response.", "Raise max_tokens if the reasoning used all of them."),
+    "refused": Code("dropped", "The model refuses to answer.", "Nothing."),
+    "not_correct": Code("dropped", "A filter kept correct rows alone.", "See the column verdict_reason."),
+    "unverifiable": Code("dropped", "The answer can be neither confirmed nor refuted.", "See verdict_reason."),
+    "duplicate": Code(
+        "dropped", "A row that was kept is the same or very similar.", "detail names it; see `threshold`."
+    ),
+    "not_selected": Code("dropped", "Other rows of the problem were better.", "Raise k."),
+    "too_few": Code("dropped", "The problem has fewer rows than at_least.", "More samples, or a lower at_least."),
+    "not_eligible": Code("dropped", "The row does not meet the selection's condition.", "See the step's parameters."),
+    "not_sampled": Code("dropped", "The row was not drawn.", "Raise the number of rows."),
+    "balance": Code("dropped", "The row's group has enough rows.", "See the step's parameters."),
+    "no_class": Code("dropped", "The row has no value in the column to balance by.", "Annotate it before."),
+    "no_share": Code("dropped", "The row's group has no share.", "Give the group a share."),
+    "quota": Code("dropped", "The cell of the mixture is full.", "More rows, or another mixture."),
+    "token_budget": Code("dropped", "The mixture's token budget is used up.", "Raise the budget."),
+    "per_problem": Code("dropped", "The problem has enough rows.", "Raise per_problem."),
+    "cd_limit": Code("dropped", "The trace is too difficult for the student.", "Raise cd_limit."),
+    "no_bin": Code("dropped", "The row falls into no bin of the mixture.", "See the bins."),
+    "no_domain": Code("dropped", "The row has no domain.", "Classify it before."),
+    "no_difficulty": Code("dropped", "The row has no difficulty.", "Grade it before."),
+    "no_length": Code("dropped", "The row has no length.", "Add the step length before."),
+    "no_question": Code("dropped", "The question is null or empty.", "Correct the source."),
+    "no_response": Code("dropped", "The response is null or empty.", "Nothing."),
+    "no_reasoning": Code("dropped", "The reasoning is null or empty.", "Nothing."),
+    "no_text": Code("dropped", "A text that the row needs is empty.", "Nothing."),
+    "too_long": Code("dropped", "The text is longer than allowed.", "Raise the limit."),
+    "not_graded": Code("dropped", "The row has no grade.", "Grade it before."),
+    "no_match": Code("dropped", "The joined catalog has no such row.", 'Nothing, or how = "left".'),
+    "matched": Code("dropped", "The joined catalog has such a row.", "Nothing."),
+    "no_majority": Code("dropped", "No answer has the majority.", "More samples."),
+    "no_logprobs": Code(
+        "dropped", "The endpoint gave no log-probabilities.", "Ask another endpoint, or leave out top_logprobs."
+    ),
+    "no_trace": Code("failed", "There is no reasoning or response to judge.", "Drop such rows before."),
+    "no_verdict": Code("failed", "The verifier gave no verdict.", "See detail."),
+    "unparseable_judgement": Code(
+        "failed", "The judge's answer holds no judgement.", "A stronger judge, or more max_tokens."
+    ),
+    "unchanged": Code("dropped", "The rewriter returned the same text.", "Nothing, or more attempts."),
+    "leaked": Code("dropped", "The rewritten text speaks of its task.", "More attempts."),
+    "language_changed": Code("dropped", "The new text is in another language.", "More attempts."),
+    "format_lost": Code(
+        "dropped", "The new text lacks the form that was asked for.", "More attempts, or a stronger rewriter."
+    ),
+    "wrong_length": Code("dropped", "The new text is too long or too short.", "See the step's limits."),
+    "answer_lost": Code("dropped", "The new text has no answer.", "More attempts."),
+    "answer_changed": Code("dropped", "The new text has another answer.", "More attempts."),
+    "unpaired": Code("dropped", "The problem has no row to pair this one with.", "More samples."),
+    "contaminated": Code(
+        "dropped",
+        "The problem is one of a benchmark; the word behind the last _ says how.",
+        "Nothing; detail names it.",
+    ),
+    "no_problem": Code("dropped", "The text is no problem.", "More samples."),
+}
+
+CODES: dict[str, Code] = {**_ERRORS, **_REASONS}

@@ -1,0 +1,103 @@
+"""No error and no reject without a code: a walk of the sources against the one registry."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dqdata import errors
+from dqdata.codes import CODES, KINDS
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = [
+    file
+    for package in ("dqdata", "operators/dqdata_operators", "trainers/dqdata_trainers")
+    for file in sorted((ROOT / package).rglob("*.py"))
+    if "inside" not in file.parts and file.name != "codes.py"
+]
+REASON_CALLS = ("Reject", "RowError", "Flaw")
+SQL_REASON = re.compile(
+    r"(?:then|else)\s+'([a-z]+_[a-z_]+)'(?:\s+(?:when|end))?|'([a-z_]+)' as reason|set reason = '(\w+)'"
+)
+
+
+def calls() -> Iterator[tuple[Path, ast.Call, str]]:
+    for file in FILES:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                yield file, node, getattr(node.func, "id", getattr(node.func, "attr", ""))
+
+
+def text_of(node: ast.expr | None) -> str | None:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def literals() -> Iterator[tuple[str, str]]:
+    """Every reason and code that the sources write, with its place."""
+    for file, call, name in calls():
+        place = f"{file.relative_to(ROOT)}:{call.lineno}"
+        if name in REASON_CALLS and call.args and (word := text_of(call.args[0])):
+            yield word, place
+        for keyword in call.keywords:
+            if keyword.arg == "code" and name not in ("Failure", "Said", "Exit") and (word := text_of(keyword.value)):
+                yield word, place
+            if keyword.arg == "reason" and name in ("TeacherError", "select", "with_columns"):
+                if word := text_of(keyword.value):
+                    yield word, place
+                for inner in ast.walk(keyword.value):
+                    lit = isinstance(inner, ast.Call) and getattr(inner.func, "attr", "") == "lit"
+                    if isinstance(inner, ast.Call) and lit and inner.args and (word := text_of(inner.args[0])):
+                        yield word, place
+
+
+def test_every_reason_and_code_in_the_sources_is_in_the_registry() -> None:
+    missing = {word: place for word, place in literals() if word not in CODES and word[0] != "_"}
+    assert not missing
+    assert len({word for word, _ in literals()}) > 50, "the walk finds nothing any more"
+
+
+def test_reasons_that_sql_writes_are_in_the_registry() -> None:
+    found: set[str] = set()
+    for file in FILES:
+        for match in SQL_REASON.finditer(file.read_text(encoding="utf-8")):
+            if " as reason" in file.read_text(encoding="utf-8"):
+                found.add(next(filter(None, match.groups())))
+    assert {"not_sampled", "quota", "no_majority", "not_selected"} <= found
+    assert found - set(CODES) == set()
+
+
+def kinds_of_error(kind: type[errors.DqdataError]) -> Iterator[type[errors.DqdataError]]:
+    yield kind
+    for inner in kind.__subclasses__():
+        yield from kinds_of_error(inner)
+
+
+def test_every_class_of_error_has_a_code_of_its_kind() -> None:
+    for kind in kinds_of_error(errors.DqdataError):
+        if kind.__module__ != "dqdata.errors":
+            continue
+        code = CODES[kind.general]
+        assert (code.kind == "input") == (kind.exit_code == 2), kind
+
+
+def test_codes_of_errors_have_hyphens_and_reasons_have_underscores() -> None:
+    for name, one in CODES.items():
+        assert re.fullmatch(r"[a-z0-9]+([-_][a-z0-9]+)*", name)
+        assert "-" not in name if one.kind in ("dropped", "failed") else "_" not in name
+        assert one.kind in KINDS and one.meaning.endswith(".") and one.action.endswith(".")
+
+
+@pytest.mark.parametrize("message", ["no such file; `dqdata init` writes one", "another text"])
+def test_an_error_that_is_wrapped_keeps_the_code_of_its_cause(message: str) -> None:
+    try:
+        try:
+            raise errors.DataError(message, code="missing-file")
+        except errors.DataError as cause:
+            raise errors.ProjectError("pipelines.toml", str(cause)) from cause
+    except errors.ProjectError as error:
+        assert error.code == "missing-file"
+    assert errors.ProjectError("x", "y").code == "invalid-project"
