@@ -11,6 +11,7 @@ functions `dqdata.sql.check_functions` admits those of a positive list.
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,9 @@ from dqdata.errors import StoreError
 
 if TYPE_CHECKING:
     import duckdb
+
+THREAD_BYTES = 128 << 20
+"""Memory that a thread of DuckDB needs for sorting, joining and reading long texts."""
 
 
 def connect(
@@ -31,7 +35,10 @@ def connect(
     insertion_order: bool = True,
 ) -> duckdb.DuckDBPyConnection:
     """A new in-memory database, locked. files, folders: what queries may read and write. spill: folder for what
-    exceeds `memory` bytes; without it nothing spills to disk."""
+    exceeds `memory` bytes; without it nothing spills to disk. With `memory` there are no more threads than it has room
+    for, as each holds buffers of its own."""
+    if memory is not None and threads is None:
+        threads = max(1, min(os.cpu_count() or 1, memory // THREAD_BYTES))
     con = open_database([], spill=spill, threads=threads)
     if memory is not None:
         con.execute(f"set memory_limit = '{memory // (1 << 20)}MB'")

@@ -17,12 +17,13 @@ import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    import pyarrow.parquet as pq
     from filelock import FileLock
 
 Algorithm = Literal["blake2b", "sha256"]
@@ -149,3 +150,11 @@ def _remember(memory: Path, known: dict[str, object]) -> None:
             unfinished.write_text(json.dumps(known))
     except OSError:
         return  # a cache that can't be written is no reason to stop
+
+
+def parquet_file(path: Path, as_dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
+    """A Parquet file to be read a few rows at a time: pyarrow's own setting holds all of the file until it was read.
+    as_dictionaries: columns that are read with their values held once."""
+    import pyarrow.parquet as pq
+
+    return pq.ParquetFile(path, read_dictionary=list(as_dictionaries), pre_buffer=False, buffer_size=1 << 20)

@@ -78,6 +78,11 @@ def literal(value: str | int | float | datetime | Path | None) -> str:
     return "'" + str(value).replace("\0", "").replace("'", "''") + "'"
 
 
+PARQUET = "(format parquet, row_group_size 4096)"
+"""Options of COPY for files with long texts: a group of rows is held in memory until it is written, and DuckDB's own
+groups have 122,880 rows."""
+
+
 def read_parquet(files: Iterable[Path]) -> str:
     """The rows of Parquet files, for the FROM of a query."""
     return f"read_parquet([{', '.join(map(literal, files))}])"

@@ -119,11 +119,13 @@ class Store(Reader):
         partial: bool = False,
         again: bool = False,
         message: str = "",
+        memory: int = 1 << 30,
     ) -> Version:
         """One new version out of finished Parquet files, which stay the caller's; or the whole version that this
-        fingerprint made already; with `again`, only one that this run made. Rows come in the order of the files. Raises
-        StoreError, with nothing changed, for duplicate keys, columns that differ, a full disk; InputError for a name
-        that no catalog may have."""
+        fingerprint made already; with `again`, only one that this run made. Rows come in the order of the files.
+        memory: bytes that the check of keys may hold; what is more spills to disk. Raises StoreError, with nothing
+        changed, for duplicate keys, columns that differ, a full disk; InputError for a name that no catalog may have.
+        """
         check_name(catalog)
         key = columns.key
         self._check_writable()
@@ -131,8 +133,8 @@ class Store(Reader):
         if (made := _whole(self._versions_of(catalog), fingerprint, made_by)) is not None:
             return made
 
-        spill = self._layout.spill
-        with lake_errors(self.path, "checking rows for"), connect(files=[*rows, *rejects], spill=spill) as con:
+        checking = connect(files=[*rows, *rejects], spill=self._layout.spill, memory=memory)
+        with lake_errors(self.path, "checking rows for"), checking as con:
             counts, reject_counts = protocol.counted(con, rows), protocol.counted(con, rejects)
             protocol.check_key(con, rows, key, catalog)
         record = {

@@ -10,7 +10,6 @@ from typing import Any
 
 from dqdata.operator import Row
 
-HELD_BYTES = 512 << 20
 CHUNKS = 1024
 
 
@@ -18,7 +17,8 @@ class Admission:
     """rows: at work at once. chunks: open at once; one slow answer keeps its chunk open, so by default there are many,
     and a new one begins whenever fewer than `rows` rows are still to be worked off."""
 
-    def __init__(self, rows: int, chunks: int | None = None) -> None:
+    def __init__(self, rows: int, chunks: int | None = None, held_bytes: int = 512 << 20) -> None:
+        self._held_bytes = held_bytes
         self._rows = asyncio.Semaphore(rows)
         self._room = rows
         self._chunks = chunks
@@ -36,7 +36,7 @@ class Admission:
     def _may_open(self) -> bool:
         if self._chunks is not None:
             return len(self._to_do) < self._chunks
-        if len(self._to_do) >= CHUNKS or sum(self._held.values()) >= HELD_BYTES:
+        if len(self._to_do) >= CHUNKS or sum(self._held.values()) >= self._held_bytes:
             return False
         return sum(self._to_do.values()) < self._room
 

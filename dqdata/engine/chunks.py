@@ -17,7 +17,7 @@ import polars as pl
 
 from dqdata.columns import Columns, arrow_schema
 from dqdata.errors import StoreError
-from dqdata.files import UNFINISHED, file_mode, make_folder, whole_file
+from dqdata.files import UNFINISHED, file_mode, make_folder, parquet_file, whole_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -121,9 +121,8 @@ def row_count(files: Sequence[Path]) -> int:
 def reader(files: Sequence[Path], columns: Columns) -> pa.RecordBatchReader:
     """The rows of Parquet files that have these columns, a batch at a time."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    batches = (batch for file in files for batch in pq.ParquetFile(file).iter_batches())
+    batches = (batch for file in files for batch in parquet_file(file).iter_batches(ROW_GROUP))
     return pa.RecordBatchReader.from_batches(arrow_schema(columns), batches)
 
 

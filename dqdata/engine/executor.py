@@ -44,7 +44,10 @@ async def execute(
     """Runs the plan; finished chunks of an earlier run are passed over. Raises RunError, always resumable."""
     namespace = plan.source.namespace() if namespace_ids else ""
     came = Folder(folder / plan.source_fingerprint)
-    await asyncio.to_thread(ingest, plan.source, plan.columns, namespace, came, plan.id_scheme, plan.pipeline.limit)
+    pipeline = plan.pipeline
+    await asyncio.to_thread(
+        ingest, plan.source, plan.columns, namespace, came, plan.id_scheme, pipeline.limit, pipeline.memory
+    )
     facts = came.facts()
     assert facts is not None
     folders, partial = [came], False

@@ -19,11 +19,11 @@ from dqdata.columns import KEYS, VOCABULARY, Columns
 from dqdata.database import connect
 from dqdata.engine.chunks import Folder, write_whole
 from dqdata.engine.frames import cast, no_rejects, rejects_of_frame
+from dqdata.engine.memory import database_bytes, file_bytes
 from dqdata.errors import DataError, produced_by
 from dqdata.source import Source
 
 FILE_ROWS = 50_000
-FILE_BYTES = 256 << 20
 STEP = "source"
 LIKELY = ("problem", "prompt", "query", "instruction", "input", "Question", "text")
 """Names that other sets give the question, the likeliest first."""
@@ -36,9 +36,11 @@ def ingest(
     folder: Folder,
     id_scheme: str,
     limit: int | None = None,
+    memory: int = 2 << 30,
 ) -> None:
     """Fills the folder from the source; does nothing where an earlier run had finished. id_scheme: how problems without
-    an id are named, of `dqdata.ids.SCHEMES`. limit: rows to take at most. Raises DataError."""
+    an id are named, of `dqdata.ids.SCHEMES`. limit: rows to take at most. memory: bytes of rows that may be held.
+    Raises DataError."""
     if folder.facts() is not None:
         return
     folder.prepare()
@@ -46,7 +48,7 @@ def ingest(
         stale.unlink()
     given = set(source.schema())
     total = 0
-    for number, frame in enumerate(_frames(source, limit)):
+    for number, frame in enumerate(_frames(source, limit, file_bytes(memory))):
         rows, nameless = _identified(frame, columns, namespace, given, total, id_scheme)
         why = nameless.select(columns.key, reason=pl.lit("null_question"), detail=_unmapped(nameless))
         folder.write(number, rows, rejects_of_frame(nameless, why, STEP, source.kind, kind="failed"))
@@ -55,11 +57,11 @@ def ingest(
         folder.write(
             0, cast(pl.DataFrame(schema=dict.fromkeys(columns, pl.String)), columns, source.kind), no_rejects()
         )
-    _resolve_repeats(folder, columns, namespace, given, source)
+    _resolve_repeats(folder, columns, namespace, given, source, memory)
     folder.finish({"rows_in": total})
 
 
-def _frames(source: Source[Any], limit: int | None) -> Iterator[pl.DataFrame]:
+def _frames(source: Source[Any], limit: int | None, most: int) -> Iterator[pl.DataFrame]:
     """The source's batches, gathered or cut to the size of a checkpoint file."""
     held: list[pa.RecordBatch] = []
     rows = size = 0
@@ -67,7 +69,7 @@ def _frames(source: Source[Any], limit: int | None) -> Iterator[pl.DataFrame]:
         for start in range(0, batch.num_rows, FILE_ROWS):
             held.append(batch.slice(start, FILE_ROWS))
             rows, size = rows + held[-1].num_rows, size + held[-1].nbytes
-            if rows >= FILE_ROWS or size >= FILE_BYTES:
+            if rows >= FILE_ROWS or size >= most:
                 yield _frame(held)
                 held, rows, size = [], 0, 0
     if held:
@@ -146,10 +148,12 @@ def _problem_ids(frame: pl.DataFrame, id_scheme: str) -> pl.Series:
     return pl.Series(made, dtype=pl.String)
 
 
-def _resolve_repeats(folder: Folder, columns: Columns, namespace: str, given: set[str], source: Source[Any]) -> None:
+def _resolve_repeats(
+    folder: Folder, columns: Columns, namespace: str, given: set[str], source: Source[Any], memory: int
+) -> None:
     """Keys that occur again: out of core, as (file, row, key, which repetition)."""
     key = columns.key
-    repeats = _repeats(folder.rows(), key)
+    repeats = _repeats(folder.rows(), key, database_bytes(memory))
     if not repeats.height:
         return
     if key in given:
@@ -180,9 +184,9 @@ def _resolve_repeats(folder: Folder, columns: Columns, namespace: str, given: se
         write_whole(marked.filter(pl.col("_again").is_null()).drop("_at", "_again"), path)
 
 
-def _repeats(files: list[Path], key: str) -> pl.DataFrame:
+def _repeats(files: list[Path], key: str, memory: int) -> pl.DataFrame:
     """Rows whose key stood before: file, row within it, key, again = 1, 2, ..."""
-    with connect(files=files, spill=files[0].parent / ".spill", memory=1 << 30) as con:
+    with connect(files=files, spill=files[0].parent / ".spill", memory=memory) as con:
         return con.execute(
             f"""
             with keys as (

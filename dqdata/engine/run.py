@@ -25,11 +25,12 @@ from dqdata.catalog import Store, Version
 from dqdata.columns import REJECTS, Columns
 from dqdata.engine.executor import RunOutput, execute
 from dqdata.engine.garbage import rare_collections
+from dqdata.engine.memory import database_bytes
 from dqdata.engine.progress import Progress
 from dqdata.engine.runtime import Labels, Runtime
 from dqdata.engine.stop import StopSignal, on_signals
 from dqdata.errors import DqdataError, Stopped
-from dqdata.files import lock, make_folder
+from dqdata.files import lock, make_folder, parquet_file
 from dqdata.ledger import Ledger
 from dqdata.notebook import Shown
 from dqdata.project.instances import check_keys
@@ -37,6 +38,7 @@ from dqdata.project.plan import Plan, make_plan
 from dqdata.project.recipe import recipe
 from dqdata.project.tables import Project
 
+MERGED_GROUP = 16_384
 MERGED_ROWS = 500_000
 MERGED_BYTES = 256 << 20
 
@@ -171,6 +173,7 @@ class _Run:
             run_id=self.run_id,
             partial=output.partial,
             again=self.again,
+            memory=database_bytes(self.plan.pipeline.memory),
         )
 
     def _result(self, version: Version) -> RunResult:
@@ -241,7 +244,7 @@ def merged(files: Sequence[Path], columns: Columns, folder: Path) -> list[Path]:
     writer: pq.ParquetWriter | None = None
     rows = size = 0
     for file in files:
-        for batch in pq.ParquetFile(file).iter_batches(batch_size=16_384):
+        for batch in parquet_file(file).iter_batches(MERGED_GROUP):
             if not batch.num_rows:
                 continue
             if writer is None or rows >= MERGED_ROWS or size >= MERGED_BYTES:

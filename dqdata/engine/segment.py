@@ -20,6 +20,7 @@ from dqdata.engine.admission import Admission
 from dqdata.engine.batches import BatchStep, apply
 from dqdata.engine.chunks import Folder, Slice
 from dqdata.engine.frames import frame_of, no_rejects, records, reject_record, schema_of
+from dqdata.engine.memory import held_bytes, open_files
 from dqdata.engine.progress import Progress
 from dqdata.engine.runtime import Runtime, outcomes_of
 from dqdata.engine.stop import StopSignal
@@ -72,7 +73,9 @@ class SegmentRun:
         can, finished ones are written, and then it is raised."""
         names = [name for step in self.segment.steps for name in step.operator.teachers()]
         flowing = self.runtime.concurrency(names) if names else self.runtime.pool.workers * BATCH_ROWS
-        admission = Admission(rows=2 * flowing, chunks=self.runtime.pool.workers + 1 if not self._flows else None)
+        memory = self.runtime.memory_limit
+        columnar = min(self.runtime.pool.workers + 1, open_files(memory))
+        admission = Admission(rows=2 * flowing, chunks=None if self._flows else columnar, held_bytes=held_bytes(memory))
         under_way: set[asyncio.Task[None]] = set()
         for chunk in chunks:
             if folder.has(chunk.number):

@@ -1,13 +1,12 @@
 """Table steps: writes the table to disk for the operator, then joins its decisions to the rows.
 
-The join is two streams in the order of the rows: positions with decisions (narrow, sorted out of core by DuckDB) beside
-the rows themselves, a file at a time. Nothing holds all rows.
+The join is a file of rows at a time, with the decisions about them (aligned.py). Nothing holds all rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,9 +14,11 @@ import polars as pl
 
 from dqdata.columns import Columns
 from dqdata.database import connect
-from dqdata.engine.chunks import Folder, row_count
+from dqdata.engine.aligned import Aligned
+from dqdata.engine.chunks import ROW_GROUP, Folder, row_count
 from dqdata.engine.frames import cast, no_rejects, rejects_of_frame, schema_of
-from dqdata.errors import AccountingError, OperatorError, boundary, produced_by
+from dqdata.engine.memory import database_bytes, file_bytes
+from dqdata.errors import AccountingError, OperatorError, RunError, boundary, produced_by
 from dqdata.ids import child_id
 from dqdata.operator import Decisions, NewRows, Run, TableOperator
 from dqdata.project.plan import Step
@@ -34,7 +35,7 @@ class DiskTable:
 
     def __init__(self, files: Sequence[Path], columns: Columns, memory: int, scratch: Path) -> None:
         self.files, self.columns = list(files), columns
-        self._memory, self._scratch = memory, scratch
+        self.memory, self._scratch = memory, scratch
 
     @property
     def key(self) -> str:
@@ -56,7 +57,7 @@ class DiskTable:
             files=self.files,
             folders=[self._scratch],
             spill=self._scratch,
-            memory=self._memory,
+            memory=database_bytes(self.memory),
             insertion_order=False,
         )
         con.execute(f"create view rows as from {read_parquet(self.files)}")
@@ -72,13 +73,29 @@ def run_table_step(step: Step, files: Sequence[Path], run: Run, folder: Folder) 
         stale.unlink()
     assert isinstance(step.operator, TableOperator)
     table = DiskTable(files, step.before, run.memory_limit, run.scratch)
-    with boundary("operator", step.spec.op):
+    with boundary("operator", step.spec.op), _enough_memory(step, table):
         result = step.operator.process(table, run)
-    if isinstance(result, Decisions):
-        _decide(step, table, result, folder, run.scratch)
-    else:
-        _renew(step, table, result, folder, run.scratch)
+    with _enough_memory(step, table):
+        if isinstance(result, Decisions):
+            _decide(step, table, result, folder, run.scratch)
+        else:
+            _renew(step, table, result, folder, run.scratch)
     folder.finish({"rows_in": table.rows})
+
+
+@contextmanager
+def _enough_memory(step: Step, table: DiskTable) -> Iterator[None]:
+    """RunError where DuckDB says that it can't do with its share of `memory`."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        raise RunError(
+            f"{step.spec.where}: {table.memory >> 20} MiB of memory are not enough for this step over {table.rows:,} "
+            f"rows; write memory = {2 * table.memory} or more in the pipeline's table, or have the step sort and "
+            "gather fewer or shorter columns. What ran before is kept"
+        ) from error
 
 
 def _decide(step: Step, table: DiskTable, decisions: Decisions, folder: Folder, scratch: Path) -> None:
@@ -94,23 +111,21 @@ def _decide(step: Step, table: DiskTable, decisions: Decisions, folder: Folder, 
     with closing(table.connect()) as con:
         _positions(con, table)
         _check_decisions(con, key, op, scratch, with_added=decisions.added is not None)
-        dropped = _Ordered(con, scratch / "dropped.parquet", key)
+        held = file_bytes(table.memory)
+        dropped = Aligned(con, scratch / "dropped.parquet", key, scratch / "dropped-pieces", held)
         added = None
         if decisions.added is not None:
-            added = _Ordered(con, scratch / "added.parquet", key)
-        start = 0
-        for number, file in enumerate(table.files):
-            rows = pl.read_parquet(file, glob=False)
-            gone = dropped.upto(start + rows.height)
-            kept = rows.join(gone, on=key, how="anti", maintain_order="left") if gone.height else rows
-            if added is not None:
-                more = added.upto(start + rows.height)
-                kept = kept.drop([n for n in new if n in kept.columns]).join(
-                    more, on=key, how="left", maintain_order="left"
-                )
-            rejects = rejects_of_frame(rows, gone, step.spec.id, op) if gone.height else no_rejects()
-            folder.write(number, cast(kept, step.after, op), rejects)
-            start += rows.height
+            added = Aligned(con, scratch / "added.parquet", key, scratch / "added-pieces", held)
+    for number, file in enumerate(table.files):
+        rows = pl.read_parquet(file, glob=False)
+        gone = dropped.of(number)
+        kept = rows.join(gone, on=key, how="anti", maintain_order="left") if gone.height else rows
+        if added is not None:
+            kept = kept.drop([n for n in new if n in kept.columns]).join(
+                added.of(number), on=key, how="left", maintain_order="left"
+            )
+        rejects = rejects_of_frame(rows, gone, step.spec.id, op) if gone.height else no_rejects()
+        folder.write(number, cast(kept, step.after, op), rejects)
 
 
 def _renew(step: Step, table: DiskTable, made: NewRows, folder: Folder, scratch: Path) -> None:
@@ -118,16 +133,11 @@ def _renew(step: Step, table: DiskTable, made: NewRows, folder: Folder, scratch:
     parents = scratch / "parents"
     parents.mkdir(exist_ok=True)
     number = 0
-    for frame in produced_by("operator", op, made.rows):
-        if "parent_ids" not in frame.columns:
-            raise OperatorError(f"operator {op!r} made rows without `parent_ids`")
-        for start in range(0, frame.height, FILE_ROWS):
-            part = _keyed(frame[start : start + FILE_ROWS], key, step)
-            part.select(key=pl.col("parent_ids")).explode("key").unique().write_parquet(
-                parents / f"{number:06}.parquet"
-            )
-            folder.write(number, cast(part, step.after, op), no_rejects())
-            number += 1
+    for frame in _pieces(produced_by("operator", op, made.rows), op, file_bytes(table.memory)):
+        part = _keyed(frame, key, step)
+        part.select(key=pl.col("parent_ids")).explode("key").unique().write_parquet(parents / f"{number:06}.parquet")
+        folder.write(number, cast(part, step.after, op), no_rejects())
+        number += 1
     if not number:
         empty = pl.DataFrame(schema=schema_of(step.after))
         folder.write(0, empty, no_rejects())
@@ -145,15 +155,33 @@ def _renew(step: Step, table: DiskTable, made: NewRows, folder: Folder, scratch:
             raise AccountingError(
                 f"operator {op!r}: row {lost[0]!r} came in and is neither dropped nor parent of a new row"
             )
-        gone = _Ordered(con, scratch / "dropped.parquet", table.key)
-        start = 0
-        for at, file in enumerate(table.files):
+        gone = Aligned(
+            con, scratch / "dropped.parquet", table.key, scratch / "dropped-pieces", file_bytes(table.memory)
+        )
+    for at, file in enumerate(table.files):
+        why = gone.of(at)
+        if why.height:
             rows = pl.read_parquet(file, glob=False)
-            why = gone.upto(start + rows.height)
-            start += rows.height
-            if why.height:
-                empty = pl.DataFrame(schema=schema_of(step.after))
-                folder.write(number + at, empty, rejects_of_frame(rows, why, step.spec.id, op))
+            empty = pl.DataFrame(schema=schema_of(step.after))
+            folder.write(number + at, empty, rejects_of_frame(rows, why, step.spec.id, op))
+
+
+def _pieces(frames: Iterable[pl.DataFrame], op: str, most: int) -> Iterator[pl.DataFrame]:
+    """The rows of the frames as frames of the size of a checkpoint file: FILE_ROWS rows or some `most` bytes."""
+    held: list[pl.DataFrame] = []
+    rows = size = 0
+    for frame in frames:
+        if "parent_ids" not in frame.columns:
+            raise OperatorError(f"operator {op!r} made rows without `parent_ids`")
+        parts = max(1, -(-frame.height // FILE_ROWS), int(frame.estimated_size()) // most)
+        for part in frame.iter_slices(-(-frame.height // parts) or 1):
+            if held and (rows + part.height > FILE_ROWS or size >= most):
+                yield pl.concat(held)
+                held, rows, size = [], 0, 0
+            held.append(part)
+            rows, size = rows + part.height, size + int(frame.estimated_size()) * part.height // max(1, frame.height)
+    if held:
+        yield pl.concat(held)
 
 
 def _keyed(frame: pl.DataFrame, key: str, step: Step) -> pl.DataFrame:
@@ -167,43 +195,18 @@ def _keyed(frame: pl.DataFrame, key: str, step: Step) -> pl.DataFrame:
     return frame.with_columns(pl.Series(key, keys, dtype=pl.String))
 
 
-class _Ordered:
-    """A file of decisions in the order of the rows they are about, taken as a stream."""
-
-    def __init__(self, con: duckdb.DuckDBPyConnection, decisions: Path, key: str) -> None:
-        query = f"""select pos, d.* from positions join read_parquet({literal(decisions)}) d
-                    on positions.key = d."{key}" order by pos"""
-        reader = con.cursor().execute(query).to_arrow_reader(FILE_ROWS)
-        self._none = pl.DataFrame(pl.from_arrow(reader.schema.empty_table()))
-        self._frames = (pl.DataFrame(pl.from_arrow(batch)) for batch in reader)
-        self._rest: pl.DataFrame | None = next(self._frames, None)
-
-    def upto(self, end: int) -> pl.DataFrame:
-        """Rows with pos < end that weren't taken yet, without `pos`."""
-        taken = [self._none]
-        while self._rest is not None:
-            inside = self._rest.filter(pl.col("pos") < end)
-            taken.append(inside)
-            if inside.height < self._rest.height:
-                self._rest = self._rest.filter(pl.col("pos") >= end)
-                break
-            self._rest = next(self._frames, None)
-        return pl.concat(taken).drop("pos")
-
-
 def _positions(con: duckdb.DuckDBPyConnection, table: DiskTable) -> None:
-    """`positions`: the key of every row and where it stands among all."""
-    starts, start = [], 0
-    for file in table.files:
-        starts.append((str(file), start))
-        start += row_count([file])
-    files = pl.DataFrame(starts, schema={"file": pl.String, "start": pl.Int64}, orient="row")
-    con.register("starts", files.to_arrow())
+    """`positions`: the key of every row and the number of the file that it is in."""
+    numbers = pl.DataFrame(
+        [(str(file), number) for number, file in enumerate(table.files)],
+        schema={"path": pl.String, "number": pl.Int64},
+        orient="row",
+    )
+    con.register("numbers", numbers.to_arrow())
     names = ", ".join(f"{literal(file)}" for file in table.files)
     con.execute(
-        f"""create table positions as select start + file_row_number as pos, "{table.key}" as key
-            from read_parquet([{names}], filename = true, file_row_number = true) r
-            join starts on r.filename = starts.file"""
+        f"""create table positions as select number as file, "{table.key}" as key
+            from read_parquet([{names}], filename = true) r join numbers on r.filename = numbers.path"""
     )
 
 
@@ -229,6 +232,6 @@ def _sink(frame: pl.DataFrame | pl.LazyFrame, path: Path, op: str, columns: list
     try:
         frame.lazy().select(
             pl.col(c).cast(pl.String) if c in ("reason", "detail") else pl.col(c) for c in columns
-        ).sink_parquet(path)
+        ).sink_parquet(path, row_group_size=ROW_GROUP)
     except pl.exceptions.ColumnNotFoundError as error:
         raise OperatorError(f"operator {op!r} decided without column {error}") from error

@@ -32,6 +32,8 @@ from dqdata.teacher import Limits
 EVALUATE, ALLOW_LEAKS = "evaluate", "allow_leaks"
 """Keys of a trainer's table that are the training's own, not the trainer's: what the model is measured on, and that it
 is trained although problems are measured too."""
+LEAST_MEMORY = 256 << 20
+"""The smallest `memory`: DuckDB sorts and joins long texts on disk with no less."""
 TABLES = ("store", "sandbox", "teachers", "pipelines", "trainers", "profiles")
 M = TypeVar("M", bound=BaseModel)
 
@@ -79,8 +81,8 @@ class PipelineKeys(Params):
     """Share of failed rows above which a run stops, looked at from 50 rows on and at the end."""
     chunk_rows: int | None = Field(None, ge=1)
     """Rows of a checkpoint; by default few where teachers are called and many where only the CPU works."""
-    memory: int = Field(2 << 30, ge=64 << 20)
-    """Bytes that a step which must see every row may hold before it spills to disk."""
+    memory: int = Field(2 << 30, ge=LEAST_MEMORY)
+    """Bytes of rows that a run holds before it uses the disk; the program itself takes some 350 MiB more."""
 
 
 class Pipeline(PipelineKeys):

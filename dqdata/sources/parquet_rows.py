@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dqdata.errors import DataError
+from dqdata.files import parquet_file
 from dqdata.sources.bounds import check_columns
 from dqdata.sources.record import Reading, at, excerpt, too_long
 
@@ -117,10 +118,9 @@ def _expanded(batch: pa.RecordBatch, path: Path, first: int, reading: Reading) -
 
 def _opened(path: Path, as_dictionaries: Sequence[str] = ()) -> Any:
     import pyarrow as pa
-    from pyarrow import parquet
 
     try:
-        return parquet.ParquetFile(path, read_dictionary=list(as_dictionaries))
+        return parquet_file(path, as_dictionaries)
     except (pa.ArrowException, OSError) as error:
         why = "empty" if path.stat().st_size == 0 else f"no whole Parquet file ({error})"
         raise DataError(f"{path} is {why}; fetch or write it again") from error

@@ -29,14 +29,14 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import polars as pl
-import pyarrow.parquet as pq
 from pydantic import Field, model_validator
 
 from dqdata.columns import Columns
 from dqdata.errors import ColumnError, QueryError
 from dqdata.expressions import check_ranking
+from dqdata.files import parquet_file
 from dqdata.operator import Decisions, Params, Run, SqlExpression, Table, TableOperator
-from dqdata.sql import literal, quoted
+from dqdata.sql import PARQUET, literal, quoted
 from dqdata_operators.lib.near import exact
 from dqdata_operators.lib.near.clusters import I64, U64
 
@@ -202,7 +202,7 @@ def _pair_with_best(
                 from groups join rows on groups.dq_key = rows.{key}
                 window best_first as (partition by groups.dq_group order by {order})
             ) where dq_key <> dq_best
-        ) to {literal(target)} (format parquet)
+        ) to {literal(target)} {PARQUET}
         """
     )
 
@@ -287,7 +287,7 @@ def _write_rejects(pairs: Path, near: Near | None, key: str, folder: Path) -> It
     nobody = pl.DataFrame(schema={key: pl.String, "reason": pl.String, "detail": pl.String})
     nobody.write_parquet(folder / "duplicates-none.parquet")
     yield folder / "duplicates-none.parquet"
-    for number, batch in enumerate(pq.ParquetFile(pairs).iter_batches(REJECTS)):
+    for number, batch in enumerate(parquet_file(pairs).iter_batches(REJECTS)):
         frame = pl.DataFrame(batch)
         found = np.ones(frame.height)
         if near is not None:
@@ -311,6 +311,6 @@ def _write_clusters(con: duckdb.DuckDBPyConnection, key: str, column: str, targe
             from rows left join (
                 select dq_key, min(dq_key) over (partition by dq_group) as dq_cluster from groups
             ) on dq_key = rows.{quoted(key)}
-        ) to {literal(target)} (format parquet)
+        ) to {literal(target)} {PARQUET}
         """
     )

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 
 from dqdata.columns import Columns
 from dqdata.operator import Decisions, Params, Run, Table, TableOperator
-from dqdata.sql import literal, quoted
+from dqdata.sql import PARQUET, literal, quoted
 
 
 class SampleParams(Params):
@@ -60,6 +60,6 @@ class Sample(TableOperator[SampleParams]):
                 f"""copy (
                         select {key}, 'not_sampled' as reason, '' as detail
                         from (select {key}, {out} as dq_out from rows) where dq_out
-                    ) to {literal(str(target))} (format parquet)"""
+                    ) to {literal(str(target))} {PARQUET}"""
             )
         return Decisions(pl.scan_parquet(target))

@@ -24,7 +24,7 @@ from pydantic import Field, field_validator
 from dqdata.columns import Columns
 from dqdata.errors import ColumnError
 from dqdata.operator import Decisions, Params, Run, Table, TableOperator
-from dqdata.sql import literal, quoted
+from dqdata.sql import PARQUET, literal, quoted
 from dqdata_operators.lib.near.clusters import I64, components
 from dqdata_operators.lib.near.near import Words, near_groups
 
@@ -84,7 +84,7 @@ class Split(TableOperator[SplitParams]):
         with table.connect() as con:
             con.execute(
                 f"create temp view units as from read_parquet({literal(str(files / '*.parquet'))}); copy "
-                f"({self._query(quoted(table.key))}) to {literal(str(target))} (format parquet)"
+                f"({self._query(quoted(table.key))}) to {literal(str(target))} {PARQUET}"
             )
         nobody = pl.DataFrame(schema={table.key: pl.String, "reason": pl.String, "detail": pl.String})
         return Decisions(nobody, pl.scan_parquet(target))

@@ -19,7 +19,7 @@ import polars as pl
 from dqdata.columns import Columns
 from dqdata.errors import ColumnError, DataError
 from dqdata.operator import CatalogRef, Decisions, Params, Run, Table, TableOperator
-from dqdata.sql import literal, quoted
+from dqdata.sql import PARQUET, literal, quoted
 
 
 class JoinParams(Params):
@@ -96,13 +96,13 @@ class Join(TableOperator[JoinParams]):
             dropped, added = run.scratch / "unmatched.parquet", run.scratch / "brought.parquet"
             con.execute(
                 f"""copy (select {key}, '{reason}' as reason, {literal(self.params.catalog)} as detail from rows
-                    where {gone}) to {literal(str(dropped))} (format parquet)"""
+                    where {gone}) to {literal(str(dropped))} {PARQUET}"""
             )
             if not brought:
                 return Decisions(pl.scan_parquet(dropped))
             listed = ", ".join(f"other.{quoted(name)}" for name in brought)
             con.execute(
                 f"""copy (select rows.{key}, {listed} from rows left join other on {same} where not ({gone}))
-                    to {literal(str(added))} (format parquet)"""
+                    to {literal(str(added))} {PARQUET}"""
             )
         return Decisions(pl.scan_parquet(dropped), pl.scan_parquet(added))

@@ -11,6 +11,7 @@ that gives `parent_ids` (keys of the rows each new row was made from) makes new 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -18,13 +19,14 @@ import polars as pl
 from dqdata.columns import Columns
 from dqdata.errors import ColumnError, OperatorError, QueryError
 from dqdata.expressions import check_query
+from dqdata.files import parquet_file
 from dqdata.operator import Decisions, NewRows, Params, Run, Table, TableOperator
-from dqdata.sql import literal, quoted
+from dqdata.sql import PARQUET, literal, quoted
 
 if TYPE_CHECKING:
     import duckdb
 
-FRAME_ROWS = 50_000
+FRAME_ROWS = 4096
 
 
 class SqlParams(Params):
@@ -56,7 +58,7 @@ class Sql(TableOperator[SqlParams]):
         key = quoted(table.key)
         with table.connect() as con:
             try:
-                con.execute(f"copy ({self.params.query}\n) to {literal(str(made))} (format parquet)")
+                con.execute(f"copy ({self.params.query}\n) to {literal(str(made))} {PARQUET}")
             except duckdb.ConversionException as error:
                 raise QueryError(f"sql query: {error}") from error
             con.execute(f"create temp view made as from read_parquet({literal(str(made))})")
@@ -66,10 +68,10 @@ class Sql(TableOperator[SqlParams]):
             kept = "select unnest(parent_ids) from made" if fresh else f"select {key} from made"
             con.execute(
                 f"""copy (select {key}, 'not_selected' as reason, 'not in the result of the query' as detail from rows
-                    where {key} not in ({kept})) to {literal(str(lost))} (format parquet)"""
+                    where {key} not in ({kept})) to {literal(str(lost))} {PARQUET}"""
             )
         if fresh:
-            return NewRows(_frames(str(made)), pl.scan_parquet(lost))
+            return NewRows(_frames(made), pl.scan_parquet(lost))
         return Decisions(pl.scan_parquet(lost), pl.scan_parquet(made))
 
     def _check_keys(self, con: duckdb.DuckDBPyConnection, key: str) -> None:
@@ -87,10 +89,8 @@ class Sql(TableOperator[SqlParams]):
             raise OperatorError(f"sql: the query gives a row {new[0]!r} that never came in; give it `parent_ids`")
 
 
-def _frames(path: str) -> Iterator[pl.DataFrame]:
-    import pyarrow.parquet as pq
-
-    for batch in pq.ParquetFile(path).iter_batches(FRAME_ROWS):
+def _frames(path: Path) -> Iterator[pl.DataFrame]:
+    for batch in parquet_file(path).iter_batches(FRAME_ROWS):
         frame = pl.from_arrow(batch)
         assert isinstance(frame, pl.DataFrame)
         yield frame
