@@ -108,6 +108,7 @@ _EXCLAIMED = re.compile(r"[^A-Za-z]*[0-9]!")
 _JOINED_UNIT = re.compile(r"\A(\W{0,3}[0-9][0-9,.]*)((?:[kcmµ]?[mgLl]|[kM]?[WJN]|s|h|hrs?|min|lbs?|oz|ft|in)\W{0,2})\Z")
 """A number that its unit follows without a blank. In prose the letters are no variables."""
 _RULE = re.compile(r"\s*(?:[-*_=~]{3,}|```\w*|[#>\s]*)\s*")
+_WRAPPED = re.compile(r"\A[*_]+((?:(?!\*\*|__).)*?)[*_]*\Z|\A([^*_]*?)[*_]+\Z", re.DOTALL)
 _REMARK = re.compile(r"\W*(?:note|notice|remark|check|verification|recall|remember)\b", re.IGNORECASE)
 _SAID_SO = re.compile(
     r"\W*(?:(?:so|thus|therefore|hence|and|then|in short)\b[,\s]*)?(yes|no)\b(?=\s*[,.;:!*]|\s*\Z)", re.IGNORECASE
@@ -273,7 +274,8 @@ def _line(tail: str, question: str, words: str, several: bool) -> Picked | None:
     if not text:
         return None
     if "\n" not in text:
-        text = _exclamation(text.lstrip("#> =∴⇒→").strip("*_` "))
+        text = text.lstrip("#> =∴⇒→").strip("` ")
+        text = _exclamation(_WRAPPED.sub(lambda match: match[1] or match[2] or "", text))
     if not text:
         return None
     if "\n" not in text and len(text) <= 400 and bare(text.rstrip(".")):

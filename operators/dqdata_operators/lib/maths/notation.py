@@ -125,7 +125,7 @@ def normalise(text: str) -> str:
     if "\\\\begin" in text:
         text = text.replace("\\\\", "\\")  # escaped twice
     if "'" in text:
-        text = _FEET.sub(r"\1 feet \2 inches", text)
+        text = _FEET.sub(r"\1 feet \2 inches ", text)
     if "$" in text or "\\" in text:
         text = _DELIMITERS.sub(" ", _dollars(_ROW_SPACING.sub(r"\\\\ ", text))).replace(_CURRENCY, "$")
     if "quad" in text:

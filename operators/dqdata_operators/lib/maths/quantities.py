@@ -123,9 +123,16 @@ def _with_percent(ref: Scalar, pred: Scalar, tolerance: Tolerance, asked: Asked)
         return False  # a percentage is no quantity with a unit
     verdict = same_values(a, b, tolerance) if asked != "plain" else False
     if verdict is False and asked != "percent":
-        a, b = (Call("/", (a, _HUNDRED)), b) if ref.percent else (a, Call("/", (b, _HUNDRED)))
+        a, b = (_hundredth(a), b) if ref.percent else (a, _hundredth(b))
         return same_values(a, b, tolerance)
     return verdict
+
+
+def _hundredth(node: Node) -> Node:
+    """N of N%, with two more decimals."""
+    if isinstance(node, Num) and node.decimals is not None:
+        return Num(node.value / 100, node.decimals + 2, node.digits)
+    return Call("/", (node, _HUNDRED))
 
 
 def _without_rate(ref: Scalar, pred: Scalar, tolerance: Tolerance) -> bool | None:

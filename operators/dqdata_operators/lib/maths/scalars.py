@@ -78,6 +78,7 @@ def compound(text: str, depth: int = 0) -> Answer | None:
     """2 hours 10 minutes, 5 feet and 3 inches, $3 and 20 cents: one value, in the last unit."""
     plain = text.replace(UNIT_OPENS, " ").replace(UNIT_CLOSES, " ").strip()
     plain = re.sub(r"\$\s*([0-9.]+)(?=\s+and\s+[0-9]+\s*cents?\s*\Z)", r"\1 dollars", plain)
+    plain = re.sub(r"\s+(?:tall|long|old|wide|high|deep|away|(?:in\s+)?total|altogether)\Z", "", plain)
     if depth > 1 or not _COMPOUND.fullmatch(plain):
         return None
     parts = [(Fraction(n), unit_of(word)) for n, word in _COMPOUND_PART.findall(plain)]

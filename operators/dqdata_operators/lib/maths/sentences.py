@@ -53,7 +53,7 @@ _ATOM = (
     rf"(?>(?:{_NUMBER}|{_ROOT}|π|(?<![A-Za-z])pi\b|{_VULGAR}"
     rf"|\(\s?[-−]?(?:{_NUMBER}|{_ROOT}|π)(?:[^()A-Za-z$\n]{{0,40}})\)){_POWER})"
 )
-_FACTOR = rf"(?>\s?(?:{_ROOT}|π|(?<=[0-9])pi\b|{_VULGAR}){_POWER})"
+_FACTOR = rf"(?>\s?(?:{_ROOT}|π|(?:(?<=[0-9])|(?<=[0-9]\s))pi\b|{_VULGAR}){_POWER})"
 _OPERATOR = r"(?>\s*+[+×*/÷·⋅=≈]\s*+|\s[-−–]\s|\sx\s(?=[0-9]))"
 _SIGN = r"(?:[-−]\s?)?(?:(?:US)?\\?[$€£¥₹]\s?)?[-−]?"
 _RUN = re.compile(
@@ -75,14 +75,25 @@ _DATE = re.compile(
     r"|[0-9]{1,2}(?:st|nd|rd|th)? (?:of )?(?:January|February|March|April|May|June|July|August"
     r"|September|October|November|December)(?:,? [0-9]{4})?)"
 )
+_RATIO = re.compile(
+    r"(?<![A-Za-z0-9_.,:])[0-9]++(?:\.[0-9]++)?(?:(?::|\s:\s)[0-9]++(?:\.[0-9]++)?)++(?![0-9:])"
+    r"|(?<![0-9.,])[0-9]++\sto\s[0-9]++(?![0-9.,]*[0-9])"
+)
+_HEIGHT = re.compile(r"(?<![A-Za-z0-9])[0-9]{1,2}['′]\s?[0-9]{1,2}(?:\"|''|″)")
+_SAID_TIME = re.compile(
+    r"(?<![A-Za-z])(?:half|(?:a\s)?quarter|five|ten|twenty)\s(?:past|to)\s(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b",
+    re.IGNORECASE,
+)
 _LISTED = re.compile(r"\s*+(?:[,;/|、]|,?\s*+\b(?:or|and)\b|或|和)?\s*+", re.IGNORECASE)
 _FACT = (
-    rf"(?>(?:{_NUMBER}|[A-Za-z](?![A-Za-z'])(?:_[0-9A-Za-z])?|{_ROOT}|π|(?:sin|cos|tan|log|ln)\s?[A-Za-z0-9(]"
+    rf"(?>(?:{_NUMBER}|[A-Za-z](?![A-Za-z'])(?:_[0-9A-Za-z])?|{_ROOT}|π|(?:sin|cos|tan|log|ln)(?:\s?[0-9(]|\s[A-Za-z](?![A-Za-z]))"
     rf"|\([^()=$\n]{{1,30}}\)){_POWER})"
 )
 _TERM = rf"(?>[A-Z]{{2}}(?![A-Za-z])|[-−]?{_FACT}(?>\s?[*/·×]?\s?{_FACT})*+)"
 _FORMULA = re.compile(
-    rf"(?<![A-Za-z0-9_\\.,^'’]){_TERM}(?>\s*+[-+−=]\s*+{_TERM})++(?![A-Za-z])"
+    rf"(?<![A-Za-z0-9_\\.,^'’<]){_TERM}(?>\s*+(?:[-+−=<>≤≥≠]|<=|>=)\s*+{_TERM})++(?![A-Za-z])"
+    r"|(?<![A-Za-z0-9_\\.,^'’)])[0-9]{0,3}[a-z]?"
+    r"(?:\((?=[^()]*[a-z])[-+−0-9a-z√π²³^*/ .]{2,30}\)(?:\^?[0-9]|[²³])?\s?){2,6}(?![A-Za-z])"
     r"|(?<![A-Za-z0-9_\\.,^'’])(?>[0-9]*+)[A-Za-z]\s?(?:\^\s?[0-9{(-]+[)}]?|[²³])"
 )
 """A formula with letters in plain text: x^2 + 1, 1/x = 6, AB = 5."""
@@ -96,7 +107,7 @@ _ROUGHLY = re.compile(
     re.IGNORECASE,
 )
 _NEGATED = re.compile(
-    r"(?:\b(?:not|never|neither|nor|cannot|instead\s+of|rather\s+than|other\s+than)|n['’]t|≠|\\neq?)\s*"
+    r"(?:\b(?:not|never|neither|nor|cannot|instead\s+of|rather\s+than|other\s+than)|不是|并非|不等于|n['’]t|≠|\\neq?)\s*"
     r"(?:be|just|simply|equal|to|is|the)?\s*\Z",
     re.IGNORECASE,
 )
@@ -142,6 +153,8 @@ _HOW_MANY = re.compile(
     re.I,
 )
 _ASIDE = re.compile(r"(?<=\s)\([^()]*\)(?=[\s.,;!]|\Z)")
+_FACTORIAL = re.compile(r"!(?=\s*(?:[=*/×÷+)]|[a-z]))")
+_UNDERLINED = re.compile(r"(?<![A-Za-z0-9])__([^_\n]{1,80})__(?![A-Za-z0-9])")
 _BELOW = re.compile(r"\s*(?:degrees?|°)?\s*(?:Celsius|Fahrenheit|[CF](?![A-Za-z]))?\s*below\s+zero", re.IGNORECASE)
 _SUFFIX = re.compile(r"\s?(?:[kKM]|bn|mn)(?![A-Za-z])|B(?![A-Za-z])")
 _CURRENCY = re.compile(r"[$€£¥₹]|\bcents?\b|\bdollars?\b|\beuros?\b", re.IGNORECASE)
@@ -154,6 +167,7 @@ def pick(sentence: str, question: str = "", *, leading: bool = False, several: b
     leading: the sentence follows a marker such as `####`, so a value that opens it is the answer unless a statement
     follows.
     """
+    sentence = _UNDERLINED.sub(r"**\1**", sentence) if "__" in sentence else sentence
     found = _candidates(sentence, several=several)
     if not found:
         return _spelled(sentence) or _hyphenated(sentence)
@@ -196,6 +210,9 @@ def _candidates(text: str, *, hyphens: bool = False, several: bool = False) -> l
         if (scaled := _SUFFIX.match(text, end)) is not None and _CURRENCY.search(body):
             end = at = scaled.end()
             body += scaled[0]
+        if _FACTORIAL.match(text, end) and match.re is _RUN:
+            end = at = end + 1
+            body += "!"
         unit, tail = _after(text[end:])
         if (below := _BELOW.match(text, end)) is not None:
             unit, tail = below[0], ""
@@ -216,16 +233,25 @@ def _next(text: str, at: int, ahead: dict[re.Pattern[str], re.Match[str] | None]
     """The first candidate from here on; of two at one place, the one of the earlier pattern. ahead: the next match of
     each pattern, so that none is searched for twice."""
     best: re.Match[str] | None = None
-    for pattern in (SEGMENT, _TUPLE, _DATE, _AMOUNTS, _OUT_OF, _FORMULA, _RUN):
+    for pattern in (SEGMENT, _TUPLE, _RATIO, _HEIGHT, _SAID_TIME, _DATE, _AMOUNTS, _OUT_OF, _FORMULA, _RUN):
         match = ahead.get(pattern)
         if pattern not in ahead or (match is not None and match.start() < at):
             match = pattern.search(text, at)
             while pattern is _FORMULA and match is not None and not re.search("[A-Za-z]", _TIMES.sub("*", match[0])):
                 match = pattern.search(text, match.end())
+            while pattern is _RATIO and match is not None and not _is_ratio(text, match):
+                match = pattern.search(text, match.end())
             ahead[pattern] = match
         if match is not None and (best is None or match.start() < best.start()):
             best = match
     return best
+
+
+def _is_ratio(text: str, match: re.Match[str]) -> bool:
+    """Whether digits and a colon are no time, and `3 to 2` is no range."""
+    if " to " in match[0]:
+        return "ratio" in text[: match.start()].lower()
+    return re.fullmatch(r"[0-9]{1,2}:[0-5][0-9]", match[0]) is None
 
 
 def _stated(body: str) -> str:
@@ -311,6 +337,9 @@ def _choose(sentence: str, found: list[_Candidate], question: str) -> _Candidate
     if question and (asked := _asked(question, found)) is not None:
         return asked
     before = sentence[: found[-1].start]
+    results = [one for one in found if "=" in sentence[one.start : one.end] and "$" not in one.text[:1] + one.text[-1:]]
+    if results == found[-1:]:
+        return found[-1]  # a calculation and its result
     if _COPULA.search(before):
         return found[-1]
     return None
