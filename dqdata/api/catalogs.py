@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from dqdata.catalog import Store, Version
     from dqdata.columns import Columns
     from dqdata.engine.run import RunResult
+    from dqdata.history.diff import Diff
+    from dqdata.history.lineage import Node
+    from dqdata.history.why import Why
     from dqdata.training.export import Exported
 
 
@@ -94,6 +97,38 @@ class Catalogs:
         with Store.open(self.store_path, read_only=True) as store:
             return store.versions(catalog)
 
+    def diff(self, before: str, after: str | None = None, *, examples: int = 3) -> Diff:
+        """Compares two versions: rows added, removed and changed, and the causes in their recipes.
+
+        before, after: `NAME@3`, or `NAME` for the newest. With `before` alone: `NAME` compares the last two versions,
+        `NAME@3` the third with the newest. examples: rows of each kind to quote. Raises QueryError for unknown
+        versions, and for catalogs whose rows have different keys.
+        """
+        from dqdata.catalog import Store
+        from dqdata.history.diff import diff
+
+        with Store.open(self.store_path, read_only=True) as store:
+            return diff(store, *_two_versions(store, before, after), examples=examples)
+
+    def lineage(self, version: str) -> Node:
+        """What a version (`NAME@3`, or `NAME` for the newest) was made from, and what was made from it. Raises
+        QueryError for an unknown version."""
+        from dqdata.catalog import Store
+        from dqdata.history.lineage import lineage
+
+        with Store.open(self.store_path, read_only=True) as store:
+            return lineage(store, *_one_version(store, version))
+
+    def why(self, row_id: str, *, within: str | None = None) -> Why:
+        """Where the row with this problem_id, trace_id or pair_id came from, which catalogs kept it and which steps
+        rejected it. within: a version to look in, instead of the newest of all catalogs. Raises QueryError where the
+        id occurs in none."""
+        from dqdata.catalog import Store
+        from dqdata.history.why import why
+
+        with Store.open(self.store_path, read_only=True) as store:
+            return why(store, row_id, within=None if within is None else _one_version(store, within))
+
     def models(self, name: str | None = None) -> Sequence[dict[str, Any]]:
         """Models trained into this store, or the versions of one, oldest first: the rows of dq_models."""
         from dqdata.catalog import Store
@@ -162,6 +197,30 @@ class Catalogs:
         from dqdata.catalog import Store
 
         return Store.open(self.store_path, group=self._group)
+
+
+def _one_version(store: Store, text: str) -> tuple[str, int]:
+    """The catalog and version that NAME or NAME@VERSION means. Raises QueryError for anything else."""
+    named = catalog_ref(text)
+    if named is None:
+        raise QueryError(f"{text!r} is no version of a catalog: NAME, NAME@3 or NAME@{LATEST}", code="unknown-catalog")
+    return named.name, store.versions(named.name)[-1].version if named.version is None else named.version
+
+
+def _two_versions(store: Store, before: str, after: str | None) -> tuple[tuple[str, int], tuple[str, int]]:
+    if after is not None:
+        return _one_version(store, before), _one_version(store, after)
+    named = catalog_ref(before)
+    name, newest = _one_version(store, named.name if named else before)
+    if named is not None and named.version is not None:
+        return _one_version(store, before), (name, newest)
+    older = [version.version for version in store.versions(name) if version.version < newest]
+    if not older:
+        raise QueryError(
+            f"{name} has one version only, and nothing to compare it with; name another catalog as well",
+            code="unknown-catalog",
+        )
+    return (name, older[-1]), (name, newest)
 
 
 def open_store(path: Path | str) -> Catalogs:

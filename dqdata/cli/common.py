@@ -82,17 +82,6 @@ def open_store(project: Path | None, store: Path | None, *, read_only: bool = Fa
     return Store.open(open_catalogs(project, store).store_path, read_only=read_only)
 
 
-def one_version(store: Store, text: str) -> tuple[str, int]:
-    """The catalog and version that NAME or NAME@VERSION means. Raises QueryError for anything else."""
-    from dqdata.errors import QueryError
-    from dqdata.refs import catalog_ref
-
-    named = catalog_ref(text)
-    if named is None:
-        raise QueryError(f"{text!r} is no version of a catalog: NAME, NAME@3 or NAME@latest")
-    return named.name, store.versions(named.name)[-1].version if named.version is None else named.version
-
-
 def printable(text: str) -> str:
     """The text without characters that a terminal obeys: models and servers wrote parts of it."""
     return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "\ufffd", text)

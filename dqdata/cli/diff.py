@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from dqdata.cli.common import json_option, open_store, print_json, printable, project_option, store_option
-
-if TYPE_CHECKING:
-    from dqdata.catalog import Store
+from dqdata.cli.common import json_option, open_catalogs, print_json, printable, project_option, store_option
 
 
 @click.command()
@@ -43,13 +39,11 @@ def command(
     second version with the newest.
     """
     from dqdata.files import whole_file
-    from dqdata.history.diff import diff
     from dqdata.history.report import as_markdown, as_text
 
     if as_json and markdown:
         raise click.UsageError("--json and --markdown are two formats: choose one")
-    with open_store(project, store, read_only=True) as opened:
-        found = diff(opened, *_versions(opened, before, after), examples=examples)
+    found = open_catalogs(project, store).diff(before, after, examples=examples)
     if as_json and output is None:
         print_json(asdict(found))
         return
@@ -63,21 +57,6 @@ def command(
         print_json({"file": str(output)})
     else:
         click.echo(f"{output}: {found.before} -> {found.after}")
-
-
-def _versions(store: Store, before: str, after: str | None) -> tuple[tuple[str, int], tuple[str, int]]:
-    from dqdata.cli.common import one_version
-    from dqdata.errors import QueryError
-    from dqdata.refs import catalog_ref
-
-    second = one_version(store, after if after is not None else before.partition("@")[0])
-    named = catalog_ref(before)
-    if after is None and named is not None and named.version is None:
-        older = [version.version for version in store.versions(second[0]) if version.version < second[1]]
-        if not older:
-            raise QueryError(f"{second[0]} has one version only; nothing to compare it with. Name another catalog")
-        return (second[0], older[-1]), second
-    return one_version(store, before), second
 
 
 def _width() -> int:

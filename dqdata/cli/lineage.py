@@ -10,8 +10,7 @@ import click
 
 from dqdata.cli.common import (
     json_option,
-    one_version,
-    open_store,
+    open_catalogs,
     print_json,
     printable,
     project_option,
@@ -34,10 +33,7 @@ def command(version: str, project: Path | None, store: Path | None, as_json: boo
 
     VERSION is NAME@VERSION; a bare NAME is the newest.
     """
-    from dqdata.history.lineage import lineage
-
-    with open_store(project, store, read_only=True) as opened:
-        found = lineage(opened, *one_version(opened, version))
+    found = open_catalogs(project, store).lineage(version)
     if as_json:
         print_json(asdict(found))
         return

@@ -11,8 +11,7 @@ import click
 
 from dqdata.cli.common import (
     json_option,
-    one_version,
-    open_store,
+    open_catalogs,
     print_json,
     printable,
     project_option,
@@ -40,10 +39,7 @@ def command(row_id: str, within: str | None, project: Path | None, store: Path |
     Shows the catalogs that kept it, the steps that rejected it with their reasons, its values, the rows that it was
     made from, and the calls that were paid for it.
     """
-    from dqdata.history.why import why
-
-    with open_store(project, store, read_only=True) as opened:
-        found = why(opened, row_id, within=one_version(opened, within) if within else None)
+    found = open_catalogs(project, store).why(row_id, within=within)
     if as_json:
         print_json(asdict(found))
         return

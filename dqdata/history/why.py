@@ -57,7 +57,8 @@ def why(store: Store, row_id: str, *, within: tuple[str, int] | None = None) -> 
         where = f"{within[0]}@{within[1]}" if within else "the newest versions of all catalogs"
         raise QueryError(
             f"no row of {where} or its rejects has the id {row_id!r}; "
-            + ("leave out --in to look everywhere" if within else "name an older version with --in NAME@VERSION")
+            + ("leave out --in to look everywhere" if within else "name an older version with --in NAME@VERSION"),
+            code="unknown-row",
         )
     row = occurrences[0].row
     key = next((name for name in KEYS if row.get(name) == row_id), "row_key")
