@@ -87,6 +87,11 @@ _ERRORS: dict[str, Code] = {
     "missing-environment": Code(
         "input", "An environment variable that a teacher names is not set.", "Set it: export NAME=..."
     ),
+    "missing-column": Code(
+        "input",
+        "A step needs a column that the rows don't have there.",
+        'Add the step that makes it, or map it where rows are read: columns = { question = "problem" }.',
+    ),
     "invalid-column": Code(
         "input",
         "A step needs a column that is missing or has another type.",
@@ -287,6 +292,9 @@ _REASONS: dict[str, Code] = {
     ),
     "empty": Code("dropped", "There is no response.", "Raise max_tokens if the reasoning used all of them."),
     "refused": Code("dropped", "The model refuses to answer.", "Nothing."),
+    "filtered": Code(
+        "dropped", "The condition of a filter, which the reason quotes, is not true.", "detail has the values."
+    ),
     "not_correct": Code("dropped", "A filter kept correct rows alone.", "See the column verdict_reason."),
     "unverifiable": Code("dropped", "The answer can be neither confirmed nor refuted.", "See verdict_reason."),
     "duplicate": Code(

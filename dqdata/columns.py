@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from dqdata.errors import ColumnError, nearest
@@ -25,6 +25,26 @@ class Known(NamedTuple):
     type: str
     meaning: str
 
+
+SYNONYMS: dict[str, tuple[str, ...]] = {
+    "question": ("problem", "prompt", "query", "instruction", "input", "Question", "text"),
+    "answer": (
+        "final_answer",
+        "final",
+        "solution",
+        "expected_answer",
+        "gold",
+        "target",
+        "label",
+        "reference",
+        "Answer",
+    ),
+    "response": ("output", "completion", "generation", "generated_text", "model_output", "Response"),
+    "reasoning": ("thinking", "reasoning_content", "thought", "rationale", "cot"),
+    "tests": ("test", "test_list", "test_cases", "unit_tests"),
+    "verdict": ("is_correct", "label"),
+}
+"""Names that other sets give a column of the vocabulary, the likeliest first."""
 
 VOCABULARY: dict[str, Known] = {
     "problem_id": Known("VARCHAR", "which problem; hash of question, reference answer and tests, or the imported id"),
@@ -121,7 +141,11 @@ class Columns(Mapping[str, str]):
     def require(self, name: str, *types: str) -> Columns:
         """Self, if the column is there and, where types are given, has one of them. Raises ColumnError."""
         if name not in self._types:
-            raise ColumnError(f"needs column {name!r}{nearest(name, self._types)} (have: {', '.join(self._types)})")
+            raise ColumnError(
+                f"needs column {name!r}{nearest(name, self._types)} (have: {', '.join(self._types)})"
+                f"{mapping_hint(name, self._types)}",
+                code="missing-column",
+            )
         if types and self._types[name] not in types:
             wanted = "a number such as DOUBLE or BIGINT" if types == NUMBERS else " or ".join(types)
             raise ColumnError(f"needs column {name!r} as {wanted}, but it is {self._types[name]}")
@@ -133,6 +157,12 @@ class Columns(Mapping[str, str]):
 
     def drop(self, *names: str) -> Columns:
         return Columns({name: kind for name, kind in self._types.items() if name not in names})
+
+
+def mapping_hint(name: str, have: Iterable[str]) -> str:
+    """For the end of a message about a missing column: which other one probably is it, and how it is mapped."""
+    likely = next((other for other in SYNONYMS.get(name, ()) if other in have), None)
+    return f'; if {likely!r} is it, write columns = {{ {name} = "{likely}" }} in `from`' if likely else ""
 
 
 def arrow_schema(columns: Mapping[str, str]) -> pa.Schema:

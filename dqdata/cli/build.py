@@ -71,7 +71,7 @@ def command(
         )
     except (RunError, InputError):
         if at_work:
-            again = " ".join(["dqdata build", *names, *(["--profile", loaded.profile] if loaded.profile else [])])
+            again = loaded.tables.command("build", *names)
             click.echo(f"{at_work} failed, {made} are made; once it is fixed, `{again}` goes on from there", err=True)
         raise
     if as_json:

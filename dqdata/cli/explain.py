@@ -11,6 +11,9 @@ from dqdata.cli.common import json_option, print_json
 if TYPE_CHECKING:
     from dqdata.codes import Code
 
+FAMILIES = {"contaminated_": "contaminated", "finish_reason:": "finish_reason", "filtered by ": "filtered"}
+"""Codes whose reasons have a part that differs from row to row, by how such a reason begins."""
+
 
 @click.command()
 @click.argument("code", required=False)
@@ -28,7 +31,7 @@ def command(code: str | None, as_json: bool) -> None:
             click.echo(f"{name:{width}}  {one.meaning}")
         return
     name = code.strip().removeprefix("error").removeprefix("warning").strip("[]:")
-    family = "contaminated" if name.startswith("contaminated_") else name.partition(":")[0]
+    family = next((family for start, family in FAMILIES.items() if name.startswith(start)), name)
     one = CODES.get(family) or _of_operators(name)
     if as_json:
         print_json({"code": name, **one._asdict()})

@@ -2,54 +2,120 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 import textwrap
+from typing import Any
 
 import click
 
 from dqdata.cli.common import json_option, print_json
-from dqdata.errors import PluginError
-from dqdata.plugins import distribution, found, load
+from dqdata.errors import PluginError, nearest
+from dqdata.plugins import Group, distribution, found, load
 
-GROUPS = ("operators", "trainers", "teachers", "sources")
+GROUPS: tuple[Group, ...] = ("operators", "trainers", "teachers", "sources")
 
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--group", type=click.Choice(GROUPS), default="operators", show_default=True)
+@click.option("--group", type=click.Choice(GROUPS), help="By default operators; with NAME every group.")
 @json_option
-def command(name: str | None, group: str, as_json: bool) -> None:
-    """List operators and other plug-ins, or show one with its parameters."""
+def command(name: str | None, group: Group | None, as_json: bool) -> None:
+    """List operators and other plug-ins, or show one: parameters, columns in and out, an example."""
+    if name is None:
+        _list(group or "operators", as_json)
+        return
+    groups = [one for one in GROUPS if name in found(one) and group in (None, one)]
+    if not groups:
+        names = {known for one in GROUPS for known in found(one)}
+        raise PluginError(
+            f"no plug-in {name!r}{nearest(name, names)} `dqdata ops --group operators|trainers|teachers|sources` lists "
+            "them",
+            code="unknown-plugin",
+        )
+    shown = [_as_json(one, name) for one in groups]
+    if as_json:
+        print_json(shown[0] if len(shown) == 1 else {"name": name, "plugins": shown})
+        return
+    for one in groups:
+        _show(one, name)
+
+
+def _list(group: Group, as_json: bool) -> None:
+    listed = [
+        {"name": point.name, "does": _does(group, point.name), "from": distribution(point)}
+        for point in found(group).values()
+    ]
+    if as_json:
+        print_json({group: listed})
+        return
+    width = max((len(item["name"]) for item in listed), default=0)
+    for item in listed:
+        click.echo(f"{item['name']:{width}}  {item['does']}")
+
+
+def _as_json(group: Group, name: str) -> dict[str, Any]:
+    from dqdata.project.columns_used import columns_used
+
+    kind = load(group, name)
+    used = columns_used(kind) if group == "operators" else None
+    return {
+        "name": name,
+        "group": group,
+        "does": _summary(kind),
+        "columns": used._asdict() if used else None,
+        "example": _example(kind),
+        "params": kind.Params.model_json_schema(),
+    }
+
+
+def _show(group: Group, name: str) -> None:
+    from dqdata.project.columns_used import columns_used
     from dqdata.project.parameters import described
 
-    if name is None:
-        listed = [
-            {"name": point.name, "does": _does(group, point.name), "from": distribution(point)}
-            for point in found(group).values()  # type: ignore[arg-type]
-        ]
-        if as_json:
-            print_json({group: listed})
-            return
-        width = max((len(item["name"]) for item in listed), default=0)
-        for item in listed:
-            click.echo(f"{item['name']:{width}}  {item['does']}")
-        return
-    kind = load(group, name)  # type: ignore[arg-type]
+    kind = load(group, name)
+    click.echo(f"{name} ({group[:-1]}): {inspect.getdoc(kind) or ''}".rstrip())
+    if group == "operators" and (used := columns_used(kind)):
+        click.echo("\ncolumns, with the defaults")
+        click.echo(_filled(f"in:  {', '.join(used.reads) or 'none of its own'}"))
+        click.echo(_filled(f"out: {', '.join(f'+{one}' for one in used.makes) or 'the same'}"))
+        if used.removes:
+            click.echo(_filled(f"     {', '.join(f'-{one}' for one in used.removes)}"))
+    if example := _example(kind):
+        click.echo(f"\nexample\n{textwrap.indent(example, '  ')}")
     parameters = list(described(kind.Params))
-    if as_json:
-        print_json({"name": name, "does": _summary(kind), "params": kind.Params.model_json_schema()})
-        return
-    click.echo(f"{name}: {kind.__doc__ or ''}".rstrip())
+    if parameters:
+        click.echo("\nparameters")
     for one in parameters:
         default = f" = {one.default}" if one.default else "  (required)"
         click.echo(f"  {one.name}: {one.type}{default}")
         if one.meaning:
-            click.echo(textwrap.fill(one.meaning, 100, initial_indent=" " * 6, subsequent_indent=" " * 6))
+            click.echo(textwrap.fill(one.meaning, 80, initial_indent=" " * 6, subsequent_indent=" " * 6))
 
 
-def _does(group: str, name: str) -> str:
+def _filled(text: str) -> str:
+    return textwrap.fill(text, 80, initial_indent="  ", subsequent_indent=" " * 7)
+
+
+def _example(kind: type) -> str:
+    """The indented lines, or those with braces and bars, of the docstring of the plug-in's module."""
+    text = inspect.getdoc(sys.modules[kind.__module__]) or ""
+    _, _, rest = text.partition("\n\n")
+    blocks = [block for block in rest.split("\n\n") if _is_code(block)]
+    return textwrap.dedent("\n\n".join(blocks[:2])).strip("\n")
+
+
+def _is_code(block: str) -> bool:
+    """Whether a paragraph is an example rather than prose."""
+    lines = block.splitlines()
+    marked = sum(line.startswith((" ", "{", "[", ">>>", "from =")) or " | " in line for line in lines)
+    return bool(lines) and marked * 2 >= len(lines)
+
+
+def _does(group: Group, name: str) -> str:
     """The first line of a plug-in's docstring; for one that can't be imported, why not."""
     try:
-        return _summary(load(group, name))  # type: ignore[arg-type]
+        return _summary(load(group, name))
     except PluginError as error:
         return f"BROKEN: {error}"
 

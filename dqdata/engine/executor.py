@@ -60,7 +60,7 @@ async def execute(
         if target.partial():
             partial = True
             if not allow_partial:
-                raise Incomplete(_unfinished(target, plan))
+                raise Incomplete(_unfinished(target, runtime.project.command("run", plan.pipeline.name)))
         folders.append(target)
     progress.draw(last=True)
     rejects = [file for done in folders for file in done.rejects()]
@@ -105,7 +105,8 @@ async def execute_segment(
         target.finish({"rows_in": total})
 
 
-def _unfinished(folder: Folder, plan: Plan) -> str:
+def _unfinished(folder: Folder, again: str) -> str:
+    """What is left, and the command that tries it again."""
     import polars as pl
 
     left = (
@@ -119,7 +120,7 @@ def _unfinished(folder: Folder, plan: Plan) -> str:
     reasons = ", ".join(f"{reason}: {count}" for reason, count, _ in left.iter_rows())
     example = str(left["detail"][0] or "")[:DETAIL]
     return (
-        f"{left['len'].sum()} rows failed ({reasons}) and another run may save them: `dqdata run {plan.pipeline.name}` "
+        f"{left['len'].sum()} rows failed ({reasons}) and another run may save them: `{again}` "
         f"tries just those again, `--allow-partial` commits without them"
         + (f"; the first of them: {example}" if example else "")
     )

@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 
 from dqdata import ids
-from dqdata.columns import KEYS, VOCABULARY, Columns
+from dqdata.columns import KEYS, SYNONYMS, VOCABULARY, Columns
 from dqdata.database import connect
 from dqdata.engine.chunks import Folder, write_whole
 from dqdata.engine.frames import cast, no_rejects, rejects_of_frame
@@ -25,7 +25,7 @@ from dqdata.source import Source
 
 FILE_ROWS = 50_000
 STEP = "source"
-LIKELY = ("problem", "prompt", "query", "instruction", "input", "Question", "text")
+LIKELY = SYNONYMS["question"]
 """Names that other sets give the question, the likeliest first."""
 
 

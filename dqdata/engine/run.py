@@ -41,6 +41,7 @@ from dqdata.project.tables import Project
 MERGED_GROUP = 16_384
 MERGED_ROWS = 500_000
 MERGED_BYTES = 256 << 20
+WAIT_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,9 @@ class _Run:
                 try:
                     self.output = await execute(self.plan, runtime, self.folder, progress, allow_partial=allow_partial)
                 except Stopped as error:
-                    raise type(error)(f"{error}; `dqdata run {pipeline.name}` goes on from here") from error
+                    raise type(error)(
+                        f"{error}; `{self.project.command('run', pipeline.name)}` goes on from here"
+                    ) from error
                 finally:
                     self.counters = runtime.counters()
         return await asyncio.to_thread(self._commit, self.output)
@@ -292,9 +295,25 @@ def _alone(folder: Path, plan: Plan, out: TextIO | None) -> BaseFileLock:
         if out is not None:
             out.write(f"another run into {plan.pipeline.into} is at work; waiting for it\n")
             out.flush()
-        held.acquire()
+        began = time.monotonic()
+        while not _acquired(held):
+            if out is not None:
+                waited = int(time.monotonic() - began)
+                out.write(
+                    f"still waiting for the other run into {plan.pipeline.into}: {waited // 60}:{waited % 60:02}\n"
+                )
+                out.flush()
     make_folder(folder)
     return held
+
+
+def _acquired(held: BaseFileLock) -> bool:
+    """Whether the lock came within the time between two lines about waiting."""
+    try:
+        held.acquire(timeout=WAIT_SECONDS)
+    except Timeout:
+        return False
+    return True
 
 
 def _run_id(folder: Path) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -25,7 +26,7 @@ from dqdata.params import Params
 from dqdata.project.paths import check_names, check_paths
 from dqdata.project.problems import Problems, check_known, is_table, table_of, validated
 from dqdata.project.profiles import changed_by, with_profile
-from dqdata.project.reading import project_file, read_tables
+from dqdata.project.reading import find_project, project_file, read_tables
 from dqdata.refs import FIRST_SUFFIX, as_query, catalog_ref, check_name
 from dqdata.teacher import Limits
 
@@ -137,6 +138,15 @@ class Project(Params):
     def ledger_path(self) -> Path:
         """Of all calls; profiles share it."""
         return (self.store_path.parents[1] if self.profile else self.store_path) / "ledger.sqlite"
+
+    def command(self, *words: str) -> str:
+        """The command line that does this in this project: with -p where the folder's own is another, and --profile."""
+        try:
+            here = find_project(Path.cwd())
+        except (ProjectError, OSError):
+            here = None
+        named = [] if here == self.path or not self.path.is_file() else ["-p", str(self.path)]
+        return shlex.join(["dqdata", *words, *named, *(["--profile", self.profile] if self.profile else [])])
 
     def pipeline(self, name: str) -> Pipeline:
         return _pick(self.pipelines, name, "pipeline", self.path)

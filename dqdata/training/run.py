@@ -13,7 +13,6 @@ import asyncio
 import importlib.metadata
 import itertools
 import json
-import shlex
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -115,7 +114,7 @@ class _Training:
         keys: Sequence[str] = (),
     ) -> None:
         self.plan, self.project, self.store, self.folder, self.out = plan, project, store, folder, out
-        self.again = shlex.join(["dqdata", "train", plan.name, *keys])
+        self.again = project.command("train", plan.name, *keys)
         self.began = time.monotonic()
 
     def run(self) -> TrainOutcome:

@@ -4,8 +4,8 @@
 
 trace_id | verdict    | output_tokens
 t1       | correct    |           812   stays
-t2       | incorrect  |           640   goes: reason "verdict = 'correct' and ...", detail "verdict=incorrect, ..."
-t3       | null       |           701   goes
+t2       | incorrect  |           640   dropped: reason "filtered by verdict = ...", detail "verdict=incorrect, ..."
+t3       | null       |           701   dropped
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ class FilterParams(Params):
     where: SqlExpression
     """DuckDB condition over the columns at this step."""
     reason: str | None = None
-    """What dropped rows are counted under; the condition itself where not given."""
+    """What dropped rows are counted under; by default `filtered by` and the condition."""
 
 
 class Filter(BatchOperator[FilterParams]):
     """Keeps the rows for which a SQL condition is true."""
 
     name = "filter"
+    version = 2
     Params = FilterParams
 
     def columns(self, have: Columns) -> Columns:
@@ -68,6 +69,6 @@ class Filter(BatchOperator[FilterParams]):
         ]
         return dropped.select(
             pl.col(key_of(dropped.columns)),
-            reason=pl.lit(self.params.reason or self.params.where),
+            reason=pl.lit(self.params.reason or f"filtered by {self.params.where}"),
             detail=pl.concat_str(shown, separator=", ") if shown else pl.lit(""),
         )

@@ -46,8 +46,16 @@ def test_null_counts_as_not_true(where, stays):
 def test_rejects_say_the_condition_and_the_values_it_saw():
     batch = Filter(FilterParams(where="correct and rv < 9 and len(messages) > 0")).process(FRAME)
     assert batch.dropped.to_dicts() == [
-        {"trace_id": "t2", "reason": "correct and rv < 9 and len(messages) > 0", "detail": "correct=false, rv=4.0"},
-        {"trace_id": "t3", "reason": "correct and rv < 9 and len(messages) > 0", "detail": "correct=null, rv=null"},
+        {
+            "trace_id": "t2",
+            "reason": "filtered by correct and rv < 9 and len(messages) > 0",
+            "detail": "correct=false, rv=4.0",
+        },
+        {
+            "trace_id": "t3",
+            "reason": "filtered by correct and rv < 9 and len(messages) > 0",
+            "detail": "correct=null, rv=null",
+        },
     ]
     assert batch.rows.schema == FRAME.schema
     named = Filter(FilterParams(where="correct", reason="not correct")).process(FRAME)

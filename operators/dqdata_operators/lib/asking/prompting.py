@@ -26,7 +26,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from dqdata.columns import Columns
+from dqdata.columns import Columns, mapping_hint
 from dqdata.errors import ColumnError, InputError, RowError, nearest
 from dqdata.operator import Row
 from dqdata.teacher import MarkedText, Message
@@ -118,7 +118,8 @@ class Prompt:
             if name not in known:
                 raise ColumnError(
                     f"prompt {self.path or '(inline)'} has {{{{{name}}}}}, which is no column{nearest(name, known)} "
-                    f"(have: {', '.join(known)}); to send the braces themselves write {{{{{{{{{name}}}}}}}}}"
+                    f"(have: {', '.join(known)}){mapping_hint(name, known)}; "
+                    f"to send the braces themselves write {{{{{{{{{name}}}}}}}}}"
                 )
 
     def render(self, row: Row, **own: Any) -> tuple[Message, ...]:

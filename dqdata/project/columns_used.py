@@ -1,0 +1,106 @@
+"""Which columns an operator reads and makes, found by asking it to plan over tables that grow until it is content.
+
+>>> columns_used(load("operators", "verify_math"))
+Used(reads=('response', 'answer'), makes={'extracted': 'VARCHAR', 'verdict': 'VARCHAR', ...}, removes=())
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+import typing
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel
+
+from dqdata.columns import VOCABULARY, Columns
+from dqdata.errors import DqdataError
+from dqdata.operator import Operator
+from dqdata.params import markers
+
+TRIES = 20
+PLACEHOLDERS: dict[str, Any] = {"sql": "true", "teacher": "teacher", "scorer": "scorer", "catalog": "catalog"}
+
+
+class Used(NamedTuple):
+    reads: tuple[str, ...]
+    makes: Mapping[str, str]
+    removes: tuple[str, ...]
+
+
+def columns_used(kind: type[Operator[Any]]) -> Used | None:
+    """With the parameters of the example in its module's docstring, else with the defaults. None for an operator whose
+    columns depend on more than that."""
+    return _used(kind, _of_example(kind)) or _used(kind, _required(kind.Params))
+
+
+def _used(kind: type[Operator[Any]], given: Mapping[str, Any]) -> Used | None:
+    have = {"problem_id": "VARCHAR", "trace_id": "VARCHAR"}
+    reads: list[str] = []
+    for _ in range(TRIES):
+        try:
+            operator = kind(kind.Params.model_validate(given))
+            operator.see(
+                {name: Columns({**have, **dict.fromkeys(_names(given), "VARCHAR")}) for name in operator.catalogs()},
+                {name: ("score",) for name in operator.scorers()},
+            )
+            after = operator.columns(Columns(have))
+        except DqdataError as error:
+            wanted = _wanted(str(error), have)
+            if wanted is None:
+                return None
+            have[wanted[0]] = wanted[1]
+            reads += [] if wanted[0] in reads else [wanted[0]]
+            continue
+        except Exception:  # of parameters that only a pipeline can give
+            return None
+        makes = {name: type_ for name, type_ in after.items() if have.get(name) != type_}
+        return Used(tuple(reads), makes, tuple(name for name in have if name not in after))
+    return None
+
+
+def _of_example(kind: type[Operator[Any]]) -> dict[str, Any]:
+    """Parameters of the first `{ op = "NAME", ... }` of the module's docstring; files that it names are left out."""
+    text = sys.modules[kind.__module__].__doc__ or ""
+    found = re.search(rf"^\s*\{{ op = \"{re.escape(kind.name)}\".*?\}}\s*$", text, re.MULTILINE | re.DOTALL)
+    try:
+        given = tomllib.loads(f"x = {' '.join(found[0].split())}")["x"] if found else {}
+    except tomllib.TOMLDecodeError:
+        given = {}
+    fields = kind.Params.model_fields
+    files = {name for name, info in fields.items() if any(getattr(m, "refers_to", "") == "file" for m in markers(info))}
+    return {**_required(kind.Params), **{k: v for k, v in given.items() if k not in ("op", "id", *files)}}
+
+
+def _names(given: Mapping[str, Any]) -> list[str]:
+    """Texts among the parameters, which may name columns of a catalog."""
+    texts = [one for value in given.values() for one in (value if isinstance(value, list) else [value])]
+    return [text for text in texts if isinstance(text, str) and re.fullmatch(r"[a-z_]+", text)]
+
+
+def _required(model: type[BaseModel]) -> dict[str, Any]:
+    """Something for each parameter without a default."""
+    made: dict[str, Any] = {}
+    for name, info in model.model_fields.items():
+        if info.is_required():
+            refers = next((mark.refers_to for mark in markers(info) if hasattr(mark, "refers_to")), "")
+            literal = typing.get_args(info.annotation) if typing.get_origin(info.annotation) is typing.Literal else ()
+            plain: dict[Any, Any] = {int: 1, float: 0.5, bool: True}
+            made[name] = PLACEHOLDERS.get(refers) or (literal[0] if literal else plain.get(info.annotation, "question"))
+    return made
+
+
+def _wanted(message: str, have: Mapping[str, str]) -> tuple[str, str] | None:
+    """The column that a message asks for, with a type that it takes."""
+    named = re.search(r"needs column '(\w+)'(?: as (?:a number such as )?([A-Z][A-Z0-9_\[\]]*))?", message)
+    if named is None:
+        named = re.search(r"\{\{(\w+)\}\}, which is no column()", message)
+    if named is None:
+        words = [word for word in re.findall(r"\b\w+\b", message.partition("(have")[0]) if word in VOCABULARY]
+        fresh = [word for word in words if word not in have]
+        return (fresh[0], VOCABULARY[fresh[0]].type) if fresh else None
+    known = VOCABULARY.get(named[1])
+    kind = named[2] or (known.type if known else "VARCHAR")
+    return None if have.get(named[1]) == kind else (named[1], kind)

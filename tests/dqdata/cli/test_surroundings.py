@@ -1,0 +1,295 @@
+"""What surrounds a command: full disks, closed pipes, signals, odd locales, plug-ins that misbehave, terminals."""
+
+from __future__ import annotations
+
+import os
+import pty
+import resource
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+SCRIPT = [sys.executable, "-c", "import sys; from dqdata.cli import main; sys.exit(main())"]
+PROJECT = """
+[pipelines.p]
+from = { source = "problems", rows = 2000 }
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, thirdparty: Path) -> Path:
+    (tmp_path / "pipelines.toml").write_text(PROJECT)
+    return tmp_path
+
+
+def command(
+    folder: Path,
+    *arguments: str,
+    environment: Mapping[str, str | None] | None = None,
+    limit: int | None = None,
+    **more: object,
+) -> subprocess.CompletedProcess[bytes]:
+    """limit: bytes that a file may have, as a full disk would say."""
+    changed = {**os.environ, **(environment or {})}
+
+    def limited() -> None:
+        if limit is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    return subprocess.run(  # type: ignore[call-overload, no-any-return]
+        [*SCRIPT, *arguments],
+        cwd=folder,
+        env={name: value for name, value in changed.items() if value is not None},
+        stdin=subprocess.DEVNULL,
+        capture_output="stdout" not in more,
+        preexec_fn=limited if limit is not None else None,
+        timeout=300,
+        check=False,
+        **more,
+    )
+
+
+def clean(done: subprocess.CompletedProcess[bytes]) -> str:
+    error = (done.stderr or b"").decode(errors="replace")
+    assert "Traceback" not in error, error
+    return error
+
+
+@pytest.mark.parametrize("limit", [0, 4096, 40_000])
+def test_a_full_disk_is_said_and_the_run_goes_on_once_there_is_room(folder: Path, limit: int) -> None:
+    done = command(folder, "run", "p", "-q", limit=limit)
+    error = clean(done)
+    assert done.returncode == 1 and "error[" in error and "internal-error" not in error, error
+    assert command(folder, "run", "p", "-q").returncode == 0
+
+
+def test_an_export_to_a_full_disk_leaves_nothing_half(folder: Path) -> None:
+    assert command(folder, "run", "p", "-q").returncode == 0
+    done = command(folder, "export", "p", "-o", "out.jsonl", limit=10_000)
+    assert done.returncode == 1 and "out.jsonl" in clean(done)
+    assert not (folder / "out.jsonl").exists()
+
+
+def test_a_reader_that_goes_away_is_no_error(folder: Path) -> None:
+    assert command(folder, "run", "p", "-q").returncode == 0
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = command(folder, "sql", "from p", "--format", "jsonl", stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_standard_output_on_a_full_disk(folder: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = command(folder, "ops", stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 1 and "error[disk-full]" in clean(done)
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"PYTHONIOENCODING": "ascii"},
+        {"PYTHONIOENCODING": "latin-1"},
+        {"HOME": None, "XDG_CACHE_HOME": None},
+        {"HOME": "/nowhere/at/all", "XDG_CACHE_HOME": None},
+        {"TMPDIR": "/nowhere/at/all"},
+        {"COLUMNS": "0"},
+        {"TERM": "dumb", "NO_COLOR": "1"},
+    ],
+    ids=str,
+)
+def test_odd_environments(folder: Path, environment: Mapping[str, str | None]) -> None:
+    (folder / "rows.jsonl").write_text('{"question": "Wie viel ist 2 × 3, größer? 你好 😀"}\n', encoding="utf-8")
+    done = command(folder, "import", "rows.jsonl", "--into", "x", "-q", environment=environment)
+    clean(done)
+    assert done.returncode == 0, done.stderr
+    for form in (["--json"], []):
+        done = command(folder, "sql", "select question from x", *form, environment=environment)
+        assert clean(done) == "" and done.returncode == 0
+    assert command(folder, "check", "größer", environment=environment).returncode == 2
+
+
+def test_bytes_in_an_argument_that_are_no_text(folder: Path) -> None:
+    done = subprocess.run(
+        [*map(os.fsencode, SCRIPT), b"run", b"\xff\xfe"], cwd=folder, capture_output=True, check=False
+    )
+    assert done.returncode == 2 and b"Traceback" not in done.stderr
+
+
+def started(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([*SCRIPT, *arguments], cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+def test_ctrl_c_while_nothing_catches_it_ends_with_130(folder: Path) -> None:
+    (folder / "endless.py").write_text(
+        "import os, signal\nfrom dqdata.cli import ops\n"
+        "ops.command.callback = lambda **_: os.kill(os.getpid(), signal.SIGINT)\n"
+        "import sys; from dqdata.cli import main; sys.exit(main(['ops']))\n"
+    )
+    done = subprocess.run([sys.executable, "endless.py"], cwd=folder, capture_output=True, timeout=120, check=False)
+    assert done.returncode == 130 and b"Traceback" not in done.stderr and b"error[interrupted]" in done.stderr
+
+
+def test_ctrl_c_ends_a_run_with_130_and_it_goes_on(folder: Path) -> None:
+    (folder / "pipelines.toml").write_text(
+        "[teachers.t]\nprovider = 'parrot'\nlog = 'calls.log'\nseconds = 0.05\n"
+        "[pipelines.p]\nfrom = { source = 'counting', rows = 5000 }\nchunk_rows = 50\n"
+        "steps = [ { op = 'talk', teacher = 't' } ]\n"
+    )
+    process = started(folder, "run", "p")
+    log = folder / "calls.log"
+    deadline = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < deadline and not (log.exists() and log.stat().st_size > 500):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=120)
+    assert process.returncode == 130, error
+    assert b"Traceback" not in error and b"error[interrupted]" in error and b"dqdata run p" in error
+
+
+MODULE = """
+from dqdata.operator import *
+from dqdata.columns import Columns
+class Bad(RowOperator[NoParams]):
+    "Fails."
+    name = "bad"
+    def columns(self, have):
+        {columns}
+        return have
+    def process(self, row):
+        {process}
+        return row
+{top}
+"""
+RAISES = {
+    "NameError": "undefined",
+    "ValueError": "raise ValueError('odd')",
+    "OSError": "raise OSError('odd')",
+    "RecursionError": "(f := lambda: f())()",
+    "SystemExit": "raise SystemExit(0)",
+    "MemoryError": "raise MemoryError('odd')",
+    "an exception of its own": "raise type('Own', (Exception,), {})('odd')",
+    "an exception whose text fails": "raise type('Own', (Exception,), {'__str__': lambda self: 1 / 0})()",
+}
+
+
+def with_plugin(folder: Path, **parts: str) -> dict[str, str | None]:
+    """A project with the operator `bad`; the environment that finds it."""
+    site = folder / "site"
+    info = site / "bad_plugin-1.0.dist-info"
+    info.mkdir(parents=True)
+    filled = {"columns": "pass", "process": "pass", "top": ""} | parts
+    (site / "bad_plugin.py").write_text(MODULE.format(**filled))
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: bad-plugin\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[dqdata.operators]\nbad = bad_plugin:Bad\n")
+    (folder / "pipelines.toml").write_text(
+        "[pipelines.p]\nfrom = { source = 'problems', rows = 20 }\nsteps = [ { op = 'bad' } ]\n"
+    )
+    return {"PYTHONPATH": str(site)}
+
+
+@pytest.mark.parametrize("at", ["top", "columns", "process"])
+@pytest.mark.parametrize("what", RAISES)
+def test_a_plug_in_that_raises_anything(folder: Path, at: str, what: str) -> None:
+    environment = with_plugin(folder, **{at: RAISES[what]})
+    done = command(folder, "run", "p", "-q", environment=environment)
+    error = clean(done)
+    assert done.returncode in (1, 2), error
+    assert "bad" in error and "internal-error" not in error, error
+    if what in ("NameError", "OSError"):
+        assert "bad_plugin.py:" in error, error
+
+
+def test_v_shows_where_a_plug_in_failed(folder: Path) -> None:
+    environment = with_plugin(folder, columns="undefined")
+    for arguments in (["-v", "run", "p", "-q"], ["run", "p", "-q", "-v"]):
+        error = command(folder, *arguments, environment=environment).stderr.decode()
+        assert 'bad_plugin.py", line' in error and "error[plugin-fault]" in error
+
+
+def test_a_plug_in_that_fails_at_its_import_hides_no_other(folder: Path) -> None:
+    environment = with_plugin(folder, top="raise SystemExit(3)")
+    done = command(folder, "ops", environment=environment)
+    assert done.returncode == 0 and b"verify_math" in done.stdout and b"BROKEN" in done.stdout
+    assert command(folder, "schema", environment=environment).returncode == 0
+
+
+def on_a_terminal(folder: Path, arguments: Sequence[str], columns: int, environment: Mapping[str, str]) -> str:
+    """What the command draws on a pseudo-terminal of this width."""
+    ours, theirs = pty.openpty()
+    import fcntl
+    import struct
+    import termios
+
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    kept = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
+    process = subprocess.Popen(
+        [*SCRIPT, *arguments],
+        cwd=folder,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**kept, "TERM": "xterm", **environment},
+    )
+    os.close(theirs)
+    drawn = b""
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline:
+        if not select.select([ours], [], [], 1)[0]:
+            continue
+        try:
+            more = os.read(ours, 65_536)
+        except OSError:  # the other end is closed
+            break
+        if not more:
+            break
+        drawn += more
+    process.wait(60)
+    os.close(ours)
+    return drawn.decode(errors="replace")
+
+
+def screen_lines(drawn: str) -> list[str]:
+    """Every line that was ever shown, without escapes."""
+    import re
+
+    plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", drawn)
+    return [line for whole in plain.split("\n") for line in whole.split("\r")]
+
+
+@pytest.mark.parametrize("arguments", [["run", "p"], ["sql", "from p"], ["show", "p"], ["log"], ["explain", "stopped"]])
+def test_nothing_is_wider_than_a_terminal_of_80_columns(folder: Path, arguments: list[str]) -> None:
+    if arguments[0] != "run":
+        assert command(folder, "run", "p", "-q").returncode == 0
+    drawn = on_a_terminal(folder, arguments, 80, {})
+    wide = [line for line in screen_lines(drawn) if len(line) > 80]
+    assert not wide, wide
+    assert len(screen_lines(drawn)) > 1
+
+
+def test_errors_are_in_colour_on_a_terminal_and_not_with_no_color(folder: Path) -> None:
+    assert "\x1b[1;31merror" in on_a_terminal(folder, ["run", "q"], 80, {})
+    assert "\x1b[1;31m" not in on_a_terminal(folder, ["run", "q"], 80, {"NO_COLOR": "1"})
+    assert b"\x1b" not in command(folder, "run", "q").stderr
+
+
+def test_inside_a_running_event_loop(
+    folder: Path, command_line: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import asyncio
+
+    monkeypatch.chdir(folder)
+
+    async def inside() -> tuple[int, str, str]:
+        return command_line("run", "p", "-q")
+
+    code, _, error = asyncio.run(inside())
+    assert (code, error) == (0, "")
