@@ -44,7 +44,7 @@ def _used(kind: type[Operator[Any]], given: Mapping[str, Any]) -> Used | None:
             operator = kind(kind.Params.model_validate(given))
             operator.see(
                 {name: Columns({**have, **dict.fromkeys(_names(given), "VARCHAR")}) for name in operator.catalogs()},
-                {name: ("score",) for name in operator.scorers()},
+                dict.fromkeys(operator.scorers(), ("score",)),
             )
             after = operator.columns(Columns(have))
         except DqdataError as error:
