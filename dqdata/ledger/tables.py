@@ -16,10 +16,10 @@ from urllib.parse import quote
 
 from filelock import FileLock
 
-from dqdata import __version__
+from dqdata import sqlite
 from dqdata.errors import StoreError
 from dqdata.files import lock, make_file, make_folder
-from dqdata.ledger.migrations import FIRST, migrate, newest, run_steps
+from dqdata.ledger import migrations
 
 APPLICATION_ID = 0x6471_6C65
 """`dqle`: tells a ledger from any other SQLite file."""
@@ -158,7 +158,7 @@ def _connect(path: Path) -> sqlite3.Connection:
             if (version := _version(con, path)) == 0:
                 _create(con)
             else:
-                migrate(con, path, version)
+                sqlite.migrate(con, path, version, migrations.STEPS)
         except BaseException:
             con.close()
             raise
@@ -170,7 +170,7 @@ def _create(con: sqlite3.Connection) -> None:
     for statement in CREATE.split(";\n"):
         con.execute(statement)
     con.execute(f"pragma application_id = {APPLICATION_ID}")
-    con.execute(f"pragma user_version = {newest()}")
+    con.execute(f"pragma user_version = {sqlite.newest(migrations.STEPS)}")
     con.execute("commit")
 
 
@@ -195,7 +195,7 @@ def _connect_read_only(path: Path) -> sqlite3.Connection:
     if version == 0:
         con.close()
         raise StoreError(f"ledger {path}: it is empty; a run with a teacher fills it")
-    return con if version == newest() else _in_present_version(con, version)
+    return con if version == sqlite.newest(migrations.STEPS) else _in_present_version(con, version)
 
 
 def _in_present_version(con: sqlite3.Connection, version: int) -> sqlite3.Connection:
@@ -203,21 +203,16 @@ def _in_present_version(con: sqlite3.Connection, version: int) -> sqlite3.Connec
     with contextlib.closing(con):
         copy = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         con.backup(copy)
-    run_steps(copy, version)
+    sqlite.run_steps(copy, version, migrations.STEPS)
     return copy
 
 
 def _version(con: sqlite3.Connection, path: Path) -> int:
     """0 for an empty file, which is to become a ledger. Raises StoreError for no ledger, and for a newer one."""
-    version = int(con.execute("pragma user_version").fetchone()[0])
     application = int(con.execute("pragma application_id").fetchone()[0])
-    if version == 0 and application == 0 and con.execute("select count(*) from sqlite_master").fetchone()[0] == 0:
-        return 0
-    if application != APPLICATION_ID:
+    if application != APPLICATION_ID and con.execute("select count(*) from sqlite_master").fetchone()[0]:
         raise StoreError(f"ledger {path}: this SQLite file is no ledger; name another file or move it away")
-    if version > newest():
-        raise StoreError(
-            f"ledger {path}: version {version}, made by a newer dqdata (this is dqdata {__version__}, which reads up "
-            f"to {newest()}): update dqdata"
-        )
-    return version or FIRST
+    try:
+        return sqlite.version(con, migrations.STEPS)
+    except StoreError as error:
+        raise StoreError(f"ledger {path}: {error}") from None

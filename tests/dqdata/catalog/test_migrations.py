@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from together import together
 
 from dqdata import ids
 from dqdata.catalog import Store, create, migrations, reader, store
@@ -224,8 +225,25 @@ def test_a_store_of_another_scheme_names_problems_by_it(
         assert json.loads(command_line("run", "p", "-q", "--json").out)["rows_out"] == kept
 
 
-def test_two_at_once(old: Path, three_steps: None) -> None:
-    """Whoever comes second finds it done."""
+@pytest.mark.parametrize("processes", [2, 4])
+def test_processes_that_open_an_older_store_at_once_migrate_it_once(
+    old: Path, three_steps: None, processes: int
+) -> None:
+    wanted = state(old, read_only=True)
+
+    def work(number: int) -> None:
+        if number % 2:
+            assert state(old, read_only=True) == wanted
+        with Store.open(old) as opened:
+            assert (len(opened.versions()), opened.facts.format) == (9, 4)
+
+    assert together(work, processes) == [0] * processes
+    assert state(old) == wanted and read_facts(Layout(old), 4).format == 4
+    assert columns(old, "dq_runs").count("remark") == 1 and columns(old, "dq_models").count("size") == 1
+    assert [path.name for path in (old / "backups").iterdir()] == ["format-1"]
+
+
+def test_a_process_that_read_the_old_number_finds_the_steps_done(old: Path, three_steps: None) -> None:
     layout = Layout(old)
     facts = read_facts(layout, 4)
     state(old)

@@ -8,13 +8,16 @@ import signal
 import sqlite3
 import sys
 import tarfile
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from together import together
 
+from dqdata import sqlite
 from dqdata.errors import StoreError
 from dqdata.ledger import Ledger, maintenance, migrations
 from dqdata.ledger.tables import connect
@@ -42,7 +45,7 @@ def _tags(con: sqlite3.Connection) -> None:
     con.execute("insert into tags values ('old')")
 
 
-STEPS = (migrations.Step(2, "notes", _drop_index), migrations.Step(3, "tags", _tags))
+STEPS = (sqlite.Step(2, "notes", _drop_index), sqlite.Step(3, "tags", _tags))
 
 
 @pytest.fixture
@@ -71,7 +74,7 @@ def test_writing_carries_out_every_step_once(old: Path, two_steps: None, caplog:
     assert list(maintenance.verify(old)) == []
     assert caplog.text.count("migrated to version 3") == 1
     backup = old.with_name("ledger.sqlite.version-1")
-    assert version(backup) == 1 and f"{backup} is the ledger from before" in caplog.text
+    assert version(backup) == 1 and f"{backup} is the file from before" in caplog.text
 
 
 def test_reading_changes_nothing(old: Path, two_steps: None, tmp_path: Path) -> None:
@@ -123,13 +126,41 @@ def test_a_step_that_fails_leaves_the_ledger_before_it(old: Path, monkeypatch: p
         con.execute("delete from calls")
         con.execute("insert into nowhere values (1)")
 
-    monkeypatch.setattr(migrations, "STEPS", (STEPS[0], migrations.Step(3, "breaks", broken)))
+    monkeypatch.setattr(migrations, "STEPS", (STEPS[0], sqlite.Step(3, "breaks", broken)))
     with pytest.raises(StoreError, match="no such table: nowhere"):
         Ledger(old)
     monkeypatch.setattr(migrations, "STEPS", STEPS)
     assert (version(old), count(old, "calls")) == (2, 63)
     Ledger(old).close()
     assert (version(old), count(old, "notes"), count(old, "tags")) == (3, 63, 1)
+
+
+@pytest.mark.parametrize("processes", [2, 4])
+def test_processes_that_open_an_older_one_at_once_migrate_it_once(
+    old: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, processes: int
+) -> None:
+    def slowly(con: sqlite3.Connection) -> None:
+        time.sleep(0.1)  # the others wait for the lock meanwhile
+        _drop_index(con)
+
+    monkeypatch.setattr(migrations, "STEPS", (sqlite.Step(2, "notes", slowly), STEPS[1]))
+
+    def work(number: int) -> None:
+        with Ledger(old) as ledger:
+            assert ledger.get(KEY) is not None
+        assert count(old, "notes") == 63
+
+    assert together(work, processes) == [0] * processes
+    assert (version(old), count(old, "notes"), count(old, "tags"), count(old, "calls")) == (3, 63, 1, 63)
+    assert version(old.with_name("ledger.sqlite.version-1")) == 1 and list(maintenance.verify(old)) == []
+
+
+def test_a_foreign_file_with_a_number_is_no_ledger(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "other.sqlite")) as con:
+        con.execute("create table other (x)")
+        con.execute("pragma user_version = 7")
+    with pytest.raises(StoreError, match="this SQLite file is no ledger"):
+        Ledger(tmp_path / "other.sqlite")
 
 
 def test_killed_at_any_line(old: Path, two_steps: None, tmp_path: Path) -> None:
@@ -158,7 +189,7 @@ def _killed_at(count: int, work: Callable[[], None]) -> int:
 
     def trace(frame: Any, event: str, _: Any) -> Any:
         nonlocal left
-        if frame.f_code.co_filename not in (migrations.__file__, __file__) or frame.f_code.co_name == "_killed_at":
+        if frame.f_code.co_filename not in (sqlite.__file__, __file__) or frame.f_code.co_name == "_killed_at":
             return None
         if event == "line":
             left -= 1

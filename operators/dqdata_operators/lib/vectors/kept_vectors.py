@@ -23,17 +23,20 @@ import numpy as np
 from dqdata.errors import StoreError
 from dqdata.files import lock, make_file, make_folder
 from dqdata.ids import digest
+from dqdata.sqlite import Step, migrate, newest, version
 from dqdata_operators.lib.vectors import F32
 
 FILE = "embeddings.sqlite"
 CREATE = """
-create table if not exists vectors (
+create table vectors (
   model text not null,                    -- URL#MODEL
   text_hash text not null,                -- dqdata.ids.digest
   vector blob not null,                   -- float32, little-endian, as the endpoint gave it
   primary key (model, text_hash)
 ) strict, without rowid
 """
+STEPS: tuple[Step, ...] = ()
+"""From one version of the table to the next."""
 CHUNK = 5_000
 """Texts looked up at a time."""
 
@@ -55,12 +58,23 @@ class KeptVectors:
                 try:
                     self._con.execute("pragma journal_mode = wal")
                     self._con.execute("pragma synchronous = full")  # what was paid for survives a power cut
-                    self._con.execute(CREATE)
+                    if found := version(self._con, STEPS):
+                        migrate(self._con, path, found, STEPS)
+                    else:
+                        self._create()
                 except BaseException:
                     self._con.close()
                     raise
+        except StoreError as error:
+            raise StoreError(f"embeddings {path}: {error}") from None
         except (sqlite3.Error, OSError) as error:
             raise self._broken(error) from error
+
+    def _create(self) -> None:
+        self._con.execute("begin immediate")
+        self._con.execute(CREATE)
+        self._con.execute(f"pragma user_version = {newest(STEPS)}")
+        self._con.execute("commit")
 
     def __enter__(self) -> KeptVectors:
         return self

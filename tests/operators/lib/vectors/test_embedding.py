@@ -15,14 +15,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from dqdata_operators.lib.vectors import embedding
+from dqdata_operators.lib.vectors import embedding, kept_vectors
 from dqdata_operators.lib.vectors import endpoint as embedding_endpoint
 from dqdata_operators.lib.vectors.embedding import embedder
 from dqdata_operators.lib.vectors.endpoint import KEY, TEXTS
 from dqdata_operators.select.dedup import Dedup, DedupParams
 from harness import TestRun, decided
+from together import together
 
 from dqdata.errors import InputError, RunError, StoreError
+from dqdata.sqlite import Step
 
 TEXTS_GIVEN = pl.Series(
     ["How far is it to the city?", "", "How far is it to the city?", None, "A baker sells bread.", " \n"]
@@ -307,6 +309,42 @@ def test_a_file_that_is_no_database(endpoint: Embeddings, run: TestRun) -> None:
     with pytest.raises(StoreError, match=r"embeddings\.sqlite: file is not a database"):
         embedder(endpoint.name, run).embed(pl.Series(["abc"]))
     assert not endpoint.asked
+
+
+def test_a_file_without_a_number_is_of_the_first_format_and_a_newer_one_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / kept_vectors.FILE
+    vector = np.ones((1, 4), np.float32)
+    with kept_vectors.KeptVectors(path, "m") as kept:
+        kept.put(["a"], vector)
+    with sqlite3.connect(path) as con:
+        assert con.execute("pragma user_version").fetchone() == (1,)
+        con.execute("pragma user_version = 0")
+    with kept_vectors.KeptVectors(path, "m") as kept:
+        assert np.array_equal(kept.get(["a"])[0], vector[0])
+    with sqlite3.connect(path) as con:
+        con.execute("pragma user_version = 2")
+    with pytest.raises(StoreError, match=r"embeddings\.sqlite: version 2, made by a newer dqdata .*: update dqdata"):
+        kept_vectors.KeptVectors(path, "m")
+
+
+def test_processes_that_open_an_older_file_at_once_migrate_it_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / kept_vectors.FILE
+    with kept_vectors.KeptVectors(path, "m") as kept:
+        kept.put(["a"], np.ones((1, 4), np.float32))
+    step = Step(2, "days", lambda con: con.execute("alter table vectors add column day text").close())
+    monkeypatch.setattr(kept_vectors, "STEPS", (step,))
+
+    def work(number: int) -> None:
+        with kept_vectors.KeptVectors(path, "m") as kept:
+            assert list(kept.get(["a"])) == [0]
+
+    assert together(work, 3) == [0, 0, 0]
+    with sqlite3.connect(path) as con:
+        assert con.execute("pragma user_version").fetchone() == (2,)
+        assert con.execute("select count(*), count(day) from vectors").fetchone() == (1, 0)
+    assert path.with_name(f"{path.name}.version-1").exists()
 
 
 PROJECT = """
