@@ -12,6 +12,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any, NamedTuple
 
 Recipe = Mapping[str, Any]
@@ -122,8 +123,13 @@ def _step(old: Numbered | None, new: Numbered | None, before: Recipe, after: Rec
         return
     if was.get("version") != now.get("version"):
         yield Cause("operator", place, "version", str(was.get("version")), str(now.get("version")))
+    prompts = {*(was.get("prompts") or {})} & {*(now.get("prompts") or {})}
     for key, old_value, new_value in _differences(was.get("params") or {}, now.get("params") or {}):
-        yield Cause("parameter", place, key, old_value, new_value)
+        file = PurePath(new_value).name
+        if not (
+            file in prompts and PurePath(old_value).name == file
+        ):  # only its folder differs; texts are compared below
+            yield Cause("parameter", place, key, old_value, new_value)
     yield from _prompts(place, was.get("prompts") or {}, now.get("prompts") or {})
     yield from _teachers(place, was, now, before, after)
     yield from _inputs(place, was, now)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from loopback import Loopback
+
+from dqdata.cli import main
 
 from .conftest import Invoke
 
@@ -38,7 +41,7 @@ steps = [ { op = "to_messages" } ]
 PLAIN = {"MODEL": "m", "TEMPERATURE": "0.5", "WHERE": "correct", "EXTRA": ""}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def teacher() -> Iterator[Loopback]:
     """Right where the number is even."""
     loopback = Loopback()
@@ -69,6 +72,23 @@ def make(dqdata: Invoke, *names: str) -> None:
         assert made.code == 0, made.error
 
 
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory: pytest.TempPathFactory, teacher: Loopback) -> Path:
+    """A project of which every pipeline ran once."""
+    folder = tmp_path_factory.mktemp("made")
+    write(folder, teacher)
+    for name in ("problems", "traces", "chats"):
+        assert main(["run", name, "-q", "-p", str(folder / "pipelines.toml")]) == 0
+    return folder
+
+
+@pytest.fixture
+def made(made_once: Path, tmp_path: Path) -> Path:
+    """A copy of it, which is the current folder."""
+    shutil.copytree(made_once, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
 def diff(dqdata: Invoke, *arguments: str) -> dict[str, object]:
     found = dqdata("diff", *arguments, "--json")
     assert found.code == 0, found.error
@@ -90,11 +110,9 @@ def kinds(found: dict[str, object]) -> list[str]:
     ],
 )
 def test_the_cause_of_a_planted_change_is_named(
-    tmp_path: Path, dqdata: Invoke, teacher: Loopback, changes: dict[str, str], kind: str, what: str
+    made: Path, dqdata: Invoke, teacher: Loopback, changes: dict[str, str], kind: str, what: str
 ) -> None:
-    write(tmp_path, teacher)
-    make(dqdata, "problems", "traces")
-    write(tmp_path, teacher, **changes)  # type: ignore[arg-type]
+    write(made, teacher, **changes)  # type: ignore[arg-type]
     make(dqdata, "traces")
     found = diff(dqdata, "traces")
     assert [cause[:1] + cause[2:3] for cause in found["causes"]] == [[kind, what]]  # type: ignore[attr-defined]
@@ -103,11 +121,9 @@ def test_the_cause_of_a_planted_change_is_named(
 
 
 def test_new_input_is_named_with_its_version_and_the_rows_it_adds(
-    tmp_path: Path, dqdata: Invoke, teacher: Loopback
+    made: Path, dqdata: Invoke, teacher: Loopback
 ) -> None:
-    write(tmp_path, teacher)
-    make(dqdata, "problems", "traces")
-    write(tmp_path, teacher, numbers=range(2, 12))
+    write(made, teacher, numbers=range(2, 12))
     make(dqdata, "problems", "traces")
     found = diff(dqdata, "traces@1", "traces@2")
     assert found["causes"] == [["input", "from", "problems", "problems@1", "problems@2"]]
@@ -117,11 +133,9 @@ def test_new_input_is_named_with_its_version_and_the_rows_it_adds(
 
 
 def test_removed_rows_are_found_in_the_rejects_of_the_newer_version(
-    tmp_path: Path, dqdata: Invoke, teacher: Loopback
+    made: Path, dqdata: Invoke, teacher: Loopback
 ) -> None:
-    write(tmp_path, teacher)
-    make(dqdata, "problems", "traces")
-    write(tmp_path, teacher, WHERE="correct and length(question) > 99")
+    write(made, teacher, WHERE="correct and length(question) > 99")
     make(dqdata, "traces")
     found = diff(dqdata, "traces")
     assert found["counts"] == [0, 4, 0, 0, {}]
@@ -155,9 +169,7 @@ def test_changed_values_and_shifts(tmp_path: Path, dqdata: Invoke) -> None:
     assert equal["causes"] == []
 
 
-def test_lineage_reaches_sources_calls_and_what_was_made(tmp_path: Path, dqdata: Invoke, teacher: Loopback) -> None:
-    write(tmp_path, teacher)
-    make(dqdata, "problems", "traces", "chats")
+def test_lineage_reaches_sources_calls_and_what_was_made(made: Path, dqdata: Invoke) -> None:
     found = json.loads(dqdata("lineage", "traces", "--json").out)
     assert found["calls"][0][:3] == ["t", "m", 8]
     [problems] = found["up"]
@@ -168,9 +180,7 @@ def test_lineage_reaches_sources_calls_and_what_was_made(tmp_path: Path, dqdata:
     assert "files: problems.jsonl" in text
 
 
-def test_why_of_a_kept_and_of_a_rejected_trace(tmp_path: Path, dqdata: Invoke, teacher: Loopback) -> None:
-    write(tmp_path, teacher)
-    make(dqdata, "problems", "traces", "chats")
+def test_why_of_a_kept_and_of_a_rejected_trace(made: Path, dqdata: Invoke) -> None:
     kept = json.loads(dqdata("sql", "select trace_id from chats limit 1", "--json").out)["rows"][0]
     found = json.loads(dqdata("why", next(iter(kept.values())) if isinstance(kept, dict) else kept[0], "--json").out)
     assert [(one["version"], one["kept"]) for one in found["occurrences"]] == [("traces@1", True), ("chats@1", True)]
@@ -182,9 +192,7 @@ def test_why_of_a_kept_and_of_a_rejected_trace(tmp_path: Path, dqdata: Invoke, t
     assert "call to t (m)" in text.out
 
 
-def test_bad_input_is_named(tmp_path: Path, dqdata: Invoke, teacher: Loopback) -> None:
-    write(tmp_path, teacher)
-    make(dqdata, "problems", "traces", "chats")
+def test_bad_input_is_named(made: Path, dqdata: Invoke) -> None:
     for arguments, message in (
         (("diff", "nothing"), "no catalog 'nothing'"),
         (("diff", "problems@1", "problems@7"), "has no version 7"),
