@@ -8,11 +8,12 @@ from typing import Any
 
 import click
 
+from dqdata.cli import completion
 from dqdata.cli.common import json_option, open_project, print_json, progress_out, project_option
 
 
 @click.command()
-@click.argument("op")
+@click.argument("op", shell_complete=completion.operators)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("-o", "--out", "target", type=click.Path(path_type=Path), required=True, help="Parquet, JSONL or CSV.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A parameter of the operator; TOML value.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dqdata.cli import completion
 from dqdata.cli.common import json_option, open_project, print_json, progress_out, project_option
 from dqdata.errors import InputError, RunError
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("names", nargs=-1, required=True)
+@click.argument("names", nargs=-1, required=True, shell_complete=completion.pipelines_and_trainers)
 @project_option
 @click.option("--dry-run", is_flag=True, help="Show what would be made, in order and why; make nothing.")
 @click.option("--allow-partial", is_flag=True, help="Commit without the rows that failed and another run may save.")

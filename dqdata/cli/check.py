@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
+from dqdata.cli import completion
 from dqdata.cli.common import json_option, open_project, print_json, project_option
 from dqdata.cli.failures import print_error, warning
 
 
 @click.command()
-@click.argument("names", nargs=-1)
+@click.argument("names", nargs=-1, shell_complete=completion.pipelines_and_trainers)
 @click.option("--leaks", is_flag=True, help="Read the trainers' data too, and list problems on both sides of a line.")
 @project_option
 @json_option

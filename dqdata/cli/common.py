@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
+from dqdata.cli import completion
+
 if TYPE_CHECKING:
     from dqdata.api.catalogs import Catalogs
     from dqdata.api.project import Project
@@ -28,6 +30,7 @@ def project_option(function: F) -> F:
     profile = click.option(
         "--profile",
         expose_value=False,
+        shell_complete=completion.profiles,
         callback=lambda context, _, value: context.meta.__setitem__(PROFILE, value or ""),
         help="Lay [profiles.NAME] over the project; its catalogs have a store of their own.",
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dqdata.cli import completion
 from dqdata.cli.common import json_option, print_json
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ FAMILIES = {"contaminated_": "contaminated", "finish_reason:": "finish_reason", 
 
 
 @click.command()
-@click.argument("code", required=False)
+@click.argument("code", required=False, shell_complete=completion.codes)
 @json_option
 def command(code: str | None, as_json: bool) -> None:
     """Explain the code of an error[CODE], a warning[CODE] or the reason of a reject; without CODE list all."""

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import click
 
+from dqdata.cli import completion
 from dqdata.cli.common import json_option, open_catalogs, print_json, project_option, store_option
 from dqdata.refs import TRAINED, as_query
 
 
 @click.command()
-@click.argument("query", metavar="WHAT")
+@click.argument("query", shell_complete=completion.catalogs, metavar="WHAT")
 @click.option(
     "-o",
     "--output",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dqdata.cli import completion
 from dqdata.cli.common import json_option, open_catalogs, print_json, project_option, store_option
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("catalog", required=False)
+@click.argument("catalog", required=False, shell_complete=completion.catalogs)
 @click.option("--verbose", is_flag=True, help="With each version's recipe.")
 @project_option
 @store_option

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from dqdata.cli import completion
 from dqdata.cli.common import json_option, print_json
 from dqdata.errors import PluginError, nearest
 from dqdata.plugins import Group, distribution, found, load
@@ -17,7 +18,7 @@ GROUPS: tuple[Group, ...] = ("operators", "trainers", "teachers", "sources")
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completion.plugins)
 @click.option("--group", type=click.Choice(GROUPS), help="By default operators; with NAME every group.")
 @json_option
 def command(name: str | None, group: Group | None, as_json: bool) -> None:

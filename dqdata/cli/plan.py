@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dqdata.cli import completion
 from dqdata.cli.common import json_option, open_project, print_json, project_option
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completion.pipelines)
 @project_option
 @click.option("--limit", type=click.IntRange(min=1), help="Plan a run over the first rows of the source.")
 @json_option

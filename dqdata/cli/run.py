@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dqdata.cli import completion
 from dqdata.cli.common import Finite, json_option, open_project, print_json, progress_out, project_option
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completion.pipelines)
 @project_option
 @click.option("--allow-partial", is_flag=True, help="Commit without the rows that failed and another run may save.")
 @click.option("--budget-usd", type=Finite(min=0, min_open=True), help="Instead of the pipeline's budget.")

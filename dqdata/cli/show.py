@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dqdata.cli import completion
 from dqdata.cli.common import json_option, open_store, print_json, project_option, store_option
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("name", metavar="NAME")
+@click.argument("name", metavar="NAME", shell_complete=completion.catalogs)
 @click.option(
     "--row", "row_id", metavar="ID", help="Only the row of this id, whole; the beginning of the id is enough."
 )
