@@ -104,7 +104,8 @@ def test_doctor_names_what_is_missing_and_asks_endpoints_only_with_ping(
 ) -> None:
     monkeypatch.delenv("NOT_SET_HERE", raising=False)
     (tmp_path / "pipelines.toml").write_text(
-        f'[teachers.a]\nprovider = "openai"\nbase_url = "{loopback.url}"\nmodel = "m"\napi_key = {{ env = "NOT_SET_HERE" }}\n'
+        f'[teachers.a]\nprovider = "openai"\nbase_url = "{loopback.url}"\nmodel = "m"\n'
+        'api_key = { env = "NOT_SET_HERE" }\n'
         '[teachers.b]\nprovider = "openai"\nbase_url = "http://127.0.0.1:9/v1"\nmodel = "m"\n'
     )
     _, out, _ = dqdata("doctor", "--json")
