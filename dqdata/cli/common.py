@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 import click
 
 from dqdata.cli import completion
+from dqdata.cli.completion import PROFILE
 
 if TYPE_CHECKING:
     from dqdata.api.catalogs import Catalogs
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from dqdata.catalog import Store
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-PROFILE = "dqdata.profile"
 
 
 def project_option(function: F) -> F:

@@ -16,6 +16,8 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+PROFILE = "dqdata.profile"
+"""Where the context keeps what --profile says."""
 Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 
@@ -38,7 +40,6 @@ def _tables(context: click.Context) -> dict[str, Any]:
 
 
 def _catalogs(context: click.Context) -> Iterable[str]:
-    from dqdata.cli.common import PROFILE
     from dqdata.project.reading import find_project, project_file
 
     tables = _tables(context)
