@@ -12,7 +12,7 @@ NOUN = (
     r"(?:\bans(?:wers?)?|\bchoices?|\boptions?|\bselection|\bpick|\bsolution|\bdecision|\bconclusion|\bguess|"
     r"\bverdict|\brichtig|\bantwort(?:möglichkeit)?|\blösung|"
     r"\br[ée]ponses?|\brespuestas?|\bopci[óo]n|\brispost[ae]|\bopzione|\brespostas?|\balternativa|\bopção|\bantwoord|"
-    r"\bodpowiedź|\bответ|\bвариант|\bcevap|đáp án|答案|正[确確]的|选项|選項|正解|答え|解答|정답|답)"
+    r"\bodpowiedź|\bответ|\bвариант|\bcevap|đáp án|答案|正[确確]的|选项|選項|選択肢|正解|答え|解答|정답|답)"
 )
 IS = (
     r"(?:(?:\b(?:is|are|was|'s|’s|(?:must|should|would|will|has to|have to|can only|seems to|appears to|ought to|"
@@ -48,7 +48,9 @@ ONLY = re.compile(
     r"\b(?:all|everything|every\s+\w+)\s+(?:but|except)\s+(?:option\s+)?\(?([A-J])(?=\)?\s+(?:is|are|was|were|"
     r"can|fails?)\b)|"
     r"\b(?:eliminat|rul|exclud)\w+[^.;\n]{0,30}\s(?:but|except)\s+(?:option\s+)?\(?([A-J])(?![A-Za-z0-9'’])|"
-    r"(?:而是|应为|應為|应该是|應該是|改为|改選|改选|ではなく[、,]?)\s*(?:选项|選項)?\s*([A-J])(?![A-Za-z0-9'’])|"
+    r"(?:而是|应为|應為|应该是|應該是|改为|改選|改选|ではなく[、,]?|不是\s*[A-J]\s*[，,]\s*是)\s*(?:选项|選項)?\s*([A-J])(?![A-Za-z0-9'’])|"
+    r"(?:\b(?:nicht|pas|no\s+es|non\s+è)\s+(?:die\s+|la\s+)?\(?[A-J]\)?,?\s+(?:sondern|mais|sino|ma)\s+(?:la\s+)?\(?"
+    r"([A-J])(?![A-Za-z0-9'’]))|"
     r"\bnot\s+(?:option\s+)?\(?[A-J]\)?,?\s+but(?:\s+rather)?\s+(?:option\s+)?\(?([A-J])(?![A-Za-z0-9'’])",
     re.IGNORECASE,
 )
@@ -134,7 +136,7 @@ DECISION = re.compile(
     r"ing)(?:\s+us)?(?:\s+with)?|"
     r"(?:edit|correction|sorry|wait|actually|rather|instead)[\s,:—–-]+(?:i\s+meant?|make\s+(?:it|that))?|"
     r"i\s+meant?|left\s+with|remains?|points?\s+to|"
-    r"I(?:['’]d|\s+would|\s+will|['’]ll)?\s+(?:think|say|guess|believe)|w[äa]hle(?:\s+ich)?|nehme|es\s+ist|choisis|"
+    r"I(?:['’]d|\s+would|\s+will|['’]ll)?\s+(?:think|say|guess|believe)|w[äa]hle(?:\s+ich)?|nehme|entscheide\s+mich\s+für|me\s+quedo\s+con|opte\s+pour|es\s+ist|choisis|"
     r"c['’]est|elijo|escojo|elegimos|scelgo|escolho|выбираю|это)(?![A-Za-z])\s*|(?:认为|認為|觉得|判断)(?:答案)?(?:应该|應該)?是|只有|(?<![不没])(?:故|应|應|該|该|我|就|只能|"
     r"因此|所以|則|则)?(?:选择|選擇|选|選)\s*",
     re.IGNORECASE,
@@ -142,7 +144,7 @@ DECISION = re.compile(
 THEREFORE = re.compile(
     r"(?:\b(?:therefore|thus|hence|so|consequently|accordingly|donc|luego|entonces|quindi|portanto|logo|"
     r"folglich|somit|daher)\b|"
-    r"(?:^|(?<=[.!?:]\s))also\b|∴|⇒|→|=>|因此|所以|综上)[\s,:，：]*(?:the\s+)?",
+    r"(?:^|(?<=[.!?:]\s)|(?<=falsch,\s))also\b|∴|⇒|→|=>|因此|所以|综上)[\s,:，：]*(?:the\s+)?",
     re.IGNORECASE,
 )
 BACK = re.compile(

@@ -158,6 +158,12 @@ def _of_prose(text: str, letters: str, choices: Sequence[str] | None, places: Se
         return made
     last = _bold(lines[-1], letters)
     sentence = next(stated(text), None)
+    if not last.letters and sentence is None and choices:
+        closing = _by_text(
+            re.split(r"(?<=[a-z]{2}[.!])\s+(?=[A-Z])", lines[-1].strip())[-1], letters, choices, made.reason
+        )
+        if closing.letters and not closing.reason:
+            return closing
     return (
         last if last.letters else _by_text(f"is {sentence}" if sentence else lines[-1], letters, choices, made.reason)
     )

@@ -87,7 +87,7 @@ def _cues(text: str, letters: str) -> Iterator[_Statement]:
         rest = text[cue.end() : cue.end() + REST].lstrip(" ]】」』\n")
         begin = cue.end() + len(text[cue.end() : cue.end() + REST]) - len(rest)
         sentence = re.split(r"\n|(?<=[^A-J])[.。!！](?=\s|$)|[;；]", rest, maxsplit=1)[0]
-        script = not text[cue.end() - 1].isascii()
+        script = not cue[0].isascii()
         mention = leading(rest.partition("\n\n")[0], letters, named=script) or _later(sentence, letters)
         if mention is None or (len(mention.letters) == 1 and phrases.LISTS.match(cue[0])):
             continue
@@ -154,9 +154,8 @@ def _verdicts(text: str, letters: str) -> Iterator[_Statement]:
         ):
             continue
         word = re.search(r"([^\W\d_]+)\s+$", before)
-        if phrases.FITS.search(match[0]) and not (
-            word and word[1].lower() in ("option", "choice", "statement", "answer")
-        ):
+        called = word is not None and word[1].lower() in ("option", "choice", "statement", "answer")
+        if phrases.FITS.search(match[0]) and named[1] in "AI" and not called:
             continue
         if word and word[1].lower() not in phrases.MAY_PRECEDE and match[0][0] not in "([":
             continue

@@ -37,7 +37,7 @@ _IS = re.compile(
 )
 _NO = re.compile(
     r"\b(?:not|never|neither|nor|no longer|cannot|nicht|kein\w*|pas|wrong|incorrect|false|unlike|except|"
-    r"without)\b|n['’]t\b|不|没",
+    r"without|no\s+(?:es|son|fue|era|está)|n['’]est|non\s+è|não)\b|n['’]t\b|不|没",
     re.IGNORECASE,
 )
 _OR = re.compile(r"\b(?:or|oder|ou|either)\b|或", re.IGNORECASE)
@@ -183,7 +183,7 @@ def _answers_in(sentence: str) -> Iterator[str]:
     """Parts of a sentence that may be its answer: what it says of its subject, the subject of "X is the capital", and
     what stands at its end after a preposition or a verb of direction."""
     for match in _IS.finditer(sentence):
-        yield _before_clause(sentence[match.end() :])
+        yield re.sub(r"(?:です|である|だ)\Z", "", _before_clause(sentence[match.end() :]))
         if re.match(r"(?:the|a|an)\b", sentence[match.end() :], re.IGNORECASE):
             yield sentence[: match.start()]
     words = sentence.rstrip(" .!。")
