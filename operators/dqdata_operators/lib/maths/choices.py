@@ -133,7 +133,7 @@ def _of_prose(text: str, letters: str, choices: Sequence[str] | None, places: Se
     closing = text.strip().rpartition("\n")[2]
     if choices and (labelled := _LABELLED.match(closing)) is not None:
         option = _option(closing[labelled.end() :], choices)
-        if option is not None and LETTERS[option] != labelled[1] and not _option(closing, choices):
+        if option is not None and LETTERS[option] != labelled[1] and _option(closing, choices) is None:
             return Choice("", _TWO)
     sentence = next(stated(text), None) if "phrase" in places and choices else None
     if sentence is not None and choices and (option := _option(sentence, choices)) is not None:
@@ -159,11 +159,11 @@ def _of_prose(text: str, letters: str, choices: Sequence[str] | None, places: Se
     last = _bold(lines[-1], letters)
     sentence = next(stated(text), None)
     if not last.letters and sentence is None and choices:
-        closing = _by_text(
+        ended = _by_text(
             re.split(r"(?<=[a-z]{2}[.!])\s+(?=[A-Z])", lines[-1].strip())[-1], letters, choices, made.reason
         )
-        if closing.letters and not closing.reason:
-            return closing
+        if ended.letters and not ended.reason:
+            return ended
     return (
         last if last.letters else _by_text(f"is {sentence}" if sentence else lines[-1], letters, choices, made.reason)
     )
