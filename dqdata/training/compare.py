@@ -128,9 +128,8 @@ def _let_answer(
         cache=str(unpacked_models(store)),
         project=str(project.path),
         profile=project.profile,
-        models={"model": asdict(ref)},
+        models={"": asdict(ref)},
         params=evaluate.model_dump(mode="json"),
-        model="model",
     )
     launch(job, 1, lambda message: say(f"{name}: {message}"))
 

@@ -22,7 +22,8 @@ from dqdata.trainer import Data
 @dataclass(frozen=True)
 class Job:
     """task: "train" or "answer". folder: where the result goes. cache: where GGUF weights are unpacked. project:
-    pipelines.toml, for operators as rewards, and its profile."""
+    pipelines.toml, for operators as rewards, and its profile. models: by name; of a job that answers, by the label of
+    the file that each model's answers go to, `answers<label>.jsonl`."""
 
     task: Literal["train", "answer"]
     folder: str
@@ -30,15 +31,13 @@ class Job:
     project: str
     profile: str
     models: Mapping[str, Mapping[str, str]]
-    label: str = ""
     kind: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
-    model: str = ""
     evaluate: Mapping[str, Any] | None = None
 
     def write(self) -> Path:
-        path = Path(self.folder) / f"{self.task}{self.label}.json"
+        path = Path(self.folder) / f"{self.task}.json"
         write_json(path, asdict(self))
         return path
 

@@ -126,10 +126,7 @@ class _Training:
         except Stopped as error:
             raise type(error)(f"{error}; `{self.again}` goes on from here") from error
         trained = ModelRef("folder", result["model"], self.plan.fingerprint)
-        # Both scores come after the training, so that what is wrong with its arguments shows at once.
-        before = self._score("-before", next(iter(self.plan.models.values())))
-        after = self._score("-after", trained)
-        return self._publish(result, before, after)
+        return self._publish(result, *self._scores(next(iter(self.plan.models.values())), trained))
 
     def _look_for_leaks(self) -> None:
         """Once for the same queries: a resumed run has been through it."""
@@ -180,12 +177,17 @@ class _Training:
             )
         return told
 
-    def _score(self, label: str, model: ModelRef) -> Score | None:
+    def _scores(self, before: ModelRef, after: ModelRef) -> tuple[Score | None, Score | None]:
+        """Exact match of both models. Both come after the training, so that what is wrong with its arguments shows at
+        once, and in one process, since the imports of a process take as long as a few answers."""
         evaluate = self.plan.evaluate
         if evaluate is None:
-            return None
-        job = self._job("answer", evaluate.model_dump(mode="json"), label=label, model="model", models={"model": model})
-        launch(job, 1, self._say)
+            return None, None
+        models = {"-before": before, "-after": after}
+        launch(self._job("answer", evaluate.model_dump(mode="json"), models=models), 1, self._say)
+        return self._score("-before", evaluate), self._score("-after", evaluate)
+
+    def _score(self, label: str, evaluate: Evaluate) -> Score:
         scored = verified(self.folder / f"answers{label}.jsonl", evaluate, self.project, self.store)
         self._say(f"{label.removeprefix('-'):7}{scored}")
         return scored

@@ -151,7 +151,8 @@ def _answer(job: Job, rank: Rank) -> None:
     folder = Path(job.folder)
     rows = _questions(folder)
     evaluate = Evaluate.model_validate(job.params)
-    answer(rank.model(job.model), rows, evaluate, folder / f"answers{job.label}.jsonl", rank.log)
+    for label in job.models:
+        answer(rank.model(label), rows, evaluate, folder / f"answers{label}.jsonl", rank.log)
 
 
 if __name__ == "__main__":
