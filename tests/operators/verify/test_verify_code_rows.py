@@ -258,10 +258,11 @@ def test_columns_of_other_types_are_taken() -> None:
 )
 def test_published_rows(name: str, tests: str, response: str, run: Run, shared_data: Path) -> None:
     rows = [json.loads(line) for line in (shared_data / f"{name}.jsonl").read_text().splitlines()]
-    operator = VerifyCode(VerifyCode.Params(tests=tests, response=response))
+    operator = VerifyCode(VerifyCode.Params(tests=tests, response=response, seconds=60))  # for busy machines
 
     async def all_of_them() -> list[Any]:
         return await asyncio.gather(*(operator.process(row, run) for row in rows))  # type: ignore[arg-type]
 
     made = [outcome for [outcome] in asyncio.run(all_of_them())]
-    assert {(row["verdict"], row["checked"]) for row in made} == {("correct", "outside")}
+    wrong = [row for row in made if (row["verdict"], row["checked"]) != ("correct", "outside")]
+    assert [(row["verdict_reason"], row["error"]) for row in wrong] == []
