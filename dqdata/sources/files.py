@@ -26,6 +26,7 @@ from dqdata.params import Params
 from dqdata.source import Source
 from dqdata.sources.counting import rows_in
 from dqdata.sources.csv_rows import read_csv, sample_csv
+from dqdata.sources.hive import partition, refuse_conflict, types_of, with_columns
 from dqdata.sources.json_lines import read_json, sample_json
 from dqdata.sources.parquet_rows import read_parquet, sample_parquet
 from dqdata.sources.paths import COMPRESSED, Format, format_of, found
@@ -50,6 +51,9 @@ class FilesParams(Params):
     """Rows that tell the types of JSON and CSV; 0 reads all of them."""
     max_row_mb: float = Field(8, gt=0)
     """A longer row is taken for a missing quote or line end."""
+    hive: bool = True
+    """Whether folders named NAME=VALUE give columns: integers where every value is one, else text, and null for
+    `__HIVE_DEFAULT_PARTITION__`. `types` names another type."""
     namespace: str | None = None
     """Prefix of ids that come with the rows: the file's name, or of several files their folder's. Empty: the ids are
     dqdata's own, as in an exported catalog."""
@@ -66,7 +70,8 @@ class Files(Source[FilesParams]):
 
     def fingerprint(self) -> str:
         how = self.params.model_dump(include={"columns", "types", "format", "encoding", "sample_rows"})
-        return digest("files", canonical(how), *(file_hash(file, "blake2b") for file in self._files))
+        folders = [canonical(list(self._partitions.values()))] if any(self._partitions.values()) else []
+        return digest("files", canonical(how), *folders, *(file_hash(file, "blake2b") for file in self._files))
 
     def row_count(self) -> int | None:
         counts = [rows_in(file, self._format(file), self._reading.encoding) for file in self._files]
@@ -86,12 +91,20 @@ class Files(Source[FilesParams]):
         wanted = arrow_schema(self._schema)
         types = {old: wanted.field(new).type for old, new in self._names.items()}
         for file in self._files:
-            for batch in self._read(file, types):
-                yield batch.rename_columns(names)
+            folders = self._partitions[file]
+            for batch in self._read(file, {name: kind for name, kind in types.items() if name not in folders}):
+                whole = with_columns(batch, folders, types, file) if folders else batch
+                yield whole.rename_columns(names)
 
     @cached_property
     def _files(self) -> list[Path]:
         return found(self.params.path, self.context.root)
+
+    @cached_property
+    def _partitions(self) -> dict[Path, dict[str, str | None]]:
+        """Columns that the folders of each file give."""
+        root = self.context.root
+        return {file: partition(file, root) if self.params.hive else {} for file in self._files}
 
     @cached_property
     def _reading(self) -> Reading:
@@ -130,8 +143,11 @@ class Files(Source[FilesParams]):
         import pyarrow as pa
 
         whole = pa.schema([])
+        given = types_of(self._partitions.values(), self._set_types)
         for file in self._files:
-            sample = pa.schema(list(self._sample(file).items()))
+            own, folders = self._sample(file), self._partitions[file]
+            refuse_conflict(file, folders, own)
+            sample = pa.schema([*own.items(), *((name, given[name]) for name in folders)])
             try:
                 whole = pa.unify_schemas([whole, sample], promote_options="permissive")
             except (pa.ArrowTypeError, pa.ArrowInvalid):

@@ -1,4 +1,5 @@
-"""Checks before a training that no problem of the training rows is among the evaluation problems.
+"""Checks before a training that no problem of the training rows is among the evaluation problems, and none of an RL
+training among those that its reward models learned from.
 
     refuse_leaks(plan, store, say)     # ProjectError: 3 problems that the student would be measured on are ...
 
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dqdata.errors import ProjectError
-from dqdata.training.leaks import Leak, Side, shared_problems
+from dqdata.training.leaks import REWARD, RL, Leak, Leaks, Side, shared_problems
 
 if TYPE_CHECKING:
     from dqdata.catalog import Store
@@ -31,24 +32,40 @@ def refuse_leaks(plan: TrainPlan, store: Store, say: Callable[[str], None]) -> N
     ]
     if plan.questions is not None:
         measured.append(Side(plan.name, plan.table.kind, "evaluate", plan.questions.query))
-    if not measured:
-        return
+    own, *earlier = _trained_on(plan, store)
+    if measured:
+        _refuse(
+            plan,
+            shared_problems([own, *earlier], measured, store, same_numbers=True),
+            say,
+            "that the student would be measured on are among those it learns from",
+            "Leave them out of data.train (`... where problem_id not in (select problem_id from HELDOUT)`; the "
+            "operators `split` and `decontaminate` do it for a catalog)",
+        )
+    rewarding = [side for side in earlier if side.is_one_of(REWARD)]
+    if rewarding and own.is_one_of(RL):
+        _refuse(
+            plan,
+            shared_problems(rewarding, [own], store, same_numbers=False),
+            say,
+            "of this RL training are among those that its reward model learned from, which is sure of what it has seen",
+            'Divide the problems before anything is made of them ({ op = "split", shares = { sft = 0.6, reward = 0.2, '
+            'rl = 0.2 }, column = "pool" }) and give each trainer its share',
+        )
 
-    found = shared_problems(list(_trained_on(plan, store)), measured, store)
+
+def _refuse(plan: TrainPlan, found: Leaks, say: Callable[[str], None], which: str, advice: str) -> None:
     for side in found.unchecked:
         say(f"not checked for leaks: {side}")
     if not found.leaks:
         return
     count = len({(leak.right, leak.right_problem) for leak in found.leaks})
     if plan.allow_leaks:
-        say(f"{count} problems are trained on and measured: allowed by allow_leaks")
+        say(f"{count} problems {which}: allowed by allow_leaks")
         return
     raise ProjectError(
         plan.table.where,
-        f"{count} problems that the student would be measured on are among those it learns from:\n"
-        f"{_named(found.leaks)}\n"
-        "Leave them out of data.train (`... where problem_id not in (select problem_id from HELDOUT)`; the operators "
-        "`split` and `decontaminate` do it for a catalog), or set allow_leaks = true to train all the same",
+        f"{count} problems {which}:\n{_named(found.leaks)}\n{advice}, or set allow_leaks = true to train all the same",
     )
 
 

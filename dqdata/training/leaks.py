@@ -10,7 +10,7 @@ problem is the same problem_id, or a near duplicate of the question (the service
 Where something is measured, questions that differ in a number are two problems: exercises made from one template would
 all be one otherwise.
 
-`dqdata train` asks the second of itself before it begins, with `shared_problems`.
+`dqdata train`, and with it `dqdata build`, asks both of itself before it begins, with `shared_problems`.
 """
 
 from __future__ import annotations
@@ -90,6 +90,9 @@ class Side:
     def trains(self) -> bool:
         return self.split == "train"
 
+    def is_one_of(self, kinds: tuple[str, ...]) -> bool:
+        return self.kind in kinds or self.kind.split("_")[0] in kinds
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -105,11 +108,12 @@ def find_leaks(project: Project, store: StoreView) -> Leaks:
     return _compared(list(_sides(project)), store, (Rule(measured, same_numbers=True), Rule(rewarded)))
 
 
-def shared_problems(trained: Sequence[Side], measured: Sequence[Side], store: StoreView) -> Leaks:
-    """Problems that any of `trained` has in common with any of `measured`."""
-    right = set(measured)
-    rule = Rule(lambda a, b: a not in right and b in right, same_numbers=True)
-    return _compared([*trained, *measured], store, (rule,))
+def shared_problems(left: Sequence[Side], right: Sequence[Side], store: StoreView, *, same_numbers: bool) -> Leaks:
+    """Problems that any of `left` has in common with any of `right`. same_numbers: whether questions that differ in a
+    number are two problems."""
+    others = set(right)
+    rule = Rule(lambda a, b: a not in others and b in others, same_numbers=same_numbers)
+    return _compared([*left, *right], store, (rule,))
 
 
 def _compared(wanted: Sequence[Side], store: StoreView, rules: Sequence[Rule]) -> Leaks:
@@ -139,11 +143,7 @@ def measured(left: Side, right: Side) -> bool:
 
 def rewarded(left: Side, right: Side) -> bool:
     """Whether the left side trains a reward model and the right one is RL."""
-    return left.trains and right.trains and _is(left, REWARD) and _is(right, RL)
-
-
-def _is(side: Side, kinds: tuple[str, ...]) -> bool:
-    return side.kind.split("_")[0] in kinds or side.kind in kinds
+    return left.trains and right.trains and left.is_one_of(REWARD) and right.is_one_of(RL)
 
 
 def _sides(project: Project) -> Iterator[Side]:

@@ -87,7 +87,9 @@ def test_what_is_allowed_is_said_and_changes_no_recipe(store: Store, tiny: Path)
     refused = plan(store, project(store, tiny, keys))
     allowed = plan(store, project(store, tiny, f"{keys}allow_leaks = true"))
     refuse_leaks(allowed, store, said.append)
-    assert said == ["1 problems are trained on and measured: allowed by allow_leaks"]
+    assert said == [
+        "1 problems that the student would be measured on are among those it learns from: allowed by allow_leaks"
+    ]
     assert allowed.fingerprint == refused.fingerprint
     with pytest.raises(ProjectError, match="key 'allow_leaks' must be true or false, got 'yes'"):
         plan(store, project(store, tiny, "allow_leaks = 'yes'"))
@@ -104,6 +106,41 @@ def test_rows_of_the_models_it_starts_from_count(store: Store, tiny: Path) -> No
         ProjectError, match=r"student@1 \(sft\) train and later \(sft\) evaluate share a problem: b: Name"
     ):
         refuse_leaks(make_train_plan(read_project(path), "later", store), store, print)
+
+
+RL = """
+[trainers.policy]
+kind = "grpo"
+model = "{model}"
+data = "select problem_id, question, answer from {train}"
+rewards = [ {{ op = "verify_math" }}, {{ model = "trained:rm@1", weight = 0.2 }} ]
+"""
+
+
+@pytest.mark.parametrize(
+    ("train", "shared"), [("same_words", "a / q"), ("same_ids", "b"), ("clean", "a / c"), ("apart", None)]
+)
+def test_problems_of_a_reward_model_are_refused_in_its_rl(
+    store: Store, tiny: Path, tmp_path: Path, train: str, shared: str | None
+) -> None:
+    if store.latest("apart") is None:
+        committed(store.path, "apart", rows(("x", "How many legs has a horse?")), tmp_path)
+    if not store.models("rm"):
+        recipe = plan(store, project(store, tiny)).recipe()
+        shutil.copytree(tiny, store.path / "models" / "rm" / "1")
+        made = {"name": "rm", "path": "models/rm/1", "base_model": str(tiny), "trainer": "reward", "metrics": {}}
+        store.record_model({**made, "data": {}, "recipe": recipe})
+    path = store.path.parent / "pipelines.toml"
+    path.write_text(RL.format(model=tiny, train=train))
+    policy = make_train_plan(read_project(path), "policy", store)
+    if shared is None:
+        refuse_leaks(policy, store, print)
+        return
+    with pytest.raises(
+        ProjectError, match=f"reward model learned from(?s:.*)rm@1 .reward. train.*: {shared}: "
+    ) as refused:
+        refuse_leaks(policy, store, print)
+    assert "[trainers.policy]" in str(refused.value) and "allow_leaks" in str(refused.value)
 
 
 def test_what_can_not_be_compared_is_said(store: Store, tiny: Path) -> None:
