@@ -13,7 +13,7 @@ from typing import Any
 from tests.loopback import Loopback
 
 ROOT = Path(__file__).resolve().parents[1]
-EMBEDDED = re.compile(r'provider = "llamacpp".*\nmodel = "smollm2-135m"')
+EMBEDDED = re.compile(r'provider = "llamacpp".*\nmodel = "smollm2-135m"\n(?:prompt_cache = true.*\n)?')
 
 
 def adds_up(body: dict[str, Any]) -> str:
@@ -25,7 +25,7 @@ def adds_up(body: dict[str, Any]) -> str:
 def test_every_line_of_make_run_works(tmp_path: Path, loopback: Loopback) -> None:
     loopback.answer = adds_up
     project = (ROOT / "pipelines.toml").read_text(encoding="utf-8")
-    endpoint = f'provider = "openai"\nbase_url = "{loopback.url}"\nmodel = "m"'
+    endpoint = f'provider = "openai"\nbase_url = "{loopback.url}"\nmodel = "m"\n'
     project, replaced = EMBEDDED.subn(endpoint, project)
     assert replaced == 1
     (tmp_path / "pipelines.toml").write_text(project, encoding="utf-8")
