@@ -2,7 +2,8 @@
 
 cli.md        every verb's --help          operators.md  every plug-in with its parameters
 columns.md    the vocabulary of columns          codes.md      codes of errors and rejects
-architecture.md  its list of modules          api.md        what `import dqdata` offers
+types.md      what rows hold of each type        api.md        what `import dqdata` offers
+architecture.md  its list of modules
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ from typing import Any
 import click
 
 import dqdata
+from dqdata.arrow_types import ARROW
 from dqdata.cli import VERBS
 from dqdata.cli import dqdata as group
 from dqdata.codes import CODES, KINDS
 from dqdata.columns import KEYS, REJECTS, VOCABULARY
 from dqdata.plugins import found, load
 from dqdata.project.parameters import described
+from dqdata.types import DUCKDB
 
 HERE = Path(__file__).parent
 GROUPS = (
@@ -177,6 +180,71 @@ def codes() -> str:
     return "\n\n".join(pages) + "\n"
 
 
+def types() -> str:
+    """The tables of types: of DuckDB, and of what sources give as Arrow."""
+    pages = [
+        "# Types",
+        "Made by `make docs` from `dqdata/types.py` and `dqdata/arrow_types.py`.",
+        TYPES,
+        "| DuckDB | what rows hold | Arrow | polars | |\n|---|---|---|---|---|\n"
+        + "\n".join(
+            f"| {_code(rule.name)} | {_held(rule.how, rule.to)} | {_code(rule.arrow)} | {_code(rule.polars)} | "
+            f"{rule.note.replace('|', chr(92) + '|')} |"
+            for rule in DUCKDB
+        ),
+        "## What sources give\n\nSources give Arrow data. Types that this table does not list are those above.",
+        "| Arrow | what rows hold | |\n|---|---|---|\n"
+        + "\n".join(
+            f"| {rule.name} | {_held('converted' if rule.to else 'refused', rule.to)} | {rule.note} |" for rule in ARROW
+        ),
+        FORMATS,
+    ]
+    return "\n\n".join(pages) + "\n"
+
+
+def _held(how: str, to: str) -> str:
+    return f"converted to `{to}`" if how == "converted" else how
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text else ""
+
+
+TYPES = """\
+A column has one type of DuckDB from its source to the catalog. A type is *kept* if a value comes back the same from
+DuckDB, Arrow, polars, Parquet and Python. Other types are *converted* where rows enter, that is from a source, in the
+result of a step `sql`, or in the result of a query. Nested types are converted inside. A type that is *refused* is
+found when planning, before any call; the message names the column and the cast to write.
+
+SQL runs in UTC everywhere: `x::DATE` of an instant is the same on every machine."""
+
+FORMATS = """\
+## Files
+
+| | JSONL, JSON | CSV |
+|---|---|---|
+| whole numbers | every digit; past 64 bits they are read as DECIMAL(38,0) | the same |
+| whole numbers beside fractions | DOUBLE; one whose digits DOUBLE can't hold is an error that names its line | text |
+| decimals | every digit is written; read as DOUBLE, or exactly with `types = { x = "DECIMAL(38,10)" }` | the same |
+| NaN, infinity | null | `nan`, `inf` |
+| BLOB | base64 | base64 |
+| dates and times | ISO 8601, read as text | as DuckDB writes them, read as text |
+| MAP | a list of {key, value} | JSON text |
+| LIST, STRUCT | list, object | JSON text |
+| null and empty text | null, "" | nothing, `""`; in a file of one column a null is an empty line: passed over |
+| years past 9999, infinity (queries alone) | text, for the whole column | text |
+
+`dqdata export x -o x.json` writes a list of records, which `dqdata import` and `datasets` read. Parquet keeps every
+type that rows hold.
+
+## Names
+
+A column needs a name that is not blank, can be written as UTF-8, has no NUL, and differs from the others in more than
+small and capital letters, as SQL takes `A` for `a`. Rename one with `columns = { good_name = "name in the file" }` in
+`from`. Fields of objects follow the same rules; an object whose keys are data is read as text with
+`types = { x = "VARCHAR" }`."""
+
+
 def architecture() -> str:
     """The page with its list of modules made anew; the rest is written by hand."""
     text = (HERE / "architecture.md").read_text(encoding="utf-8")
@@ -214,6 +282,7 @@ PAGES = {
     "cli.md": cli,
     "operators.md": operators,
     "columns.md": columns,
+    "types.md": types,
     "codes.md": codes,
     "architecture.md": architecture,
 }

@@ -181,12 +181,41 @@ def polars_schema(columns: Mapping[str, str]) -> dict[str, pl.DataType]:
 
 
 def columns_of(schema: pa.Schema) -> Columns:
-    """Columns of an Arrow schema, as DuckDB would describe a table of it."""
+    """Columns of rows with an Arrow schema, in the types that rows hold (docs/types.md). Raises ColumnError for a type
+    that can't be held, and for names that SQL can't tell apart."""
+    from dqdata.arrow_types import stored_schema
     from dqdata.database import connect
 
+    check_names(schema.names)
     with connect() as con:
-        con.register("rows_of_schema", schema.empty_table())
+        con.register("rows_of_schema", stored_schema(schema).empty_table())
         return Columns({str(row[0]): str(row[1]) for row in con.sql("describe from rows_of_schema").fetchall()})
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Raises ColumnError for names that no column can have: empty ones, two that are one in SQL, and text that can't be
+    written as UTF-8 or holds a NUL."""
+    taken: dict[str, str] = {}
+    for place, name in enumerate(names, 1):
+        if not name.strip():
+            raise ColumnError(f"column {place} has no name; give it one")
+        if not is_text(name):
+            raise ColumnError(f"the name of column {place}, {name!r}, is no text that SQL can hold; rename it")
+        if other := taken.get(name.lower()):
+            how = "" if other == name else f" in SQL, which takes A for a ({other!r} is the other)"
+            raise ColumnError(f"two columns are named {name!r}{how}; rename one")
+        taken[name.lower()] = name
+
+
+def is_text(text: str) -> bool:
+    """Whether SQL and Arrow can hold the text: no NUL, and no half of a surrogate pair."""
+    if "\0" in text:
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @functools.cache

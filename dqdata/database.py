@@ -1,4 +1,4 @@
-"""DuckDB connections for SQL from users: limited to the given files, without network access.
+"""DuckDB connections for SQL from users: limited to the given files, without network access, in UTC.
 
     >>> with connect(files=[Path("rows.parquet")]) as con:
     ...     con.execute("from read_parquet('rows.parquet')").fetchall()
@@ -69,6 +69,7 @@ def open_database(
     con = duckdb.connect(config=config)
     for name in extensions:
         con.execute(f"load {_text(_extension(name))}")
+    con.execute("set global TimeZone = 'UTC'")  # else a cast to DATE depends on the machine
     return con
 
 

@@ -19,6 +19,7 @@ from typing import Any
 from dqdata.columns import Columns
 from dqdata.errors import ColumnError, QueryError, nearest
 from dqdata.sql import PURE, check_functions, connection, nodes, parsed, quoted, table_functions
+from dqdata.types import stored_columns
 
 CLOCKS = frozenset({"current_timestamp", "current_date", "current_time", "localtimestamp", "localtime", "now", "today"})
 """Words that read the clock; some of them the parser takes for columns."""
@@ -48,7 +49,8 @@ def check_value(expression: str, have: Columns, parameter: str) -> str:
 
 
 def check_query(query: str, have: Columns, parameter: str = "query") -> Columns:
-    """Columns of a SELECT over the view `rows`; subqueries may read it again. Raises ColumnError or QueryError."""
+    """Columns of a SELECT over the view `rows`, in the types that rows hold; subqueries may read it again. Raises
+    ColumnError or QueryError."""
     tree = parsed(query)
     if tree["error"] or len(tree["statements"]) != 1:
         raise QueryError(f"{parameter}: {tree.get('error_message', 'more than one statement')} in: {query}")
@@ -59,7 +61,11 @@ def check_query(query: str, have: Columns, parameter: str = "query") -> Columns:
         called = {str(node.get("function_name", "")).lower(), *(name for name in names if name not in lower)}
         for name in sorted(called & (_impure() | CLOCKS)):
             raise QueryError(f"{parameter}: {name}() gives another result each time; leave it out of: {query}")
-    return Columns({str(row[0]): str(row[1]) for row in _described(query, query, have, parameter)})
+    described = [(str(row[0]), str(row[1])) for row in _described(query, query, have, parameter)]
+    try:
+        return Columns(stored_columns(described))
+    except ColumnError as error:
+        raise QueryError(f"{parameter}: {error}, in: {query}") from None
 
 
 @functools.lru_cache(maxsize=256)

@@ -44,16 +44,24 @@ def fingerprint(value: Mapping[str, Any]) -> str:
 
 
 def normalise(text: str) -> str:
-    """Unicode NFKC, runs of white space made one blank, ends stripped. Case and digits stay."""
+    """Unicode NFKC, runs of white space made one blank, ends stripped. Case stays, and `2³` becomes `23`: the scheme of
+    stores that were made before `nfc`."""
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
     return " ".join(text.split())
 
 
-SCHEMES: dict[str, Callable[[str], str]] = {"nfkc": normalise}
+def canonical_form(text: str) -> str:
+    """Unicode NFC, runs of white space made one blank, ends stripped. `2³` stays another text than `23`."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text)
+    return " ".join(text.split())
+
+
+SCHEMES: dict[str, Callable[[str], str]] = {"nfkc": normalise, "nfc": canonical_form}
 """How texts are made one before a problem is named after them, by the name that a store keeps. A scheme never changes;
 a better one gets a name of its own."""
-DEFAULT_SCHEME = "nfkc"
+DEFAULT_SCHEME = "nfc"
 """What new stores get."""
 
 

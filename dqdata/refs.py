@@ -43,6 +43,12 @@ RESERVED = frozenset(
 )
 """Words that DuckDB keeps for itself (`duckdb_keywords()`): `from order` could never name a catalog."""
 
+_JOINS = frozenset(
+    """anti asof at authorization binary by collation concurrently cross freeze full glob ilike inner is isnull join
+    left like natural notnull outer overlaps positional right semi similar tablesample unpack verbose""".split()
+)
+"""Words that name a table only in quotes; older stores have catalogs of these names, as in `from "left"`."""
+
 
 class Ref(NamedTuple):
     """A catalog or model, and a version of it; None is the latest."""
@@ -76,7 +82,12 @@ def models_in(text: str) -> list[Ref]:
 
 def as_query(text: str) -> str:
     """The rows of a catalog as SQL, where the text names one; other text, which is SQL already, as it is."""
-    return f"select * from {text.strip()}" if catalog_ref(text) else text
+    ref = catalog_ref(text)
+    return f"select * from {_in_quotes(text.strip())}" if ref else text
+
+
+def _in_quotes(name: str) -> str:
+    return f'"{name}"' if name.lower() in _JOINS else name
 
 
 def check_name(name: str) -> str:
@@ -85,8 +96,8 @@ def check_name(name: str) -> str:
         raise InputError(f"{name!r} is no name for a catalog: small letters, digits and _, at most 63, a letter first")
     if name.endswith(REJECTS_SUFFIX) or name.startswith("dq_"):
         raise InputError(f"{name!r} is no name for a catalog: dq_... and ...{REJECTS_SUFFIX} are the store's own")
-    if name in RESERVED or name in _TAKEN:
-        raise InputError(f"{name!r} is no name for a catalog: it already means something else in SQL")
+    if name in RESERVED or name in _TAKEN or name in _JOINS:
+        raise InputError(f"{name!r} is no name for a catalog: it means something else in SQL; {name}_rows would do")
     return name
 
 

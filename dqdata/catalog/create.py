@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from dqdata import __version__
-from dqdata.catalog.format import Facts, write_facts
+from dqdata.catalog.format import Facts, read_facts, write_facts
 from dqdata.catalog.lake import Layout, attach, make_metadata
 from dqdata.catalog.migrations import NEWEST
 from dqdata.catalog.records import make_tables
@@ -29,4 +29,12 @@ def create(layout: Layout) -> None:
         con.execute("commit")
     finally:
         con.close()
-    write_facts(layout, Facts(NEWEST, DEFAULT_SCHEME, f"dqdata {__version__}"))
+    write_facts(layout, Facts(NEWEST, _scheme(layout), f"dqdata {__version__}"))
+
+
+def _scheme(layout: Layout) -> str:
+    """How problems are named: in the store of a profile as in the store that it belongs to."""
+    above = layout.root.parent
+    if above.name == "profiles" and Layout(above.parent).format.is_file():
+        return read_facts(Layout(above.parent)).ids
+    return DEFAULT_SCHEME

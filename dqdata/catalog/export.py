@@ -1,25 +1,23 @@
-"""Writes the rows of a query, batch by batch: JSONL, Parquet, CSV, or one JSON object with columns and rows.
+"""Writes the rows of a query, batch by batch: JSONL, Parquet, CSV, or one JSON list of records.
 
     write(store.query("select * from slow_thinking@3"), Path("slow.jsonl"), "jsonl")  # number of rows
 
 A file appears under its own name only when it is whole. Lists and structs survive JSONL and Parquet; CSV holds them as
-JSON text.
+JSON text. Numbers keep all of their digits, in CSV null is nothing and empty text is "".
 """
 
 from __future__ import annotations
 
-import base64
 import json
-import math
 import os
 from collections.abc import Mapping
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal, get_args
+from typing import IO, TYPE_CHECKING, Literal, get_args
 
+from dqdata.catalog.values import cell_type, cells, python_rows
 from dqdata.errors import DataError, StoreError, nearest
 from dqdata.files import whole_file
+from dqdata.json_text import json_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -86,50 +84,39 @@ def renamed(rows: pa.RecordBatchReader, columns: Mapping[str, str]) -> pa.Record
     return pa.RecordBatchReader.from_batches(schema, (batch.rename_columns(wanted) for batch in rows))
 
 
-def plain(value: Any) -> Any:
-    """A value as JSON knows it: times in ISO 8601, bytes in base64, decimals as numbers where they fit, and null for
-    the numbers that JSON doesn't have."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {str(name): plain(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_pair(item) if isinstance(item, tuple) else plain(item) for item in value]
-    if isinstance(value, datetime | date | time):
-        return value.isoformat()
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    return value if value is None or isinstance(value, str | int | bool) else str(value)
-
-
-def _pair(item: tuple[Any, ...]) -> list[Any]:
-    """A map comes from Arrow as pairs of key and value, and stays so: its keys may be more than text."""
-    return [plain(part) for part in item]
+def write_object(out: IO[bytes], rows: pa.RecordBatchReader) -> int:
+    """Writes all rows as one JSON object {"columns": [...], "rows": [...]}, for programs that read standard output;
+    returns how many."""
+    _check_names(rows)
+    out.write(f'{{"columns": {json.dumps(rows.schema.names, ensure_ascii=False)}, "rows": ['.encode())
+    count = _write_records(rows, out, ", ")
+    out.write(b"]}\n")
+    return count
 
 
 def _write_jsonl(rows: pa.RecordBatchReader, out: IO[bytes]) -> int:
     _check_names(rows)
-    count = 0
-    for batch in rows:
-        for row in batch.to_pylist():
-            out.write(_line(row) + b"\n")
-        count += batch.num_rows
+    count = _write_records(rows, out, "\n")
+    out.write(b"\n" if count else b"")
     return count
 
 
 def _write_json(rows: pa.RecordBatchReader, out: IO[bytes]) -> int:
+    """A list of records, one a line."""
     _check_names(rows)
-    out.write(f'{{"columns": {json.dumps(rows.schema.names, ensure_ascii=False)}, "rows": ['.encode())
+    out.write(b"[\n")
+    count = _write_records(rows, out, ",\n")
+    out.write(b"\n]\n" if count else b"]\n")
+    return count
+
+
+def _write_records(rows: pa.RecordBatchReader, out: IO[bytes], between: str) -> int:
     count = 0
     for batch in rows:
-        for row in batch.to_pylist():
-            out.write((", " if count else "").encode() + _line(row))
-            count += 1
-    out.write(b"]}\n")
+        if batch.num_rows:
+            text = between.join(map(json_text, python_rows(batch)))
+            out.write(f"{between if count else ''}{text}".encode())
+            count += batch.num_rows
     return count
 
 
@@ -137,10 +124,6 @@ def _check_names(rows: pa.RecordBatchReader) -> None:
     names = rows.schema.names
     if twice := [name for name in names if names.count(name) > 1]:
         raise DataError(f"two columns are named {twice[0]!r}: the second would replace the first; rename one with AS")
-
-
-def _line(row: dict[str, Any]) -> bytes:
-    return json.dumps(plain(row), ensure_ascii=False, allow_nan=False).encode()
 
 
 def _write_parquet(rows: pa.RecordBatchReader, out: IO[bytes]) -> int:
@@ -164,24 +147,10 @@ def _write_csv(rows: pa.RecordBatchReader, out: IO[bytes]) -> int:
     import pyarrow as pa
     import pyarrow.csv as pc
 
-    nested = [pa.types.is_nested(field.type) for field in rows.schema]
-    fields = zip(rows.schema, nested, strict=True)
-    schema = pa.schema([pa.field(field.name, pa.string()) if as_json else field for field, as_json in fields])
+    schema = pa.schema([(field.name, cell_type(field.type)) for field in rows.schema])
     count = 0
     with pc.CSVWriter(out, schema) as writer:
         for batch in rows:
-            columns = zip(batch.columns, nested, strict=True)
-            arrays = [_as_json(column) if as_json else column for column, as_json in columns]
-            writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
+            writer.write_batch(pa.RecordBatch.from_arrays([cells(column) for column in batch.columns], schema=schema))
             count += batch.num_rows
     return count
-
-
-def _as_json(column: pa.Array) -> pa.Array:
-    import pyarrow as pa
-
-    texts = [
-        None if value is None else json.dumps(plain(value), ensure_ascii=False, allow_nan=False)
-        for value in column.to_pylist()
-    ]
-    return pa.array(texts, pa.string())

@@ -112,7 +112,6 @@ def attach(
     options = f"data_path {literal(str(layout.data.resolve()) + '/')}, override_data_path true"
     options += ", read_only" if read_only else ", data_inlining_row_limit 0"
     con.execute(f"attach {literal(f'ducklake:sqlite:{(metadata or layout.metadata).resolve()}')} as lake ({options})")
-    con.execute("set global TimeZone = 'UTC'")
     lock(con, [metadata or layout.metadata], [Path("/")] if local_files else [layout.data, layout.work])
     return con
 

@@ -22,11 +22,12 @@ from dqdata.catalog.migrations import NEWEST, migrate_copy
 from dqdata.catalog.pins import Pinned, pin
 from dqdata.catalog.records import MODELS, Version, version_query
 from dqdata.catalog.rights import inside
-from dqdata.columns import Columns
-from dqdata.errors import QueryError, StoreError, nearest
+from dqdata.columns import Columns, check_names
+from dqdata.errors import ColumnError, QueryError, StoreError, nearest
 from dqdata.refs import REJECTS_SUFFIX, owner
 from dqdata.source import TrainedModel
 from dqdata.sql import ABOUT, FILES, PURE, check_functions, literal, quoted
+from dqdata.types import advice, stored_columns, stored_query
 
 if TYPE_CHECKING:
     import duckdb
@@ -157,11 +158,11 @@ class Reader:
                 raise QueryError(f"a recipe can't keep this query: {'; '.join(pinned.unpinned)}")
             self._make_views(con, pinned)
             rows = self._bound(con, f"describe {pinned.sql}").fetchall()
-        columns = Columns({str(row[0]): str(row[1]) for row in rows})
-        if len(columns) < len(rows):
-            names = [str(row[0]) for row in rows]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise QueryError(f"two columns are named {twice!r}; give one another name: {twice} AS other_name")
+        try:
+            check_names(str(row[0]) for row in rows)
+            columns = Columns(stored_columns((str(row[0]), str(row[1])) for row in rows))
+        except ColumnError as error:
+            raise QueryError(f"{error}, in: {sql}") from None
         self._pinned.update(dict.fromkeys(pinned.tables))
         return pinned.sql, columns
 
@@ -182,7 +183,7 @@ class Reader:
         con, pinned = self._prepared(sql, repeatable, local_files)
         with self._failing():
             try:
-                answer = self._bound(con, pinned.sql).to_arrow_reader(_BATCH_ROWS)
+                answer = self._bound(con, self._held(con, pinned.sql)).to_arrow_reader(_BATCH_ROWS)
             except BaseException:
                 con.close()
                 raise
@@ -258,6 +259,15 @@ class Reader:
         there = f" (there are: {', '.join(known)})" if known else f": the store {self.path} is empty"
         raise QueryError(f"no catalog {name!r}{nearest(name, known) or there}")
 
+    def _held(self, con: duckdb.DuckDBPyConnection, sql: str) -> str:
+        """The query with its columns in the types that rows hold."""
+        import duckdb
+
+        try:
+            return stored_query(con, sql)
+        except duckdb.Error as error:
+            raise _query_error(error, self._layout) from error
+
     def _bound(self, con: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyConnection:
         import duckdb
 
@@ -330,7 +340,7 @@ def _query_error(error: duckdb.Error, layout: Layout) -> QueryError | StoreError
         text += (
             ". Only catalogs are read here; `dqdata sql --files` reads local files, and `dqdata import` takes them in"
         )
-    return QueryError(text)
+    return QueryError(f"{text}{advice(error)}")
 
 
 def _streamed(answer: pa.RecordBatchReader, con: duckdb.DuckDBPyConnection, layout: Layout) -> pa.RecordBatchReader:
@@ -341,7 +351,7 @@ def _streamed(answer: pa.RecordBatchReader, con: duckdb.DuckDBPyConnection, layo
         try:
             yield from answer
         except Exception as error:
-            raise QueryError(str(error).strip()) from error
+            raise QueryError(f"{str(error).strip()}{advice(error)}") from error
         finally:
             con.close()
 

@@ -49,7 +49,7 @@ def command(
     dq_models say what was made, dq_metrics how each model learnt, ledger.calls every call to a teacher. Other files are
     out of reach without --files, and the network always.
     """
-    from dqdata.catalog.export import check_target, format_of, write, write_to
+    from dqdata.catalog.export import check_target, format_of, write, write_object, write_to
 
     form = form or (format_of(output) if output else "json" if as_json else "table")
     if form == ("table" if output else "parquet"):
@@ -70,6 +70,9 @@ def command(
             click.echo(f"{output}: {count:,} rows")
     elif form == "table":
         _print_table(rows, _TABLE_ROWS if limit is None else limit)
+    elif form == "json":
+        write_object(sys.stdout.buffer, rows)
+        sys.stdout.buffer.flush()
     else:
         write_to(sys.stdout.buffer, rows, form)  # type: ignore[arg-type]
         sys.stdout.buffer.flush()
@@ -90,6 +93,7 @@ def _first(rows: pa.RecordBatchReader, limit: int) -> pa.RecordBatchReader:
 
 
 def _print_table(rows: pa.RecordBatchReader, limit: int) -> None:
+    from dqdata.catalog.values import python_rows
     from dqdata.cli.records import print_rows
 
     names = rows.schema.names
@@ -97,9 +101,7 @@ def _print_table(rows: pa.RecordBatchReader, limit: int) -> None:
     more = False
     for batch in rows:
         more = len(taken) + batch.num_rows > limit
-        part = batch.slice(0, limit - len(taken))
-        columns = [part.column(place).to_pylist() for place in range(len(names))]
-        taken += [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+        taken += python_rows(batch.slice(0, max(0, limit - len(taken))))
         if more:
             break
     print_rows(taken, names, [_is_number(field.type) for field in rows.schema])

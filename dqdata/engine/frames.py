@@ -6,14 +6,14 @@ A reject is kept as the row it was: `select row->>'question' from x__rejects whe
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
-from dqdata.columns import REJECTS, Columns, key_of, polars_schema
-from dqdata.errors import AccountingError, OperatorError
+from dqdata.columns import KEYS, REJECTS, Columns, key_of, polars_schema
+from dqdata.errors import AccountingError, ColumnError, OperatorError
+from dqdata.json_text import json_text
 from dqdata.operator import Reject, Row
 
 
@@ -32,6 +32,7 @@ def cast(frame: pl.DataFrame, columns: Columns, operator: str) -> pl.DataFrame:
     missing = [name for name in schema if name not in frame.columns]
     if missing:
         raise OperatorError(f"operator {operator!r} promised column {missing[0]!r} and didn't make it")
+    check_values(frame)
     if frame.schema == schema:
         return frame
     try:
@@ -51,6 +52,68 @@ def frame_of(rows: Sequence[Row], columns: Columns, operator: str) -> pl.DataFra
         raise OperatorError(f"operator {operator!r} made a value of another type than it promised: {error}") from error
 
 
+def encoded(frame: pl.DataFrame) -> list[str]:
+    """Each row as JSON. Bytes in base64, which polars can't write."""
+    if any(_has(kind, pl.Binary) for kind in frame.dtypes):
+        return [json_text(row) for row in frame.iter_rows(named=True)]
+    texts: list[str] = frame.select(pl.struct(pl.all()).struct.json_encode()).to_series().to_list()
+    return texts
+
+
+def check_values(frame: pl.DataFrame) -> None:
+    """Raises ColumnError for a date or time that Python can't hold: infinity, and years beyond 1 to 9999. Names the
+    column and the first such row."""
+    for column in frame.iter_columns():
+        if any(_has(column.dtype, kind) for kind in _TIMES) and _beyond(column):
+            at = next(place for place in range(frame.height) if _beyond(column[place : place + 1]))
+            key = next((name for name in KEYS if name in frame.columns), None)
+            row = f"row {frame.get_column(key)[at]!r}" if key else f"row {at + 1}"
+            raise ColumnError(
+                f"column {column.name!r} of {row} holds a date or time that rows can't hold, such as infinity or a "
+                f"year beyond 1 to 9999: make it text, in SQL {column.name}::VARCHAR, or null"
+            )
+
+
+_TIMES = (pl.Date, pl.Datetime, pl.Time)
+_DAYS = (-719_162, 2_932_896)
+_SECONDS = (-62_135_596_800, 253_402_300_799)
+_UNITS = {"ms": 10**3, "us": 10**6, "ns": 10**9}
+_DAY_NS = 86_400 * 10**9
+
+
+@functools.cache
+def _has(kind: pl.DataType, wanted: type[pl.DataType]) -> bool:
+    """Whether a type is `wanted`, or holds it somewhere."""
+    if isinstance(kind, pl.Struct):
+        return any(_has(field.dtype, wanted) for field in kind.fields)
+    if isinstance(kind, pl.Map):
+        return _has(kind.key, wanted) or _has(kind.value, wanted)
+    inner = getattr(kind, "inner", None)
+    return isinstance(kind, wanted) if inner is None else _has(inner, wanted)
+
+
+def _beyond(values: pl.Series) -> bool:
+    """Whether one of the values is a date or time that Python can't hold."""
+    kind = values.dtype
+    if isinstance(kind, pl.Struct):
+        return any(_beyond(values.struct.field(field.name)) for field in kind.fields)
+    if isinstance(kind, pl.Map):
+        return _beyond(values.cast(pl.List(pl.Struct({"key": kind.key, "value": kind.value}))))
+    if isinstance(kind, pl.List | pl.Array):
+        return _beyond(values.explode())
+    if isinstance(kind, pl.Date):
+        low, high = _DAYS
+    elif isinstance(kind, pl.Time):
+        low, high = 0, _DAY_NS - 1
+    elif isinstance(kind, pl.Datetime):
+        unit = _UNITS[kind.time_unit]
+        low, high = max(_SECONDS[0] * unit, 1 - 2**63), min((_SECONDS[1] + 1) * unit - 1, 2**63 - 2)
+    else:
+        return False
+    physical = values.to_physical()
+    return bool(((physical < low) | (physical > high)).any())
+
+
 def no_rejects() -> pl.DataFrame:
     return pl.DataFrame(schema=schema_of(REJECTS))
 
@@ -68,7 +131,7 @@ def rejects_of_frame(rows: pl.DataFrame, why: pl.DataFrame, step: str, op: str, 
         detail="_detail",
         **named,
         row_key=key,
-        row=pl.struct(rows.columns).struct.json_encode(),
+        row=pl.Series(encoded(joined.select(rows.columns)), dtype=pl.String),
     ).cast(schema_of(REJECTS))  # type: ignore[arg-type]
 
 
@@ -84,7 +147,7 @@ def reject_record(row: Row, reject: Reject, step: str, op: str, key: str) -> dic
         "problem_id": kept.get("problem_id"),
         "trace_id": kept.get("trace_id"),
         "row_key": kept.get(key) or row.get(key),
-        "row": json.dumps(dict(kept), ensure_ascii=False, default=str),
+        "row": json_text(dict(kept)),
     }
 
 

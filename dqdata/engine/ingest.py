@@ -15,10 +15,11 @@ import polars as pl
 import pyarrow as pa
 
 from dqdata import ids
+from dqdata.arrow_types import stored_batch
 from dqdata.columns import KEYS, SYNONYMS, VOCABULARY, Columns
 from dqdata.database import connect
 from dqdata.engine.chunks import Folder, write_whole
-from dqdata.engine.frames import cast, no_rejects, rejects_of_frame
+from dqdata.engine.frames import cast, check_values, encoded, no_rejects, rejects_of_frame
 from dqdata.engine.memory import database_bytes, file_bytes
 from dqdata.errors import DataError, produced_by
 from dqdata.source import Source
@@ -65,7 +66,8 @@ def _frames(source: Source[Any], limit: int | None, most: int) -> Iterator[pl.Da
     """The source's batches, gathered or cut to the size of a checkpoint file."""
     held: list[pa.RecordBatch] = []
     rows = size = 0
-    for batch in _first(produced_by("source", source.kind, source.batches()), limit):
+    for given in _first(produced_by("source", source.kind, source.batches()), limit):
+        batch = stored_batch(given)
         for start in range(0, batch.num_rows, FILE_ROWS):
             held.append(batch.slice(start, FILE_ROWS))
             rows, size = rows + held[-1].num_rows, size + held[-1].nbytes
@@ -100,6 +102,7 @@ def _identified(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rows with their ids, and the rows that can't have one: a problem without a question. Their key is the number of
     the row in the source, counted from 1. before: rows of the source that came before the frame."""
+    check_values(frame)
     made: dict[str, pl.Series | pl.Expr] = {}
     content = None
     for key in reversed([key for key in KEYS if key in columns]):
@@ -111,7 +114,7 @@ def _identified(
             made[key] = _problem_ids(frame, id_scheme)
             continue
         if content is None:
-            content = frame.select(pl.struct(pl.all()).struct.json_encode()).to_series().to_list()
+            content = encoded(frame)
         made[key] = pl.Series([ids.content_id(key, namespace, text, 0) for text in content], dtype=pl.String)
     known = frame.with_columns(**made)
     numbers = pl.format("row {}", pl.int_range(before + 1, before + frame.height + 1)).alias(columns.key)

@@ -17,8 +17,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from dqdata.columns import Columns
-from dqdata.errors import DataError, InputError, ProjectError, boundary, nearest
+from dqdata.columns import Columns, check_names
+from dqdata.errors import ColumnError, DataError, InputError, ProjectError, boundary, nearest
 from dqdata.ids import fingerprint
 from dqdata.operator import CallEstimate, Estimate, Operator, TableOperator
 from dqdata.params import markers
@@ -28,6 +28,7 @@ from dqdata.project.sampling import average_tokens
 from dqdata.project.tables import Pipeline, Project, StepSpec, TeacherTable, plain
 from dqdata.source import Source, StoreView
 from dqdata.teacher import Teacher
+from dqdata.types import stored_columns
 
 TRACE_COLUMNS = ("reasoning", "response", "messages")
 PAIR_COLUMNS = ("chosen", "rejected")
@@ -125,7 +126,8 @@ def make_plan(
     source = make_source(pipeline.source, Context(project.root, store), pipeline.where)
     try:
         with boundary("source", pipeline.source.kind):
-            given, origin, counted = source.schema(), source.fingerprint(), source.row_count()
+            origin, counted = source.fingerprint(), source.row_count()
+            given = _held(source.schema())
     except ProjectError:
         raise
     except InputError as error:
@@ -199,6 +201,7 @@ def plan_operator(
             )
             after = operator.columns(columns)
         after.key  # noqa: B018  (raises where a step leaves rows without a key)
+        _check_types(after, columns, spec)
     except ProjectError:
         raise
     except InputError as error:
@@ -238,6 +241,23 @@ def _check_model(teacher: Teacher[Any], table: TeacherTable) -> None:
         raise
     except InputError as error:
         raise type(error)(f"{table.where}: {error}") from error
+
+
+def _held(given: Columns) -> Columns:
+    """Columns of a source in the types that rows hold. Raises ColumnError."""
+    check_names(given)
+    return Columns(stored_columns(given.items()))
+
+
+def _check_types(after: Columns, before: Columns, spec: StepSpec) -> None:
+    """An operator promises types that rows hold. Raises ColumnError."""
+    check_names(after)
+    for name, kind in after.items():
+        if before.get(name) != kind and (held := stored_columns([(name, kind)])[name]) != kind:
+            raise ColumnError(
+                f"operator {spec.op!r} promises column {name!r} as {kind}, which rows hold as {held}: its `columns` "
+                f"must promise that, and its rows must have it"
+            )
 
 
 def _teacher_names(operator: Operator[Any], spec: StepSpec, root: Path) -> Iterator[str]:

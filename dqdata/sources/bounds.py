@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,11 @@ def check_columns(names: Sequence[str], path: Path) -> None:
         raise DataError(f"{path} has {len(names):,} columns; at most {MOST_COLUMNS:,} can be read. {_ADVICE}")
 
 
-def read_json(text: str, path: Path, line: int, cut: str = "") -> Any:
-    """The value of a JSON text. Raises DataError that names the line and what is wrong: no JSON (`cut` is added to
-    that), nested too deeply, a number that is too long."""
+def read_json(text: str, path: Path, line: int, cut: str = "", *, exact: bool = False) -> Any:
+    """The value of a JSON text; with `exact` fractions are Decimal. Raises DataError that names the line and what is
+    wrong: no JSON (`cut` is added to that), nested too deeply, a number that is too long."""
     try:
-        return json.loads(text)
+        return json.loads(text, parse_float=Decimal if exact else None)
     except json.JSONDecodeError as error:
         part = text[max(0, error.pos - 30) : error.pos + 30] if error.pos > 60 else text[:60]
         shown = repr(part if len(text) <= 60 else part + "...")

@@ -17,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dqdata.arrow_types import mapped_list, mapped_struct, stored_batch
 from dqdata.columns import VOCABULARY, Columns, arrow_schema, columns_of
 from dqdata.errors import DataError, InputError, PluginError
 from dqdata.files import file_hash
@@ -81,10 +82,19 @@ class HubDataset(Source[HubDatasetParams]):
         first = 1
         for table in self._loaded().with_format("arrow").iter(BATCH_ROWS):
             try:
-                yield from table.select(old_names).rename_columns(wanted.names).cast(wanted).to_batches()
+                for batch in table.select(old_names).rename_columns(wanted.names).to_batches():
+                    yield from pa.Table.from_batches([self._held(batch)]).cast(wanted).to_batches()
             except (pa.ArrowException, KeyError) as error:
                 raise DataError(f"{self._where} rows {first} to {first + table.num_rows - 1}: {error}") from error
             first += table.num_rows
+
+    def _held(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The batch with names of classes in place of their numbers, and every column in a type that rows hold."""
+        import pyarrow as pa
+
+        features = {new: self._features[old] for old, new in self._names.items()}
+        columns = [_with_names(batch.column(name), features[name]) for name in batch.schema.names]
+        return stored_batch(pa.RecordBatch.from_arrays(columns, names=batch.schema.names))
 
     @property
     def _where(self) -> str:
@@ -172,13 +182,44 @@ class HubDataset(Source[HubDatasetParams]):
         import pyarrow as pa
 
         types = self._features.arrow_schema
+        empty = pa.schema([(name, types.field(old).type) for old, name in self._names.items()])
+        held = self._held(_no_rows(empty))
         fields: list[tuple[str, pa.DataType]] = []
-        for old, new in self._names.items():
-            kind = types.field(old).type
+        for new in self._names.values():
+            kind = held.schema.field(new).type
             known = VOCABULARY.get(new)
             as_text = known is not None and known.type == "VARCHAR" and not pa.types.is_nested(kind)
             fields.append((new, pa.string() if as_text or pa.types.is_null(kind) else kind))
         return columns_of(pa.schema(fields))
+
+
+def _no_rows(schema: pa.Schema) -> pa.RecordBatch:
+    import pyarrow as pa
+
+    return pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in schema], schema=schema)
+
+
+def _with_names(array: pa.Array, feature: Any) -> pa.Array:
+    """The values with each ClassLabel in them as the name of its class; null for the -1 of a label that is missing."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if hasattr(feature, "int2str"):
+        names = pa.array(feature.names, pa.string())
+        return names.take(pc.if_else(pc.less(array, 0), pa.scalar(None, array.type), array))
+    if isinstance(feature, Mapping) and _has_classes(feature) and pa.types.is_struct(array.type):
+        return mapped_struct(array, lambda name, values: _with_names(values, feature[name]))
+    inner = feature[0] if isinstance(feature, list) else getattr(feature, "feature", None)
+    if inner is not None and _has_classes(inner):
+        return mapped_list(array, lambda values: _with_names(values, inner))
+    return array
+
+
+def _has_classes(feature: Any) -> bool:
+    if isinstance(feature, Mapping):
+        return any(map(_has_classes, feature.values()))
+    inner = feature[0] if isinstance(feature, list) else getattr(feature, "feature", None)
+    return hasattr(feature, "int2str") or (inner is not None and _has_classes(inner))
 
 
 @contextmanager

@@ -31,6 +31,7 @@ from dqdata.sources.json_lines import read_json, sample_json
 from dqdata.sources.parquet_rows import read_parquet, sample_parquet
 from dqdata.sources.paths import COMPRESSED, Format, format_of, found
 from dqdata.sources.record import Reading, new_names
+from dqdata.types import stored_columns
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -123,7 +124,7 @@ class Files(Source[FilesParams]):
         wanted = {self.params.columns.get(name, name): kind for name, kind in texts.items()}
         wanted = {old: kind for old, kind in wanted.items() if new_names.get(old, old) in texts}
         wanted |= {self.params.columns.get(name, name): kind for name, kind in self.params.types.items()}
-        schema = arrow_schema(wanted)
+        schema = arrow_schema(stored_columns(wanted.items()))
         for field in schema:
             if not _readable(field.type):
                 raise DataError(
@@ -215,7 +216,7 @@ def _readable(kind: pa.DataType) -> bool:
         return _readable(kind.value_type)
     if pa.types.is_struct(kind):
         return all(_readable(field.type) for field in kind)
-    return kind in (pa.string(), pa.int64(), pa.float64(), pa.bool_())
+    return kind in (pa.string(), pa.int64(), pa.float64(), pa.bool_()) or pa.types.is_decimal128(kind)
 
 
 def _disagreement(file: Path, sample: pa.Schema, whole: pa.Schema) -> DataError:

@@ -12,13 +12,16 @@ from __future__ import annotations
 import codecs
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-from dqdata.errors import DataError, nearest
+from dqdata.columns import check_names, is_text
+from dqdata.errors import ColumnError, DataError, nearest
 from dqdata.sources.bounds import check_columns, check_record, decode_json
 from dqdata.sources.bounds import read_json as parsed_json
 from dqdata.sources.json_types import JsonType, Mismatch, fitted, merged, to_arrow, type_of
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 Block = tuple[int, str]
 """Whole lines, and the number of the first, from 1."""
 Record = tuple[int, dict[str, Any]]
+LONG = re.compile(r"(?<![\d.])\d{16,}(?![\d.eE])")
+"""A whole number with digits that a DOUBLE may lose."""
 PLAIN: dict[str, set[type]] = {
     "string": {str, NoneType},
     "double": {float, NoneType},
@@ -57,9 +62,28 @@ def sample_json(path: Path, reading: Reading, *, array: bool) -> dict[str, pa.Da
             if value is not None:
                 since.setdefault(name, line)
         check_columns(list(kinds), path)
+        _check_names(record, reading, path, line)
     if not rows:
         raise DataError(f"{path} is empty: it holds no row")
     return {name: reading.types.get(name) or to_arrow(kind) for name, kind in kinds.items()}
+
+
+def _check_names(record: Mapping[str, Any], reading: Reading, path: Path, line: int) -> None:
+    """Raises DataError for a key that can't be the name of a column, even a renamed one, or of a field in it."""
+    if odd := next((name for name in record if not is_text(name)), None):
+        raise at(path, line, f"key {odd!r} is no text that SQL can hold; rename it")
+    todo = [(name, value) for name, value in record.items() if name not in reading.types]
+    while todo:
+        column, value = todo.pop()
+        if isinstance(value, Mapping):
+            try:
+                check_names(value)
+            except ColumnError as error:
+                advice = f'; or read it as text with types = {{ "{column}" = "VARCHAR" }}'
+                raise at(path, line, f"the objects in column {column!r}: {error}{advice}") from None
+            todo += [(column, inner) for inner in value.values()]
+        elif isinstance(value, list):
+            todo += [(column, inner) for inner in value]
 
 
 def read_json(
@@ -79,7 +103,7 @@ def read_json(
             guesses = guesses[1:] if batch is None else guesses
         if batch is not None:
             yield batch
-        elif rows := list(_lines(path, first, text)):
+        elif rows := list(_lines(path, first, text, reading)):
             yield _checked(rows, schema, reading, path)
 
 
@@ -91,6 +115,8 @@ def _parsed_fast(text: str, schema: Mapping[str, pa.DataType], free: frozenset[s
 
     raw = text.encode()
     wanted = pa.schema(list(schema.items()))
+    if _has_fractions(wanted) and LONG.search(text):
+        return None  # Arrow would round it
     parse = arrow_json.ParseOptions(
         explicit_schema=pa.schema([field for field in wanted if field.name not in free]),
         unexpected_field_behavior="infer" if free else "error",
@@ -109,6 +135,17 @@ def _parsed_fast(text: str, schema: Mapping[str, pa.DataType], free: frozenset[s
         return table.select(list(schema)).combine_chunks().cast(wanted).to_batches()[0]
     except (pa.ArrowException, IndexError):
         return None
+
+
+def _has_fractions(schema: pa.Schema) -> bool:
+    import pyarrow as pa
+
+    def holds(kind: pa.DataType) -> bool:
+        if pa.types.is_nested(kind):
+            return any(holds(kind.field(place).type) for place in range(kind.num_fields))
+        return bool(pa.types.is_floating(kind))
+
+    return any(holds(field.type) for field in schema)
 
 
 def _checked(rows: list[Record], schema: Mapping[str, pa.DataType], reading: Reading, path: Path) -> pa.RecordBatch:
@@ -165,15 +202,16 @@ def _records(path: Path, reading: Reading, *, array: bool) -> Iterator[Record]:
         yield from _array(path, reading)
         return
     for first, text in _blocks(path, reading):
-        yield from _lines(path, first, text)
+        yield from _lines(path, first, text, reading)
 
 
-def _lines(path: Path, first: int, text: str) -> Iterator[Record]:
+def _lines(path: Path, first: int, text: str, reading: Reading) -> Iterator[Record]:
     for line, raw in enumerate(text.split("\n"), first):
         if not raw or raw.isspace():
             continue
         ends = not text.endswith("\n") and raw in text[-len(raw) :]
-        record = parsed_json(raw, path, line, "; the file ends here: was its writing cut off?" if ends else "")
+        cut = "; the file ends here: was its writing cut off?" if ends else ""
+        record = parsed_json(raw, path, line, cut, exact=reading.exact)
         if not isinstance(record, dict):
             raise at(path, line, f'a row must be an object such as {{"question": ...}}, got {excerpt(raw)}')
         check_record(record, path, line)
@@ -186,9 +224,10 @@ def _array(path: Path, reading: Reading) -> Iterator[Record]:
     text = "".join(block for _, block in blocks)
     start = len(text) - len(text.lstrip())
     if text[start : start + 1] != "[":
-        yield from _lines_or_one_object(path, text)
+        yield from _lines_or_one_object(path, text, reading)
         return
-    decoder, place, line, counted = json.JSONDecoder(), start + 1, 1, 0
+    decoder = json.JSONDecoder(parse_float=Decimal if reading.exact else None)
+    place, line, counted = start + 1, 1, 0
     while True:
         while text[place : place + 1] in (" ", "\n", "\r", "\t", ","):
             place += 1
@@ -205,14 +244,14 @@ def _array(path: Path, reading: Reading) -> Iterator[Record]:
         yield line, record
 
 
-def _lines_or_one_object(path: Path, text: str) -> Iterable[Record]:
+def _lines_or_one_object(path: Path, text: str, reading: Reading) -> Iterable[Record]:
     try:
         whole = json.loads(text) if text.strip() else None
     except (ValueError, RecursionError):
-        return _lines(path, 1, text)
+        return _lines(path, 1, text, reading)
     if isinstance(whole, dict) and text.strip().count("\n"):
         raise DataError(f"{path} is one JSON object; rows must be JSON Lines, or an array of objects")
-    return _lines(path, 1, text)
+    return _lines(path, 1, text, reading)
 
 
 def _blocks(path: Path, reading: Reading) -> Iterator[Block]:

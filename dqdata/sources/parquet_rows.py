@@ -8,11 +8,13 @@ large values many times, its distinct values are read, and rows are made of them
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dqdata.errors import DataError
+from dqdata.arrow_types import interval_texts, stored_array, stored_schema
+from dqdata.columns import check_names
+from dqdata.errors import ColumnError, DataError
 from dqdata.files import parquet_file
 from dqdata.sources.bounds import check_columns
 from dqdata.sources.record import Reading, at, excerpt, too_long
@@ -29,10 +31,17 @@ SMALL_VALUE = 64
 
 
 def sample_parquet(path: Path, reading: Reading) -> dict[str, pa.DataType]:
-    """Columns and types. Raises DataError."""
+    """Columns and their types as rows hold them. Raises DataError."""
+    import pyarrow as pa
+
     with _opened(path) as file:
         check_columns(file.schema_arrow.names, path)
-        types = {field.name: _plain(field.type) for field in file.schema_arrow}
+        try:
+            check_names(file.schema_arrow.names)
+            held = stored_schema(file.schema_arrow)
+        except ColumnError as error:
+            raise DataError(f"{path}: {error}") from None
+        types = {field.name: field.type for field in held} | dict.fromkeys(_intervals(file), pa.string())
     return {name: reading.types.get(name) or kind for name, kind in types.items()}
 
 
@@ -49,6 +58,7 @@ def read_parquet(path: Path, schema: Mapping[str, pa.DataType], reading: Reading
     first = 1
     with _opened(path) as file:
         _check_groups(file.metadata, path, reading)
+        intervals = _intervals(file)
         wanted = [name for name in schema if name in set(file.schema_arrow.names)]
         repeated = _may_repeat(file)
     with _opened(path, sorted(repeated)) as file:
@@ -58,7 +68,8 @@ def read_parquet(path: Path, schema: Mapping[str, pa.DataType], reading: Reading
                 for batch in _expanded(whole, path, first, reading):
                     _check_sizes(batch, path, first, reading)
                     yield pa.RecordBatch.from_arrays(
-                        [_column(batch, name, kind, path, first) for name, kind in schema.items()], names=list(schema)
+                        [_column(batch, name, kind, path, first, intervals) for name, kind in schema.items()],
+                        names=list(schema),
                     )
                     first += batch.num_rows
         except (pa.ArrowException, OSError) as error:
@@ -126,19 +137,24 @@ def _opened(path: Path, as_dictionaries: Sequence[str] = ()) -> Any:
         raise DataError(f"{path} is {why}; fetch or write it again") from error
 
 
-def _plain(kind: pa.DataType) -> pa.DataType:
-    """The type without its encoding."""
-    import pyarrow as pa
+def _intervals(file: Any) -> set[str]:
+    """Columns of Parquet's own type INTERVAL, which Arrow gives as bytes."""
+    columns = (file.schema.column(place) for place in range(len(file.schema)))
+    return {column.name for column in columns if column.converted_type == "INTERVAL" and column.path == column.name}
 
-    return _plain(kind.value_type) if pa.types.is_dictionary(kind) else kind
 
-
-def _column(batch: pa.RecordBatch, name: str, kind: pa.DataType, path: Path, first: int) -> pa.Array:
+def _column(
+    batch: pa.RecordBatch, name: str, kind: pa.DataType, path: Path, first: int, intervals: Collection[str]
+) -> pa.Array:
     import pyarrow as pa
 
     if name not in batch.schema.names:
         return pa.nulls(batch.num_rows, kind)
-    column = batch.column(name)
+    try:
+        column = interval_texts(batch.column(name)) if name in intervals else stored_array(batch.column(name))
+    except pa.ArrowInvalid as error:
+        rows = f"rows {first} to {first + batch.num_rows - 1}"
+        raise DataError(f"{path} {rows}: column {name!r} holds a value beyond the range of rows: {error}") from error
     if column.type == kind:
         return column
     if pa.types.is_nested(column.type) and pa.types.is_string(kind):

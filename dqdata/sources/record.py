@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dqdata.columns import check_names
 from dqdata.errors import ColumnError, DataError, nearest
 
 if TYPE_CHECKING:
@@ -30,6 +32,13 @@ class Reading:
     sample_rows: int = 1000
     max_row_bytes: int = 8 << 20
     types: Mapping[str, pa.DataType] = field(default_factory=dict)
+
+    @cached_property
+    def exact(self) -> bool:
+        """Whether a type was set that holds more digits of a fraction than a DOUBLE."""
+        import pyarrow as pa
+
+        return any(pa.types.is_decimal(kind) for kind in self.types.values())
 
     @property
     def is_utf8(self) -> bool:
@@ -54,6 +63,10 @@ def new_names(
                 f"columns = {{ other_name = {old!r} }}"
             )
         taken[new.lower()] = old
+    try:
+        check_names(names.values())
+    except ColumnError as error:
+        raise ColumnError(f'{where}: {error}, as in columns = {{ good_name = "name in the file" }}') from None
     return names
 
 

@@ -47,6 +47,7 @@ class Cluster(TableOperator[ClusterParams]):
     """Groups rows by topic through embeddings and marks the most typical rows of each."""
 
     name = "cluster"
+    version = 2
     Params = ClusterParams
 
     def columns(self, have: Columns) -> Columns:

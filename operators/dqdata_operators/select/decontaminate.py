@@ -80,7 +80,7 @@ class Decontaminate(TableOperator[DecontaminateParams]):
     """Drops rows that hold a benchmark's problem, exact or rephrased, and flags those of the same template."""
 
     name = "decontaminate"
-    version = 5
+    version = 6
     Params = DecontaminateParams
 
     def columns(self, have: Columns) -> Columns:

@@ -102,7 +102,7 @@ class Dedup(TableOperator[DedupParams]):
     """Drops duplicates by normalised text, word n-grams or embeddings, and keeps the best row of each group."""
 
     name = "dedup"
-    version = 3
+    version = 4
     Params = DedupParams
 
     def columns(self, have: Columns) -> Columns:

@@ -93,7 +93,7 @@ class Split(TableOperator[SplitParams]):
         """Unit of each row: the smallest position in it."""
         labels: I64 = np.arange(table.rows)
         if self.params.near is not None:
-            alike = Words(self.params.threshold)
+            alike = Words(self.params.threshold, flat=True)  # else rows of old splits would move
             labels = near_groups(table, (self.params.near,), alike, run.scratch, run.memory_limit).labels
         problems = [batch["problem_id"].hash(seed=0).to_numpy() for batch in table.batches(["problem_id"])]
         if not problems:

@@ -22,6 +22,7 @@ from dqdata.expressions import check_query
 from dqdata.files import parquet_file
 from dqdata.operator import Decisions, NewRows, Params, Run, Table, TableOperator
 from dqdata.sql import PARQUET, literal, quoted
+from dqdata.types import advice, stored_query
 
 if TYPE_CHECKING:
     import duckdb
@@ -58,9 +59,10 @@ class Sql(TableOperator[SqlParams]):
         key = quoted(table.key)
         with table.connect() as con:
             try:
-                con.execute(f"copy ({self.params.query}\n) to {literal(str(made))} {PARQUET}")
-            except duckdb.ConversionException as error:
-                raise QueryError(f"sql query: {error}") from error
+                query = stored_query(con, self.params.query)
+                con.execute(f"copy ({query}\n) to {literal(str(made))} {PARQUET}")
+            except (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.InvalidInputException) as error:
+                raise QueryError(f"sql query: {error}{advice(error)}") from error
             con.execute(f"create temp view made as from read_parquet({literal(str(made))})")
             fresh = "parent_ids" in {row[0] for row in con.execute("describe made").fetchall()}
             if not fresh:

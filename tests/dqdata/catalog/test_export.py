@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from dqdata.catalog.export import Format, format_of, renamed, write
+from dqdata.catalog.export import Format, format_of, renamed, write, write_object
 from dqdata.errors import DataError, StoreError
 
 ODD = """select 'p1' as problem_id, 'a "b", c
@@ -63,9 +64,15 @@ def test_csv_holds_nested_columns_as_json(tmp_path: Path) -> None:
     assert nothing is None and empty in ("", None)
 
 
-def test_json_is_one_object(tmp_path: Path) -> None:
+def test_json_is_a_list_of_records(tmp_path: Path) -> None:
     write(rows_of("select i, 'x' s from range(3) t(i)", 1), tmp_path / "x.json", "json")
-    assert json.loads((tmp_path / "x.json").read_text()) == {
+    assert json.loads((tmp_path / "x.json").read_text()) == [{"i": number, "s": "x"} for number in range(3)]
+
+
+def test_an_object_of_columns_and_rows_for_programs() -> None:
+    out = io.BytesIO()
+    assert write_object(out, rows_of("select i, 'x' s from range(3) t(i)", 1)) == 3
+    assert json.loads(out.getvalue()) == {
         "columns": ["i", "s"],
         "rows": [{"i": number, "s": "x"} for number in range(3)],
     }
@@ -78,7 +85,7 @@ def test_no_rows(tmp_path: Path, kind: Format) -> None:
     if kind == "parquet":
         assert duckdb.sql(f"describe from '{file}'").fetchall()[0][0] == "problem_id"
     else:
-        start = {"jsonl": "", "csv": '"problem_id","question"', "json": '{"columns": ["problem_id", "question"'}[kind]
+        start = {"jsonl": "", "csv": '"problem_id","question"', "json": "[\n]\n"}[kind]
         assert file.read_text().startswith(start)
 
 

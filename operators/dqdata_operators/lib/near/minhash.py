@@ -13,9 +13,10 @@ Signatures, n-grams and all else that grows with the rows lie on disk; rows are 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -76,15 +77,24 @@ def bands_for(threshold: float, num_perm: int) -> tuple[int, int]:
     return num_perm, 1
 
 
-def sign(frames: Iterable[pl.Series], rows: int, n: int, threshold: float, num_perm: int, folder: Path) -> Signatures:
-    """Signatures of `rows` texts that come in pieces. Texts without words match nothing: their bands are 0."""
+def sign(
+    frames: Iterable[pl.Series],
+    rows: int,
+    n: int,
+    threshold: float,
+    num_perm: int,
+    folder: Path,
+    flat: bool = False,
+) -> Signatures:
+    """Signatures of `rows` texts that come in pieces. Texts without words match nothing: their bands are 0. flat: see
+    `shingles.plain`."""
     count, length = bands_for(threshold, num_perm)
     bands = np.lib.format.open_memmap(folder / "bands.npy", mode="w+", dtype=np.uint64, shape=(count, max(rows, 1)))
     starts = on_disk(folder, "starts", np.int64, rows + 1)
     done = size = 0
     with (folder / "ngrams.bin").open("wb") as file, ThreadPoolExecutor(os.cpu_count()) as threads:
         pieces = (text[at : at + PIECE] for text in frames for at in range(0, len(text), PIECE))
-        for made, keys in _ahead(threads, pieces, n, count, length):
+        for made, keys in _ahead(threads, pieces, partial(_signed, n=n, count=count, length=length, flat=flat)):
             more = len(made.starts) - 1
             bands[:, done : done + more] = keys
             starts[done + 1 : done + more + 1] = size + made.starts[1:]
@@ -158,20 +168,22 @@ def jaccard(made: Signatures, left: I64, right: I64) -> np.ndarray[tuple[int], n
 
 
 def _ahead(
-    threads: ThreadPoolExecutor, pieces: Iterator[pl.Series], n: int, count: int, length: int
+    threads: ThreadPoolExecutor,
+    pieces: Iterator[pl.Series],
+    signed: Callable[[pl.Series], tuple[Shingles, U64]],
 ) -> Iterator[tuple[Shingles, U64]]:
     """Results in order, two pieces a core in flight."""
     waiting = []
     for piece in pieces:
-        waiting.append(threads.submit(_signed, piece, n, count, length))
+        waiting.append(threads.submit(signed, piece))
         if len(waiting) > 2 * (os.cpu_count() or 1):
             yield waiting.pop(0).result()
     for task in waiting:
         yield task.result()
 
 
-def _signed(texts: pl.Series, n: int, count: int, length: int) -> tuple[Shingles, U64]:
-    made = shingles(texts, n)
+def _signed(texts: pl.Series, n: int, count: int, length: int, flat: bool) -> tuple[Shingles, U64]:
+    made = shingles(texts, n, flat=flat)
     return made, _bands(made, count, length)
 
 

@@ -42,6 +42,8 @@ class Words:
     num_perm: int = 128
     ngram: int = 3
     distinguish: tuple[Aspect, ...] = ()
+    flat: bool = False
+    """Whether `2³` is `23`, as it was when the first splits were made."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def near_groups(table: Table, names: Sequence[str], method: Method, scratch: Pat
         )
         similarity = partial(semantic.cosine, vectors)
     else:
-        made = minhash.sign(texts, table.rows, method.ngram, method.threshold, method.num_perm, scratch)
+        made = minhash.sign(texts, table.rows, method.ngram, method.threshold, method.num_perm, scratch, method.flat)
         groups = partial(_by_words, made, ranks, method.threshold, memory)
         similarity = partial(minhash.jaccard, made)
     labels = groups(None, None)

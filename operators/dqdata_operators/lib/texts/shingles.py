@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import unicodedata
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,11 +50,12 @@ class Shingles:
         return self.hashes[self.starts[number] : self.starts[number + 1]]
 
 
-def shingles(texts: pl.Series, n: int) -> Shingles:
-    """Distinct word n-grams of each text; a text of fewer words is one n-gram, and one without words has none."""
+def shingles(texts: pl.Series, n: int, *, flat: bool = False) -> Shingles:
+    """Distinct word n-grams of each text; a text of fewer words is one n-gram, and one without words has none. flat:
+    see `plain`."""
     hashes: list[U32] = []
     sizes: list[I64] = []
-    for part in _parts(plain(texts)):
+    for part in _parts(plain(texts, flat=flat)):
         words, bounds = word_hashes(part)
         made, counts = _grams(words, bounds, n)
         hashes.append(made)
@@ -63,19 +65,39 @@ def shingles(texts: pl.Series, n: int) -> Shingles:
     return Shingles(np.concatenate(hashes) if hashes else np.empty(0, np.uint32), starts)
 
 
-def plain(texts: pl.Series) -> pl.Series:
-    """Small letters, one Unicode form, blanks where words end: what is hashed."""
+def plain(texts: pl.Series, *, flat: bool = False) -> pl.Series:
+    """Small letters, one Unicode form, blanks where words end: what is hashed. What is raised, lowered, circled or a
+    fraction stays apart from the digits beside it: `2³` reads `2 ^3`, unless `flat`, where it reads `23`."""
     texts = texts.cast(pl.String).fill_null("").str.to_lowercase()
     special = (texts.str.len_bytes() != texts.str.len_chars()).arg_true()
     if not len(special):
         return texts
+    found = texts.gather(special)
     changed = (
-        texts.gather(special)
+        (found if flat else _apart(found))
         .str.normalize("NFKC")
         .str.replace_all(SILENT, " ")
         .str.replace_all(f"{NO_BLANKS}|{UNICODE_SIGN}", " ${0} ")
     )
     return texts.scatter(special, changed)
+
+
+def _apart(texts: pl.Series) -> pl.Series:
+    for signs, around in _marks():
+        texts = texts.str.replace_all(f"[{signs}]+", around)
+    return texts
+
+
+@functools.cache
+def _marks() -> list[tuple[str, str]]:
+    """Characters that NFKC would make plain digits and letters, as the inside of a class, and what to write."""
+    kinds = {"<super>": " ^${0} ", "<sub>": " ~${0} ", "<fraction>": " ${0} ", "<circle>": " (${0}) "}
+    found: dict[str, list[str]] = {kind: [] for kind in kinds}
+    for sign in map(chr, range(0x80, 0x20000)):
+        kind = unicodedata.decomposition(sign).partition(" ")[0]
+        if kind in found:
+            found[kind].append(sign)
+    return [("".join(signs), kinds[kind]) for kind, signs in found.items()]
 
 
 def word_hashes(texts: pl.Series) -> tuple[U64, I64]:
