@@ -121,14 +121,16 @@ def no_rejects() -> pl.DataFrame:
 def rejects_of_frame(rows: pl.DataFrame, why: pl.DataFrame, step: str, op: str, kind: str = "dropped") -> pl.DataFrame:
     """Rejects of whole rows. `why` has the key, `reason` and `detail` of each."""
     key = key_of(rows.columns)
-    joined = rows.join(why.select(key, _reason="reason", _detail="detail"), on=key, how="inner", maintain_order="left")
+    joined = rows.join(
+        why.select(key, dq_reason="reason", dq_detail="detail"), on=key, how="inner", maintain_order="left"
+    )
     named = {name: pl.col(name) if name in rows.columns else pl.lit(None) for name in ("problem_id", "trace_id")}
     return joined.select(
         step=pl.lit(step),
         op=pl.lit(op),
         kind=pl.lit(kind),
-        reason="_reason",
-        detail="_detail",
+        reason="dq_reason",
+        detail="dq_detail",
         **named,
         row_key=key,
         row=pl.Series(encoded(joined.select(rows.columns)), dtype=pl.String),

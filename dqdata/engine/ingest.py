@@ -168,23 +168,23 @@ def _resolve_repeats(
     content_made = key != "problem_id" or "question" not in given
     for (file,), group in repeats.group_by(["file"], maintain_order=True):
         path = Path(str(file))
-        rows = pl.read_parquet(path, glob=False).with_row_index("_at")
-        marked = rows.join(group.select(_at=pl.col("row").cast(pl.UInt32), _again="again"), on="_at", how="left")
+        rows = pl.read_parquet(path, glob=False).with_row_index("dq_at")
+        marked = rows.join(group.select(dq_at=pl.col("row").cast(pl.UInt32), dq_again="again"), on="dq_at", how="left")
         if content_made:
-            again = marked.get_column("_again").to_list()
+            again = marked.get_column("dq_again").to_list()
             old = marked.get_column(key).to_list()
             new = [
                 name if n is None else ids.content_id(key, namespace, name, n)
                 for name, n in zip(old, again, strict=True)
             ]
-            write_whole(marked.with_columns(pl.Series(key, new)).drop("_at", "_again"), path)
+            write_whole(marked.with_columns(pl.Series(key, new)).drop("dq_at", "dq_again"), path)
             continue
-        doubles = marked.filter(pl.col("_again").is_not_null()).drop("_at", "_again")
+        doubles = marked.filter(pl.col("dq_again").is_not_null()).drop("dq_at", "dq_again")
         why = doubles.select(key, reason=pl.lit("duplicate_id"), detail=pl.lit("an earlier row is the same problem"))
         rejects = path.with_name(path.name.replace("rows-", "rejects-"))
         found = rejects_of_frame(doubles, why.unique(), STEP, source.kind)
         write_whole(pl.concat([pl.read_parquet(rejects, glob=False), found]), rejects)
-        write_whole(marked.filter(pl.col("_again").is_null()).drop("_at", "_again"), path)
+        write_whole(marked.filter(pl.col("dq_again").is_null()).drop("dq_at", "dq_again"), path)
 
 
 def _repeats(files: list[Path], key: str, memory: int) -> pl.DataFrame:
@@ -193,12 +193,12 @@ def _repeats(files: list[Path], key: str, memory: int) -> pl.DataFrame:
         return con.execute(
             f"""
             with keys as (
-                select filename as file, file_row_number as row, hash("{key}") as h
-                from read_parquet($files, filename = true, file_row_number = true)
+                select dq_file as file, file_row_number as row, hash("{key}") as h
+                from read_parquet($files, filename = 'dq_file', file_row_number = true)
             ), twice as (select h from keys group by h having count(*) > 1),
             suspects as (
-                select p.filename as file, p.file_row_number as row, p."{key}" as key
-                from read_parquet($files, filename = true, file_row_number = true) p
+                select p.dq_file as file, p.file_row_number as row, p."{key}" as key
+                from read_parquet($files, filename = 'dq_file', file_row_number = true) p
                 where hash(p."{key}") in (from twice)
             )
             select * from (

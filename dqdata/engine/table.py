@@ -205,8 +205,8 @@ def _positions(con: duckdb.DuckDBPyConnection, table: DiskTable) -> None:
     con.register("numbers", numbers.to_arrow())
     names = ", ".join(f"{literal(file)}" for file in table.files)
     con.execute(
-        f"""create table positions as select number as file, "{table.key}" as key
-            from read_parquet([{names}], filename = true) r join numbers on r.filename = numbers.path"""
+        f"""create table positions as select numbers.number as file, r."{table.key}" as key
+            from read_parquet([{names}], filename = 'dq_file') r join numbers on r.dq_file = numbers.path"""
     )
 
 

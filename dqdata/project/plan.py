@@ -11,7 +11,7 @@ valid name.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -246,12 +246,21 @@ def _check_model(teacher: Teacher[Any], table: TeacherTable) -> None:
 def _held(given: Columns) -> Columns:
     """Columns of a source in the types that rows hold. Raises ColumnError."""
     check_names(given)
+    _check_own(given)
     return Columns(stored_columns(given.items()))
+
+
+def _check_own(names: Iterable[str]) -> None:
+    """Raises ColumnError for names that table steps give columns of their own."""
+    for name in names:
+        if name.lower().startswith("dq_") or name.lower() == "file_row_number":
+            raise ColumnError(f"column {name!r}: dq_... and file_row_number are names that dqdata uses; rename it")
 
 
 def _check_types(after: Columns, before: Columns, spec: StepSpec) -> None:
     """An operator promises types that rows hold. Raises ColumnError."""
     check_names(after)
+    _check_own(name for name in after if name not in before)
     for name, kind in after.items():
         if before.get(name) != kind and (held := stored_columns([(name, kind)])[name]) != kind:
             raise ColumnError(
