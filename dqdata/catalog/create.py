@@ -36,5 +36,5 @@ def _scheme(layout: Layout) -> str:
     """How problems are named: in the store of a profile as in the store that it belongs to."""
     above = layout.root.parent
     if above.name == "profiles" and Layout(above.parent).format.is_file():
-        return read_facts(Layout(above.parent)).ids
+        return read_facts(Layout(above.parent), NEWEST).ids
     return DEFAULT_SCHEME

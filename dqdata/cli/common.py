@@ -14,6 +14,7 @@ import click
 
 from dqdata.cli import completion
 from dqdata.cli.completion import PROFILE
+from dqdata.json_text import json_text
 
 if TYPE_CHECKING:
     from dqdata.api.catalogs import Catalogs
@@ -90,7 +91,8 @@ def printable(text: str) -> str:
 
 def print_json(value: Any) -> None:
     unicode = (sys.stdout.encoding or "utf-8").lower().replace("-", "").startswith("utf")
-    click.echo(json.dumps(value, ensure_ascii=not unicode, default=str))
+    text = json_text(value)
+    click.echo(text if unicode else "".join(sign if sign.isascii() else json.dumps(sign)[1:-1] for sign in text))
 
 
 def progress_out(quiet: bool) -> TextIO | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 import textwrap
@@ -66,14 +65,13 @@ def print_record(row: Mapping[str, Any], names: Sequence[str], *, title: str, wh
 
 def as_text(value: Any) -> str:
     """A value as people read it: numbers short, everything nested as JSON, null as nothing."""
-    from dqdata.catalog.export import plain
+    from dqdata.json_text import json_text
 
     if value is None:
         return ""
     if isinstance(value, float):
         return f"{value:.6g}"
-    known = plain(value)
-    return printable(known if isinstance(known, str) else json.dumps(known, ensure_ascii=False))
+    return printable(value if isinstance(value, str) else json_text(value).strip('"'))
 
 
 def cell(value: Any) -> str:

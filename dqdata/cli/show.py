@@ -32,7 +32,6 @@ def command(
     name: str, row_id: str | None, rejects: bool, limit: int, project: Path | None, store: Path | None, as_json: bool
 ) -> None:
     """Show rows of a catalog (NAME or NAME@3), or its rejects."""
-    from dqdata.catalog.export import plain
     from dqdata.cli.records import print_record
     from dqdata.errors import QueryError
     from dqdata.refs import catalog_ref
@@ -55,7 +54,7 @@ def command(
     if row_id is not None and not found:
         raise QueryError(f"{table} has no row with an id that begins with {row_id!r}", code="unknown-row")
     if as_json:
-        print_json({"catalog": table, "total": total, "rows": [plain(row) for row in found]})
+        print_json({"catalog": table, "total": total, "rows": found})
         return
     for number, row in enumerate(found, 1):
         title = f"{table} {row_id}" if row_id else f"{table} {number}"
@@ -78,4 +77,6 @@ def _of_id(store: Store, table: str, row_id: str) -> str:
 
 
 def _rows(store: Store, query: str) -> list[dict[str, Any]]:
-    return [row for batch in store.query(query) for row in batch.to_pylist()]
+    from dqdata.catalog.values import python_rows
+
+    return [row for batch in store.query(query) for row in python_rows(batch)]
