@@ -9,22 +9,41 @@ import json
 from collections.abc import Callable
 
 import polars as pl
+from dqdata_operators.annotate._languages import language, share_of_scripts
+from dqdata_operators.annotate.length import Length
 from dqdata_operators.annotate.pii import Pii
 from dqdata_operators.annotate.quality import Quality
+from dqdata_operators.generate._novelty import similarity
+from dqdata_operators.generate._shape import cjk_share, numbers, size, steps
 from dqdata_operators.lib.asking.answers import is_refusal, loop
 from dqdata_operators.lib.asking.judgement import Choice, Scale, UnreadableError, read
+from dqdata_operators.lib.benchmarks.quantities import numbers_of
+from dqdata_operators.lib.benchmarks.tasks import fields, problem_part
 from dqdata_operators.lib.maths.extract import extract
+from dqdata_operators.lib.texts.shingles import shingles
+from dqdata_operators.lib.texts.signature import signatures
+from dqdata_operators.verify._blocks import joined
+from dqdata_operators.verify._checker import BadChecker, checker_function, checker_program
+from dqdata_operators.verify._encoded import Undecodable, decoded
 from dqdata_operators.verify._fences import fenced
-from dqdata_operators.verify._program import program_in
+from dqdata_operators.verify._modules import module_of
+from dqdata_operators.verify._output import same_output
+from dqdata_operators.verify._program import parses, program_in
+from dqdata_operators.verify._rows import begins_program
 from dqdata_operators.verify._tests import UnreadableTests, read_tests
+from dqdata_operators.verify.majority import vote
+from dqdata_operators.verify.verify_choice import VerifyChoice
+from dqdata_operators.verify.verify_text import VerifyText
 
 from dqdata import thinking
 from dqdata.errors import RowError
-from dqdata.sandbox import Tests, process_state
+from dqdata.masking import Masker
+from dqdata.sandbox import Tests, process_state, tested_names
 from dqdata.sandbox.inside import plain
 from dqdata.sandbox.jobs import _report
+from dqdata.teachers import chat, error_bodies, stream
 
-EXPECTED = (RowError, UnreadableError, UnreadableTests)
+EXPECTED = (RowError, UnreadableError, UnreadableTests, BadChecker, Undecodable)
 """What readers raise about a text that they can't read; everything else is a fault."""
 
 
@@ -61,20 +80,71 @@ def _frame(text: str) -> pl.DataFrame:
     return pl.DataFrame({"trace_id": ["a"], "question": ["?"], "reasoning": [text], "response": [text]})
 
 
+def _checker(text: str) -> None:
+    checker_program(text)
+    checker_function(text)
+
+
+def _stream(text: str) -> None:
+    """A body that is no stream is a malformed answer for the teacher."""
+    assembly = stream.Assembly()
+    try:
+        for chunk in stream.events(text.encode("utf-8", "replace")):
+            assembly.add(chunk)
+        assembly.data()
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return
+
+
+def _shape(text: str) -> None:
+    steps(text), size(text), cjk_share(text), numbers(text), similarity(text, text[::2])
+
+
+def _benchmark(text: str) -> None:
+    texts = pl.Series([text])
+    problem_part(texts), fields(texts), numbers_of(texts)
+
+
+_MASKER = Masker()
+_MASKER.add("sk-corpus-0123456789abcdef")
+
+_CHOICE = VerifyChoice(VerifyChoice.Params())
+_TEXT = VerifyText(VerifyText.Params())
+
 READERS: dict[str, Callable[[str], object]] = {
     "thinking": thinking.split,
     "fences": lambda text: fenced(text, lambda code: False),
     "program": program_in,
+    "program_begun": lambda text: program_in(text, ["f"], "def f(x):\n"),
+    "blocks": lambda text: joined([text, text[: len(text) // 2], "x = 1"], ["f", "x"], parses),
+    "prompt": begins_program,
     "tests": read_tests,
     "tests_prepared": _tests,
+    "tested_names": lambda text: (tested_names(text, "solution", "f"), module_of(text, "solution", text)),
+    "tests_encoded": lambda text: decoded(text),
+    "checker": _checker,
+    "output": lambda text: same_output(text, text[:-1] + " 1.0", 1e-6),
     "judge": _judge,
     "report": lambda text: _report(text.encode("utf-8", "replace")),
     "candidate_answer": _answer,
     "loop": loop,
     "refusal": is_refusal,
     "final_answer": extract,
+    "vote": vote,
+    "choice": lambda text: _CHOICE.process({"answer": "B", "response": text, "choices": ["Rome", "Bern", "Paris"]}),
+    "text": lambda text: _TEXT.process({"answer": "Bern", "response": text}),
     "quality": lambda text: Quality(Quality.Params()).process(_frame(text)),
+    "language": lambda text: (language(pl.Series([text])), share_of_scripts(pl.Series([text]))),
+    "length": lambda text: Length(Length.Params()).process(_frame(text)),
     "pii": lambda text: Pii(Pii.Params()).process(_frame(text)),
+    "shingles": lambda text: shingles(pl.Series([text, text[::2]]), 5),
+    "signatures": lambda text: signatures(pl.Series([text])),
+    "benchmark": _benchmark,
+    "shape": _shape,
+    "masking": lambda text: (_MASKER.hide_answer(text), _MASKER.hide_body(text.encode("utf-8", "replace"))),
+    "error_body": error_bodies.read,
+    "stream": _stream,
+    "structured": lambda text: chat.structured(text, {"type": "object", "properties": {"score": {"type": "integer"}}}),
 }
 
 PIECES = {
@@ -86,7 +156,14 @@ PIECES = {
     "asserts": "assert f(1) == 1\n", "commas": "1, ", "mails": "a@b.", "at": "@", "phones": "555-1234 ", "dots": ".",
     "colons": "a: ", "keys": '"a": 1, ', "sorry": "I'm sorry, but ", "cjk": "漢字", "emoji": "😀", "stars": "**",
     "dashes": "- ", "slashes": "/", "equals": "=", "percent": "%", "pipes": "|", "angle": "<", "html": "<a>",
-    "choices": "(A) ",
+    "choices": "(A) ", "option": "The answer is (B). ", "bold": "**Answer:** 4\n", "list": "1. a\n", "not": "not ",
+    "minus": "-", "plus": "1+", "lambda": "lambda: ", "strings": "''", "triple": '"""', "escapes": "\\u0041",
+    "url_escapes": "%41", "entities": "&amp;", "frac": "\\frac{", "sqrt": "\\sqrt{2}", "begin": "\\begin{a}",
+    "inline": "\\(x\\) ", "maths": "$x$ ", "thousands": "1,000", "data": "data: {}\n\n", "cyrillic": "это ",
+    "arabic": "كتاب ", "combining": "e\u0301", "null": "\0", "crlf": "\r\n", "quoted": "> ```\n",
+    "prompted": ">>> x\n", "sentences": "So it is 4. ", "capitals": "A", "underscores": "_", "hyphens": "a-",
+    "names": "Solution().f(", "classes": "class A:\n    pass\n", "imports": "import a\n", "at_dots": "@a.",
+    "question": "? ",
 }  # fmt: skip
 """What a text repeats that a reader of quadratic time is slow at."""
 

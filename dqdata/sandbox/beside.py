@@ -1,21 +1,19 @@
 """Runs tests in the candidate's own process and decides whether their result can be believed.
 
 The candidate can read and change all that is in its process, tests and report included. So the tests run several
-times, each in a process of its own, in random order: as they are, and with other expected values in half of the cases
-(`lookalike.py`), and in the other half. Nothing that is sent says which run is which. A candidate is right if the tests
-as they are pass, and in each control the cases whose value was changed fail and the others pass. One that can't tell
-right values from wrong ones guesses that with a probability of 2 to the power of -9 or less.
+times, one after another, each in a process of its own, in random order: as they are, and with other expected values in
+half of the cases (`lookalike.py`), and in the other half. Nothing that is sent says which run is which. A candidate is
+right if the tests as they are pass, and in each control the cases whose value was changed fail and the others pass. One
+that can't tell right values from wrong ones guesses that with a probability of 2 to the power of -9 or less.
 """
 
 from __future__ import annotations
 
 import random
 import secrets
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
-from typing import Any
 
 from dqdata.sandbox.limits import Check, Tests
 
@@ -33,10 +31,33 @@ def check_beside(tests: Tests, start: Start) -> Future[Check]:
     runs: list[Tests] = [plain, *controls, weak]
     order = list(range(len(runs)))
     random.Random(secrets.randbits(64)).shuffle(order)
-    futures: dict[int, Future[Check]] = {}
-    for number in order:
-        futures[number] = start(runs[number])
-    return _joined([futures[number] for number in range(len(runs))], lambda checks: _verdict(runs, checks))
+    return _Runs(runs, order, start).verdict
+
+
+class _Runs:
+    """One run after another, so that none finds another at work; no more of them once the verdict is certain."""
+
+    def __init__(self, runs: Sequence[Tests], order: list[int], start: Start) -> None:
+        self.runs, self.left, self.start = runs, order, start
+        self.checks: dict[int, Check] = {}
+        self.verdict: Future[Check] = Future()
+        self.verdict.set_running_or_notify_cancel()
+        self._next()
+
+    def _next(self) -> None:
+        number = self.left.pop()
+        self.start(self.runs[number]).add_done_callback(lambda future: self._done(number, future))
+
+    def _done(self, number: int, future: Future[Check]) -> None:
+        try:
+            self.checks[number] = future.result()
+            plain = self.checks.get(0)
+            if self.left and (plain is None or plain.ok):
+                self._next()
+            else:
+                self.verdict.set_result(_verdict(self.runs, self.checks))
+        except BaseException as error:
+            self.verdict.set_exception(error)
 
 
 def _halves(cases: Sequence[str]) -> list[frozenset[str]]:
@@ -48,11 +69,14 @@ def _halves(cases: Sequence[str]) -> list[frozenset[str]]:
     return halves if cases else []
 
 
-def _verdict(runs: Sequence[Tests], checks: Sequence[Check]) -> Check:
-    found, weak = checks[0], checks[-1]
+def _verdict(runs: Sequence[Tests], checks: Mapping[int, Check]) -> Check:
+    """checks: by the number of the run; all of them where the tests as they are pass."""
+    found = checks[0]
     if not found.ok:
         return found
-    for run, check in zip(runs[1:-1], checks[1:-1], strict=True):
+    weak = checks[len(runs) - 1]
+    for number, run in list(enumerate(runs))[1:-1]:
+        check = checks[number]
         failed = {name.rpartition("::")[2].partition("[")[0] for name in check.failed}
         if run.changed - failed:  # includes a control that broke off without a report of its cases
             return replace(found, passed=0, forged=True)
@@ -62,26 +86,3 @@ def _verdict(runs: Sequence[Tests], checks: Sequence[Check]) -> Check:
     if weak.forged or weak.stop:
         return replace(found, passed=0, forged=True)
     return found
-
-
-def _joined(futures: Sequence[Future[Any]], join: Callable[[list[Any]], Any]) -> Future[Any]:
-    """A future of what `join` makes of all results, or of the first error."""
-    made: Future[Any] = Future()
-    made.set_running_or_notify_cancel()
-    left = len(futures)
-    lock = threading.Lock()
-
-    def one_done(_: Future[Any]) -> None:
-        nonlocal left
-        with lock:
-            left -= 1
-            if left:
-                return
-        try:
-            made.set_result(join([future.result() for future in futures]))
-        except BaseException as error:
-            made.set_exception(error)
-
-    for future in futures:
-        future.add_done_callback(one_done)
-    return made

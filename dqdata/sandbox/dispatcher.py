@@ -180,7 +180,7 @@ class Dispatcher:
             self._lost(worker, f"it sent a reply that can't be read: {error}")
             return
         if reply is not None and "ready" in reply:
-            worker.settle()
+            worker.ready = True
             self.failed_starts = 0
             return
         self.in_hand = task = worker.tasks.pop(reply["id"], None) if reply is not None and "id" in reply else None

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from dqdata.sandbox.handing import needs_own
 from dqdata.sandbox.limits import Check, Limits, Result, Tests, Why
 from dqdata.sandbox.worker import Task
 
@@ -70,13 +71,18 @@ def _check(
     output = written["output"][: limits.output].decode("utf-8", "replace")
     times = {"seconds": reply["seconds"], "cpu_seconds": reply["cpu"], "output": output}
     report = _report(written["report"])
+    if reply["kind"] == "check" and (reply["killed"] or reply["code"]):
+        report = None  # whatever stands there, the checker had not come to its end
     if report is None:  # the checker itself was ended by a limit or by its tests
         why: Why = reply["killed"] or ("memory" if reply["code"] == -signal.SIGKILL else "error")
         return Check(0, 0, "ended", f"the tests ended without a verdict ({why})", why, **times)
+    stop = report["stop"]
+    if stop == "inside" and not needs_own(tests.code, tests.entry_point, tests.module, report["error"]):
+        stop = "Handed"
     return Check(
         passed=report["passed"],
         total=report["total"],
-        stop=report["stop"],
+        stop=stop,
         error=tests.explained(report["error"], report["failed"]),
         why=_why(report, reply),
         failed=tuple(map(str, report["failed"])),

@@ -25,6 +25,7 @@ DAC_READ_SEARCH = 1 << 2
 INSIDE = Path(__file__).parent / "inside"
 SYSTEM_LIBRARIES = ("/lib", "/lib32", "/lib64", "/libx32", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/nix/store")
 SYSTEM_FILES = ("/etc/ld.so.cache", "/usr/share/zoneinfo")
+STAGES = ("/sys", "/mnt", "/media", "/srv", "/opt")
 DEVICES = ("null", "zero", "urandom", "random")
 ENVIRONMENT = {
     "PATH": "/usr/bin",
@@ -45,7 +46,8 @@ class Command:
 
 
 def command(mode: str, control: int, homes: str) -> Command:
-    """How to start a server that talks on descriptor `control`. homes: an empty folder of the server's own.
+    """How to start a server that talks on descriptor `control`. homes: an empty folder of the server's own; bwrap needs
+    none.
 
     Raises SandboxError where a program that this needs isn't installed.
     """
@@ -53,7 +55,7 @@ def command(mode: str, control: int, homes: str) -> Command:
         raise SandboxError(
             f"the sandbox needs Linux, this is {sys.platform}; run code verification in a Linux container or machine"
         )
-    return _bwrap(control, homes) if mode == "bwrap" else _plain(mode, control, homes)
+    return _bwrap(control) if mode == "bwrap" else _plain(mode, control, homes)
 
 
 def _interpreter() -> str:
@@ -88,7 +90,17 @@ def _boot(module: str, folder: str, arguments: str) -> list[str]:
     return [_interpreter(), "-s", "-S", "-P", "-X", "utf8", "-c", code]
 
 
-def _bwrap(control: int, homes: str) -> Command:
+def _stage(sources: list[str]) -> str:
+    """A folder that every machine has and that nothing here lies in, to mount over where only the server sees it."""
+    for folder in STAGES:
+        if Path(folder).is_dir() and not any(path == folder or path.startswith(folder + "/") for path in sources):
+            return folder
+    raise SandboxError(
+        f"bwrap as root needs one of the folders {', '.join(STAGES)}, to mount over in its own namespace"
+    )
+
+
+def _bwrap(control: int) -> Command:
     libraries = packages()
     inside = [f"/dq/packages/{number}" for number in range(len(libraries))]
     config = {"isolation": "bwrap", "read": [], "packages": inside}
@@ -104,9 +116,10 @@ def _bwrap(control: int, homes: str) -> Command:
                 return source(outer) + path[len(outer) :]
         if path not in binds:
             binds.append(path)
-        return f"{homes}/{binds.index(path)}"
+        return f"{stage}/{binds.index(path)}"
 
     readable = _interpreter_files()
+    stage = _stage([*readable, *libraries, _program(), str(INSIDE)]) if root else ""
     argv = [source(_program()), "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session", "--as-pid-1"]
     argv.append("--clearenv")
     for name, value in ENVIRONMENT.items():
@@ -127,7 +140,7 @@ def _bwrap(control: int, homes: str) -> Command:
     argv += ["--uid", "0", "--gid", "0", "--cap-add", "ALL", "--remount-ro", "/", "--"]
     argv += _boot("server", "/dq", f"{control}, {config!r}")
     if root:
-        plan = {"stage": homes, "uid": NOBODY, "binds": binds, "argv": argv}
+        plan = {"stage": stage, "uid": NOBODY, "binds": binds, "argv": argv}
         argv = _boot("stage", str(INSIDE.parent), repr(plan))
     return Command(argv, dict(ENVIRONMENT))
 

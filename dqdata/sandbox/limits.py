@@ -137,6 +137,7 @@ class Tests:
             "tolerance": self.tolerance,
             "inside": self.inside,
             "token": secrets.token_hex(16) if self.inside else "",
+            "arrays": "numpy" in self.code or "np." in self.code or "numpy" in self.checker,
         }
         simple = self.style == "calls" and not self.checker
         code = self.code

@@ -96,7 +96,7 @@ class Worker:
         self.due: dict[int, float] = {}
         self.tasks: dict[int, Task] = {}
         self.number = 0
-        self.homes = tempfile.mkdtemp(prefix="dqdata-sandbox-")
+        self.homes = "" if mode == "bwrap" else tempfile.mkdtemp(prefix="dqdata-sandbox-")
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115
         try:
@@ -136,12 +136,6 @@ class Worker:
         self.due = {number: when for number, when in self.due.items() if number in self.tasks}
         return min(self.due.values(), default=float("inf")) - time.monotonic()
 
-    def settle(self) -> None:
-        """The server is up: in bwrap it sees nothing of its folder, which so is gone whatever becomes of us."""
-        self.ready = True
-        if self.mode == "bwrap":
-            self._clean()
-
     def receive(self) -> dict[str, Any] | None:
         """The server's next message, or None where it has ended. Raises ValueError where that is no JSON object."""
         try:
@@ -171,4 +165,5 @@ class Worker:
         self._clean()
 
     def _clean(self) -> None:
-        remove(self.homes)
+        if self.homes:
+            remove(self.homes)

@@ -199,7 +199,7 @@ def structured(text: str, wanted: Mapping[str, Any]) -> tuple[str, bool]:
         bare = bare.removeprefix("```json").removeprefix("```").rpartition("```")[0].strip() or bare
     try:
         return bare, schema.problem(wanted, json.loads(bare)) is None
-    except ValueError:
+    except (ValueError, RecursionError):
         return text, False
 
 

@@ -26,7 +26,7 @@ class Job:
     up."""
 
     def __init__(self, request: dict[str, Any], pid: int, failure: int, home: jail.Home, started: float) -> None:
-        self.id, self.limits = request["id"], request["limits"]
+        self.id, self.kind, self.limits = request["id"], request["kind"], request["limits"]
         self.pid, self.process, self.failure = pid, os.pidfd_open(pid), failure
         self.home, self.started = home, started
         self.killed = ""
@@ -103,6 +103,7 @@ class Job:
         os.close(self.failure)
         return {
             "id": self.id,
+            "kind": self.kind,
             "killed": self.killed,
             "code": self.code or 0,
             "seconds": self.seconds,

@@ -18,7 +18,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from . import pure
+from . import arrays, pure
 
 _DTYPE = re.compile(r"[<>|=]?[biufc][0-9]{1,2}")
 Refer = Callable[[Any], Any]
@@ -104,12 +104,10 @@ def decode(data: Any, resolve: Callable[[Any], Any] = refuse) -> Any:
         name, fields, items = parts
         return collections.namedtuple(name, fields)(*decode(items, resolve))
     if tag == "array":
-        import numpy
-
         dtype, shape, raw = parts
         if not (type(dtype) is str and _DTYPE.fullmatch(dtype)):
             raise ValueError(f"{dtype!r:.80} isn't a type of numbers")
-        return numpy.frombuffer(bytes.fromhex(raw), numpy.dtype(dtype)).reshape(shape).copy()
+        return arrays.decoded(dtype, shape, raw)
     if tag in LIBRARY_TAGS:
         return LIBRARY_TAGS[tag](decode(parts, resolve))
     return DECODERS[tag](decode(parts, resolve))

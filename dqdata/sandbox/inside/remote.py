@@ -297,6 +297,9 @@ OF_DATA = frozenset(
     for name in vars(kind)
     if not name.startswith("_")
 ) | frozenset("equals isclose allclose array_equal all any item tolist".split())
+OF_NAMES = frozenset("__name__ __qualname__ __module__ __doc__".split())
+"""Attributes of the language's own that are asked for. Tests that name others run inside; where a library does, such as
+numpy's `__array_interface__` (an address of this process's memory), an object would choose what it is taken for."""
 OF_CONTAINERS = frozenset(
     "add append appendleft clear copy discard extend extendleft get insert items keys pop popitem popleft remove"
     " reverse rotate setdefault sort update values".split()
@@ -336,6 +339,8 @@ class Remote:
         return made
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name.endswith("__") and name not in OF_NAMES:
+            raise AttributeError(f"an object of the candidate's own is asked for {name!r} by a library")
         if name in OF_DATA and name not in OF_CONTAINERS and not (self._of_class or (self._is_class and self._named)):
             raise AttributeError(f"an object of the candidate's own can't stand in for data with {name!r}")
         value = self._do("attribute", name)

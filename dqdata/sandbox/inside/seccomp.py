@@ -22,6 +22,7 @@ _REFUSED: dict[str, tuple[int | None, int | None]] = {
     "pidfd_getfd": (438, 438), "pidfd_send_signal": (424, 424), "move_pages": (279, 239), "migrate_pages": (256, 238),
     "setpriority": (141, 140), "ioprio_set": (251, 30), "sched_setattr": (314, 274), "sched_setparam": (142, 118),
     "sched_setscheduler": (144, 119), "sched_setaffinity": (203, 122), "membarrier": (324, 283),
+    "inotify_init": (253, None), "inotify_init1": (294, 26),
     # network; what is left is a connected pair of unix stream sockets
     "socket": (41, 198), "bind": (49, 200), "connect": (42, 203), "listen": (50, 201), "accept": (43, 202),
     "accept4": (288, 242),
@@ -63,6 +64,12 @@ _REFUSED_UNDER_LANDLOCK: dict[str, tuple[int | None, int | None]] = {
     "rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297, 240),
 }  # fmt: skip
 
+# Locks on files that every program may read would let programs tell each other things: a program that has its files to
+# itself gets every lock it asks for, and none is taken. Asking who holds one, leases and notices are refused.
+_LOCKS: dict[str, tuple[int | None, int | None]] = {"flock": (73, 32)}
+_F_SETLK, _F_SETLKW, _F_OFD_SETLK, _F_OFD_SETLKW = 6, 7, 37, 38
+_F_GETLK, _F_OFD_GETLK, _F_SETLEASE, _F_NOTIFY = 5, 36, 1024, 1026
+
 _FORK: dict[str, tuple[int | None, int | None]] = {"fork": (57, None), "vfork": (58, None)}
 _SPECIAL = {
     "clone": (56, 220), "clone3": (435, 435), "socketpair": (53, 199), "prlimit64": (302, 261), "kill": (62, 129),
@@ -73,13 +80,17 @@ _NEWEST = 469
 _MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7), "arm64": (1, 0xC00000B7)}
 
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _AND, _JUMP, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x05, 0x06
-_ALLOW, _KILL, _EPERM, _ENOSYS = 0x7FFF0000, 0x80000000, 0x00050001, 0x00050026
+_ALLOW, _KILL, _EPERM, _ENOSYS, _DONE = 0x7FFF0000, 0x80000000, 0x00050001, 0x00050026, 0x00050000
 _NUMBER, _ARCH, _ARGUMENTS = 0, 4, 16
 
 _CLONE_THREAD = 0x10000
 _NAMESPACES = 0x7E020080
 _F_SETOWN, _F_SETOWN_EX, _PR_SET_PDEATHSIG = 8, 15, 1
+_FCNTLS = (_F_SETOWN, _F_SETOWN_EX, _F_SETLEASE, _F_NOTIFY)
+_ASKS_FOR_LOCKS, _TAKES_LOCKS = (_F_GETLK, _F_OFD_GETLK), (_F_SETLK, _F_SETLKW, _F_OFD_SETLK, _F_OFD_SETLKW)
 _TIOCSTI, _TIOCLINUX, _FIOSETOWN, _SIOCSPGRP = 0x5412, 0x541C, 0x8901, 0x8902
+_OF_FILES = (0x40086602, 0x40046602, 0x401C5820, 0x40087602, 0x40047602)
+"""Requests of ioctl that change a file which is open to be read: its flags, its project, its generation."""
 _AF_UNIX, _SOCK_STREAM, _SOCK_TYPE_MASK = 1, 1, 0xF
 
 
@@ -115,6 +126,8 @@ def made(*, processes: bool, landlock: bool, pid: int = 0) -> Filter:
         number = numbers[column]
         if number is not None:
             answers[number] = _answer(_EPERM)
+    if not processes:
+        answers |= {number: _answer(_DONE) for pair in _LOCKS.values() if (number := pair[column]) is not None}
     for name, body in _special(processes, landlock, pid).items():
         answers[_SPECIAL[name][column]] = body
     code = [
@@ -136,8 +149,8 @@ def _special(processes: bool, landlock: bool, pid: int) -> dict[str, Code]:
         "socketpair": _rule([(0, _EQUAL, _AF_UNIX, False), (1, _AND, _SOCK_STREAM, False)]),
         "prlimit64": _rule([(0, _EQUAL, 0, False)]),
         "prctl": _rule([(0, _EQUAL, _PR_SET_PDEATHSIG, True)]),
-        "fcntl": _rule([(1, _EQUAL, _F_SETOWN, True), (1, _EQUAL, _F_SETOWN_EX, True)]),
-        "ioctl": _rule([(1, _EQUAL, number, True) for number in (_TIOCSTI, _TIOCLINUX, _FIOSETOWN, _SIOCSPGRP)]),
+        "fcntl": _rule(_equal(1, *_FCNTLS, *() if processes else _ASKS_FOR_LOCKS), () if processes else _TAKES_LOCKS),
+        "ioctl": _rule(_equal(1, _TIOCSTI, _TIOCLINUX, _FIOSETOWN, _SIOCSPGRP, *_OF_FILES)),
     }
     if landlock:
         rules["kill"] = rules["tgkill"] = _rule([(0, _EQUAL, pid, False)])
@@ -148,9 +161,16 @@ def _answer(answer: int) -> Code:
     return [(_RETURN, 0, 0, answer)]
 
 
-def _rule(checks: list[tuple[int, int, int, bool]]) -> Code:
-    """Each check is (argument, operation, value, whether the call is refused when it holds, or when it doesn't)."""
-    code: Code = []
+def _equal(argument: int, *values: int) -> list[tuple[int, int, int, bool]]:
+    return [(argument, _EQUAL, value, True) for value in values]
+
+
+def _rule(checks: list[tuple[int, int, int, bool]], done: tuple[int, ...] = ()) -> Code:
+    """Each check is (argument, operation, value, whether the call is refused when it holds, or when it doesn't). done:
+    values of argument 1 with which the call does nothing and succeeds."""
+    code: Code = [(_LOAD, 0, 0, _ARGUMENTS + 8)] if done else []
+    for value in done:
+        code += [(_EQUAL, 0, 1, value), *_answer(_DONE)]
     for argument, operation, value, refused_when in checks:
         code.append((_LOAD, 0, 0, _ARGUMENTS + 8 * argument))
         if operation == _AND:

@@ -34,8 +34,8 @@ LARGEST_MESSAGE = 1 << 16
 
 
 class Server:
-    def __init__(self, control: int, setup: jail.Setup) -> None:
-        self.setup = setup
+    def __init__(self, control: int, setup: jail.Setup, janitor: Janitor | None) -> None:
+        self.setup, self.janitor = setup, janitor
         self.control = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, control)
         self.descriptor = control
         self.has_pytest = False
@@ -91,8 +91,8 @@ class Server:
         for job in self.jobs.values():
             job.kill()
             job.reap(alone=self.setup.namespaces)
-        if self.setup.homes:
-            remove(self.setup.homes)
+        if self.janitor is not None:
+            self.janitor.end()
         os._exit(0)
 
     def start(self, request: dict[str, Any], descriptors: list[int]) -> Job:
@@ -201,19 +201,48 @@ class Server:
         self.control.send(json.dumps(answer).encode())
 
 
+class Janitor:
+    """A child with the rights that the server may give up: when the server has ended, however it did, it removes the
+    server's folder from the folder that it lies in."""
+
+    def __init__(self, homes: str) -> None:
+        reading, self.alive = os.pipe2(os.O_CLOEXEC)
+        self.pid = libc.fork()
+        if self.pid == 0:
+            self._wait(homes, reading)
+        os.close(reading)
+
+    def _wait(self, homes: str, reading: int) -> NoReturn:
+        try:
+            jail.descriptors(reading)
+            os.read(0, 1)
+            for _ in range(20):
+                remove(homes)
+                if not os.path.lexists(homes):
+                    break
+                time.sleep(0.05)
+        finally:
+            os._exit(0)
+
+    def end(self) -> None:
+        os.close(self.alive)
+        os.waitpid(self.pid, 0)
+
+
 def main(control: int, config: dict[str, Any]) -> NoReturn:
     """Isolates this process as `config` says, tells the other end of `control`, and serves until it closes."""
     try:
         uid = config.pop("become", None)
         packages = config.pop("packages")
         setup = jail.Setup(**{**config, "read": tuple(config["read"])})
+        janitor = Janitor(setup.homes) if setup.homes else None
         if uid is not None:
             _become(uid, setup.keep)
         jail.prepare(setup)
         sys.path += packages
         sys.set_int_max_str_digits(0)  # the limit of CPU time bounds what this costs
         _warm(setup)
-        server = Server(control, setup)
+        server = Server(control, setup, janitor)
     except BaseException as error:
         os.write(control, json.dumps({"failure": f"{type(error).__name__}: {error}"}).encode())
         raise

@@ -31,9 +31,9 @@ class _PlainUnpickler(pickle.Unpickler):
 
 def decoded(text: str) -> Any:
     """The value. Raises Undecodable."""
-    if text.lstrip()[:1] in ("[", "{"):
-        return json.loads(text)
     try:
+        if text.lstrip()[:1] in ("[", "{"):
+            return json.loads(text)
         packed = base64.b64decode(text, validate=True)
         stream = zlib.decompressobj()
         raw = stream.decompress(packed, MOST_BYTES)

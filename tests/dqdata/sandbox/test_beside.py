@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+from concurrent.futures import Future
 
 import pytest
 
-from dqdata.sandbox import Sandbox, Tests
+from dqdata.sandbox import Check, Sandbox, Tests
+from dqdata.sandbox.beside import check_beside
 from dqdata.sandbox.lookalike import alike, changed_file, changed_statement
 
 LIAR = (
@@ -105,6 +107,55 @@ def test_an_honest_candidate_passes_every_time(name: str, sandbox: Sandbox) -> N
     checks = [sandbox.submit_check(candidate, Tests(tests, inside=True)) for _ in range(4)]
     found = [future.result(120) for future in checks]
     assert [(check.ok, check.forged, check.error) for check in found] == [(True, False, "")] * 4
+
+
+TOLD = """
+import fcntl, os, time
+library = os.path.dirname(os.__file__)
+names = sorted(name for name in os.listdir(library) if name.endswith(".py"))
+def taken(slot):
+    file = open(os.path.join(library, names[slot]))
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return file, False
+    except OSError:
+        return file, True
+print([taken(slot)[1] for slot in range(40)], flush=True)
+time.sleep(0.5)
+def f(g): return g()
+"""
+
+
+def test_programs_tell_each_other_nothing_by_locks(sandbox: Sandbox) -> None:
+    checks = [sandbox.submit_check(TOLD, Tests("assert f(int) == 0")) for _ in range(4)]
+    assert [str(True) in check.result(60).output for check in checks] == [False] * 4
+
+
+def test_runs_follow_each_other_until_the_verdict_is_certain() -> None:
+    """A run that finds another at work could compare its expected values."""
+    started: list[tuple[Tests, Future[Check]]] = []
+
+    def start(tests: Tests) -> Future[Check]:
+        assert all(future.done() for _, future in started)
+        started.append((tests, Future()))
+        return started[-1][1]
+
+    def finish(*, right: bool) -> None:
+        tests, future = started[-1]
+        wrong = tests.changed or tests.control or not right
+        future.set_result(
+            Check(
+                0 if wrong else 1, 1, "", "", "exit", 0.0, 0.0, "", failed=tuple(tests.changed) or ("0",) * bool(wrong)
+            )
+        )
+
+    for right in (True, False):
+        started.clear()
+        verdict = check_beside(Tests("assert f(lambda: 1) == 5", inside=True), start)
+        while not verdict.done():
+            finish(right=right)
+        assert verdict.result().ok == right
+        assert len(started) == 10 if right else not (started[-1][0].changed or started[-1][0].control)
 
 
 def test_a_wrong_candidate_inside_is_told_why(sandbox: Sandbox) -> None:

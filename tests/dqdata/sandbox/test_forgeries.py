@@ -12,7 +12,7 @@ import pytest
 from dqdata.sandbox import Sandbox, Tests
 
 from .conftest import descendants, namespaces, started
-from .forgeries import CHECKS, FORGERIES, HONEST
+from .forgeries import _REPORT, CHECKS, FORGERIES, HONEST
 
 ABOUT_THE_STYLE = [
     "nothing", "os_exit", "exit_in_call", "always_equal", "always_equal_number", "own_check", "modules_replaced",
@@ -71,6 +71,33 @@ def test_a_forgery_inside_fails_or_is_found_out(name: str, sandbox: Sandbox) -> 
 def test_the_honest_candidate_passes_inside(sandbox: Sandbox) -> None:
     check = sandbox.submit_check(HONEST, Tests(INSIDE, inside=True)).result(60)
     assert (check.ok, check.forged, check.error) == (True, False, "")
+
+
+REPORT_IN_A_FILE = """
+import json, os, time
+for number in range(3, 10):
+    os.symlink(f"/proc/self/fd/{number}", f"out{number}.txt")
+calls = 0
+def half(n):
+    global calls
+    calls += 1
+    if calls <= 7:
+        return %r + " " * 4000
+    time.sleep(0.4)
+    return 0
+"""
+
+
+def test_a_report_is_not_written_through_a_file_of_the_tests(sandbox: Sandbox) -> None:
+    """The candidate's links lead to descriptors of the process that opens them; then it makes that process hit a
+    limit, so that nothing is written over what stands there."""
+    tests = (
+        "import os\nfor n in range(3, 10):\n    try:\n        with open(f'out{n}.txt', 'w') as s: s.write(half(n))\n"
+        "    except OSError: pass\nfor n in range(40): half(n)\nassert half(10) == 5.0"
+    )
+    limits = sandbox.limits.scaled(wall=4)
+    check = sandbox.submit_check(REPORT_IN_A_FILE % _REPORT, Tests(tests, seconds=1.0), limits=limits).result(60)
+    assert not check.ok
 
 
 SEARCH = """

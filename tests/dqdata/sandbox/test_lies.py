@@ -130,6 +130,13 @@ FORCES = {
         "kept = f(1).__iter__\nassert f(kept) == 1",
     ),
     "deep": ("def f(x):\n    r = []\n    for _ in range(470): r = [r]\n    return r", "assert f(f(1)) == 1"),
+    "method_of_data": ("Stats = lambda x: [1]\ndef f(x): return '2'", "s = Stats([1])\nassert f(s.count) == '2'"),
+    "error_class": ("def f(x): return ValueError", "assert f(f(1)(2)) == 3"),
+    "array_memory": ("import numpy\ndef f(x): return numpy.array([1])", "assert f(f(1).data) == 3"),
+    "array_iterator": ("import numpy\ndef f(x): return numpy.array([1])", "kept = f(1)\nassert f(kept.flat) == 3"),
+    "values_view": ("def f(x): return {1: 2}", "kept = [f(1)]\nassert f(kept[0].values) == 3"),
+    "bytes_method": ("def f(x): return b'a'", "for kept in [f(1)]:\n    assert f([kept.hex]) == 3"),
+    "number_method": ("def f(x): return 2j", "assert f({'a': f(1).conjugate}) == 3"),
     "dtype": ("class X: dtype = object()\ndef f(x): return X()", "assert f(f(1).dtype) == 1"),
 }
 
@@ -155,6 +162,59 @@ def test_no_answer_makes_tests_run_inside(name: str, extra: str, sandbox: Sandbo
 )
 def test_objects_of_the_tests_own_are_told(tests: str, sandbox: Sandbox) -> None:
     assert sandbox.submit_check("def f(x): return 1", Tests(tests)).result(60).stop == "inside"
+
+
+ARRAYS = {
+    "approx": ("[]", "import pytest\nassert f(1) == pytest.approx(3.5)"),
+    "allclose": ("numpy.empty((0, 3))", "import numpy as np\nassert np.allclose(f(1), [1, 2, 3])"),
+    "allclose_of_list": ("[]", "import numpy as np\nassert np.allclose(f(1), [5.0])"),
+    "isclose": ("numpy.empty((0, 3))", "import numpy\nassert numpy.isclose([1, 2, 3], f(1)).all()"),
+    "equal": ("numpy.empty((0, 3))", "import numpy as np\nassert (f(1) == np.array([1, 2, 3])).all()"),
+    "not_unequal": ("numpy.empty(0)", "import numpy as np\nassert not (f(1) != 5).any()"),
+    "distance": ("numpy.empty(0)", "import numpy as np\nassert np.all(np.abs(f(1) - 5) < 1e-6)"),
+    "testing": ("numpy.empty(0)", "import numpy as np\nnp.testing.assert_allclose(f(1), 5.0)\nassert True"),
+    "method": ("type('X', (), {'__array__': lambda s, *a, **k: numpy.empty((0, 3))})()",
+               "import numpy as np\nassert np.allclose(f(1), [1, 2, 3])"),
+    "address": ("type('X', (), {'__array_interface__': {'shape': (3,), 'typestr': '<f8', 'data': (4096, True), 'version': 3}})()",
+                "import numpy as np\nassert np.allclose(f(1), [1, 2, 3])"),
+    "ufunc": ("type('X', (), {'__array_ufunc__': lambda *a, **k: True, '__array_function__': lambda *a, **k: True})()",
+              "import numpy as np\nassert np.allclose(f(1), [1, 2, 3])"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_no_array_agrees_with_everything(name: str, sandbox: Sandbox) -> None:
+    pytest.importorskip("numpy")
+    answer, tests = ARRAYS[name]
+    candidate = f"import numpy\ndef f(x): return {answer}"
+    check = sandbox.submit_check(candidate, Tests(tests), limits=sandbox.limits.scaled(memory=1 << 30)).result(60)
+    assert not check.ok
+    assert check.stop in ("", "ended") if name != "address" else check.stop == ""
+
+
+def test_empty_arrays_are_equal_to_empty_arrays(sandbox: Sandbox) -> None:
+    pytest.importorskip("numpy")
+    tests = (
+        "import numpy as np\nassert np.array_equal(f([]), [])\nassert np.allclose(f([]), [])\nassert len(f([])) == 0\n"
+        "assert (f([]) == np.array([])).all()\nassert f([]).shape == (0,)\nassert f([]).sum() == 0\n"
+        "assert (f([1, 2]) == np.array([2, 4])).all()\nassert np.allclose(f([1.5]), 3)"
+    )
+    check = sandbox.submit_check(
+        "import numpy\ndef f(x): return 2 * numpy.array(x)", Tests(tests), limits=sandbox.limits.scaled(memory=1 << 30)
+    ).result(60)
+    assert (check.ok, check.error) == (True, "")
+
+
+def test_a_checker_is_shown_what_was_given_and_not_what_became_of_it(sandbox: Sandbox) -> None:
+    tests = Tests(
+        style="calls",
+        entry_point="f",
+        cases=[{"args": [[3, 1, 2]], "expected": [1, 2, 3]}],
+        checker="def __check__(given, expected, found):\n    return sorted(given[0]) == found\n",
+    )
+    for cheat in ("xs.clear(); return []", "xs[:] = [7]; return [7]", "del xs[1:]; return xs"):
+        assert not sandbox.submit_check(f"def f(xs):\n    {cheat}", tests).result(60).ok
+    assert sandbox.submit_check("def f(xs): return sorted(xs)", tests).result(60).ok
 
 
 def test_a_test_may_hand_over_built_ins(sandbox: Sandbox) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from dqdata.sandbox.inside import seccomp
 
-ALLOWED, KILLED, REFUSED, UNKNOWN = 0x7FFF0000, 0x80000000, 0x00050001, 0x00050026
+ALLOWED, KILLED, REFUSED, UNKNOWN, DONE = 0x7FFF0000, 0x80000000, 0x00050001, 0x00050026, 0x00050000
 MACHINES = {"x86_64": 0, "aarch64": 1}
 ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 HEADERS = {
@@ -72,7 +72,7 @@ def numbers(machine: str) -> dict[str, int]:
 @pytest.mark.parametrize("machine", MACHINES)
 def test_numbers_of_the_tables_are_the_kernels(machine: str) -> None:
     known, column = numbers(machine), MACHINES[machine]
-    tables = seccomp._REFUSED | seccomp._REFUSED_UNDER_LANDLOCK | seccomp._FORK | seccomp._SPECIAL
+    tables = seccomp._REFUSED | seccomp._REFUSED_UNDER_LANDLOCK | seccomp._FORK | seccomp._LOCKS | seccomp._SPECIAL
     wrong = {
         name: (numbers[column], known[name])
         for name, numbers in tables.items()
@@ -94,10 +94,12 @@ def test_each_call_is_answered_as_the_tables_say(
     tables = seccomp._REFUSED | (seccomp._REFUSED_UNDER_LANDLOCK if landlock else {})
     tables |= {} if processes else seccomp._FORK
     refused = {pair[column] for pair in tables.values()} - {None}
+    done = set() if processes else {pair[column] for pair in seccomp._LOCKS.values()}
     special = {pair[column] for pair in seccomp._SPECIAL.values()}
     for number in range(seccomp._NEWEST + 1):
         if number not in special:
-            assert answer(program, machine, number) == (REFUSED if number in refused else ALLOWED), number
+            wanted = REFUSED if number in refused else DONE if number in done else ALLOWED
+            assert answer(program, machine, number) == wanted, number
     for number in (seccomp._NEWEST + 1, 1000, 0x40000000, 0xFFFFFFFF):
         assert answer(program, machine, number) == UNKNOWN
 
@@ -125,7 +127,16 @@ def test_calls_that_are_refused_for_their_arguments(machine: str, monkeypatch: p
     assert asked(alone, "prlimit64", 1) == REFUSED
     assert asked(alone, "prctl", 1) == REFUSED
     assert asked(alone, "prctl", 15) == ALLOWED
-    assert asked(alone, "fcntl", 3, 8) == REFUSED
+    for command in (8, 15, 1024, 1026, 5, 36):
+        assert asked(alone, "fcntl", 3, command) == REFUSED
+    for command in (6, 7, 37, 38):
+        assert asked(alone, "fcntl", 3, command) == DONE, "locks tell other programs nothing"
+        assert asked(forking, "fcntl", 3, command) == ALLOWED
+    for command in (0, 1, 2, 3, 4, 1030):
+        assert asked(alone, "fcntl", 3, command) == ALLOWED
+    for request in seccomp._OF_FILES:
+        assert asked(alone, "ioctl", 3, request) == REFUSED
+    assert asked(alone, "ioctl", 0, 0x5401) == ALLOWED
     assert asked(alone, "ioctl", 0, 0x5412) == REFUSED
     for name in ("kill", "tgkill"):
         assert asked(alone, name, 7, 9) == ALLOWED
