@@ -33,7 +33,7 @@ STEPS: list[tuple[Any, str]] = [
     (Dispatcher, "_hand_out"), (Dispatcher, "_hand_out_suspects"), (Dispatcher, "_send"), (Dispatcher, "_start"),
     (Dispatcher, "_collect"), (Dispatcher, "_finish"), (Dispatcher, "_lost"), (Dispatcher, "_requeue"),
     (Dispatcher, "_drop"), (Dispatcher, "_patience"), (Dispatcher, "_turn"),
-    (Worker, "send"), (Worker, "receive"), (Worker, "settle"), (Worker, "complaint"), (Worker, "stop"),
+    (Worker, "send"), (Worker, "receive"), (Worker, "complaint"), (Worker, "stop"),
     (Worker, "_clean"), (Worker, "overdue"), (Worker, "__init__"),
     (Task, "open"), (Task, "written"), (Task, "close"),
 ]  # fmt: skip
