@@ -13,8 +13,8 @@
 Four kinds, by what they wait for:
 
     RowOperator      CPU work on one row that could hang; each row has a deadline after which its worker is killed
-    BatchOperator    CPU work on a few hundred rows at a time; pure; runs in worker processes
-    CallOperator     waits on a teacher, a judge or a sandbox; one row in, any number out
+    BatchOperator    CPU work on a few hundred rows at a time; pure; runs in worker processes; a deadline per row too
+    CallOperator     waits on a teacher, a judge or a sandbox; one row in, any number out; a deadline for its own code
     TableOperator    must see every row: deduplicate, mix, pair, split
 
 An operator is found by its entry point in the group `dqdata.operators`. Columns it doesn't know pass through. What it
@@ -281,7 +281,15 @@ class RowOperator(Operator[P]):
 
 
 class BatchOperator(Operator[P]):
-    """CPU work on a frame of rows. Pure, and each row's result independent of its neighbours."""
+    """CPU work on a frame of rows. Pure, and each row's result independent of its neighbours.
+
+    `deadline` in seconds bounds one row. A frame that takes longer than its rows may is cut into pieces until the row
+    is alone that takes too long, or crashes the worker; it fails, and the others go on.
+    """
+
+    @property
+    def deadline(self) -> float:
+        return 10.0
 
     @abstractmethod
     def process(self, batch: pl.DataFrame) -> Batch: ...
@@ -292,7 +300,14 @@ class CallOperator(Operator[P]):
 
     A row that comes back with the key it had is the same row, kept. Other rows are its children: a null key is filled
     by the engine, and `parent_id` too where the column is planned. An empty result is an error: return a Reject.
+
+    `deadline` in seconds bounds what the operator's own code takes without awaiting: all rows share one event loop, so
+    what takes long belongs into `run.cpu`. A row past it fails.
     """
+
+    @property
+    def deadline(self) -> float:
+        return 10.0
 
     @abstractmethod
     async def process(self, row: Row, run: Run) -> Sequence[Outcome]: ...

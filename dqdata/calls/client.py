@@ -74,7 +74,7 @@ class CallClient:
         if call is not None:
             completion = replace(await self._wait(call), cached=True)
         elif (stored := self.ledger.get(key)) is not None:
-            completion = self.teacher.present(stored)
+            completion = self.teacher.present(_without_keys(stored))
         else:
             return await self._wait(_InFlight(self, key, request, context))
         self.counters.cached += 1

@@ -20,8 +20,9 @@ import polars as pl
 
 from dqdata.aio import gather_all
 from dqdata.calls.client import Budget, CallClient, Counters
-from dqdata.engine.batches import Processed, process
+from dqdata.engine.pieces import processed
 from dqdata.engine.stop import StopSignal
+from dqdata.engine.watch import Watch
 from dqdata.errors import (
     PLUGIN_RAISES,
     DeadlineExceeded,
@@ -95,6 +96,7 @@ class Runtime:
         self.budget = budget or Budget()
         self.stop = stop or StopSignal()
         self.pool = pool or Pool(workers)
+        self.watch = Watch()
         self.seed, self.memory_limit = seed, memory_limit
         self.scratch, self.store = scratch, store
         self._planned = teachers or {}
@@ -108,6 +110,7 @@ class Runtime:
     async def __aexit__(self, *_: object) -> None:
         for client in self._clients.values():
             await client.close()
+        self.watch.close()
         if self._sandbox is not None:
             self._sandbox.close()
         await asyncio.to_thread(self.pool.close)
@@ -115,7 +118,7 @@ class Runtime:
     @property
     def sandbox(self) -> Sandbox:
         if self._sandbox is None:
-            self._sandbox = Sandbox(self.project.sandbox.mode)
+            self._sandbox = Sandbox(self.project.sandbox.mode, pool=self.pool)
         return self._sandbox
 
     def client(self, name: str) -> CallClient:
@@ -155,7 +158,7 @@ class StepRun:
     def __init__(self, runtime: Runtime, name: str, fingerprint: str, catalogs: Mapping[str, str]) -> None:
         self._catalogs = catalogs
         self._runtime, self._name, self.step = runtime, name, fingerprint
-        self.seed, self.memory_limit = runtime.seed, runtime.memory_limit
+        self.seed, self.memory_limit, self.watch = runtime.seed, runtime.memory_limit, runtime.watch
 
     @property
     def scratch(self) -> Path:
@@ -214,7 +217,7 @@ class _BoundOperator:
         """Rows outside a pipeline may lack keys: they are numbered while the operator has them."""
         numbered = [{**row, "problem_id": str(n), "trace_id": str(n)} for n, row in enumerate(rows)]
         frame = pl.DataFrame(numbered, infer_schema_length=None)
-        done: Processed = await self._pool.call(process, operator, frame)
+        done = await processed(self._pool, operator, frame)
         outcomes: list[Sequence[Outcome]] = [[] for _ in rows]
         for made in (row for part in done.rows for row in part.iter_rows(named=True)):
             number = int(made["trace_id"])
@@ -231,7 +234,7 @@ class _BoundOperator:
 async def outcomes_of(operator: CallOperator[Any], row: Row, run: StepRun) -> Sequence[Outcome]:
     """What a call operator makes of a row, failures of the row alone included."""
     try:
-        return await operator.process(row, run)
+        return await run.watch.row(operator.process(row, run), operator.deadline)
     except TeacherError as error:
         if error.kind == "fatal":
             raise

@@ -17,10 +17,11 @@ import polars as pl
 from dqdata.aio import gather_all
 from dqdata.columns import REJECTS
 from dqdata.engine.admission import Admission
-from dqdata.engine.batches import BatchStep, apply
+from dqdata.engine.batches import BatchStep
 from dqdata.engine.chunks import Folder, Slice
 from dqdata.engine.frames import frame_of, no_rejects, records, reject_record, schema_of
 from dqdata.engine.memory import held_bytes, open_files
+from dqdata.engine.pieces import carried
 from dqdata.engine.progress import Progress
 from dqdata.engine.runtime import Runtime, outcomes_of
 from dqdata.engine.stop import StopSignal
@@ -140,7 +141,7 @@ class SegmentRun:
     async def _batches(self, frame: pl.DataFrame, batch: list[BatchStep], left: _Chunk) -> pl.DataFrame:
         if not batch:
             return frame
-        frame, rejects = await self.runtime.pool.call(apply, tuple(batch), frame)
+        frame, rejects = await carried(self.runtime.pool, batch, frame)
         if rejects.height:
             left.frames.append(rejects)
         return frame
@@ -254,7 +255,7 @@ class _Batcher:
         assert isinstance(step.operator, BatchOperator)
         key = step.before.key
         steps = (BatchStep(step.spec.id, step.operator, step.after),)
-        frame, rejects = await self._run.runtime.pool.call(apply, steps, frame_of(rows, step.before, step.spec.op))
+        frame, rejects = await carried(self._run.runtime.pool, steps, frame_of(rows, step.before, step.spec.op))
         outcome: dict[str, Any] = {row[key]: row for row in frame.iter_rows(named=True)}
         for record in rejects.iter_rows(named=True):
             outcome[record["row_key"]] = Reject(record["reason"], record["detail"], kind=record["kind"])

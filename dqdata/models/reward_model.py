@@ -24,8 +24,17 @@ class RewardModel:
     """Reads a chat as it was trained to: prompt and answer, up to the end of the turn. names: of the scores it gives,
     or `preference` alone. context: tokens that it can read, None where nothing says so."""
 
-    def __init__(self, path: str, name: str, *, revision: str = "", dtype: torch.dtype = torch.float32) -> None:
-        at = loading(revision)
+    def __init__(
+        self,
+        path: str,
+        name: str,
+        *,
+        revision: str = "",
+        dtype: torch.dtype = torch.float32,
+        trust_remote_code: bool = False,
+        allow_pickle: bool = False,
+    ) -> None:
+        at = loading(revision, trust_remote_code=trust_remote_code, allow_pickle=allow_pickle)
         try:
             config = AutoConfig.from_pretrained(path, **without_weights(at))
             self.names = scores_in(config.to_dict())

@@ -11,6 +11,7 @@ In asyncio, `await sandbox.run(program)`. `probe()` says which isolation works o
     worker.py       one server: its process, its socket, its jobs
     launch.py       the command line that isolates a server
     prepare.py      test texts, made ready to run (reading.py, names.py, ahead.py, control.py)
+    wired.py        what a check sends, made of test texts; handing.py: what of them is handed to a candidate
     state.py        whether tests look at the state of the candidate's process
     inside/         what runs in there
 """
@@ -21,6 +22,7 @@ from dqdata.sandbox.limits import Check, Limits, Result, Tests
 from dqdata.sandbox.names import tested_names
 from dqdata.sandbox.probe import Probe, probe
 from dqdata.sandbox.state import State, process_state
+from dqdata.sandbox.wired import Wired, wired
 
 __all__ = [
     "Check",
@@ -30,8 +32,10 @@ __all__ = [
     "Sandbox",
     "State",
     "Tests",
+    "Wired",
     "long_integers",
     "probe",
     "process_state",
     "tested_names",
+    "wired",
 ]

@@ -19,16 +19,20 @@ from dqdata.sandbox.limits import Check, Tests
 
 PAIRS = 4
 """Pairs of controls: a candidate that guessed which runs are controls would have to guess right this often, twice."""
-Start = Callable[[Tests], "Future[Check]"]
+Start = Callable[[int], "Future[Check]"]
+"""Starts the run of that number."""
 
 
-def check_beside(tests: Tests, start: Start) -> Future[Check]:
-    """The verdict over all runs. Raises SyntaxError where the tests are no Python."""
+def runs_of(tests: Tests) -> list[Tests]:
+    """The tests as they are, controls, and last the control that says by a visible call that it is one. Raises
+    SyntaxError where the tests are no Python."""
     plain = replace(tests, changed=frozenset())
-    cases = plain.changeable()
-    controls = [replace(tests, changed=chosen) for chosen in _halves(cases)]
-    weak = replace(tests, control=True)
-    runs: list[Tests] = [plain, *controls, weak]
+    controls = [replace(tests, changed=chosen) for chosen in _halves(plain.changeable())]
+    return [plain, *controls, replace(tests, control=True)]
+
+
+def check_beside(runs: Sequence[Tests], start: Start) -> Future[Check]:
+    """The verdict over all runs."""
     order = list(range(len(runs)))
     random.Random(secrets.randbits(64)).shuffle(order)
     return _Runs(runs, order, start).verdict
@@ -46,7 +50,7 @@ class _Runs:
 
     def _next(self) -> None:
         number = self.left.pop()
-        self.start(self.runs[number]).add_done_callback(lambda future: self._done(number, future))
+        self.start(number).add_done_callback(lambda future: self._done(number, future))
 
     def _done(self, number: int, future: Future[Check]) -> None:
         try:

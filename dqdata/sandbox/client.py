@@ -11,17 +11,23 @@ import asyncio
 import os
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from dqdata.errors import SandboxError
+from dqdata.errors import RowError, SandboxError
 from dqdata.sandbox.beside import check_beside
 from dqdata.sandbox.dispatcher import Dispatcher
 from dqdata.sandbox.jobs import check_task, run_task
 from dqdata.sandbox.limits import Check, Limits, Result, Tests
+from dqdata.sandbox.wired import Wired, wired
 from dqdata.sandbox.worker import Task
+from dqdata.workers.pool import Pool, WorkerDied
 
+T = TypeVar("T")
+SHORT = 16_000
+"""Characters of tests that are read where the check is asked for: some milliseconds at most."""
+READING_SECONDS = 10.0
 SandboxMode = Literal["auto", "bwrap", "landlock", "none"]
 
 
@@ -30,7 +36,8 @@ class Sandbox:
 
     mode: "auto" takes what the environment variable DQDATA_SANDBOX says, or else the strongest isolation that works
     here; where none works, running raises SandboxError. "none" runs programs as the user you are, with limits alone.
-    workers: server processes, one a core by default. limits: what a program may use unless told otherwise.
+    workers: server processes, one a core by default. limits: what a program may use unless told otherwise. pool: where
+    texts are read, instead of one of its own.
     """
 
     def __init__(
@@ -38,12 +45,15 @@ class Sandbox:
         mode: SandboxMode = "auto",
         workers: int | None = None,
         limits: Limits | None = None,
+        pool: Pool | None = None,
     ) -> None:
         self.mode: SandboxMode = mode
         self.workers = workers or os.cpu_count() or 1
         self.limits = limits or Limits()
         self._lock = threading.Lock()
         self._dispatcher: Dispatcher | None = None
+        self._given, self._reader = pool, 0
+        self._own: Pool | None = None
         self._owner = 0
         self._closed = False
 
@@ -67,27 +77,61 @@ class Sandbox:
     ) -> Check:
         """Tests a candidate from a process of its own; see `Tests`. Raises as `run` does, and SyntaxError where the
         tests are no Python."""
-        return await asyncio.wrap_future(self.submit_check(candidate, tests, limits=limits, files=files))
+        short = len(tests.code) + len(tests.prompt) <= SHORT
+        runs = wired(tests) if short else await self.aside(wired, tests, deadline=READING_SECONDS)
+        return await self.check_wired(candidate, runs, limits=limits, files=files)
 
     def submit_check(
         self, candidate: str, tests: Tests, *, limits: Limits | None = None, files: Mapping[str, str] | None = None
     ) -> Future[Check]:
         """`check` for threads."""
-        if tests.inside:
-            return check_beside(tests, lambda run: self._start_check(candidate, run, limits, files))
-        return self._start_check(candidate, tests, limits, files)
+        return self._start(candidate, wired(tests), limits, files)
 
-    def _start_check(
-        self, candidate: str, tests: Tests, limits: Limits | None, files: Mapping[str, str] | None
+    async def check_wired(
+        self,
+        candidate: str,
+        runs: Sequence[Wired],
+        *,
+        limits: Limits | None = None,
+        files: Mapping[str, str] | None = None,
+    ) -> Check:
+        """`check` with what `wired` made of the tests."""
+        return await asyncio.wrap_future(self._start(candidate, runs, limits, files))
+
+    def _start(
+        self, candidate: str, runs: Sequence[Wired], limits: Limits | None, files: Mapping[str, str] | None
     ) -> Future[Check]:
-        return self._submit(check_task(candidate, tests, limits or self.limits, files or {}))
+        def start(number: int) -> Future[Check]:
+            return self._submit(check_task(candidate, runs[number], limits or self.limits, files or {}))
+
+        return check_beside([run.tests for run in runs], start) if runs[0].tests.inside else start(0)
+
+    async def aside(self, function: Callable[..., T], *args: Any, deadline: float) -> T:
+        """`function(*args)` in a process that is killed after `deadline` seconds of its work (DeadlineExceeded): for
+        whatever reads a text that nobody trusts. The function is a module's own; what it raises is raised. RowError
+        where the text kills the process."""
+        try:
+            return await self._pool().call(function, *args, deadline=deadline)
+        except WorkerDied as error:
+            raise RowError("reader_died", f"the process that read a text of the row died: {error}") from None
+
+    def _pool(self) -> Pool:
+        if self._given is not None:
+            return self._given
+        with self._lock:
+            if self._own is None or self._reader != os.getpid():  # a fork has the object but not its threads
+                self._own, self._reader = Pool(self.workers), os.getpid()
+            return self._own
 
     def close(self) -> None:
         """Ends every process; safe to call twice. Using the sandbox afterwards raises SandboxError."""
         with self._lock:
             self._closed = True
             dispatcher, self._dispatcher = self._dispatcher, None
+            own, self._own = self._own, None
             owner = self._owner
+        if own is not None and self._reader == os.getpid():
+            own.close()
         if dispatcher is not None and owner == os.getpid():
             dispatcher.close()
 
@@ -104,7 +148,7 @@ class Sandbox:
             if self._closed:
                 raise SandboxError("the sandbox is closed; make another one")
             if self._dispatcher is None or self._dispatcher.closing:
-                self._start()
+                self._start_servers()
             assert self._dispatcher is not None
             if task.limits.processes and self._dispatcher.mode == "landlock":
                 raise SandboxError(
@@ -114,7 +158,7 @@ class Sandbox:
             self._dispatcher.submit(task)
         return task.future
 
-    def _start(self) -> None:
+    def _start_servers(self) -> None:
         mode: str = self.mode
         if mode == "auto":
             from dqdata.sandbox.probe import probe

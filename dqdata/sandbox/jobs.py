@@ -16,6 +16,7 @@ from typing import Any
 
 from dqdata.sandbox.handing import needs_own
 from dqdata.sandbox.limits import Check, Limits, Result, Tests, Why
+from dqdata.sandbox.wired import Wired
 from dqdata.sandbox.worker import Task
 
 REPORT = 1 << 20
@@ -30,13 +31,13 @@ def run_task(program: str, stdin: str, limits: Limits, files: Mapping[str, str])
     return Task("run", limits, given, made, partial(_result, limits))
 
 
-def check_task(candidate: str, tests: Tests, limits: Limits, files: Mapping[str, str]) -> Task:
-    """Tests a candidate; the task's future holds a Check. Raises SyntaxError where the tests are no Python."""
+def check_task(candidate: str, run: Wired, limits: Limits, files: Mapping[str, str]) -> Task:
+    """Tests a candidate once; the task's future holds a Check."""
+    tests = run.tests
     job = marshal.dumps({"program": candidate, "name": tests.module, "files": dict(files)})
-    simple, wire = tests.wire()
     made = {"output": limits.output, "report": REPORT}
-    kind = "judge" if simple and not tests.inside else "check"
-    return Task(kind, limits, [job, wire], made, partial(_check, limits, tests), warm=tests.style)
+    kind = "judge" if run.simple and not tests.inside else "check"
+    return Task(kind, limits, [job, run.sent], made, partial(_check, limits, tests), warm=tests.style)
 
 
 def _result(limits: Limits, reply: dict[str, Any], written: dict[str, bytes]) -> Result:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import ast
 import random
-import secrets
 import string
 from collections.abc import Callable
 from typing import Any
@@ -34,7 +33,7 @@ _EQUAL_METHODS = frozenset(
     "assertEqual assertEquals assertAlmostEqual assertListEqual assertDictEqual assertTupleEqual assertSetEqual"
     " assertMultiLineEqual assertSequenceEqual assertCountEqual".split()
 )
-_random = random.Random(secrets.randbits(128))
+_random = random.SystemRandom()
 
 
 def changed_statement(node: ast.stmt) -> bool:

@@ -45,6 +45,10 @@ class InProcessParams(Params):
     """auto: bfloat16 on a GPU, float32 on a CPU."""
     threads: int | None = Field(None, ge=1)
     """Threads that compute on a CPU. Unset: one for each core that is idle when the model is loaded."""
+    trust_remote_code: bool = False
+    """Run Python that comes with the model."""
+    allow_pickle: bool = False
+    """Load weights that are no safetensors: reading a pickle runs what is in it."""
 
 
 P = TypeVar("P", bound=InProcessParams)

@@ -55,7 +55,14 @@ class RewardTeacher(InProcess[InProcessParams, "RewardModel"]):
         if self.params.dtype != "auto":
             dtype = getattr(torch, self.params.dtype)
         revision = self.params.revision if self.ref.kind == "hub" else ""
-        return RewardModel(self.ref.path, self.model, revision=revision, dtype=dtype)
+        return RewardModel(
+            self.ref.path,
+            self.model,
+            revision=revision,
+            dtype=dtype,
+            trust_remote_code=self.params.trust_remote_code,
+            allow_pickle=self.params.allow_pickle,
+        )
 
     def serve(self, model: RewardModel, queue: RequestQueue) -> None:
         limit = min((size for size in (model.context, self.params.context_tokens) if size), default=None)

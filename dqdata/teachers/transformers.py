@@ -31,10 +31,6 @@ KNOWN_EXTRA = ("top_k", "chat_template_kwargs")
 
 
 class TransformersParams(chat.ReadingParams, InProcessParams):
-    trust_remote_code: bool = False
-    """Run Python that comes with the model."""
-    allow_pickle: bool = False
-    """Load weights that are no safetensors: reading a pickle runs what is in it."""
     chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
     """For the model's chat template, such as `{ enable_thinking = false }`."""
 

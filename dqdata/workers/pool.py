@@ -31,7 +31,7 @@ from typing import Any, TypeVar
 
 from dqdata.errors import DeadlineExceeded, RowError, RunError
 from dqdata.operator import Outcome, Reject, Row, RowOperator
-from dqdata.workers.worker import BEAT_BYTES, LENGTH, ready, receive, send
+from dqdata.workers.worker import BEAT_BYTES, LENGTH, NOT_BEGUN, ready, receive, send
 
 T = TypeVar("T")
 GROUP = 256
@@ -190,24 +190,37 @@ class _Worker:
             raise _Died from None
 
     def _answer(self, deadline: float | None) -> Any:
-        """The next message; None where the child has worked on one row for `deadline` seconds. Its own CPU time counts,
-        so that a busy machine condemns no row; a child that only waits is given IDLE_FACTOR times as long. Raises
-        _Died."""
+        """The next message; None where the child has worked on one row for `deadline` seconds, once it has imported
+        what it needs. Its own CPU time counts, so that a busy machine condemns no row; a child that only waits is given
+        IDLE_FACTOR times as long. Raises _Died."""
         if deadline is None:
             return self._next(None)
-        at, cpu, began, left = self._row_at(), self._cpu_seconds(), time.monotonic(), deadline
+        at, limit = NOT_BEGUN, max(START_SECONDS, deadline)
+        cpu, began, left = self._cpu_seconds(), time.monotonic(), min(deadline, 1.0)
         while (message := self._next(left)) is None:
-            if self._row_at() != at:
-                at, cpu, began, left = self._row_at(), self._cpu_seconds(), time.monotonic(), deadline
+            if self._beat() != at:
+                at, limit = self._beat(), deadline
+                cpu, began, left = self._cpu_seconds(), time.monotonic(), deadline
                 continue
             worked, waited = self._cpu_seconds() - cpu, time.monotonic() - began
-            left = min(deadline - worked, deadline * IDLE_FACTOR - waited)
-            if left <= deadline / 50:
+            left = min(limit - worked, limit * IDLE_FACTOR - waited)
+            if left <= limit / 50:
                 return None
+            if at == NOT_BEGUN:
+                left = min(left, deadline, 1.0)
         return message
 
-    def _row_at(self) -> int:
+    def _beat(self) -> int:
         return int(LENGTH.unpack(self.beat[: LENGTH.size])[0])
+
+    def _row_at(self) -> int:
+        """The row at work; the first while the child has not begun, as it imports what the rows need."""
+        at = self._beat()
+        return 0 if at == NOT_BEGUN else at
+
+    def _hand_over(self, task: tuple[Any, ...]) -> None:
+        self.beat[: LENGTH.size] = LENGTH.pack(NOT_BEGUN)
+        self._send(task)
 
     def _cpu_seconds(self) -> float:
         """CPU time of the child so far (Linux, by the clock that clock_getcpuclockid names); elsewhere wall time."""
@@ -242,7 +255,7 @@ class _Worker:
 
     def _call(self, task: _Task) -> Any:
         try:
-            self._send((task.kind, task.target, task.payload))
+            self._hand_over((task.kind, task.target, task.payload))
             message = self._answer(task.deadline)
         except _Died:
             self.replace()
@@ -261,10 +274,9 @@ class _Worker:
         done: list[Any] = []
         while len(done) < len(rows):
             first = len(done)
-            self.beat[: LENGTH.size] = LENGTH.pack(0)
             verdict: Exception | None = None
             try:
-                self._send(("rows", task.target, rows[first:]))
+                self._hand_over(("rows", task.target, rows[first:]))
                 while verdict is None:
                     message = self._answer(task.deadline)
                     if message is None:

@@ -41,6 +41,8 @@ SILENCE_SECONDS = 30.0
 MOST_FAILED_STARTS = 3
 LENGTH = struct.Struct("<Q")
 BEAT_BYTES = 2 * LENGTH.size
+NOT_BEGUN = (1 << 64) - 1
+"""In place of a row's index: the task is being unpickled, which may import modules for seconds."""
 
 
 def send(descriptor: int, message: Any) -> None:
@@ -152,7 +154,10 @@ def _work(caller: int, beat: int) -> None:
         try:
             kind, target, payload = pickle.loads(task)
             if kind == "rows":
-                _rows(_operator(target), payload, caller, shared)
+                target = _operator(target)
+            shared[: LENGTH.size] = LENGTH.pack(0)
+            if kind == "rows":
+                _rows(target, payload, caller, shared)
                 continue
             answer = ("value", target(*payload))
         except BaseException as error:

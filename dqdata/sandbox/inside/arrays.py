@@ -30,7 +30,7 @@ def decoded(dtype: str, shape: list[int], raw: str) -> Any:
 def _empty() -> Any:
     import numpy
 
-    class EmptyArray(numpy.ndarray):  # type: ignore[type-arg]
+    class EmptyArray(numpy.ndarray):
         def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
             if ufunc.__name__ in COMPARES and any(numpy.size(value) for value in inputs):
                 raise ValueError(NOTHING)

@@ -73,6 +73,11 @@ class Length(BatchOperator[LengthParams]):
         name = self.params.tokenizer_file or self.params.tokenizer
         return None if name is None else load_counter(name)
 
+    @property
+    def deadline(self) -> float:
+        """A worker loads a tokenizer or a model with its first rows."""
+        return 120.0
+
     def columns(self, have: Columns) -> Columns:
         for name in self._measured(have):
             have.require(name, "VARCHAR")

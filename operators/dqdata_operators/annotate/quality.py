@@ -100,6 +100,11 @@ class Quality(BatchOperator[QualityParams]):
     version = 2
     Params = QualityParams
 
+    @property
+    def deadline(self) -> float:
+        """A worker loads a tokenizer or a model with its first rows."""
+        return 120.0
+
     def columns(self, have: Columns) -> Columns:
         names = [self.params.reasoning, self.params.response]
         there = [name for name in names if name in have]

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 import pytest
 
 from dqdata.sandbox import Check, Sandbox, Tests
-from dqdata.sandbox.beside import check_beside
+from dqdata.sandbox.beside import check_beside, runs_of
 from dqdata.sandbox.lookalike import alike, changed_file, changed_statement
 
 LIAR = (
@@ -134,10 +134,11 @@ def test_programs_tell_each_other_nothing_by_locks(sandbox: Sandbox) -> None:
 def test_runs_follow_each_other_until_the_verdict_is_certain() -> None:
     """A run that finds another at work could compare its expected values."""
     started: list[tuple[Tests, Future[Check]]] = []
+    runs = runs_of(Tests("assert f(lambda: 1) == 5", inside=True))
 
-    def start(tests: Tests) -> Future[Check]:
+    def start(number: int) -> Future[Check]:
         assert all(future.done() for _, future in started)
-        started.append((tests, Future()))
+        started.append((runs[number], Future()))
         return started[-1][1]
 
     def finish(*, right: bool) -> None:
@@ -151,7 +152,7 @@ def test_runs_follow_each_other_until_the_verdict_is_certain() -> None:
 
     for right in (True, False):
         started.clear()
-        verdict = check_beside(Tests("assert f(lambda: 1) == 5", inside=True), start)
+        verdict = check_beside(runs, start)
         while not verdict.done():
             finish(right=right)
         assert verdict.result().ok == right
