@@ -20,7 +20,7 @@ from dqdata.sandbox.beside import check_beside
 from dqdata.sandbox.dispatcher import Dispatcher
 from dqdata.sandbox.jobs import check_task, run_task
 from dqdata.sandbox.limits import Check, Limits, Result, Tests
-from dqdata.sandbox.wired import Wired, wired
+from dqdata.sandbox.sending import Wired, wired
 from dqdata.sandbox.worker import Task
 from dqdata.workers.pool import Pool, WorkerDied
 

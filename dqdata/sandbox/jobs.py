@@ -16,7 +16,7 @@ from typing import Any
 
 from dqdata.sandbox.handing import needs_own
 from dqdata.sandbox.limits import Check, Limits, Result, Tests, Why
-from dqdata.sandbox.wired import Wired
+from dqdata.sandbox.sending import Wired
 from dqdata.sandbox.worker import Task
 
 REPORT = 1 << 20
