@@ -137,6 +137,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _prepare_streams()
     _prepare_logs()
     state = State()
+    streams = sys.stdout, sys.stderr
     try:
         code = dqdata.main(
             args=None if argv is None else list(argv), prog_name="dqdata", standalone_mode=False, obj=state
@@ -147,8 +148,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         return _refused(error)
     except BrokenPipeError:
-        _forget_stdout()
-        return PIPE_CLOSED
+        return _pipe_closed()
+    except SystemExit:
+        if sys.stdout is streams[0]:
+            raise
+        sys.stdout, sys.stderr = streams  # click answered a closed pipe by putting others in their place
+        return _pipe_closed()
     except click.exceptions.Abort as error:
         return _failed(error.__cause__ or error.__context__ or error, state)
     except Exception as error:
@@ -193,7 +198,8 @@ def _prepare_logs() -> None:
     logging.getLogger("dqdata").setLevel(logging.WARNING)
 
 
-def _forget_stdout() -> None:
+def _pipe_closed() -> int:
     """Nobody reads standard output any more: what is still to be flushed at the end goes nowhere."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())  # type: ignore[union-attr]
+    return PIPE_CLOSED

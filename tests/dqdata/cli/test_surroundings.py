@@ -71,7 +71,7 @@ def test_a_full_disk_is_said_and_the_run_goes_on_once_there_is_room(folder: Path
 
 def test_an_export_to_a_full_disk_leaves_nothing_half(folder: Path) -> None:
     assert command(folder, "run", "p", "-q").returncode == 0
-    done = command(folder, "export", "p", "-o", "out.jsonl", limit=10_000)
+    done = command(folder, "export", "p", "-o", "out.jsonl", limit=150_000)
     assert done.returncode == 1 and "out.jsonl" in clean(done)
     assert not (folder / "out.jsonl").exists()
 
