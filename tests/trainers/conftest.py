@@ -30,6 +30,9 @@ def libraries() -> None:
     gc.freeze()
 
 
+BF16 = os.environ["DQDATA_BF16"] == "1"
+SAME_STEP = 2e-2 if BF16 else 1e-4
+"""Relative difference of two losses or gradients of one step that is computed in different pieces."""
 TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"

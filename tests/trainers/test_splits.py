@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,11 @@ import pytest
 
 from dqdata.plugins import found, load
 
-from .conftest import LETTERS, LettersRun, additions, chat, losses, pairs, share_of_letters
+from .conftest import BF16, LETTERS, SAME_STEP, LettersRun, additions, chat, losses, pairs, share_of_letters
 
 SPLITS = ((4, 1), (2, 2), (1, 4))
 """Rows of a batch, and batches of a step."""
 ONE_STEP = {"learning_rate": 0.0, "max_steps": 1, "logging_steps": 1, "max_grad_norm": 1e9}
-BF16 = os.environ["DQDATA_BF16"] == "1"
 SAMPLED = {"num_generations": 2, "max_completion_length": 12}
 
 
@@ -107,7 +105,7 @@ def test_a_step_does_not_depend_on_its_split(
     )
     assert whole[1] > 0, "a step without a gradient would prove nothing"
     for part in parts:
-        assert part == pytest.approx(whole, rel=2e-2 if BF16 else 1e-4, abs=1e-6)
+        assert part == pytest.approx(whole, rel=SAME_STEP, abs=1e-6)
 
 
 CLOSED = (
