@@ -415,6 +415,54 @@ def exponent(ref: str, dice: random.Random) -> Pair | None:
     return (ref, box(ref[: match.start(1)] + str(int(match[1]) + 1) + ref[match.end(1) :])) if match else None
 
 
+@same
+def half_a_unit(ref: str, dice: random.Random) -> Pair | None:
+    n = whole(ref, 2, 500)
+    return None if n is None or n < 0 else (f"{n}.5 hours", f"It takes {n} and a half hours.")
+
+
+@same
+def aside(ref: str, dice: random.Random) -> Pair | None:
+    n = whole(ref, 2, 10**5)
+    return None if n is None or n < 0 else (ref, f"There are {n} ways in total (from {n + 5} cards).")
+
+
+@same
+def counts_in_prose(ref: str, dice: random.Random) -> Pair | None:
+    n = whole(ref, 2, 10**4)
+    return None if n is None or n < 0 else (f"{n} chickens and {n + 3} cows", f"She has {n + 3} cows and {n} chickens.")
+
+
+@near
+def counts_in_prose_swapped(ref: str, dice: random.Random) -> Pair | None:
+    n = whole(ref, 2, 10**4)
+    return None if n is None or n < 0 else (f"{n} chickens and {n + 3} cows", f"She has {n} cows and {n + 3} chickens.")
+
+
+@near
+def below_zero(ref: str, dice: random.Random) -> Pair | None:
+    n = whole(ref, 1, 1000)
+    return None if n is None or n < 0 else (ref, f"The temperature is {n} degrees below zero.")
+
+
+@near
+def denied_by_contraction(ref: str, dice: random.Random) -> Pair | None:
+    n = whole(ref, 1, 10**5)
+    return None if n is None or n < 0 else (ref, f"Hence the number of cards can't be {n}.")
+
+
+@near
+def per_another_time(ref: str, dice: random.Random) -> Pair | None:
+    n = whole(ref, 1, 10**4)
+    return None if n is None or n < 0 else (f"{n} hours per week", box(f"{n} hours per day"))
+
+
+@near
+def inequality_in_prose(ref: str, dice: random.Random) -> Pair | None:
+    n = whole(ref, 1, 10**4)
+    return None if n is None or n < 0 else (rf"x \le {n}", f"So x < {n}.")
+
+
 def references(data: Path) -> dict[str, list[str]]:
     gsm8k = pl.read_ndjson(data / "gsm8k_test.jsonl").to_dicts()
     found = [str(row.get("answer", "")).rpartition("####")[2].strip().replace(",", "") for row in gsm8k]

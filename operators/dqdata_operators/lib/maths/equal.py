@@ -305,6 +305,11 @@ class Comparison(Relations):
     def opaque(self, ref: Answer, pred: Answer) -> bool | None:
         if isinstance(ref, Opaque) and isinstance(pred, Opaque) and squeeze(ref.text) == squeeze(pred.text):
             return True if known_commands(ref.text) else None
+        written, other = (ref, pred) if isinstance(ref, Opaque) else (pred, ref)
+        if isinstance(written, Opaque) and isinstance(other, Tuple) and (point := _POINT.fullmatch(written.text)):
+            from dqdata_operators.lib.maths.structure import read
+
+            return self.equal(read(point[1]), other)
         return None
 
     def words(self, ref: Answer, pred: Answer) -> bool | None:

@@ -85,6 +85,8 @@ def compound(text: str, depth: int = 0) -> Answer | None:
     units = [unit for _, unit in parts if unit is not None and unit.dims]
     if len(units) != len(parts) or len({_kind(unit) for unit in units}) != 1:
         return None
+    if all(unit.dims == (("cent", 1),) for unit in units):
+        return None  # nickels and dimes are counted
     sizes = [unit.factor * (Fraction(1, 100) if unit.dims == (("cent", 1),) else 1) for unit in units]
     if sizes != sorted(sizes, reverse=True) or len(set(sizes)) != len(sizes):
         return None

@@ -153,6 +153,7 @@ _HOW_MANY = re.compile(
     re.I,
 )
 _ASIDE = re.compile(r"(?<=\s)\([^()]*\)(?=[\s.,;!]|\Z)")
+_AND_PART = re.compile(r"\s+and\s+(?:a\s+half|a\s+quarter|a\s+third|three[\s-]quarters|two[\s-]thirds)(?![A-Za-z])")
 _FACTORIAL = re.compile(r"!(?=\s*(?:[=*/×÷+)]|[a-z]))")
 _UNDERLINED = re.compile(r"(?<![A-Za-z0-9])__([^_\n]{1,80})__(?![A-Za-z0-9])")
 _BELOW = re.compile(r"\s*(?:degrees?|°)?\s*(?:Celsius|Fahrenheit|[CF](?![A-Za-z]))?\s*below\s+zero", re.IGNORECASE)
@@ -213,6 +214,9 @@ def _candidates(text: str, *, hyphens: bool = False, several: bool = False) -> l
         if _FACTORIAL.match(text, end) and match.re is _RUN:
             end = at = end + 1
             body += "!"
+        if match.re is _RUN and (part := _AND_PART.match(text, end)) is not None:
+            end = at = part.end()
+            body += part[0]
         unit, tail = _after(text[end:])
         if (below := _BELOW.match(text, end)) is not None:
             unit, tail = below[0], ""

@@ -142,7 +142,7 @@ for _name, _variants in {
 
 _KEPT = re.compile(r"[^a-z0-9]+")
 _SUBJECT = re.compile(r"\A(?:it|this|there|that)\s+(?:(?:is|are|has)\s+)?")
-_ARTICLES = re.compile(r"^(?:the|a|an|is|are)\s+")
+_ARTICLES = re.compile(r"^(?:to\s+the|the|a|an|is|are)\s+|^(?:on|in|at)\s+(?:the\s+)?(?=\w+$)")
 
 
 def plain_words(text: str) -> str:
