@@ -95,17 +95,17 @@ MAY_PRECEDE = frozenset(
 )
 """Words before a letter that leave it an option; after another noun it is that noun's name: `train B`."""
 RIGHT = re.compile(
-    r"(?<![A-Za-z0-9'’])[(\[]?([A-J])[)\]]?\s*(?:(?:[,:(]|(?<=\))|\.)\s*[^.,;:()\n]{1,60}[,)]?)??\s*"
-    r"(?:(?<![A-Za-z])(?:is|are|must be|seems|has to be|would be|ist|es|est|è|é)\s+(?:(?:the|therefore|thus|"
+    r"(?<![A-Za-z0-9'’])[(\[]?([A-J])[)\]]?\s{0,12}(?:(?:[,:(]|(?<=\))|\.)\s{0,12}[^.,;:()\n]{1,60}[,)]?)??\s{0,12}"
+    r"(?:(?<![A-Za-z])(?:is|are|must be|seems|has to be|would be|ist|es|est|è|é)\s{1,12}(?:(?:the|therefore|thus|"
     r"clearly|indeed|la|le|el|die|der|"
-    r"das|l'|definitely|obviously|also|il|a|o)\s+)*(?:only |most |single |one |best |sole )*(?:correct|right|"
+    r"das|l'|definitely|obviously|also|il|a|o)\s{1,12})*(?:only |most |single |one |best |sole )*(?:correct|right|"
     r"best|true|answer|one|"
-    r"only|proper|appropriate|accurate|valid|better|my\s+(?:final\s+)?(?:answer|choice|pick)|"
+    r"only|proper|appropriate|accurate|valid|better|my\s{1,12}(?:final\s{1,12})?(?:answer|choice|pick)|"
     r"richtig\w*|korrekt|juste|vraie?|bonne|correct[aoe]?s?|verdader[ao]|giusta|"
-    r"corrett[ao]|certa|respuesta|réponse|antwort|opción|risposta|resposta)\b(?!\s+that\b)"
-    r"|\s*(?:选项|選項|项|項)?\s*(?:是|为|為|才)?\s*(?:最|唯一)?(?:正确|正確|对的|對的|符合)|\s+(?:it\s+(?:is|has\s+to\s+be|"
-    r"must\s+be)\b|remains\s*[.!]?\s*$|the\s+(?:only\s+)?(?:correct|right|best)\s+(?:answer|choice|option|"
-    r"one)\b)|\s+(?:matches|fits|satisfies|holds|works|applies)\b|を選(?:び|ぶ|択)|"
+    r"corrett[ao]|certa|respuesta|réponse|antwort|opción|risposta|resposta)\b(?!\s{1,12}that\b)"
+    r"|\s{0,12}(?:选项|選項|项|項)?\s{0,12}(?:是|为|為|才)?\s{0,12}(?:最|唯一)?(?:正确|正確|对的|對的|符合)|\s{1,12}(?:it\s{1,12}(?:is|has\s{1,12}to\s{1,12}be|"
+    r"must\s{1,12}be)\b|remains\s{0,12}[.!]?\s{0,12}$|the\s{1,12}(?:only\s{1,12})?(?:correct|right|best)\s{1,12}(?:answer|choice|option|"
+    r"one)\b)|\s{1,12}(?:matches|fits|satisfies|holds|works|applies)\b|を選(?:び|ぶ|択)|"
     r"が(?:正解|正しい)|(?:번)?(?:이|가) 정답)"
 )
 ALSO = re.compile(
@@ -114,8 +114,8 @@ ALSO = re.compile(
 )
 """Another option that is left open in the same sentence."""
 INVERTED = re.compile(
-    r"\b(?:ist|est|es|is)\s+(?:die\s+|la\s+|l['’])?(?:option|antwort(?:möglichkeit)?|aussage|réponse|opción|respuesta)\s+"
-    r"\(?(?-i:([A-J]))\)?\s+(?:richtig|korrekt|correct[ea]?|juste|correct)\b",
+    r"\b(?:ist|est|es|is)\s{1,12}(?:die\s{1,12}|la\s{1,12}|l['’])?(?:option|antwort(?:möglichkeit)?|aussage|réponse|opción|respuesta)\s{1,12}"
+    r"\(?(?-i:([A-J]))\)?\s{1,12}(?:richtig|korrekt|correct[ea]?|juste|correct)\b",
     re.IGNORECASE,
 )
 """The verb before its subject: `Somit ist Option B korrekt`."""
@@ -129,7 +129,7 @@ MISTAKEN = re.compile(
     r"\b(?:mistakes?|errors?|traps?|tempt\w*|wrongly|students?|people|many|others|someone)\b[^.!?\n]*$", re.IGNORECASE
 )
 """Whose choice it is, where it is not the response's own."""
-DENIED_AFTER = re.compile(r"\s*(?:では(?:な|あり)|じゃ(?:な|あり)|[이가]?\s*아[니닙])")
+DENIED_AFTER = re.compile(r"\s{0,12}(?:では(?:な|あり)|じゃ(?:な|あり)|[이가]?\s{0,12}아[니닙])")
 DECISION = re.compile(
     r"\b(?:choos(?:e|ing)|chose|pick(?:ing)?|select(?:ing)?|go(?:ing)?\s+with|opt(?:ing)?\s+for|settle\s+on|vote\s+for|"
     r"it(?:\s+is|['’]s|\s+must\s+be|\s+has\s+to\s+be|\s+should\s+be)|that(?:\s+is|['’]s|\s+leaves)|leav(?:es|"
