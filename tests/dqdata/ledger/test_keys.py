@@ -83,7 +83,7 @@ def test_ids_are_those_of_version_0_1() -> None:
     assert ids.problem_id("Wie viel ist  3 + 4 ?", "7", scheme="nfkc") == "c16224b7626452270311e35e7da45a25"
     assert ids.problem_id("What is 2² + 0?", "22", scheme="nfkc") == "b882a5957484095152396a5f616abc70"
     assert ids.problem_id("What is ４ + ４?", "8", scheme="nfkc") == "e1f8f841afc5f8a5be5aaf088e11cf0f"
-    assert ids.problem_id("Write f.", None, "assert f(, scheme="nfkc") == 1") == "395a81fca4fdeadb9c91d3bab7119b4f"
+    assert ids.problem_id("Write f.", None, "assert f() == 1", "nfkc") == "395a81fca4fdeadb9c91d3bab7119b4f"
     assert ids.foreign_id("files", "17") == "files:17"
     assert ids.content_id("trace_id", "files", '{"a":1}', 2) == "0fdb1fe94dcd11529ca0457c99dd5826"
     assert ids.call_trace_id("p", "k") == "33ca91bf284de2033d5085ddd81d5311"
