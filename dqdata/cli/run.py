@@ -70,12 +70,23 @@ def _told(result: RunResult) -> str:
             f"{result.calls['failed']:,} failed; {result.tokens['input']:,} tokens in, "
             f"{result.tokens['output']:,} out, {_usd(result.cost_usd, 4)}"
         )
-        lines += _a_row(result)
+        lines += _a_row(result) + _all_attempts(result)
     lines += [
         f"  price    [teachers.{name}] has no `price`, so what its calls cost is unknown" for name in result.unpriced
     ]
     lines.append(f'  look     dqdata sql "select * from {name} limit 5"')
     return "\n".join(lines)
+
+
+def _all_attempts(result: RunResult) -> list[str]:
+    """What a kept and a verified row cost, with all that was paid for rows that were not kept."""
+    if result.paid_usd is None or not result.paid_usd or not result.rows_out:
+        return []
+    kept = _usd(result.paid_usd / result.rows_out, 6)
+    line = f"  paid     {_usd(result.paid_usd, 4)} over all attempts: {kept} a kept row"
+    if result.verified:
+        line += f", {_usd(result.paid_usd / result.verified, 6)} a verified one"
+    return [line]
 
 
 def _usd(cost: float | None, digits: int) -> str:

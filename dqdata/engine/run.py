@@ -63,6 +63,11 @@ class RunResult(Shown):
     """None where it is unknown: a teacher without a price was called."""
     unpriced: tuple[str, ...] = ()
     """Teachers whose calls have no known price."""
+    paid_usd: float | None = 0.0
+    """Of all attempts of this run, those that were stopped included, and answers that never came at worst. None where
+    it is unknown."""
+    verified: int | None = None
+    """Rows that are `correct`; None where the rows have no such column."""
     seconds: float = 0.0
     unchanged: bool = False
     """The version was there already, and nothing ran."""
@@ -123,6 +128,7 @@ class _Run:
         self.began, self.started_at = time.monotonic(), datetime.now(UTC)
         self.counters: list[Counters] = []
         self.output: RunOutput | None = None
+        self.paid_usd = 0.0
 
     async def run(self, allow_partial: bool, workers: int | None) -> RunResult:
         try:
@@ -163,6 +169,8 @@ class _Run:
                     ) from error
                 finally:
                     self.counters = runtime.counters()
+            spent = ledger.spent(run_id=self.run_id)
+            self.paid_usd = spent.cost_usd + spent.unsure_usd
         return await asyncio.to_thread(self._commit, self.output)
 
     def _commit(self, output: RunOutput) -> Version:
@@ -197,6 +205,8 @@ class _Run:
             },
             self._cost,
             self._unpriced,
+            None if self._unpriced else self.paid_usd,
+            correct_rows(self.output.rows, self.plan.after),
             time.monotonic() - self.began,
             errors=error_counts(self.output.rows, self.plan.after),
         )
@@ -273,6 +283,17 @@ def reject_counts(files: Sequence[Path]) -> tuple[dict[str, int], dict[str, int]
         for kind, reason, count in found.sort(["len", "reason"], descending=[True, False]).iter_rows():
             counts[kind][reason] = count
     return counts["dropped"], counts["failed"]
+
+
+def correct_rows(files: Sequence[Path], columns: Mapping[str, str]) -> int | None:
+    """How many rows are `correct`; None where that is no column of them."""
+    import polars as pl
+
+    if columns.get("correct") != "BOOLEAN":
+        return None
+    return (
+        int(pl.scan_parquet(list(files), glob=False).select(pl.col("correct").sum()).collect().item()) if files else 0
+    )
 
 
 def error_counts(files: Sequence[Path], columns: Mapping[str, str]) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -190,3 +191,30 @@ def test_a_version_records_its_prompts_and_versions(tmp_path: Path, loopback: Lo
     [first, second] = [row for batch in rows for row in batch.to_pylist()]
     assert "{{question}}" in first["prompts"] and first["dqdata"]
     assert json.loads(second["prompts"]) == {"own.md": "Please: {{question}}"}
+
+
+def test_cost_of_a_row_counts_all_attempts_once(tmp_path: Path, loopback: Loopback, store: Store) -> None:
+    """Rejected and stopped attempts are paid for; answers of the ledger are not paid again; unknown stays unknown."""
+    docs = (Path(__file__).parents[3] / "docs" / "pipelines.md").read_text()
+    query = re.findall(r"```sql\n(with paid as .*?)```", docs, re.DOTALL)[0].rstrip(";\n")
+    steps = ', { op = "verify_math" }, { op = "filter", where = "correct" }'
+    loaded = project(tmp_path, loopback, pipeline="max_failed_rate = 0.1", teacher=PRICED, steps=steps)
+    loopback.answer = refused("no", 3, 4, 5)
+    with pytest.raises(TooManyFailures):
+        run_pipeline(loaded, "p", store)
+    loopback.answer = lambda body: "It is 4."
+    made = run_pipeline(loaded, "p", store)
+    assert (made.rows_out, made.verified, sum(made.dropped.values())) == (2, 2, 2 * ROWS - 2)
+    assert made.paid_usd == pytest.approx(2 * ROWS * 0.005)
+    again = run_pipeline(loaded, "p", store, force=True)
+    assert (again.version, again.paid_usd) == (2, 0)
+    rows = [row for batch in store.query(query) for row in batch.to_pylist()]
+    assert [(row["version"], row["rows"]) for row in rows] == [(1, 2), (2, 2)]
+    assert rows[0]["usd"] == pytest.approx(0.12) and rows[0]["usd_a_row"] == pytest.approx(0.06)
+    assert rows[1]["usd"] == 0
+
+    loaded = project(tmp_path, loopback, pipeline="into = 'q'")
+    (tmp_path / "problems.jsonl").write_text('{"question": "How much is 50 + 50?", "answer": "100"}\n')
+    assert run_pipeline(loaded, "p", store).paid_usd is None
+    rows = [row for batch in store.query(query) for row in batch.to_pylist()]
+    assert [row["usd"] for row in rows if row["catalog"] == "q"] == [None]
