@@ -13,10 +13,11 @@ debuggers stop in it; `workers=1` has it done in a worker that is killed at a ro
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -46,14 +47,14 @@ if TYPE_CHECKING:
     import polars as pl
 
 Answer = str | Completion | Exception
-Script = Sequence[Answer] | Callable[[Request], Answer]
+Script = Sequence[Answer] | Callable[[Request], Answer | Awaitable[Answer]]
 MEMORY = 1 << 30
 
 
 class ScriptedTeacher(Teacher[NoParams]):
-    """Gives its answers in order, or what a function makes of each request; an exception is raised. `requests` are
-    those it received, `most_in_flight` how many of them at once. A request past the script's end raises
-    AssertionError."""
+    """Gives its answers in order, or what a function, which may be asynchronous, makes of each request; an exception is
+    raised. `requests` are those it received, `most_in_flight` how many of them at once. A request past the end of the
+    script raises AssertionError."""
 
     provider = "scripted"
     free = True
@@ -73,16 +74,20 @@ class ScriptedTeacher(Teacher[NoParams]):
         self.requests.append(request)
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
-        await asyncio.sleep(0)
-        self.in_flight -= 1
-        answer = self._answer(request)
+        try:
+            await asyncio.sleep(0)
+            answer = self._answer(request)
+            if inspect.isawaitable(answer):
+                answer = await answer
+        finally:
+            self.in_flight -= 1
         if isinstance(answer, Exception):
             raise answer
         if isinstance(answer, str):
             answer = Completion(answer, "stop", Usage(10, len(answer.split())))
         return replace(answer, ledger_key=self.key(request))
 
-    def _answer(self, request: Request) -> Answer:
+    def _answer(self, request: Request) -> Answer | Awaitable[Answer]:
         if callable(self._answers):
             return self._answers(request)
         try:
@@ -104,23 +109,25 @@ class OperatorRun(StepRun):
         pool: Pool | None = None,
         **teachers: Teacher[Any] | Script,
     ) -> None:
-        """folder: an empty one. catalogs: the queries of catalogs that it may read in `store`."""
-        (folder / "store").mkdir(exist_ok=True)
-        ledger = Ledger(folder / "store" / "ledger.sqlite")
+        """folder: where a ledger of this run's own and its scratch are made. catalogs: the queries of catalogs that it
+        may read in `store`."""
+        own = Path(tempfile.mkdtemp(dir=folder, prefix="run-"))
+        (own / "store").mkdir()
+        ledger = Ledger(own / "store" / "ledger.sqlite")
         scripted = _scripted(teachers)
         runtime = Runtime(
-            _project(folder, scripted),
+            _project(own, scripted),
             ledger,
             Labels("test", "test"),
             memory_limit=MEMORY,
-            scratch=folder / "scratch",
+            scratch=own / "scratch",
             store=store,
             teachers=scripted,
             pool=pool or InlinePool(),
         )
         super().__init__(runtime, "step", "step", catalogs or {})
         self.runtime, self.messages = runtime, list[str]()
-        self._finalizer = weakref.finalize(self, ledger.close)
+        weakref.finalize(self, _close, runtime, ledger)
 
     def log(self, message: str) -> None:
         self.messages.append(message)
@@ -204,6 +211,11 @@ def run_operator(
         return Tried(
             step.after, _read(target.rows()), [{**one, "row": json.loads(one["row"])} for one in rejects], asked
         )
+
+
+def _close(runtime: Runtime, ledger: Ledger) -> None:
+    runtime.close_sandbox()
+    ledger.close()
 
 
 def disk_table(frame: pl.DataFrame, folder: Path) -> DiskTable:

@@ -111,8 +111,7 @@ class Runtime:
         for client in self._clients.values():
             await client.close()
         self.watch.close()
-        if self._sandbox is not None:
-            self._sandbox.close()
+        self.close_sandbox()
         await asyncio.to_thread(self.pool.close)
 
     @property
@@ -120,6 +119,12 @@ class Runtime:
         if self._sandbox is None:
             self._sandbox = Sandbox(self.project.sandbox.mode, pool=self.pool)
         return self._sandbox
+
+    def close_sandbox(self) -> None:
+        """Ends its processes; the next use starts others."""
+        if self._sandbox is not None:
+            self._sandbox.close()
+            self._sandbox = None
 
     def client(self, name: str) -> CallClient:
         if name not in self._clients:

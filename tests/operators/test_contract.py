@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from harness import FrameTable, TestRun, frame_of, have
+from outcomes import frame_of, have
 from pydantic import ValidationError
 
 from dqdata.columns import MESSAGES, Columns, polars_schema
@@ -28,6 +28,7 @@ from dqdata.operator import (
 )
 from dqdata.params import markers
 from dqdata.plugins import found, load
+from dqdata.testing import OperatorRun, disk_table
 
 NAMES = sorted(found("operators"))
 BENCHMARK = Path(__file__).parent / "data" / "benchmark.jsonl"
@@ -187,7 +188,7 @@ def table(
 ) -> tuple[str, dict[str, str]]:
     """Rows that come out, and reasons by key; every row that went in is accounted for."""
     folder.mkdir()
-    result = operator.process(FrameTable(frame, folder), TestRun(folder))
+    result = operator.process(disk_table(frame, folder), OperatorRun(folder))
     gone = result.dropped.lazy().collect()
     dropped = dict(gone.select("trace_id", "reason").iter_rows())
     assert len(dropped) == len(gone) and all(dropped.values())

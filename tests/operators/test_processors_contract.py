@@ -7,12 +7,13 @@ from typing import Any
 
 import polars as pl
 import pytest
-from harness import FrameTable, TestRun, have
+from outcomes import have
 
 from dqdata.columns import Columns, polars_schema
 from dqdata.errors import ColumnError, InputError
 from dqdata.operator import CallOperator, Decisions, NewRows, Operator, TableOperator
 from dqdata.plugins import load
+from dqdata.testing import OperatorRun, disk_table
 
 JUDGE, TEACHER = {"judge": "t"}, {"teacher": "t"}
 PARAMS: dict[str, dict[str, Any]] = {
@@ -114,7 +115,7 @@ def test_an_empty_table_gives_an_empty_result(name: str, tmp_path: Path) -> None
     operator = made(name)
     assert isinstance(operator, TableOperator)
     frame = pl.DataFrame(schema=polars_schema(COLUMNS))
-    result = operator.process(FrameTable(frame, tmp_path), TestRun(tmp_path))
+    result = operator.process(disk_table(frame, tmp_path), OperatorRun(tmp_path))
     assert result.dropped.lazy().collect().height == 0
     if isinstance(result, NewRows):
         assert sum(rows.height for rows in result.rows) == 0

@@ -12,9 +12,10 @@ from dqdata_operators.annotate.level import Level, LevelParams
 from dqdata_operators.format.adapt import Adapt, AdaptParams
 from dqdata_operators.select.curriculum import Curriculum, CurriculumParams
 from dqdata_operators.verify.majority import Majority, MajorityParams, vote
-from harness import FrameTable, TestRun, batched, decided, have
+from outcomes import batched, decided, have
 
 from dqdata.errors import ColumnError, DataError, QueryError
+from dqdata.testing import OperatorRun, disk_table
 
 
 def answered(rows: list[tuple[str, str | None, str | None]]) -> pl.DataFrame:
@@ -122,8 +123,8 @@ def test_stages_are_told_and_do_not_depend_on_order(tmp_path: Path) -> None:
         .sort("trace_id")
         .equals(curriculum(frame.reverse(), tmp_path, **params).sort("trace_id"))
     )
-    run = TestRun(tmp_path)
-    Curriculum(CurriculumParams(stages=2)).process(FrameTable(frame, tmp_path), run)
+    run = OperatorRun(tmp_path)
+    Curriculum(CurriculumParams(stages=2)).process(disk_table(frame, tmp_path), run)
     assert run.messages == [
         "stage 1: 50 problems, 0 again from earlier stages",
         "stage 2: 50 problems, 0 again from earlier stages",

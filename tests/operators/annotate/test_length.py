@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from dqdata_operators.annotate.length import Length, LengthParams, repeated_share
-from harness import frame_of, have
+from outcomes import frame_of, have
 from pydantic import ValidationError
 
 from dqdata.errors import ColumnError, DataError

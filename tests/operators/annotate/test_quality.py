@@ -7,7 +7,7 @@ import pytest
 from dqdata_operators.annotate._languages import language, share_of_scripts
 from dqdata_operators.annotate.pii import Pii, PiiParams, luhn
 from dqdata_operators.annotate.quality import FLAGS, Quality, QualityParams
-from harness import batched, have
+from outcomes import batched, have
 
 from dqdata.errors import ColumnError
 

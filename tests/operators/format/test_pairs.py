@@ -10,11 +10,12 @@ import polars as pl
 import pytest
 from dqdata_operators.format.pairs import Pairs, PairsParams
 from dqdata_operators.format.reward_rows import RewardRows, RewardRowsParams
-from harness import FrameTable, TestRun, batched, have
+from outcomes import batched, have
 
 from dqdata.columns import MESSAGES, polars_schema
 from dqdata.errors import ColumnError, DataError
 from dqdata.operator import NewRows
+from dqdata.testing import OperatorRun, disk_table
 
 SCHEMA = {
     "problem_id": pl.String,
@@ -39,8 +40,8 @@ def trace(key: str, correct: bool | None, fit: str | None = None, **more: Any) -
 def made(tmp_path: Path, rows: list[dict[str, Any]], **params: Any) -> tuple[pl.DataFrame, dict[str, str]]:
     """Pairs, and why of the others; every row is one or the other."""
     frame = pl.DataFrame(rows, schema=SCHEMA)
-    table, operator = FrameTable(frame, tmp_path), Pairs(PairsParams(**params))
-    result = operator.process(table, TestRun(tmp_path))
+    table, operator = disk_table(frame, tmp_path), Pairs(PairsParams(**params))
+    result = operator.process(table, OperatorRun(tmp_path))
     assert isinstance(result, NewRows)
     frames = list(result.rows)
     gone = result.dropped.lazy().collect()
@@ -151,16 +152,16 @@ def test_a_rewritten_trace_fits_until_a_critic_says_otherwise(tmp_path: Path) ->
     for fit, gaps in ((None, {"small", "medium", "large"}), ("hard", {"medium"})):
         rows[1]["fit"] = fit
         frame = pl.DataFrame(rows, schema=SCHEMA).with_columns(rewrite=pl.Series([None, "simplify", None]))
-        result = Pairs(PairsParams()).process(FrameTable(frame, tmp_path), TestRun(tmp_path))
+        result = Pairs(PairsParams()).process(disk_table(frame, tmp_path), OperatorRun(tmp_path))
         assert isinstance(result, NewRows)
         assert set(pl.concat(list(result.rows))["gap"]) == gaps
 
 
 def test_two_critics_are_not_mixed(tmp_path: Path) -> None:
     frame = pl.DataFrame([trace("a", True, "medium"), trace("b", True, "hard"), trace("c", True)], schema=SCHEMA)
-    table = FrameTable(frame.with_columns(fit_by=pl.Series(["x", "y", None])), tmp_path)
+    table = disk_table(frame.with_columns(fit_by=pl.Series(["x", "y", None])), tmp_path)
     with pytest.raises(DataError, match="2 judges"):
-        Pairs(PairsParams()).process(table, TestRun(tmp_path))
+        Pairs(PairsParams()).process(table, OperatorRun(tmp_path))
 
 
 def test_reward_rows_from_accepted_and_rejected() -> None:

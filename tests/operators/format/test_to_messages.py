@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from dqdata_operators.format.to_messages import ToMessages, ToMessagesParams
-from harness import batched, frame_of, have
+from outcomes import batched, frame_of, have
 from pydantic import ValidationError
 
 from dqdata.columns import MESSAGES

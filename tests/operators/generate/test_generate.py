@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from dqdata_operators.generate.generate import Generate, GenerateParams
-from harness import Scripted, TestRun
 from pydantic import ValidationError
 
 from dqdata.columns import Columns
@@ -12,6 +13,7 @@ from dqdata.errors import BudgetExceeded, ColumnError, RowError, TeacherError
 from dqdata.ids import call_trace_id
 from dqdata.operator import Reject
 from dqdata.teacher import Completion, Usage
+from dqdata.testing import OperatorRun, ScriptedTeacher
 
 PROBLEM = {"problem_id": "p1", "question": "What is 2 + 2?", "answer": "4", "level": 1}
 HAVE = Columns({"problem_id": "VARCHAR", "question": "VARCHAR", "answer": "VARCHAR", "level": "BIGINT"})
@@ -26,7 +28,7 @@ def answer(text: str, finish: str = "stop", **more) -> Completion:
 
 
 async def outcomes(tmp_path, operator: Generate, row=PROBLEM, **teachers):
-    return list(await operator.process(row, TestRun(tmp_path, **teachers)))
+    return list(await operator.process(row, OperatorRun(tmp_path, **teachers)))
 
 
 def reasons(found) -> list[str]:
@@ -34,7 +36,7 @@ def reasons(found) -> list[str]:
 
 
 async def test_a_row_for_every_sample_with_what_the_teacher_said(tmp_path):
-    teacher = Scripted([answer("It is 4.", reasoning="2 and 2"), answer("\\boxed{4}")], model="big-1")
+    teacher = ScriptedTeacher([answer("It is 4.", reasoning="2 and 2"), answer("\\boxed{4}")], model="big-1")
     first, second = await outcomes(tmp_path, generate(n=2), t=teacher)
     key = teacher.key(teacher.requests[0])
     assert first == {
@@ -54,31 +56,37 @@ async def test_a_row_for_every_sample_with_what_the_teacher_said(tmp_path):
 
 async def test_log_probabilities_are_kept_where_asked_for(tmp_path):
     told = ({"token": "4", "logprob": -0.1, "top": [["4", -0.1], [" 4", -2.5]]},)
-    teacher = Scripted([answer("4", logprobs=told)])
+    teacher = ScriptedTeacher([answer("4", logprobs=told)])
     [row] = await outcomes(tmp_path, generate(top_logprobs=2), t=teacher)
     assert teacher.requests[0].sampling.top_logprobs == 2
     top = [{"token": "4", "logprob": -0.1}, {"token": " 4", "logprob": -2.5}]
     assert row["top_logprobs"] == [{"token": "4", "logprob": -0.1, "top": top}]
     assert set(row) == set(generate(top_logprobs=2).columns(HAVE))
 
-    [rejected] = await outcomes(tmp_path, generate(top_logprobs=2), t=Scripted([answer("4")]))
+    [rejected] = await outcomes(tmp_path, generate(top_logprobs=2), t=ScriptedTeacher([answer("4")]))
     assert (rejected.reason, rejected.kind) == ("no_logprobs", "failed") and "t gave no log-prob" in rejected.detail
 
 
-async def test_samples_are_in_the_air_together_and_keep_their_order(tmp_path):
-    teacher = Scripted(lambda request: f"sample {request.sample}")
+async def test_samples_are_in_flight_together_and_keep_their_order(tmp_path):
+    meeting = asyncio.Barrier(8)
+
+    async def together(request):
+        await asyncio.wait_for(meeting.wait(), 60)
+        return f"sample {request.sample}"
+
+    teacher = ScriptedTeacher(together)
     found = await outcomes(tmp_path, generate(n=8), t=teacher)
-    assert teacher.most_in_the_air == 8
+    assert teacher.most_in_flight == 8
     assert [row["response"] for row in found] == [f"sample {n}" for n in range(8)]
 
 
 async def test_more_samples_later_ask_only_for_the_new_ones(tmp_path):
-    four, eight = Scripted(lambda _: "4"), Scripted(lambda _: "4")
+    four, eight = ScriptedTeacher(lambda _: "4"), ScriptedTeacher(lambda _: "4")
     await outcomes(tmp_path, generate(n=4), t=four)
     await outcomes(tmp_path, generate(n=8), t=eight)
     keys = [four.key(request) for request in four.requests]
     assert [eight.key(request) for request in eight.requests][:4] == keys
-    fresh = Scripted(lambda _: "4")
+    fresh = ScriptedTeacher(lambda _: "4")
     await outcomes(tmp_path, generate(n=4, draw="again"), t=fresh)
     assert not {fresh.key(request) for request in fresh.requests} & set(keys)
 
@@ -90,7 +98,7 @@ async def test_prompt_system_and_sampling_reach_the_teacher(tmp_path):
         prompt=prompt, system="Be brief.", temperature=0.6, top_p=0.9, max_tokens=64, stop=["\n\n"], seed=7, n=2,
         extra={"min_p": 0.1},
     )  # fmt: skip
-    teacher = Scripted(["4", "4"])
+    teacher = ScriptedTeacher(["4", "4"])
     await outcomes(tmp_path, operator, t=teacher)
     request = teacher.requests[1]
     assert [tuple(message) for message in request.messages] == [
@@ -119,7 +127,7 @@ async def test_the_built_in_prompt_is_part_of_the_fingerprint(tmp_path):
     ],
 )
 async def test_unfit_answers_are_dropped_with_their_row(tmp_path, said, reason):
-    kept, dropped = await outcomes(tmp_path, generate(n=2), t=Scripted(["4", said]))
+    kept, dropped = await outcomes(tmp_path, generate(n=2), t=ScriptedTeacher(["4", said]))
     assert kept["response"] == "4"
     assert (dropped.reason, dropped.kind) == (reason, "dropped")
     assert dropped.row["response"] == said.response and dropped.row["trace_id"] != kept["trace_id"]
@@ -127,30 +135,30 @@ async def test_unfit_answers_are_dropped_with_their_row(tmp_path, said, reason):
 
 async def test_truncated_answers_kept_if_wanted_but_loops_never(tmp_path):
     said = [answer("It is", "length"), answer("and then " * 60, "length")]
-    kept, dropped = await outcomes(tmp_path, generate(n=2, on_truncated="keep"), t=Scripted(said))
+    kept, dropped = await outcomes(tmp_path, generate(n=2, on_truncated="keep"), t=ScriptedTeacher(said))
     assert kept["finish_reason"] == "length" and dropped.reason == "repeated"
 
 
 async def test_truncated_answers_are_asked_for_once_more_with_more_tokens(tmp_path):
-    teacher = Scripted([answer("It is", "length"), answer("It is 4.")])
+    teacher = ScriptedTeacher([answer("It is", "length"), answer("It is 4.")])
     [kept] = await outcomes(tmp_path, generate(on_truncated="retry", max_tokens=8), t=teacher)
     assert [request.sampling.max_tokens for request in teacher.requests] == [8, 16]
     assert kept["response"] == "It is 4." and kept["ledger_key"] == teacher.key(teacher.requests[1])
 
-    teacher = Scripted([answer("It is", "length"), answer("It is still", "length")])
+    teacher = ScriptedTeacher([answer("It is", "length"), answer("It is still", "length")])
     [dropped] = await outcomes(tmp_path, generate(on_truncated="retry", max_tokens=8, retry_max_tokens=100), t=teacher)
     assert dropped.reason == "truncated" and dropped.row["response"] == "It is still"
     assert [request.sampling.max_tokens for request in teacher.requests] == [8, 100]
 
 
 async def test_a_loop_is_not_worth_more_tokens(tmp_path):
-    teacher = Scripted([answer("and then " * 60, "length")])
+    teacher = ScriptedTeacher([answer("and then " * 60, "length")])
     [dropped] = await outcomes(tmp_path, generate(on_truncated="retry", max_tokens=8), t=teacher)
     assert dropped.reason == "repeated" and len(teacher.requests) == 1
 
 
 async def test_a_call_that_fails_fails_its_sample_alone(tmp_path):
-    teacher = Scripted(
+    teacher = ScriptedTeacher(
         [
             "4",
             TeacherError("context is too long", kind="row", reason="context_too_long"),
@@ -166,15 +174,21 @@ async def test_a_call_that_fails_fails_its_sample_alone(tmp_path):
 @pytest.mark.parametrize(
     "error", [TeacherError("401", kind="fatal", reason="unauthorized"), BudgetExceeded("20 USD are spent")]
 )
-async def test_what_stops_a_run_flies_after_the_answers_in_the_air_have_landed(tmp_path, error):
-    teacher = Scripted([error, "4", "4"])
+async def test_what_stops_a_run_is_raised_after_the_answers_in_flight_are_there(tmp_path, error):
+    meeting = asyncio.Barrier(3)
+
+    async def together(request):
+        await asyncio.wait_for(meeting.wait(), 60)
+        return "4" if request.sample else error
+
+    teacher = ScriptedTeacher(together)
     with pytest.raises(type(error)):
         await outcomes(tmp_path, generate(n=3), t=teacher)
     assert len(teacher.requests) == 3 and teacher.in_flight == 0
 
 
 async def test_a_null_in_the_prompt_fails_the_row_before_any_call(tmp_path):
-    teacher = Scripted(["4"])
+    teacher = ScriptedTeacher(["4"])
     with pytest.raises(RowError, match="'question' is null"):
         await outcomes(tmp_path, generate(), row={**PROBLEM, "question": None}, t=teacher)
     assert not teacher.requests
@@ -183,7 +197,9 @@ async def test_a_null_in_the_prompt_fails_the_row_before_any_call(tmp_path):
 async def test_a_row_that_is_a_trace_already_gets_children(tmp_path):
     have = HAVE.add(trace_id="VARCHAR", response="VARCHAR")
     operator = generate()
-    [child] = await outcomes(tmp_path, operator, row={**PROBLEM, "trace_id": "old", "response": "5"}, t=Scripted(["4"]))
+    [child] = await outcomes(
+        tmp_path, operator, row={**PROBLEM, "trace_id": "old", "response": "5"}, t=ScriptedTeacher(["4"])
+    )
     assert (child["trace_id"], child["parent_id"], child["response"]) == (None, "old", "4")
     assert set(operator.columns(have)) == set(child)
 
@@ -195,12 +211,15 @@ class TestCascade:
         )
 
     async def test_the_next_teacher_is_asked_only_where_too_few_are_correct(self, tmp_path):
-        small, big = Scripted(["\\boxed{4}", "\\boxed{4}"], "small-1"), Scripted([], "big-1")
+        small, big = ScriptedTeacher(["\\boxed{4}", "\\boxed{4}"], "small-1"), ScriptedTeacher([], "big-1")
         found = await outcomes(tmp_path, self.cascade(), small=small, big=big)
         assert [(row["teacher"], row["verdict"]) for row in found] == [("small-1", "correct")] * 2
         assert not big.requests
 
-        small, big = Scripted(["\\boxed{4}", "\\boxed{5}"], "small-1"), Scripted(["\\boxed{4}", "hm"], "big-1")
+        small, big = (
+            ScriptedTeacher(["\\boxed{4}", "\\boxed{5}"], "small-1"),
+            ScriptedTeacher(["\\boxed{4}", "hm"], "big-1"),
+        )
         found = await outcomes(tmp_path, self.cascade(), small=small, big=big)
         assert [(row["teacher"], row["correct"]) for row in found] == [
             ("small-1", True),
@@ -210,14 +229,16 @@ class TestCascade:
         ]
 
     async def test_dropped_and_failed_samples_count_as_not_correct(self, tmp_path):
-        small = Scripted([answer("It is", "length"), TeacherError("503", kind="retryable", reason="server_error")])
-        big = Scripted(["\\boxed{4}", "\\boxed{4}"])
+        small = ScriptedTeacher(
+            [answer("It is", "length"), TeacherError("503", kind="retryable", reason="server_error")]
+        )
+        big = ScriptedTeacher(["\\boxed{4}", "\\boxed{4}"], "big-1")
         found = await outcomes(tmp_path, self.cascade(), small=small, big=big)
         assert reasons(found) == ["truncated", "server_error", "kept", "kept"]
 
     async def test_one_teacher_with_accept_is_verified_in_place(self, tmp_path):
         operator = Generate(GenerateParams(teacher="t", accept="verify_math"))
-        [row] = await outcomes(tmp_path, operator, t=Scripted(["\\boxed{4}"]))
+        [row] = await outcomes(tmp_path, operator, t=ScriptedTeacher(["\\boxed{4}"]))
         assert row["correct"] is True
         assert set(row) == set(operator.columns(HAVE))
 

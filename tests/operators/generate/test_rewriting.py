@@ -11,11 +11,11 @@ from dqdata_operators.generate.corrupt import Corrupt, CorruptParams
 from dqdata_operators.generate.lengthen import Lengthen, LengthenParams
 from dqdata_operators.generate.rethink import Rethink, RethinkParams
 from dqdata_operators.generate.shorten import Shorten, ShortenParams
-from harness import Scripted, TestRun
 
 from dqdata.columns import Columns
 from dqdata.errors import ColumnError, RowError
 from dqdata.operator import Operator, Reject
+from dqdata.testing import OperatorRun, ScriptedTeacher
 
 OLD = "There are 3 bags with 4 apples each.\n\n3 * 4 = 12.\n\nSo the answer is 12."
 LONGER = (
@@ -41,8 +41,8 @@ ROW: dict[str, Any] = {
 
 
 async def rewritten(tmp_path: Path, operator: Operator[Any], answers: Any, row: dict[str, Any] = ROW) -> Any:
-    teacher = Scripted(answers, model="rewriter")
-    outcomes = await operator.process(row, TestRun(tmp_path, t=teacher))  # type: ignore[attr-defined]
+    teacher = ScriptedTeacher(answers, model="rewriter")
+    outcomes = await operator.process(row, OperatorRun(tmp_path, t=teacher))  # type: ignore[attr-defined]
     return outcomes, teacher
 
 

@@ -14,11 +14,11 @@ from dqdata_operators.generate.expand import Expand, ExpandParams
 from dqdata_operators.generate.refine import Refine
 from dqdata_operators.judge.classify import Classify, ClassifyParams
 from dqdata_operators.judge.score import Score, ScoreParams
-from harness import Scripted, TestRun
 
 from dqdata.columns import Columns
 from dqdata.errors import ColumnError, DataError, RowError, TeacherError
 from dqdata.operator import Reject
+from dqdata.testing import OperatorRun, ScriptedTeacher
 
 SEED = "Tom has 3 bags with 4 apples in each bag. How many apples has Tom in all?"
 NEW = "A bus has 12 rows of seats and a driver's seat. If each row seats 4 people, how many people fit on the bus?"
@@ -29,7 +29,7 @@ ROW = {"problem_id": "p", "question": SEED, "answer": "12", "pass_rate": 0.5, "d
 
 
 async def grown(tmp_path: Path, operator: Any, answers: Any) -> list[Any]:
-    outcomes: list[Any] = await operator.process(ROW, TestRun(tmp_path, t=Scripted(answers)))
+    outcomes: list[Any] = await operator.process(ROW, OperatorRun(tmp_path, t=ScriptedTeacher(answers)))
     return outcomes
 
 
@@ -41,8 +41,8 @@ async def test_new_problems_have_no_answer_and_know_their_seed(tmp_path: Path) -
 
 
 async def test_each_call_asks_for_another_way(tmp_path: Path) -> None:
-    teacher = Scripted([NEW, OTHER])
-    await Expand(ExpandParams(teacher="t", n=2)).process(ROW, TestRun(tmp_path, t=teacher))
+    teacher = ScriptedTeacher([NEW, OTHER])
+    await Expand(ExpandParams(teacher="t", n=2)).process(ROW, OperatorRun(tmp_path, t=teacher))
     assert len({request.messages[-1].content for request in teacher.requests}) == 2
 
 
@@ -110,20 +110,20 @@ def test_similarity() -> None:
 
 async def test_classify(tmp_path: Path) -> None:
     params = ClassifyParams(judge="t", classes={"algebra": "equations", "counting": "how many"}, into="kind")
-    judge = Scripted(['{"class": "Counting"}', '{"class": "counting"}'])
-    [made] = await Classify(params).process(ROW, TestRun(tmp_path, t=judge))
+    judge = ScriptedTeacher(['{"class": "Counting"}', '{"class": "counting"}'])
+    [made] = await Classify(params).process(ROW, OperatorRun(tmp_path, t=judge))
     assert made["kind"] == "counting" and made["kind_by"] == "scripted-1"
     assert "- algebra: equations" in judge.requests[0].messages[-1].content
     assert Classify(params).columns(Columns({"question": "VARCHAR"}))["kind_agreement"] == "DOUBLE"
     with pytest.raises(ValueError, match="two classes"):
         ClassifyParams(judge="t", classes={"one": ""})
     with pytest.raises(RowError, match="null_in_prompt"):
-        await Classify(params).process({**ROW, "question": None}, TestRun(tmp_path, t=judge))
+        await Classify(params).process({**ROW, "question": None}, OperatorRun(tmp_path, t=judge))
 
 
 async def test_score(tmp_path: Path) -> None:
-    judge = Scripted(['{"score": 7}'])
+    judge = ScriptedTeacher(['{"score": 7}'])
     params = ScoreParams(judge="t", rubric="brevity")
-    [made] = await Score(params).process({**ROW, "response": "12"}, TestRun(tmp_path, t=judge))
+    [made] = await Score(params).process({**ROW, "response": "12"}, OperatorRun(tmp_path, t=judge))
     assert (made["score"], made["score_by"]) == (7.0, "scripted-1")
     assert "brevity" in judge.requests[0].messages[-1].content

@@ -11,10 +11,11 @@ from dqdata_operators.annotate.length_scale import LengthScale, LengthScaleParam
 from dqdata_operators.judge.grade import Grade, GradeParams, on_scale
 from dqdata_operators.judge.judge_process import JudgeProcess
 from dqdata_operators.lib.asking.judging import JudgeParams
-from harness import FrameTable, Scripted, TestRun, decided
+from outcomes import decided
 
 from dqdata.columns import Columns
 from dqdata.errors import ColumnError, RowError
+from dqdata.testing import OperatorRun, ScriptedTeacher, disk_table
 
 ROW = {"problem_id": "p", "trace_id": "t", "question": "2+2?", "answer": "4", "response": "4", "rv_length": 4.5}
 MARKS = (10, 20, 40, 80, 160, 320, 640, 1280, 2560, 5120)
@@ -22,14 +23,14 @@ HAVE = Columns({"trace_id": "VARCHAR", "question": "VARCHAR", "response": "VARCH
 
 
 async def test_rv_is_the_weighed_sum_of_its_parts(tmp_path: Path) -> None:
-    run = TestRun(tmp_path, j=Scripted(['{"rv": 3, "cd": 2}']))
+    run = OperatorRun(tmp_path, j=ScriptedTeacher(['{"rv": 3, "cd": 2}']))
     [made] = await Grade(GradeParams(judge="j", alpha=0.25)).process(ROW, run)
     assert (made["rv_judge"], made["rv_length"], made["cd"]) == (3.0, 4.5, 2.0)
     assert made["rv"] == pytest.approx(0.25 * 3 + 0.75 * 4.5)
 
 
 async def test_thresholds_stand_in_for_the_table(tmp_path: Path) -> None:
-    run = TestRun(tmp_path, j=Scripted(['{"rv": 3, "cd": 2}']))
+    run = OperatorRun(tmp_path, j=ScriptedTeacher(['{"rv": 3, "cd": 2}']))
     [made] = await Grade(GradeParams(judge="j", length_at=MARKS)).process({**ROW, "tokens": 60}, run)
     assert made["rv_length"] == 2.5
     assert made["rv"] == 2.75
@@ -41,9 +42,9 @@ def test_on_scale(tokens: float, place: float) -> None:
 
 
 async def test_a_missing_length_fails_before_the_judge_is_paid(tmp_path: Path) -> None:
-    judge = Scripted([])
+    judge = ScriptedTeacher([])
     with pytest.raises(RowError, match="no_length"):
-        await Grade(GradeParams(judge="j")).process({**ROW, "rv_length": None}, TestRun(tmp_path, j=judge))
+        await Grade(GradeParams(judge="j")).process({**ROW, "rv_length": None}, OperatorRun(tmp_path, j=judge))
     assert not judge.requests
 
 
@@ -77,8 +78,8 @@ def test_lengths_do_not_depend_on_order_and_thresholds_are_printed(tmp_path: Pat
     rows, _ = decided(LengthScale(LengthScaleParams()), frame, tmp_path)
     turned, _ = decided(LengthScale(LengthScaleParams()), frame.reverse(), tmp_path)
     assert rows.sort("trace_id").equals(turned.sort("trace_id"))
-    run = TestRun(tmp_path)
-    LengthScale(LengthScaleParams()).process(FrameTable(frame, tmp_path), run)
+    run = OperatorRun(tmp_path)
+    LengthScale(LengthScaleParams()).process(disk_table(frame, tmp_path), run)
     marks = run.messages[0].removeprefix("length_at = [").removesuffix("]").split(", ")
     assert len(marks) == 10 and marks[0] == "0" and marks[-1] == "2401"
 
@@ -92,7 +93,7 @@ TRACE = {**ROW, "reasoning": "3 * 4 = 7\n\nSo it is 12.", "response": "12"}
 
 
 async def processed(tmp_path: Path, *answers: str, **params: Any) -> Any:
-    run = TestRun(tmp_path, j=Scripted(answers))
+    run = OperatorRun(tmp_path, j=ScriptedTeacher(answers))
     [made] = await JudgeProcess(JudgeParams(judge="j", **params)).process(TRACE, run)
     return made
 
@@ -113,8 +114,8 @@ async def test_a_step_that_is_not_there_is_no_answer(tmp_path: Path) -> None:
 
 
 async def test_steps_are_numbered_for_the_judge(tmp_path: Path) -> None:
-    judge = Scripted(['{"first_wrong_step": null, "leads_to_answer": true}'])
-    await JudgeProcess(JudgeParams(judge="j")).process(TRACE, TestRun(tmp_path, j=judge))
+    judge = ScriptedTeacher(['{"first_wrong_step": null, "leads_to_answer": true}'])
+    await JudgeProcess(JudgeParams(judge="j")).process(TRACE, OperatorRun(tmp_path, j=judge))
     shown = judge.requests[0].messages[-1].content
     assert "[1] 3 * 4 = 7" in shown and "[2] So it is 12." in shown and "[3] 12" in shown
 

@@ -12,7 +12,6 @@ import polars as pl
 import pytest
 from dqdata_operators.judge.judge_contamination import JudgeContamination, JudgeContaminationParams
 from dqdata_operators.lib.asking.judging import fenced
-from harness import Scripted, TestRun
 from loopback import Loopback
 
 from dqdata.catalog import Store
@@ -21,6 +20,7 @@ from dqdata.engine.run import run_pipeline
 from dqdata.errors import ColumnError, RowError
 from dqdata.operator import Reject
 from dqdata.project.tables import read_project
+from dqdata.testing import OperatorRun, ScriptedTeacher
 
 ROW = {
     "problem_id": "p1",
@@ -38,7 +38,7 @@ def judging(**params: Any) -> JudgeContamination:
 
 
 async def judged(tmp_path: Path, answers: Any, row: Any = ROW, **params: Any) -> Any:
-    [outcome] = await judging(**params).process(row, TestRun(tmp_path, j=Scripted(answers, model="judge-1")))
+    [outcome] = await judging(**params).process(row, OperatorRun(tmp_path, j=ScriptedTeacher(answers, model="judge-1")))
     return outcome
 
 
@@ -105,12 +105,12 @@ INJECTIONS = [
 @pytest.mark.parametrize("injected", INJECTIONS)
 @pytest.mark.parametrize("side", ["question", "contamination_text"])
 async def test_texts_that_give_orders_stay_inside_their_fences(tmp_path: Path, side: str, injected: str) -> None:
-    judge = Scripted([SAME])
+    judge = ScriptedTeacher([SAME])
     row = {**ROW, side: injected}
-    await judging().process(row, TestRun(tmp_path, j=judge))
+    await judging().process(row, OperatorRun(tmp_path, j=judge))
     [request] = judge.requests
     assert [message.role for message in request.messages] == ["system", "user"]
-    shown = request.messages[-1].content
+    shown = request.known[-1].content
     for kind, text in (("problem", row["question"]), ("benchmark", row["contamination_text"])):
         block = fenced(kind, str(text))
         assert shown.count(block) == 1 and shown.count(block.splitlines()[-1]) == 1

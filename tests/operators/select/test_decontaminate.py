@@ -11,7 +11,7 @@ from dqdata_operators.lib.benchmarks.quantities import numbers, numbers_of
 from dqdata_operators.lib.benchmarks.tasks import Tasks
 from dqdata_operators.lib.texts.signature import opposed, signatures
 from dqdata_operators.select.decontaminate import Decontaminate, DecontaminateParams
-from harness import decided, have
+from outcomes import decided, have
 
 pytestmark = pytest.mark.needs("wordllama", "rapidfuzz")
 

@@ -7,7 +7,7 @@ import json
 import polars as pl
 import pytest
 from dqdata_operators.select.dedup import Dedup, DedupParams
-from harness import decided, frame_of, have
+from outcomes import decided, frame_of, have
 
 from dqdata.errors import ColumnError, QueryError
 

@@ -17,7 +17,7 @@ from dqdata_operators.lib.near.minhash import bands_for
 from dqdata_operators.lib.near.near import write_groups
 from dqdata_operators.lib.texts.shingles import mixed, plain, shingles, split_words, word_hashes
 from dqdata_operators.select.dedup import Dedup, DedupParams
-from harness import decided
+from outcomes import decided
 
 from dqdata.columns import Columns
 from dqdata.errors import ColumnError, InputError

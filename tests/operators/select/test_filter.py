@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 from dqdata_operators.select.filter import Filter, FilterParams
-from harness import batched, frame_of, have
+from outcomes import batched, frame_of, have
 
 from dqdata.columns import MESSAGES
 from dqdata.errors import ColumnError, QueryError, RowError

@@ -13,11 +13,12 @@ import pytest
 from dqdata_operators.select._quotas import quotas, take
 from dqdata_operators.select.balance import Balance, BalanceParams
 from dqdata_operators.select.mix import Mix, MixParams
-from harness import FrameTable, TestRun, decided, have
 from hypothesis import given
 from hypothesis import strategies as st
+from outcomes import decided, have
 
 from dqdata.errors import ColumnError, DataError
+from dqdata.testing import OperatorRun, disk_table
 
 
 def traces(rows: list[tuple[str, float | None, float | None]], **more: Any) -> pl.DataFrame:
@@ -54,8 +55,8 @@ def test_quotas_are_filled_in_their_shares_and_reported(tmp_path: Path) -> None:
     assert {reason for reason, _ in gone.values()} == {"quota"}
     told = [json.loads(detail) for _, detail in gone.values()]
     assert all(one["supply"]["rows"] == 300 and one["place"] > one["supply"]["quota"] for one in told)
-    run = TestRun(tmp_path)
-    operator.process(FrameTable(frame, tmp_path), run)
+    run = OperatorRun(tmp_path)
+    operator.process(disk_table(frame, tmp_path), run)
     assert run.messages == ["0-5: supply 300, take 150", "5-9: supply 300, take 50"]
 
 
@@ -64,8 +65,8 @@ def test_a_short_supply_is_reported_and_not_made_up_for(tmp_path: Path) -> None:
     operator = mix(rows=40, bins=[{"cd": (0, 5)}, {"cd": (5, 9)}])
     rows, _ = decided(operator, frame, tmp_path)
     assert Counter(rows["mix_bin"]) == {"0-5": 20, "5-9": 5}
-    run = TestRun(tmp_path)
-    operator.process(FrameTable(frame, tmp_path), run)
+    run = OperatorRun(tmp_path)
+    operator.process(disk_table(frame, tmp_path), run)
     assert run.messages[1] == "5-9: supply 5, take 5, 15 short of the quota"
 
 
@@ -200,7 +201,7 @@ def test_balance_evenly_without_tiny_classes(tmp_path: Path) -> None:
 
 
 def test_balance_reports_what_is_short(tmp_path: Path) -> None:
-    run = TestRun(tmp_path)
+    run = OperatorRun(tmp_path)
     operator = Balance(BalanceParams(shares={"math": 1, "law": 1}, rows=20))
-    operator.process(FrameTable(tasks(math=90), tmp_path), run)
+    operator.process(disk_table(tasks(math=90), tmp_path), run)
     assert run.messages == ["math: supply 90, take 10", "law: supply 0, take 0, 10 short of the quota"]

@@ -6,7 +6,7 @@ import random
 
 import pytest
 from dqdata_operators.select.select import Select, SelectParams
-from harness import decided, frame_of, have
+from outcomes import decided, frame_of, have
 
 from dqdata.errors import ColumnError, QueryError
 

@@ -9,11 +9,12 @@ from dqdata_operators.select.sample import Sample, SampleParams
 from dqdata_operators.select.split import Split, SplitParams
 from dqdata_operators.table.join import Join, JoinParams
 from dqdata_operators.table.sql import Sql, SqlParams
-from harness import FrameTable, TestRun, decided, have
+from outcomes import decided, have
 
 from dqdata.columns import Columns
 from dqdata.errors import ColumnError, DataError, OperatorError, QueryError
 from dqdata.operator import NewRows
+from dqdata.testing import OperatorRun, disk_table
 
 
 def problems(count=2000, twins=200):
@@ -108,7 +109,7 @@ def test_sql_makes_rows_with_parents(tmp_path):
     query += " where level < 2 group by 1"
     operator = Sql(SqlParams(query=query))
     assert operator.columns(have(frame)).key == "problem_id"
-    made = operator.process(FrameTable(frame, tmp_path), TestRun(tmp_path))
+    made = operator.process(disk_table(frame, tmp_path), OperatorRun(tmp_path))
     assert isinstance(made, NewRows)
     assert sorted(row["parent_ids"] for part in made.rows for row in part.to_dicts())[0] == ["t0a", "t0b"]
     assert set(made.dropped.lazy().collect()["trace_id"]) == {"t2a", "t2b"}
@@ -138,7 +139,7 @@ def test_sql_that_invents_rows(tmp_path):
             decided(Sql(SqlParams(query=query)), problems(3, 0), fresh(tmp_path / str(number)))
 
 
-class WithCatalog(TestRun):
+class WithCatalog(OperatorRun):
     """A run whose one catalog is this frame."""
 
     __test__ = False
@@ -157,7 +158,7 @@ def test_join(how, kept, tmp_path):
     operator.see({"graded": Columns({"problem_id": "VARCHAR", "grade": "BIGINT"})})
     run = WithCatalog(tmp_path)
     run.catalog = pl.DataFrame({"problem_id": ["p0", "p9", None, None], "grade": [7, 8, 1, 2]})
-    made = operator.process(FrameTable(frame, tmp_path), run)
+    made = operator.process(disk_table(frame, tmp_path), run)
     gone = set(made.dropped.collect()["problem_id"])
     assert gone == {"p0", "p1"} - set(kept)
     assert ("grade" in operator.columns(have(frame))) == (how != "anti")
@@ -171,7 +172,7 @@ def test_join_never_multiplies_rows(tmp_path):
     run = WithCatalog(tmp_path)
     run.catalog = pl.DataFrame({"problem_id": ["p0", "p0"], "grade": [7, 8]})
     with pytest.raises(DataError, match=r"'p0'.*more than once"):
-        operator.process(FrameTable(pl.DataFrame({"problem_id": ["p0"]}), tmp_path), run)
+        operator.process(disk_table(pl.DataFrame({"problem_id": ["p0"]}), tmp_path), run)
     other = Join(JoinParams(catalog="graded", on="level"))
     other.see({"graded": Columns({"problem_id": "VARCHAR"})})
     with pytest.raises(ColumnError, match="no column 'level'"):

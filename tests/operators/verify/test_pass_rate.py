@@ -7,19 +7,21 @@ from typing import Any
 
 import pytest
 from dqdata_operators.verify.pass_rate import PassRate, PassRateParams, wilson
-from harness import Scripted, TestRun
 
 from dqdata.columns import Columns
 from dqdata.errors import RowError, TeacherError
 from dqdata.teacher import Completion, Request, Usage
+from dqdata.testing import OperatorRun, ScriptedTeacher
 
 ROW = {"problem_id": "p", "question": "What is 2 + 2?", "answer": "4"}
 
 
-async def measured(tmp_path: Path, answer: Any, row: dict[str, Any] = ROW, **params: Any) -> tuple[Any, Scripted]:
-    student = Scripted(answer, model="student-1")
+async def measured(
+    tmp_path: Path, answer: Any, row: dict[str, Any] = ROW, **params: Any
+) -> tuple[Any, ScriptedTeacher]:
+    student = ScriptedTeacher(answer, model="student-1")
     operator = PassRate(PassRateParams(student="s", **params))
-    [made] = await operator.process(row, TestRun(tmp_path, s=student))
+    [made] = await operator.process(row, OperatorRun(tmp_path, s=student))
     return made, student
 
 

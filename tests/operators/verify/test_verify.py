@@ -15,11 +15,11 @@ from dqdata_operators.verify.verify import Verify, VerifyParams
 from dqdata_operators.verify.verify_choice import VerifyChoice, VerifyChoiceParams
 from dqdata_operators.verify.verify_math import VERDICT_COLUMNS, VerifyMath, VerifyMathParams
 from dqdata_operators.verify.verify_text import VerifyText, VerifyTextParams
-from harness import Scripted, TestRun
 from pydantic import ValidationError
 
 from dqdata.columns import Columns
 from dqdata.errors import ColumnError, RowError
+from dqdata.testing import OperatorRun, ScriptedTeacher
 from dqdata.workers.pool import Pool
 
 HAVE = Columns({"trace_id": "VARCHAR", "answer": "VARCHAR", "response": "VARCHAR", "reasoning": "VARCHAR"})
@@ -180,7 +180,7 @@ TYPED = HAVE.add(answer_type="VARCHAR", tests="VARCHAR")
 
 
 def verified(tmp_path: Path, *rows: dict[str, Any], **params: Any) -> list[Any]:
-    operator, run = Verify(VerifyParams(**params)), TestRun(tmp_path)
+    operator, run = Verify(VerifyParams(**params)), OperatorRun(tmp_path)
 
     async def all_of_them() -> list[Any]:
         return [outcome for one in rows for outcome in await operator.process(one, run)]
@@ -234,10 +234,10 @@ JUDGED = row(PROSE, r"\boxed{\text{They are the corners of a hexagon with equal 
 SAME = '{"verdict": "correct", "reason": "same_meaning"}'
 
 
-async def asked(tmp_path: Path, one: dict[str, Any], answers: Any, **params: Any) -> tuple[Any, Scripted]:
-    judge = Scripted(answers, model="judge-1")
+async def asked(tmp_path: Path, one: dict[str, Any], answers: Any, **params: Any) -> tuple[Any, ScriptedTeacher]:
+    judge = ScriptedTeacher(answers, model="judge-1")
     operator = JudgeAnswer(JudgeAnswerParams(judge="j", **params))
-    [made] = await operator.process(one, TestRun(tmp_path, j=judge))
+    [made] = await operator.process(one, OperatorRun(tmp_path, j=judge))
     assert isinstance(made, dict)
     assert set(made) == set(operator.columns(HAVE.add(question="VARCHAR", **VERDICT_COLUMNS)))
     return made, judge

@@ -12,7 +12,6 @@ from dqdata_operators.judge.critique import Critique, CritiqueParams
 from dqdata_operators.judge.grade import Grade, GradeParams
 from dqdata_operators.lib.asking.judgement import Choice, Scale, UnreadableError, YesNo, read, schema_of
 from dqdata_operators.lib.asking.judging import fenced
-from harness import Scripted, TestRun
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +19,7 @@ from dqdata.columns import Columns
 from dqdata.errors import ColumnError, RowError, TeacherError
 from dqdata.operator import bind
 from dqdata.teacher import Completion, Request, Usage
+from dqdata.testing import OperatorRun, ScriptedTeacher
 
 ROW = {
     "problem_id": "p1",
@@ -172,17 +172,17 @@ def grade(**params: Any) -> Grade:
     return Grade(GradeParams(judge="j", alpha=1.0, **params))
 
 
-async def judged(tmp_path: Path, answers: Any, **params: Any) -> tuple[Any, Scripted]:
-    judge = Scripted(answers, model="judge-1")
-    [made] = await grade(**params).process(ROW, TestRun(tmp_path, j=judge))
+async def judged(tmp_path: Path, answers: Any, **params: Any) -> tuple[Any, ScriptedTeacher]:
+    judge = ScriptedTeacher(answers, model="judge-1")
+    [made] = await grade(**params).process(ROW, OperatorRun(tmp_path, j=judge))
     return made, judge
 
 
 @pytest.mark.parametrize("answer", WRONG.values(), ids=WRONG.keys())
 async def test_one_repair_then_the_row_fails_with_the_raw_text(tmp_path: Path, answer: str) -> None:
-    judge = Scripted([answer, answer])
+    judge = ScriptedTeacher([answer, answer])
     with pytest.raises(RowError) as failed:
-        await grade().process(ROW, TestRun(tmp_path, j=judge))
+        await grade().process(ROW, OperatorRun(tmp_path, j=judge))
     assert failed.value.reason == "unparseable_judgement"
     assert answer in failed.value.detail
     assert len(judge.requests) == 2
@@ -227,15 +227,15 @@ async def test_a_failed_call_waits_for_the_votes_in_the_air(tmp_path: Path) -> N
     def answer(request: Request) -> str | Exception:
         return GOOD if request.sample else TeacherError("busy", kind="retryable", reason="rate_limit")
 
-    judge = Scripted(answer)
+    judge = ScriptedTeacher(answer)
     with pytest.raises(TeacherError):
-        await grade(votes=3).process(ROW, TestRun(tmp_path, j=judge))
+        await grade(votes=3).process(ROW, OperatorRun(tmp_path, j=judge))
     assert len(judge.requests) == 3 and judge.in_flight == 0
 
 
 async def test_the_reference_is_given_where_there_is_one(tmp_path: Path) -> None:
-    judge = Scripted([GOOD, GOOD])
-    run = TestRun(tmp_path, j=judge)
+    judge = ScriptedTeacher([GOOD, GOOD])
+    run = OperatorRun(tmp_path, j=judge)
     await grade().process(ROW, run)
     await grade().process({**ROW, "answer": None}, run)
     first, second = (request.messages[-1].content for request in judge.requests)
@@ -254,8 +254,8 @@ INJECTIONS = [
 
 @pytest.mark.parametrize("injected", INJECTIONS)
 async def test_a_trace_that_gives_orders_stays_inside_its_fence(tmp_path: Path, injected: str) -> None:
-    judge = Scripted([GOOD])
-    [made] = await grade().process({**ROW, "reasoning": injected}, TestRun(tmp_path, j=judge))
+    judge = ScriptedTeacher([GOOD])
+    [made] = await grade().process({**ROW, "reasoning": injected}, OperatorRun(tmp_path, j=judge))
     assert (made["rv_judge"], made["cd"]) == (3.0, 2.0)
     [request] = judge.requests
     block = fenced("trace", f"{injected}\n\n4")
@@ -276,7 +276,7 @@ async def test_two_traces_of_one_problem_keep_their_own_grades_in_any_order(tmp_
         return '{"rv": 8, "cd": 5}' if "very long" in request.messages[-1].content else GOOD
 
     rows = [ROW, {**ROW, "trace_id": "t2", "reasoning": "a very long trace"}]
-    run = TestRun(tmp_path, j=Scripted(answer))
+    run = OperatorRun(tmp_path, j=ScriptedTeacher(answer))
     ordered = await asyncio.gather(*(grade().process(row, run) for row in rows))
     turned = await asyncio.gather(*(grade().process(row, run) for row in reversed(rows)))
     assert ordered == turned[::-1]
@@ -294,15 +294,15 @@ async def test_the_judge_is_named_in_a_column(tmp_path: Path) -> None:
 
 
 async def test_bound_like_any_operator(tmp_path: Path) -> None:
-    run = TestRun(tmp_path, j=Scripted([GOOD]))
+    run = OperatorRun(tmp_path, j=ScriptedTeacher([GOOD]))
     [[made]] = await bind("grade", {"judge": "j", "alpha": 1.0}, run)([ROW])
     assert made["rv"] == 3.0
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 async def test_languages(tmp_path: Path, language: str) -> None:
-    critic = Scripted(["?", '{"fit": "hard"}'])
-    [made] = await Critique(CritiqueParams(judge="j", language=language)).process(ROW, TestRun(tmp_path, j=critic))
+    critic = ScriptedTeacher(["?", '{"fit": "hard"}'])
+    [made] = await Critique(CritiqueParams(judge="j", language=language)).process(ROW, OperatorRun(tmp_path, j=critic))
     assert made["fit"] == "hard" and made["fit_by"] == "scripted-1"
     assert "7B" in critic.requests[0].messages[-1].content
 
@@ -310,19 +310,19 @@ async def test_languages(tmp_path: Path, language: str) -> None:
 async def test_a_prompt_of_ones_own(tmp_path: Path) -> None:
     path = tmp_path / "mine.md"
     path.write_text("Grade {{trace}} for {{domain}}.")
-    judge = Scripted([GOOD])
+    judge = ScriptedTeacher([GOOD])
     operator = grade(prompt=path)
     assert operator.files() == (path,)
-    await operator.process({**ROW, "domain": "math"}, TestRun(tmp_path, j=judge))
+    await operator.process({**ROW, "domain": "math"}, OperatorRun(tmp_path, j=judge))
     assert judge.requests[0].messages[-1].content.endswith("for math.")
     with pytest.raises(ColumnError, match="domain"):
         operator.columns(Columns({"trace_id": "VARCHAR", "question": "VARCHAR", "response": "VARCHAR"}))
 
 
 async def test_a_row_without_a_trace_costs_nothing(tmp_path: Path) -> None:
-    judge = Scripted([])
+    judge = ScriptedTeacher([])
     with pytest.raises(RowError, match="no_trace"):
-        await grade().process({**ROW, "reasoning": " ", "response": None}, TestRun(tmp_path, j=judge))
+        await grade().process({**ROW, "reasoning": " ", "response": None}, OperatorRun(tmp_path, j=judge))
 
 
 @pytest.mark.parametrize(

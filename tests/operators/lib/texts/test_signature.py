@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from dqdata_operators.lib.texts.signature import answer_marks, conflicts, signatures
 from dqdata_operators.select.dedup import Dedup, DedupParams
-from harness import decided
+from outcomes import decided
 
 TWO = (
     ("Solve 3x + 5 = 20.", "Solve 3x - 5 = 20."),

@@ -20,11 +20,12 @@ from dqdata_operators.lib.vectors import endpoint as embedding_endpoint
 from dqdata_operators.lib.vectors.embedding import embedder
 from dqdata_operators.lib.vectors.endpoint import KEY, TEXTS
 from dqdata_operators.select.dedup import Dedup, DedupParams
-from harness import TestRun, decided
+from outcomes import decided
 from together import together
 
 from dqdata.errors import InputError, RunError, StoreError
 from dqdata.sqlite import Step
+from dqdata.testing import OperatorRun
 
 TEXTS_GIVEN = pl.Series(
     ["How far is it to the city?", "", "How far is it to the city?", None, "A baker sells bread.", " \n"]
@@ -41,8 +42,8 @@ def fresh() -> Iterator[None]:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> TestRun:
-    return TestRun(tmp_path)
+def run(tmp_path: Path) -> OperatorRun:
+    return OperatorRun(tmp_path)
 
 
 def holds(name: str, run: Any) -> None:
@@ -60,7 +61,7 @@ def holds(name: str, run: Any) -> None:
 
 
 @pytest.mark.needs("wordllama")
-def test_the_bundled_one(run: TestRun) -> None:
+def test_the_bundled_one(run: OperatorRun) -> None:
     holds("wordllama", run)
 
 
@@ -84,7 +85,7 @@ def tokenizer(folder: Path) -> Any:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # its modules moved; older versions lack the new place
-def test_a_sentence_transformers_folder(tmp_path: Path, run: TestRun) -> None:
+def test_a_sentence_transformers_folder(tmp_path: Path, run: OperatorRun) -> None:
     """A BERT of two layers, saved as such models are, with no hub."""
     pytest.importorskip("sentence_transformers")
     from sentence_transformers import SentenceTransformer, models
@@ -110,7 +111,7 @@ def test_a_sentence_transformers_folder(tmp_path: Path, run: TestRun) -> None:
     holds(f"sentence-transformers:{tmp_path / 'model'}", run)
 
 
-def test_a_model2vec_folder(tmp_path: Path, run: TestRun) -> None:
+def test_a_model2vec_folder(tmp_path: Path, run: OperatorRun) -> None:
     pytest.importorskip("model2vec")
     from model2vec import StaticModel
 
@@ -120,7 +121,9 @@ def test_a_model2vec_folder(tmp_path: Path, run: TestRun) -> None:
 
 
 @pytest.mark.parametrize("kind", ["sentence-transformers", "model2vec"])
-def test_a_folder_that_holds_no_model(kind: str, tmp_path: Path, run: TestRun, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_holds_no_model(
+    kind: str, tmp_path: Path, run: OperatorRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip(kind.replace("-", "_"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(InputError, match=f"embedding '{kind}:.*can't be loaded"):
@@ -193,14 +196,14 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Embeddings]:
     made.thread.join()
 
 
-def test_an_endpoint(endpoint: Embeddings, run: TestRun) -> None:
+def test_an_endpoint(endpoint: Embeddings, run: OperatorRun) -> None:
     holds(endpoint.name, run)
     assert set(endpoint.keys) == {"Bearer sk-very-secret-0123456789"}
     asked = [text for call in endpoint.asked for text in call]
     assert "" not in asked and sorted(set(endpoint.asked[0])) == sorted(endpoint.asked[0])
 
 
-def test_many_texts_keep_their_order(endpoint: Embeddings, run: TestRun) -> None:
+def test_many_texts_keep_their_order(endpoint: Embeddings, run: OperatorRun) -> None:
     texts = pl.Series([f"{'abcdefghijklmnop'[n % 16] * (n + 1)}" for n in range(5 * TEXTS)])
     made = embedder(endpoint.name, run).embed(texts)
     assert [int(one) for one in made.argmax(axis=1)] == [n % 16 for n in range(5 * TEXTS)]
@@ -220,7 +223,7 @@ def test_many_texts_keep_their_order(endpoint: Embeddings, run: TestRun) -> None
     ],
     ids=["429", "500", "503", "cut", "malformed", "empty", "nan"],
 )
-def test_what_may_pass_is_tried_again(endpoint: Embeddings, run: TestRun, fault: Any) -> None:
+def test_what_may_pass_is_tried_again(endpoint: Embeddings, run: OperatorRun, fault: Any) -> None:
     endpoint.fault = lambda call: fault if call < 2 else None
     assert embedder(endpoint.name, run).embed(pl.Series(["abc"])).any() and len(endpoint.asked) == 3
     endpoint.fault = lambda call: fault
@@ -230,7 +233,9 @@ def test_what_may_pass_is_tried_again(endpoint: Embeddings, run: TestRun, fault:
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
-def test_what_will_not_pass_ends_it_at_once_and_tells_no_key(endpoint: Embeddings, run: TestRun, status: int) -> None:
+def test_what_will_not_pass_ends_it_at_once_and_tells_no_key(
+    endpoint: Embeddings, run: OperatorRun, status: int
+) -> None:
     endpoint.fault = lambda call: (status, {"error": {"message": f"no: {endpoint.keys[-1]}"}})
     texts = pl.Series([f"text {n}" for n in range(4 * TEXTS)])
     with pytest.raises(RunError, match=f"refused: {status}") as refused:
@@ -243,7 +248,7 @@ def test_what_will_not_pass_ends_it_at_once_and_tells_no_key(endpoint: Embedding
     assert (KEY in str(refused.value)) == (status in (401, 403))
 
 
-def test_nobody_there(run: TestRun, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_there(run: OperatorRun, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedding_endpoint, "PAUSE", 0.001)
     with pytest.raises(RunError, match="failed 6 times"):
         embedder("http://127.0.0.1:9/v1#small", run).embed(pl.Series(["abc"]))
@@ -258,7 +263,7 @@ def test_nobody_there(run: TestRun, monkeypatch: pytest.MonkeyPatch) -> None:
         ("bert", "isn't known"),
     ],
 )
-def test_names_that_are_refused(name: str, message: str, run: TestRun) -> None:
+def test_names_that_are_refused(name: str, message: str, run: OperatorRun) -> None:
     with pytest.raises(InputError, match=message) as refused:
         embedder(name, run)
     assert "sk-1234" not in str(refused.value)
@@ -276,7 +281,7 @@ def test_dedup_over_an_endpoint(endpoint: Embeddings, tmp_path: Path) -> None:
 QUESTIONS = [f"{'abcdefghijklmnop'[n % 16]} {n} bag" for n in range(6 * TEXTS)]
 
 
-def test_what_was_answered_is_never_asked_again(endpoint: Embeddings, run: TestRun) -> None:
+def test_what_was_answered_is_never_asked_again(endpoint: Embeddings, run: OperatorRun) -> None:
     """After a failure, after a success, for other texts beside the old ones; another model is another matter."""
     endpoint.fault = lambda call: (400, {"error": {"message": "no"}}) if call == 3 else None
     with pytest.raises(RunError, match="refused: 400"):
@@ -295,7 +300,7 @@ def test_what_was_answered_is_never_asked_again(endpoint: Embeddings, run: TestR
     assert len(endpoint.asked[-1]) == 2
 
 
-def test_a_model_that_changed_behind_its_name(endpoint: Embeddings, run: TestRun) -> None:
+def test_a_model_that_changed_behind_its_name(endpoint: Embeddings, run: OperatorRun) -> None:
     embedder(endpoint.name, run).embed(pl.Series(["abc"]))
     endpoint.answer = lambda texts: {  # type: ignore[method-assign]
         "object": "list", "model": "small", "data": [{"object": "embedding", "index": 0, "embedding": [1.0, 2.0]}]
@@ -304,7 +309,7 @@ def test_a_model_that_changed_behind_its_name(endpoint: Embeddings, run: TestRun
         embedder(endpoint.name, run).embed(pl.Series(["abc", "abd"]))
 
 
-def test_a_file_that_is_no_database(endpoint: Embeddings, run: TestRun) -> None:
+def test_a_file_that_is_no_database(endpoint: Embeddings, run: OperatorRun) -> None:
     (run.kept / "embeddings.sqlite").write_bytes(b"not SQLite at all, " * 100)
     with pytest.raises(StoreError, match=r"embeddings\.sqlite: file is not a database"):
         embedder(endpoint.name, run).embed(pl.Series(["abc"]))
