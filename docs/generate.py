@@ -3,7 +3,7 @@
 cli.md        every verb's --help          operators.md  every plug-in with its parameters
 columns.md    the vocabulary of columns          codes.md      codes of errors and rejects
 types.md      what rows hold of each type        api.md        what `import dqdata` offers
-architecture.md  its list of modules
+tutorial.md   what `dqdata new operator` writes  architecture.md  its list of modules
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import dqdata
 from dqdata.arrow_types import ARROW
 from dqdata.cli import VERBS
 from dqdata.cli import dqdata as group
+from dqdata.cli.new import OPERATOR_KINDS, files_of
 from dqdata.codes import CODES, KINDS
 from dqdata.columns import KEYS, REJECTS, VOCABULARY
 from dqdata.plugins import found, load
@@ -245,6 +246,20 @@ small and capital letters, as SQL takes `A` for `a`. Rename one with `columns = 
 `types = { x = "VARCHAR" }`."""
 
 
+def tutorial() -> str:
+    """An operator of one's own, by the package that `dqdata new operator` writes."""
+    parts = [TUTORIAL]
+    for path, text in files_of("shorter", "row").items():
+        if text and path.endswith((".py", ".toml")):
+            language = "python" if path.endswith(".py") else "toml"
+            parts.append(f"`{path}`:\n\n```{language}\n{text.rstrip()}\n```")
+    parts.append(OTHER_KINDS)
+    for kind in ("batch", "call", "table"):
+        text = files_of("mine", kind)["src/dqdata_mine/__init__.py"]
+        parts.append(f"### --kind {kind}: {OPERATOR_KINDS[kind]}\n\n```python\n{text.rstrip()}\n```")
+    return "\n\n".join(parts) + "\n"
+
+
 def architecture() -> str:
     """The page with its list of modules made anew; the rest is written by hand."""
     text = (HERE / "architecture.md").read_text(encoding="utf-8")
@@ -275,9 +290,30 @@ def _first_sentence(file: Path) -> str:
     return re.split(r"(?<=[.!?]) ", first, maxsplit=1)[0].rstrip(":.")
 
 
+TUTORIAL = """# An operator of your own
+
+Made by `make docs` from the package that `dqdata new operator` writes, whose test passes as it is.
+
+```
+$ dqdata new operator shorter
+$ cd dqdata-shorter
+$ pip install -e '.[dev]'
+$ python -m pytest
+$ dqdata ops shorter
+```
+
+Once it is installed, `{ op = "shorter", most = 80 }` is a step of any pipeline, and a change of its code makes the
+step's rows anew. `columns` says what the step needs and adds, and is called when planning: an error there costs no
+call. `process` does the work. A row that is not kept is a `Reject` with a short reason, which `NAME__rejects` holds; an
+exception fails its row alone."""
+OTHER_KINDS = """## Other kinds
+
+`dqdata.testing` runs an operator of any kind with the plan, the row accounting and the ledger of a real run; a script
+answers in a teacher's place."""
 MODULES = ("<!-- modules -->", "<!-- /modules -->")
 WIDTH = 28
 PAGES = {
+    "tutorial.md": tutorial,
     "api.md": api,
     "cli.md": cli,
     "operators.md": operators,

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from concurrent.futures import Future
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from dqdata.errors import Stopped
+from dqdata.errors import Interrupted, Stopped
 
 T = TypeVar("T")
 A = ParamSpec("A")
@@ -99,7 +99,7 @@ def outside_loop(method: Callable[A, T]) -> Callable[A, T]:
         except KeyboardInterrupt:
             if done.done():
                 raise
-            sent.send(Stopped("interrupted: calls in flight are completed, nothing new begins"))
+            sent.send(Interrupted("interrupted: calls in flight are completed, nothing new begins"))
             return done.result()
 
     return called

@@ -43,6 +43,7 @@ VERBS = {
     "eval": "eval",
     "ledger": "ledger",
     "ops": "ops",
+    "new": "new",
     "show": "show",
     "schema": "schema",
     "explain": "explain",
