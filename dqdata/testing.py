@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dqdata.aio import outside_loop
-from dqdata.columns import KEYS, Columns, columns_of
+from dqdata.columns import KEYS, VOCABULARY, Columns, columns_of
 from dqdata.engine.chunks import Folder
 from dqdata.engine.executor import execute_segment
 from dqdata.engine.frames import no_rejects
@@ -170,7 +170,8 @@ def run_operator(
 
     operator: the name of an installed one, with `params` as they are in TOML, or an instance. rows: without a key they
     are numbered in `problem_id`. teachers: teachers, or scripts of answers, by the names that the parameters give them.
-    columns: DuckDB types, where the values do not show them, as of an empty list of rows. store: for parameters that
+    columns: DuckDB types, where the values do not show them, as of an empty list of rows; a column of nulls has that of
+    the vocabulary of columns, else VARCHAR. store: for parameters that
     name a catalog. chunk_rows: rows of a checkpoint. workers: 0 works in this process; others in that many workers.
     Raises what a plan and a run raise: InputError, RunError.
     """
@@ -263,6 +264,9 @@ def _frame(rows: pl.DataFrame | Sequence[Row], columns: Mapping[str, str] | None
         schema = polars_schema(columns)
         frame = frame.with_columns(pl.lit(None).alias(name) for name in schema if name not in frame.columns)
         frame = frame.select(pl.col(name).cast(kind) for name, kind in schema.items())
+    untyped = [name for name, kind in frame.schema.items() if kind == pl.Null]
+    known = polars_schema({name: VOCABULARY[name].type if name in VOCABULARY else "VARCHAR" for name in untyped})
+    frame = frame.with_columns(pl.col(name).cast(kind) for name, kind in known.items())
     if not any(key in frame.columns for key in KEYS):
         frame = frame.with_columns(problem_id=pl.int_range(pl.len()).cast(pl.String))
     return frame

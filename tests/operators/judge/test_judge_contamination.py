@@ -110,9 +110,9 @@ async def test_texts_that_give_orders_stay_inside_their_fences(tmp_path: Path, s
     await judging().process(row, OperatorRun(tmp_path, j=judge))
     [request] = judge.requests
     assert [message.role for message in request.messages] == ["system", "user"]
-    shown = request.known[-1].content
+    shown = request.messages[-1].content
     for kind, text in (("problem", row["question"]), ("benchmark", row["contamination_text"])):
-        block = fenced(kind, str(text))
+        block = fenced(kind, str(text)).sent
         assert shown.count(block) == 1 and shown.count(block.splitlines()[-1]) == 1
     assert "doubtful" not in shown and "-1.25" not in shown
 

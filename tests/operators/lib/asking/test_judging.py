@@ -239,7 +239,7 @@ async def test_the_reference_is_given_where_there_is_one(tmp_path: Path) -> None
     await grade().process(ROW, run)
     await grade().process({**ROW, "answer": None}, run)
     first, second = (request.messages[-1].content for request in judge.requests)
-    assert fenced("reference", "4") in first
+    assert fenced("reference", "4").sent in first
     assert "</reference" not in second
 
 
@@ -258,7 +258,7 @@ async def test_a_trace_that_gives_orders_stays_inside_its_fence(tmp_path: Path, 
     [made] = await grade().process({**ROW, "reasoning": injected}, OperatorRun(tmp_path, j=judge))
     assert (made["rv_judge"], made["cd"]) == (3.0, 2.0)
     [request] = judge.requests
-    block = fenced("trace", f"{injected}\n\n4")
+    block = fenced("trace", f"{injected}\n\n4").sent
     shown = request.messages[-1].content
     assert shown.count(block) == 1
     opening, closing = block.splitlines()[0], block.splitlines()[-1]
