@@ -251,7 +251,7 @@ def tutorial() -> str:
     parts = [TUTORIAL]
     for path, text in files_of("shorter", "row").items():
         if text and path.endswith((".py", ".toml")):
-            language = "python" if path.endswith(".py") else "toml"
+            language = "python" if path.endswith(".py") else ""
             parts.append(f"`{path}`:\n\n```{language}\n{text.rstrip()}\n```")
     parts.append(OTHER_KINDS)
     for kind in ("batch", "call", "table"):
