@@ -217,7 +217,7 @@ def row_failure(error: BaseException) -> RowError:
     if isinstance(error, RowError):
         return error
     if isinstance(error, ValueError):
-        return RowError("invalid_row", str(error))
+        return RowError("invalid_row", _text(error))
     return RowError("operator_error", described(error))
 
 
@@ -225,7 +225,15 @@ def described(error: BaseException) -> str:
     """Type, text, and the file and line that raised: `KeyError: 'a' (plugin.py:12)`."""
     frames = traceback.extract_tb(error.__traceback__)
     at = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {error}{at}"
+    return f"{type(error).__name__}: {_text(error)}{at}"
+
+
+def _text(error: BaseException) -> str:
+    """What an exception says; the code that says it is a plug-in's too, and may fail."""
+    try:
+        return str(error)
+    except Exception:
+        return "(it can't be printed)"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

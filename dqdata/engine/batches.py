@@ -12,7 +12,7 @@ import polars as pl
 
 from dqdata.columns import Columns, key_of
 from dqdata.engine.frames import cast, check_kept, no_rejects, rejects_of_frame
-from dqdata.errors import DqdataError, row_failure
+from dqdata.errors import PLUGIN_RAISES, DqdataError, row_failure
 from dqdata.operator import BatchOperator
 
 
@@ -42,7 +42,7 @@ def process(operator: BatchOperator[Any], frame: pl.DataFrame) -> Processed:
         return Processed([batch.rows], [batch.dropped] if batch.dropped is not None else [], [])
     except DqdataError:
         raise
-    except Exception as error:
+    except PLUGIN_RAISES as error:
         if not frame.height:
             raise
         if frame.height == 1:

@@ -29,7 +29,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from dqdata.errors import DqdataError, row_failure
+from dqdata.errors import PLUGIN_RAISES, DqdataError, described, row_failure
 from dqdata.operator import Reject, Row, RowOperator
 from dqdata.workers.lifetime import POLL_SECONDS, end_with, orphaned
 
@@ -183,7 +183,7 @@ def _rows(operator: RowOperator[Any], rows: list[Row], caller: int, shared: mmap
             done.append(_changes(operator.process(row), row))
         except (DqdataError, MemoryError) as error:
             done.append(_portable(error))
-        except Exception as error:
+        except PLUGIN_RAISES as error:
             done.append(row_failure(error))
         if time.monotonic() - flushed > FLUSH_SECONDS:
             send(caller, ("rows", done))
@@ -200,11 +200,13 @@ def _changes(outcome: Row | Reject, row: Row) -> Row | Reject:
 
 
 def _portable(error: BaseException) -> BaseException:
-    """The exception if it survives pickling, else one with its type and text."""
+    """The exception if it survives pickling, else one with its type and text; an error too for `sys.exit()`."""
+    if isinstance(error, SystemExit):
+        return RuntimeError(described(error))
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}")
+        return RuntimeError(described(error))
     return error
 
 
