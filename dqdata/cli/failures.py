@@ -20,7 +20,11 @@ DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
 EXTRAS = {
     **dict.fromkeys(("torch", "transformers", "trl", "peft", "accelerate", "matplotlib", "psutil"), "train"),
     **dict.fromkeys(("xllamacpp", "gguf"), "llamacpp"),
-    "datasets": "hub", "vllm": "vllm", "tokenizers": "tokens", "deepspeed": "deepspeed", "pytest": "code",
+    "datasets": "hub",
+    "vllm": "vllm",
+    "tokenizers": "tokens",
+    "deepspeed": "deepspeed",
+    "pytest": "code",
 }
 """Extra that brings a module which not every command needs."""
 INTERRUPTED, PIPE_CLOSED = 130, 141
