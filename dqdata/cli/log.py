@@ -11,6 +11,7 @@ import click
 
 from dqdata.cli import completion
 from dqdata.cli.common import json_option, open_catalogs, print_json, project_option, store_option
+from dqdata.cli.records import cut
 
 if TYPE_CHECKING:
     from dqdata.catalog import Version
@@ -42,15 +43,15 @@ def _line(version: Version, width: int) -> str:
     parts = [
         f"{name:{width}}",
         f"{version.created_at:%Y-%m-%d %H:%M}Z",
-        f"{version.rows:>11,} rows",
-        f"{version.rejects:>9,} rejects",
-        f"run {version.run_id}",
+        f"{version.rows:>9,} rows",
+        f"{version.rejects:>7,} rejects",
+        version.run_id,
     ]
     if version.partial:
         parts.append("partial")
     if version.message:
         parts.append(version.message)
-    return "  ".join(parts)
+    return cut("  ".join(parts))
 
 
 def _as_json(version: Version) -> dict[str, Any]:

@@ -24,6 +24,11 @@ def width() -> int:
     return shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else 10_000
 
 
+def cut(line: str) -> str:
+    """The line, not longer than the terminal is wide."""
+    return line if len(line) <= width() else line[: width() - 1] + "…"
+
+
 def print_rows(rows: Sequence[Mapping[str, Any]], names: Sequence[str], numbers: Sequence[bool]) -> None:
     """numbers: whether a column holds numbers, which are set to the right."""
     if sys.stdout.isatty() and not _fits(rows, names):
