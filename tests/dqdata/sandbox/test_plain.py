@@ -45,7 +45,7 @@ PLAIN = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("value", PLAIN, ids=repr)
+@pytest.mark.parametrize("value", PLAIN, ids=[f"{place}-{type(value).__name__}" for place, value in enumerate(PLAIN)])
 def test_plain_values_come_back(value: Any) -> None:
     found = decode(json.loads(dumps(encode(value))))
     assert found == value
