@@ -113,6 +113,21 @@ _REMARK = re.compile(r"\W*(?:note|notice|remark|check|verification|recall|rememb
 _SAID_SO = re.compile(
     r"\W*(?:(?:so|thus|therefore|hence|and|then|in short)\b[,\s]*)?(yes|no)\b(?=\s*[,.;:!*]|\s*\Z)", re.IGNORECASE
 )
+_CORRECTED = re.compile(
+    r"\b(?:no,? wait|wait,? no|scratch that|oops|my mistake|i (?:made|did make) (?:a|an) (?:\w+ )?(?:mistake|error)"
+    r"|(?:that|this|it)(?:['’]s| is| was) (?:wrong|incorrect|not (?:right|correct))"
+    r"|(?:that|this|it) (?:can['’]t|cannot|isn['’]t|wasn['’]t) (?:be )?(?:right|correct)"
+    r"|correction|i meant?|sorry(?=[,:]))\b[\s,.:;!—–-]*",
+    re.IGNORECASE,
+)
+"""A speaker takes back what was just said."""
+_TAKES_BACK = (
+    *("wait", "scratch that", "oops", "mistake", "error", "wrong", "incorrect", "not right", "not correct"),
+    *("correction", "i mean", "sorry", "be right", "be correct", "t right", "t correct"),
+)
+"""One of these is in every text that `_CORRECTED` matches."""
+_CONDITION = re.compile(r"\b(?:if|whether|unless|in case|avoid|common)\b[^.!?\n]*\Z", re.IGNORECASE)
+"""What follows is only supposed."""
 _SPLIT = re.compile(r"(?<=[.!?。])(?<!\b[A-Z]\.)(?<!\bp\.)(?<!\ba\.)(?<!\bvs\.)(?<!\bapprox\.)\s+(?=[^a-z\s])|(?<=。)")
 
 
@@ -233,7 +248,14 @@ def _phrase(tail: str, question: str, words: str, several: bool) -> Picked | Non
         if picked := _marked(inside, question, words, whole=True, several=several):
             return picked
     marked = (_marked(one, question, words, whole=False, several=several) for one in stated(tail))
-    return next(filter(None, marked), None)
+    found = next(filter(None, marked), None)
+    lower = tail.lower() if found is not None else ""
+    hinted = any(hint in lower for hint in _TAKES_BACK)
+    cues = [cue for cue in _CORRECTED.finditer(tail) if not _CONDITION.search(tail[: cue.start()])] if hinted else []
+    if cues and next(stated(tail[: cues[-1].start()]), None) is not None:
+        instead = tail[cues[-1].end() :]
+        return _phrase(instead, question, words, several) or _line(instead, question, words, several) or found
+    return found
 
 
 def _stated_later(text: str) -> str:

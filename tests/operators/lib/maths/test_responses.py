@@ -120,6 +120,26 @@ RESPONSES = [
 ]  # fmt: skip
 
 
+TAKEN_BACK = [
+    ("8", "The answer is 7? No wait, it is 8.", True),
+    ("7", "The answer is 7? No wait, it is 8.", False),
+    ("12", "The answer is 10. Oops, I made a mistake: 3*4 = 12, so it is 12.", True),
+    ("6", "Answer: 5. Scratch that, the answer is 6.", True),
+    ("5", "The answer is 5. That can't be right, it should be 6.", False),
+    ("15", "Final answer: 15. Correction: 16.", False),
+    ("7", "I made a mistake earlier. The answer is 7.", True),
+    ("7", "The answer is 7. Sorry for the long explanation!", True),
+    ("9", "So the answer is 9. If you think that's wrong, recheck step 2.", True),
+    ("9", "The answer is 9, and that's right since 4 + 5 = 9.", True),
+    ("9", "The answer is 9. A common mistake is to give 5.", True),
+]
+
+
+@pytest.mark.parametrize(("reference", "response", "right"), TAKEN_BACK)
+def test_an_answer_that_is_taken_back_does_not_count(reference: str, response: str, right: bool) -> None:
+    assert compare(reference=reference, response=response).verdict == ("correct" if right else "incorrect")
+
+
 @pytest.mark.parametrize(("reference", "response", "right"), RESPONSES)
 def test_responses(reference: str, response: str, right: bool) -> None:
     assert compare(reference=reference, response=response).verdict == ("correct" if right else "incorrect")
