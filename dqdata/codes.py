@@ -225,6 +225,9 @@ _REASONS: dict[str, Code] = {
     ),
     "invalid_row": Code("failed", "The operator can't work on this row.", "See detail."),
     "timeout": Code("failed", "No result before the deadline.", "Raise the deadline or `timeout`, or drop such rows."),
+    "reader_died": Code(
+        "failed", "A text of the row killed the process that read it.", "See detail; the row alone is lost."
+    ),
     "worker_died": Code(
         "failed", "The row killed the process that worked on it.", "See detail; the row alone is lost."
     ),

@@ -13,7 +13,7 @@ import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from dqdata.errors import RowError, SandboxError
 from dqdata.sandbox.beside import check_beside
@@ -22,7 +22,9 @@ from dqdata.sandbox.jobs import check_task, run_task
 from dqdata.sandbox.limits import Check, Limits, Result, Tests
 from dqdata.sandbox.sending import Wired, wired
 from dqdata.sandbox.worker import Task
-from dqdata.workers.pool import Pool, WorkerDied
+
+if TYPE_CHECKING:
+    from dqdata.workers.pool import Pool
 
 T = TypeVar("T")
 SHORT = 16_000
@@ -110,6 +112,8 @@ class Sandbox:
         """`function(*args)` in a process that is killed after `deadline` seconds of its work (DeadlineExceeded): for
         whatever reads a text that nobody trusts. The function is a module's own; what it raises is raised. RowError
         where the text kills the process."""
+        from dqdata.workers.pool import WorkerDied
+
         try:
             return await self._pool().call(function, *args, deadline=deadline)
         except WorkerDied as error:
@@ -118,6 +122,9 @@ class Sandbox:
     def _pool(self) -> Pool:
         if self._given is not None:
             return self._given
+
+        from dqdata.workers.pool import Pool
+
         with self._lock:
             if self._own is None or self._reader != os.getpid():  # a fork has the object but not its threads
                 self._own, self._reader = Pool(self.workers), os.getpid()

@@ -208,13 +208,15 @@ def test_types_of_duckdb_are_all_in_the_table() -> None:
 @pytest.mark.parametrize(
     ("sql", "problem"),
     [
-        ("sum(10::hugeint ** 37) over () * 20", "up to 38 digits; cast the column to VARCHAR"),
+        (
+            "sum(100000000000000000000000000000000000000::HUGEINT) over ()",
+            "up to 38 digits; cast the column to VARCHAR",
+        ),
         ("'infinity'::DATE", r"column 'odd' of row '.*' holds a date or time that rows can't hold.*odd::VARCHAR"),
         ("'-infinity'::TIMESTAMP", "infinity or a year beyond 1 to 9999"),
         ("['290000-01-01'::TIMESTAMP]", "infinity or a year beyond 1 to 9999"),
         ("{'a': '44-03-15 (BC)'::DATE}", "infinity or a year beyond 1 to 9999"),
         ("MAP {'a': 'infinity'::TIMESTAMPTZ}", "infinity or a year beyond 1 to 9999"),
-        ("'24:00:00'::TIME", "rows can't hold"),
     ],
 )
 def test_a_value_that_rows_cannot_hold_names_column_and_cast(
@@ -231,7 +233,7 @@ def test_a_value_that_rows_cannot_hold_names_column_and_cast(
 @pytest.mark.parametrize("kind", ["jsonl", "json", "csv", "parquet"])
 def test_any_value_of_a_query_can_be_exported(store: Store, tmp_path: Path, kind: Format) -> None:
     odd = "'infinity'::DATE as d, '290000-01-01'::TIMESTAMP as t, ['-infinity'::TIMESTAMPTZ] as l, "
-    odd += "TIMESTAMP_NS '1950-02-03 04:05:06.123456789' as n, {'m': MAP {[1]: '\\x00'::BLOB}}.m::VARCHAR as m"
+    odd += "TIMESTAMP_NS '1999-02-03 04:05:06.123456789' as n, {'m': MAP {[1]: '\\x00'::BLOB}}.m::VARCHAR as m"
     file = tmp_path / f"x.{kind}"
     assert write(store.query(f"select {odd}"), file, kind) == 1
     if kind == "csv":
@@ -240,4 +242,4 @@ def test_any_value_of_a_query_can_be_exported(store: Store, tmp_path: Path, kind
     elif kind != "parquet":
         row = json.loads(file.read_text().strip("[\n]"))
         assert (row["d"], row["t"]) == ("infinity", "290000-01-01 00:00:00")
-        assert row["n"] == "1950-02-03T04:05:06.123456"
+        assert row["n"] == "1999-02-03T04:05:06.123456"

@@ -141,5 +141,5 @@ def test_a_run_whose_rows_are_all_dropped_ends_in_an_empty_version_with_its_colu
         """
     )
     result = run_pipeline(loaded, "p", store)
-    assert (result.rows_out, result.dropped) == (0, {"level > 99": 4})
+    assert (result.rows_out, result.dropped) == (0, {"filtered by level > 99": 4})
     assert {"fit", "response"} <= set(store.query("select * from p").read_all().column_names)

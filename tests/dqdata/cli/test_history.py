@@ -188,7 +188,7 @@ def test_why_of_a_kept_and_of_a_rejected_trace(made: Path, dqdata: Invoke) -> No
     dropped = json.loads(dqdata("sql", "select row_key from traces__rejects limit 1", "--json").out)["rows"][0]
     text = dqdata("why", next(iter(dropped.values())) if isinstance(dropped, dict) else dropped[0])
     assert text.code == 0
-    assert "traces@1: rejected by filter: correct" in text.out
+    assert "traces@1: rejected by filter: filtered by correct" in text.out
     assert "call to t (m)" in text.out
 
 

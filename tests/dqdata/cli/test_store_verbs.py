@@ -124,7 +124,7 @@ def test_sql_that_is_wrong(dqdata: Run, words: list[str], code: int, message: st
 def test_log(dqdata: Run) -> None:
     lines = dqdata("log").stdout.splitlines()
     assert [line.split()[0] for line in lines] == ["arith@1", "arith@2"]
-    assert "150 rows" in lines[0] and "0 rejects" in lines[0] and "run 20261122-1" in lines[0] and "tiny" in lines[0]
+    assert "150 rows" in lines[0] and "0 rejects" in lines[0] and "20261122-1" in lines[0] and "tiny" in lines[0]
     assert "3 rejects" in lines[1] and "partial" in lines[1] and "partial" not in lines[0]
     assert '"op": "filter"' in dqdata("log", "arith", "--verbose").stdout
 

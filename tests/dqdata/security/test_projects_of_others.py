@@ -62,7 +62,12 @@ def test_check_warns_and_says_how_to_allow(tmp_path: Path, dqdata: Invoke, monke
     rows.write_text('{"question": "What is 1 + 1?", "answer": "2"}\n')
     file = project(tmp_path / "project", "[pipelines.p]\nfrom = '../rows.jsonl'\n")
     done = dqdata("check", "-p", str(file))
-    assert done.code == 0 and "warning: " in done.error and "../rows.jsonl" in done.error and ALLOWED in done.error
+    assert (
+        done.code == 0
+        and "warning[outside-path]: " in done.error
+        and "../rows.jsonl" in done.error
+        and ALLOWED in done.error
+    )
     said = json.loads(dqdata("check", "-p", str(file), "--json").out)
     assert said["ok"] and len(said["warnings"]) == 1
     monkeypatch.setenv(ALLOWED, str(tmp_path))

@@ -109,7 +109,7 @@ VERBS = [
     bad("import of nothing", "import --into x", "FILES"),
     bad("import of a missing file", "import nowhere.jsonl --into x", "nowhere.jsonl"),
     bad("import of a folder", "import . --into x", "is a folder"),
-    bad("import into no name", "import rows.jsonl --into ../x", "--into"),
+    bad("import into no name", "import rows.jsonl --into ../x", "import into", "../x"),
     bad("import of a missing column", "import rows.jsonl --into x --column question=problem", "problem", "answer"),
     bad("import of a pair that is none", "import rows.jsonl --into x --column question", "--column"),
     bad("import in an unknown encoding", "import rows.jsonl --into x --encoding klingon", "klingon"),
