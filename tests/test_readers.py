@@ -28,7 +28,7 @@ fuzz = _bench("fuzz")
 SMALL, FACTOR = 16_000, 4
 MOST_GROWTH = 10.0
 """Four times the text may cost this many times the CPU time: 4 where it is linear, 16 where it is quadratic."""
-COMPILER = {("program", "code")}
+COMPILER = {("program", "code"), ("program_begun", "code")}
 """Python's compiler itself takes more than linear time over thousands of functions."""
 NOISE_SECONDS = 0.25
 """What a machine that is busy otherwise may add to a measurement."""
