@@ -3,7 +3,7 @@
 >>> CODES["unknown-key"].action
 'Correct the key to one of those that the message lists.'
 
-A code with hyphens is an error's or a warning's, and stands in the message: `error[unknown-key]: ...`. A code with
+A code with hyphens belongs to an error or a warning and is part of the message: `error[unknown-key]: ...`. A code with
 underscores is the `reason` of a row in NAME__rejects. Texts of messages change between releases; codes keep their
 meaning. The author of an operator lists its own reasons in `Operator.reasons`.
 """

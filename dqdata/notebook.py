@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,11 +16,12 @@ CELL = 300
 """Characters of a cell; the rest is left out."""
 
 
-class Shown:
+class Shown(ABC):
     """A result that notebooks show as a table of what `as_json` gives."""
 
+    @abstractmethod
     def as_json(self) -> dict[str, Any]:
-        raise NotImplementedError
+        """The result as JSON values."""
 
     def _repr_html_(self) -> str:
         return fields(self.as_json())

@@ -82,7 +82,7 @@ def command(
 
 
 def _tell(node: Node) -> None:
-    """One line: name, what stands, rows or accuracy, seconds and why."""
+    """One line: name, state, rows or accuracy, seconds and reason."""
     held = f"{node.rows:,} rows" if node.rows is not None else ""
     if node.accuracy is not None:
         held = f"{node.accuracy:.1%} correct"

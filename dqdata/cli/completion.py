@@ -32,7 +32,7 @@ def _completer(names: Callable[[click.Context], Iterable[str]]) -> Completer:
 
 
 def _tables(context: click.Context) -> dict[str, Any]:
-    """The project's TOML as it stands; it need not be right."""
+    """The project's TOML, valid or not."""
     from dqdata.project.reading import find_project, project_file
 
     given = context.params.get("project")

@@ -121,10 +121,10 @@ def _sandbox() -> Finding:
         found = probe()
     except DqdataError as error:
         return Finding("sandbox", "off", str(error))
-    told = "; ".join(f"{mode}: {reason}" for mode, reason in found.reasons.items())
+    reasons = "; ".join(f"{mode}: {reason}" for mode, reason in found.reasons.items())
     if found.mode is None:
-        return Finding("sandbox", "off", f"none works, so verify_code runs nothing ({told})", "see SECURITY.md")
-    return Finding("sandbox", "ok", found.mode + (f" ({told})" if told else ""))
+        return Finding("sandbox", "off", f"none works, so verify_code runs nothing ({reasons})", "see SECURITY.md")
+    return Finding("sandbox", "ok", found.mode + (f" ({reasons})" if reasons else ""))
 
 
 def _gpu() -> Finding:

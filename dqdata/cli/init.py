@@ -97,7 +97,7 @@ def _schema() -> str:
 
 
 def _ignore(path: Path) -> None:
-    """Git is told to leave out the store; what the file says stays."""
+    """Makes git ignore the store; existing lines of the file are kept."""
     before = path.read_text(encoding="utf-8") if path.exists() else ""
     if IGNORED not in before.splitlines():
         path.write_text(before + ("\n" if before and not before.endswith("\n") else "") + IGNORED + "\n", "utf-8")

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from dqdata.history.rows import dicts
 from dqdata.refs import TRAINED
 from dqdata.sql import literal, versions_read
 
@@ -137,4 +138,4 @@ def _calls(store: Store, version: Version) -> list[Calls]:
         "select teacher, model, count(*), sum(input_tokens)::bigint, sum(output_tokens)::bigint, sum(cost_usd) "
         f"from ledger.calls where run_id = {literal(version.run_id)} group by all order by all"
     )
-    return [Calls(*row.values()) for batch in store.query(sql) for row in batch.to_pylist()]
+    return [Calls(*row.values()) for row in dicts(store, sql)]

@@ -278,11 +278,11 @@ def _by_key(store: Queries, of: Table, key: str, keys: list[str]) -> dict[str, d
     if not keys:
         return {}
     listed = ", ".join(map(literal, keys))
-    return {row[key]: row for row in _dicts(store, f"select * from {of.name} where {quoted(key)} in ({listed})")}
+    return {row[key]: row for row in dicts(store, f"select * from {of.name} where {quoted(key)} in ({listed})")}
 
 
 def _rows(store: Queries, sql: str) -> list[tuple[Any, ...]]:
-    return [tuple(row.values()) for row in _dicts(store, sql)]
+    return [tuple(row.values()) for row in dicts(store, sql)]
 
 
 def _row(store: Queries, sql: str) -> list[Any]:
@@ -291,5 +291,6 @@ def _row(store: Queries, sql: str) -> list[Any]:
     return [column[0].as_py() for column in batches[0].columns]
 
 
-def _dicts(store: Queries, sql: str) -> list[dict[str, Any]]:
+def dicts(store: Queries, sql: str) -> list[dict[str, Any]]:
+    """The rows of a query, each as a mapping."""
     return [row for batch in store.query(sql) for row in batch.to_pylist()]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from dqdata.columns import KEYS, REJECTS
 from dqdata.errors import QueryError
+from dqdata.history.rows import dicts
 from dqdata.refs import REJECTS_SUFFIX
 from dqdata.sql import literal, quoted
 
@@ -76,11 +77,11 @@ def _occurrences(store: Store, catalog: str, version: int, row_id: str) -> Itera
     columns = store.schema(catalog, version)
     name, wanted = f"{catalog}@{version}", literal(row_id)
     if columns.key in columns:
-        for row in _dicts(store, f"select * from {name} where {quoted(columns.key)} = {wanted}"):
+        for row in dicts(store, f"select * from {name} where {quoted(columns.key)} = {wanted}"):
             yield Occurrence(name, True, "", "", "", row)
     rejects = f"{catalog}{REJECTS_SUFFIX}@{version}"
     condition = f"row_key = {wanted} or trace_id = {wanted} or (problem_id = {wanted} and trace_id is null)"
-    for row in _dicts(store, f"select {', '.join(map(quoted, REJECTS))} from {rejects} where {condition}"):
+    for row in dicts(store, f"select {', '.join(map(quoted, REJECTS))} from {rejects} where {condition}"):
         content = json.loads(row["row"]) if row["row"] else {}
         ids = {key: row[key] for key in ("problem_id", "trace_id") if row[key] is not None}
         yield Occurrence(name, False, row["step"], row["reason"], row["detail"] or "", {**ids, **content})
@@ -109,13 +110,13 @@ def _calls(store: Store, keys: list[str]) -> list[dict[str, Any]]:
     if not keys or not store.ledger_path.is_file():
         return []
     wanted = ", ".join(map(literal, keys))
-    calls = _dicts(
+    calls = dicts(
         store,
         "select ledger_key, teacher, model, pipeline, step, run_id, sample, finish_reason, input_tokens, "
         "output_tokens, cost_usd, seconds, created_at from ledger.calls "
         f"where ledger_key in ({wanted}) order by created_at",
     )
-    failures = _dicts(
+    failures = dicts(
         store,
         "select ledger_key, attempt, reason, status, message from ledger.failures "
         f"where ledger_key in ({wanted}) and kind <> 'duplicate' order by failure_id",
@@ -123,7 +124,3 @@ def _calls(store: Store, keys: list[str]) -> list[dict[str, Any]]:
     for call in calls:
         call["failures"] = [one for one in failures if one["ledger_key"] == call["ledger_key"]]
     return calls
-
-
-def _dicts(store: Store, sql: str) -> list[dict[str, Any]]:
-    return [row for batch in store.query(sql) for row in batch.to_pylist()]

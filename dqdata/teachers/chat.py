@@ -55,7 +55,7 @@ class ChatParams(ReadingParams):
     model: str = Field(min_length=1)
     """As the endpoint calls it."""
     revision: str = ""
-    """Tells two models of one name apart: a release date, a commit. Part of the ledger key."""
+    """Distinguishes two models of one name: a release date, a commit. Part of the ledger key."""
     extra_body: dict[str, Any] = Field(default_factory=dict)
     """Goes into every request as it is, such as `{ chat_template_kwargs = { enable_thinking = true } }`."""
     structured: Literal["auto", "json_schema", "instruction"] = "auto"

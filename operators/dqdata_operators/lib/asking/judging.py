@@ -57,7 +57,7 @@ class VoteParams(Params):
     """How a judge is asked, whoever it is."""
 
     votes: int = Field(1, ge=1, le=99)
-    """Answers to ask for; each is a call. Numbers are settled by the median, words by the most votes."""
+    """Answers to ask for; each is a call. Numbers become their median, words the value with most votes."""
     need: int | None = Field(None, ge=1)
     """Votes that must be readable, or the row fails; more than half of them where not given."""
     language: str = "en"
