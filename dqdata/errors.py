@@ -31,11 +31,10 @@ row, `boundary` turns what it raises into a PluginFault that names the plug-in, 
 
 from __future__ import annotations
 
-import difflib
+import os
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import ClassVar, Literal, TypeVar
 
 T = TypeVar("T")
@@ -224,7 +223,7 @@ def row_failure(error: BaseException) -> RowError:
 def described(error: BaseException) -> str:
     """Type, text, and the file and line that raised: `KeyError: 'a' (plugin.py:12)`."""
     frames = traceback.extract_tb(error.__traceback__)
-    at = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    at = f" ({frames[-1].filename.rpartition(os.sep)[2]}:{frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}: {_text(error)}{at}"
 
 
@@ -238,5 +237,7 @@ def _text(error: BaseException) -> str:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """`; did you mean 'length'?` or an empty string: for the end of a message about an unknown name."""
+    import difflib
+
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else ""

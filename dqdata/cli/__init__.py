@@ -15,40 +15,43 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from keyword import iskeyword
 from types import TracebackType
 
 import click
 
 from dqdata import __version__
 from dqdata.cli.failures import PIPE_CLOSED, clear_line, details, failure, hidden, print_error
+from dqdata.cli.help import WholeHelp
 from dqdata.errors import nearest
 from dqdata.platforms import refusal
 
 VERBS = {
-    "init": "init",
-    "check": "check",
-    "plan": "plan",
-    "run": "run",
-    "build": "build",
-    "apply": "apply",
-    "sql": "sql",
-    "log": "log",
-    "diff": "diff",
-    "lineage": "lineage",
-    "why": "why",
-    "import": "import_",
-    "export": "export",
-    "train": "train",
-    "eval": "eval",
-    "ledger": "ledger",
-    "ops": "ops",
-    "new": "new",
-    "show": "show",
-    "schema": "schema",
-    "explain": "explain",
-    "doctor": "doctor",
+    "init": "Write a first project: pipelines.toml, its schema for editors, .gitignore and what the template needs.",
+    "check": "Check pipelines and trainers: keys, operators, teachers, columns, types, environment, cycles.",
+    "plan": "Show columns, segments, what is cached, calls and cost of a pipeline.",
+    "run": "Run a pipeline; a stopped or killed run goes on where it was.",
+    "build": "Run and train what NAMES depend on, where it is not up to date, then NAMES themselves.",
+    "apply": "Run one operator on a Parquet, JSONL or CSV file; rejects go to OUT.rejects.",
+    "sql": "Run one SQL query over the catalogs; it can only read.",
+    "log": "List the versions of a catalog, or of all, oldest first.",
+    "diff": "Compare two versions: rows added, removed and changed, and the causes in their recipes.",
+    "lineage": "Show what a version was made from (sources, versions, models, calls) and what was made from it.",
+    "why": "Explain one row by its problem_id, trace_id or pair_id.",
+    "import": "Import JSONL, Parquet or CSV files; ids are given to rows that have none.",
+    "export": "Write a catalog (NAME, NAME@3, NAME__rejects@3), the rows of a query, or a model (trained:NAME@2).",
+    "train": "Train a model on a catalog; a stopped or killed run goes on from its newest whole checkpoint.",
+    "eval": "Score models by exact match: trained:NAME@version, a folder, a GGUF file, a hub name, or teacher:NAME.",
+    "ledger": "Look after the record of all teacher calls.",
+    "ops": "List operators and other plug-ins, or show one: parameters, columns in and out, an example.",
+    "new": "Write the files of a plug-in of your own.",
+    "show": "Show rows of a catalog (NAME or NAME@3), or its rejects.",
+    "schema": "Print the JSON Schema of pipelines.toml, for editors and checkers.",
+    "explain": "Explain the code of an error[CODE], a warning[CODE] or the reason of a reject; without CODE list all.",
+    "doctor": "Look at Python, extras, sandbox, GPU, models, keys, store, disk, endpoints.",
 }
+"""First sentence of each verb's help. It is repeated here so that `dqdata --help` imports no verb's file."""
 
 
 class State:
@@ -83,16 +86,19 @@ def _with_verbose(command: click.Command) -> click.Command:
 VERBOSE_HELP = "Show what plug-ins log, and where one failed."
 
 
-class _Verbs(click.Group):
+class _Verbs(WholeHelp):
     """Imports a verb's file when it is asked for; the files import what they need when they run."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
 
+    def summaries(self, context: click.Context) -> Mapping[str, str]:
+        return VERBS
+
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in VERBS:
             return None
-        command: click.Command = importlib.import_module(f"dqdata.cli.{VERBS[name]}").command
+        command: click.Command = importlib.import_module(f"dqdata.cli.{name}{'_' if iskeyword(name) else ''}").command
         return _with_verbose(command)
 
     def resolve_command(

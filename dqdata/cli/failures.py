@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import sqlite3
 import sys
 import traceback
 from dataclasses import dataclass
@@ -53,7 +52,7 @@ def failure(error: BaseException) -> Failure:
         return Failure([_line(*_of_system(error))], 1)
     if isinstance(error, MemoryError):
         return Failure([_line("out-of-memory", "memory is too small for this; see `memory` of the pipeline")], 1)
-    if isinstance(error, sqlite3.Error) or type(error).__module__.partition(".")[0] in ("duckdb", "_duckdb"):
+    if any(kind.__module__.partition(".")[0] in ("sqlite3", "duckdb", "_duckdb") for kind in type(error).__mro__):
         return Failure([_line("database-failed", f"a database of the store failed: {described(error)}")], 1)
     return Failure(
         [

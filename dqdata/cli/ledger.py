@@ -12,13 +12,14 @@ from pathlib import Path
 import click
 
 from dqdata.cli.common import json_option, open_catalogs, print_json, project_option, store_option
+from dqdata.cli.help import WholeHelp
 
 file_option = click.option(
     "--file", type=click.Path(path_type=Path, dir_okay=False), help="A ledger file; by default the store's own."
 )
 
 
-@click.group()
+@click.group(cls=WholeHelp)
 def command() -> None:
     """Look after the record of all teacher calls.
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from dqdata.cli.help import WholeHelp
+
 OPERATOR_KINDS = {
     "row": "CPU work on one row that could hang",
     "batch": "CPU work on a few hundred rows at a time",
@@ -16,7 +18,7 @@ OPERATOR_KINDS = {
 }
 
 
-@click.group()
+@click.group(cls=WholeHelp)
 def command() -> None:
     """Write the files of a plug-in of your own."""
 

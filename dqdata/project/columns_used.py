@@ -6,11 +6,12 @@ Used(reads=('response', 'answer'), makes={'extracted': 'VARCHAR', 'verdict': 'VA
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 import tomllib
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel
@@ -31,13 +32,17 @@ class Used(NamedTuple):
 
 
 def columns_used(kind: type[Operator[Any]]) -> Used | None:
-    """With the parameters of the example in its module's docstring, else with the defaults. None for an operator whose
-    columns depend on more than that."""
-    return _used(kind, _of_example(kind)) or _used(kind, _required(kind.Params))
+    """With the parameters of the example in its module's docstring, else with the defaults, over traces, else over
+    problems. None for an operator whose columns depend on more than that."""
+    for keys in (("problem_id", "trace_id"), ("problem_id",)):
+        for given in (_of_example(kind), _required(kind.Params)):
+            if (used := _used(kind, given, keys)) is not None:
+                return used
+    return None
 
 
-def _used(kind: type[Operator[Any]], given: Mapping[str, Any]) -> Used | None:
-    have = {"problem_id": "VARCHAR", "trace_id": "VARCHAR"}
+def _used(kind: type[Operator[Any]], given: Mapping[str, Any], keys: tuple[str, ...]) -> Used | None:
+    have = dict.fromkeys(keys, "VARCHAR")
     reads: list[str] = []
     for _ in range(TRIES):
         try:
@@ -64,14 +69,20 @@ def _used(kind: type[Operator[Any]], given: Mapping[str, Any]) -> Used | None:
 def _of_example(kind: type[Operator[Any]]) -> dict[str, Any]:
     """Parameters of the first `{ op = "NAME", ... }` of the module's docstring; files that it names are left out."""
     text = sys.modules[kind.__module__].__doc__ or ""
-    found = re.search(rf"^\s*\{{ op = \"{re.escape(kind.name)}\".*?\}}\s*$", text, re.MULTILINE | re.DOTALL)
-    try:
-        given = tomllib.loads(f"x = {' '.join(found[0].split())}")["x"] if found else {}
-    except tomllib.TOMLDecodeError:
-        given = {}
+    given = next(_inline_tables(text, f'op = "{kind.name}"'), {})
     fields = kind.Params.model_fields
     files = {name for name, info in fields.items() if any(getattr(m, "refers_to", "") == "file" for m in markers(info))}
     return {**_required(kind.Params), **{k: v for k, v in given.items() if k not in ("op", "id", *files)}}
+
+
+def _inline_tables(text: str, start: str) -> Iterator[dict[str, Any]]:
+    """The TOML inline tables of a text that begin with `{ START`."""
+    for found in re.finditer(rf"\{{\s*{re.escape(start)}", text):
+        for end in (match.end() for match in re.finditer(r"\}", text[found.start() :])):
+            one = " ".join(text[found.start() : found.start() + end].split())
+            with contextlib.suppress(tomllib.TOMLDecodeError):
+                yield tomllib.loads(f"x = {one}")["x"]
+                break
 
 
 def _names(given: Mapping[str, Any]) -> list[str]:
@@ -98,9 +109,10 @@ def _wanted(message: str, have: Mapping[str, str]) -> tuple[str, str] | None:
     if named is None:
         named = re.search(r"\{\{(\w+)\}\}, which is no column()", message)
     if named is None:
-        words = [word for word in re.findall(r"\b\w+\b", message.partition("(have")[0]) if word in VOCABULARY]
-        fresh = [word for word in words if word not in have]
-        return (fresh[0], VOCABULARY[fresh[0]].type) if fresh else None
+        text = message.partition("(have")[0]
+        words = [*re.findall(r"'(\w+)'", text), *(word for word in re.findall(r"\w+", text) if word in VOCABULARY)]
+        fresh = next((word for word in words if word not in have), None)
+        return (fresh, VOCABULARY[fresh].type if fresh in VOCABULARY else "VARCHAR") if fresh else None
     known = VOCABULARY.get(named[1])
     kind = named[2] or (known.type if known else "VARCHAR")
     return None if have.get(named[1]) == kind else (named[1], kind)

@@ -1,6 +1,6 @@
 """Lets a model answer many questions; each finished answer is appended to a file, from which an evaluation resumes.
 
-    answer(model_folder, questions, evaluate, Path("answers.jsonl"), print)
+    answer(model_folder, questions, evaluate, Path("answers.jsonl"), lambda done, total: None)
 
 Questions are sorted by length, so that a batch wastes little on padding; each line carries its question's columns.
 """
@@ -18,21 +18,28 @@ from dqdata.models import Rules, Text, Writer
 from dqdata.thinking import opened_by
 from dqdata.training.exact_match import Evaluate
 
+Progress = Callable[[int, int], None]
+"""Called with the answers that are there, and those in all."""
+
 
 def answer(
     model_path: str,
     rows: Sequence[Mapping[str, Any]],
     evaluate: Evaluate,
     out: Path,
-    log: Callable[[str], None],
+    progress: Progress,
 ) -> None:
     """Writes one JSON line a sample of a row. A line that a kill cut short is dropped and its question asked again."""
     if unanswered(len(rows), evaluate, out):
-        answer_with(Writer(model_path), rows, evaluate, out, log)
+        answer_with(Writer(model_path), rows, evaluate, out, progress)
 
 
 def answer_with(
-    writer: Writer, rows: Sequence[Mapping[str, Any]], evaluate: Evaluate, out: Path, log: Callable[[str], None]
+    writer: Writer,
+    rows: Sequence[Mapping[str, Any]],
+    evaluate: Evaluate,
+    out: Path,
+    progress: Progress,
 ) -> None:
     """The same with a model that is loaded."""
     todo = unanswered(len(rows), evaluate, out)
@@ -43,9 +50,7 @@ def answer_with(
     todo.sort(key=lambda one: (len(prompts[one[0]]), one))
     texts = {Text(prompts[index], _rules(evaluate, index, sample)): (index, sample) for index, sample in todo}
     with out.open("a", encoding="utf-8") as file:
-        writer.run(
-            _Answers(texts, rows, file, len(rows) * evaluate.samples, evaluate.batch_size, log), evaluate.batch_size
-        )
+        writer.run(_Answers(texts, rows, file, len(rows) * evaluate.samples, progress), evaluate.batch_size)
 
 
 def _rules(evaluate: Evaluate, index: int, sample: int) -> Rules:
@@ -63,11 +68,10 @@ class _Answers:
         rows: Sequence[Mapping[str, Any]],
         file: TextIO,
         wanted: int,
-        every: int,
-        log: Callable[[str], None],
+        progress: Progress,
     ) -> None:
         self._texts, self._waiting, self._rows, self._file = texts, list(texts)[::-1], rows, file
-        self._wanted, self._every, self._log = wanted, every, log
+        self._wanted, self._progress = wanted, progress
         self._done, self._began = wanted - len(texts), time.monotonic()
 
     def take(self, room: int, wait: bool) -> list[Text] | None:
@@ -94,8 +98,7 @@ class _Answers:
         self._file.write(json.dumps(line, default=str) + "\n")
         self._file.flush()
         self._done += 1
-        if self._done % self._every == 0 or self._done == self._wanted:
-            self._log(f"answered {self._done} of {self._wanted}")
+        self._progress(self._done, self._wanted)
 
 
 def unanswered(rows: int, evaluate: Evaluate, out: Path) -> list[tuple[int, int]]:

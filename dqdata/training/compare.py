@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
@@ -33,6 +33,7 @@ from dqdata.training.exact_match import Evaluate
 from dqdata.training.job import Job
 from dqdata.training.launch import launch
 from dqdata.training.plan import Split, split_of
+from dqdata.training.progress import StepProgress
 from dqdata.training.run import alone, unpacked_models, verified, write_questions
 from dqdata.training.score import Score
 
@@ -69,23 +70,19 @@ def compare(
     values = _values(store, questions, by, evaluate.limit) if by else []
     identities = [_identity(project, store, name) for name in names]
 
-    def say(message: str) -> None:
-        if out is not None:
-            out.write(message + "\n")
-            out.flush()
-
     compared: list[Compared] = []
     for name, identity in zip(names, identities, strict=True):
         asked = {"model": identity, "query": questions.query, **evaluate.model_dump(mode="json", exclude=NOT_ASKED)}
         folder = store.work / "eval" / fingerprint(asked)[:16]
         folder.mkdir(parents=True, exist_ok=True)
+        progress = StepProgress(name, out)
         with alone(folder, f"the answers of {name}"):
             if not (folder / "questions.jsonl").exists():
                 write_questions(store, questions.query, evaluate, folder / "questions.jsonl")
             if name.startswith(TEACHER):
-                _ask_teacher(project, store, name.removeprefix(TEACHER), evaluate, folder)
+                _ask_teacher(project, store, name, evaluate, folder, progress)
             else:
-                _let_answer(project, store, name, evaluate, folder, say)
+                _let_answer(project, store, name, evaluate, folder, progress)
             scored = verified(folder / "answers.jsonl", evaluate, project, store)
         first = compared[0].score if compared else None
         p_value = paired(list(scored.correct_of.values()), list(first.correct_of.values())) if first else None
@@ -116,7 +113,7 @@ def _identity(project: Project, store: Store, name: str) -> str:
 
 
 def _let_answer(
-    project: Project, store: Store, name: str, evaluate: Evaluate, folder: Path, say: Callable[[str], None]
+    project: Project, store: Store, name: str, evaluate: Evaluate, folder: Path, progress: StepProgress
 ) -> None:
     ref = pinned(resolve_model(name, store, project.root, f"eval {name!r}"))
     rows = len((folder / "questions.jsonl").read_text(encoding="utf-8").splitlines())
@@ -131,10 +128,12 @@ def _let_answer(
         models={"": asdict(ref)},
         params=evaluate.model_dump(mode="json"),
     )
-    launch(job, 1, lambda message: say(f"{name}: {message}"))
+    launch(job, 1, progress)
 
 
-def _ask_teacher(project: Project, store: Store, name: str, evaluate: Evaluate, folder: Path) -> None:
+def _ask_teacher(
+    project: Project, store: Store, name: str, evaluate: Evaluate, folder: Path, progress: StepProgress
+) -> None:
     rows = [json.loads(line) for line in (folder / "questions.jsonl").read_text(encoding="utf-8").splitlines()]
 
     out = folder / "answers.jsonl"
@@ -143,18 +142,23 @@ def _ask_teacher(project: Project, store: Store, name: str, evaluate: Evaluate, 
     async def ask_all() -> list[dict[str, Any]]:
         with Ledger(store.ledger_path) as ledger:
             async with Runtime(project, ledger, Labels("evaluate", "evaluate"), store=store) as runtime:
-                teacher = runtime.at_step("eval", "eval").teacher(name)
+                teacher = runtime.at_step("eval", "eval").teacher(name.removeprefix(TEACHER))
+                done = itertools.count(len(rows) * evaluate.samples - len(todo) + 1)
 
                 async def ask(index: int, sample: int) -> dict[str, Any]:
                     messages = tuple(Message(turn["role"], turn["content"]) for turn in evaluate.prompt(rows[index]))
                     top_p = evaluate.top_p if evaluate.top_p < 1 else None
                     sampling = Sampling(evaluate.max_new_tokens, evaluate.temperature, top_p)
                     made = await teacher.complete(Request(messages, sampling, draw="eval", sample=sample))
+                    progress.step(next(done), len(rows) * evaluate.samples, "answers")
                     return {**rows[index], "index": index, "sample": sample, **_as_answer(made)}
 
                 return await gather_all(ask(index, sample) for index, sample in todo)
 
-    lines = [json.dumps(line, default=str) + "\n" for line in asyncio.run(ask_all())]
+    try:
+        lines = [json.dumps(line, default=str) + "\n" for line in asyncio.run(ask_all())]
+    finally:
+        progress.close()
     with out.open("a", encoding="utf-8") as file:
         file.writelines(lines)
 

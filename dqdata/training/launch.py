@@ -1,6 +1,6 @@
 """Starts the processes of a job, one per rank, and waits for their end.
 
-    launch(job, processes=2, say=print)
+    launch(job, processes=2, progress=StepProgress("slow_sft", sys.stderr))
 
 Each rank is in a session of its own: Ctrl-C reaches only the command, which passes it on once. A rank that dies takes
 the others with it. Should the command itself be killed, each rank's guard ends the rank and all that it started: it has
@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,13 +25,14 @@ from dqdata import errors
 from dqdata.aio import interrupt
 from dqdata.errors import DqdataError, Interrupted, RunError, Stopped, Terminated
 from dqdata.training.job import Job
+from dqdata.training.progress import StepProgress, progress_of
 from dqdata.workers.lifetime import guarded
 
 TAIL = 25
 """Lines of the log that are shown when a process breaks."""
 
 
-def launch(job: Job, processes: int, say: Callable[[str], None]) -> None:
+def launch(job: Job, processes: int, progress: StepProgress) -> None:
     """Returns when every rank has ended well. Raises what the ranks raised of dqdata's own errors, else RunError with
     the end of their log."""
     folder = Path(job.folder)
@@ -50,13 +51,14 @@ def launch(job: Job, processes: int, say: Callable[[str], None]) -> None:
             )
             for environment in environments(processes)
         ]
-        readers = [threading.Thread(target=_relay, args=(rank, say), daemon=True) for rank in ranks]
+        readers = [threading.Thread(target=_relay, args=(rank, progress), daemon=True) for rank in ranks]
         for reader in readers:
             reader.start()
         with _signals_passed_on(ranks) as received:
             codes = _wait(ranks)
         for reader in readers:
             reader.join()
+        progress.close()
     if any(codes):
         cause = _cause(failure, log, codes)
         if isinstance(cause, Stopped) and received:
@@ -92,10 +94,13 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _relay(rank: subprocess.Popen[str], say: Callable[[str], None]) -> None:
+def _relay(rank: subprocess.Popen[str], progress: StepProgress) -> None:
     assert rank.stdout is not None
     for line in rank.stdout:
-        say(line.rstrip("\n"))
+        if (done := progress_of(line)) is not None:
+            progress.step(*done)
+        else:
+            progress.say(line.rstrip("\n"))
 
 
 def _wait(ranks: Sequence[subprocess.Popen[str]]) -> list[int]:

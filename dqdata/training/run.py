@@ -40,6 +40,7 @@ from dqdata.training.leak_check import refuse_leaks
 from dqdata.training.materialise import write_split
 from dqdata.training.overrides import overridden
 from dqdata.training.plan import TrainPlan, make_train_plan
+from dqdata.training.progress import StepProgress
 from dqdata.training.score import Score, score
 
 if TYPE_CHECKING:
@@ -113,7 +114,8 @@ class _Training:
         out: TextIO | None,
         keys: Sequence[str] = (),
     ) -> None:
-        self.plan, self.project, self.store, self.folder, self.out = plan, project, store, folder, out
+        self.plan, self.project, self.store, self.folder = plan, project, store, folder
+        self.progress = StepProgress(plan.name, out)
         self.again = project.command("train", plan.name, *keys)
         self.began = time.monotonic()
 
@@ -133,7 +135,7 @@ class _Training:
         queries = [part.query for part in (*self.plan.splits.values(), self.plan.questions) if part is not None]
         made = self.folder / f"leaks-{digest(*queries)[:12]}-{self.plan.allow_leaks}"
         if not made.exists():
-            refuse_leaks(self.plan, self.store, self._say)
+            refuse_leaks(self.plan, self.store, self.progress.say)
             made.touch()
 
     def _materialise(self) -> dict[str, Any]:
@@ -147,7 +149,7 @@ class _Training:
             rows[split] = write_split(self.store.query(part.query, repeatable=True), Path(folders[split]))
             if rows[split] == 0:
                 raise RunError(f"{self.plan.table.where} data.{split}: the query gives no rows: {part.query}")
-            self._say(f"{split}: {rows[split]:,} rows")
+            self.progress.say(f"{split}: {rows[split]:,} rows")
         data = {
             "folders": folders,
             "queries": {split: part.query for split, part in self.plan.splits.items()},
@@ -168,7 +170,7 @@ class _Training:
         if not result.exists():
             evaluate = self.plan.evaluate.model_dump(mode="json") if self.plan.evaluate else None
             job = self._job("train", self.plan.params, kind=self.plan.table.kind, data=data, evaluate=evaluate)
-            launch(job, self.plan.processes, self._say)
+            launch(job, self.plan.processes, self.progress)
         told = dict(json.loads(result.read_text(encoding="utf-8")))
         if told["metrics"].get("processes", self.plan.processes) != self.plan.processes:
             raise RunError(
@@ -184,12 +186,12 @@ class _Training:
         if evaluate is None:
             return None, None
         models = {"-before": before, "-after": after}
-        launch(self._job("answer", evaluate.model_dump(mode="json"), models=models), 1, self._say)
+        launch(self._job("answer", evaluate.model_dump(mode="json"), models=models), 1, self.progress)
         return self._score("-before", evaluate), self._score("-after", evaluate)
 
     def _score(self, label: str, evaluate: Evaluate) -> Score:
         scored = verified(self.folder / f"answers{label}.jsonl", evaluate, self.project, self.store)
-        self._say(f"{label.removeprefix('-'):7}{scored}")
+        self.progress.say(f"{label.removeprefix('-'):7}{scored}")
         return scored
 
     def _job(
@@ -247,11 +249,6 @@ class _Training:
         libraries = told["recipe"]["libraries"]
         write_card(Made(self.plan, self.store, told["metrics"], told["notes"], libraries), folder, picture)
         (folder / "training_args.bin").unlink(missing_ok=True)
-
-    def _say(self, message: str) -> None:
-        if self.out is not None:
-            self.out.write(message + "\n")
-            self.out.flush()
 
 
 def write_questions(store: Store, query: str, evaluate: Evaluate, file: Path) -> None:

@@ -12,7 +12,7 @@ import sys
 import traceback
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from dqdata.plugins import load
 from dqdata.trainer import whole_checkpoint
 from dqdata.training.exact_match import Evaluate
 from dqdata.training.job import Job, write_json
+from dqdata.training.progress import progress_line
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,16 @@ class Rank:
         return Evaluation(self.job, evaluate, evaluate.every_steps) if evaluate.every_steps else None
 
     def log(self, message: str) -> None:
-        if not self.is_first:
-            return
+        if self.is_first:
+            self._print(message)
+
+    def progress(self, done: int, total: int, unit: str = "steps") -> None:
+        if self.is_first:
+            self._print(progress_line(done, total, unit))
+
+    def _print(self, line: str) -> None:
         try:
-            print(message, flush=True)
+            print(line, flush=True)
         except BrokenPipeError:
             # The command was killed: nobody reads on, and the checkpoint still has to be written.
             sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  (it stays open)
@@ -103,7 +110,7 @@ class Evaluation:
         answers = folder / f"answers-step-{step}.jsonl"
         answers.unlink(missing_ok=True)  # of a run that was killed, whose model was another
         training = model.training
-        answer_with(Writer.over(model, tokenizer), _questions(folder), self.evaluate, answers, lambda _: None)
+        answer_with(Writer.over(model, tokenizer), _questions(folder), self.evaluate, answers, lambda done, total: None)
         model.train(training)
         project = read_project(Path(self.job.project), self.job.profile)
         with Store.open(project.store_path, read_only=True) as store:
@@ -152,7 +159,9 @@ def _answer(job: Job, rank: Rank) -> None:
     rows = _questions(folder)
     evaluate = Evaluate.model_validate(job.params)
     for label in job.models:
-        answer(rank.model(label), rows, evaluate, folder / f"answers{label}.jsonl", rank.log)
+        answer(
+            rank.model(label), rows, evaluate, folder / f"answers{label}.jsonl", partial(rank.progress, unit="answers")
+        )
 
 
 if __name__ == "__main__":

@@ -228,6 +228,9 @@ class PlainRun:
     def log(self, message: str) -> None:
         self.messages.append(message)
 
+    def progress(self, done: int, total: int) -> None:
+        pass
+
 
 class LettersRun(PlainRun):
     """Binds one operator, which reports what share of the response's characters are small letters."""

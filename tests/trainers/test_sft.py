@@ -265,6 +265,7 @@ tiny, folder, out = map(Path, sys.argv[1:4])
 class Run:
     resume = None
     def model(self, name): return name
+    def progress(self, done, total): pass
     def log(self, message):
         if message.startswith("step 7/"):
             os.kill(os.getpid(), signal.SIGKILL)

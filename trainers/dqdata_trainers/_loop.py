@@ -42,6 +42,7 @@ class Keeper(TrainerCallback):  # type: ignore[misc]
         self.stopped = False
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+        self.run.progress(state.global_step, state.max_steps)
         save = time.monotonic() - self.saved_at >= self.seconds
         stop, save = _any_rank(self.asked_to_stop is not None, save)
         if stop and state.global_step < state.max_steps:
