@@ -12,7 +12,6 @@ import typing
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from dqdata_operators.lib.maths.brackets import read_decimal_comma
 from dqdata_operators.lib.maths.chains import squeeze
 from dqdata_operators.lib.maths.equal import equal
 from dqdata_operators.lib.maths.expression import Num
@@ -20,8 +19,9 @@ from dqdata_operators.lib.maths.extract import PLACES, Found, Place, extract
 from dqdata_operators.lib.maths.notation import normalise
 from dqdata_operators.lib.maths.numbers import Literal, literal
 from dqdata_operators.lib.maths.quantities import Asked, Tolerance
+from dqdata_operators.lib.maths.readings import read_list, second_readings
 from dqdata_operators.lib.maths.shapes import Answer, Opaque, Parts, Scalar, Several, Tuple, Unreadable, Words
-from dqdata_operators.lib.maths.structure import read, read_list
+from dqdata_operators.lib.maths.structure import read
 
 Verdict = typing.Literal["correct", "incorrect", "unverifiable"]
 
@@ -140,7 +140,7 @@ class _Case(NamedTuple):
         verdict = equal(
             reference=self.expected, prediction=pred, tolerance=self.tolerance, asked=asked, question=question
         )
-        if verdict is False and "," in self.wanted + given:
+        if verdict is False:
             return self.other_readings(pred, given)
         if verdict is not None:
             return verdict
@@ -151,17 +151,15 @@ class _Case(NamedTuple):
         return _by_sympy(self.expected, pred, self.wanted, given)
 
     def other_readings(self, pred: Answer, given: str) -> bool | str:
-        """Commas between digits: 1,2,3 may be three numbers without blanks, 3,5 a decimal. The first is decided where
-        the digits are the same; the second is open."""
+        """What a notation with two readings makes of a difference: 1,2,3 may be three numbers without blanks, 3,5 a
+        decimal, `3 and 1/4` a mixed number."""
         for text, other, mine in ((self.wanted, pred, True), (given, self.expected, False)):
-            listed = read_list(text)
-            if listed is not None and isinstance(other, Several) and _same_digits(self.wanted, given):
+            if isinstance(other, Several) and read_list(text) is not None and _same_digits(self.wanted, given):
                 return True
-            decimal = read_decimal_comma(text)
-            if decimal is not None and isinstance(other, Scalar):
-                sides = (decimal, other) if mine else (other, decimal)
+            for reading in second_readings(text, other, reference=mine):
+                sides = (reading.answer, other) if mine else (other, reading.answer)
                 if equal(reference=sides[0], prediction=sides[1], tolerance=self.tolerance) is True:
-                    return literal(text) is None
+                    return True if reading.sure else "ambiguous: notation"
         return False
 
 

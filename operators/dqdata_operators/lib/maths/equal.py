@@ -240,7 +240,7 @@ class Comparison(Relations):
         return self.sampled(ref, pred, mine, theirs)
 
     def clocks(self, ref: Answer, pred: Answer) -> bool | None:
-        """A time is no ratio, but 10:15 beside a ratio or a fraction is one."""
+        """10:15 is a time, beside a ratio it is one, and beside a fraction where the question asks for a ratio."""
         if isinstance(ref, Clock) and isinstance(pred, Clock):
             if "ratio" in self.question and not (ref.half or pred.half):
                 return self.ratios(_as_ratio(ref), _as_ratio(pred))
@@ -251,7 +251,10 @@ class Comparison(Relations):
             return same_time(time, Clock(int(other.node.value), 0, "")) if other.node.value.denominator == 1 else False
         if isinstance(other, Scalar) and any(name == "time" for name, _ in other.unit.dims):
             return None  # hours and minutes, or minutes and seconds
-        return self.ratios(_as_ratio(time), other) if not time.half and time.minute else False
+        if time.half or not time.minute:
+            return False
+        verdict = self.ratios(_as_ratio(time), other)
+        return None if verdict and isinstance(other, Scalar) and "ratio" not in self.question else verdict
 
     def dates(self, ref: Answer, pred: Answer) -> bool | None:
         if isinstance(ref, Date) and isinstance(pred, Date):

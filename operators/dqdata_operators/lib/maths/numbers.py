@@ -204,7 +204,9 @@ def _whole(words: list[str]) -> Fraction | None:
     for word in words:
         if word == "and" and previous in ("hundred", *_LARGE):
             continue
-        if word in SMALL:
+        if word.isdigit() and word.isascii() and len(word) < 4 and not (previous in SMALL or previous.isdigit()):
+            group += int(word)
+        elif word in SMALL and not previous.isdigit():
             small = SMALL[word]
             if previous in SMALL and not (SMALL[previous] >= 20 and 0 < small < 10):
                 return None

@@ -41,7 +41,7 @@ _SAID = re.compile(
 )
 _ANY = re.compile(r"(?:any|all|every|each|some|arbitrary)\s+(?:(.{0,30}?)\s+)?([A-Za-z](?:_\{?\w\}?)?)", re.IGNORECASE)
 _OPENS = re.compile(
-    r"\s*[,;]?\s*\(?\s*(?<![A-Za-z\\])(?:where|for\s+(?:any|all|every|each|some|arbitrary)|for(?=\s+[A-Za-z]\s*(?:\\in|\\ge|\\le|\\ne|>|<|=)|\s+(?:positive\s+|non-?negative\s+)?(?:integers?|real)\b)|"
+    r"\s*[,;]?\s*\(?\s*(?<![A-Za-z\\])(?:where|for\s+(?:any|all|every|each|some|(?:an?\s+)?arbitrary)|for(?=\s+[A-Za-z]\s*(?:\\in|\\ge|\\le|\\ne|>|<|=)|\s+(?:positive\s+|non-?negative\s+)?(?:integers?|real)\b)|"
     r"with(?=\s+[A-Za-z]\s*(?:\\in|an?\b|any\b))|such\s+that|provided(?:\s+that)?|if|when|whenever|as\s+long\s+as|其中|\\forall)(?![A-Za-z])\s*"
 )
 _LAST_MEMBER = re.compile(
@@ -108,7 +108,7 @@ def qualifier(text: str) -> tuple[str, tuple[tuple[str, str], ...], str] | None:
     if condition.count(")") > condition.count("(") and answer.count("(") <= answer.count(")"):
         condition = condition.rstrip(") ")
     if (
-        re.match(r".*for\s+(?:any|all|every|each|some|arbitrary)", match[0], re.DOTALL)
+        re.match(r".*for\s+(?:any|all|every|each|some|(?:an?\s+)?arbitrary)", match[0], re.DOTALL)
         or "forall" in match[0]
         or re.match(r"(?:positive\s+|non-?negative\s+)?(?:integers?|real)\b", condition)
     ):

@@ -58,9 +58,9 @@ def same_quantity(ref: Scalar, pred: Scalar, tolerance: Tolerance, asked: Asked 
         return True
     ref, pred = _as_units(ref, pred)
     verdict = _with_units(ref, pred, tolerance, asked)
-    if verdict is False and _signed(ref) != _signed(pred):
+    if verdict is False and _falls(ref) != _falls(pred):
         turned = Scalar(pred.text, Call("neg", (pred.node,)), pred.unit, pred.percent)
-        return None if _with_units(ref, turned, tolerance, asked) else False  # a loss of 15 and -15
+        return _with_units(ref, turned, tolerance, asked) and contradict(ref.unit.words, pred.unit.words) is not True
     if verdict and bool(ref.unit.dims) != bool(pred.unit.dims):
         counted = ref.unit if pred.unit.dims else pred.unit
         if any(not is_pole(word) for word in counted.words) and not (
@@ -73,9 +73,10 @@ def same_quantity(ref: Scalar, pred: Scalar, tolerance: Tolerance, asked: Asked 
     return verdict
 
 
-def _signed(value: Scalar) -> bool:
-    """Whether a word says which way the value goes: loss, decrease, below."""
-    return bool(poles(value.unit.words).keys() & poles(("increase", "above", "win")).keys())
+def _falls(value: Scalar) -> bool:
+    """Whether a word gives the value a minus sign: loss, decrease, below."""
+    falling = poles(("decrease", "below", "loss"))
+    return any(at & falling[line] for line, at in poles(value.unit.words).items() if line in falling)
 
 
 def _as_units(ref: Scalar, pred: Scalar) -> tuple[Scalar, Scalar]:
@@ -168,6 +169,8 @@ def same_values(ref: Node, pred: Node, tolerance: Tolerance) -> bool | None:
                 None if identity.same(ref, renamed(pred, {"j": "i"}), loose) else False
             )  # the engineers' imaginary unit
         mine, theirs = symbols(ref) - symbols(pred), symbols(pred) - symbols(ref)
+        if verdict is False and theirs == {"I"} and uses(ref, "i") and not uses(pred, "i"):
+            return identity.same(ref, renamed(pred, {"I": "i"}), loose)  # the imaginary unit of computer algebra
         if verdict is False and len(mine) == len(theirs) == 1 and next(iter(mine))[:1] in ("C", "c"):
             other = renamed(pred, {next(iter(theirs)): next(iter(mine))})
             return None if identity.same(ref, other, loose) else False  # a constant with another name

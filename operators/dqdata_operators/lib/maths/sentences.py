@@ -65,6 +65,12 @@ _AMOUNTS = re.compile(
     r"(?<![A-Za-z0-9_.,])(?:[0-9]+(?:\.[0-9]+)?\s+(?:hours?|minutes?|seconds?|days?|weeks?|months?|years?|feet|foot|inches|inch|pounds?|ounces?|"
     r"dollars?|cents?|yards?|miles?|meters?|km|kg|grams?|m|cm|ft|in|lbs?|oz|h|min|s)\s*,?\s+(?:and\s+)?){1,3}[0-9]+(?:\.[0-9]+)?\s+[A-Za-z]+"
 )
+_SCALED = re.compile(
+    r"(?<![A-Za-z0-9_.,])[0-9]{1,3}\s+(?:hundred|thousand|million|billion)(?:\s+(?:and\s+)?[0-9]{1,3}(?![0-9.,/])"
+    r"(?:\s+(?:hundred|thousand|million))?)+",
+    re.IGNORECASE,
+)
+"""Digits before words for powers of ten: 2 hundred and 60."""
 _OUT_OF = re.compile(
     r"(?<![0-9.,/])[0-9]+\s+(?:in|out\s+of)\s+(?:every\s+)?(?!(?:19|20)[0-9][0-9](?![0-9]))[0-9]+(?![0-9.,]*[0-9%])(?=\s*(?:[.!]|\Z|chance))"
 )
@@ -237,7 +243,7 @@ def _next(text: str, at: int, ahead: dict[re.Pattern[str], re.Match[str] | None]
     """The first candidate from here on; of two at one place, the one of the earlier pattern. ahead: the next match of
     each pattern, so that none is searched for twice."""
     best: re.Match[str] | None = None
-    for pattern in (SEGMENT, _TUPLE, _RATIO, _HEIGHT, _SAID_TIME, _DATE, _AMOUNTS, _OUT_OF, _FORMULA, _RUN):
+    for pattern in (SEGMENT, _TUPLE, _RATIO, _HEIGHT, _SAID_TIME, _DATE, _AMOUNTS, _SCALED, _OUT_OF, _FORMULA, _RUN):
         match = ahead.get(pattern)
         if pattern not in ahead or (match is not None and match.start() < at):
             match = pattern.search(text, at)
@@ -306,6 +312,10 @@ def _words(text: str) -> str:
     return " " + " ".join(kept) if kept else ""
 
 
+_ALSO_COUNTED = re.compile(r"(?:\s+[A-Za-z'’-]+){1,5}?\s*(?:[,;&]|,?\s+and)\s+")
+"""Between two things that are counted one after the other: `17 cards for Ben, 23 for Ana`."""
+
+
 def _opening(sentence: str, found: list[_Candidate]) -> _Candidate | None:
     """The candidate that opens the text after a marker, unless more candidates and a statement follow."""
     first = found[0]
@@ -314,6 +324,8 @@ def _opening(sentence: str, found: list[_Candidate]) -> _Candidate | None:
         sentence[: first.start],
         re.I,
     ):
+        return None
+    if len(found) > 1 and _ALSO_COUNTED.fullmatch(sentence[first.end : found[1].start]):
         return None
     if len(found) > 1 and re.search(
         r"\b(?:is|are|was|were|costs?|has|have|had|makes?|equals?|needs?|gets?|will|can|could|would|takes?)\b",

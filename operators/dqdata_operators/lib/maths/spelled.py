@@ -35,13 +35,16 @@ _PAST = re.compile(
     r"(?P<hour>[a-z]+|[0-9]{1,2})(?P<rest>.*)",
     re.IGNORECASE,
 )
+_SCALE = re.compile(r"[0-9]\s+(?:hundred|thousand|[mb]illion)\s+[0-9a-z]", re.IGNORECASE)
 _TIMES = {"once": 1, "twice": 2, "thrice": 3}
 
 
 def plain_quantity(text: str) -> str | None:
     """The quantity with its number in front; None where the text is no such phrase."""
     text = text.strip()
-    if not text[:1].isascii() or len(text) > 80 or not (text[:1].isalpha() or " and " in text):
+    if not text[:1].isascii() or len(text) > 80:
+        return None
+    if not text[:1].isalpha() and " and " not in text and _SCALE.search(text) is None:
         return None
     if (number := words_to_number(text)) is not None:
         return str(number)

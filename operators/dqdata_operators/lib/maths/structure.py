@@ -20,7 +20,7 @@ from dqdata_operators.lib.maths.brackets import (
     set_algebra,
     spans,
 )
-from dqdata_operators.lib.maths.calendar import clock, date
+from dqdata_operators.lib.maths.calendar import MONTHS, clock, date
 from dqdata_operators.lib.maths.expression import Call, Num
 from dqdata_operators.lib.maths.matrices import matrix
 from dqdata_operators.lib.maths.notation import LONGEST, UNIT_CLOSES, UNIT_OPENS, balanced, normalise, top_level
@@ -60,6 +60,11 @@ _ALL_BUT = re.compile(
     r"(?:except|excluding|other\s+than|but|besides|apart\s+from)(?:\s+for)?\s*(?:[a-z]\s*=\s*)?(.+)",
     re.IGNORECASE,
 )
+_BOUNDED = re.compile(
+    r"(?:(?:all|any|every|the)\s+)?(?:(?:real\s+)?(?:numbers?|values?)(?:\s+of)?\s+)?(?P<name>[A-Za-z](?![A-Za-z]))?\s*"
+    r"(?:(?:that|which)\s+)?(?:(?:is|are|must\s+be|has\s+to\s+be)\s+)?(?P<bound>[a-z].+)",
+    re.IGNORECASE,
+)
 _MODULO = re.compile(
     r"\s*,?\s*\(?\s*(?:\\mod|(?<![A-Za-z])modulo|(?<![A-Za-z])mod)(?![a-zA-Z])\s*\{?\s*([^{}()]+?)\s*\}?\s*\)?\s*\Z"
 )
@@ -67,11 +72,15 @@ _CONDITION = re.compile(r"([a-z])\s*(?:[<>]|\\(?:le|ge|ne)(?![a-zA-Z])).*")
 _CASES = re.compile(r"\\begin\{(cases|aligned|align\*?|array)\}(.*)\\end\{\1\}", re.DOTALL)
 _TRANSPOSED = re.compile(r"([(\[].*[)\]])\s*\^\s*\{?\s*(?:T|\\top|\\prime)\s*\}?", re.DOTALL)
 _TITLED = re.compile(r"(?<![A-Za-z\\])([A-Za-z][A-Za-z ]{1,28}[a-z])\s*:\s*(?=[-\\$0-9.(])")
+_NAMED = re.compile(
+    rf"(?:\A|(?<=[,;]\s)|(?<=and\s)){UNIT_OPENS}?\s?([A-Z][a-z]{{2,}}){UNIT_CLOSES}?(?:\s(?:has|had|gets|got|is|owns|earns|pays))?\s"
+    r"(?=-?[0-9$])"
+)
+"""A person's name before what is theirs: `Ann has 3 and Bob 5`."""
 _OUT_OF = re.compile(r"([0-9]+)\s+(?:in|out\s+of)\s+(?:every\s+)?([0-9]+)(?:\s+chance)?")
 _TO = re.compile(r"([0-9.]+)\s+to\s+([0-9.]+)")
 _WORD_LIST = re.compile(r"[^\W\d_]+", re.UNICODE)
 _HAS_MATH = re.compile(r"[0-9=<>^_+*/|\\{}]")
-_GROUPED = re.compile(r"-?[0-9]+(?:,[0-9]+)+")
 
 
 @functools.lru_cache(maxsize=2048)
@@ -87,15 +96,14 @@ def read(text: str) -> Answer:
         raise Unreadable("nothing to read")
     if not balanced(plain.replace("\\{", "(").replace("\\}", ")")):
         raise Unreadable("braces don't match")
-    if ":" in plain and "\\{" not in plain:
-        plain = _TITLED.sub(r"\1 = ", plain)
+    if "\\{" not in plain:
+        plain = _TITLED.sub(r"\1 = ", plain) if ":" in plain else plain
+        plain = _NAMED.sub(_owned, plain)
     return _read(plain, 0)
 
 
-def read_list(text: str) -> Answer | None:
-    """144,233,377 as three numbers, in which way lists are set without blanks."""
-    plain = text.strip(" $.")
-    return Several(tuple(_read(part, 1) for part in plain.split(","))) if _GROUPED.fullmatch(plain) else None
+def _owned(match: re.Match[str]) -> str:
+    return match[0] if match[1].lower() in MONTHS else f"{match[1]} = "
 
 
 def _read(text: str, depth: int) -> Answer:
@@ -157,6 +165,9 @@ def _worded(text: str, depth: int) -> Answer | None:
         return Except(holes.items if isinstance(holes, Several | Braces) else (holes,))
     if (limit := bound(text)) is not None:
         return _half_line(*limit, depth)
+    plain = " ".join(text.replace(UNIT_OPENS, " ").replace(UNIT_CLOSES, " ").split())
+    if (said := _BOUNDED.fullmatch(plain)) is not None and (limit := bound(said["bound"])) is not None:
+        return Chain((said["name"], limit[1]), (limit[0],)) if said["name"] else _half_line(*limit, depth)
     if (rest := without_approximation(text)) != text:
         return _read(rest, depth + 1)
     if (chance := _OUT_OF.fullmatch(text)) is not None and int(chance[2]):

@@ -115,7 +115,7 @@ dime; cent 10
 nickel; cent 5
 quarter; quarter 1
 penny pennie; penny 1
-pence; GBP .01
+pence p; GBP .01
 euro EUR €; EUR 1
 GBP £ sterling; GBP 1
 yen JPY 円 ¥; JPY 1
