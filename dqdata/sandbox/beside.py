@@ -78,6 +78,8 @@ def _verdict(runs: Sequence[Tests], checks: Mapping[int, Check]) -> Check:
     found = checks[0]
     if not found.ok:
         return found
+    if any(check.why == "starved" for check in checks.values()):
+        return replace(found, passed=0, stop="Starved", why="starved", error="a control run had no time to run in")
     weak = checks[len(runs) - 1]
     for number, run in list(enumerate(runs))[1:-1]:
         check = checks[number]
@@ -87,6 +89,6 @@ def _verdict(runs: Sequence[Tests], checks: Mapping[int, Check]) -> Check:
         if failed - run.changed:
             why = "a case that passed failed in another run of the same tests"
             return replace(found, passed=0, stop="unstable", error=why)
-    if weak.forged or weak.stop:
+    if weak.forged or weak.stop not in ("", "TooLong"):
         return replace(found, passed=0, forged=True)
     return found

@@ -119,6 +119,8 @@ def _report(raw: bytes) -> dict[str, Any] | None:
 def _why(report: dict[str, Any], reply: dict[str, Any]) -> Why:
     if report["stop"] == "TooLong":
         return "wall"
+    if report["stop"] == "Starved":
+        return "starved"
     if "MemoryError" in report["error"].partition(":")[0]:
         return "memory"
     if reply["killed"]:

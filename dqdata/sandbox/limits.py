@@ -12,12 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
-Why = Literal["exit", "error", "wall", "cpu", "memory", "output", "disk", "signal"]
+Why = Literal["exit", "error", "wall", "starved", "cpu", "memory", "output", "disk", "signal"]
 """How a program ended.
 
 exit: it ran to its end, or left by `sys.exit(0)`. error: an uncaught exception or another exit code. wall, cpu, memory,
 output, disk: that limit (disk under Landlock alone; elsewhere its file system is full). signal: killed by a signal of
-its own making (`os.abort()`, a crash).
+its own making (`os.abort()`, a crash). starved: it never had its wall time, because other programs held the cores or
+somebody stopped it: this says nothing about the program.
 """
 
 
@@ -25,8 +26,9 @@ its own making (`os.abort()`, a crash).
 class Limits:
     """Limits of one program. A program that runs in two processes (checker and candidate) has them for each.
 
-    wall, cpu: seconds. memory: bytes of address space. output: bytes of stdout and stderr together. disk: bytes in its
-    scratch folder. processes: how many it may start (threads are always allowed); each may use `memory`.
+    wall, cpu: seconds; time in which the machine did not let it run does not count, up to 8 times `wall`. memory: bytes
+    of address space. output: bytes of stdout and stderr together. disk: bytes in its scratch folder. processes: how
+    many it may start (threads are always allowed); each may use `memory`.
     """
 
     wall: float = 10.0
@@ -171,7 +173,7 @@ class Check:
     """What tests said about a candidate, in a process that the candidate can't touch.
 
     passed, total: test cases. stop: why the tests broke off, or empty: "inside" (a test needs objects of its own in
-    the candidate's process: nothing is decided), "pytest" (it isn't installed), "Gone", "TooLong", "ended".
+    the candidate's process: nothing is decided), "pytest" (it isn't installed), "Gone", "TooLong", "Starved", "ended".
     error: the first failure. why: the limit that was hit, if one was. output: what the candidate printed.
     failed: the cases that failed, by number or, under pytest, by id. forged: a case passed that could not.
     """

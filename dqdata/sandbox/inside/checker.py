@@ -11,7 +11,7 @@ import marshal
 import os
 from typing import Any, NoReturn
 
-from . import candidate, cases, jail, libc, plain, program, remote
+from . import candidate, cases, clock, jail, libc, plain, program, remote
 
 
 def start(setup: jail.Setup, limits: dict[str, Any], home: jail.Home, given: list[int]) -> NoReturn:
@@ -27,12 +27,13 @@ def start(setup: jail.Setup, limits: dict[str, Any], home: jail.Home, given: lis
     channel, tests, report, failure = 3, 4, 5, 6
     wanted = cases.read(tests)
     os.close(tests)  # a file that tests open by name may be a link of the candidate's to a descriptor
+    watched = clock.Watched.of(pid, others_stop=False)
     if wanted["style"] == "pytest" and not wanted["inside"]:
         jail.hide_private(setup)
     jail.lock(setup, limits, home, "checker")
     os.close(failure)
     wanted["folder"] = home.scratch if wanted["inside"] else home.private
-    link = remote.Link(channel, pid, wanted["seconds"], stops=wanted.get("stops", False))
+    link = remote.Link(channel, pid, wanted["seconds"], watched, stops=wanted.get("stops", False))
     found = _inside(wanted, link) if wanted["inside"] else cases.run(wanted, link)
     found["ending"] = _ending(channel, pid)
     os.ftruncate(report, 0)
@@ -51,6 +52,9 @@ def _inside(tests: dict[str, Any], link: remote.Link) -> dict[str, Any]:
         if type(found) is dict and found.get("token") == tests["token"]:
             return found
         nothing.error = "the tests in the candidate's process gave no report"
+    except (remote.TooLong, remote.Starved) as error:
+        nothing.broke_off(error)
+        return {**nothing.report(), "stop": type(error).__name__}
     except (remote.Stop, OSError, Exception) as error:
         nothing.broke_off(error)
     return nothing.report()

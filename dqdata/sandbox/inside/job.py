@@ -10,7 +10,7 @@ import os
 import time
 from typing import Any
 
-from . import folders, jail, libc, remote
+from . import clock, folders, jail, libc, remote
 from .judge import Judge
 
 CORES = os.cpu_count() or 1
@@ -37,6 +37,19 @@ class Job:
         self.cpu = self.seconds = 0.0
         self.watched = home.scratch != jail.SCRATCH
         self.look = started
+        init = not self.watched  # of its pid namespace, where nothing can stop it
+        self.wall = clock.Clock(
+            self.limits["wall"],
+            started,
+            lambda: clock.scheduled(pid),
+            (lambda: clock.is_stopped(pid)) if init else None,
+        )
+
+    def wait_for(self, judge: Judge) -> None:
+        """The process waits for its judge, which may have no core either."""
+        before, own = judge.watched.scheduled(), self.wall.scheduled
+        self.judge = judge
+        self.wall.scheduled = lambda: own().plus(judge.watched.scheduled().since(before))
 
     def watch(self) -> float | None:
         """Kills what has used up a limit. Seconds until the next look, before which none can be used up however many
@@ -55,10 +68,10 @@ class Job:
             self.killed = "disk"
             self.kill()
             return GRACE
-        wall = self.started + self.limits["wall"] - now
+        wall = self.wall.left()
         cpu = self.limits["cpu"] - remote.cpu_of(self.pid)
         if wall <= 0 or cpu <= 0:
-            self.killed = "wall" if wall <= 0 else "cpu"
+            self.killed = "cpu" if cpu <= 0 else "starved" if self.wall.starved else "wall"
             self.kill()
             return GRACE
         left = max(0.01, float(min(wall, cpu / CORES)))

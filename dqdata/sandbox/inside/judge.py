@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
-from . import cases, jail, libc, plain, pure, remote
+from . import cases, clock, jail, libc, plain, pure, remote
 
 FINISHED, BROKE_OFF = b"1", b"2"
 OWN = ("builtins", "sys", "inside", "json", "marshal")
@@ -32,10 +32,11 @@ class Judge:
         if self.pid == 0:
             _be_judge(setup, memory, its.fileno())
         its.close()
+        self.watched = clock.Watched.of(self.pid, others_stop=False)
 
-    def judge(self, pid: int, channel: int, tests: int, report: int) -> None:
+    def judge(self, pid: int, channel: int, tests: int, report: int, watched: clock.Watched) -> None:
         """Hands over a candidate; the judge says how it went when its report is written."""
-        descriptors = array.array("i", (channel, tests, report))
+        descriptors = array.array("i", (channel, tests, report, *watched.descriptors()))
         self.socket.sendmsg([str(pid).encode()], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, descriptors)])
 
     def done(self) -> bytes:
@@ -51,6 +52,7 @@ class Judge:
     def end(self) -> None:
         self.kill()
         os.waitpid(self.pid, 0)
+        self.watched.close()
         self.socket.close()
 
 
@@ -64,24 +66,26 @@ def _be_judge(setup: jail.Setup, memory: int, control: int) -> NoReturn:
         server = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, 3)
         before = _state()
         while True:
-            message, extra, _, _ = server.recvmsg(64, _socket.CMSG_LEN(12))
+            message, extra, _, _ = server.recvmsg(64, _socket.CMSG_LEN(20))
             if not message:
                 break
-            channel, tests, report = array.array("i", extra[0][2])
-            found = _judged(int(message), channel, tests)
+            channel, tests, report, *files = array.array("i", extra[0][2])
+            watched = clock.Watched(int(message), *(files or (-1, -1)), others_stop=setup.namespaces)
+            found = _judged(int(message), channel, tests, watched)
             if _state(before) != before:
                 break
             os.write(report, plain.dumps(found))
-            for descriptor in (channel, tests, report):
+            for descriptor in (channel, tests, report, *files):
                 os.close(descriptor)
             server.send(BROKE_OFF if found["stop"] else FINISHED)
     finally:
         os._exit(1)
 
 
-def _judged(pid: int, channel: int, tests: int) -> dict[str, Any]:
+def _judged(pid: int, channel: int, tests: int, watched: clock.Watched) -> dict[str, Any]:
     wanted = cases.read(tests)
-    return cases.run(wanted, remote.Link(channel, pid, wanted["seconds"], stops=wanted.get("stops", False)))
+    link = remote.Link(channel, pid, wanted["seconds"], watched, stops=wanted.get("stops", False))
+    return cases.run(wanted, link)
 
 
 def _state(names: Iterable[str] = ()) -> dict[str, dict[str, Any]]:

@@ -24,6 +24,7 @@ from typing import Any
 
 from . import plain, pure
 from .channel import LONGEST_BATCH, Channel
+from .clock import EXCUSED, LOOK_SECONDS, Clock, Watched
 
 
 class Stop(BaseException):
@@ -47,16 +48,22 @@ class TooLong(Stop):
     """One call used up its time."""
 
 
+class Starved(Stop):
+    """One call took too long because the machine did not let the candidate run."""
+
+
 class Link:
-    """The checker's end. `seconds` bounds the CPU time of one call; waiting may take `patience` times as long."""
+    """The checker's end. `seconds` bounds the CPU time of one call; waiting may take `patience` times as long, and time
+    in which the candidate could not run, as `watched` shows, does not count."""
 
     patience = 4.0
 
-    def __init__(self, descriptor: int, pid: int, seconds: float, *, stops: bool = False) -> None:
+    def __init__(self, descriptor: int, pid: int, seconds: float, watched: Watched, *, stops: bool = False) -> None:
         """stops: StopIteration that the candidate raises is raised here; else it becomes RuntimeError."""
         self.stops = stops
         self.lengths: dict[int, int] = {}  # what objects said of themselves since anything could change them
         self.channel, self.pid, self.seconds = Channel(descriptor, marshal.dumps, json.loads), pid, seconds
+        self.watched = watched
         self.answers: list[Any] = []
         self.awaited = 0
         self.poll = select.poll()
@@ -187,17 +194,27 @@ class Link:
     def _patience(self) -> Callable[[], None]:
         """Waits until there is something to read; all waits for one answer share one time limit."""
         begun, started = cpu_of(self.pid), time.monotonic()
+        clock: Clock | None = None
 
         def wait() -> None:
-            left = self.seconds
+            nonlocal clock
+            left = min(self.seconds, LOOK_SECONDS)
             while not self.poll.poll(1000 * left):
-                cpu = self.seconds - cpu_of(self.pid) + begun
-                left = min(cpu, self.patience * self.seconds - time.monotonic() + started)
+                clock = clock or self._clock(started)  # few calls come here
+                cpu, wall = self.seconds - cpu_of(self.pid) + begun, clock.left()
+                if clock.starved:
+                    raise Starved(f"a call of {self.seconds:g} s was not finished after {clock.limit * EXCUSED:g} s")
+                left = min(cpu, wall)
                 if left <= 0:
                     raise TooLong(f"a call took more than {self.seconds:g} s")
                 left = max(left, 0.01)
 
         return wait
+
+    def _clock(self, started: float) -> Clock:
+        before = self.watched.scheduled()
+        limit = self.patience * self.seconds
+        return Clock(limit, started, lambda: self.watched.scheduled().since(before), self.watched.is_stopped)
 
     def _refer(self, value: Any) -> Any:
         if isinstance(value, Remote):

@@ -20,7 +20,7 @@ import sys
 import time
 from typing import Any, NoReturn
 
-from . import candidate, checker, jail, libc, program, pytest_style, seccomp
+from . import candidate, checker, clock, jail, libc, program, pytest_style, seccomp
 from .folders import remove
 from .job import Job
 from .judge import FINISHED, Judge
@@ -113,10 +113,12 @@ class Server:
         job = Job(request, pid, failure, home, started)
         if judge is not None:
             _, tests, _, report = descriptors
-            judge.judge(pid, mine, tests, report)
+            watched = clock.Watched.of(pid, others_stop=self.setup.namespaces)
+            judge.judge(pid, mine, tests, report, watched)
+            watched.close()
             os.close(mine)
             os.close(its)
-            job.judge = judge
+            job.wait_for(judge)
             self.judged[judge.socket.fileno()] = job
             self.poll.register(judge.socket, select.POLLIN)
         return job

@@ -92,6 +92,8 @@ async def ruled(program: str, stdin: str, expected: str, found: str, sandbox: Sa
 async def _once(program: str, stdin: str, expected: str, found: str, sandbox: Sandbox, limits: Limits) -> Ruling:
     files = dict(zip(FILES, (stdin, expected, found), strict=True))
     result = await sandbox.run(program, limits=limits, files=files)
+    if result.why == "starved":
+        raise BadChecker("the checker did not come to its end: the machine did not let it run")
     if not result.ok:
         return Ruling(False, f"exit code {result.code}: {result.stderr[-500:]}")
     words = re.findall(r"[\w.+-]+", result.stdout)

@@ -80,11 +80,14 @@ class VerifyCode(CallOperator[VerifyCodeParams]):
     async def _run_all(self, program: str, runs: tuple[Io, ...], script: str, sandbox: Sandbox) -> dict[str, Any]:
         """One process a case. After a case that used up its time the rest isn't tried: it would take as long."""
         limits = self._limits(self.params.seconds)
-        passed, failure, reason = 0, "", ""
+        passed, failure, reason, starved = 0, "", "", ""
         for start in range(0, len(runs), sandbox.workers):
             some = runs[start : start + sandbox.workers]
             results = await asyncio.gather(*(sandbox.run(program, stdin=io.stdin, limits=limits) for io in some))
             for number, (io, result) in enumerate(zip(some, results, strict=True), start):
+                if result.why == "starved":
+                    starved = starved or _run_failure(number, io, result)
+                    continue
                 right, said = result.ok and await self._same(result.stdout, io.stdout, sandbox), ""
                 if result.ok and not right and script:
                     right, said = await ruled(script, io.stdin, io.stdout, result.stdout, sandbox, limits)
@@ -93,6 +96,10 @@ class VerifyCode(CallOperator[VerifyCodeParams]):
                     reason, failure = _reason(result.why), said or _run_failure(number, io, result)
             if reason == "timeout":
                 break
+            if starved:
+                break
+        if starved and not reason:
+            return judged("unverifiable", "starved", passed, len(runs), starved, "outside")
         return judged("incorrect" if reason else "correct", reason or "passed", passed, len(runs), failure, "outside")
 
     async def _same(self, found: str, expected: str, sandbox: Sandbox) -> bool:
@@ -136,7 +143,7 @@ class VerifyCode(CallOperator[VerifyCodeParams]):
             return judged("unverifiable", "missing_module", error=f"the tests need the module {name!r}")
         if check.stop == "unstable":
             return judged("unverifiable", "unstable", total=check.total, error=check.error, checked="inside")
-        if check.forged:
+        if check.forged and check.why != "starved":
             return judged("incorrect", "forged", 0, check.total, "wrong expected values passed too", "inside")
         return _of_check(check, "inside")
 
@@ -151,6 +158,8 @@ class VerifyCode(CallOperator[VerifyCodeParams]):
 
 
 def _of_check(check: Check, checked: str) -> dict[str, Any]:
+    if check.why == "starved" and not check.ok:
+        return judged("unverifiable", "starved", check.passed, check.total, check.error, checked)
     if check.total == 0:
         return judged("unverifiable", "no_tests_ran", error=check.error, checked=checked)
     if check.ok:

@@ -15,7 +15,7 @@ from dqdata_operators.verify.verify_code import COLUMNS, VerifyCode
 
 from dqdata.columns import Columns
 from dqdata.errors import ColumnError
-from dqdata.sandbox import Sandbox
+from dqdata.sandbox import Check, Result, Sandbox
 
 
 @dataclass
@@ -242,3 +242,41 @@ def test_a_sample_of_reference_solutions_passes_and_of_mutants_fails(name: str, 
 @pytest.mark.parametrize("name", SETS)
 def test_all_reference_solutions_pass_and_all_mutants_fail(name: str, run: Run, shared_data: Path) -> None:
     check_references(run, problems(shared_data, name))
+
+
+@pytest.mark.parametrize(
+    ("tests", "passed"),
+    [
+        ("assert f() == 7", 0),
+        ('{"entry_point": "f", "cases": [{"args": [], "expected": 7}]}', 0),
+        ('[{"input": "1", "output": "7"}, {"input": "2", "output": "7"}]', 0),
+    ],
+)
+def test_a_program_that_the_machine_does_not_run_is_unverifiable(
+    tests: str, passed: int, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its verdict with a sandbox that says so; tests/dqdata/sandbox/test_starved.py shows when the real one does."""
+
+    async def run_starved(program: str, **_: Any) -> Result:
+        return Result("starved", -9, False, "", "", 8.0, 0.1)
+
+    async def check_starved(candidate: str, runs: Any, **_: Any) -> Check:
+        return Check(0, 1, "Starved", "no time to run", "starved", 8.0, 0.1, "")
+
+    monkeypatch.setattr(run.sandbox, "run", run_starved)
+    monkeypatch.setattr(run.sandbox, "check_wired", check_starved)
+    row = verdict(run, "```python\ndef f():\n    return 7\nprint(f())\n```", tests)
+    assert (row["verdict"], row["verdict_reason"], row["correct"]) == ("unverifiable", "starved", None)
+    assert row["tests_passed"] == passed
+
+
+def test_one_wrong_output_decides_whatever_else_had_no_time(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def some(program: str, *, stdin: str, **_: Any) -> Result:
+        if stdin == "1":
+            return Result("starved", -9, False, "", "", 8.0, 0.1)
+        return Result("exit", 0, True, "8\n", "", 0.1, 0.1)
+
+    monkeypatch.setattr(run.sandbox, "run", some)
+    tests = '[{"input": "1", "output": "7"}, {"input": "2", "output": "7"}]'
+    row = verdict(run, "```python\nprint(input())\n```", tests)
+    assert (row["verdict"], row["verdict_reason"]) == ("incorrect", "failed")
