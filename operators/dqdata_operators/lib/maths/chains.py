@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 
-from dqdata_operators.lib.maths.evaluate import symbols
+from dqdata_operators.lib.maths.evaluate import symbols, uses
 from dqdata_operators.lib.maths.expression import FUNCTIONS, Call, Node, NotMath, Num, Sym, parse_expression
 from dqdata_operators.lib.maths.identity import proportional, same
 from dqdata_operators.lib.maths.notation import UNIT_CLOSES, UNIT_OPENS, top_level
@@ -214,6 +214,8 @@ def same_equation(ref: Chain, pred: Chain) -> bool | None:
         return None
     if symbols(a) != symbols(b):
         return False
+    if uses(a, "conj") or uses(b, "conj"):
+        return None  # the points compared are real
     return proportional(a, b) is not None
 
 

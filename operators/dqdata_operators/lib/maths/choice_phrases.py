@@ -51,10 +51,11 @@ ONLY = re.compile(
     r"(?:而是|应为|應為|应该是|應該是|改为|改選|改选|ではなく[、,]?|不是\s*[A-J]\s*[，,]\s*是)\s*(?:选项|選項)?\s*([A-J])(?![A-Za-z0-9'’])|"
     r"(?:\b(?:nicht|pas|no\s+es|non\s+è)\s+(?:die\s+|la\s+)?\(?[A-J]\)?,?\s+(?:sondern|mais|sino|ma)\s+(?:la\s+)?\(?"
     r"([A-J])(?![A-Za-z0-9'’]))|"
-    r"\bnot\s+(?:option\s+)?\(?[A-J]\)?,?\s+but(?:\s+rather)?\s+(?:option\s+)?\(?([A-J])(?![A-Za-z0-9'’])",
+    r"(?:\bnot|n['’]t)\s+(?:option\s+)?\(?[A-J]\)?,?\s+but(?:\s+rather)?\s+(?:option\s+)?\(?([A-J])(?![A-Za-z0-9'’])",
     re.IGNORECASE,
 )
 ENDS = re.compile(
+    r"\A(?=[^()\n]*\([A-J]\)[^()\n]*\Z)[^.;?\n]{3,80}\(([A-J])\)[.!]*\s*$|"
     r"\b(?:correspond(?:s|ing)?\s+to|match(?:es|ing)?|(?:which|that|this|it|one|value|result)\s+is|gives?|"
     r"agrees?\s+with|equivalent\s+to|"
     r"answer,?|(?:fits|works|applies|holds|left|remains)\s+is)\s+(?:the\s+)?(?:(?:option|choice|answer|letter)\s+)?"

@@ -336,7 +336,9 @@ class Comparison(Relations):
         letter = choice_letter(ours)
         if letter:
             return letter == choice_letter(theirs)
-        if alike(ours, theirs) or (ours == "0" and theirs.startswith("no ") and not meaning(theirs)):
+        if any(alike(ours, word) for word in (theirs, *theirs.split())) or (
+            ours == "0" and theirs.startswith("no ") and not meaning(theirs)
+        ):
             return None
         if isinstance(ref, Words) and _is_prose(ours):
             return None  # prose: no rule tells whether two sentences mean the same

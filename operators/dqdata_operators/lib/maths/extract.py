@@ -26,6 +26,7 @@ from typing import Literal, NamedTuple, get_args
 
 from dqdata_operators.lib.maths import boxes
 from dqdata_operators.lib.maths.numbers import words_to_number
+from dqdata_operators.lib.maths.qualifiers import labelled
 from dqdata_operators.lib.maths.sentences import SEGMENT, Picked, pick
 from dqdata_operators.lib.maths.word_answers import word_answer
 from dqdata_operators.lib.maths.words import meaning
@@ -199,6 +200,8 @@ def _marked(line: str, question: str, words: str, *, whole: bool, several: bool 
     line = _exclamation(line)
     if _EXCLAIMED.fullmatch(line):
         return Picked(line[:-1], (line,))  # 17! may be a factorial or a shout
+    if several and labelled(line) is not None:
+        return Picked(line)
     if bare(line) or _MONTH.match(line) or _LETTERED.match(line):
         return Picked(_JOINED_UNIT.sub(r"\1 \2", line))
     if line.lower().startswith(("the answer", "answer")) and (inner := next(stated(line), None)):
@@ -312,6 +315,8 @@ def _line(tail: str, question: str, words: str, several: bool) -> Picked | None:
         if "\\" in line and _COMMAND.search(SEGMENT.sub("", line).replace("\\$", "")):
             loose = _loose_formula(line)
             return Picked(loose) if loose else None
+        if several and labelled(line) is not None:
+            return Picked(line)
         sentences = _SPLIT.split(line)
         for at in range(len(sentences) - 1, -1, -1):
             sentence = sentences[at]

@@ -107,7 +107,9 @@ _PERMUTATIONS = re.compile(
 )
 """8P3, ^8P_3, and A_8^3 as it is written in China; A_1^2 is a square."""
 _SEGMENT_NAME = re.compile(r"\\overline\s*\{\s*([A-Z](?:_\{?[0-9]\}?|')?[A-Z](?:_\{?[0-9]\}?|')?)\s*\}")
-_MICRO = re.compile(r"\\mu\s*(?=[mgsLFAVW](?![a-zA-Z]))")
+_MICRO = re.compile(r"\\mu\s*(?=[mgsLFAVWC](?![a-zA-Z]))")
+_MICRO_UPRIGHT = re.compile(r"\\mu\s*\\(text|mathrm|mathsf)\s*\{\s*(?=[mgsLFAVWC])")
+_DECIMAL_COMMA = re.compile(r"(?<=[0-9])\{,\}(?=[0-9])")
 _OHM = re.compile(r"(?<=[0-9kM\s~,{])\\Omega(?=\s*[}$]*\s*\Z)")
 _UNBRACED = re.compile(r"\\math(?:sf|rm|bf|it)\s+([A-Za-z])(?![a-zA-Z])")
 _TEMPERATURE = re.compile(r"°\s*«?\s*([CF])\s*»?(?![A-Za-z])")
@@ -132,6 +134,8 @@ def normalise(text: str) -> str:
         text = re.sub(r"\\q?quad(?=[A-Za-z])", " ", text)
     if "." in text:
         text = repeating_decimals(text)
+    if "{,}" in text:
+        text = _DECIMAL_COMMA.sub(".", _GROUPING.sub("", text))
     if "\\" in text:
         text = _commands(text)
     text = text.replace("**", "^") if re.search(r"\w\s*\*\*\s*\w", text) else text.replace("**", "")
@@ -204,7 +208,11 @@ def _commands(text: str) -> str:
     text = _GROUPING.sub("", text)
     text = text.replace(r"\%", "%").replace(r"\#", "").replace(r"\&", "&").replace(r"\degC", "°C")
     text = _SEGMENT_NAME.sub(r"\1", _CHOOSE.sub(r"\\binom{\1}{\2}", text))
-    text = _MICRO.sub("µ", _OHM.sub("Ω", text)) if "\\mu" in text or "\\Omega" in text else text
+    text = (
+        _MICRO.sub("µ", _MICRO_UPRIGHT.sub(r"\\\1{µ", _OHM.sub("Ω", text)))
+        if "\\mu" in text or "\\Omega" in text
+        else text
+    )
     text = _DEGREES.sub("°", _UNBRACED.sub(r"\1", text))
     for _ in range(6):  # styles nest: \mathbf{\text{x}}
         styled = _STYLE.sub(_upright, text)

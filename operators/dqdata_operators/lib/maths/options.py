@@ -35,7 +35,7 @@ _BEFORE = re.compile(
     r"actually|only|obviously|still|is|be|to|the|la|le|el|die|der|das|il|lo|letter|lettre|letra|lettera|"
     r"buchstabe|option|"
     r"choice|answer|alternative|statement|response|opción|opcion|opzione|opção|alternativa|variante|antwort|réponse|"
-    r"respuesta|risposta|resposta|вариант|ответ)(?![A-Za-z])|a(?=\s+(?-i:[A-J])\s*[.!]?\s*$)|選択肢|选项|選項|选择|选|選|"
+    r"respuesta|risposta|resposta|вариант|ответ)(?![A-Za-z])|a(?=\s+(?:(?-i:[A-J])\s*[.!]?\s*$|(?:letra|opção|alternativa|resposta)(?![a-z])))|選択肢|选项|選項|选择|选|選|"
     r"应该是|應該是|是)[\s:：(\[（【#]*){0,8}",
     re.IGNORECASE,
 )

@@ -19,6 +19,7 @@ _LABEL = re.compile(
     r"(?<![A-Za-z0-9\\_^{])(?:part\s+)?(?:\(\s*([a-h]|[ivx]{1,4}|[1-9A-H])\s*\)|([a-h]|[ivx]{1,4}|[1-9])\s*[).](?=\s|\$)|([A-Ha-h])\s*:(?=\s))\s*:?",
     re.IGNORECASE,
 )
+_JOINED = re.compile(r"\A(?:is|are|=)\s+|[,;\s]*(?<![A-Za-z])and\s*\Z")
 _ORDERS = ("abcdefgh", ("i", "ii", "iii", "iv", "v", "vi", "vii", "viii"), "123456789")
 
 _SETS = {
@@ -85,7 +86,7 @@ def labelled(text: str) -> tuple[tuple[str, str], ...] | None:
             continue
         ends = [match.start() for match in matches[1:]] + [len(text)]
         bodies = [text[match.end() : end].strip(" ,;.") for match, end in zip(matches, ends, strict=True)]
-        bodies = [re.sub(r"[,;\s]*(?<![A-Za-z])and\s*\Z", "", body) for body in bodies]
+        bodies = [_JOINED.sub("", body) for body in bodies]
         return tuple(zip(labels, bodies, strict=True)) if all(bodies) else None
     return None
 

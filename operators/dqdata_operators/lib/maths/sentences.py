@@ -312,6 +312,7 @@ def _words(text: str) -> str:
     return " " + " ".join(kept) if kept else ""
 
 
+_REASON = re.compile(r"\b(?:since|because|as)\b", re.IGNORECASE)
 _ALSO_COUNTED = re.compile(r"(?:\s+[A-Za-z'’-]+){1,5}?\s*(?:[,;&]|,?\s+and)\s+")
 """Between two things that are counted one after the other: `17 cards for Ben, 23 for Ana`."""
 
@@ -327,9 +328,10 @@ def _opening(sentence: str, found: list[_Candidate]) -> _Candidate | None:
         return None
     if len(found) > 1 and _ALSO_COUNTED.fullmatch(sentence[first.end : found[1].start]):
         return None
+    reason = _REASON.search(sentence, first.end)
     if len(found) > 1 and re.search(
         r"\b(?:is|are|was|were|costs?|has|have|had|makes?|equals?|needs?|gets?|will|can|could|would|takes?)\b",
-        sentence[first.end :],
+        sentence[first.end : reason.start() if reason else None],
     ):
         return None
     return first

@@ -39,7 +39,9 @@ def word_answer(sentence: str, reference: str) -> Picked | None:
         found = [
             word
             for word in members
-            for match in re.finditer(rf"(?<!\w){re.escape(word)}(?!\w)", sentence, re.IGNORECASE)
+            for match in re.finditer(
+                rf"(?<!\w){word}(?!\w)" if word.isascii() else re.escape(word), sentence, re.IGNORECASE
+            )
             if not _DENIED.search(sentence[: match.start()])
         ]
         marked = [word for word in found if any(word in span.split() for span in bold)]
