@@ -12,7 +12,7 @@ from dqdata_operators.lib.maths.notation import UNIT_CLOSES, UNIT_OPENS
 from dqdata_operators.lib.maths.shapes import Clock, Date
 
 _TIME = re.compile(
-    r"([0-9]{1,2})(?::([0-5][0-9])(?::([0-5][0-9]))?)?\s*(?:([aApP])\.?\s?[mM]\.?|(o'?clock))?(?:\s*(?:sharp|h|hours?))?"
+    r"([0-9]{1,2})(?:(?::|\.(?=[0-5][0-9]\s?[aApP]\.?\s?[mM]))([0-5][0-9])(?::([0-5][0-9]))?)?\s*(?:([aApP])\.?\s?[mM]\.?|(o'?clock))?(?:\s*(?:sharp|h|hours?))?"
 )
 _HOURS = re.compile(r"([0-9]{1,2})\s?h\s?([0-5][0-9])")
 _CJK_TIME = re.compile(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 NOUN = (
-    r"(?:\bans(?:wers?)?|\bchoices?|\boptions?|\bselection|\bpick|\bsolution|\bdecision|\bconclusion|\bguess|"
+    r"(?:\bans(?:wers?)?|\bchoices?|\bopt(?:ions?)?|\b(?:right|correct|best|true)\s+one|\bselection|\bpick|\bsolution|\bdecision|\bconclusion|\bguess|"
     r"\bverdict|\brichtig|\bantwort(?:möglichkeit)?|\blösung|"
     r"\br[ée]ponses?|\brespuestas?|\bopci[óo]n|\brispost[ae]|\bopzione|\brespostas?|\balternativa|\bopção|\bantwoord|"
     r"\bodpowiedź|\bответ|\bвариант|\bcevap|đáp án|答案|正[确確]的|选项|選項|選択肢|正解|答え|解答|정답|답)"
@@ -106,7 +106,7 @@ RIGHT = re.compile(
     r"corrett[ao]|certa|respuesta|réponse|antwort|opción|risposta|resposta)\b(?!\s{1,12}that\b)"
     r"|\s{0,12}(?:选项|選項|项|項)?\s{0,12}(?:是|为|為|才)?\s{0,12}(?:最|唯一)?(?:正确|正確|对的|對的|符合)|\s{1,12}(?:it\s{1,12}(?:is|has\s{1,12}to\s{1,12}be|"
     r"must\s{1,12}be)\b|remains\s{0,12}[.!]?\s{0,12}$|the\s{1,12}(?:only\s{1,12})?(?:correct|right|best)\s{1,12}(?:answer|choice|option|"
-    r"one)\b)|\s{1,12}(?:matches|fits|satisfies|holds|works|applies)\b|を選(?:び|ぶ|択)|"
+    r"one)\b)|\s{1,12}(?:matches|fits|satisfies|holds|works|applies|stimmt|passt|trifft\s{1,12}zu)\b|を選(?:び|ぶ|択)|"
     r"が(?:正解|正しい)|(?:번)?(?:이|가) 정답)"
 )
 ALSO = re.compile(
@@ -122,7 +122,7 @@ INVERTED = re.compile(
 """The verb before its subject: `Somit ist Option B korrekt`."""
 LABELLED = re.compile(
     r"(?:^|(?<=[.;。；]\s)|(?<=[。；]))\W{0,3}([A-J])\W{0,2}[):：.—–-]\W{0,3}(?:correct|true|right|yes|richtig|vrai|correcto|正确|正確|对)(?![A-Za-z])"
-    r"|(?:^|(?<=[.;]\s))\W{0,3}([A-J])\W{1,4}[✓✔✅]",
+    r"|(?:^|(?<=[.;]\s))\W{0,3}([A-J])\W{1,4}[✓✔✅]|\(([A-J])\)\s*(?:correct|true|right|yes)(?![A-Za-z])",
     re.IGNORECASE | re.MULTILINE,
 )
 """One option that is called right in a list of them."""
@@ -137,7 +137,7 @@ DECISION = re.compile(
     r"ing)(?:\s+us)?(?:\s+with)?|"
     r"(?:edit|correction|sorry|wait|actually|rather|instead)[\s,:—–-]+(?:i\s+meant?|make\s+(?:it|that))?|"
     r"i\s+meant?|left\s+with|remains?|points?\s+to|"
-    r"I(?:['’]d|\s+would|\s+will|['’]ll)?\s+(?:think|say|guess|believe)|w[äa]hle(?:\s+ich)?|nehme|entscheide\s+mich\s+für|me\s+quedo\s+con|opte\s+pour|es\s+ist|choisis|"
+    r"I(?:['’]d|\s+would|\s+will|['’]ll)?\s+(?:think|say|guess|believe)|w[äa]hle(?:\s+ich)?|nehme|entscheide\s+mich\s+für|me\s+quedo\s+con|opte\s+pour|es\s+ist|es\s+muss|es\s+la|è\s+la|é\s+a|choisis|"
     r"c['’]est|elijo|escojo|elegimos|scelgo|escolho|выбираю|это)(?![A-Za-z])\s*|(?:认为|認為|觉得|判断)(?:答案)?(?:应该|應該)?是|只有|(?<![不没])(?:故|应|應|該|该|我|就|只能|"
     r"因此|所以|則|则)?(?:选择|選擇|选|選)\s*",
     re.IGNORECASE,

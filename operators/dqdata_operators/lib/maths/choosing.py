@@ -163,9 +163,9 @@ def _verdicts(text: str, letters: str) -> Iterator[_Statement]:
         other = earlier[1] if earlier and earlier[1] != named[1] else ""
         yield _Statement(other + named[1], named.start(1), match[0])
     labelled = list(phrases.LABELLED.finditer(text))
-    if len({(match[1] or match[2]).upper() for match in labelled} & set(letters)) == 1:
+    if len({match[match.lastindex or 1].upper() for match in labelled} & set(letters)) == 1:
         match = labelled[-1]
-        yield _Statement((match[1] or match[2]).upper(), match.start(1 if match[1] else 2), match[0])
+        yield _Statement(match[match.lastindex or 1].upper(), match.start(match.lastindex or 1), match[0])
     for match in phrases.INVERTED.finditer(text):
         if match[1] in letters and not phrases.NOT.search(text[: match.start()][-30:]):
             yield _Statement(match[1], match.start(1), match[0])
@@ -237,7 +237,7 @@ def _at_the_end(text: str, letters: str) -> _Statement | None:
     if (
         match is None
         or letter not in letters
-        or phrases.DENIED_CLAUSE.search(text[: match.start()])
+        or phrases.DENIED_CLAUSE.search(text[: match.start(match.lastindex or 0)])
         or phrases.NOT.search(text[: match.start()][-30:])
     ):
         return None
@@ -246,7 +246,9 @@ def _at_the_end(text: str, letters: str) -> _Statement | None:
 
 def _option_line(line: str, letters: str) -> Mention | None:
     """`C`, `(C) Paris`, `b) 12`, `C. Paris`, `Option C`, `C, because ...`."""
-    head = re.match(r"(?:\W*(?:option|choice|answer|opción|opzione|选项|選項)(?![A-Za-z]))?\W*", line, re.IGNORECASE)
+    head = re.match(
+        r"(?:\W*(?:opt(?:ion)?|choice|answer|opción|opzione|选项|選項)(?![A-Za-z]))?\W*", line, re.IGNORECASE
+    )
     assert head is not None
     mention = at(line, head.end(), letters, named=any(char.isalnum() for char in head[0]))
     if mention is None or _about(line[mention.end :]) or _asked(line[mention.end :]):

@@ -45,6 +45,7 @@ from dqdata_operators.lib.maths.shapes import (
 )
 from dqdata_operators.lib.maths.symbolic import known_commands
 from dqdata_operators.lib.maths.words import (
+    NEUTRAL,
     alike,
     choice_letter,
     meaning,
@@ -340,6 +341,8 @@ class Comparison(Relations):
             ours == "0" and theirs.startswith("no ") and not meaning(theirs)
         ):
             return None
+        if _content(ours) == _content(theirs):
+            return None  # the same words in another order
         if isinstance(ref, Words) and _is_prose(ours):
             return None  # prose: no rule tells whether two sentences mean the same
         return None if not theirs.isascii() and isinstance(pred, Words) and not isinstance(ref, Words) else False
@@ -370,6 +373,10 @@ def _described(word: str, phrase: str) -> bool:
     if meaning(word) or meaning(phrase):
         return False
     return len(words) == 2 and words[0] == plain_words(word) and words[1].isalpha() and words[0].isalpha()
+
+
+def _content(text: str) -> frozenset[str]:
+    return frozenset(plain_words(text).split()) - NEUTRAL or frozenset((text,))
 
 
 def _is_prose(text: str) -> bool:

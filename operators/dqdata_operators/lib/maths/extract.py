@@ -108,6 +108,10 @@ _COMMAND = re.compile(r"\\[a-zA-Z]")
 _EXCLAIMED = re.compile(r"[^A-Za-z]*[0-9]!")
 _JOINED_UNIT = re.compile(r"\A(\W{0,3}[0-9][0-9,.]*)((?:[kcmµ]?[mgLl]|[kM]?[WJN]|s|h|hrs?|min|lbs?|oz|ft|in)\W{0,2})\Z")
 """A number that its unit follows without a blank. In prose the letters are no variables."""
+_SAID_VALUES = re.compile(
+    r"(?:[A-Za-z]\s*(?:=|is|equals)\s*[-+−]?[0-9][0-9./]*(?:\s*,\s*(?:and\s+)?|\s+and\s+|(?=\.?\Z))){2,6}\.?"
+)
+"""Nothing but values with their names: y is 0 and x is 3."""
 _RULE = re.compile(r"\s*(?:[-*_=~]{3,}|```\w*|[#>\s]*)\s*")
 _WRAPPED = re.compile(r"\A[*_]+((?:(?!\*\*|__).)*?)[*_]*\Z|\A([^*_]*?)[*_]+\Z", re.DOTALL)
 _REMARK = re.compile(r"\W*(?:note|notice|remark|check|verification|recall|remember)\b", re.IGNORECASE)
@@ -305,6 +309,8 @@ def _line(tail: str, question: str, words: str, several: bool) -> Picked | None:
         return None
     if "\n" not in text and len(text) <= 400 and bare(text.rstrip(".")):
         return Picked(_JOINED_UNIT.sub(r"\1 \2", text))
+    if several and (listed := _labelled_lines(text)):
+        return Picked(listed)
     if words:
         return _word_line(text, words)
     if words_to_number(text.rstrip(".")) is not None:
@@ -315,8 +321,6 @@ def _line(tail: str, question: str, words: str, several: bool) -> Picked | None:
         if "\\" in line and _COMMAND.search(SEGMENT.sub("", line).replace("\\$", "")):
             loose = _loose_formula(line)
             return Picked(loose) if loose else None
-        if several and labelled(line) is not None:
-            return Picked(line)
         sentences = _SPLIT.split(line)
         for at in range(len(sentences) - 1, -1, -1):
             sentence = sentences[at]
@@ -330,6 +334,15 @@ def _line(tail: str, question: str, words: str, several: bool) -> Picked | None:
     if _NEGATED.search(text[: len(text) - len(said)]):
         return None
     return next((Picked(one) for one in (said, text) if 0 < len(one.split()) <= 4), None)
+
+
+def _labelled_lines(text: str) -> str:
+    """The parts with their labels, or the values with their names, that a text ends on."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    for at in range(len(lines) - 1, max(-1, len(lines) - 9), -1):
+        if labelled(together := " ".join(lines[at:])) is not None:
+            return together
+    return lines[-1] if _SAID_VALUES.fullmatch(lines[-1]) else ""
 
 
 def _display(text: str) -> Picked | None:

@@ -3,8 +3,8 @@ r"""Matrices and determinants, in LaTeX environments and as nested lists.
 >>> from dqdata_operators.lib.maths.structure import read
 >>> read(r"\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}") == read("[[1, 2], [3, 4]]")
 True
->>> read(r"\begin{vmatrix} 1 & 2 \\ 3 & 4 \end{vmatrix}").node.args[0].value
-Fraction(4, 1)
+>>> read(r"\begin{vmatrix} 1 & 2 \\ 3 & 4 \end{vmatrix}").node.name
+'+'
 """
 
 from __future__ import annotations
@@ -21,12 +21,17 @@ _MATRIX = re.compile(
     r"(?:\s*\^\s*\{?\s*(T|-\s*1)\s*\}?)?",
     re.DOTALL,
 )
+_ROW = r"\s*-?[0-9./]+(?:\s+-?[0-9./]+)+\s*"
+_BLANKS = re.compile(rf"\[{_ROW}(?:;{_ROW})+\]")
+"""Rows between semicolons, as numerical languages write them: [1 2; 3 4]."""
 LARGEST_DETERMINANT = 5
 
 
 def matrix(text: str, read: Callable[[str], Answer]) -> Answer | None:
     """A Matrix, the value of a determinant, Opaque for arithmetic with matrices; None where there is no matrix."""
     if "\\begin" not in text:
+        if _BLANKS.fullmatch(text):
+            return Matrix(tuple(tuple(map(read, row.split())) for row in text[1:-1].split(";")))
         return _nested(text, read)
     head, _, rest = text.partition("\\begin")
     if rest and head.strip(" *"):

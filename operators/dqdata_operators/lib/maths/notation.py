@@ -5,7 +5,7 @@ r"""Normalises notation: LaTeX, Unicode and plain text become the same short str
 >>> normalise(r"$12\,000 \text{ cm}^2$")
 '12000 «cm» ^2'
 >>> normalise("x² ≤ 4")
-'x^2 \\le 4'
+'x^{2} \\le 4'
 
 Nothing here judges: what can't be read stays in the string and stops the parser later. Digits and letters of other
 scripts are left as they are, so that look-alikes never become the real ones.
@@ -86,6 +86,7 @@ _CONNECTIVES = [
 _NEGATIVE = re.compile(
     r"(?<![A-Za-z])(?:negative|minus)\s+(?=[0-9.\\$])|^\s*(?:负|負|零下|マイナス|氷点下)\s*(?=[0-9.\\$])", re.IGNORECASE
 )
+_POSITIVE = re.compile(r"(?<![A-Za-z])positive\s+(?=[0-9.\\$])", re.IGNORECASE)
 _BELOW_ZERO = re.compile(r"([0-9.]+)(\s*(?:degrees?|°)?\s*(?:Celsius|Fahrenheit|[CF](?![A-Za-z]))?)\s*below\s+zero")
 _THOUSANDS = re.compile(r"(?<![0-9.,])[1-9][0-9]{0,2}(?:,[0-9]{3})+(?![0-9]|,[0-9])")
 _FEET = re.compile(r"(?<![0-9°])([0-9]{1,3})\s*'\s*([0-9]{1,2}(?:\.[0-9]+)?)\s*(?:\"|'')")
@@ -149,6 +150,8 @@ def normalise(text: str) -> str:
         text = _CHINESE_C.sub(_chosen, text)
     if "P" in text or "A" in text:
         text = _PERMUTATIONS.sub(_arranged, text)
+    if "ositive" in text:
+        text = _POSITIVE.sub("", text)
     if not text.isascii() or "egative" in text or "inus" in text or "below" in text:
         text = _BELOW_ZERO.sub(r"-\1\2", _NEGATIVE.sub("-", text))
     if "," in text:
@@ -190,6 +193,7 @@ def _unicode(text: str) -> str:
     text = text.translate(_UNICODE)
     for pattern, word in _CONNECTIVES:
         text = pattern.sub(word, text)
+    text = re.sub(r"第(?=[0-9一二三四五六七八九十百])", "", text)
     text = re.sub(r"(?:です|である|となります|になります|になる|だ|입니다|이다)[.!\s]*\Z", "", text)
     return re.sub(r"(?<![A-Za-z])(?:大约|约|約)\s*(?=[0-9])", "", text)
 

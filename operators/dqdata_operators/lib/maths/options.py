@@ -1,7 +1,7 @@
 r"""Letters of options in prose: the letter at the start of a text, and whether a text is an option.
 
 >>> leading("(C) because it is the largest", "ABCD")
-Mention(letters='C', end=3, marked=True)
+Mention(letters='C', end=2, marked=True)
 >>> leading("C++", "ABCD") is None, leading("A dog", "ABCD") is None
 (True, True)
 
@@ -46,7 +46,7 @@ _SIGN = re.compile(r"[ \t]*\n|\s*(?:$|[.。](?=\s|$|[^\x00-\x7f])|[:：;；,，!
 _REASON = re.compile(
     r"\s+(?:because|since|as|which|where|due|for|given|so|if|rather|instead|over|not|while|with|by|from|and|"
     r"but|is|was|being|based|according|here|then|again|too|anyway|overall|"
-    r"weil|denn|da|car|parce|puisque|porque|ya|pues|perché|poiché|pois|потому|так)(?![A-Za-z])|"
+    r"sein|weil|denn|da|car|parce|puisque|porque|ya|pues|perché|poiché|pois|потому|так)(?![A-Za-z])|"
     r"\s*[\u3040-\u9fff\uac00-\ud7af]"
 )
 _JOIN = re.compile(

@@ -53,7 +53,9 @@ def same_quantity(ref: Scalar, pred: Scalar, tolerance: Tolerance, asked: Asked 
         written, plain = (ref, pred) if ref.base is not None else (pred, ref)
         if written.text[:2].lower() in ("0x", "0b", "0o"):
             return same_values(ref.node, pred.node, tolerance)
-        return written.text == plain.text if written.base != 10 else same_values(ref.node, pred.node, tolerance)
+        if written.base == 10:
+            return same_values(ref.node, pred.node, tolerance)
+        return written.text == plain.text or (None if same_values(ref.node, pred.node, tolerance) else False)
     if _spelled(ref.text) and _spelled(pred.text) and same_words(ref.text, pred.text):
         return True
     ref, pred = _as_units(ref, pred)

@@ -61,6 +61,8 @@ def real_set(answer: Answer) -> list[Interval] | None:
             sets = [real_set(part) for part in parts]
             return _union([interval for s in sets if s is not None for interval in s]) if None not in sets else None
         case Several(items, connective) if all(isinstance(item, Chain | Tuple) for item in items):
+            if len({variable_of(item) for item in items if isinstance(item, Chain)}) > 1:
+                return None
             sets = [real_set(item) for item in items]
             return _joined([s for s in sets if s is not None], connective) if None not in sets else None
         case Several(items) if all(isinstance(item, Scalar) for item in items):

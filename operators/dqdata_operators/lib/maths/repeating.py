@@ -20,6 +20,9 @@ _BAR = re.compile(
     r"((?:[0-9]*\\dot\s*(?:\{\s*[0-9]\s*\}|[0-9]))?)(?![0-9])",
     re.ASCII,
 )
+_SAID = re.compile(
+    r"(?<![0-9.])([0-9]*\.)([0-9]+)(?:\s*,)?\s+(?:repeating|recurring)(?![a-z])", re.ASCII | re.IGNORECASE
+)
 _DOTS = re.compile(
     r"(?<![0-9.])([0-9]*)\.([0-9]{1,60})\s*(?:\.\.\.|…|\\(?:ldots|dots|cdots|dotsc)(?![a-zA-Z]))", re.ASCII
 )
@@ -27,11 +30,18 @@ _DOTS = re.compile(
 
 def repeating_decimals(text: str) -> str:
     """The text with each repeating decimal as a LaTeX fraction."""
+    if "repeating" in text or "recurring" in text:
+        text = _SAID.sub(_said, text)
     if "\\" in text or "(" in text or not text.isascii():
         text = _BAR.sub(_barred, text)
     if "..." in text or "dots" in text or "…" in text:
         text = _DOTS.sub(_dotted, text)
     return text
+
+
+def _said(match: re.Match[str]) -> str:
+    """`0.3 repeating`; of several digits nothing tells which repeat."""
+    return f"{match[1]}({match[2]})" if len(match[2]) == 1 else rf"{match[1]}{match[2]} \ldots"
 
 
 def _barred(match: re.Match[str]) -> str:

@@ -29,6 +29,8 @@ _UNIT_TAIL = re.compile(
     r"(?P<tail>(?:\s*+(?:[A-Za-zµΩ][A-Za-z'.\-]*+|°[CFcf]?(?![A-Za-z])|/|\*|\(|\)|,|[$€£¥₹¢Ω])"
     r"(?:\s*\^\s*\{?\s*-?[1-9]\s*\}?|(?<=m)[23](?![0-9]))?)+)\s*$"
 )
+_WORDED_TAIL = re.compile(r"\S{1,8}\s+[A-Za-z]{3,}")
+"""A word after letters that may be a unit, which makes them one: 12 m/s downward."""
 _CJK_TAIL = re.compile(
     r"(?P<value>[-+]?[0-9][0-9.,/]*)\s*(?P<tail>[\u3040-\u30ff\u4e00-\u9fff][\u3040-\u30ff\u4e00-\u9fff/]*)"
 )
@@ -38,6 +40,7 @@ _CJK_RATE = re.compile(r"(?:每(小时|小時|分钟|秒|天)|時速|时速)\s*(
 _CJK_PER = {"分钟": "minute", "秒": "second", "天": "day"}
 _COMPOUND_PART = re.compile(rf"([0-9]+(?:\.[0-9]+)?)\s*{UNIT_OPENS}?\s*([A-Za-z\u4e00-\u9fff]+)")
 _COMPOUND = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?\s*(?:[A-Za-z]+\.?|[\u4e00-\u9fff]{1,2})(?:\s*,?\s*(?:and\b)?\s*)){2,4}")
+_SIGN_AND_PARTS = re.compile(r"([$£€])\s*([0-9]+),?\s+(?:and\s+)?([0-9]{1,2})\s*(?:cents?|pence|p|¢)", re.ASCII)
 _SEXAGESIMAL = re.compile(
     r"(-?)([0-9]+)\s*°\s*([0-9]{1,2})\s*(?:'|\^\s*\{?\s*\\prime\s*\}?)\s*"
     r"(?:([0-9]{1,2}(?:\.[0-9]+)?)\s*(?:''|\^\s*\{?\s*\\prime\s*\\prime\s*\}?)?)?"
@@ -50,6 +53,7 @@ _TRIGONOMETRIC = re.compile(r"\\?(?:cis|sin|cos|tan|cot|sec|csc)")
 _KNOWN_TAIL = re.compile(
     r"[0-9})]\s+[a-zA-Z]{2,4}(?:\s*\^\s*\{?\s*[1-9]\s*\}?|[23])?$"
     r"|[0-9]\s*(?:cm|mm|km|kg|mg|ml|mL|mph|kJ|kW|Hz)(?:\^?[23])?$"
+    r"|[0-9]\s*(?:sq|cu)\.?\s+[a-z]+\.?$"
     r"|[0-9]\s*[A-Za-z]{1,3}\s*[/*]\s*[A-Za-z]{1,3}(?:\^[23]|[23])?$"
 )
 _LETTER_UNIT = re.compile(
@@ -77,7 +81,8 @@ def sexagesimal(text: str, depth: int = 0) -> Answer | None:
 def compound(text: str, depth: int = 0) -> Answer | None:
     """2 hours 10 minutes, 5 feet and 3 inches, $3 and 20 cents: one value, in the last unit."""
     plain = text.replace(UNIT_OPENS, " ").replace(UNIT_CLOSES, " ").strip()
-    plain = re.sub(r"\$\s*([0-9.]+)(?=\s+and\s+[0-9]+\s*cents?\s*\Z)", r"\1 dollars", plain)
+    if (paid := _SIGN_AND_PARTS.fullmatch(plain)) is not None and (currency := known(paid[1])) is not None:
+        return Scalar(text, Num(int(paid[2]) + Fraction(int(paid[3]), 100)), Unit(*currency))
     plain = re.sub(r"\s+(?:tall|long|old|wide|high|deep|away|(?:in\s+)?total|altogether)\Z", "", plain)
     if depth > 1 or not _COMPOUND.fullmatch(plain):
         return None
@@ -266,7 +271,8 @@ def _with_unit(text: str, *, dimension: bool = False) -> Scalar | None:
     for at in range(match.start(), len(text)):
         if at > match.start() and not (text[at - 1] in " )}°%" or text[at] in " °$€£¥₹¢Ω" or text[at - 1].isdigit()):
             continue
-        unit = unit_of(text[at:].strip(), upright=False)
+        tail = text[at:].strip()
+        unit = unit_of(tail, upright=_WORDED_TAIL.match(tail) is not None)
         if unit is None or (dimension and not unit.dims):
             continue
         value = text[:at].strip()

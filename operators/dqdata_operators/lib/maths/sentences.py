@@ -3,7 +3,7 @@ r"""Finds the number or formula of a sentence that is its answer.
 >>> pick("Thus, the side is 4√3 centimeters.").text
 '4√3 centimeters'
 >>> pick("There are 45 pairs of toppings from the 10 options.").others
-('10 options',)
+('45 pairs',)
 
 A sentence holds candidates: formulas, numbers with their roots, fractions, pi and units, amounts, times. Rules choose
 among several, the first that leaves one: all are equal; one alone is in bold; one stands alone in the last clause;
@@ -71,6 +71,7 @@ _SCALED = re.compile(
     re.IGNORECASE,
 )
 """Digits before words for powers of ten: 2 hundred and 60."""
+_BASED = re.compile(r"(?<![A-Za-z0-9_.,])[0-9A-F]+(?:\s+in)?\s+base[\s-]+(?:[0-9]{1,2}|two|three|eight|ten|sixteen)\b")
 _OUT_OF = re.compile(
     r"(?<![0-9.,/])[0-9]+\s+(?:in|out\s+of)\s+(?:every\s+)?(?!(?:19|20)[0-9][0-9](?![0-9]))[0-9]+(?![0-9.,]*[0-9%])(?=\s*(?:[.!]|\Z|chance))"
 )
@@ -243,7 +244,20 @@ def _next(text: str, at: int, ahead: dict[re.Pattern[str], re.Match[str] | None]
     """The first candidate from here on; of two at one place, the one of the earlier pattern. ahead: the next match of
     each pattern, so that none is searched for twice."""
     best: re.Match[str] | None = None
-    for pattern in (SEGMENT, _TUPLE, _RATIO, _HEIGHT, _SAID_TIME, _DATE, _AMOUNTS, _SCALED, _OUT_OF, _FORMULA, _RUN):
+    for pattern in (
+        SEGMENT,
+        _TUPLE,
+        _RATIO,
+        _HEIGHT,
+        _SAID_TIME,
+        _DATE,
+        _AMOUNTS,
+        _SCALED,
+        _BASED,
+        _OUT_OF,
+        _FORMULA,
+        _RUN,
+    ):
         match = ahead.get(pattern)
         if pattern not in ahead or (match is not None and match.start() < at):
             match = pattern.search(text, at)
@@ -312,6 +326,8 @@ def _words(text: str) -> str:
     return " " + " ".join(kept) if kept else ""
 
 
+_BECAUSE = re.compile(r"(?<=[a-z0-9,] )(?:since|because|given that)\b", re.IGNORECASE)
+"""What follows gives a reason for what stands before it."""
 _REASON = re.compile(r"\b(?:since|because|as)\b", re.IGNORECASE)
 _ALSO_COUNTED = re.compile(r"(?:\s+[A-Za-z'’-]+){1,5}?\s*(?:[,;&]|,?\s+and)\s+")
 """Between two things that are counted one after the other: `17 cards for Ben, 23 for Ana`."""
@@ -340,6 +356,11 @@ def _opening(sentence: str, found: list[_Candidate]) -> _Candidate | None:
 def _choose(sentence: str, found: list[_Candidate], question: str) -> _Candidate | None:
     if len(found) == 1 or len({_plain(one) for one in found}) == 1:
         return found[-1]
+    if (reason := _BECAUSE.search(sentence)) is not None:
+        stated = [one for one in found if one.end <= reason.start()]
+        if len(stated) == 1:
+            return stated[0]
+        found = stated or found
     bold = [match.span() for match in _BOLD.finditer(sentence)]
     if bold:
         inside = [one for one in found if any(a <= one.start and one.end <= b for a, b in bold)]

@@ -21,7 +21,7 @@ from dqdata_operators.lib.maths.brackets import (
     spans,
 )
 from dqdata_operators.lib.maths.calendar import MONTHS, clock, date
-from dqdata_operators.lib.maths.expression import Call, Num
+from dqdata_operators.lib.maths.expression import FUNCTIONS, Call, Num
 from dqdata_operators.lib.maths.matrices import matrix
 from dqdata_operators.lib.maths.notation import LONGEST, UNIT_CLOSES, UNIT_OPENS, balanced, normalise, top_level
 from dqdata_operators.lib.maths.numbers import literal
@@ -77,6 +77,9 @@ _NAMED = re.compile(
     r"(?=-?[0-9$])"
 )
 """A person's name before what is theirs: `Ann has 3 and Bob 5`."""
+_SAID_VALUE = re.compile(r"(?<![A-Za-z\\])([A-Za-z])\s+is\s+(?=[-+]?[0-9\\$(])")
+_CALLED = re.compile(r"(?:the\s+)?([a-z]{4,})\s+(?:is\s+|at\s+)?([(\[].*[)\]])", re.IGNORECASE)
+"""A noun before a point or an interval: vertex (2, -1)."""
 _OUT_OF = re.compile(r"([0-9]+)\s+(?:in|out\s+of)\s+(?:every\s+)?([0-9]+)(?:\s+chance)?")
 _TO = re.compile(r"([0-9.]+)\s+to\s+([0-9.]+)")
 _WORD_LIST = re.compile(r"[^\W\d_]+", re.UNICODE)
@@ -99,6 +102,7 @@ def read(text: str) -> Answer:
     if "\\{" not in plain:
         plain = _TITLED.sub(r"\1 = ", plain) if ":" in plain else plain
         plain = _NAMED.sub(_owned, plain)
+        plain = _SAID_VALUE.sub(r"\1 = ", plain) if " is " in plain else plain
     return _read(plain, 0)
 
 
@@ -168,6 +172,8 @@ def _worded(text: str, depth: int) -> Answer | None:
     plain = " ".join(text.replace(UNIT_OPENS, " ").replace(UNIT_CLOSES, " ").split())
     if (said := _BOUNDED.fullmatch(plain)) is not None and (limit := bound(said["bound"])) is not None:
         return Chain((said["name"], limit[1]), (limit[0],)) if said["name"] else _half_line(*limit, depth)
+    if (called := _CALLED.fullmatch(text)) is not None and called[1] not in FUNCTIONS and spans(called[2]):
+        return Chain((called[1], called[2]), ("=",)) if isinstance(_read(called[2], depth + 1), Tuple) else None
     if (rest := without_approximation(text)) != text:
         return _read(rest, depth + 1)
     if (chance := _OUT_OF.fullmatch(text)) is not None and int(chance[2]):

@@ -98,6 +98,8 @@ stone; mass 6.35029318
 ton; ton 1
 tonne; mass 1000
 mph; length time-1 .44704
+mpg; length-2 1609.344/.003785411784
+psi; mass length-1 time-2 6894.757293168
 kmh kph kmph; length time-1 1/3.6
 knot; length time-1 1852/3600
 rpm; time-1 1/60
@@ -317,7 +319,7 @@ def unit_of(text: str, *, upright: bool = True) -> Unit | None:
             pending = _POWERS[lower]
             continue
         elif word == "in":
-            found = _NAMES["inch"] if final and (upright or divided or exponent) else None
+            found = _NAMES["inch"] if final and (upright or divided or exponent or pending) else None
             power = (exponent or pending or 1) * (-1 if below else 1)
         else:
             found = known(word, upright=upright)

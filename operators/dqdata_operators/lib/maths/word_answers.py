@@ -3,7 +3,7 @@ r"""Answers that are words, where the reference is one.
 >>> word_answer("Therefore, the skater is facing west when she stops.", "west").text
 'west'
 >>> word_answer("She could be facing north or west.", "west").others
-('north',)
+('west',)
 
 Words of a closed set (directions, weekdays, colours) are looked for as such: one of them alone is the answer. A name is
 the answer where it is in bold, follows `is`, or is the only name in the sentence. Anything else is ambiguous.
@@ -83,7 +83,7 @@ def _named(sentence: str, wanted: str, reference: str, bold: list[str]) -> Picke
     if listed and reference[:1].islower():
         return Picked(reference, (UNKNOWN,))
     complement = re.search(r"\b(?:is|are|was|were|be)\s+(?:an?\s+|the\s+)?[*_]*\Z", sentence[: at.start()])
-    ends = not sentence[at.end() :].strip(" .*_!")
+    ends = re.fullmatch(r"(?:\s+[a-z]+)?[\s.*_!]*", sentence[at.end() :]) is not None
     if (complement and ends and not listed) or (not others and reference[:1].isupper()):
         return Picked(reference)
     return Picked(reference, (UNKNOWN,))

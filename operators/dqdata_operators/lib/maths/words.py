@@ -10,8 +10,9 @@ import re
 
 _POLES = """
 north 北|south 南|east 东 東|west 西|northeast|northwest|southeast|southwest
-increase rise growth up gain profit more raise surplus increased upward|decrease fall drop decline down loss less \
-fewer reduction deficit decreased downward lower shortfall
+increase rise growth up gain profit more raise surplus increased upward upwards uphill|\
+decrease fall drop decline down loss less fewer reduction deficit decreased downward downwards downhill lower \
+shortfall debt
 above over|below under beneath
 early earlier ahead before ago|late later behind after hence
 left|right
