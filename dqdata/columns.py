@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-MESSAGES = 'STRUCT("role" VARCHAR, "content" VARCHAR)[]'
-"""Type of a chat: a list of {role, content}."""
+MESSAGES = (
+    'STRUCT("role" VARCHAR, "content" VARCHAR, reasoning_content VARCHAR, tool_calls STRUCT(id VARCHAR, "type" VARCHAR, '
+    '"function" STRUCT("name" VARCHAR, arguments VARCHAR))[], tool_call_id VARCHAR, "name" VARCHAR, train BOOLEAN)[]'
+)
+"""Type of a chat as dqdata writes it: the keys of a message in this order, null where it has none (dqdata.chats)."""
 
 
 class Known(NamedTuple):
@@ -86,6 +89,7 @@ VOCABULARY: dict[str, Known] = {
     "rv": Known("DOUBLE", "reasoning verbosity, 0-9"),
     "cd": Known("DOUBLE", "cognitive difficulty of the trace, 0-9"),
     "messages": Known(MESSAGES, "chat for SFT"),
+    "tools": Known("VARCHAR", "definitions of the tools that the chat may call: JSON text of a list"),
     "prompt": Known(MESSAGES, "chat up to the student's turn"),
     "chosen": Known(MESSAGES, "preferred turn"),
     "rejected": Known(MESSAGES, "turn that is worse"),
@@ -114,6 +118,22 @@ def is_number(kind: str) -> bool:
     return kind in NUMBERS or kind in ("HUGEINT", "UHUGEINT") or kind.startswith("DECIMAL")
 
 
+@functools.cache
+def is_chat(kind: str) -> bool:
+    """Whether the type is a list of messages: structs with at least `role` and `content` as text."""
+    if kind == MESSAGES:
+        return True
+    if not (kind.startswith("STRUCT(") and kind.endswith("[]")):
+        return False
+    import pyarrow as pa
+
+    made = _arrow_type(kind)
+    if not pa.types.is_list(made) or not pa.types.is_struct(made.value_type):
+        return False
+    inner = {field.name: field.type for field in made.value_type}
+    return all(name in inner and pa.types.is_string(inner[name]) for name in ("role", "content"))
+
+
 class Columns(Mapping[str, str]):
     """Columns of a table, in order: name to DuckDB type. Immutable: `add` and `drop` give new ones."""
 
@@ -139,7 +159,8 @@ class Columns(Mapping[str, str]):
         return key_of(self)
 
     def require(self, name: str, *types: str) -> Columns:
-        """Self, if the column is there and, where types are given, has one of them. Raises ColumnError."""
+        """Self, if the column is there and, where types are given, has one of them. For MESSAGES every chat will do:
+        keys may be fewer, more, or in another order. Raises ColumnError."""
         if name not in self._types:
             raise ColumnError(
                 f"needs column {name!r}{nearest(name, self._types)} (have: {', '.join(self._types)})"
@@ -147,6 +168,13 @@ class Columns(Mapping[str, str]):
                 code="missing-column",
             )
         if types and self._types[name] not in types:
+            if MESSAGES in types:
+                if is_chat(self._types[name]):
+                    return self
+                raise ColumnError(
+                    f"needs column {name!r} as a chat, a list of {{role, content, ...}}, but it is "
+                    f"{self._types[name]}; `dqdata import` reads chats of other forms"
+                )
             wanted = "a number such as DOUBLE or BIGINT" if types == NUMBERS else " or ".join(types)
             raise ColumnError(f"needs column {name!r} as {wanted}, but it is {self._types[name]}")
         return self

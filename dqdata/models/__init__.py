@@ -19,7 +19,7 @@ from dqdata.models.hub import pinned
 from dqdata.models.loading import SAFE
 from dqdata.models.merging import merged
 from dqdata.models.names import PREFERENCE, ModelRef, resolve_model, scores_in, wrong_model
-from dqdata.models.rendering import IGNORED, Messages, check_messages, prompt_ids, render, tokenize
+from dqdata.models.rendering import IGNORED, Messages, Tokens, Turns, check_messages, prompt_ids, render, tokenize, tokenize_turns
 from dqdata.models.weights import loadable
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ __all__ = [
     "RewardModel",
     "Rules",
     "Text",
+    "Tokens",
+    "Turns",
     "Writer",
     "check_messages",
     "folder_hash",
@@ -46,6 +48,7 @@ __all__ = [
     "resolve_model",
     "scores_in",
     "tokenize",
+    "tokenize_turns",
     "wrong_model",
 ]
 

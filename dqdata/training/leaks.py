@@ -23,7 +23,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
-from dqdata.columns import MESSAGES, Columns
+from dqdata.columns import Columns, is_chat
 from dqdata.errors import InputError, boundary
 from dqdata.plugins import load
 from dqdata.project.tables import EVALUATE, Project
@@ -182,7 +182,7 @@ def _question(columns: Columns) -> str:
     if "question" in columns:
         return "question::varchar"
     for name in ("prompt", "messages", "chosen"):
-        if columns.get(name) == MESSAGES:
+        if is_chat(columns.get(name, "")):
             return f"list_filter(\"{name}\", lambda m: m.role = 'user')[-1].content"
         if columns.get(name) == "VARCHAR":
             return f'"{name}"'

@@ -109,7 +109,7 @@ def test_wrong_columns_are_refused_by_name() -> None:
     sft = Sft(SftParams(model="x"))
     with pytest.raises(ColumnError, match=r"'messages'.*have: message"):
         sft.needs("train", Columns({"message": MESSAGES}))
-    with pytest.raises(ColumnError, match="'messages' as STRUCT"):
+    with pytest.raises(ColumnError, match="'messages' as a chat"):
         sft.needs("train", Columns({"messages": "VARCHAR"}))
     with pytest.raises(ColumnError, match="split 'tain'"):
         sft.needs("tain", Columns({"messages": MESSAGES}))

@@ -65,7 +65,7 @@ def encode_pair(tokenizer: Any, row: Mapping[str, Any], kwargs: Mapping[str, Any
     if list(row["chosen"]) == list(row["rejected"]):
         raise DataError("`chosen` and `rejected` are the same")
 
-    whole = {name: tokenize(tokenizer, [*row["prompt"], *row[name]], kwargs) for name in ("chosen", "rejected")}
+    whole = {name: tokenize(tokenizer, [*row["prompt"], *row[name]], kwargs, row.get("tools")) for name in ("chosen", "rejected")}
     starts, ends = {}, {}
     for name, tokens in whole.items():
         trained = [index for index, label in enumerate(tokens.labels) if label != IGNORED]

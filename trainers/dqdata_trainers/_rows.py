@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from dqdata.columns import KEYS
 from dqdata.errors import DataError, InputError
 from dqdata.ids import canonical, digest
-from dqdata.models import IGNORED, tokenize
+from dqdata.models import IGNORED, Tokens, Turns, tokenize_turns
 from dqdata.trainer import Data
 from dqdata_trainers._config import TrlParams
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 """Types of a column that can be compared with a number."""
 BINNED = ("rv", "cd")
 """Scores of 0 to 9 that say how long and how hard a trace is."""
+ROWS_AT_ONCE = 200
 NAMED = 5
 """How many rows a message names."""
 
@@ -40,52 +41,92 @@ class Prepared:
 
 
 def prepare(
-    data: Data, split: str, tokenizer: Any, params: TrlParams, out: Path, extra: Sequence[str] = ()
+    data: Data,
+    split: str,
+    tokenizer: Any,
+    params: TrlParams,
+    out: Path,
+    extra: Sequence[str] = (),
+    turns: Turns = "whole",
 ) -> Prepared:
-    """Tokens and labels of a split's `messages`, and the columns in `extra` as they are. Raises InputError naming the
-    row where a chat can't be trained on, and where rows are too long and `on_too_long` is "error"."""
+    """Tokens and labels of a split's `messages`, and the columns in `extra` as they are. turns: the rows that a chat
+    becomes (`dqdata.models.tokenize_turns`). Raises InputError naming the row where a chat can't be trained on, and
+    where rows are too long and `on_too_long` is "error"."""
     key = next((name for name in KEYS if name in data.columns[split]), None)
     kwargs = dict(params.chat_template_kwargs)
 
-    def encode(row: Mapping[str, Any], index: int) -> dict[str, Any]:
+    def encode(row: Mapping[str, Any], index: int) -> list[dict[str, Any]]:
         name = f"{key} {row[key]}" if key else f"row {index}"
-        if not row["messages"]:
-            raise DataError(f"{split} split, {name}: `messages` is empty")
-        try:
-            tokens = tokenize(tokenizer, row["messages"], kwargs)
-        except InputError as error:
-            raise type(error)(f"{split} split, {name}: {error}") from error
+        made = chat_rows(tokenizer, row, f"{split} split, {name}", kwargs, turns)
         kept = {column: row[column] for column in extra}
-        return {"input_ids": tokens.input_ids, "labels": tokens.labels, "row": name, "stale": tokens.stale, **kept}
+        return [
+            {"input_ids": one.input_ids, "labels": one.labels, "row": name, "source": index, "stale": one.stale, **kept}
+            for one in made
+        ]
 
-    recipe = (data.queries[split], str(tokenizer.chat_template), tokenizer.eos_token, canonical([kwargs, list(extra)]))
-    rows = map_once(data.dataset(split), encode, out / "tokens" / f"{split}-{digest(*recipe)[:12]}.arrow")
+    how = canonical([kwargs, list(extra), *([turns] if turns != "whole" else [])])
+    recipe = (data.queries[split], str(tokenizer.chat_template), tokenizer.eos_token, how)
+    rows = map_once(data.dataset(split), encode, out / "tokens" / f"{split}-{digest(*recipe)[:12]}.arrow", many=True)
     lengths = row_lengths(rows)
     kept, notes = settle_long(rows, lengths, split, params)
-    notes = (*lengths_by_bin(data, split, lengths, params.max_length), *notes)
-    stale = sum(rows.with_format("arrow")["stale"].to_pylist()) if len(rows) else 0
+    arrow = rows.with_format("arrow")
+    sources = arrow["source"].to_pylist() if len(rows) else []
+    notes = (*lengths_by_bin(data, split, lengths, params.max_length, sources), *notes)
+    if len(rows) > data.rows[split]:
+        notes += (f"{split}: {data.rows[split]:,} chats became {len(rows):,} training rows: the chat template renders "
+                  "earlier turns another way once a later turn follows, so those have a row each",)  # fmt: skip
+    stale = sum(arrow["stale"].to_pylist()) if len(rows) else 0
     if stale:
         notes += (f"{split}: {stale} earlier assistant turns aren't trained on: the chat template renders them "
                   "another way once a later turn follows",)  # fmt: skip
     return Prepared(kept.select_columns(["input_ids", "labels", "row", *extra]), notes)
 
 
-def map_once(rows: Dataset, function: Any, file: Path, features: Any = None) -> Dataset:
+def chat_rows(
+    tokenizer: Any, row: Mapping[str, Any], name: str, kwargs: Mapping[str, Any], turns: Turns = "whole"
+) -> list[Tokens]:
+    """The training rows of a row with `messages`, and with `tools` where there are any. Raises InputError that begins
+    with `name` where the chat can't be trained on."""
+    if not row["messages"]:
+        raise DataError(f"{name}: `messages` is empty")
+    try:
+        return tokenize_turns(tokenizer, row["messages"], kwargs, row.get("tools"), turns)
+    except InputError as error:
+        raise type(error)(f"{name}: {error}") from error
+
+
+def map_once(rows: Dataset, function: Any, file: Path, features: Any = None, *, many: bool = False) -> Dataset:
     """`function(row, index)` over all rows, written to `file` by the first rank of a node and mapped by all. features:
-    types of the columns, where those that the first rows show will not do."""
+    types of the columns, where those that the first rows show will not do. many: the function gives a list of rows."""
     from accelerate import PartialState
 
     file.parent.mkdir(parents=True, exist_ok=True)
+    given = _flattened(function) if many else function
     with PartialState().local_main_process_first():
         return rows.map(
-            function,
+            given,
             with_indices=True,
+            batched=many,
+            batch_size=ROWS_AT_ONCE,
             remove_columns=rows.column_names,
             cache_file_name=str(file),
             new_fingerprint=file.stem,
             load_from_cache_file=True,
             features=features,
         )
+
+
+def _flattened(function: Any) -> Any:
+    """`function`, which gives a list of rows for a row, over batches of columns."""
+
+    def batch(columns: Mapping[str, Sequence[Any]], indices: Sequence[int]) -> dict[str, list[Any]]:
+        names = list(columns)
+        made: list[Mapping[str, Any]] = []
+        for values, index in zip(zip(*columns.values(), strict=True), indices, strict=True):
+            made += function(dict(zip(names, values, strict=True)), index)
+        return {name: [row[name] for row in made] for name in made[0]}
+
+    return batch
 
 
 def row_lengths(rows: Dataset, column: str = "input_ids") -> list[int]:
@@ -95,16 +136,20 @@ def row_lengths(rows: Dataset, column: str = "input_ids") -> list[int]:
     return [int(n) for chunk in rows.data.column(column).chunks for n in pc.list_value_length(chunk).to_pylist()]
 
 
-def lengths_by_bin(data: Data, split: str, lengths: Sequence[int], limit: int | None) -> tuple[str, ...]:
+def lengths_by_bin(
+    data: Data, split: str, lengths: Sequence[int], limit: int | None, sources: Sequence[int]
+) -> tuple[str, ...]:
     """A note on how long rows are, for each column of BINNED that the split has: long thinking is what is lost first
-    where max_length is too small. lengths: of all rows, in their order."""
+    where max_length is too small. lengths: of all rows, in their order. sources: the row of the split that each one is
+    from."""
     notes = []
     for column in BINNED:
         if column not in data.columns[split]:
             continue
         bins: dict[int, list[int]] = {}
-        for value, length in zip(data.dataset(split)[column], lengths, strict=True):
-            if value is not None:
+        values = list(data.dataset(split)[column])
+        for source, length in zip(sources, lengths, strict=True):
+            if (value := values[source]) is not None:
                 bins.setdefault(int(value), []).append(length)
         parts = [_bin(name, sorted(bins[name]), limit) for name in sorted(bins)]
         if parts:

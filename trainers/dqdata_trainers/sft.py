@@ -7,7 +7,7 @@
     max_length = 16384
     args = { learning_rate = 2e-5, num_train_epochs = 3, packing = true }
 
-Rows need `messages`. Before the first step every row is rendered and tokenized: what the chat template would lose, a
+Rows need `messages`, and `tools` where the chats call any. Before the first step every row is rendered and tokenized: what the chat template would lose, a
 turn that doesn't end, and rows that don't fit stop it there, by name.
 """
 
@@ -18,13 +18,17 @@ from typing import Any
 
 from dqdata.columns import MESSAGES, Columns
 from dqdata.errors import ColumnError, InputError
+from dqdata.models import Turns
 from dqdata.trainer import Data, Trainer, TrainResult, TrainRun
 from dqdata_trainers._config import TrlParams, built, trl_config
 from dqdata_trainers._students import load_tokenizer, quantization
 
 
 class SftParams(TrlParams):
-    pass
+    turns: Turns = "auto"
+    """Training rows of a chat with several turns of the assistant. auto: one, and one more for each turn that the chat
+    template renders another way once a later turn follows, as where it drops the thinking of past turns. each: one for
+    every turn, which ends with it. whole: one; what the template changes isn't trained on."""
 
 
 class Sft(Trainer[SftParams]):
@@ -54,8 +58,8 @@ class Sft(Trainer[SftParams]):
         path = run.model(params.model)
         tokenizer = load_tokenizer(path, params)
 
-        train = prepare(data, "train", tokenizer, params, out)
-        held_out = prepare(data, "eval", tokenizer, params, out) if "eval" in data.folders else None
+        train = prepare(data, "train", tokenizer, params, out, turns=params.turns)
+        held_out = prepare(data, "eval", tokenizer, params, out, turns=params.turns) if "eval" in data.folders else None
         notes = train.notes + (held_out.notes if held_out else ())
         for note in notes:
             run.log(note)
