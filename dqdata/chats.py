@@ -103,8 +103,7 @@ def _take(given: Mapping[str, Any], messages: list[Message], unknown: dict[str, 
             message[name] = str(found)
     if (train := _first(rest, _TRAIN)) is not None:
         message["train"] = bool(train)
-    for result in results:  # Anthropic puts the results of tools into a turn of the user
-        messages.append(result)
+    messages += results  # Anthropic puts the results of tools into a turn of the user
     if not results or text:
         messages.append(message)
     unknown.update(dict.fromkeys(name for name in rest if name not in ("type", "id", "timestamp", "function_call")))
@@ -167,11 +166,10 @@ def _call(given: Any) -> dict[str, Any]:
     inner = inner if isinstance(inner, Mapping) else given
     if not isinstance(inner, Mapping) or not (name := inner.get("name") or given.get("name")):
         raise DataError(f"a tool call without a name: {str(given)[:80]!r}")
-    said = next((inner[key] for key in ("arguments", "parameters", "input", "args") if inner.get(key) is not None), {})
-    if isinstance(said, str):
-        said = said if said.strip() else "{}"
-    else:
-        said = json_text(said)
+    said: Any = next(
+        (inner[key] for key in ("arguments", "parameters", "input", "args") if inner.get(key) is not None), {}
+    )
+    said = (said if said.strip() else "{}") if isinstance(said, str) else json_text(said)
     call_id = given.get("id") or given.get("call_id")
     return {
         "id": None if call_id is None else str(call_id),

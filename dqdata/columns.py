@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MESSAGES = (
-    'STRUCT("role" VARCHAR, "content" VARCHAR, reasoning_content VARCHAR, tool_calls STRUCT(id VARCHAR, "type" VARCHAR, '
-    '"function" STRUCT("name" VARCHAR, arguments VARCHAR))[], tool_call_id VARCHAR, "name" VARCHAR, train BOOLEAN)[]'
+    'STRUCT("role" VARCHAR, "content" VARCHAR, reasoning_content VARCHAR, '
+    'tool_calls STRUCT(id VARCHAR, "type" VARCHAR, "function" STRUCT("name" VARCHAR, arguments VARCHAR))[], '
+    'tool_call_id VARCHAR, "name" VARCHAR, train BOOLEAN)[]'
 )
 """Type of a chat as dqdata writes it: the keys of a message in this order, null where it has none (dqdata.chats)."""
 

@@ -128,6 +128,11 @@ class Trainer(ABC, Generic[P]):
     def needs(self, split: str, have: Columns) -> None:
         """Raises ColumnError where a split lacks a column."""
 
+    def check_rows(self, split: str, rows: Sequence[Mapping[str, Any]], model: str) -> None:
+        """Raises InputError, naming the row, where rows of a split can't be trained on: the student's chat template
+        loses part of them. Called by `dqdata check` with the first rows where they and the student are on this machine;
+        `train` checks all. model: a folder with the student's tokenizer."""
+
     def models(self) -> tuple[str, ...]:
         """Names of the models it starts from: student, reference, reward models; for lineage and cycle checks."""
         model = getattr(self.params, "model", None)

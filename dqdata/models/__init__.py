@@ -7,6 +7,7 @@ names.py         what a model's name means           hashes.py, gguf.py   which 
 weights.py       GGUF unpacked, adapters merged      rendering.py         chats as tokens, by the model's template
 hub.py           hub models at a commit              merging.py           adapters into the weights (imports torch)
 generation.py    many texts at once                  reward_model.py      scores of chats (imports torch)
+shapes.py        forms that chat templates expect
 """
 
 from __future__ import annotations
@@ -19,7 +20,17 @@ from dqdata.models.hub import pinned
 from dqdata.models.loading import SAFE
 from dqdata.models.merging import merged
 from dqdata.models.names import PREFERENCE, ModelRef, resolve_model, scores_in, wrong_model
-from dqdata.models.rendering import IGNORED, Messages, Tokens, Turns, check_messages, prompt_ids, render, tokenize, tokenize_turns
+from dqdata.models.rendering import (
+    IGNORED,
+    Messages,
+    Tokens,
+    Turns,
+    check_messages,
+    prompt_ids,
+    render,
+    tokenize,
+    tokenize_turns,
+)
 from dqdata.models.weights import loadable
 
 if TYPE_CHECKING:

@@ -65,18 +65,14 @@ def check_messages(messages: Messages) -> None:
     check_chat(messages)
 
 
-def render(
-    tokenizer: Any, messages: Messages, kwargs: Mapping[str, Any] | None = None, tools: Any = None
-) -> Rendered:
+def render(tokenizer: Any, messages: Messages, kwargs: Mapping[str, Any] | None = None, tools: Any = None) -> Rendered:
     """The whole chat, in the form that loses least. Raises DataError for a chat without an assistant turn to learn
     from, or one that begins with it."""
     turns = _trained(messages)
     return _best(tokenizer, messages, turns, kwargs, tools)[0]
 
 
-def tokenize(
-    tokenizer: Any, messages: Messages, kwargs: Mapping[str, Any] | None = None, tools: Any = None
-) -> Tokens:
+def tokenize(tokenizer: Any, messages: Messages, kwargs: Mapping[str, Any] | None = None, tools: Any = None) -> Tokens:
     """Tokens and labels of a chat in one row. Raises InputError where the template loses reasoning, response or a tool
     call, or doesn't close the turn with the tokenizer's end-of-sequence token: a model trained on that never stops.
     Raises DataError for a turn that is null. Turns that the template renders another way once a later one follows
@@ -184,9 +180,7 @@ def _refused(error: Exception | None) -> InputError:
     )
 
 
-def _text(
-    tokenizer: Any, messages: Messages, kwargs: Mapping[str, Any] | None, tools: Any, **more: Any
-) -> str:
+def _text(tokenizer: Any, messages: Messages, kwargs: Mapping[str, Any] | None, tools: Any, **more: Any) -> str:
     given = {"tools": tools} if tools else {}
     return str(tokenizer.apply_chat_template(list(messages), tokenize=False, **given, **(kwargs or {}), **more))
 

@@ -83,7 +83,7 @@ def _shaped(message: Mapping[str, Any], shape: Shape) -> dict[str, Any]:
 
 def _call(call: Mapping[str, Any], *, text: bool) -> dict[str, Any]:
     function = call.get("function") or call
-    values = arguments_of(call)
+    values: Any = arguments_of(call)
     said = function.get("arguments")
     if text:
         values = said if isinstance(said, str) else json.dumps(values, ensure_ascii=False)

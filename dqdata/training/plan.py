@@ -27,6 +27,7 @@ from dqdata.project.tables import ALLOW_LEAKS, EVALUATE, Project, StepSpec, Trai
 from dqdata.refs import as_query, model_ref
 from dqdata.trainer import Trainer
 from dqdata.training.exact_match import Evaluate
+from dqdata.training.first_rows import check_first_rows, tokenizer_folder
 
 if TYPE_CHECKING:
     from dqdata.catalog import Store
@@ -139,8 +140,9 @@ def check_trainer(project: Project, store: Store | None, table: TrainerTable, vi
     """Raises InputError for whatever `make_train_plan` would refuse, were the catalogs and models made that the project
     is going to make. view: a store that knows the columns of catalogs to come; store: None where nothing was made yet.
     """
-    trainer = _settled(table, project, view).trainer
-    for model in trainer.models():
+    settled = _settled(table, project, view)
+    trainer = settled.trainer
+    for place, model in enumerate(trainer.models()):
         where = f"{table.where} {model!r}"
         ref = model_ref(model)
         if ref and ref.name in project.trainers and ref.version is None:
@@ -148,7 +150,9 @@ def check_trainer(project: Project, store: Store | None, table: TrainerTable, vi
         if ref and (store is None or not store.models(ref.name)):
             unknown = f"no trainer of the project is called {ref.name!r}, and no such model was trained here"
             raise ProjectError(where, f"{unknown}{nearest(ref.name, project.trainers)}")
-        resolve_model(model, store, project.root, where)
+        found_model = resolve_model(model, store, project.root, where)
+        if place == 0 and store is not None and (folder := tokenizer_folder(found_model)):
+            check_first_rows(trainer, {name: part.query for name, part in settled.splits.items()}, folder, store)
 
 
 class _Settled(NamedTuple):

@@ -14,13 +14,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dqdata.columns import KEYS, MESSAGES, Columns
+from dqdata.columns import MESSAGES, Columns
 from dqdata.errors import ColumnError, DataError, InputError
 from dqdata.ids import canonical, digest
 from dqdata.models import IGNORED, tokenize
 from dqdata.trainer import Data
 from dqdata_trainers._config import TrlParams
-from dqdata_trainers._rows import Prepared, map_once, row_lengths, settle_long
+from dqdata_trainers._rows import Prepared, map_once, row_lengths, row_name, settle_long
+from dqdata_trainers._students import load_tokenizer
 
 SPLITS = ("train", "eval")
 
@@ -38,16 +39,13 @@ def prepare_pairs(
 ) -> Prepared:
     """prompt_ids, chosen_ids, rejected_ids, the row's name, and the columns in `extra` as they are. Raises InputError
     naming the row."""
-    key = next((name for name in KEYS if name in data.columns[split]), None)
     kwargs = dict(params.chat_template_kwargs)
+    start = len(f"{split} split, ")
 
     def encode(row: Mapping[str, Any], index: int) -> dict[str, Any]:
-        name = f"{key} {row[key]}" if key else f"row {index}"
-        try:
-            pair = encode_pair(tokenizer, row, kwargs)
-        except InputError as error:
-            raise type(error)(f"{split} split, {name}: {error}") from error
-        return {**pair, "row": name, **{column: row[column] for column in extra}}
+        name = row_name(split, row, index)
+        pair = _named_pair(tokenizer, row, kwargs, name)
+        return {**pair, "row": name[start:], **{column: row[column] for column in extra}}
 
     recipe = (data.queries[split], str(tokenizer.chat_template), tokenizer.eos_token, canonical([kwargs, list(extra)]))
     rows = map_once(data.dataset(split), encode, out / "tokens" / f"{split}-{digest(*recipe)[:12]}.arrow")
@@ -55,6 +53,20 @@ def prepare_pairs(
     longest = [p + max(c, r) for p, c, r in zip(prompts, chosen, rejected, strict=True)]
     kept, notes = settle_long(rows, longest, split, params)
     return Prepared(kept, notes)
+
+
+def check_pairs(split: str, rows: Sequence[Mapping[str, Any]], model: str, params: TrlParams) -> None:
+    """Raises InputError naming the row whose pair the template of the student in the folder `model` can't write."""
+    tokenizer = load_tokenizer(model, params)
+    for index, row in enumerate(rows):
+        _named_pair(tokenizer, row, dict(params.chat_template_kwargs), row_name(split, row, index))
+
+
+def _named_pair(tokenizer: Any, row: Mapping[str, Any], kwargs: Mapping[str, Any], name: str) -> dict[str, list[int]]:
+    try:
+        return encode_pair(tokenizer, row, kwargs)
+    except InputError as error:
+        raise type(error)(f"{name}: {error}") from error
 
 
 def encode_pair(tokenizer: Any, row: Mapping[str, Any], kwargs: Mapping[str, Any]) -> dict[str, list[int]]:
@@ -65,7 +77,10 @@ def encode_pair(tokenizer: Any, row: Mapping[str, Any], kwargs: Mapping[str, Any
     if list(row["chosen"]) == list(row["rejected"]):
         raise DataError("`chosen` and `rejected` are the same")
 
-    whole = {name: tokenize(tokenizer, [*row["prompt"], *row[name]], kwargs, row.get("tools")) for name in ("chosen", "rejected")}
+    whole = {
+        name: tokenize(tokenizer, [*row["prompt"], *row[name]], kwargs, row.get("tools"))
+        for name in ("chosen", "rejected")
+    }
     starts, ends = {}, {}
     for name, tokens in whole.items():
         trained = [index for index, label in enumerate(tokens.labels) if label != IGNORED]

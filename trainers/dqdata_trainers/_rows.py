@@ -52,12 +52,13 @@ def prepare(
     """Tokens and labels of a split's `messages`, and the columns in `extra` as they are. turns: the rows that a chat
     becomes (`dqdata.models.tokenize_turns`). Raises InputError naming the row where a chat can't be trained on, and
     where rows are too long and `on_too_long` is "error"."""
-    key = next((name for name in KEYS if name in data.columns[split]), None)
     kwargs = dict(params.chat_template_kwargs)
+    start = len(f"{split} split, ")
 
     def encode(row: Mapping[str, Any], index: int) -> list[dict[str, Any]]:
-        name = f"{key} {row[key]}" if key else f"row {index}"
-        made = chat_rows(tokenizer, row, f"{split} split, {name}", kwargs, turns)
+        where = row_name(split, row, index)
+        name = where[start:]
+        made = chat_rows(tokenizer, row, where, kwargs, turns)
         kept = {column: row[column] for column in extra}
         return [
             {"input_ids": one.input_ids, "labels": one.labels, "row": name, "source": index, "stale": one.stale, **kept}
@@ -93,6 +94,23 @@ def chat_rows(
         return tokenize_turns(tokenizer, row["messages"], kwargs, row.get("tools"), turns)
     except InputError as error:
         raise type(error)(f"{name}: {error}") from error
+
+
+def row_name(split: str, row: Mapping[str, Any], index: int) -> str:
+    """How messages name a row: by its key, or its number in the split."""
+    key = next((name for name in KEYS if name in row), None)
+    return f"{split} split, {key} {row[key]}" if key else f"{split} split, row {index}"
+
+
+def check_chats(
+    split: str, rows: Sequence[Mapping[str, Any]], model: str, params: TrlParams, turns: Turns = "whole"
+) -> None:
+    """Raises InputError naming the row whose chat the template of the student in the folder `model` can't write."""
+    from dqdata_trainers._students import load_tokenizer
+
+    tokenizer = load_tokenizer(model, params)
+    for index, row in enumerate(rows):
+        chat_rows(tokenizer, row, row_name(split, row, index), dict(params.chat_template_kwargs), turns)
 
 
 def map_once(rows: Dataset, function: Any, file: Path, features: Any = None, *, many: bool = False) -> Dataset:

@@ -14,13 +14,15 @@ fitting, correct      wrong                   large    0.5
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from dqdata.columns import Columns
 from dqdata.errors import DataError
 from dqdata.trainer import Data, Trainer, TrainResult, TrainRun
 from dqdata_trainers._config import TrlParams
-from dqdata_trainers._pairs import needs_pairs
+from dqdata_trainers._pairs import check_pairs, needs_pairs
 from dqdata_trainers.dpo import train_on_pairs
 
 
@@ -37,6 +39,9 @@ class CogPo(Trainer[CogPoParams]):
     def needs(self, split: str, have: Columns) -> None:
         needs_pairs(self.kind, split, have)
         have.require("beta", "DOUBLE", "FLOAT")
+
+    def check_rows(self, split: str, rows: Sequence[Mapping[str, Any]], model: str) -> None:
+        check_pairs(split, rows, model, self.params)
 
     def train(self, data: Data, out: Path, run: TrainRun) -> TrainResult:
         from dqdata_trainers._preference import BetaTrainer

@@ -19,6 +19,7 @@ DistillationTrainer; its `beta`, between forward (0) and reverse (1) KL, is then
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -87,6 +88,12 @@ class Distill(Trainer[DistillParams]):
                 self._needs_stored(have)
         elif "prompt" not in have and "question" not in have:
             raise ColumnError(f"needs column 'prompt' or 'question' (have: {', '.join(have)})")
+
+    def check_rows(self, split: str, rows: Sequence[Mapping[str, Any]], model: str) -> None:
+        from dqdata_trainers._rows import check_chats
+
+        if not self.params.on_policy:
+            check_chats(split, rows, model, self.params)
 
     def _needs_stored(self, have: Columns) -> None:
         try:

@@ -13,7 +13,7 @@ target counts for nothing. Either model is named as a reward by `kind = "grpo"`.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from dqdata.errors import ColumnError, DataError
 from dqdata.models import PREFERENCE
 from dqdata.trainer import Data, Trainer, TrainResult, TrainRun
 from dqdata_trainers._config import TrlParams, built, trl_config
-from dqdata_trainers._pairs import SPLITS, needs_pairs, prepare_pairs
+from dqdata_trainers._pairs import SPLITS, check_pairs, needs_pairs, prepare_pairs
 from dqdata_trainers._students import load_tokenizer, quantization
 
 TAKEN = ("input_ids", "labels", "row", "stale")
@@ -55,6 +55,12 @@ class Reward(Trainer[RewardParams]):
             if target in TAKEN:
                 raise ColumnError(f"a target cannot be called {target!r}: select it under another name")
             have.require(target, *NUMBERS)
+
+    def check_rows(self, split: str, rows: Sequence[Mapping[str, Any]], model: str) -> None:
+        from dqdata_trainers._rows import check_chats
+
+        check = check_chats if self.params.targets else check_pairs
+        check(split, rows, model, self.params)
 
     def scores(self) -> tuple[str, ...]:
         return self.params.targets or (PREFERENCE,)

@@ -7,12 +7,13 @@
     max_length = 16384
     args = { learning_rate = 2e-5, num_train_epochs = 3, packing = true }
 
-Rows need `messages`, and `tools` where the chats call any. Before the first step every row is rendered and tokenized: what the chat template would lose, a
-turn that doesn't end, and rows that don't fit stop it there, by name.
+Rows need `messages`, and `tools` where the chats call any. Before the first step every row is rendered and tokenized:
+what the chat template would lose, a turn that doesn't end, and rows that don't fit stop it there, by name.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,11 @@ class Sft(Trainer[SftParams]):
         if split not in ("train", "eval"):
             raise ColumnError(f"sft has no use for a split {split!r}: it reads train and eval")
         have.require("messages", MESSAGES)
+
+    def check_rows(self, split: str, rows: Sequence[Mapping[str, Any]], model: str) -> None:
+        from dqdata_trainers._rows import check_chats
+
+        check_chats(split, rows, model, self.params, self.params.turns)
 
     def train(self, data: Data, out: Path, run: TrainRun) -> TrainResult:
         from trl import SFTConfig, SFTTrainer

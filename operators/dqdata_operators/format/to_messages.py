@@ -20,6 +20,7 @@ from dqdata.columns import MESSAGES, Columns, key_of
 from dqdata.errors import ColumnError, nearest
 from dqdata.operator import Batch, BatchOperator, Params
 from dqdata.thinking import TAGS
+from dqdata_operators.format._chats import message_fields
 from dqdata_operators.lib.asking.prompting import Placeholder, Template
 
 
@@ -32,9 +33,10 @@ class ToMessagesParams(Params):
     """Column of the thinking; not read with thinking = "none" or "empty"."""
     response: str = "response"
     """Column with the answer."""
-    thinking: Literal["tags", "none", "empty"] = "tags"
-    """tags: the reasoning between tags, then the response. none: the response alone. empty: tags with nothing between
-    them, which teaches a hybrid model to answer at once."""
+    thinking: Literal["tags", "field", "none", "empty"] = "tags"
+    """tags: the reasoning between tags, then the response. field: the reasoning in `reasoning_content`, apart from the
+    content; trainers render both as the student's template has it. none: the response alone. empty: tags with nothing
+    between them, which teaches a hybrid model to answer at once."""
     tags: tuple[str, str] = TAGS
     """Around the thinking."""
 
@@ -60,7 +62,7 @@ class ToMessages(BatchOperator[ToMessagesParams]):
             if have[name].endswith("]") or "(" in have[name].removeprefix("DECIMAL("):
                 raise ColumnError(f"user = {self.params.user!r}: column {name!r} is {have[name]}, not plain text")
         have.require(self.params.response, "VARCHAR")
-        if self.params.thinking == "tags":
+        if self.params.thinking in ("tags", "field"):
             have.require(self.params.reasoning, "VARCHAR")
         return have.add(messages=MESSAGES)
 
@@ -71,7 +73,7 @@ class ToMessages(BatchOperator[ToMessagesParams]):
 
         if self.params.system is not None:
             turns = turns.select(pl.lit(self.params.system).alias("system"), "user", "assistant")
-        rows = batch.with_columns(_chats(turns))
+        rows = batch.with_columns(_chats(turns, self._thought(batch)))
         dropped = batch.select(
             pl.col(key_of(batch.columns)),
             reason=pl.when(asked).then(pl.lit("no_response")).otherwise(pl.lit("no_question")),
@@ -84,7 +86,7 @@ class ToMessages(BatchOperator[ToMessagesParams]):
         response = pl.col(self.params.response)
         answered = pl.when(response.str.strip_chars() != "").then(response)
         opening, closing = self.params.tags
-        if self.params.thinking == "none":
+        if self.params.thinking in ("none", "field"):
             return answered
         if self.params.thinking == "empty":
             return pl.concat_str(pl.lit(f"{opening}\n\n{closing}\n\n"), answered)
@@ -92,20 +94,34 @@ class ToMessages(BatchOperator[ToMessagesParams]):
         both = pl.concat_str(pl.lit(f"{opening}\n"), thinking, pl.lit(f"\n{closing}\n\n"), answered)
         return pl.when(thinking.fill_null("") != "").then(both).otherwise(answered)
 
+    def _thought(self, batch: pl.DataFrame) -> pl.Series:
+        """What goes into the assistant's `reasoning_content`."""
+        if self.params.thinking != "field":
+            return _nulls(len(batch))
+        thinking = pl.col(self.params.reasoning).str.strip_chars()
+        return batch.select(pl.when(thinking != "").then(thinking).alias("t"))["t"]
 
-def _chats(turns: pl.DataFrame) -> pl.Series:
-    """A column of chats from one column of text for each role. Turns are laid one after another and cut into rows: some
-    fifteen times faster than a list of structs made row by row."""
+
+def _chats(turns: pl.DataFrame, thought: pl.Series) -> pl.Series:
+    """A column of chats from one column of text for each role, the assistant's last. Turns are laid one after another
+    and cut into rows: some fifteen times faster than a list of structs made row by row."""
     rows, roles = len(turns), turns.columns
     places = pl.int_range(rows * len(roles), eager=True)
+    taken = places % len(roles) * rows + places // len(roles)
     text = pl.concat([turns[role].rename("content") for role in roles])
-    flat = pl.DataFrame(
-        {
-            "role": pl.Series(roles, dtype=pl.String).gather(places % len(roles)),
-            "content": text.gather(places % len(roles) * rows + places // len(roles)),
-        }
-    )
+    thoughts = pl.concat([_nulls(rows * (len(roles) - 1)), thought.rename("reasoning_content")])
+    said = {
+        "role": pl.Series(roles, dtype=pl.String).gather(places % len(roles)),
+        "content": text.gather(taken),
+        "reasoning_content": thoughts.gather(taken),
+    }
+    kinds = message_fields().items()
+    flat = pl.DataFrame({name: said.get(name, pl.Series([None] * len(places), dtype=kind)) for name, kind in kinds})
     return flat.to_struct("messages").reshape((rows, len(roles))).arr.to_list()
+
+
+def _nulls(count: int) -> pl.Series:
+    return pl.Series("reasoning_content", [None] * count, dtype=pl.String)
 
 
 def _filled(template: Template) -> pl.Expr:

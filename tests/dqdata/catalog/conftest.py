@@ -17,9 +17,11 @@ import polars as pl
 import pytest
 
 from dqdata.catalog import Store, Version
-from dqdata.columns import MESSAGES, REJECTS, Columns, polars_schema
+from dqdata.columns import REJECTS, Columns, polars_schema
 
-COLUMNS = Columns({"problem_id": "VARCHAR", "question": "VARCHAR", "messages": MESSAGES})
+CHAT = 'STRUCT("role" VARCHAR, "content" VARCHAR)[]'
+"""Chats as catalogs of dqdata 0.1 have them."""
+COLUMNS = Columns({"problem_id": "VARCHAR", "question": "VARCHAR", "messages": CHAT})
 _numbers = itertools.count()
 
 Rows = Sequence[Mapping[str, Any]]

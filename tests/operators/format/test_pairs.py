@@ -12,6 +12,7 @@ from dqdata_operators.format.pairs import Pairs, PairsParams
 from dqdata_operators.format.reward_rows import RewardRows, RewardRowsParams
 from outcomes import batched, have
 
+from dqdata.chats import bare
 from dqdata.columns import MESSAGES, polars_schema
 from dqdata.errors import ColumnError, DataError
 from dqdata.operator import NewRows
@@ -63,9 +64,13 @@ def test_three_gaps_with_their_betas(tmp_path: Path) -> None:
     assert dict(pairs.select("gap", "beta").iter_rows()) == {"small": 0.1, "medium": 0.2, "large": 0.5}
     assert not gone
     row = pairs.filter(pl.col("gap") == "large").to_dicts()[0]
-    assert row["prompt"] == [{"role": "user", "content": "q"}]
-    assert row["chosen"] == [{"role": "assistant", "content": "<think>\nsays fit\n</think>\n\nr"}]
-    assert row["rejected"] == [{"role": "assistant", "content": "<think>\nsays bad\n</think>\n\nr"}]
+    assert [bare(turn) for turn in row["prompt"]] == [{"role": "user", "content": "q"}]
+    assert [bare(turn) for turn in row["chosen"]] == [
+        {"role": "assistant", "content": "<think>\nsays fit\n</think>\n\nr"}
+    ]
+    assert [bare(turn) for turn in row["rejected"]] == [
+        {"role": "assistant", "content": "<think>\nsays bad\n</think>\n\nr"}
+    ]
     assert row["pair_id"] is None and row["negative"] == "sampled"
 
 

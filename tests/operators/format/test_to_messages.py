@@ -7,6 +7,7 @@ from dqdata_operators.format.to_messages import ToMessages, ToMessagesParams
 from outcomes import batched, frame_of, have
 from pydantic import ValidationError
 
+from dqdata.chats import bare
 from dqdata.columns import MESSAGES
 from dqdata.errors import ColumnError
 
@@ -100,3 +101,20 @@ def test_nested_columns_cannot_be_put_into_a_turn():
 def test_a_user_turn_that_is_the_same_in_every_row():
     with pytest.raises(ValidationError, match="puts in no column"):
         ToMessagesParams(user="{question}")
+
+
+def test_thinking_goes_into_its_own_field_where_that_is_asked_for() -> None:
+    frame = frame_of(
+        COLUMNS, [("t1", "q?", "two and two", "4", 1), ("t2", "r?", "", "5", 1), ("t3", "s?", None, "6", 1)]
+    )
+    operator = ToMessages(ToMessagesParams(thinking="field", system="think"))
+    kept, _ = batched(operator, frame)
+    assert have(kept)["messages"] == MESSAGES
+    assert [[bare(turn) for turn in chat][-1] for chat in kept["messages"].to_list()] == [
+        {"role": "assistant", "content": "4", "reasoning_content": "two and two"},
+        {"role": "assistant", "content": "5"},
+        {"role": "assistant", "content": "6"},
+    ]
+    assert [[turn["role"] for turn in chat] for chat in kept["messages"].to_list()] == [
+        ["system", "user", "assistant"]
+    ] * 3
