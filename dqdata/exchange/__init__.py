@@ -1,0 +1,1 @@
+"""Data sets in the formats of other tools: a writer per format, each in its file."""
