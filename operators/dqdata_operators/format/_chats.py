@@ -26,7 +26,7 @@ def turn(role: str, content: pl.Expr, reasoning: pl.Expr | None = None) -> pl.Ex
     said = {"role": pl.lit(role), "content": content}
     if reasoning is not None:
         said["reasoning_content"] = reasoning
-    return pl.struct(**{name: said.get(name, pl.lit(None, kind)) for name, kind in message_fields().items()})
+    return pl.struct([said.get(name, pl.lit(None, kind)).alias(name) for name, kind in message_fields().items()])
 
 
 def chat(*turns: pl.Expr) -> pl.Expr:
@@ -43,5 +43,7 @@ def thinking(tags: Tags, reasoning: str = "reasoning", response: str = "response
     )
 
 
-def _type(kind: pl.DataType | type[pl.DataType]) -> pl.DataType:
-    return kind() if isinstance(kind, type) else kind
+def _type(kind: object) -> pl.DataType:
+    made = kind() if isinstance(kind, type) else kind
+    assert isinstance(made, pl.DataType)
+    return made
