@@ -19,7 +19,7 @@ LATEST = "latest"
 REJECTS_SUFFIX = "__rejects"
 FIRST_SUFFIX = "__first_"
 """`p__first_20` is the catalog of a run of p over the first 20 rows of its source."""
-RECORDS = ("dq_versions", "dq_runs", "dq_models", "dq_metrics")
+RECORDS = ("dq_versions", "dq_runs", "dq_models", "dq_metrics", "dq_evals")
 """Tables of the store's own; they have no versions."""
 TRAINED = "trained:"
 VERSION = rf"(\d+|{LATEST})"

@@ -57,6 +57,44 @@ def clustered(correct: Sequence[int], samples: int) -> Interval:
     return wilson(mean * effective, effective)
 
 
+def pass_at(k: int, correct: Sequence[int], samples: int) -> float:
+    """pass@k: the mean over questions of the chance that at least one of k of its samples is correct, drawn without
+    putting back (M. Chen et al., 2021, equation 1). correct: right samples of each question; k is at most `samples`.
+
+    >>> pass_at(2, [1, 0], 4)
+    0.25
+    """
+    if not correct:
+        return math.nan
+    missed = [math.comb(samples - right, k) / math.comb(samples, k) for right in correct]
+    return 1 - sum(missed) / len(missed)
+
+
+class Spread(NamedTuple):
+    """How values are distributed: their mean, and the values below which a share of them lies."""
+
+    mean: float
+    p10: float
+    p50: float
+    p90: float
+    p99: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """Quantiles by linear interpolation; not-a-number where there are no values."""
+        if not values:
+            return cls(*[math.nan] * 5)
+        ordered = sorted(values)
+        return cls(sum(ordered) / len(ordered), *(_quantile(ordered, share) for share in (0.1, 0.5, 0.9, 0.99)))
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float:
+    place = share * (len(ordered) - 1)
+    low = math.floor(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+
+
 def paired(ours: Sequence[int], theirs: Sequence[int]) -> float:
     """Exact two-sided p-value that two models are equally good, from the correct answers of each to the same questions,
     as many samples each: how likely so large a difference is when for every question a coin says whose count is whose

@@ -158,7 +158,7 @@ def variants(project: Project, store: Store) -> list[Variant]:
             len(same),
             [sum(one.score.correct_of[question] for one in same) for question in sorted(parts)],
             [parts[question] for question in sorted(parts)],
-            sum(one.score.tokens for one in same) / len(same),
+            sum(one.score.tokens.mean for one in same) / len(same),
             sum(one.score.unfinished for one in same) / len(same) / len(parts),
         )
         for name, same in groups.items()

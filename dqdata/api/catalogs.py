@@ -8,6 +8,7 @@ catalogs.sql("select verdict, count(*) from slow_thinking group by all")
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from dqdata.engine.run import RunResult
     from dqdata.history.diff import Diff
     from dqdata.history.lineage import Node
+    from dqdata.history.scores import Board
     from dqdata.history.why import Why
     from dqdata.training.export import Exported
 
@@ -135,6 +137,25 @@ class Catalogs:
 
         with Store.open(self.store_path, read_only=True) as store:
             return store.models(name)
+
+    def compare(
+        self,
+        *evaluations: str,
+        models: Sequence[str] = (),
+        against: str | None = None,
+        published: bool = True,
+    ) -> Sequence[Board]:
+        """The newest scores of `eval` by evaluation, best first, with p-values of the difference from one model.
+
+        evaluations, models: by default all. against: the model that the others are compared with, by default the first
+        that was measured. published: also what others published on the same benchmark. Raises QueryError for a name
+        that was not measured."""
+        from dqdata.catalog import Store
+        from dqdata.history.scores import scoreboard
+
+        with Store.open(self.store_path, read_only=True) as store:
+            boards = scoreboard(store, evaluations, models, against)
+        return boards if published else [replace(board, published=()) for board in boards]
 
     @outside_loop
     def import_files(

@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from dqdata.training.build import Node
     from dqdata.training.run import TrainOutcome
 
-SAMPLING = 0.6
-"""Temperature of several samples: what reasoning models are usually measured at."""
-
 
 class Project(Catalogs):
     """One pipelines.toml, with one profile laid over it, and the store of its catalogs.
@@ -79,6 +76,7 @@ class Project(Catalogs):
         from dqdata.catalog import Store
         from dqdata.project.check import Problem, check_project
         from dqdata.project.paths import outside_paths
+        from dqdata.training.evaluation import check_evaluations
         from dqdata.training.leaks import find_leaks
         from dqdata.training.plan import check_trainer
 
@@ -88,7 +86,9 @@ class Project(Catalogs):
             problems, checked = check_project(self.tables, store, names, trainer)
             found = find_leaks(self.tables, store) if leaks else None
         leaked = [Problem(str(leak), "leak") for leak in found.leaks] if found else []
-        return Check(checked, [*problems, *leaked], warnings, found)
+        wrong = [] if names else [Problem(str(error), error.code) for error in check_evaluations(self.tables)]
+        evaluations = () if names else self.tables.evaluations
+        return Check([*checked, *evaluations], [*problems, *wrong, *leaked], warnings, found)
 
     def plan(self, name: str, *, limit: int | None = None) -> PlanReport:
         """What a run of a pipeline would do, and what it would cost; makes no call. Pipelines that feed it may not have
@@ -193,30 +193,30 @@ class Project(Catalogs):
         self,
         /,
         *models: str,
-        data: str,
-        by: str | None = None,
-        samples: int = 1,
-        temperature: float | None = None,
+        on: str | None = None,
+        path: Path | str | None = None,
+        data: str | None = None,
+        by: str | Sequence[str] | None = None,
         out: TextIO | None = None,
         **settings: Any,
     ) -> Comparison:
-        """Exact match of models on the same questions: trained:NAME@version, a folder, a GGUF file, a hub name, or
-        teacher:NAME. Answers are kept: what was answered once is not answered again.
+        """Measures models on the same questions: trained:NAME@version, a folder, a GGUF file, a hub name, or
+        teacher:NAME. Answers are kept: what was answered once is not answered again. They become a version of the
+        catalog `eval_NAME`, and the scores rows of dq_evals.
 
-        data: SQL or a catalog with question and answer. by: also the score of each value of this column. samples:
-        answers to each question. temperature: by default 0 for one sample and 0.6 for several. settings: further keys
-        of a trainer's `evaluate` table, such as max_new_tokens, limit, verify, user, system, seed, top_p.
+        on: an evaluation of the project, or a public benchmark, such as math500. path: a local copy of the benchmark.
+        data: SQL or a catalog with question, and answer or tests; in place of `on`. by: columns whose values have
+        scores of their own. settings: keys of a trainer's `evaluate` table, such as samples, temperature,
+        max_new_tokens, limit, verify, user, system, seed, top_p, chat_template_kwargs.
         """
-        from dqdata.project.problems import validated
-        from dqdata.training.compare import compare
-        from dqdata.training.exact_match import Evaluate
+        from dqdata.training.evaluation import Asked, evaluate_models, settle
 
-        if temperature is None:
-            temperature = 0.0 if samples == 1 else SAMPLING
-        given = {"data": data, "samples": samples, "temperature": temperature, **settings}
-        evaluate = validated(Evaluate, given, "eval")
+        columns = (by,) if isinstance(by, str) else None if by is None else tuple(by)
+        asked = Asked(on, None if path is None else Path(path), data, columns, settings)
+        evaluation = settle(self.tables, models, asked)
         with self._writable() as store:
-            return Comparison(compare(self.tables, store, models, evaluate, out, by), by)
+            done = evaluate_models(self.tables, store, evaluation, out)
+            return Comparison(done.models, done.answers)
 
     arun = awaitable(run)
     abuild = awaitable(build)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Check(Shown):
-    """checked: pipelines and trainers in the order in which they feed each other. problems: what is wrong, by place.
-    warnings: paths that lead out of the project's folder. leaks: where they were looked for."""
+    """checked: pipelines and trainers in the order in which they feed each other, then evaluations. problems: what is
+    wrong, by place. warnings: paths that lead out of the project's folder. leaks: where they were looked for."""
 
     checked: Sequence[str]
     problems: Sequence[Problem]
@@ -61,18 +61,14 @@ class Build(Shown):
 
 @dataclass(frozen=True)
 class Comparison(Shown):
-    """Models with their scores on the same questions; the p-values are of the difference from the first. by: the column
-    whose values have scores of their own."""
+    """Models with their scores on the same questions; the p-values are of the difference from the first. answers: the
+    version of the catalog with every answer and its verdict, such as `eval_math500@1`."""
 
     models: Sequence[Compared]
-    by: str | None = None
+    answers: str
 
     def __iter__(self) -> Iterator[Compared]:
         return iter(self.models)
 
     def as_json(self) -> dict[str, Any]:
-        return {"models": [self._model(one) for one in self.models]}
-
-    def _model(self, one: Compared) -> dict[str, Any]:
-        groups = {"by": {value: scored.as_json() for value, scored in one.groups.items()}} if self.by else {}
-        return {"model": one.name, **one.score.as_json(), "p_value": one.p_value, **groups}
+        return {"models": [one.as_json() for one in self.models], "answers": self.answers}

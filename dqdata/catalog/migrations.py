@@ -52,8 +52,17 @@ def _metrics_and_ids(con: duckdb.DuckDBPyConnection) -> None:
     )
 
 
+def _evals(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute(
+        "create table if not exists lake.main.dq_evals (evaluation VARCHAR, benchmark VARCHAR, model VARCHAR, "
+        "answers VARCHAR, data VARCHAR, questions BIGINT, samples BIGINT, pass_at_1 DOUBLE, low DOUBLE, high DOUBLE, "
+        "majority DOUBLE, tokens DOUBLE, seconds DOUBLE, scores VARCHAR, settings VARCHAR, created_at TIMESTAMPTZ)"
+    )
+
+
 STEPS: tuple[Step, ...] = (
     Step(2, "every store has dq_metrics and names its scheme of ids", _metrics_and_ids, {"ids": "nfkc"}),
+    Step(3, "results of evaluations are rows of dq_evals", _evals),
 )
 NEWEST = STEPS[-1].to
 """The format that this dqdata writes. A store with a higher one is refused."""

@@ -1,4 +1,4 @@
-"""The store's own tables: versions, runs, models and training metrics. Append-only.
+"""The store's own tables: versions, runs, models, training metrics and evaluations. Append-only.
 
     select catalog, version, rows, rejects, created_at from dq_versions order by created_at
 
@@ -73,8 +73,26 @@ METRICS = {
     "name": "VARCHAR",
     "value": "DOUBLE",
 }
-TABLES: dict[str, Mapping[str, str]] = dict(zip(RECORDS, (VERSIONS, RUNS, MODELS, METRICS), strict=True))
-JSON_COLUMNS = frozenset({"recipe", "dropped", "failed", "data", "metrics"})
+EVALS = {
+    "evaluation": "VARCHAR",
+    "benchmark": "VARCHAR",
+    "model": "VARCHAR",
+    "answers": "VARCHAR",
+    "data": "VARCHAR",
+    "questions": "BIGINT",
+    "samples": "BIGINT",
+    "pass_at_1": "DOUBLE",
+    "low": "DOUBLE",
+    "high": "DOUBLE",
+    "majority": "DOUBLE",
+    "tokens": "DOUBLE",
+    "seconds": "DOUBLE",
+    "scores": "VARCHAR",
+    "settings": "VARCHAR",
+    "created_at": "TIMESTAMPTZ",
+}
+TABLES: dict[str, Mapping[str, str]] = dict(zip(RECORDS, (VERSIONS, RUNS, MODELS, METRICS, EVALS), strict=True))
+JSON_COLUMNS = frozenset({"recipe", "dropped", "failed", "data", "metrics", "scores", "settings"})
 """Kept as JSON text: `recipe->>'$.steps[0].op'` works in SQL."""
 
 

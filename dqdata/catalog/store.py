@@ -23,7 +23,7 @@ from dqdata.catalog.format import read_facts
 from dqdata.catalog.lake import Layout, attach, lake_errors, writable
 from dqdata.catalog.migrations import NEWEST, migrate
 from dqdata.catalog.reader import Reader
-from dqdata.catalog.records import MODELS, RUNS, VERSIONS, Measured, Version, values_of
+from dqdata.catalog.records import EVALS, MODELS, RUNS, VERSIONS, Measured, Version, values_of
 from dqdata.catalog.rights import make_private, refuse_links, tighten
 from dqdata.catalog.secrets import without_secrets
 from dqdata.columns import REJECTS, Columns
@@ -178,6 +178,19 @@ class Store(Reader):
                 self._insert(con, "dq_models", values_of(given, MODELS))
                 self._insert_metrics(con, name, version, metrics)
         return version
+
+    def record_evals(self, answers: str, evals: Sequence[Mapping[str, Any]]) -> None:
+        """Appends to dq_evals the scores of the models whose answers are this version (`eval_math500@1`); a model whose
+        score is there already is left out."""
+        self._check_writable()
+        with self._locked():
+            known = f"select model from lake.main.dq_evals where answers = {literal(answers)}"
+            there = {model for (model,) in self._rows(known)}
+            missing = [values_of(without_secrets(one), EVALS) for one in evals if one["model"] not in there]
+            if missing:
+                with self._transaction() as con:
+                    for values in missing:
+                        self._insert(con, "dq_evals", values)
 
     def _write(self, tables: Mapping[str, tuple[Columns, Sequence[Path]]], record: Mapping[str, Any]) -> None:
         """Links the files in and commits tables and record together; what it linked goes again where that fails."""

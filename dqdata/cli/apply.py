@@ -71,9 +71,9 @@ def pair(text: str, option: str, form: str = "NEW=OLD") -> tuple[str, str]:
     return key.strip(), value.strip()
 
 
-def setting(text: str) -> tuple[str, Any]:
+def setting(text: str, option: str = "--set") -> tuple[str, Any]:
     """`n=4` or `column=reasoning`: the value as TOML where it is TOML, else as text."""
-    key, value = pair(text, "--set", "KEY=VALUE")
+    key, value = pair(text, option, "KEY=VALUE")
     try:
         return key, tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:

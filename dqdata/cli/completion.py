@@ -64,6 +64,12 @@ def _operators(context: click.Context) -> Iterable[str]:
     return found("operators")
 
 
+def _benchmarks() -> Iterable[str]:
+    from dqdata.benchmarks import BENCHMARKS
+
+    return BENCHMARKS
+
+
 def _codes(context: click.Context) -> Iterable[str]:
     from dqdata.codes import CODES
 
@@ -75,6 +81,7 @@ trainers = _completer(lambda context: _tables(context).get("trainers", {}))
 pipelines_and_trainers = _completer(
     lambda context: [*_tables(context).get("pipelines", {}), *_tables(context).get("trainers", {})]
 )
+evaluations = _completer(lambda context: [*_tables(context).get("evaluations", {}), *_benchmarks()])
 profiles = _completer(lambda context: _tables(context).get("profiles", {}))
 catalogs = _completer(_catalogs)
 plugins = _completer(_plugins)

@@ -23,7 +23,7 @@ from typing import Any
 from dqdata.errors import ProjectError, nearest
 from dqdata.project.problems import check_known, is_table, table_of
 
-KEYS = ("teachers", "models", "pipelines", "trainers")
+KEYS = ("teachers", "models", "pipelines", "trainers", "evaluations")
 
 
 def with_profile(tables: Mapping[str, Any], name: str, file: str) -> dict[str, Any]:
@@ -40,8 +40,11 @@ def with_profile(tables: Mapping[str, Any], name: str, file: str) -> dict[str, A
     merged = dict(tables)
     merged["teachers"] = _teachers(below["teachers"], changes["teachers"], where)
     merged["pipelines"] = _laid_over(below["pipelines"], changes["pipelines"], f"{where[:-1]}.pipelines]", _pipeline)
-    merged["trainers"] = _laid_over(below["trainers"], changes["trainers"], f"{where[:-1]}.trainers]", _trainer)
-    for kind in ("teachers", "trainers"):
+    merged["trainers"] = _laid_over(below["trainers"], changes["trainers"], f"{where[:-1]}.trainers]", _keys_over)
+    merged["evaluations"] = _laid_over(
+        below["evaluations"], changes["evaluations"], f"{where[:-1]}.evaluations]", _keys_over
+    )
+    for kind in ("teachers", "trainers", "evaluations"):
         merged[kind] = {key: _renamed(body, changes["models"]) for key, body in merged[kind].items()}
     return merged
 
@@ -78,7 +81,7 @@ def _laid_over(bodies: Mapping[str, Any], changes: Mapping[str, Any], where: str
     return merged
 
 
-def _trainer(body: Mapping[str, Any], change: Mapping[str, Any], where: str) -> dict[str, Any]:
+def _keys_over(body: Mapping[str, Any], change: Mapping[str, Any], where: str) -> dict[str, Any]:
     return _deep(body, change)
 
 

@@ -16,7 +16,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema
 
 from dqdata.errors import PluginError
 from dqdata.plugins import Group, found, load
-from dqdata.project.tables import ALLOW_LEAKS, EVALUATE, PipelineKeys, SandboxTable, StoreTable
+from dqdata.project.tables import ALLOW_LEAKS, EVALUATE, EvaluationKeys, PipelineKeys, SandboxTable, StoreTable
 from dqdata.teacher import Limits
 
 Schema = dict[str, Any]
@@ -46,6 +46,7 @@ class _Builder:
             "teachers": _named(self._teacher()),
             "pipelines": _named(self._pipeline()),
             "trainers": _named(self._trainer()),
+            "evaluations": _named(self._evaluation()),
             "profiles": _named(_profile()),
         }
         return {
@@ -80,6 +81,17 @@ class _Builder:
         chosen = self._chosen("trainers", "kind", keys)
         chosen["required"] = ["kind", "data"]
         return chosen
+
+    def _evaluation(self) -> Schema:
+        """The keys of `evaluate`, and those of an evaluation; `data` or `benchmark`."""
+        own = self._model(EvaluationKeys, "evaluation")
+        keys = {**self._evaluate.get("properties", {}), **own["properties"]}
+        return {
+            "type": "object",
+            "properties": keys,
+            "additionalProperties": False,
+            "oneOf": [{"required": ["data"]}, {"required": ["benchmark"]}],
+        }
 
     def _chosen(self, group: Group, key: str, beside: Mapping[str, Schema], *, environment: bool = False) -> Schema:
         """A table whose `key` names a plug-in, which has its own keys beside those of every plug-in."""
@@ -141,6 +153,7 @@ def _profile() -> Schema:
             "models": _named(TEXT),
             "pipelines": _named(changed),
             "trainers": _named(table),
+            "evaluations": _named(table),
         },
         "additionalProperties": False,
     }

@@ -35,7 +35,7 @@ EVALUATE, ALLOW_LEAKS = "evaluate", "allow_leaks"
 is trained although problems are measured too."""
 LEAST_MEMORY = 256 << 20
 """The smallest `memory`: DuckDB sorts and joins long texts on disk with no less."""
-TABLES = ("store", "sandbox", "teachers", "pipelines", "trainers", "profiles")
+TABLES = ("store", "sandbox", "teachers", "pipelines", "trainers", "evaluations", "profiles")
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -117,6 +117,23 @@ class TrainerTable(Params):
     where: str
 
 
+class EvaluationKeys(Params):
+    """Keys of `[evaluations.NAME]` beside those of a trainer's `evaluate` table."""
+
+    models: tuple[str, ...] = ()
+    """What is measured where `dqdata eval` names no model."""
+    benchmark: str | Mapping[str, Any] | None = None
+    """Name of a public benchmark, or a table with the keys of the source `benchmark`; in place of `data`."""
+    by: tuple[str, ...] | None = None
+    """Columns whose values have scores of their own; by default those that the benchmark names."""
+
+
+class EvaluationTable(EvaluationKeys):
+    name: str
+    params: Mapping[str, Any]
+    where: str
+
+
 class Project(Params):
     path: Path
     """The TOML file."""
@@ -128,6 +145,7 @@ class Project(Params):
     teachers: Mapping[str, TeacherTable]
     pipelines: Mapping[str, Pipeline]
     trainers: Mapping[str, TrainerTable]
+    evaluations: Mapping[str, EvaluationTable] = {}
 
     @property
     def root(self) -> Path:
@@ -168,6 +186,9 @@ class Project(Params):
     def trainer(self, name: str) -> TrainerTable:
         return _pick(self.trainers, name, "trainer", self.path)
 
+    def evaluation(self, name: str) -> EvaluationTable:
+        return _pick(self.evaluations, name, "evaluation", self.path)
+
 
 def read_project(path: Path, profile: str = "") -> Project:
     """Reads and checks the file's own shape, with a profile laid over it. Raises ProjectError."""
@@ -176,7 +197,7 @@ def read_project(path: Path, profile: str = "") -> Project:
     problems = Problems(path.name)
     with problems.noted():
         check_known(tables, TABLES, path.name, "table")
-    for kind in ("teachers", "pipelines", "trainers", "profiles"):
+    for kind in ("teachers", "pipelines", "trainers", "evaluations", "profiles"):
         with problems.noted():
             check_names(f"[{kind}]", list(table_of(tables, kind, path.name)), path.name)
     with problems.noted():
@@ -193,6 +214,7 @@ def read_project(path: Path, profile: str = "") -> Project:
     teachers = problems.read(tables, "teachers", place, partial(_teacher, path))
     pipelines = problems.read(tables, "pipelines", place, _pipeline)
     trainers = problems.read(tables, "trainers", place, _trainer)
+    evaluations = problems.read(tables, "evaluations", place, _evaluation)
     problems.check()
     return Project(
         path=path,
@@ -203,6 +225,7 @@ def read_project(path: Path, profile: str = "") -> Project:
         teachers=teachers,
         pipelines=pipelines,
         trainers=trainers,
+        evaluations=evaluations,
     )
 
 
@@ -299,6 +322,14 @@ def _trainer(name: str, body: dict[str, Any], where: str) -> TrainerTable:
     if not isinstance(splits, Mapping) or not all(isinstance(value, str) for value in splits.values()):
         raise ProjectError(where, "key 'data' must be a catalog, SQL, or a table such as { train = 'name@latest' }")
     return TrainerTable(name=name, kind=kind, data=dict(splits), params=body, where=where)
+
+
+def _evaluation(name: str, body: dict[str, Any], where: str) -> EvaluationTable:
+    given = {key: body.pop(key) for key in list(body) if key in EvaluationKeys.model_fields}
+    keys = validated(EvaluationKeys, given, where)
+    if (keys.benchmark is None) == ("data" not in body):
+        raise ProjectError(where, "needs `benchmark`, or `data`, and not both", code="missing-key")
+    return EvaluationTable(**keys.model_dump(), name=name, params=body, where=where)
 
 
 def _resolve(value: Any, missing: list[str]) -> Any:

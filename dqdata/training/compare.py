@@ -1,6 +1,6 @@
 """Compares models on the same questions: `dqdata eval trained:a@1 trained:b@2 --data heldout`.
 
-    for name, scored, p_value in compare(project, store, names, evaluate, out=None): ...
+    for one in compare(project, store, names, evaluate): print(one.name, one.score, one.p_value)
 
 A model is anything that a trainer may start from, or `teacher:NAME` for a teacher of the project, whose answers come
 through the ledger. Answers are kept per model and questions: what was answered once isn't answered again, after a kill
@@ -35,7 +35,7 @@ from dqdata.training.launch import launch
 from dqdata.training.plan import Split, split_of
 from dqdata.training.progress import StepProgress
 from dqdata.training.run import alone, unpacked_models, verified, write_questions
-from dqdata.training.score import Score
+from dqdata.training.score import Judged, Score
 
 if TYPE_CHECKING:
     from dqdata.catalog import Store
@@ -47,13 +47,24 @@ judges the same answers."""
 
 
 class Compared(NamedTuple):
-    """p_value: of the difference from the first model; None for the first itself. groups: scores by the values of a
-    column of the questions."""
+    """p_value: of the difference from the first model; None for the first itself. groups: scores by the values of each
+    column of the questions that was asked for. identity: changes when the answers could. query: of the questions, with
+    their versions pinned."""
 
     name: str
     score: Score
     p_value: float | None
-    groups: Mapping[str, Score]
+    groups: Mapping[str, Mapping[str, Score]]
+    identity: str
+    query: str
+
+    def as_json(self) -> dict[str, Any]:
+        by = {column: {value: one.as_json() for value, one in found.items()} for column, found in self.groups.items()}
+        return {"model": self.name, **self.score.as_json(), "p_value": self.p_value, **({"by": by} if by else {})}
+
+
+Keep = Callable[[str, str, Judged, Mapping[str, Sequence[Any]]], None]
+"""Takes the answers of a model: its name, its identity, the answers, and the values of the columns of `by`."""
 
 
 def compare(
@@ -62,16 +73,17 @@ def compare(
     names: Sequence[str],
     evaluate: Evaluate,
     out: TextIO | None = None,
-    by: str | None = None,
+    by: Sequence[str] = (),
+    keep: Keep | None = None,
 ) -> list[Compared]:
     """Raises InputError before any model answers, for unknown models and columns."""
     questions = split_of(store, evaluate.data, "eval --data")
     evaluate.needs(questions.columns, "eval --data")
-    values = _values(store, questions, by, evaluate.limit) if by else []
-    identities = [_identity(project, store, name) for name in names]
+    values = {column: _values(store, questions, column, evaluate.limit) for column in by}
+    models = [_known(project, store, name) for name in names]
 
     compared: list[Compared] = []
-    for name, identity in zip(names, identities, strict=True):
+    for given, (name, identity) in zip(names, models, strict=True):
         asked = {"model": identity, "query": questions.query, **evaluate.model_dump(mode="json", exclude=NOT_ASKED)}
         folder = store.work / "eval" / fingerprint(asked)[:16]
         folder.mkdir(parents=True, exist_ok=True)
@@ -82,11 +94,14 @@ def compare(
             if name.startswith(TEACHER):
                 _ask_teacher(project, store, name, evaluate, folder, progress)
             else:
-                _let_answer(project, store, name, evaluate, folder, progress)
-            scored = verified(folder / "answers.jsonl", evaluate, project, store)
-        first = compared[0].score if compared else None
+                _let_answer(project, store, given, evaluate, folder, progress)
+            judged = verified(folder / "answers.jsonl", evaluate, project, store)
+        if keep is not None:
+            keep(name, identity, judged, values)
+        scored, first = judged.score, compared[0].score if compared else None
         p_value = paired(list(scored.correct_of.values()), list(first.correct_of.values())) if first else None
-        compared.append(Compared(name, scored, p_value, scored.by(values) if by else {}))
+        groups = {column: scored.by(found) for column, found in values.items()}
+        compared.append(Compared(name, scored, p_value, groups, identity, questions.query))
     return compared
 
 
@@ -100,7 +115,8 @@ def _values(store: Store, questions: Split, by: str, limit: int | None) -> list[
     return list(itertools.islice((value for batch in batches for value in batch.column(by).to_pylist()), limit))
 
 
-def _identity(project: Project, store: Store, name: str) -> str:
+def _known(project: Project, store: Store, name: str) -> tuple[str, str]:
+    """The model's name, with the version of one that was trained here, and its identity."""
     if name.startswith(TEACHER):
         table = project.teacher(name.removeprefix(TEACHER))
         teacher = make_teacher(table, store)
@@ -108,8 +124,9 @@ def _identity(project: Project, store: Store, name: str) -> str:
             raise ProjectError(f"eval {name!r}", str(reward_model(teacher.model, teacher.scores)))
         weights = {"weights": teacher.revision} if teacher.trained else {}
         params = {key: str(value) for key, value in table.params.items()}
-        return fingerprint({"provider": table.provider, "params": params, **weights})
-    return pinned(resolve_model(name, store, project.root, f"eval {name!r}")).identity
+        return name, fingerprint({"provider": table.provider, "params": params, **weights})
+    ref = pinned(resolve_model(name, store, project.root, f"eval {name!r}"))
+    return ref.trained or name, ref.identity
 
 
 def _let_answer(

@@ -24,7 +24,7 @@ class Evaluate(Params):
     """The `evaluate` table of a trainer."""
 
     data: str
-    """SQL or a catalog: the held-out questions, with `answer` and what `user` names."""
+    """SQL or a catalog: the held-out questions, with `answer` or `tests`, and what `user` names."""
     user: str = "{{question}}"
     """The user's turn, as it is in training; {{column}} is put in."""
     system: str | None = None
@@ -53,9 +53,9 @@ class Evaluate(Params):
         return self
 
     def needs(self, have: Columns, where: str) -> None:
-        """Raises ProjectError where a column is missing."""
+        """Raises ProjectError where a column is missing. A program is judged by its tests, and needs no answer."""
         try:
-            for name in ("answer", *PLACEHOLDER.findall(self.user)):
+            for name in (*(() if "tests" in have else ("answer",)), *PLACEHOLDER.findall(self.user)):
                 have.require(name)
         except DqdataError as error:
             raise ProjectError(where, str(error)) from error

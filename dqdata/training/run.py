@@ -41,13 +41,15 @@ from dqdata.training.materialise import write_split
 from dqdata.training.overrides import overridden
 from dqdata.training.plan import TrainPlan, make_train_plan
 from dqdata.training.progress import StepProgress
-from dqdata.training.score import Score, score
+from dqdata.training.score import Judged, Score, judge
 
 if TYPE_CHECKING:
     from dqdata.catalog import Store
 
 LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets")
-KEPT = ("problem_id", "trace_id", "question", "answer", "answer_type", "tests", "choices")
+KEPT = (
+    "problem_id", "trace_id", "question", "answer", "answer_type", "tests", "choices", "entry_point", "checker",
+)  # fmt: skip
 """Columns of a question that travel with its answer, beside those that the prompt names."""
 
 
@@ -190,7 +192,7 @@ class _Training:
         return self._score("-before", evaluate), self._score("-after", evaluate)
 
     def _score(self, label: str, evaluate: Evaluate) -> Score:
-        scored = verified(self.folder / f"answers{label}.jsonl", evaluate, self.project, self.store)
+        scored = verified(self.folder / f"answers{label}.jsonl", evaluate, self.project, self.store).score
         self.progress.say(f"{label.removeprefix('-'):7}{scored}")
         return scored
 
@@ -260,12 +262,12 @@ def write_questions(store: Store, query: str, evaluate: Evaluate, file: Path) ->
             out.write(json.dumps({name: row[name] for name in row if name in wanted}, default=str) + "\n")
 
 
-def verified(answers: Path, evaluate: Evaluate, project: Project, store: Store) -> Score:
-    """Scores an answers file with the project's own verifier."""
+def verified(answers: Path, evaluate: Evaluate, project: Project, store: Store) -> Judged:
+    """Judges an answers file with the project's own verifier."""
     with Ledger(store.ledger_path) as ledger:
         runtime = Runtime(project, ledger, Labels("evaluate", "evaluate"), store=store)
         try:
-            return score(answers, evaluate, runtime)
+            return judge(answers, evaluate, runtime)
         finally:
             asyncio.run(runtime.__aexit__())
 

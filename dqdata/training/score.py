@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dqdata.operator import Reject, Row, bind
-from dqdata.statistics import Interval, clustered, voted, wilson
+from dqdata.statistics import Interval, Spread, clustered, pass_at, voted, wilson
 from dqdata.thinking import TAGS, split
 from dqdata.training.exact_match import Evaluate
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 class Answered:
     """One sample of one question. correct: None where that can't be told. said: the final answer as it was found; None
     where there is none. truncated: it ran into max_new_tokens. formed: it ended, and a response follows the thinking.
+    thought: there is thinking before the response.
     """
 
     question: int
@@ -42,6 +43,7 @@ class Answered:
     seconds: float
     truncated: bool
     formed: bool
+    thought: bool
 
 
 @dataclass(frozen=True)
@@ -95,18 +97,31 @@ class Score:
         return sum(one.truncated for one in self.answers)
 
     @property
-    def tokens(self) -> float:
-        """Mean length of an answer."""
-        return self._mean([one.tokens for one in self.answers])
+    def tokens(self) -> Spread:
+        """Lengths of answers."""
+        return Spread.of([one.tokens for one in self.answers])
 
     @property
-    def seconds(self) -> float:
-        """Mean time of an answer; a batch's time is shared out among its answers."""
-        return self._mean([one.seconds for one in self.answers])
+    def seconds(self) -> Spread:
+        """Times of answers; a batch's time is shared out among its answers."""
+        return Spread.of([one.seconds for one in self.answers])
 
     @property
     def format_rate(self) -> float:
         return self._mean([one.formed for one in self.answers])
+
+    @property
+    def think_rate(self) -> float:
+        """The share of answers with thinking before the response."""
+        return self._mean([one.thought for one in self.answers])
+
+    @property
+    def pass_at(self) -> dict[int, float]:
+        """pass@k for k = 2, 4, 8, ... and the number of samples; nothing for a single one."""
+        sizes = {2**power for power in range(1, self.samples.bit_length()) if 2**power < self.samples}
+        if self.samples > 1:
+            sizes.add(self.samples)
+        return {k: pass_at(k, list(self.correct_of.values()), self.samples) for k in sorted(sizes)}
 
     def by(self, values: Sequence[Any]) -> dict[str, Score]:
         """The score of each group of questions. values: each question's own, in the order of the query."""
@@ -129,21 +144,26 @@ class Score:
             "low": self.interval.low,
             "high": self.interval.high,
             **majority,
+            **({"pass_at": {str(k): share for k, share in self.pass_at.items()}} if self.pass_at else {}),
             "unverifiable": self.unverifiable,
             "unfinished": self.unfinished,
             "truncation_rate": self.unfinished / answers,
             "format_rate": self.format_rate,
-            "tokens": self.tokens,
-            "seconds": self.seconds,
+            "think_rate": self.think_rate,
+            "tokens": self.tokens.mean,
+            "seconds": self.seconds.mean,
+            "tokens_spread": self.tokens._asdict(),
+            "seconds_spread": self.seconds._asdict(),
         }
 
     def __str__(self) -> str:
         low, high = self.interval
         majority = "" if self.majority is None else f"  maj@{self.samples} {self.majority:.1%}"
+        best = "" if self.samples < 2 else f"  pass@{self.samples} {self.pass_at[self.samples]:.1%}"
         return (
             f"{self.correct} of {self.total * self.samples} correct  {self.accuracy:.1%}  [{low:.1%}, {high:.1%}]"
-            f"{majority}  {self.tokens:.0f} tokens and {self.seconds:.2g} s an answer, {self.unfinished} unfinished, "
-            f"{self.format_rate:.0%} well-formed"
+            f"{majority}{best}  {self.tokens.mean:.0f} tokens and {self.seconds.mean:.2g} s an answer, "
+            f"{self.unfinished} unfinished, {self.format_rate:.0%} well-formed"
         )
 
     def _questions(self) -> Iterator[tuple[int, list[Answered]]]:
@@ -154,15 +174,37 @@ class Score:
         return sum(values) / max(1, len(values))
 
 
+@dataclass(frozen=True)
+class Judged:
+    """answers: one row a sample, by question and then sample: the question's columns, index, sample, reasoning,
+    response, tokens, seconds, finish_reason, and what the verifier made of it (correct, verdict, extracted, ...)."""
+
+    answers: Sequence[Row]
+    score: Score
+
+
 def score(answers: Path, evaluate: Evaluate, runtime: Runtime) -> Score:
     """Verifies what the model answered. `answers` is JSONL: question columns, index, sample, text, tokens,
     finish_reason, seconds. Samples beyond those asked for are left out."""
+    return judge(answers, evaluate, runtime).score
+
+
+def judge(answers: Path, evaluate: Evaluate, runtime: Runtime) -> Judged:
+    """The same, with the answers."""
     read = (json.loads(line) for line in answers.read_text(encoding="utf-8").splitlines())
     rows = [row for row in read if row.get("sample", 0) < evaluate.samples]
     rows.sort(key=lambda row: (row["index"], row.get("sample", 0)))
     judged = asyncio.run(_judged(rows, evaluate, runtime))
     votes = any(row is not None and "extracted" in row for row in judged)
-    return Score(tuple(map(_answered, rows, judged)), evaluate.samples, votes)
+    scored = Score(tuple(map(_answered, rows, judged)), evaluate.samples, votes)
+    return Judged([_whole(row, verdict) for row, verdict in zip(rows, judged, strict=True)], scored)
+
+
+def _whole(row: Row, verdict: Row | None) -> Row:
+    """The answer in its parts, with the verdict."""
+    reasoning, response = split(row["text"])
+    parts = {name: value for name, value in row.items() if name != "text"}
+    return {**parts, **(verdict or {}), "reasoning": reasoning, "response": response, "sample": row.get("sample", 0)}
 
 
 async def _judged(rows: Sequence[Mapping[str, Any]], evaluate: Evaluate, runtime: Runtime) -> list[Row | None]:
@@ -188,6 +230,7 @@ def _answered(row: Mapping[str, Any], judged: Row | None) -> Answered:
         seconds=float(row["seconds"]),
         truncated=truncated,
         formed=not truncated and bool(split(text)[1]) and max(map(text.count, TAGS)) <= 1,
+        thought=bool(split(text)[0]),
     )
 
 

@@ -114,7 +114,7 @@ class Evaluation:
         model.train(training)
         project = read_project(Path(self.job.project), self.job.profile)
         with Store.open(project.store_path, read_only=True) as store:
-            return verified(answers, self.evaluate, project, store).accuracy
+            return verified(answers, self.evaluate, project, store).score.accuracy
 
 
 def _questions(folder: Path) -> list[dict[str, Any]]:

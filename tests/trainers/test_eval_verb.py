@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,8 @@ def test_wrong_input_is_refused_before_any_answer(run: Run, arguments: tuple[str
 
 def test_models_side_by_side_and_samples_beside_those_that_are_there(project: Path, run: Run, tiny: Path) -> None:
     few = ("--temperature", "0.8", "--limit", "4", "--max-new-tokens", "6", "--data", "sums", "--json")
-    told = json.loads(run(str(tiny), str(tiny), *few))["models"]
+    copy = shutil.copytree(tiny, project.parent / "copy")
+    told = json.loads(run(str(tiny), str(copy), *few))["models"]
     assert [one["total"] for one in told] == [4, 4] and told[0]["correct"] == told[1]["correct"]
     assert told[0]["p_value"] is None and told[1]["p_value"] == 1.0
 
@@ -71,7 +73,8 @@ def test_models_side_by_side_and_samples_beside_those_that_are_there(project: Pa
     assert (told["total"], told["samples"], told["correct"]) == (4, 3, 0)
     assert told["majority"] == 0.0 and told["truncation_rate"] + told["format_rate"] <= 1.0
     assert 0 < told["tokens"] <= 6 and told["seconds"] > 0
-    assert list(told["by"]) == ["0", "2", "4", "6"] and all(part["total"] == 1 for part in told["by"].values())
+    assert list(told["by"]["answer"]) == ["0", "2", "4", "6"]
+    assert all(part["total"] == 1 for part in told["by"]["answer"].values())
 
 
 def test_a_teacher_is_asked_for_each_sample(project: Path, run: Run, loopback: Loopback) -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import random
-from itertools import product
+from itertools import combinations, product
 
 import pytest
 
-from dqdata.statistics import clustered, paired, same_answer, voted, wilson
+from dqdata.statistics import Spread, clustered, paired, pass_at, same_answer, voted, wilson
 from dqdata.training.score import Answered, Score
 
 
 def answered(question: int, sample: int, said: str | None, correct: bool | None) -> Answered:
-    return Answered(question, sample, correct, said, 10, 0.5, said is None, said is not None)
+    return Answered(question, sample, correct, said, 10 + sample, 0.5, said is None, said is not None, sample > 0)
 
 
 def test_wilson() -> None:
@@ -59,6 +60,19 @@ def test_votes() -> None:
     assert same_answer("$1,000$") == same_answer("1000.0") != same_answer("100")
 
 
+def test_pass_at_k_is_the_share_of_draws_with_a_right_answer() -> None:
+    for samples, right, k in ((4, 1, 2), (5, 2, 3), (6, 0, 4), (6, 6, 1), (8, 3, 8)):
+        answers = [True] * right + [False] * (samples - right)
+        draws = list(combinations(answers, k))
+        assert pass_at(k, [right], samples) == pytest.approx(sum(map(any, draws)) / len(draws))
+    assert pass_at(2, [4, 0], 4) == 0.5
+
+
+def test_spreads() -> None:
+    assert Spread.of([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]) == pytest.approx((6, 2, 6, 10, 10.9))
+    assert Spread.of([7]) == (7, 7, 7, 7, 7) and all(map(math.isnan, Spread.of([])))
+
+
 def test_a_score_by_hand() -> None:
     answers = [
         answered(0, 0, "4", True), answered(0, 1, "5", False), answered(0, 2, "4", True),
@@ -69,6 +83,8 @@ def test_a_score_by_hand() -> None:
     assert (scored.total, scored.correct, scored.unverifiable, scored.unfinished) == (3, 3, 1, 1)
     assert scored.accuracy == pytest.approx(3 / 9) and scored.format_rate == pytest.approx(8 / 9)
     assert scored.majority == pytest.approx((1 + 0 + 1 / 3) / 3)
+    assert scored.pass_at == pytest.approx({2: (1 + 0 + 2 / 3) / 3, 3: 2 / 3})
+    assert scored.think_rate == pytest.approx(6 / 9) and scored.tokens.mean == 11 and scored.tokens.p50 == 11
     hard = scored.by([1, 10, 2])
     assert list(hard) == ["1", "2", "10"] and hard["1"].accuracy == pytest.approx(2 / 3)
     assert "majority" not in Score(tuple(answers[:1])).as_json()

@@ -7,7 +7,8 @@
     code                  assert add(2, 3) == 5        verify_code
 
 A row of no known type, or of a type left out of `types`, is unverifiable: `unknown_type`; so is a row of code where no
-column holds tests. What verify_code makes (tests_passed, ...) is there where the column `tests` is. Parameters of a
+column holds tests, and any other where no column holds answers. What verify_code makes (tests_passed, ...) is there
+where the column `tests` is. Parameters of a
 verifier go under its type: { op = "verify", math = { rel_tol = 0.01 } }.
 """
 
@@ -61,8 +62,9 @@ class Verify(CallOperator[VerifyParams]):
         if self.params.default is not None and self.params.default not in self.params.types:
             raise ColumnError(f"default = {self.params.default!r} is not among types = {list(self.params.types)}")
         made = have
+        possible = {kind for kind in self.params.types if self._reference(kind) in have}
         for name, params in self.children():
-            if name == "verify_code" and self._tests not in have:
+            if possible and name.removeprefix("verify_") not in possible:
                 continue
             kind: type[Operator[Any]] = load("operators", name)
             try:
@@ -76,19 +78,20 @@ class Verify(CallOperator[VerifyParams]):
         made = self._made(row)
         if kind not in self.params.types:
             return [judged(made, Judgement("unverifiable", None, f"unknown_type: {kind}"))]
-        if kind == "code" and self._tests not in row:
-            return [judged(made, Judgement("unverifiable", None, "no_tests"))]
+        if self._reference(kind) not in row:
+            why = "no_tests" if kind == "code" else "reference_unreadable: empty"
+            return [judged(made, Judgement("unverifiable", None, why))]
         [outcomes] = await bind(f"verify_{kind}", getattr(self.params, kind), run)([row])
         return [outcome if isinstance(outcome, Reject) else {**made, **outcome} for outcome in outcomes]
 
-    @property
-    def _tests(self) -> str:
-        """Column with the tests of programs."""
-        return str(self.params.code.get("tests", "tests"))
+    def _reference(self, kind: str) -> str:
+        """Column with what a response of this type is judged by: the tests of a program, or the right answer."""
+        name = "tests" if kind == "code" else "answer"
+        return str(getattr(self.params, kind).get(name, name))
 
     def _made(self, row: Row) -> Row:
         """The row with every column that any of the verifiers makes, empty: each fills its own."""
-        if "code" not in self.params.types or self._tests not in row:
+        if "code" not in self.params.types or self._reference("code") not in row:
             return {**row, "extracted": None}
         from dqdata_operators.verify.verify_code import COLUMNS
 

@@ -224,7 +224,8 @@ def test_verify_names_what_is_missing() -> None:
     with pytest.raises(ColumnError, match="answer_type"):
         Verify(VerifyParams()).columns(HAVE)
     with pytest.raises(ColumnError, match="verify_math"):
-        Verify(VerifyParams()).columns(TYPED.drop("answer"))
+        Verify(VerifyParams()).columns(TYPED.drop("answer", "tests"))
+    assert "tests_passed" in Verify(VerifyParams()).columns(TYPED.drop("answer")), "programs are judged by tests alone"
     with pytest.raises(ColumnError, match="default"):
         Verify(VerifyParams(default="code", types=("math",))).columns(TYPED)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import polars as pl
 from pydantic import model_validator
 
+from dqdata.benchmarks import BENCHMARKS
 from dqdata.errors import DataError, InputError, nearest
 from dqdata.operator import CatalogRef, Params, PromptFile
 
@@ -23,26 +24,20 @@ if TYPE_CHECKING:
 
 
 class Hub(NamedTuple):
-    """Where a benchmark is on the hub, and which of its fields is the problem."""
+    """Where a data set is on the hub, and which of its fields is the problem. files: JSONL files, where the set has a
+    loading script, which `datasets` no longer runs."""
 
     path: str
     config: str | None
     split: str
     column: str
     files: str | None = None
-    """JSONL files, where the set has a loading script, which `datasets` no longer runs."""
 
 
-KNOWN: dict[str, Hub] = {
-    "gsm8k": Hub("openai/gsm8k", "main", "test", "question"),
-    "math500": Hub("HuggingFaceH4/MATH-500", None, "test", "problem"),
-    "aime24": Hub("HuggingFaceH4/aime_2024", None, "train", "problem"),
-    "aime25": Hub("math-ai/aime25", None, "test", "problem"),
-    "humaneval": Hub("openai/openai_humaneval", None, "test", "prompt"),
-    "mbpp": Hub("google-research-datasets/mbpp", "full", "test", "text"),
-    "livecodebench": Hub("livecodebench/code_generation_lite", None, "train", "question_content", "test*.jsonl"),
-    "gpqa_diamond": Hub("Idavidrein/gpqa", "gpqa_diamond", "train", "Question"),
-}
+def known_hub(name: str) -> Hub | None:
+    """The published place of a known benchmark."""
+    one = BENCHMARKS.get(name)
+    return Hub(one.hub, one.config, one.split, one.problem, one.file_pattern) if one else None
 
 
 class Benchmark(Params):
@@ -65,9 +60,10 @@ class Benchmark(Params):
         places = [place for place in (self.path, self.catalog, self.hub) if place is not None]
         if len(places) > 1:
             raise ValueError(f"benchmark {self.name!r}: give one of path, catalog and hub")
-        if not places and self.name not in KNOWN:
+        if not places and self.name not in BENCHMARKS:
             raise ValueError(
-                f"benchmark {self.name!r} isn't known{nearest(self.name, KNOWN)} (known: {', '.join(KNOWN)}); "
+                f"benchmark {self.name!r} isn't known{nearest(self.name, BENCHMARKS)} "
+                f"(known: {', '.join(BENCHMARKS)}); "
                 "for your own give path, catalog or hub"
             )
         return self
@@ -110,14 +106,14 @@ def _rows(benchmark: Benchmark, run: Run) -> tuple[pl.DataFrame, str]:
         frame = pl.from_arrow(run.rows(benchmark.catalog).read_all())
         assert isinstance(frame, pl.DataFrame)
         return _with_default(frame, benchmark)
-    hub = KNOWN.get(benchmark.name) if benchmark.hub is None else None
+    hub = known_hub(benchmark.name) if benchmark.hub is None else None
     hub = hub or Hub(str(benchmark.hub), benchmark.config, benchmark.split, "question")
     return _from_hub(hub, benchmark), hub.column
 
 
 def _with_default(frame: pl.DataFrame, benchmark: Benchmark) -> tuple[pl.DataFrame, str]:
     """A known benchmark's copy may keep the field names of its original."""
-    known = KNOWN.get(benchmark.name)
+    known = known_hub(benchmark.name)
     return frame, known.column if known and known.column in frame.columns else "question"
 
 

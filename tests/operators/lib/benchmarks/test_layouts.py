@@ -8,8 +8,9 @@ from typing import Any
 
 import polars as pl
 import pytest
-from dqdata_operators.lib.benchmarks.layouts import KNOWN, Benchmark, read_benchmarks
+from dqdata_operators.lib.benchmarks.layouts import Benchmark, read_benchmarks
 
+from dqdata.benchmarks import BENCHMARKS
 from dqdata.errors import DataError, InputError
 
 RUN: Any = SimpleNamespace()
@@ -114,13 +115,13 @@ def no_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_known_benchmark_is_tried() -> None:
-    assert set(LAYOUTS) == set(KNOWN)
+    assert set(LAYOUTS) == set(BENCHMARKS)
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_a_known_benchmark_as_it_is_published(name: str, tmp_path: Path) -> None:
     file, fields = LAYOUTS[name]
-    folder = tmp_path / KNOWN[name].path
+    folder = tmp_path / BENCHMARKS[name].hub
     texts = [f"What is {n} + {n}?\nSay it in \\boxed{{}}, please: «ü»." for n in range(3)]
     write(folder / file, fields, texts)
     if name == "livecodebench":  # five more releases, and the script that is no longer run
@@ -129,7 +130,7 @@ def test_a_known_benchmark_as_it_is_published(name: str, tmp_path: Path) -> None
         texts.append("Another problem?")
     if name in CARDS:
         config, files = CARDS[name]
-        split = KNOWN[name].split
+        split = BENCHMARKS[name].split
         (folder / "README.md").write_text(
             f"---\nconfigs:\n- config_name: {config}\n  data_files:\n  - split: {split}\n    path: {files}\n---\n"
         )
@@ -149,8 +150,8 @@ def test_offline_without_a_cache(name: str) -> None:
     with pytest.raises(InputError) as failed:
         read_benchmarks([Benchmark(name=name)], RUN)
     said = str(failed.value)
-    assert f"benchmark '{name}' ({KNOWN[name].path} on the hub)" in said
-    assert f'{{ name = "{name}", path = "{name}.jsonl", column = "{KNOWN[name].column}" }}' in said
+    assert f"benchmark '{name}' ({BENCHMARKS[name].hub} on the hub)" in said
+    assert f'{{ name = "{name}", path = "{name}.jsonl", column = "{BENCHMARKS[name].problem}" }}' in said
 
 
 def test_a_set_of_ones_own(tmp_path: Path) -> None:
