@@ -174,6 +174,10 @@ def test_compare_tells_models_apart_beside_published_scores(dqdata: Invoke, fold
         (("eval", "teacher:good", "--on", "gsm8k", "--path", "gsm8k.jsonl", "--by", "levl"), "levl"),
         (("eval", "teacher:good", "--path", "gsm8k.jsonl", "--data", "x"), "eval --path"),
         (("eval", "teacher:good", "--on", "gsm8k", "--path", "gsm8k.jsonl", "--verify", "verify_mth"), "verify_mth"),
+        (
+            ("eval", "teacher:good", "--on", "aime25", "--path", "aime25.jsonl", "--chat", "thinking=false"),
+            "extra_body",
+        ),
         (("compare", "gsm8k"), "no evaluation 'gsm8k' was measured"),
     ],
 )
