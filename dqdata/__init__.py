@@ -32,7 +32,9 @@ _MODULES = {
     "dqdata.engine.run": ("RunResult",),
     "dqdata.training.run": ("TrainOutcome",),
     "dqdata.columns": ("Columns",),
+    "dqdata.schema": ("Schema",),
     "dqdata.operator": (
+        "Ask",
         "Batch",
         "BatchOperator",
         "CallEstimate",
@@ -67,6 +69,7 @@ if TYPE_CHECKING:
     from dqdata.engine.run import RunResult
     from dqdata.errors import DqdataError, InputError, RowError, RunError, Stopped, TeacherError
     from dqdata.operator import (
+        Ask,
         Batch,
         BatchOperator,
         CallEstimate,
@@ -83,6 +86,7 @@ if TYPE_CHECKING:
         TableOperator,
     )
     from dqdata.params import CatalogRef, NoParams, Params, PromptFile, ScorerName, SqlExpression, TeacherName
+    from dqdata.schema import Schema
     from dqdata.source import Source
     from dqdata.teacher import Completion, Message, Request, Sampling, Teacher, Usage
     from dqdata.trainer import Data, Trainer, TrainResult, TrainRun
@@ -90,6 +94,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Applied",
+    "Ask",
     "Batch",
     "BatchOperator",
     "Build",
@@ -125,6 +130,7 @@ __all__ = [
     "RunError",
     "RunResult",
     "Sampling",
+    "Schema",
     "ScorerName",
     "Source",
     "SqlExpression",

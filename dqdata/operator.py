@@ -4,7 +4,7 @@
         "Writes questions in capitals."
         name = "shout"
 
-        def columns(self, have: Columns) -> Columns:
+        def columns(self, have: Columns, schema: Schema) -> Columns:
             return have.require("question", "VARCHAR")
 
         def process(self, batch: pl.DataFrame) -> Batch:
@@ -30,7 +30,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from dqdata.columns import Columns
-from dqdata.errors import ColumnError
 from dqdata.params import CatalogRef as CatalogRef
 from dqdata.params import NoParams as NoParams
 from dqdata.params import P, marked
@@ -39,6 +38,7 @@ from dqdata.params import PromptFile as PromptFile
 from dqdata.params import ScorerName as ScorerName
 from dqdata.params import SqlExpression as SqlExpression
 from dqdata.params import TeacherName as TeacherName
+from dqdata.schema import Schema as Schema
 
 if TYPE_CHECKING:
     import duckdb
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from dqdata.sandbox import Sandbox
-    from dqdata.teacher import Teacher
+    from dqdata.teacher import Completion, Request
 
 Row: TypeAlias = Mapping[str, Any]
 T = TypeVar("T")
@@ -136,6 +136,20 @@ class Table(Protocol):
         ...
 
 
+class Ask(Protocol):
+    """A teacher as an operator sees it, with ledger, limits and budget in front: an answered request is never asked
+    again."""
+
+    @property
+    def model(self) -> str:
+        """Model name as plans and rows show it."""
+        ...
+
+    async def complete(self, request: Request) -> Completion:
+        """One answer. Raises TeacherError, and what ends the run."""
+        ...
+
+
 class Run(Protocol):
     """What the engine hands to an operator at work."""
 
@@ -164,8 +178,8 @@ class Run(Protocol):
 
     @property
     def sandbox(self) -> Sandbox: ...
-    def teacher(self, name: str) -> Teacher[Any]:
-        """The teacher with ledger, limits and budget in front: an answered request is never asked again."""
+    def teacher(self, name: str) -> Ask:
+        """The teacher of that `[teachers.NAME]` table."""
         ...
 
     async def cpu(self, function: Callable[..., T], *args: Any, deadline: float) -> T:
@@ -174,7 +188,8 @@ class Run(Protocol):
         ...
 
     def operator(self, name: str, params: Mapping[str, Any]) -> Bound:
-        """Another operator to await, by name, under the same rules as a step."""
+        """Another operator to await, by name, under the same rules as a step: one that `schema.child` planned, with
+        the same parameters. Its rows have the planned columns and types, and each is accounted for."""
         ...
 
     def rows(self, catalog: str) -> pa.RecordBatchReader:
@@ -198,8 +213,6 @@ class Operator(ABC, Generic[P]):
 
     def __init__(self, params: P) -> None:
         self._params = params
-        self._catalogs: Mapping[str, Columns] = {}
-        self._scores: Mapping[str, tuple[str, ...]] = {}
         self._tokens: Mapping[str, float] = {}
 
     @property
@@ -207,8 +220,9 @@ class Operator(ABC, Generic[P]):
         return self._params
 
     @abstractmethod
-    def columns(self, have: Columns) -> Columns:
-        """Columns after this step. Raises ColumnError where one is missing or of another type."""
+    def columns(self, have: Columns, schema: Schema) -> Columns:
+        """Columns after this step. Raises ColumnError where one is missing or of another type. Pure: it keeps nothing
+        for `process`, which may be called on another instance."""
 
     def estimate(self, rows: float) -> Estimate:
         """What `rows` rows are expected to cost. The default makes no call and keeps every row."""
@@ -231,13 +245,6 @@ class Operator(ABC, Generic[P]):
         ScorerName."""
         return tuple(dict.fromkeys(str(value) for value in self._marked("scorer")))
 
-    def scores(self, scorer: str) -> tuple[str, ...]:
-        """Names of the scores that such a teacher gives, for `columns`. Raises ColumnError inside another operator,
-        which can't know them."""
-        if scorer not in self._scores:
-            raise ColumnError(f"{self.name} with reward model {scorer!r} must be a step of its own")
-        return self._scores[scorer]
-
     def files(self) -> tuple[Path, ...]:
         """Files whose bytes are part of the fingerprint; by default every parameter marked PromptFile. An operator
         with prompts of its own adds them."""
@@ -247,16 +254,15 @@ class Operator(ABC, Generic[P]):
         """Catalogs it will ask `run.rows` for; by default every parameter marked CatalogRef."""
         return tuple(dict.fromkeys(str(value) for value in self._marked("catalog")))
 
-    def catalog_columns(self, catalog: str) -> Columns:
-        """Columns of such a catalog, for `columns`."""
-        return self._catalogs[catalog]
-
-    def see(self, catalogs: Mapping[str, Columns], scores: Mapping[str, tuple[str, ...]] | None = None) -> None:
-        """The plan tells what columns its catalogs have, and what its scorers give, before it asks for `columns`."""
-        self._catalogs, self._scores = catalogs, scores or {}
-
     def children(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
-        """Operators it will ask `run.operator` for, as (name, params): planned and fingerprinted with it."""
+        """Operators it will ask `run.operator` for, as (name, params): their teachers and fingerprints are part of this
+        step. `columns` plans each of them that the rows allow with `schema.child`."""
+        return ()
+
+    def requires(self) -> tuple[str, ...]:
+        """Distributions that it needs with these parameters and that dqdata itself does not: `check`, `plan` and
+        `doctor` report those that are not installed before a row is read. Names of packages as pip takes them,
+        or `dqdata[EXTRA]`."""
         return ()
 
     def _marked(self, refers_to: str) -> Iterator[Any]:
@@ -322,6 +328,11 @@ class TableOperator(Operator[P]):
 
 class Bound(Protocol):
     """An operator ready to be awaited on rows outside a pipeline: in another operator, or as a reward."""
+
+    @property
+    def columns(self) -> Columns | None:
+        """Columns that its rows have, as planned; None outside a plan."""
+        ...
 
     async def __call__(self, rows: Sequence[Row]) -> list[Sequence[Outcome]]:
         """Outcomes for each row, in the rows' order."""

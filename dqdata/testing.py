@@ -125,7 +125,7 @@ class OperatorRun(StepRun):
             teachers=scripted,
             pool=pool or InlinePool(),
         )
-        super().__init__(runtime, "step", "step", catalogs or {})
+        super().__init__(runtime, "step", "step", catalogs or {}, None)
         self.runtime, self.messages = runtime, list[str]()
         weakref.finalize(self, _close, runtime, ledger)
 

@@ -26,6 +26,7 @@ from dqdata.calls.stall import Stall
 from dqdata.errors import BudgetExceeded, DqdataError, InputError, Stopped, StoreError, TeacherError
 from dqdata.ledger import CallContext, Ledger
 from dqdata.masking import masker
+from dqdata.operator import Ask
 from dqdata.teacher import Completion, Limits, Price, Request, Teacher, Usage
 
 __all__ = ["UNPAID", "Budget", "CallClient", "CallContext", "Counters"]
@@ -63,9 +64,9 @@ class CallClient:
         self._health = Health(self.limits, self.gate, self._stall)
         teacher.remember_in(ledger)
 
-    def at(self, context: CallContext) -> Teacher[Any]:
+    def at(self, context: CallContext) -> Ask:
         """The teacher as one step sees it."""
-        return _ClientTeacher(self, context)
+        return _Asked(self, context)
 
     async def ask(self, request: Request, context: CallContext) -> Completion:
         """An answer, from the ledger if it is there. Raises TeacherError, BudgetExceeded, StoreError, InputError."""
@@ -331,38 +332,15 @@ class _InFlight:
         self.task.add_done_callback(completed)
 
 
-class _ClientTeacher(Teacher[Any]):
-    """A teacher with everything in front of it. Whoever made the CallClient starts and closes what is behind."""
-
-    provider = "asked"
+class _Asked:
+    """`dqdata.operator.Ask`: a teacher as one step sees it. Whoever made the CallClient starts and closes it."""
 
     def __init__(self, client: CallClient, context: CallContext) -> None:
-        super().__init__(client.teacher.params)
         self._client, self._context = client, context
-        setattr(self, "provider", client.teacher.provider)  # noqa: B010 - a class variable, but this one differs by instance
 
     @property
     def model(self) -> str:
         return self._client.teacher.model
-
-    @property
-    def keyed_model(self) -> str:
-        return self._client.teacher.keyed_model
-
-    @property
-    def revision(self) -> str:
-        return self._client.teacher.revision
-
-    @property
-    def scores(self) -> tuple[str, ...]:
-        return self._client.teacher.scores
-
-    @property
-    def context_tokens(self) -> int | None:
-        return self._client.teacher.context_tokens
-
-    def key(self, request: Request) -> str:
-        return self._client.teacher.key(request)
 
     async def complete(self, request: Request) -> Completion:
         try:

@@ -93,7 +93,7 @@ async def execute_segment(
     progress.segment(" > ".join(step.spec.id for step in segment.steps), total)
     if segment.is_table:
         [step] = segment.steps
-        run = runtime.at_step(step.spec.id, step.fingerprint, step.catalogs)
+        run = runtime.at(step)
         await asyncio.to_thread(run_table_step, step, files, run, target)
         progress.advance(total)
         return

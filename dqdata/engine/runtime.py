@@ -16,39 +16,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import polars as pl
-
-from dqdata.aio import gather_all
 from dqdata.calls.client import Budget, CallClient, Counters
-from dqdata.engine.pieces import processed
+from dqdata.engine.bound import BoundOperator, PlannedOperator
 from dqdata.engine.stop import StopSignal
 from dqdata.engine.watch import Watch
 from dqdata.errors import (
-    PLUGIN_RAISES,
-    DeadlineExceeded,
-    DqdataError,
     OperatorError,
     RunError,
     Stopped,
-    TeacherError,
-    row_failure,
 )
 from dqdata.files import make_folder
 from dqdata.ledger import CallContext, Ledger
-from dqdata.operator import (
-    BatchOperator,
-    Bound,
-    CallOperator,
-    Operator,
-    Outcome,
-    Reject,
-    Row,
-    RowOperator,
-)
+from dqdata.operator import Ask, Bound
 from dqdata.project.check import NoStore
 from dqdata.project.instances import check_keys, make_operator, make_teacher
+from dqdata.project.plan import Step
 from dqdata.project.tables import Project, StepSpec
 from dqdata.sandbox import Sandbox
+from dqdata.schema import Child, child_key
 from dqdata.source import StoreView
 from dqdata.teacher import Teacher
 from dqdata.workers.pool import Pool
@@ -150,8 +135,12 @@ class Runtime:
         """Calls that may be in flight at once over these teachers."""
         return sum(self.client(name).limits.concurrency for name in teachers)
 
-    def at_step(self, step: str, fingerprint: str, catalogs: Mapping[str, str] | None = None) -> StepRun:
-        return StepRun(self, step, fingerprint, catalogs or {})
+    def at_step(self, step: str, fingerprint: str) -> StepRun:
+        return StepRun(self, step, fingerprint, {}, None)
+
+    def at(self, step: Step) -> StepRun:
+        """What a planned step works with."""
+        return StepRun(self, step.spec.id, step.fingerprint, step.catalogs, step.children)
 
     def operator(self, name: str, params: Mapping[str, Any]) -> Bound:
         return self.at_step(name, name).operator(name, params)
@@ -160,9 +149,18 @@ class Runtime:
 class StepRun:
     """`dqdata.operator.Run` for one step."""
 
-    def __init__(self, runtime: Runtime, name: str, fingerprint: str, catalogs: Mapping[str, str]) -> None:
-        self._catalogs = catalogs
-        self._runtime, self._name, self.step = runtime, name, fingerprint
+    def __init__(
+        self,
+        runtime: Runtime,
+        name: str,
+        fingerprint: str,
+        catalogs: Mapping[str, str],
+        children: Mapping[str, Child] | None,
+    ) -> None:
+        """catalogs: queries of the catalogs that it may read. children: the operators that it may run, as planned;
+        None outside a plan, where it may run any."""
+        self._catalogs, self._children = catalogs, children
+        self._runtime, self.step_name, self.step = runtime, name, fingerprint
         self.seed, self.memory_limit, self.watch = runtime.seed, runtime.memory_limit, runtime.watch
 
     @property
@@ -181,73 +179,33 @@ class StepRun:
     def sandbox(self) -> Sandbox:
         return self._runtime.sandbox
 
-    def teacher(self, name: str) -> Teacher[Any]:
+    def teacher(self, name: str) -> Ask:
         labels = self._runtime.labels
-        context = CallContext(labels.run_id, labels.pipeline, self._name, name)
+        context = CallContext(labels.run_id, labels.pipeline, self.step_name, name)
         return self._runtime.client(name).at(context)
 
     async def cpu(self, function: Callable[..., T], *args: Any, deadline: float) -> T:
         return await self._runtime.pool.call(function, *args, deadline=deadline)
 
     def operator(self, name: str, params: Mapping[str, Any]) -> Bound:
+        if self._children is not None:
+            child = self._children.get(child_key(name, params))
+            if child is None:
+                raise OperatorError(
+                    f"{self.step_name} runs operator {name!r}, which wasn't planned: name it in `children`, and have "
+                    "`columns` call schema.child with the same parameters"
+                )
+            run = StepRun(self._runtime, self.step_name, self.step, self._catalogs, child.children)
+            return PlannedOperator(child, run, self._runtime.pool)
         spec = StepSpec(op=name, id=name, params=params, where=f"operator {name!r}")
-        operator = make_operator(spec, self._runtime.project.root)
-        return _BoundOperator(operator, self, self._runtime.pool)
+        return BoundOperator(make_operator(spec, self._runtime.project.root), self, self._runtime.pool)
 
     def rows(self, catalog: str) -> pa.RecordBatchReader:
         if catalog not in self._catalogs:
-            raise OperatorError(f"{self._name}: catalog {catalog!r} isn't among those the step was planned with")
+            raise OperatorError(f"{self.step_name}: catalog {catalog!r} isn't among those the step was planned with")
         if self._runtime.store is None:
-            raise RunError(f"{self._name}: there is no store to read catalog {catalog!r} from")
+            raise RunError(f"{self.step_name}: there is no store to read catalog {catalog!r} from")
         return self._runtime.store.query(self._catalogs[catalog], repeatable=True)
 
     def log(self, message: str) -> None:
-        log.info("%s: %s", self._name, message)
-
-
-class _BoundOperator:
-    def __init__(self, operator: Operator[Any], run: StepRun, pool: Pool) -> None:
-        if not isinstance(operator, RowOperator | BatchOperator | CallOperator):
-            raise OperatorError(f"operator {operator.name!r} must see every row: it can be a step, but not be bound")
-        self._operator, self._run, self._pool = operator, run, pool
-
-    async def __call__(self, rows: Sequence[Row]) -> list[Sequence[Outcome]]:
-        if isinstance(self._operator, RowOperator):
-            return [[outcome] for outcome in await self._pool.map_rows(self._operator, rows)]
-        if isinstance(self._operator, CallOperator):
-            return await gather_all(outcomes_of(self._operator, row, self._run) for row in rows)
-        return await self._batch(self._operator, rows)
-
-    async def _batch(self, operator: BatchOperator[Any], rows: Sequence[Row]) -> list[Sequence[Outcome]]:
-        """Rows outside a pipeline may lack keys: they are numbered while the operator has them."""
-        numbered = [{**row, "problem_id": str(n), "trace_id": str(n)} for n, row in enumerate(rows)]
-        frame = pl.DataFrame(numbered, infer_schema_length=None)
-        done = await processed(self._pool, operator, frame)
-        outcomes: list[Sequence[Outcome]] = [[] for _ in rows]
-        for made in (row for part in done.rows for row in part.iter_rows(named=True)):
-            number = int(made["trace_id"])
-            ids = {key: rows[number][key] for key in ("problem_id", "trace_id") if key in rows[number]}
-            kept = {name: value for name, value in made.items() if name not in ("problem_id", "trace_id")}
-            outcomes[number] = [{**kept, **ids}]
-        for gone in (row for part in done.dropped for row in part.iter_rows(named=True)):
-            outcomes[int(gone["trace_id"])] = [Reject(gone["reason"], gone["detail"])]
-        for gone in (row for part in done.failed for row in part.iter_rows(named=True)):
-            outcomes[int(gone["trace_id"])] = [Reject(gone["reason"], gone["detail"], kind="failed")]
-        return outcomes
-
-
-async def outcomes_of(operator: CallOperator[Any], row: Row, run: StepRun) -> Sequence[Outcome]:
-    """What a call operator makes of a row, failures of the row alone included."""
-    try:
-        return await run.watch.row(operator.process(row, run), operator.deadline)
-    except TeacherError as error:
-        if error.kind == "fatal":
-            raise
-        return [Reject(error.reason, str(error), kind="failed", retryable=error.kind == "retryable")]
-    except DeadlineExceeded as error:
-        return [Reject("timeout", str(error), kind="failed")]
-    except DqdataError:
-        raise
-    except PLUGIN_RAISES as error:
-        failure = row_failure(error)
-        return [Reject(failure.reason, failure.detail, kind="failed")]
+        log.info("%s: %s", self.step_name, message)

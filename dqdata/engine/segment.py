@@ -18,12 +18,13 @@ from dqdata.aio import gather_all
 from dqdata.columns import REJECTS
 from dqdata.engine.admission import Admission
 from dqdata.engine.batches import BatchStep
+from dqdata.engine.bound import outcomes_of
 from dqdata.engine.chunks import Folder, Slice
 from dqdata.engine.frames import frame_of, no_rejects, records, reject_record, schema_of
 from dqdata.engine.memory import held_bytes, open_files
 from dqdata.engine.pieces import carried
 from dqdata.engine.progress import Progress
-from dqdata.engine.runtime import Runtime, outcomes_of
+from dqdata.engine.runtime import Runtime
 from dqdata.engine.stop import StopSignal
 from dqdata.errors import AccountingError, OperatorError, Stopped
 from dqdata.ids import child_id
@@ -58,7 +59,7 @@ class SegmentRun:
         self.segment, self.runtime, self.stop, self.progress = segment, runtime, stop, progress
         calls = [n for n, step in enumerate(segment.steps) if isinstance(step.operator, CallOperator)]
         self._first, self._last = (calls[0], calls[-1] + 1) if calls else (len(segment.steps), len(segment.steps))
-        self._runs = [runtime.at_step(step.spec.id, step.fingerprint, step.catalogs) for step in segment.steps]
+        self._runs = [runtime.at(step) for step in segment.steps]
         self._batchers = {
             n: _Batcher(self, segment.steps[n])
             for n in range(self._first, self._last)

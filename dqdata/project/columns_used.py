@@ -20,6 +20,7 @@ from dqdata.columns import VOCABULARY, Columns
 from dqdata.errors import DqdataError
 from dqdata.operator import Operator
 from dqdata.params import markers
+from dqdata.schema import Schema
 
 TRIES = 20
 PLACEHOLDERS: dict[str, Any] = {"sql": "true", "teacher": "teacher", "scorer": "scorer", "catalog": "catalog"}
@@ -47,11 +48,11 @@ def _used(kind: type[Operator[Any]], given: Mapping[str, Any], keys: tuple[str, 
     for _ in range(TRIES):
         try:
             operator = kind(kind.Params.model_validate(given))
-            operator.see(
+            schema = Schema(
                 {name: Columns({**have, **dict.fromkeys(_names(given), "VARCHAR")}) for name in operator.catalogs()},
                 dict.fromkeys(operator.scorers(), ("score",)),
             )
-            after = operator.columns(Columns(have))
+            after = operator.columns(Columns(have), schema)
         except DqdataError as error:
             wanted = _wanted(str(error), have)
             if wanted is None:

@@ -184,7 +184,9 @@ def make_source(spec: SourceSpec, context: Context, where: str) -> Source[Any]:
 
 def children(operator: Operator[Any], spec: StepSpec, root: Path) -> list[Operator[Any]]:
     """The operators that this one binds. spec: the step it belongs to, for errors."""
-    return [
-        make_operator(spec.model_copy(update={"op": name, "params": params, "where": f"{spec.where} > {name}"}), root)
-        for name, params in operator.children()
-    ]
+    return [make_operator(child_spec(spec, name, params), root) for name, params in operator.children()]
+
+
+def child_spec(spec: StepSpec, name: str, params: Mapping[str, Any]) -> StepSpec:
+    """A step's child as a step of its own."""
+    return spec.model_copy(update={"op": name, "params": params, "where": f"{spec.where} > {name}"})

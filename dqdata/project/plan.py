@@ -23,9 +23,18 @@ from dqdata.ids import fingerprint
 from dqdata.operator import CallEstimate, Estimate, Operator, TableOperator
 from dqdata.params import markers
 from dqdata.plugins import distribution, found, source_hash
-from dqdata.project.instances import Context, check_operators, children, make_operator, make_source, make_teacher
+from dqdata.project.instances import (
+    Context,
+    check_operators,
+    child_spec,
+    children,
+    make_operator,
+    make_source,
+    make_teacher,
+)
 from dqdata.project.sampling import average_tokens
 from dqdata.project.tables import Pipeline, Project, StepSpec, TeacherTable, plain
+from dqdata.schema import Child, Schema
 from dqdata.source import Source, StoreView
 from dqdata.teacher import Teacher
 from dqdata.types import stored_columns
@@ -45,6 +54,8 @@ class Step:
     fingerprint: str
     catalogs: Mapping[str, str]
     """Catalogs it reads beside its rows: the name as written, to the query of the version it was pinned to."""
+    children: Mapping[str, Child]
+    """Operators that it runs, by `dqdata.schema.child_key`."""
     estimate: Estimate | None
     """None where the number of rows isn't known before they are read."""
 
@@ -193,13 +204,15 @@ def plan_operator(
             _check_model(teachers[name], table)
     _check_answers(operator, spec, project.root, teachers)
     try:
-        pinned = {name: store.query_columns(f"select * from {name}") for name in operator.catalogs()}
+        family = list(_family(operator, spec, project.root))
+        pinned = {name: store.query_columns(f"select * from {name}") for one in family for name in one.catalogs()}
+        schema = Schema(
+            {name: seen for name, (_, seen) in pinned.items()},
+            {name: teachers[name].scores for one in family for name in one.scorers()},
+            lambda name, params: make_operator(child_spec(spec, name, params), project.root),
+        )
         with boundary("operator", spec.op):
-            operator.see(
-                {name: seen for name, (_, seen) in pinned.items()},
-                {name: teachers[name].scores for name in operator.scorers()},
-            )
-            after = operator.columns(columns)
+            after = operator.columns(columns, schema)
         after.key  # noqa: B018  (raises where a step leaves rows without a key)
         _check_types(after, columns, spec)
     except ProjectError:
@@ -208,7 +221,7 @@ def plan_operator(
         raise type(error)(f"{spec.where}: {error}") from error
     catalogs = {name: query for name, (query, _) in pinned.items()}
     identity = _step_fingerprint(operator, before, teachers, project.root, catalogs)
-    return Step(spec, operator, columns, after, identity, catalogs, None)
+    return Step(spec, operator, columns, after, identity, catalogs, schema.planned, None)
 
 
 def operator_identity(spec: StepSpec, project: Project, store: StoreView) -> dict[str, Any]:
@@ -269,10 +282,15 @@ def _check_types(after: Columns, before: Columns, spec: StepSpec) -> None:
             )
 
 
-def _teacher_names(operator: Operator[Any], spec: StepSpec, root: Path) -> Iterator[str]:
-    yield from operator.teachers()
+def _family(operator: Operator[Any], spec: StepSpec, root: Path) -> Iterator[Operator[Any]]:
+    """The operator, those that it runs, those that they run."""
+    yield operator
     for child in children(operator, spec, root):
-        yield from _teacher_names(child, spec, root)
+        yield from _family(child, spec, root)
+
+
+def _teacher_names(operator: Operator[Any], spec: StepSpec, root: Path) -> Iterator[str]:
+    return (name for one in _family(operator, spec, root) for name in one.teachers())
 
 
 def _teacher_table(project: Project, name: str, spec: StepSpec) -> TeacherTable:

@@ -24,6 +24,7 @@ from dqdata.operator import (
     Operator,
     Reject,
     RowOperator,
+    Schema,
     TableOperator,
 )
 from dqdata.params import markers
@@ -132,7 +133,7 @@ def test_an_unknown_parameter_is_refused_by_name(name):
 @pytest.mark.parametrize("name", of_kind(RowOperator))
 def test_row_operators(name):
     operator = make(name)
-    promised = operator.columns(have(sample()))
+    promised = operator.columns(have(sample()), Schema())
     for row in sample().to_dicts():
         once, again = operator.process(row), operator.process(dict(row))
         assert once == again
@@ -146,7 +147,7 @@ def test_row_operators(name):
 @pytest.mark.parametrize("name", of_kind(BatchOperator))
 def test_batch_operators(name):
     operator, frame = make(name), sample()
-    promised = operator.columns(have(frame))
+    promised = operator.columns(have(frame), Schema())
     rows, dropped = batch(operator, frame)
     assert_columns(rows, promised)
     assert sorted([*rows["trace_id"], *dropped]) == sorted(frame["trace_id"])
@@ -170,7 +171,7 @@ NEEDS = {"cluster": ("wordllama",), "decontaminate": ("wordllama", "rapidfuzz")}
 )
 def test_table_operators(name, tmp_path):
     frame = sample()
-    promised = make(name).columns(have(frame))
+    promised = make(name).columns(have(frame), Schema())
     made = table(make(name), frame, tmp_path / "a", promised)
     assert table(make(name), frame.sample(fraction=1, shuffle=True, seed=2), tmp_path / "b", promised) == made
     kept, dropped = table(make(name), frame[:0], tmp_path / "c", promised)

@@ -11,7 +11,7 @@ from outcomes import have
 
 from dqdata.columns import Columns, polars_schema
 from dqdata.errors import ColumnError, InputError
-from dqdata.operator import CallOperator, Decisions, NewRows, Operator, TableOperator
+from dqdata.operator import CallOperator, Decisions, NewRows, Operator, Schema, TableOperator
 from dqdata.plugins import load
 from dqdata.testing import OperatorRun, disk_table
 
@@ -81,7 +81,7 @@ def test_unknown_parameters_are_refused_and_the_class_says_what_it_does(name: st
 @pytest.mark.parametrize("name", PARAMS)
 def test_a_plan_keeps_what_it_does_not_know(name: str) -> None:
     have_ = columns_for(name).add(extra="VARCHAR")
-    planned = made(name).columns(have_)
+    planned = made(name).columns(have_, Schema())
     assert name == "pairs" or set(have_) <= set(planned)
     polars_schema(planned)
 
@@ -89,7 +89,7 @@ def test_a_plan_keeps_what_it_does_not_know(name: str) -> None:
 @pytest.mark.parametrize("name", PARAMS)
 def test_a_missing_column_is_named(name: str) -> None:
     with pytest.raises(ColumnError):
-        made(name).columns(Columns({"problem_id": "VARCHAR", "trace_id": "VARCHAR", "unrelated": "VARCHAR"}))
+        made(name).columns(Columns({"problem_id": "VARCHAR", "trace_id": "VARCHAR", "unrelated": "VARCHAR"}), Schema())
 
 
 @pytest.mark.parametrize("name", [name for name, params in PARAMS.items() if params in (JUDGE, TEACHER)])
@@ -97,9 +97,9 @@ def test_prompts_are_there_in_both_languages_and_fingerprinted(name: str) -> Non
     english, chinese = made(name), made(name, language="zh")
     assert english.files() and chinese.files() and set(english.files()).isdisjoint(chinese.files())
     assert all(path.is_file() for path in (*english.files(), *chinese.files()))
-    chinese.columns(columns_for(name))
+    chinese.columns(columns_for(name), Schema())
     with pytest.raises(InputError, match="language"):
-        made(name, language="xx").columns(columns_for(name))
+        made(name, language="xx").columns(columns_for(name), Schema())
 
 
 @pytest.mark.parametrize("name", PARAMS)
@@ -128,10 +128,10 @@ def test_an_empty_batch(name: str) -> None:
     operator: Any = made(name)
     batch = operator.process(pl.DataFrame(schema=polars_schema(COLUMNS)))
     assert batch.rows.height == 0 and batch.dropped is None
-    assert have(batch.rows) == operator.columns(COLUMNS)
+    assert have(batch.rows) == operator.columns(COLUMNS, Schema())
 
 
 @pytest.mark.parametrize("name", ["rethink", "shorten", "lengthen", "corrupt", "pass_rate"])
 def test_wrong_parameters_of_a_verifier_are_named(name: str) -> None:
     with pytest.raises(InputError, match=r"verify_math.*rel_tool"):
-        made(name, verifier_params={"rel_tool": 0.1}).columns(COLUMNS)
+        made(name, verifier_params={"rel_tool": 0.1}).columns(COLUMNS, Schema())

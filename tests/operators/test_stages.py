@@ -15,6 +15,7 @@ from dqdata_operators.verify.majority import Majority, MajorityParams, vote
 from outcomes import batched, decided, have
 
 from dqdata.errors import ColumnError, DataError, QueryError
+from dqdata.operator import Schema
 from dqdata.testing import OperatorRun, disk_table
 
 
@@ -133,11 +134,11 @@ def test_stages_are_told_and_do_not_depend_on_order(tmp_path: Path) -> None:
 
 def test_curriculum_checks_its_expression() -> None:
     with pytest.raises(ColumnError, match="cdd"):
-        Curriculum(CurriculumParams(by="cdd")).columns(have(graded([1.0])))
+        Curriculum(CurriculumParams(by="cdd")).columns(have(graded([1.0])), Schema())
     with pytest.raises(QueryError, match="random"):
-        Curriculum(CurriculumParams(by="random()")).columns(have(graded([1.0])))
+        Curriculum(CurriculumParams(by="random()")).columns(have(graded([1.0])), Schema())
     with pytest.raises(ColumnError, match="not a number"):
-        Curriculum(CurriculumParams(by="trace_id")).columns(have(graded([1.0])))
+        Curriculum(CurriculumParams(by="trace_id")).columns(have(graded([1.0])), Schema())
     with pytest.raises(ValueError, match="thresholds"):
         CurriculumParams(stages=3, at=(1,))
 
@@ -194,9 +195,9 @@ def test_level_names_ranges() -> None:
     operator = Level(LevelParams(column="pass_rate", at=(0.25, 0.75), labels=("hard", "medium", "easy")))
     rows, _ = batched(operator, frame)
     assert rows["level"].to_list() == ["hard", "medium", "medium", "easy", None]
-    assert Counter(operator.columns(have(frame)).keys())["level"] == 1
+    assert Counter(operator.columns(have(frame), Schema()).keys())["level"] == 1
     with pytest.raises(ColumnError, match="pass_rate"):
-        operator.columns(have(frame.drop("pass_rate").with_columns(pass_rates=0.5)))
+        operator.columns(have(frame.drop("pass_rate").with_columns(pass_rates=0.5)), Schema())
 
 
 @pytest.mark.parametrize("params", [{"at": (2, 1)}, {"at": (1,)}, {"at": ()}])

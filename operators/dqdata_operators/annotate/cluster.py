@@ -18,7 +18,7 @@ import polars as pl
 from pydantic import Field
 
 from dqdata.columns import Columns
-from dqdata.operator import Decisions, Params, Run, Table, TableOperator
+from dqdata.operator import Decisions, Params, Run, Schema, Table, TableOperator
 from dqdata_operators.lib.near import semantic
 from dqdata_operators.lib.near.clusters import I64
 from dqdata_operators.lib.vectors import F32
@@ -50,7 +50,7 @@ class Cluster(TableOperator[ClusterParams]):
     version = 2
     Params = ClusterParams
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         have.require(self.params.column, "VARCHAR")
         return have.add(
             **{self.params.into: "BIGINT", f"{self.params.into}_similarity": "DOUBLE", "representative": "BOOLEAN"}

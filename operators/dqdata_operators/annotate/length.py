@@ -22,7 +22,7 @@ from pydantic import model_validator
 
 from dqdata.columns import Columns
 from dqdata.errors import ColumnError
-from dqdata.operator import Batch, BatchOperator, Params, PromptFile
+from dqdata.operator import Batch, BatchOperator, Params, PromptFile, Schema
 from dqdata_operators.annotate._tokens import CJK, TokenCounter, estimated_tokens, load_counter
 
 WORD = rf"[{CJK}]|[^\s{CJK}]+"
@@ -78,7 +78,7 @@ class Length(BatchOperator[LengthParams]):
         """A worker loads a tokenizer or a model with its first rows."""
         return 120.0
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         for name in self._measured(have):
             have.require(name, "VARCHAR")
         if self.params.tokenizer is None and self.params.tokenizer_file is not None:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import polars as pl
 
 from dqdata.columns import NUMBERS, Columns
-from dqdata.operator import Decisions, Params, Run, Table, TableOperator
+from dqdata.operator import Decisions, Params, Run, Schema, Table, TableOperator
 from dqdata.sql import literal, quoted
 
 
@@ -32,7 +32,7 @@ class LengthScale(TableOperator[LengthScaleParams]):
     name = "length_scale"
     Params = LengthScaleParams
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         return have.require(self.params.tokens, *NUMBERS).add(rv_length="DOUBLE")
 
     def process(self, table: Table, run: Run) -> Decisions:

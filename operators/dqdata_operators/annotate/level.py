@@ -19,7 +19,7 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from dqdata.columns import NUMBERS, Columns
-from dqdata.operator import Batch, BatchOperator, Params
+from dqdata.operator import Batch, BatchOperator, Params, Schema
 
 
 class LevelParams(Params):
@@ -47,7 +47,7 @@ class Level(BatchOperator[LevelParams]):
     name = "level"
     Params = LevelParams
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         have.require(self.params.column, *NUMBERS)
         return have.add(**{self.params.into: "VARCHAR"})
 

@@ -16,7 +16,7 @@ import polars as pl
 
 from dqdata.columns import Columns
 from dqdata.errors import ColumnError
-from dqdata.operator import Batch, BatchOperator, Params
+from dqdata.operator import Batch, BatchOperator, Params, Schema
 
 Kind = Literal["mail", "phone", "key", "card"]
 KINDS: tuple[Kind, ...] = ("mail", "phone", "key", "card")
@@ -48,7 +48,7 @@ class Pii(BatchOperator[PiiParams]):
     name = "pii"
     Params = PiiParams
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         for name in self._read(have):
             have.require(name, "VARCHAR")
         return have.add(**{f"pii_{kind}": "BOOLEAN" for kind in self.params.kinds})

@@ -19,7 +19,7 @@ from pydantic import Field
 
 from dqdata.columns import Columns
 from dqdata.errors import ColumnError
-from dqdata.operator import Batch, BatchOperator, Params
+from dqdata.operator import Batch, BatchOperator, Params, Schema
 from dqdata.thinking import ANY_TAG
 from dqdata_operators.annotate._endings import cut_off
 from dqdata_operators.annotate._languages import Identifier, language, share_of_scripts
@@ -105,7 +105,7 @@ class Quality(BatchOperator[QualityParams]):
         """A worker loads a tokenizer or a model with its first rows."""
         return 120.0
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         names = [self.params.reasoning, self.params.response]
         there = [name for name in names if name in have]
         if not there:

@@ -24,7 +24,7 @@ from pydantic import Field, model_validator
 from dqdata.columns import MESSAGES, NUMBERS, Columns, is_number
 from dqdata.errors import ColumnError
 from dqdata.expressions import check_value
-from dqdata.operator import Decisions, Params, Run, SqlExpression, Table, TableOperator
+from dqdata.operator import Decisions, Params, Run, Schema, SqlExpression, Table, TableOperator
 from dqdata.sql import literal, quoted
 from dqdata.thinking import TAGS
 from dqdata_operators.format._chats import chat, thinking, turn
@@ -66,7 +66,7 @@ class Adapt(TableOperator[AdaptParams]):
     name = "adapt"
     Params = AdaptParams
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         for name in ("problem_id", "question", "reasoning", "response"):
             have.require(name, "VARCHAR")
         have.require(self.params.tokens, *NUMBERS)

@@ -29,7 +29,7 @@ from pydantic import Field, model_validator
 from dqdata.columns import MESSAGES, Columns
 from dqdata.errors import ColumnError
 from dqdata.expressions import check_condition
-from dqdata.operator import NewRows, Params, Run, SqlExpression, Table, TableOperator
+from dqdata.operator import NewRows, Params, Run, Schema, SqlExpression, Table, TableOperator
 from dqdata.sql import literal, quoted
 from dqdata.thinking import TAGS
 from dqdata_operators.format._chats import chat, thinking, turn
@@ -104,7 +104,7 @@ class Pairs(TableOperator[PairsParams]):
     name = "pairs"
     Params = PairsParams
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         for name in ("problem_id", "trace_id", "question", "reasoning", "response"):
             have.require(name, "VARCHAR")
         have.require("correct", "BOOLEAN")

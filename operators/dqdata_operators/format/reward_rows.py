@@ -16,7 +16,7 @@ import polars as pl
 
 from dqdata.columns import MESSAGES, NUMBERS, Columns, key_of
 from dqdata.expressions import check_condition
-from dqdata.operator import Batch, BatchOperator, Params, SqlExpression
+from dqdata.operator import Batch, BatchOperator, Params, Schema, SqlExpression
 from dqdata.thinking import TAGS
 from dqdata_operators.format._chats import chat, thinking, turn
 
@@ -36,7 +36,7 @@ class RewardRows(BatchOperator[RewardRowsParams]):
     name = "reward_rows"
     Params = RewardRowsParams
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         for name in ("question", "reasoning", "response"):
             have.require(name, "VARCHAR")
         for name in self.params.targets:

@@ -18,7 +18,7 @@ from pydantic import model_validator
 
 from dqdata.columns import MESSAGES, Columns, key_of
 from dqdata.errors import ColumnError, nearest
-from dqdata.operator import Batch, BatchOperator, Params
+from dqdata.operator import Batch, BatchOperator, Params, Schema
 from dqdata.thinking import TAGS
 from dqdata_operators.format._chats import message_fields
 from dqdata_operators.lib.asking.prompting import Placeholder, Template
@@ -55,7 +55,7 @@ class ToMessages(BatchOperator[ToMessagesParams]):
     name = "to_messages"
     Params = ToMessagesParams
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         for name in Template(self.params.user).placeholders:
             if name not in have:
                 raise ColumnError(f"user = {self.params.user!r} needs column {name!r}{nearest(name, have)}")

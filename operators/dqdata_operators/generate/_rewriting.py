@@ -34,6 +34,7 @@ from dqdata.operator import (
     Reject,
     Row,
     Run,
+    Schema,
     TeacherName,
 )
 from dqdata.teacher import Completion, Message
@@ -139,8 +140,6 @@ class RewriteOperator(CallOperator[RP]):
     """Rewrites traces. Subclasses say which rows, in which way: `task`."""
 
     own: ClassVar[tuple[str, ...]] = ("problem", "reference", "trace", "words", "target")
-    _judged: tuple[str, ...] = ()
-    """Columns of a row once the verifier ran, known when planned."""
 
     @abstractmethod
     def task(self, row: Row) -> Task | str:
@@ -150,14 +149,13 @@ class RewriteOperator(CallOperator[RP]):
     def prompts(self) -> tuple[Prompt, ...]:
         """The prompts that `task` may choose."""
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         have.require("trace_id", "VARCHAR").require("question", "VARCHAR").require("answer", "VARCHAR")
         if "reasoning" not in have and "response" not in have:
             raise ColumnError(f"needs a trace: 'reasoning', 'response' or both (have: {', '.join(have)})")
         for prompt in self.prompts():
             prompt.require(have, *self.own)
-        made = verdict_columns(self.params.verifier, self.params.verifier_params, have)
-        self._judged = tuple(made)
+        made = verdict_columns(schema, self.params.verifier, self.params.verifier_params, have)
         return made.add(**REWRITE_COLUMNS)
 
     def files(self) -> tuple[Path, ...]:
@@ -179,7 +177,7 @@ class RewriteOperator(CallOperator[RP]):
         return {}
 
     async def process(self, row: Row, run: Run) -> list[Outcome]:
-        was = await with_verdict(run, self.params.verifier, self.params.verifier_params, row, self._judged)
+        was = await with_verdict(run, self.params.verifier, self.params.verifier_params, row)
         task = self.task(was) if was["correct"] else "not_verified" if was["correct"] is None else "not_correct"
         if isinstance(task, str):
             return [{**self._blank(row), **was, "rewrite_stop": task}]

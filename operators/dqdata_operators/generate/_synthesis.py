@@ -30,6 +30,7 @@ from dqdata.operator import (
     Reject,
     Row,
     Run,
+    Schema,
     TeacherName,
 )
 from dqdata.teacher import Message
@@ -97,7 +98,7 @@ class SynthesisOperator(CallOperator[SP]):
     def files(self) -> tuple[Path, ...]:
         return tuple(path for path in (self.prompt.path, self.params.against) if path)
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         have.require("problem_id", "VARCHAR").require("question", "VARCHAR")
         if "trace_id" in have or "pair_id" in have:
             raise ColumnError("makes problems from problems; these rows are traces (leave the reasoning out in `from`)")

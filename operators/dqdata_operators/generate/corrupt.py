@@ -30,6 +30,7 @@ from dqdata.operator import (
     Reject,
     Row,
     Run,
+    Schema,
     TeacherName,
 )
 from dqdata.teacher import Completion, Message
@@ -70,19 +71,16 @@ class Corrupt(CallOperator[CorruptParams]):
 
     name = "corrupt"
     Params = CorruptParams
-    _judged: tuple[str, ...] = ()
-    """Columns of a row once the verifier ran, known when planned."""
 
     @cached_property
     def prompt(self) -> Prompt:
         return load_prompt("corrupt", self.params.language, self.params.prompt)
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         have.require("trace_id", "VARCHAR").require("question", "VARCHAR").require("answer", "VARCHAR")
         have.require("response", "VARCHAR").require("correct", "BOOLEAN")
         self.prompt.require(have, "problem", "reference", "trace")
-        made = verdict_columns(self.params.verifier, self.params.verifier_params, have)
-        self._judged = tuple(made)
+        made = verdict_columns(schema, self.params.verifier, self.params.verifier_params, have)
         return made.add(parent_id="VARCHAR", corrupted="BOOLEAN")
 
     def files(self) -> tuple[Path, ...]:
@@ -100,7 +98,7 @@ class Corrupt(CallOperator[CorruptParams]):
 
     async def process(self, row: Row, run: Run) -> list[Outcome]:
         kept = {
-            **await with_verdict(run, self.params.verifier, self.params.verifier_params, row, self._judged),
+            **await with_verdict(run, self.params.verifier, self.params.verifier_params, row),
             "parent_id": row.get("parent_id"),
             "corrupted": bool(row.get("corrupted")),
         }

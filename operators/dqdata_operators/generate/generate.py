@@ -33,16 +33,15 @@ from dqdata.operator import (
     CallEstimate,
     CallOperator,
     Estimate,
-    Operator,
     Outcome,
     Params,
     PromptFile,
     Reject,
     Row,
     Run,
+    Schema,
     TeacherName,
 )
-from dqdata.plugins import load
 from dqdata.teacher import Completion, Message, Request, Sampling
 from dqdata_operators.lib.asking.answers import flaw
 from dqdata_operators.lib.asking.prompting import Prompt, load_prompt
@@ -146,7 +145,7 @@ class Generate(CallOperator[GenerateParams]):
         """Teachers in the order they are asked."""
         return self.params.teachers or (str(self.params.teacher),)
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         have.require("problem_id", "VARCHAR")
         self.prompt.require(have)
         ids = {"parent_id": "VARCHAR"} if "trace_id" in have else {"trace_id": "VARCHAR"}
@@ -154,7 +153,7 @@ class Generate(CallOperator[GenerateParams]):
         made = have.add(**ids, **{name: VOCABULARY[name].type for name in (*MADE, *asked)})
         if self.params.accept is None:
             return made
-        judged = self._judge().columns(made)
+        judged = schema.child(self.params.accept, self.params.accept_params, made)
         if "correct" not in judged:
             raise ColumnError(f"accept = {self.params.accept!r} makes no column 'correct'; use a verifier")
         return judged
@@ -232,10 +231,6 @@ class Generate(CallOperator[GenerateParams]):
         for outcome in drawn:
             judged += [outcome] if isinstance(outcome, Reject) else next(verdicts)
         return judged
-
-    def _judge(self) -> Operator[Any]:
-        kind: type[Operator[Any]] = load("operators", str(self.params.accept))
-        return kind(kind.Params(**self.params.accept_params))
 
 
 def _trace(row: Row, answer: Completion, model: str) -> Row:

@@ -22,7 +22,7 @@ from functools import cached_property
 from pydantic import Field
 
 from dqdata.columns import Columns
-from dqdata.operator import PromptFile, Row
+from dqdata.operator import PromptFile, Row, Schema
 from dqdata_operators.generate._rewriting import RewriteOperator, RewriteParams, Task
 from dqdata_operators.lib.asking.prompting import Prompt, load_prompt
 
@@ -56,8 +56,8 @@ class Rethink(RewriteOperator[RethinkParams]):
     def prompts(self) -> tuple[Prompt, ...]:
         return (self.extend.prompt, self.simplify.prompt)
 
-    def columns(self, have: Columns) -> Columns:
-        return super().columns(have.require("fit", "VARCHAR"))
+    def columns(self, have: Columns, schema: Schema) -> Columns:
+        return super().columns(have.require("fit", "VARCHAR"), schema)
 
     def values(self, row: Row) -> dict[str, str]:
         return {"student": self.params.student}

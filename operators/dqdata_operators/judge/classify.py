@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pydantic import Field, model_validator
 
 from dqdata.columns import Columns
-from dqdata.operator import CallEstimate, Estimate, Outcome, Row, Run
+from dqdata.operator import CallEstimate, Estimate, Outcome, Row, Run, Schema
 from dqdata_operators.lib.asking.judgement import Asked, Choice
 from dqdata_operators.lib.asking.judging import (
     ANSWER_TOKENS,
@@ -57,7 +57,7 @@ class Classify(JudgeOperator[ClassifyParams]):
     Params = ClassifyParams
     own = ("problem", "classes")
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         have.require(self.params.column, "VARCHAR")
         self.prompt.require(have, *self.own)
         into = self.params.into

@@ -16,7 +16,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from dqdata.columns import Columns
-from dqdata.operator import Outcome, Row, Run
+from dqdata.operator import Outcome, Row, Run, Schema
 from dqdata_operators.lib.asking.judgement import Choice
 from dqdata_operators.lib.asking.judging import JudgeOperator, JudgeParams
 
@@ -36,7 +36,7 @@ class Critique(JudgeOperator[CritiqueParams]):
     asked: ClassVar = {"fit": Choice(FITS, tie="medium")}
     own = (*JudgeOperator.own, "student")
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         return self.judges(have).add(fit="VARCHAR", fit_agreement="DOUBLE", fit_by="VARCHAR")
 
     def material(self, row: Row) -> dict[str, str]:

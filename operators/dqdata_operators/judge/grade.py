@@ -23,7 +23,7 @@ from pydantic import Field, model_validator
 
 from dqdata.columns import NUMBERS, Columns
 from dqdata.errors import ColumnError, RowError
-from dqdata.operator import Outcome, Row, Run
+from dqdata.operator import Outcome, Row, Run, Schema
 from dqdata_operators.lib.asking.judgement import Scale
 from dqdata_operators.lib.asking.judging import JudgeOperator, JudgeParams
 
@@ -53,7 +53,7 @@ class Grade(JudgeOperator[GradeParams]):
     Params = GradeParams
     asked: ClassVar = {"rv": Scale(0, 9), "cd": Scale(0, 9)}
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         self.judges(have)
         if self.params.length_at is not None:
             have.require(self.params.tokens, *NUMBERS)

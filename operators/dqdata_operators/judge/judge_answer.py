@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from dqdata.columns import Columns
-from dqdata.operator import Estimate, Outcome, Row, Run
+from dqdata.operator import Estimate, Outcome, Row, Run, Schema
 from dqdata_operators.lib.asking.judgement import Asked, Choice, UnreadableError
 from dqdata_operators.lib.asking.judging import JudgeOperator, JudgeParams, fenced, required
 from dqdata_operators.lib.maths.extract import answer_part
@@ -54,7 +54,7 @@ class JudgeAnswer(JudgeOperator[JudgeAnswerParams]):
         "reason": Choice(tuple(reason for reasons in REASONS.values() for reason in reasons), tie="cannot_tell"),
     }
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         have.require("question", "VARCHAR")
         have.require(self.params.answer, "VARCHAR").require(self.params.response, "VARCHAR")
         if self.params.rows == "unverifiable":

@@ -22,7 +22,7 @@ from pydantic import Field
 from dqdata.columns import Columns
 from dqdata.errors import ColumnError
 from dqdata.ids import canonical
-from dqdata.operator import CallEstimate, Estimate, Outcome, Reject, Row, Run
+from dqdata.operator import CallEstimate, Estimate, Outcome, Reject, Row, Run, Schema
 from dqdata_operators.lib.asking.judgement import Asked, Choice
 from dqdata_operators.lib.asking.judging import (
     ANSWER_TOKENS,
@@ -59,7 +59,7 @@ class JudgeContamination(JudgeOperator[JudgeContaminationParams]):
     own = ("problem", "benchmark")
     asked: ClassVar[Mapping[str, Asked]] = {"relation": Choice(RELATIONS, tie="same_template")}
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         have.require(self.params.column, "VARCHAR")
         flag = self.params.flag_column
         if f"{flag}_text" not in have:

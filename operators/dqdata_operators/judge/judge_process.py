@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from dqdata.columns import Columns
-from dqdata.operator import Outcome, Row, Run
+from dqdata.operator import Outcome, Row, Run, Schema
 from dqdata_operators.lib.asking.judgement import Asked, Scale, YesNo
 from dqdata_operators.lib.asking.judging import JudgeOperator, JudgeParams, fenced, trace_of
 
@@ -33,7 +33,7 @@ class JudgeProcess(JudgeOperator[JudgeParams]):
         "leads_to_answer": YesNo(),
     }
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         return self.judges(have).add(
             process_valid="BOOLEAN",
             first_wrong_step="BIGINT",

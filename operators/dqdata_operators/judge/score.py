@@ -27,7 +27,18 @@ from pydantic import Field, model_validator
 from dqdata.columns import MESSAGES, Columns
 from dqdata.errors import ColumnError, RowError
 from dqdata.models import PREFERENCE
-from dqdata.operator import CallEstimate, CallOperator, Estimate, Outcome, Params, Row, Run, ScorerName, TeacherName
+from dqdata.operator import (
+    CallEstimate,
+    CallOperator,
+    Estimate,
+    Outcome,
+    Params,
+    Row,
+    Run,
+    Schema,
+    ScorerName,
+    TeacherName,
+)
 from dqdata.teacher import Message, Request
 from dqdata_operators.lib.asking.judgement import Scale
 from dqdata_operators.lib.asking.judging import PROBLEM_TOKENS, TRACE_TOKENS, JudgeOperator, JudgeParams, VoteParams
@@ -67,7 +78,7 @@ class ByJudge(JudgeOperator[RubricParams]):
     asked: ClassVar = {"score": Scale(0, 9)}
     own = (*JudgeOperator.own, "rubric")
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         return self.judges(have).add(score="DOUBLE", score_agreement="DOUBLE", score_by="VARCHAR")
 
     def material(self, row: Row) -> dict[str, str]:
@@ -92,15 +103,15 @@ class Score(CallOperator[ScoreParams]):
     def files(self) -> tuple[Path, ...]:
         return self._judge.files() if self.params.model is None else ()
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         if self.params.model is None:
-            return self._judge.columns(have)
+            return self._judge.columns(have, schema)
         if "messages" not in have:
             raise ColumnError(
                 "a reward model reads column 'messages', the chat to score: put a step `to_messages` before"
             )
         have.require("messages", MESSAGES)
-        return have.add(**{column_of(name): "DOUBLE" for name in self.scores(self.params.model)}, score_by="VARCHAR")
+        return have.add(**{column_of(name): "DOUBLE" for name in schema.scores[self.params.model]}, score_by="VARCHAR")
 
     def estimate(self, rows: float) -> Estimate:
         if self.params.model is None:

@@ -17,7 +17,7 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from dqdata.columns import Columns
-from dqdata.operator import Decisions, Params, Run, Table, TableOperator
+from dqdata.operator import Decisions, Params, Run, Schema, Table, TableOperator
 from dqdata.sql import literal, quoted
 from dqdata_operators.select._quotas import quotas, take
 
@@ -47,7 +47,7 @@ class Balance(TableOperator[BalanceParams]):
     name = "balance"
     Params = BalanceParams
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         return have.require(self.params.column, "VARCHAR")
 
     def process(self, table: Table, run: Run) -> Decisions:

@@ -22,7 +22,7 @@ from pydantic import Field, model_validator
 from dqdata.columns import Columns, is_number
 from dqdata.errors import ColumnError
 from dqdata.expressions import check_value
-from dqdata.operator import Decisions, Params, Run, SqlExpression, Table, TableOperator
+from dqdata.operator import Decisions, Params, Run, Schema, SqlExpression, Table, TableOperator
 from dqdata.sql import literal, quoted
 from dqdata_operators.lib.asking.one_judge import check_one_judge
 
@@ -58,7 +58,7 @@ class Curriculum(TableOperator[CurriculumParams]):
     name = "curriculum"
     Params = CurriculumParams
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         have.require("problem_id")
         kind = check_value(self.params.by, have, "by")
         if not is_number(kind):

@@ -24,7 +24,7 @@ from pydantic import Field, field_validator
 from dqdata.columns import Columns, polars_schema
 from dqdata.errors import InputError
 from dqdata.ids import canonical
-from dqdata.operator import Decisions, Params, Run, Table, TableOperator
+from dqdata.operator import Decisions, Params, Run, Schema, Table, TableOperator
 from dqdata_operators.lib.benchmarks.evidence import Doubt, Pair
 from dqdata_operators.lib.benchmarks.layouts import Benchmark, Problems, read_benchmarks
 from dqdata_operators.lib.benchmarks.search import Search
@@ -83,7 +83,7 @@ class Decontaminate(TableOperator[DecontaminateParams]):
     version = 6
     Params = DecontaminateParams
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         have.require(self.params.column, "VARCHAR")
         return have.add(**self._added) if self._added else have
 

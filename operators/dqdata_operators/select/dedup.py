@@ -35,7 +35,7 @@ from dqdata.columns import Columns
 from dqdata.errors import ColumnError, QueryError
 from dqdata.expressions import check_ranking
 from dqdata.files import parquet_file
-from dqdata.operator import Decisions, Params, Run, SqlExpression, Table, TableOperator
+from dqdata.operator import Decisions, Params, Run, Schema, SqlExpression, Table, TableOperator
 from dqdata.sql import PARQUET, literal, quoted
 from dqdata_operators.lib.near import exact
 from dqdata_operators.lib.near.clusters import I64, U64
@@ -105,7 +105,7 @@ class Dedup(TableOperator[DedupParams]):
     version = 4
     Params = DedupParams
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         for name in self.params.names:
             have.require(name)
         if self.params.keep is not None:

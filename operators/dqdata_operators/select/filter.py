@@ -15,7 +15,7 @@ import polars as pl
 from dqdata.columns import Columns, key_of
 from dqdata.errors import RowError
 from dqdata.expressions import check_condition, names_read
-from dqdata.operator import Batch, BatchOperator, Params, SqlExpression
+from dqdata.operator import Batch, BatchOperator, Params, Schema, SqlExpression
 from dqdata.sql import connection
 
 SHOWN = 80
@@ -36,7 +36,7 @@ class Filter(BatchOperator[FilterParams]):
     version = 2
     Params = FilterParams
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         check_condition(self.params.where, have)
         return have
 

@@ -26,7 +26,7 @@ from pydantic import Field, model_validator
 
 from dqdata.columns import NUMBERS, Columns
 from dqdata.errors import ColumnError
-from dqdata.operator import Decisions, Params, Run, Table, TableOperator
+from dqdata.operator import Decisions, Params, Run, Schema, Table, TableOperator
 from dqdata.sql import literal, quoted
 from dqdata_operators.lib.asking.one_judge import check_one_judge
 from dqdata_operators.select._quotas import quotas, take
@@ -110,7 +110,7 @@ class Mix(TableOperator[MixParams]):
     name = "mix"
     Params = MixParams
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         have.require("problem_id").require(self.params.cd, *NUMBERS).require(self.params.rv, *NUMBERS)
         if self.params.domains:
             have.require(self.params.domain_column, "VARCHAR")

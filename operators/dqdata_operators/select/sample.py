@@ -13,7 +13,7 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from dqdata.columns import Columns
-from dqdata.operator import Decisions, Params, Run, Table, TableOperator
+from dqdata.operator import Decisions, Params, Run, Schema, Table, TableOperator
 from dqdata.sql import PARQUET, literal, quoted
 
 
@@ -42,7 +42,7 @@ class Sample(TableOperator[SampleParams]):
     name = "sample"
     Params = SampleParams
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         for name in self.params.per:
             have.require(name)
         return have

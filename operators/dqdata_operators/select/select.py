@@ -19,7 +19,7 @@ from pydantic import Field, model_validator
 from dqdata.columns import Columns
 from dqdata.errors import QueryError
 from dqdata.expressions import check_condition, check_ranking
-from dqdata.operator import Decisions, Params, Run, SqlExpression, Table, TableOperator
+from dqdata.operator import Decisions, Params, Run, Schema, SqlExpression, Table, TableOperator
 from dqdata.sql import literal, quoted
 
 
@@ -48,7 +48,7 @@ class Select(TableOperator[SelectParams]):
     name = "select"
     Params = SelectParams
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         have.require(self.params.per)
         check_ranking(self.params.by, have)
         if self.params.where is not None:

@@ -23,7 +23,7 @@ from pydantic import Field, field_validator
 
 from dqdata.columns import Columns
 from dqdata.errors import ColumnError
-from dqdata.operator import Decisions, Params, Run, Table, TableOperator
+from dqdata.operator import Decisions, Params, Run, Schema, Table, TableOperator
 from dqdata.sql import PARQUET, literal, quoted
 from dqdata_operators.lib.near.clusters import I64, components
 from dqdata_operators.lib.near.near import Words, near_groups
@@ -57,7 +57,7 @@ class Split(TableOperator[SplitParams]):
     name = "split"
     Params = SplitParams
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         have.require("problem_id", "VARCHAR")
         if self.params.near is not None:
             if self.params.near not in have:

@@ -12,13 +12,14 @@ value of `on` once: a join never multiplies rows. A bare name means the newest v
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 import polars as pl
 
 from dqdata.columns import Columns
 from dqdata.errors import ColumnError, DataError
-from dqdata.operator import CatalogRef, Decisions, Params, Run, Table, TableOperator
+from dqdata.operator import CatalogRef, Decisions, Params, Run, Schema, Table, TableOperator
 from dqdata.sql import PARQUET, literal, quoted
 
 
@@ -43,13 +44,13 @@ class Join(TableOperator[JoinParams]):
     name = "join"
     Params = JoinParams
 
-    def columns(self, have: Columns) -> Columns:
-        other = self.catalog_columns(self.params.catalog)
+    def columns(self, have: Columns, schema: Schema) -> Columns:
+        other = schema.catalogs[self.params.catalog]
         for name in self.params.keys:
             have.require(name)
             if name not in other:
                 raise ColumnError(f"catalog {self.params.catalog!r} has no column {name!r} (have: {', '.join(other)})")
-        wanted = self._brought(have)
+        wanted = self._brought(have, other)
         for name in wanted:
             if name not in other:
                 raise ColumnError(f"catalog {self.params.catalog!r} has no column {name!r} (have: {', '.join(other)})")
@@ -59,12 +60,13 @@ class Join(TableOperator[JoinParams]):
                 )
         return have.add(**{name: other[name] for name in wanted})
 
-    def _brought(self, have: Columns) -> list[str]:
+    def _brought(self, have: Columns, other: Iterable[str]) -> list[str]:
+        """Columns of the catalog that the rows get. other: all that it has."""
         if self.params.how == "anti":
             return []
         if self.params.columns is not None:
             return list(self.params.columns)
-        return [name for name in self.catalog_columns(self.params.catalog) if name not in have]
+        return [name for name in other if name not in have]
 
     def process(self, table: Table, run: Run) -> Decisions:
         import pyarrow.parquet as pq
@@ -74,7 +76,7 @@ class Join(TableOperator[JoinParams]):
         with pq.ParquetWriter(other, reader.schema) as writer:
             for batch in reader:
                 writer.write_batch(batch)
-        brought = self._brought(table.columns)
+        brought = self._brought(table.columns, reader.schema.names)
         key, keys = quoted(table.key), [quoted(name) for name in self.params.keys]
         same = " and ".join(f"rows.{name} = other.{name}" for name in keys)
         with table.connect() as con:

@@ -20,7 +20,7 @@ from dqdata.columns import Columns
 from dqdata.errors import ColumnError, OperatorError, QueryError
 from dqdata.expressions import check_query
 from dqdata.files import parquet_file
-from dqdata.operator import Decisions, NewRows, Params, Run, Table, TableOperator
+from dqdata.operator import Decisions, NewRows, Params, Run, Schema, Table, TableOperator
 from dqdata.sql import PARQUET, literal, quoted
 from dqdata.types import advice, stored_query
 
@@ -41,7 +41,7 @@ class Sql(TableOperator[SqlParams]):
     name = "sql"
     Params = SqlParams
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         made = check_query(self.params.query, have)
         if "parent_ids" in made:
             made.require("parent_ids", "VARCHAR[]")

@@ -21,7 +21,7 @@ import polars as pl
 from pydantic import Field
 
 from dqdata.columns import Columns
-from dqdata.operator import Decisions, Params, Run, Table, TableOperator
+from dqdata.operator import Decisions, Params, Run, Schema, Table, TableOperator
 from dqdata.sql import literal as sql_text
 from dqdata.sql import quoted
 from dqdata_operators.lib.maths import extract
@@ -46,7 +46,7 @@ class Majority(TableOperator[MajorityParams]):
     name = "majority"
     Params = MajorityParams
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         have.require("problem_id").require("trace_id").require(self.params.answer, "VARCHAR")
         have.require(self.params.response, "VARCHAR")
         return have.add(answer_votes="BIGINT", answer_of="BIGINT", answer_source="VARCHAR")

@@ -35,6 +35,7 @@ from dqdata.operator import (
     Reject,
     Row,
     Run,
+    Schema,
     TeacherName,
     bind,
 )
@@ -86,12 +87,11 @@ class PassRate(CallOperator[PassRateParams]):
     def prompt(self) -> Prompt:
         return load_prompt("generate", self.params.language, self.params.prompt)
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         have.require("problem_id", "VARCHAR").require("answer", "VARCHAR")
         self.prompt.require(have)
-        verdict_columns(
-            self.params.verifier, self.params.verifier_params, have.add(reasoning="VARCHAR", response="VARCHAR")
-        )
+        attempt = have.add(reasoning="VARCHAR", response="VARCHAR")
+        verdict_columns(schema, self.params.verifier, self.params.verifier_params, attempt)
         return have.add(
             pass_rate="DOUBLE",
             pass_low="DOUBLE",

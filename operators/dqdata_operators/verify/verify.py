@@ -21,8 +21,7 @@ from pydantic import Field
 
 from dqdata.columns import Columns
 from dqdata.errors import ColumnError
-from dqdata.operator import CallOperator, Operator, Outcome, Params, Reject, Row, Run, bind
-from dqdata.plugins import load
+from dqdata.operator import CallOperator, Outcome, Params, Reject, Row, Run, Schema, bind
 from dqdata_operators.lib.maths import Judgement
 from dqdata_operators.verify.verify_math import VERDICT_COLUMNS, judged
 
@@ -56,7 +55,7 @@ class Verify(CallOperator[VerifyParams]):
     def children(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
         return tuple((f"verify_{kind}", getattr(self.params, kind)) for kind in self.params.types)
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         if self.params.default is None or self.params.answer_type in have:
             have.require(self.params.answer_type, "VARCHAR")
         if self.params.default is not None and self.params.default not in self.params.types:
@@ -66,9 +65,8 @@ class Verify(CallOperator[VerifyParams]):
         for name, params in self.children():
             if possible and name.removeprefix("verify_") not in possible:
                 continue
-            kind: type[Operator[Any]] = load("operators", name)
             try:
-                made = made.add(**kind(kind.Params(**params)).columns(have))
+                made = made.add(**schema.child(name, params, have))
             except ColumnError as error:
                 raise ColumnError(f"{name}: {error}") from error
         return made.add(**VERDICT_COLUMNS)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from dqdata.columns import Columns
-from dqdata.operator import Outcome, Params, Row, RowOperator
+from dqdata.operator import Outcome, Params, Row, RowOperator, Schema
 from dqdata_operators.lib.maths import PLACES, Judgement, Place, compare_choice
 from dqdata_operators.verify.verify_math import VERDICT_COLUMNS, judged
 
@@ -42,7 +42,7 @@ class VerifyChoice(RowOperator[VerifyChoiceParams]):
     def deadline(self) -> float:
         return self.params.deadline
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         have.require(self.params.answer, "VARCHAR").require(self.params.response, "VARCHAR")
         if self.params.choices in have:
             have.require(self.params.choices, "VARCHAR[]")

@@ -24,7 +24,7 @@ from typing import Any
 
 from dqdata.columns import Columns
 from dqdata.errors import DeadlineExceeded, RowError
-from dqdata.operator import CallOperator, Outcome, Row, Run
+from dqdata.operator import CallOperator, Outcome, Row, Run, Schema
 from dqdata.sandbox import Check, Limits, Result, Sandbox, Wired, wired
 from dqdata.sandbox import Tests as SandboxTests
 from dqdata_operators.verify._checker import BadChecker, ruled
@@ -48,7 +48,7 @@ class VerifyCode(CallOperator[VerifyCodeParams]):
     name = "verify_code"
     Params = VerifyCodeParams
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         have.require(self.params.response, "VARCHAR").require(self.params.tests)
         for name in (self.params.entry_points, self.params.checker):
             if name in have:

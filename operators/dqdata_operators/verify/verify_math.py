@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import Field
 
 from dqdata.columns import Columns
-from dqdata.operator import Outcome, Params, Row, RowOperator
+from dqdata.operator import Outcome, Params, Row, RowOperator, Schema
 from dqdata_operators.lib.maths import PLACES, Judgement, Place, Tolerance, compare, correct, extract
 
 VERDICT_COLUMNS = {"extracted": "VARCHAR", "verdict": "VARCHAR", "verdict_reason": "VARCHAR", "correct": "BOOLEAN"}
@@ -57,7 +57,7 @@ class VerifyMath(RowOperator[VerifyMathParams]):
     def deadline(self) -> float:
         return self.params.deadline
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         have.require(self.params.answer, "VARCHAR").require(self.params.response, "VARCHAR")
         if self.params.search_reasoning:
             have.require(self.params.reasoning, "VARCHAR")

@@ -12,7 +12,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from dqdata.columns import Columns
-from dqdata.operator import Outcome, Params, Row, RowOperator
+from dqdata.operator import Outcome, Params, Row, RowOperator, Schema
 from dqdata_operators.lib.maths import PLACES, Judgement, Place, TextMode, Tolerance, compare_text
 from dqdata_operators.verify.verify_math import VERDICT_COLUMNS, judged
 
@@ -46,7 +46,7 @@ class VerifyText(RowOperator[VerifyTextParams]):
     def deadline(self) -> float:
         return self.params.deadline
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         have.require(self.params.answer, "VARCHAR").require(self.params.response, "VARCHAR")
         return have.add(**VERDICT_COLUMNS)
 

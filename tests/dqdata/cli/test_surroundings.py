@@ -161,7 +161,7 @@ from dqdata.columns import Columns
 class Bad(RowOperator[NoParams]):
     "Fails."
     name = "bad"
-    def columns(self, have):
+    def columns(self, have, schema):
         {columns}
         return have
     def process(self, row):

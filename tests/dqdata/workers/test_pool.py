@@ -14,7 +14,7 @@ import pytest
 
 from dqdata.columns import Columns
 from dqdata.errors import DeadlineExceeded, RunError
-from dqdata.operator import NoParams, Outcome, Reject, Row, RowOperator
+from dqdata.operator import NoParams, Outcome, Reject, Row, RowOperator, Schema
 from dqdata.workers import worker
 from dqdata.workers.pool import Pool, WorkerDied
 from dqdata.workers.pool import _Worker as Worker
@@ -27,7 +27,7 @@ class Odd(RowOperator[NoParams]):
     def deadline(self) -> float:
         return 0.5
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         return have
 
     def process(self, row: Row) -> Outcome:

@@ -13,6 +13,7 @@ from outcomes import frame_of, have
 from pydantic import ValidationError
 
 from dqdata.errors import ColumnError, DataError
+from dqdata.operator import Schema
 
 TRACE = {"trace_id": "VARCHAR", "reasoning": "VARCHAR", "response": "VARCHAR"}
 
@@ -96,18 +97,18 @@ def test_any_column():
     operator = Length(LengthParams(column="question"))
     row = operator.process(frame).rows.to_dicts()[0]
     assert (row["question_chars"], row["question_words"]) == (14, 5)
-    assert set(operator.columns(have(frame))) == set(row)
+    assert set(operator.columns(have(frame), Schema())) == set(row)
 
 
 def test_the_column_text_where_there_is_no_trace():
     frame = pl.DataFrame({"problem_id": ["p"], "text": ["What is 2 + 2?"]})
     assert Length(LengthParams()).process(frame).rows["text_chars"].to_list() == [14]
     with pytest.raises(ColumnError, match="needs 'reasoning', 'response' or 'text', or name a `column`"):
-        Length(LengthParams()).columns(have(frame.drop("text")))
+        Length(LengthParams()).columns(have(frame.drop("text")), Schema())
     with pytest.raises(ColumnError, match="needs column 'txt'; did you mean 'text'"):
-        Length(LengthParams(column="txt")).columns(have(frame))
+        Length(LengthParams(column="txt")).columns(have(frame), Schema())
     with pytest.raises(ColumnError, match="needs column 'n' as VARCHAR, but it is INTEGER"):
-        Length(LengthParams(column="n")).columns(have(frame.with_columns(n=1)))
+        Length(LengthParams(column="n")).columns(have(frame.with_columns(n=1)), Schema())
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +129,7 @@ def test_tokens_by_the_tokenizer_inside_a_model(gguf):
 
 def test_an_operator_with_a_loaded_tokenizer_can_be_sent_to_a_worker(gguf):
     operator = Length(LengthParams(tokenizer_file=gguf))
-    operator.columns(have(frame_of(TRACE, [])))
+    operator.columns(have(frame_of(TRACE, [])), Schema())
     assert pickle.loads(pickle.dumps(operator)).counter is not None
 
 
@@ -158,7 +159,7 @@ def test_files_that_hold_no_tokenizer(tmp_path, content):
         path = tmp_path / name
         path.write_bytes(content)
         with pytest.raises(DataError, match=name):
-            Length(LengthParams(tokenizer_file=path)).columns(have(frame_of(TRACE, [])))
+            Length(LengthParams(tokenizer_file=path)).columns(have(frame_of(TRACE, [])), Schema())
 
 
 def test_one_tokenizer_at_a_time():

@@ -10,6 +10,7 @@ from dqdata_operators.annotate.quality import FLAGS, Quality, QualityParams
 from outcomes import batched, have
 
 from dqdata.errors import ColumnError
+from dqdata.operator import Schema
 
 THOUGHT = "There are 16 eggs. She eats three and bakes with four, which leaves nine. Nine eggs at two dollars are 18."
 SAID = "She sells nine eggs a day for 2 dollars each. The answer is \\boxed{18}."
@@ -67,9 +68,9 @@ def test_flags_without_their_column_are_null():
     operator = Quality(QualityParams())
     row = batched(operator, frame)[0].to_dicts()[0]
     assert row["no_thinking"] is None and row["truncated"] is True and row["language"] == "en"
-    assert list(row) == list(operator.columns(have(frame)))
+    assert list(row) == list(operator.columns(have(frame), Schema()))
     with pytest.raises(ColumnError, match="needs column 'reasoning' or 'response'"):
-        operator.columns(have(frame.drop("response")))
+        operator.columns(have(frame.drop("response")), Schema())
 
 
 def test_empty_batch():

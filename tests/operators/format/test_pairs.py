@@ -15,7 +15,7 @@ from outcomes import batched, have
 from dqdata.chats import bare
 from dqdata.columns import MESSAGES, polars_schema
 from dqdata.errors import ColumnError, DataError
-from dqdata.operator import NewRows
+from dqdata.operator import NewRows, Schema
 from dqdata.testing import OperatorRun, disk_table
 
 SCHEMA = {
@@ -46,7 +46,7 @@ def made(tmp_path: Path, rows: list[dict[str, Any]], **params: Any) -> tuple[pl.
     assert isinstance(result, NewRows)
     frames = list(result.rows)
     gone = result.dropped.lazy().collect()
-    planned = operator.columns(table.columns)
+    planned = operator.columns(table.columns, Schema())
     pairs = pl.concat(frames) if frames else pl.DataFrame(schema=polars_schema(planned))
     assert set(pairs.columns) == set(planned)
     parents = set(pairs["parent_ids"].explode().drop_nulls()) if pairs.height else set()
@@ -147,8 +147,8 @@ def test_more_pairs_than_fit_into_one_batch(tmp_path: Path) -> None:
 def test_what_fits_must_be_known() -> None:
     columns = have(pl.DataFrame([trace("a", True)], schema=SCHEMA)).drop("fit")
     with pytest.raises(ColumnError, match="critique"):
-        Pairs(PairsParams()).columns(columns)
-    planned = Pairs(PairsParams(fitting="length(reasoning) < 100")).columns(columns)
+        Pairs(PairsParams()).columns(columns, Schema())
+    planned = Pairs(PairsParams(fitting="length(reasoning) < 100")).columns(columns, Schema())
     assert planned["chosen"] == MESSAGES and planned.key == "pair_id"
 
 
@@ -187,4 +187,4 @@ def test_reward_rows_from_accepted_and_rejected() -> None:
     assert [turn["content"] for turn in rows["messages"][0]] == ["q", "<think>\nthink\n</think>\n\n4"]
     assert rows["messages"][1][1]["content"] == "5"
     assert gone == {"c": "not_graded", "d": "no_text"}
-    assert operator.columns(have(frame))["messages"] == MESSAGES
+    assert operator.columns(have(frame), Schema())["messages"] == MESSAGES

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from dqdata.chats import bare
 from dqdata.columns import MESSAGES
 from dqdata.errors import ColumnError
+from dqdata.operator import Schema
 
 COLUMNS = {
     "trace_id": "VARCHAR",
@@ -24,7 +25,7 @@ def chats(rows, **params) -> dict[str, list[tuple[str, str]]]:
     operator = ToMessages(ToMessagesParams(**params))
     frame = frame_of(COLUMNS, rows)
     kept, _ = batched(operator, frame)
-    assert have(kept)["messages"] == MESSAGES == operator.columns(have(frame))["messages"]
+    assert have(kept)["messages"] == MESSAGES == operator.columns(have(frame), Schema())["messages"]
     return {row["trace_id"]: [(m["role"], m["content"]) for m in row["messages"]] for row in kept.to_dicts()}
 
 
@@ -81,21 +82,21 @@ def test_other_columns_of_reasoning_and_response():
 )
 def test_wrong_columns_are_found_when_planning(params, said):
     with pytest.raises(ColumnError) as caught:
-        ToMessages(ToMessagesParams(**params)).columns(have(frame_of(COLUMNS, [])))
+        ToMessages(ToMessagesParams(**params)).columns(have(frame_of(COLUMNS, [])), Schema())
     assert said in str(caught.value)
 
 
 def test_reasoning_is_not_needed_where_it_is_not_read():
     have_columns = have(frame_of(COLUMNS, [])).drop("reasoning")
-    assert "messages" in ToMessages(ToMessagesParams(thinking="none")).columns(have_columns)
+    assert "messages" in ToMessages(ToMessagesParams(thinking="none")).columns(have_columns, Schema())
 
 
 def test_nested_columns_cannot_be_put_into_a_turn():
     columns = have(frame_of(COLUMNS, [])).add(options="VARCHAR[]", messages=MESSAGES, price="DECIMAL(9,2)")
     for name in ("options", "messages"):
         with pytest.raises(ColumnError, match="not plain text"):
-            ToMessages(ToMessagesParams(user=f"{{{{{name}}}}}")).columns(columns)
-    assert ToMessages(ToMessagesParams(user="{{price}}")).columns(columns)
+            ToMessages(ToMessagesParams(user=f"{{{{{name}}}}}")).columns(columns, Schema())
+    assert ToMessages(ToMessagesParams(user="{{price}}")).columns(columns, Schema())
 
 
 def test_a_user_turn_that_is_the_same_in_every_row():

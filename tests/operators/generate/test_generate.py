@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from dqdata.columns import Columns
 from dqdata.errors import BudgetExceeded, ColumnError, RowError, TeacherError
 from dqdata.ids import call_trace_id
-from dqdata.operator import Reject
+from dqdata.operator import Reject, Schema
 from dqdata.teacher import Completion, Usage
 from dqdata.testing import OperatorRun, ScriptedTeacher
 
@@ -51,7 +51,7 @@ async def test_a_row_for_every_sample_with_what_the_teacher_said(tmp_path):
         "output_tokens": 9,
     }
     assert second["reasoning"] is None and second["trace_id"] != first["trace_id"]
-    assert set(first) == set(generate().columns(HAVE))
+    assert set(first) == set(generate().columns(HAVE, Schema()))
 
 
 async def test_log_probabilities_are_kept_where_asked_for(tmp_path):
@@ -61,7 +61,7 @@ async def test_log_probabilities_are_kept_where_asked_for(tmp_path):
     assert teacher.requests[0].sampling.top_logprobs == 2
     top = [{"token": "4", "logprob": -0.1}, {"token": " 4", "logprob": -2.5}]
     assert row["top_logprobs"] == [{"token": "4", "logprob": -0.1, "top": top}]
-    assert set(row) == set(generate(top_logprobs=2).columns(HAVE))
+    assert set(row) == set(generate(top_logprobs=2).columns(HAVE, Schema()))
 
     [rejected] = await outcomes(tmp_path, generate(top_logprobs=2), t=ScriptedTeacher([answer("4")]))
     assert (rejected.reason, rejected.kind) == ("no_logprobs", "failed") and "t gave no log-prob" in rejected.detail
@@ -201,7 +201,7 @@ async def test_a_row_that_is_a_trace_already_gets_children(tmp_path):
         tmp_path, operator, row={**PROBLEM, "trace_id": "old", "response": "5"}, t=ScriptedTeacher(["4"])
     )
     assert (child["trace_id"], child["parent_id"], child["response"]) == (None, "old", "4")
-    assert set(operator.columns(have)) == set(child)
+    assert set(operator.columns(have, Schema())) == set(child)
 
 
 class TestCascade:
@@ -240,24 +240,24 @@ class TestCascade:
         operator = Generate(GenerateParams(teacher="t", accept="verify_math"))
         [row] = await outcomes(tmp_path, operator, t=ScriptedTeacher(["\\boxed{4}"]))
         assert row["correct"] is True
-        assert set(row) == set(operator.columns(HAVE))
+        assert set(row) == set(operator.columns(HAVE, Schema()))
 
     def test_its_operator_is_planned_with_it(self):
         operator = self.cascade(accept_params={})
         assert operator.children() == (("verify_math", {}),)
         assert operator.teachers() == ("small", "big")
-        assert operator.columns(HAVE)["correct"] == "BOOLEAN"
+        assert operator.columns(HAVE, Schema())["correct"] == "BOOLEAN"
         with pytest.raises(ColumnError, match="accept = 'length' makes no column 'correct'"):
-            self.cascade(accept="length").columns(HAVE)
+            self.cascade(accept="length").columns(HAVE, Schema())
         with pytest.raises(ColumnError, match="needs column 'answer'"):
-            self.cascade().columns(HAVE.drop("answer"))
+            self.cascade().columns(HAVE.drop("answer"), Schema())
 
 
 def test_wrong_columns_are_found_when_planning():
     with pytest.raises(ColumnError, match="needs column 'problem_id'"):
-        generate().columns(Columns({"question": "VARCHAR"}))
+        generate().columns(Columns({"question": "VARCHAR"}), Schema())
     with pytest.raises(ColumnError, match=r"\{\{question\}\}, which is no column"):
-        generate().columns(Columns({"problem_id": "VARCHAR", "problem": "VARCHAR"}))
+        generate().columns(Columns({"problem_id": "VARCHAR", "problem": "VARCHAR"}), Schema())
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from dqdata_operators.generate.shorten import Shorten, ShortenParams
 
 from dqdata.columns import Columns
 from dqdata.errors import ColumnError, RowError
-from dqdata.operator import Operator, Reject
+from dqdata.operator import Operator, Reject, Schema
 from dqdata.testing import OperatorRun, ScriptedTeacher
 
 OLD = "There are 3 bags with 4 apples each.\n\n3 * 4 = 12.\n\nSo the answer is 12."
@@ -182,7 +182,7 @@ async def test_lengthen_never_takes_a_text_that_is_not_longer(tmp_path: Path) ->
 def test_plan(kind: Any) -> None:
     operator = kind(kind.Params(teacher="t", language="zh", keep_parents=True))
     have = Columns(dict.fromkeys(ROW, "VARCHAR") | {"correct": "BOOLEAN"})
-    made = operator.columns(have)
+    made = operator.columns(have, Schema())
     assert made["parent_id"] == "VARCHAR" and made["rewrite_ratio"] == "DOUBLE" and made["correct"] == "BOOLEAN"
     assert operator.children() == (("verify_math", {}),)
     assert operator.teachers() == ("t",)
@@ -190,12 +190,12 @@ def test_plan(kind: Any) -> None:
     estimate = operator.estimate(10)
     assert estimate.rows == 20 and estimate.calls["t"].calls == 15
     with pytest.raises(ColumnError, match="answer"):
-        operator.columns(have.drop("answer"))
+        operator.columns(have.drop("answer"), Schema())
 
 
 def test_rethink_needs_a_critique() -> None:
     with pytest.raises(ColumnError, match="fit"):
-        rethink().columns(Columns(dict.fromkeys(ROW, "VARCHAR")).drop("fit"))
+        rethink().columns(Columns(dict.fromkeys(ROW, "VARCHAR")).drop("fit"), Schema())
 
 
 def test_a_verifier_must_give_a_verdict() -> None:
@@ -204,7 +204,8 @@ def test_a_verifier_must_give_a_verdict() -> None:
             Columns(
                 dict.fromkeys(("trace_id", "fit", "question", "answer"), "VARCHAR")
                 | {"reasoning": "VARCHAR", "response": "VARCHAR"}
-            )
+            ),
+            Schema(),
         )
 
 

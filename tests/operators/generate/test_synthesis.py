@@ -17,7 +17,7 @@ from dqdata_operators.judge.score import Score, ScoreParams
 
 from dqdata.columns import Columns
 from dqdata.errors import ColumnError, DataError, RowError, TeacherError
-from dqdata.operator import Reject
+from dqdata.operator import Reject, Schema
 from dqdata.testing import OperatorRun, ScriptedTeacher
 
 SEED = "Tom has 3 bags with 4 apples in each bag. How many apples has Tom in all?"
@@ -93,9 +93,9 @@ async def test_refine_keeps_numbers_and_answer(tmp_path: Path) -> None:
 def test_traces_are_not_seeds() -> None:
     columns = Columns({"problem_id": "VARCHAR", "trace_id": "VARCHAR", "question": "VARCHAR"})
     with pytest.raises(ColumnError, match="traces"):
-        Expand(ExpandParams(teacher="t")).columns(columns)
+        Expand(ExpandParams(teacher="t")).columns(columns, Schema())
     operator = Expand(ExpandParams(teacher="t", n=3, keep_seeds=True))
-    assert "seed_id" in operator.columns(columns.drop("trace_id"))
+    assert "seed_id" in operator.columns(columns.drop("trace_id"), Schema())
     assert operator.estimate(10).rows == 40 and operator.estimate(10).calls["t"].calls == 30
 
 
@@ -114,7 +114,7 @@ async def test_classify(tmp_path: Path) -> None:
     [made] = await Classify(params).process(ROW, OperatorRun(tmp_path, t=judge))
     assert made["kind"] == "counting" and made["kind_by"] == "scripted-1"
     assert "- algebra: equations" in judge.requests[0].messages[-1].content
-    assert Classify(params).columns(Columns({"question": "VARCHAR"}))["kind_agreement"] == "DOUBLE"
+    assert Classify(params).columns(Columns({"question": "VARCHAR"}), Schema())["kind_agreement"] == "DOUBLE"
     with pytest.raises(ValueError, match="two classes"):
         ClassifyParams(judge="t", classes={"one": ""})
     with pytest.raises(RowError, match="null_in_prompt"):

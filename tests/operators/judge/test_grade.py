@@ -15,6 +15,7 @@ from outcomes import decided
 
 from dqdata.columns import Columns
 from dqdata.errors import ColumnError, RowError
+from dqdata.operator import Schema
 from dqdata.testing import OperatorRun, ScriptedTeacher, disk_table
 
 ROW = {"problem_id": "p", "trace_id": "t", "question": "2+2?", "answer": "4", "response": "4", "rv_length": 4.5}
@@ -50,12 +51,12 @@ async def test_a_missing_length_fails_before_the_judge_is_paid(tmp_path: Path) -
 
 def test_columns_say_what_is_missing() -> None:
     with pytest.raises(ColumnError, match="length_scale"):
-        Grade(GradeParams(judge="j")).columns(HAVE)
+        Grade(GradeParams(judge="j")).columns(HAVE, Schema())
     with pytest.raises(ColumnError, match="tokens"):
-        Grade(GradeParams(judge="j", length_at=MARKS)).columns(HAVE)
+        Grade(GradeParams(judge="j", length_at=MARKS)).columns(HAVE, Schema())
     with pytest.raises(ColumnError, match="question"):
-        Grade(GradeParams(judge="j", alpha=1)).columns(HAVE.drop("question"))
-    made = Grade(GradeParams(judge="j", alpha=1)).columns(HAVE)
+        Grade(GradeParams(judge="j", alpha=1)).columns(HAVE.drop("question"), Schema())
+    made = Grade(GradeParams(judge="j", alpha=1)).columns(HAVE, Schema())
     assert {"rv_judge", "rv_length", "rv", "cd", "graded_by"} <= set(made)
 
 

@@ -18,7 +18,7 @@ from dqdata.catalog import Store
 from dqdata.columns import Columns
 from dqdata.engine.run import run_pipeline
 from dqdata.errors import ColumnError, RowError
-from dqdata.operator import Reject
+from dqdata.operator import Reject, Schema
 from dqdata.project.tables import read_project
 from dqdata.testing import OperatorRun, ScriptedTeacher
 
@@ -127,8 +127,8 @@ async def test_prompts_in_both_languages(tmp_path: Path, language: str) -> None:
 def test_columns_and_cost() -> None:
     columns = Columns({"problem_id": "VARCHAR", "question": "VARCHAR"})
     with pytest.raises(ColumnError, match="after a decontaminate whose actions flag doubtful"):
-        judging().columns(columns)
-    made = judging().columns(columns.add(contamination="VARCHAR", contamination_text="VARCHAR"))
+        judging().columns(columns, Schema())
+    made = judging().columns(columns.add(contamination="VARCHAR", contamination_text="VARCHAR"), Schema())
     assert made["contamination_verdict"] == "VARCHAR" and made["contamination_agreement"] == "DOUBLE"
     cost = judging(votes=3).estimate(1000)
     assert cost.rows == 1000 and cost.calls["j"].calls == 150

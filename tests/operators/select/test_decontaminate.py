@@ -13,6 +13,8 @@ from dqdata_operators.lib.texts.signature import opposed, signatures
 from dqdata_operators.select.decontaminate import Decontaminate, DecontaminateParams
 from outcomes import decided, have
 
+from dqdata.operator import Schema
+
 pytestmark = pytest.mark.needs("wordllama", "rapidfuzz")
 
 DUCKS = (
@@ -219,7 +221,7 @@ def test_public_sets(shared_data, tmp_path):
 
 def test_columns(benchmark):
     operator = Decontaminate(DecontaminateParams.model_validate({"benchmarks": [{"name": "m", "path": benchmark}]}))
-    columns = operator.columns(have(pl.DataFrame({"problem_id": ["a"], "question": ["b"]})))
+    columns = operator.columns(have(pl.DataFrame({"problem_id": ["a"], "question": ["b"]})), Schema())
     assert columns["contamination"] == "VARCHAR" and operator.files() == (benchmark,)
 
 

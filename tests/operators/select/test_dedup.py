@@ -10,6 +10,7 @@ from dqdata_operators.select.dedup import Dedup, DedupParams
 from outcomes import decided, frame_of, have
 
 from dqdata.errors import ColumnError, QueryError
+from dqdata.operator import Schema
 
 COLUMNS = {"trace_id": "VARCHAR", "question": "VARCHAR", "reasoning": "VARCHAR", "correct": "BOOLEAN", "rv": "DOUBLE"}
 
@@ -98,13 +99,13 @@ def test_awkward_names(tmp_path):
 def test_wrong_columns_and_orders_are_found_when_planning():
     columns = have(frame_of(COLUMNS, []))
     with pytest.raises(ColumnError, match="needs column 'qestion'; did you mean 'question'"):
-        Dedup(DedupParams(column="qestion")).columns(columns)
+        Dedup(DedupParams(column="qestion")).columns(columns, Schema())
     with pytest.raises(ColumnError, match="keep = 'corect desc' needs column 'corect'"):
-        Dedup(DedupParams(column="question", keep="corect desc")).columns(columns)
+        Dedup(DedupParams(column="question", keep="corect desc")).columns(columns, Schema())
     with pytest.raises(QueryError, match="keep = 'rv desc,'"):
-        Dedup(DedupParams(column="question", keep="rv desc,")).columns(columns)
+        Dedup(DedupParams(column="question", keep="rv desc,")).columns(columns, Schema())
     with pytest.raises(QueryError, match=r"random\(\) gives another result"):
-        Dedup(DedupParams(column="question", keep="random()")).columns(columns)
+        Dedup(DedupParams(column="question", keep="random()")).columns(columns, Schema())
 
 
 def test_real_questions_with_their_copies(shared_data, tmp_path):

@@ -21,6 +21,7 @@ from outcomes import decided
 
 from dqdata.columns import Columns
 from dqdata.errors import ColumnError, InputError
+from dqdata.operator import Schema
 
 WORDS = [f"{a}{b}" for a in "bcdfghklmn" for b in ("an", "el", "ir", "os", "um", "ati", "eno", "ilo", "ora", "usk")]
 
@@ -277,7 +278,7 @@ def test_what_is_refused(tmp_path):
         DedupParams(column="question", threshold=0.8)
     with pytest.raises(ColumnError, match="there is such a column"):
         Dedup(DedupParams(column="question", cluster_column="question")).columns(
-            Columns({"problem_id": "VARCHAR", "question": "VARCHAR"})
+            Columns({"problem_id": "VARCHAR", "question": "VARCHAR"}), Schema()
         )
     with pytest.raises(InputError, match="embedding 'bert' isn't known"):
         run(tmp_path, texts(5), method="semantic", embedding="bert")

@@ -9,6 +9,7 @@ from outcomes import batched, frame_of, have
 
 from dqdata.columns import MESSAGES
 from dqdata.errors import ColumnError, QueryError, RowError
+from dqdata.operator import Schema
 
 FRAME = frame_of(
     {"trace_id": "VARCHAR", "verdict": "VARCHAR", "correct": "BOOLEAN", "rv": "DOUBLE", "messages": MESSAGES},
@@ -39,7 +40,7 @@ def kept(where: str) -> list[str]:
     ],
 )
 def test_null_counts_as_not_true(where, stays):
-    Filter(FilterParams(where=where)).columns(have(FRAME))
+    Filter(FilterParams(where=where)).columns(have(FRAME), Schema())
     assert kept(where) == stays
 
 
@@ -86,7 +87,7 @@ def test_long_values_are_cut_in_the_detail():
 )
 def test_wrong_conditions_are_found_when_planning(where, error, said):
     with pytest.raises(error) as caught:
-        Filter(FilterParams(where=where)).columns(have(FRAME))
+        Filter(FilterParams(where=where)).columns(have(FRAME), Schema())
     assert said in str(caught.value)
 
 

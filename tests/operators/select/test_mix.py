@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from outcomes import decided, have
 
 from dqdata.errors import ColumnError, DataError
+from dqdata.operator import Schema
 from dqdata.testing import OperatorRun, disk_table
 
 
@@ -162,9 +163,9 @@ def test_parameters_that_make_no_sense(params: dict[str, Any], why: str) -> None
 
 def test_columns() -> None:
     with pytest.raises(ColumnError, match="tokens"):
-        mix(tokens=10).columns(have(many().drop("tokens")))
+        mix(tokens=10).columns(have(many().drop("tokens")), Schema())
     with pytest.raises(ColumnError, match="trace_id"):
-        mix(rows=10).columns(have(many().drop("trace_id")))
+        mix(rows=10).columns(have(many().drop("trace_id")), Schema())
 
 
 @given(st.dictionaries(st.text(max_size=3), st.floats(0.01, 10), min_size=1, max_size=6), st.integers(0, 1000))

@@ -9,6 +9,7 @@ from dqdata_operators.select.select import Select, SelectParams
 from outcomes import decided, frame_of, have
 
 from dqdata.errors import ColumnError, QueryError
+from dqdata.operator import Schema
 
 COLUMNS = {"problem_id": "VARCHAR", "trace_id": "VARCHAR", "correct": "BOOLEAN", "output_tokens": "BIGINT"}
 ROWS = [
@@ -80,7 +81,7 @@ def test_expressions_with_remarks_and_quotes(tmp_path):
 )
 def test_wrong_parameters_are_found_when_planning(params, error, said):
     with pytest.raises(error) as caught:
-        Select(SelectParams(**({"by": "correct"} | params))).columns(have(frame_of(COLUMNS, [])))
+        Select(SelectParams(**({"by": "correct"} | params))).columns(have(frame_of(COLUMNS, [])), Schema())
     assert said in str(caught.value)
 
 

@@ -13,7 +13,7 @@ from outcomes import decided, have
 
 from dqdata.columns import Columns
 from dqdata.errors import ColumnError, DataError, OperatorError, QueryError
-from dqdata.operator import NewRows
+from dqdata.operator import NewRows, Schema
 from dqdata.testing import OperatorRun, disk_table
 
 
@@ -98,7 +98,9 @@ def test_sql_keeps_changes_and_drops(tmp_path):
     query = "select trace_id, problem_id, level + 1 as level, count(*) over (partition by problem_id) as attempts"
     query += " from rows where level < 2"
     operator = Sql(SqlParams(query=query))
-    assert operator.columns(have(frame))["attempts"] == "BIGINT" and "question" not in operator.columns(have(frame))
+    assert operator.columns(have(frame), Schema())["attempts"] == "BIGINT" and "question" not in operator.columns(
+        have(frame), Schema()
+    )
     rows, gone = decided(operator, frame, tmp_path)
     assert set(gone) == {"t2a", "t2b"} and set(rows["level"]) == {1, 2} and set(rows["attempts"]) == {2}
 
@@ -108,7 +110,7 @@ def test_sql_makes_rows_with_parents(tmp_path):
     query = "select problem_id, count(*) as n, list(trace_id order by trace_id) as parent_ids from rows"
     query += " where level < 2 group by 1"
     operator = Sql(SqlParams(query=query))
-    assert operator.columns(have(frame)).key == "problem_id"
+    assert operator.columns(have(frame), Schema()).key == "problem_id"
     made = operator.process(disk_table(frame, tmp_path), OperatorRun(tmp_path))
     assert isinstance(made, NewRows)
     assert sorted(row["parent_ids"] for part in made.rows for row in part.to_dicts())[0] == ["t0a", "t0b"]
@@ -128,7 +130,7 @@ def test_sql_makes_rows_with_parents(tmp_path):
 )
 def test_sql_that_is_refused(query, error, message):
     with pytest.raises(error, match=message):
-        Sql(SqlParams(query=query)).columns(have(problems(2, 0)))
+        Sql(SqlParams(query=query)).columns(have(problems(2, 0)), Schema())
 
 
 def test_sql_that_invents_rows(tmp_path):
@@ -149,31 +151,31 @@ class WithCatalog(OperatorRun):
         return self.catalog.to_arrow().to_reader()
 
 
+GRADED = Schema({"graded": Columns({"problem_id": "VARCHAR", "grade": "BIGINT"})})
+
+
 @pytest.mark.parametrize(
     ("how", "kept"), [("left", {"p0": 7, "p1": None}), ("inner", {"p0": 7}), ("anti", {"p1": None})]
 )
 def test_join(how, kept, tmp_path):
     frame = pl.DataFrame({"problem_id": ["p0", "p1"], "question": ["a", "b"]})
     operator = Join(JoinParams(catalog="graded", how=how))
-    operator.see({"graded": Columns({"problem_id": "VARCHAR", "grade": "BIGINT"})})
     run = WithCatalog(tmp_path)
     run.catalog = pl.DataFrame({"problem_id": ["p0", "p9", None, None], "grade": [7, 8, 1, 2]})
     made = operator.process(disk_table(frame, tmp_path), run)
     gone = set(made.dropped.collect()["problem_id"])
     assert gone == {"p0", "p1"} - set(kept)
-    assert ("grade" in operator.columns(have(frame))) == (how != "anti")
+    assert ("grade" in operator.columns(have(frame), GRADED)) == (how != "anti")
     if how != "anti":
         assert dict(made.added.collect().iter_rows()) == kept
 
 
 def test_join_never_multiplies_rows(tmp_path):
     operator = Join(JoinParams(catalog="graded"))
-    operator.see({"graded": Columns({"problem_id": "VARCHAR", "grade": "BIGINT"})})
     run = WithCatalog(tmp_path)
     run.catalog = pl.DataFrame({"problem_id": ["p0", "p0"], "grade": [7, 8]})
     with pytest.raises(DataError, match=r"'p0'.*more than once"):
         operator.process(disk_table(pl.DataFrame({"problem_id": ["p0"]}), tmp_path), run)
     other = Join(JoinParams(catalog="graded", on="level"))
-    other.see({"graded": Columns({"problem_id": "VARCHAR"})})
     with pytest.raises(ColumnError, match="no column 'level'"):
-        other.columns(Columns({"problem_id": "VARCHAR", "level": "BIGINT"}))
+        other.columns(Columns({"problem_id": "VARCHAR", "level": "BIGINT"}), GRADED)

@@ -10,6 +10,7 @@ from dqdata_operators.verify.pass_rate import PassRate, PassRateParams, wilson
 
 from dqdata.columns import Columns
 from dqdata.errors import RowError, TeacherError
+from dqdata.operator import Schema
 from dqdata.teacher import Completion, Request, Usage
 from dqdata.testing import OperatorRun, ScriptedTeacher
 
@@ -90,7 +91,7 @@ async def test_a_failed_call_flies_once_the_others_have_landed(tmp_path: Path) -
 def test_plan() -> None:
     operator = PassRate(PassRateParams(student="s", n=8, max_tokens=100))
     have = Columns({"problem_id": "VARCHAR", "question": "VARCHAR", "answer": "VARCHAR"})
-    assert operator.columns(have)["pass_rate"] == "DOUBLE"
+    assert operator.columns(have, Schema())["pass_rate"] == "DOUBLE"
     assert operator.children() == (("verify_math", {}),) and operator.teachers() == ("s",)
     assert operator.estimate(10).calls["s"].calls == 80
     assert operator.estimate(10).calls["s"].output_tokens == 8000

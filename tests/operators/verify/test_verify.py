@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from dqdata.columns import Columns
 from dqdata.errors import ColumnError, RowError
+from dqdata.operator import Schema
 from dqdata.testing import OperatorRun, ScriptedTeacher
 from dqdata.workers.pool import Pool
 
@@ -32,14 +33,14 @@ def row(answer: str | None, response: str | None, **more: Any) -> dict[str, Any]
 def test_columns_promised_are_columns_made() -> None:
     operator = VerifyMath(VerifyMathParams())
     made = operator.process(row("4", r"\boxed{4}"))
-    assert list(made) == list(operator.columns(HAVE))
+    assert list(made) == list(operator.columns(HAVE, Schema()))
     assert made["correct"] is True and made["verdict"] == "correct"
 
 
 @pytest.mark.parametrize("missing", ["answer", "response"])
 def test_missing_columns_are_found_before_anything_runs(missing: str) -> None:
     with pytest.raises(ColumnError, match=missing):
-        VerifyMath(VerifyMathParams()).columns(HAVE.drop(missing))
+        VerifyMath(VerifyMathParams()).columns(HAVE.drop(missing), Schema())
 
 
 def test_unknown_parameters_are_refused() -> None:
@@ -146,9 +147,9 @@ def test_choice_as_an_operator() -> None:
     operator = VerifyChoice(VerifyChoiceParams())
     have = HAVE.add(choices="VARCHAR[]")
     made: Any = operator.process(row("C", "The answer is Paris.", choices=["Rome", "Bern", "Paris"]))
-    assert list(made) == list(operator.columns(have)) and made["correct"] is True
+    assert list(made) == list(operator.columns(have, Schema())) and made["correct"] is True
     with pytest.raises(ColumnError, match="choices"):
-        operator.columns(HAVE.add(choices="VARCHAR"))
+        operator.columns(HAVE.add(choices="VARCHAR"), Schema())
 
 
 @pytest.mark.parametrize(
@@ -213,7 +214,7 @@ def test_each_row_goes_to_its_verifier(tmp_path: Path) -> None:
 
 def test_verify_makes_the_columns_it_promised(tmp_path: Path) -> None:
     for have, more in ((TYPED, {"tests": None}), (TYPED.drop("tests"), {})):
-        promised = Verify(VerifyParams()).columns(have)
+        promised = Verify(VerifyParams()).columns(have, Schema())
         [made] = verified(tmp_path, row("4", "#### 4", answer_type="math", **more))
         assert set(made) == set(promised) >= set(VERDICT_COLUMNS)
     [default] = verified(tmp_path, row("4", "#### 4", answer_type=None), default="math")
@@ -222,12 +223,12 @@ def test_verify_makes_the_columns_it_promised(tmp_path: Path) -> None:
 
 def test_verify_names_what_is_missing() -> None:
     with pytest.raises(ColumnError, match="answer_type"):
-        Verify(VerifyParams()).columns(HAVE)
+        Verify(VerifyParams()).columns(HAVE, Schema())
     with pytest.raises(ColumnError, match="verify_math"):
-        Verify(VerifyParams()).columns(TYPED.drop("answer", "tests"))
-    assert "tests_passed" in Verify(VerifyParams()).columns(TYPED.drop("answer")), "programs are judged by tests alone"
+        Verify(VerifyParams()).columns(TYPED.drop("answer", "tests"), Schema())
+    assert "tests_passed" in Verify(VerifyParams()).columns(TYPED.drop("answer"), Schema()), "programs are judged by tests alone"
     with pytest.raises(ColumnError, match="default"):
-        Verify(VerifyParams(default="code", types=("math",))).columns(TYPED)
+        Verify(VerifyParams(default="code", types=("math",))).columns(TYPED, Schema())
 
 
 PROSE = "The midpoints form a regular hexagon"
@@ -240,7 +241,7 @@ async def asked(tmp_path: Path, one: dict[str, Any], answers: Any, **params: Any
     operator = JudgeAnswer(JudgeAnswerParams(judge="j", **params))
     [made] = await operator.process(one, OperatorRun(tmp_path, j=judge))
     assert isinstance(made, dict)
-    assert set(made) == set(operator.columns(HAVE.add(question="VARCHAR", **VERDICT_COLUMNS)))
+    assert set(made) == set(operator.columns(HAVE.add(question="VARCHAR", **VERDICT_COLUMNS), Schema()))
     return made, judge
 
 

@@ -15,6 +15,7 @@ from dqdata_operators.verify.verify_code import COLUMNS, VerifyCode
 
 from dqdata.columns import Columns
 from dqdata.errors import ColumnError
+from dqdata.operator import Schema
 from dqdata.sandbox import Check, Result, Sandbox
 
 
@@ -171,11 +172,11 @@ class TestInside:
 
 def test_columns_are_planned_as_made(run: Run) -> None:
     have = Columns({"problem_id": "VARCHAR", "response": "VARCHAR", "tests": "VARCHAR"})
-    made = VerifyCode(VerifyCode.Params()).columns(have)
+    made = VerifyCode(VerifyCode.Params()).columns(have, Schema())
     assert {name: made[name] for name in COLUMNS} == COLUMNS
     assert set(verdict(run, ADD, "assert add(2, 3) == 5")) == set(made)
     with pytest.raises(ColumnError, match="tests"):
-        VerifyCode(VerifyCode.Params()).columns(have.drop("tests"))
+        VerifyCode(VerifyCode.Params()).columns(have.drop("tests"), Schema())
 
 
 def wrong_everywhere(code: str) -> str:

@@ -16,6 +16,7 @@ import pytest
 from dqdata_operators.verify.verify_code import VerifyCode
 
 from dqdata.columns import Columns
+from dqdata.operator import Schema
 from dqdata.sandbox import Sandbox
 
 
@@ -249,7 +250,7 @@ def test_tests_that_can_not_be_read(tests: str, run: Run) -> None:
 
 def test_columns_of_other_types_are_taken() -> None:
     have = Columns({"response": "VARCHAR", "tests": "VARCHAR[]", "prompt": "VARCHAR", "entry_point": "VARCHAR"})
-    assert VerifyCode(VerifyCode.Params()).columns(have)["salvaged"] == "BOOLEAN"
+    assert VerifyCode(VerifyCode.Params()).columns(have, Schema())["salvaged"] == "BOOLEAN"
 
 
 @pytest.mark.slow

@@ -30,6 +30,7 @@ from dqdata import (
     RowError,
     RowOperator,
     Run,
+    Schema,
     Source,
     Table,
     TableOperator,
@@ -52,7 +53,7 @@ class Shorter(RowOperator[LimitParams]):
     name = "shorter"
     Params = LimitParams
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         return have.require("question", "VARCHAR")
 
     def process(self, row: Row) -> Outcome:
@@ -67,7 +68,7 @@ class Loud(BatchOperator[NoParams]):
 
     name = "loud"
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         return have
 
     def process(self, batch: pl.DataFrame) -> Batch:
@@ -84,7 +85,7 @@ class Ask(CallOperator[AskParams]):
     name = "ask"
     Params = AskParams
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         return have.add(response="VARCHAR")
 
     async def process(self, row: Row, run: Run) -> Sequence[Outcome]:
@@ -98,7 +99,7 @@ class First(TableOperator[NoParams]):
 
     name = "first"
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         return have
 
     def process(self, table: Table, run: Run) -> Decisions:

@@ -5,7 +5,7 @@
         name = "clarity"                                  # and prompts/clarity.en.md with {{problem}}, {{trace}}
         asked = {"clarity": Scale(0, 9)}
 
-        def columns(self, have: Columns) -> Columns:
+        def columns(self, have: Columns, schema: Schema) -> Columns:
             return self.judges(have).add(clarity="DOUBLE", clarity_by="VARCHAR")
 
         async def process(self, row: Row, run: Run) -> list[Outcome]:

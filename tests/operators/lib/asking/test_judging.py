@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from dqdata.columns import Columns
 from dqdata.errors import ColumnError, RowError, TeacherError
-from dqdata.operator import bind
+from dqdata.operator import Schema, bind
 from dqdata.teacher import Completion, Request, Usage
 from dqdata.testing import OperatorRun, ScriptedTeacher
 
@@ -316,7 +316,7 @@ async def test_a_prompt_of_ones_own(tmp_path: Path) -> None:
     await operator.process({**ROW, "domain": "math"}, OperatorRun(tmp_path, j=judge))
     assert judge.requests[0].messages[-1].content.endswith("for math.")
     with pytest.raises(ColumnError, match="domain"):
-        operator.columns(Columns({"trace_id": "VARCHAR", "question": "VARCHAR", "response": "VARCHAR"}))
+        operator.columns(Columns({"trace_id": "VARCHAR", "question": "VARCHAR", "response": "VARCHAR"}), Schema())
 
 
 async def test_a_row_without_a_trace_costs_nothing(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from dqdata.operator import (
     Row,
     RowOperator,
     Run,
+    Schema,
     Table,
     TableOperator,
 )
@@ -40,7 +41,7 @@ class FaultyRow(RowOperator[NoParams]):
 
     name = "faulty_row"
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         return have
 
     def process(self, row: Row) -> Outcome:
@@ -54,7 +55,7 @@ class FaultyBatch(BatchOperator[NoParams]):
 
     name = "faulty_batch"
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         return have
 
     def process(self, batch: pl.DataFrame) -> Batch:
@@ -68,7 +69,7 @@ class FaultyCall(CallOperator[NoParams]):
 
     name = "faulty_call"
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         return have
 
     async def process(self, row: Row, run: Run) -> Sequence[Outcome]:
@@ -88,7 +89,7 @@ class FaultyTable(TableOperator[FaultyTableParams]):
     name = "faulty_table"
     Params = FaultyTableParams
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         return have
 
     def process(self, table: Table, run: Run) -> Decisions | NewRows:
@@ -107,7 +108,7 @@ class FaultyColumns(RowOperator[NoParams]):
 
     name = "faulty_columns"
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         return undefined(have)  # type: ignore  # noqa: F821
 
     def process(self, row: Row) -> Outcome:

@@ -26,6 +26,7 @@ from dqdata.operator import (
     Row,
     RowOperator,
     Run,
+    Schema,
     Table,
     TableOperator,
     TeacherName,
@@ -44,7 +45,7 @@ class Talk(CallOperator[TalkParams]):
     name = "talk"
     Params = TalkParams
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         return have.require("question", "VARCHAR").add(trace_id="VARCHAR", response="VARCHAR", ledger_key="VARCHAR")
 
     def estimate(self, rows: float) -> Estimate:
@@ -73,7 +74,7 @@ class Picky(BatchOperator[PickyParams]):
     name = "picky"
     Params = PickyParams
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         return have.require("number", "BIGINT").add(double="BIGINT")
 
     def process(self, batch: pl.DataFrame) -> Batch:
@@ -90,7 +91,7 @@ class Hang(RowOperator[NoParams]):
     name = "hang"
     deadline = 0.5
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         return have.require("number", "BIGINT").add(copy="BIGINT")
 
     def process(self, row: Row) -> Outcome:
@@ -108,7 +109,7 @@ class Forget(BatchOperator[NoParams]):
 
     name = "forget"
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         return have
 
     def process(self, batch: pl.DataFrame) -> Batch:
@@ -120,7 +121,7 @@ class Rank(TableOperator[NoParams]):
 
     name = "rank"
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         return have.require("number", "BIGINT").add(above="DOUBLE")
 
     def process(self, table: Table, run: Run) -> Decisions:
@@ -138,7 +139,7 @@ class Merge(TableOperator[NoParams]):
 
     name = "merge"
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         return Columns({"problem_id": "VARCHAR", "total": "BIGINT", "parent_ids": "VARCHAR[]"})
 
     def process(self, table: Table, run: Run) -> NewRows:

@@ -12,7 +12,7 @@ from typing import Literal
 import polars as pl
 
 from dqdata.columns import Columns
-from dqdata.operator import Batch, BatchOperator, CallOperator, Outcome, Params, Row, Run
+from dqdata.operator import Batch, BatchOperator, CallOperator, Outcome, Params, Row, Run, Schema
 from dqdata_thirdparty.faults import BAD
 
 How = Literal["loop", "sleep", "swallow", "task", "search", "yield", "crash"]
@@ -45,7 +45,7 @@ class StuckBatch(BatchOperator[StuckParams]):
     def deadline(self) -> float:
         return 3.0
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         return have.add(seen="BIGINT")
 
     def process(self, batch: pl.DataFrame) -> Batch:
@@ -66,7 +66,7 @@ class StuckCall(CallOperator[StuckParams]):
     def deadline(self) -> float:
         return 0.5
 
-    def columns(self, have: Columns) -> Columns:
+    def columns(self, have: Columns, schema: Schema) -> Columns:
         return have.add(seen="BIGINT")
 
     async def process(self, row: Row, run: Run) -> Sequence[Outcome]:
