@@ -59,7 +59,7 @@ class Schema:
 
     catalogs: Mapping[str, Columns] = field(default_factory=dict)
     scores: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    make: Callable[[str, Mapping[str, Any]], Operator[Any]] = make_child
+    make: Callable[[str, Mapping[str, Any]], Operator[Any]] | None = None
     planned: dict[str, Child] = field(default_factory=dict)
 
     def child(self, name: str, params: Mapping[str, Any], have: Columns) -> Columns:
@@ -67,7 +67,7 @@ class Schema:
         them and accounted for. Raises ColumnError as a step would, InputError for wrong parameters, and ColumnError
         where one child is planned over different columns."""
         key = child_key(name, params)
-        operator = self.make(name, params)
+        operator = (self.make or make_child)(name, params)
         inner = Schema(self.catalogs, self.scores, self.make)
         with boundary("operator", name):
             after = operator.columns(have, inner)
