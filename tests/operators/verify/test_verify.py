@@ -226,7 +226,9 @@ def test_verify_names_what_is_missing() -> None:
         Verify(VerifyParams()).columns(HAVE, Schema())
     with pytest.raises(ColumnError, match="verify_math"):
         Verify(VerifyParams()).columns(TYPED.drop("answer", "tests"), Schema())
-    assert "tests_passed" in Verify(VerifyParams()).columns(TYPED.drop("answer"), Schema()), "programs are judged by tests alone"
+    assert "tests_passed" in Verify(VerifyParams()).columns(TYPED.drop("answer"), Schema()), (
+        "programs are judged by tests alone"
+    )
     with pytest.raises(ColumnError, match="default"):
         Verify(VerifyParams(default="code", types=("math",))).columns(TYPED, Schema())
 
