@@ -148,6 +148,9 @@ def _plain(error: Exception) -> str:
     lower = text.lower()
     if number in (errno.ENOSPC, errno.EDQUOT) or "disk is full" in lower or "no space left" in lower:
         return "the disk is full; nothing was changed. Free some space and run the same command again"
+    if number in (errno.EACCES, errno.EPERM):
+        place = getattr(error, "filename", None) or "its files"
+        return f"no permission for {place}: give yourself permission, or choose another folder (`[store] path`)"
     if number == errno.EROFS or "readonly database" in lower or "read-only file system" in lower:
         return "it is read-only; nothing was changed. Open it with read_only=True or copy it to where you may write"
     if "database is locked" in lower:

@@ -10,7 +10,9 @@ Reading is the other half, in `reader`; how a commit is made whole or not at all
 from __future__ import annotations
 
 import contextlib
+import logging
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,9 +38,16 @@ from dqdata.sql import literal
 
 if TYPE_CHECKING:
     import duckdb
+    from filelock import BaseFileLock
+
+log = logging.getLogger("dqdata")
 
 PATIENCE = 600.0
 """Seconds to wait for another process's commit: links take moments, copies from another file system minutes."""
+
+
+NOTED_EVERY = 15.0
+"""Seconds between two lines about waiting for that."""
 
 
 class Store(Reader):
@@ -243,18 +252,23 @@ class Store(Reader):
     def _locked(self) -> Iterator[None]:
         """The one commit lock of the store, held by a process until it ends, however it ends. A mark that is there
         when we get it belongs to a process that was killed."""
-        from filelock import Timeout
-
         with self._guard, contextlib.ExitStack() as stack:
             with lake_errors(self.path, "locking"):
-                try:
-                    stack.enter_context(lock(self._layout.commit, timeout=PATIENCE))
-                except Timeout as error:
+                held = lock(self._layout.commit)
+                began = time.monotonic()
+                while not _acquired(held, began):
                     holder = protocol.pending_note(self._layout)
+                    waited = time.monotonic() - began
+                    if waited < PATIENCE:
+                        log.warning(
+                            "the store %s is locked%s; waiting for it, %.0f s so far", self.path, holder, waited
+                        )
+                        continue
                     raise StoreError(
                         f"the store {self.path} is locked by another program{holder}; wait for it or end it. "
                         "The lock goes with the process: there is no file to delete"
-                    ) from error
+                    )
+                stack.callback(held.release)
             if self._layout.pending.exists():
                 self._remove_orphans()
             yield
@@ -313,6 +327,18 @@ class Store(Reader):
             pq.write_table(pa.table(columns), file)
             with protocol.synced(self._layout.table("dq_metrics")):
                 con.execute(f"insert into lake.main.dq_metrics from read_parquet({literal(str(file))})")
+
+
+def _acquired(held: BaseFileLock, began: float) -> bool:
+    """Whether the lock came before the next line about waiting is due. began: when the waiting began."""
+    from filelock import Timeout
+
+    left = max(0.0, PATIENCE - (time.monotonic() - began))
+    try:
+        held.acquire(timeout=min(NOTED_EVERY, left))
+    except Timeout:
+        return False
+    return True
 
 
 def _whole(versions: Sequence[Version], fingerprint: str, run_id: str | None) -> Version | None:

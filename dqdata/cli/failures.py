@@ -13,19 +13,10 @@ import traceback
 from dataclasses import dataclass
 
 from dqdata.errors import DqdataError, PluginFault, ProjectErrors, described
+from dqdata.extras import missing_extra
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
-EXTRAS = {
-    **dict.fromkeys(("torch", "transformers", "trl", "peft", "accelerate", "matplotlib", "psutil"), "train"),
-    **dict.fromkeys(("xllamacpp", "gguf"), "llamacpp"),
-    "datasets": "hub",
-    "vllm": "vllm",
-    "tokenizers": "tokens",
-    "deepspeed": "deepspeed",
-    "pytest": "code",
-}
-"""Extra that brings a module which not every command needs."""
 INTERRUPTED, PIPE_CLOSED = 130, 141
 """Exit codes of a shell for SIGINT and SIGPIPE."""
 
@@ -44,10 +35,8 @@ def failure(error: BaseException) -> Failure:
         return Failure([_line(error.code, str(error))], error.exit_code)
     if isinstance(error, KeyboardInterrupt):
         return Failure([_line("interrupted", "interrupted; the same command goes on from here")], INTERRUPTED)
-    if isinstance(error, ImportError) and (error.name or "").partition(".")[0] in EXTRAS:
-        module = (error.name or "").partition(".")[0]
-        fix = f"this needs {module}: pip install 'dqdata[{EXTRAS[module]}]'"
-        return Failure([_line("missing-extra", fix)], 2)
+    if isinstance(error, ImportError) and (missing := missing_extra(error)) is not None:
+        return Failure([_line(missing.code, str(missing))], missing.exit_code)
     if isinstance(error, OSError):
         return Failure([_line(*_of_system(error))], 1)
     if isinstance(error, MemoryError):

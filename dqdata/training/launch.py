@@ -153,7 +153,8 @@ def _cause(failure: Path, log: Path, codes: Sequence[int]) -> DqdataError:
     if failure.exists():
         told = json.loads(failure.read_text(encoding="utf-8"))
         kind = getattr(errors, told["type"], RunError)
-        return kind(told["message"]) if _takes_a_message(kind) else RunError(told["message"])
+        kind = kind if _takes_a_message(kind) else RunError
+        return kind(told["message"], code=told["code"])
     last = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL:])
     codes_told = ", ".join(f"signal {-code}" if code < 0 else str(code) for code in codes)
     return RunError(f"the training process ended with {codes_told}; the end of {log}:\n{last}")

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from dqdata.errors import DqdataError, PluginFault, boundary
+from dqdata.extras import missing_extra
 from dqdata.models import loadable
 from dqdata.operator import Bound
 from dqdata.plugins import load
@@ -129,10 +130,13 @@ def main() -> None:
             _train(job, rank)
         else:
             _answer(job, rank)
-    except DqdataError as error:
+    except (DqdataError, ImportError) as raised:
+        error = missing_extra(raised) if isinstance(raised, ImportError) else raised
+        if error is None:
+            raise
         # The first to fail tells why; the others only noticed.
         if not (failure := Path(job.folder) / "error.json").exists():
-            write_json(failure, {"type": type(error).__name__, "message": str(error)})
+            write_json(failure, {"type": type(error).__name__, "message": str(error), "code": error.code})
         print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
         os._exit(3) if os.environ.get("WORLD_SIZE", "1") != "1" else sys.exit(3)
     finally:
@@ -146,6 +150,8 @@ def _train(job: Job, rank: Rank) -> None:
         with boundary("trainer", job.kind):
             result = trainer.train(job.splits, Path(job.folder), rank)
     except PluginFault as fault:
+        if (missing := missing_extra(fault)) is not None:
+            raise missing from fault
         traceback.print_exception(fault.__cause__)  # for the log: a library's own error says little by its last line
         raise
     if rank.is_first:

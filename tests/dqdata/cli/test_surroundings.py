@@ -293,3 +293,44 @@ def test_inside_a_running_event_loop(
 
     code, _, error = asyncio.run(inside())
     assert (code, error) == (0, "")
+
+
+def test_an_evaluation_without_torch_names_the_command(folder: Path) -> None:
+    """As where the extra is not installed: the package that is found can't be imported."""
+    (folder / "without" / "torch").mkdir(parents=True)
+    (folder / "without" / "torch" / "__init__.py").write_text("raise ModuleNotFoundError('gone', name='torch')")
+    (folder / "model").mkdir()
+    (folder / "model" / "config.json").write_text("{}")
+    (folder / "model" / "model.safetensors").write_text("x")
+    (folder / "rows.jsonl").write_text('{"question": "1 + 1?", "answer": "2"}\n')
+    assert command(folder, "import", "rows.jsonl", "--into", "held", "-q").returncode == 0
+    environment = {"PYTHONPATH": str(folder / "without")}
+    done = command(folder, "eval", "./model", "--data", "held", "-q", environment=environment)
+    assert done.returncode == 2
+    assert clean(done) == "error[missing-extra]: this needs torch: pip install 'dqdata[train]'\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["run", "p", "-q"], ["import", "rows.jsonl", "--into", "x", "-q"], ["init", "x"], ["new", "operator", "mine"]],
+)
+def test_a_read_only_folder_of_someone_else(folder: Path, arguments: list[str]) -> None:
+    import shutil
+
+    (folder / "rows.jsonl").write_text('{"question": "1 + 1?", "answer": "2"}\n')
+    without_rights: list[str] = []
+    if os.geteuid() == 0:  # root may write anywhere, but for a root without capabilities in the folder of another
+        setpriv = shutil.which("setpriv")
+        if setpriv is None:
+            pytest.skip("no setpriv here, which would take root's rights away")
+        without_rights = [setpriv, "--inh-caps=-all", "--bounding-set=-all"]
+        os.chown(folder, 65534, 65534)
+    folder.chmod(0o555)
+    try:
+        done = subprocess.run(
+            [*without_rights, *SCRIPT, *arguments], cwd=folder, capture_output=True, timeout=120, check=False
+        )
+    finally:
+        folder.chmod(0o755)
+    error = clean(done)
+    assert done.returncode in (1, 2) and "ermission" in error and "internal-error" not in error, error
