@@ -39,7 +39,7 @@ _NAMES = (
     re.compile(rf"[A-Z][a-z]{{2}}{_ARGUMENTS}"),
     re.compile(r"\\det\s*\(?\s*[A-Z]\s*\)?"),
     re.compile(rf"\|\s*(?:{_LETTERED}|[A-Z]{{2}})\s*\|"),
-    re.compile(rf"\\overline\s*\{{[^{{}}]*\}}|\\overline\s*{_LETTERED}"),
+    re.compile(rf"\\overline\s*\{{[^{{}}]*\}}{_INDEX}|\\overline\s*{_LETTERED}"),
     re.compile(
         r"\\frac\s*\{\s*d\s*(?:\^\s*\{?[0-9]\}?\s*)?[a-zA-Z]?\s*\}\s*\{\s*d\s*[a-zA-Z]\s*(?:\^\s*\{?[0-9]\}?)?\s*\}|d[a-z]\s*/\s*d[a-z]"
     ),

@@ -55,14 +55,26 @@ ONLY = re.compile(
     re.IGNORECASE,
 )
 ENDS = re.compile(
-    r"\A(?=[^()\n]*\([A-J]\)[^()\n]*\Z)[^.;?\n]{3,80}\(([A-J])\)[.!]*\s*$|"
     r"\b(?:correspond(?:s|ing)?\s+to|match(?:es|ing)?|(?:which|that|this|it|one|value|result)\s+is|gives?|"
     r"agrees?\s+with|equivalent\s+to|"
-    r"answer,?|(?:fits|works|applies|holds|left|remains)\s+is)\s+(?:the\s+)?(?:(?:option|choice|answer|letter)\s+)?"
+    r"answer,?|i\.e\.,?|namely,?|of\s+the\s+above|(?:fits|works|applies|holds|left|remains)\s+is)\s+(?:the\s+)?(?:(?:option|choice|answer|letter)\s+)?"
     r"(?:[(\[]([A-J])[)\]]|(?:(?<=option\s)|(?<=choice\s)|(?<=answer\s)|(?<=letter\s))([A-J])|"
     r"(?<=is\s)([A-J]))\s*[.!]*\s*$",
     re.IGNORECASE,
 )
+RIGHTNESS = re.compile(
+    r"\b(?:right|correct(?:e|a|o|es|as|os)?|true|best|answer|richtig\w*|korrekt\w*|stimmt|antwort|lösung|juste|vraie?|bonne|"
+    r"exacte?|réponse|correcta|verdader[ao]|acertada|respuesta|giust[ao]|esatt[ao]|corrett[ao]|risposta|cert[ao]|resposta|"
+    r"правильн\w+|верн\w+|ответ)\b|正[确確解]|答案|答え|对的|符合",
+    re.IGNORECASE,
+)
+WRONGNESS = re.compile(
+    r"\b(?:not|never|no|nor|neither|cannot|wrong|incorrect\w*|false|nicht|kein\w*|falsch\w*|pas|ne|fauss?e?|mauvaise?|non|"
+    r"incorrect[ao]s?|fals[ao]s?|não|errad[ao]|sbagliat[ao]|не|неверн\w+|except|unless|if|whether|other|instead)\b|n['’]t\b|"
+    r"不|错|錯|没|ない|ません|誤",
+    re.IGNORECASE,
+)
+"""Words for right or answer, and for no or wrong."""
 OTHER = re.compile(
     r"\b(?:wrong|incorrect|false|worst|bad|second|next|other|distractors?|trap|falsche[nr]?|mauvaise?|fausse|"
     r"incorrect[ao]|"
@@ -136,7 +148,7 @@ DECISION = re.compile(
     r"it(?:\s+is|['’]s|\s+must\s+be|\s+has\s+to\s+be|\s+should\s+be)|that(?:\s+is|['’]s|\s+leaves)|leav(?:es|"
     r"ing)(?:\s+us)?(?:\s+with)?|"
     r"(?:edit|correction|sorry|wait|actually|rather|instead)[\s,:—–-]+(?:i\s+meant?|make\s+(?:it|that))?|"
-    r"i\s+meant?|left\s+with|remains?|points?\s+to|"
+    r"i\s+meant?|left\s+with|remains?|queda|bleibt|reste|resta|rimane|points?\s+to|"
     r"I(?:['’]d|\s+would|\s+will|['’]ll)?\s+(?:think|say|guess|believe)|w[äa]hle(?:\s+ich)?|nehme|entscheide\s+mich\s+für|me\s+quedo\s+con|opte\s+pour|es\s+ist|es\s+muss|es\s+la|è\s+la|é\s+a|choisis|"
     r"c['’]est|elijo|escojo|elegimos|scelgo|escolho|выбираю|это)(?![A-Za-z])\s*|(?:认为|認為|觉得|判断)(?:答案)?(?:应该|應該)?是|只有|(?<![不没])(?:故|应|應|該|该|我|就|只能|"
     r"因此|所以|則|则)?(?:选择|選擇|选|選)\s*",

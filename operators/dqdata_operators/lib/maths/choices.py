@@ -212,6 +212,9 @@ def _by_text(text: str, letters: str, choices: Sequence[str] | None, reason: str
     held = _held(_REASONS.split(said, maxsplit=1)[0], choices or ()) or _held(said, choices or ())
     parts = "|".join(re.escape(choices[one].strip()) for one in held) if choices and held else r"(?!)"
     between = re.split(parts, said, flags=re.IGNORECASE)
+    if choices and len(held) == len(choices) - 1 > 1 and _NEGATED.search(between[0]):
+        (left,) = set(range(len(choices))) - set(held)
+        return Choice(letters[left], "")
     if not held or _NEGATED.search(" ".join(between)):
         return Choice("", _listed(said, letters) or reason)
     if len(held) == 1:

@@ -27,6 +27,12 @@ REST = 120
 """Characters after a statement's beginning in which its option stands."""
 
 
+_OPTION = re.compile(
+    r"(?<![A-Za-z0-9'’=<>+*/^_\\.-])(?<![=<>+*/^]\s)([A-J])(?=[)\]]?(?:\W*$|\s*[,;:]|\s+(?:is|est|ist|es|est|è|é|die|der|das|la|"
+    r"le|el|il|the|stimmt|passt|trifft)\b))"
+)
+"""A capital by itself that belongs to no formula, and is no article."""
+_COPULAS = frozenset("is was be es ist est è é sein são être sería serait wäre".split())
 _LONE = re.compile(r"(?<![A-Za-z0-9'’])([A-J])(?![A-Za-z0-9'’])")
 
 
@@ -57,7 +63,11 @@ def choosing(text: str, letters: str, texts: Sequence[str] = ()) -> Choice:
         found = cues[-1]
     others = sorted([*_verdicts(text, letters), *_decisions(text, letters)], key=lambda statement: statement.start)
     if found is None:
-        found = others[-1] if others else _line(text, letters) or _at_the_end(text, letters)
+        found = (
+            others[-1]
+            if others
+            else _line(text, letters) or _at_the_end(text, letters) or _alone_and_right(text, letters)
+        )
         if found is not None and len(found.letters) > 1 and set(found.letters) <= _denied(text, letters):
             found = None
     elif later := [other for other in others if phrases.BACK.search(text, found.start, other.start)]:
@@ -242,6 +252,32 @@ def _at_the_end(text: str, letters: str) -> _Statement | None:
     ):
         return None
     return _Statement(letter, match.end(), match[0])
+
+
+def _alone_and_right(text: str, letters: str) -> _Statement | None:
+    """The only option of the last sentence, where a word for right or answer stands in it and none for no or wrong."""
+    sentence = re.split(r"(?<=[^A-J\s][.!?])\s+|\n+", text.strip())[-1]
+    if phrases.CUE.search(sentence):
+        return None  # which has been read
+    places = list(_OPTION.finditer(sentence))
+    found = {place[1] for place in places}
+    if not all(_may_precede(sentence[: place.start()]) for place in places):
+        return None
+    if len(found) != 1 or not found <= set(letters) or not phrases.RIGHTNESS.search(sentence):
+        return None
+    if any(pattern.search(sentence) for pattern in (phrases.WRONGNESS, phrases.HEDGE, phrases.MISTAKEN)):
+        return None
+    (letter,) = found
+    return None if "?" in sentence else _Statement(letter, len(text), sentence)
+
+
+def _may_precede(before: str) -> bool:
+    """Whether the word before a letter leaves it an option; after another noun or a number it is a name or a unit."""
+    word = re.search(r"([^\W_]+|°)[\s\"“'(]*$", before)
+    if word is None or before.rstrip()[-1:] in "([:,;—":
+        return True
+    lower = word[1].lower()
+    return lower in phrases.MAY_PRECEDE or lower in _COPULAS or bool(phrases.RIGHTNESS.fullmatch(lower))
 
 
 def _option_line(line: str, letters: str) -> Mention | None:

@@ -135,6 +135,8 @@ def normalise(text: str) -> str:
         text = re.sub(r"\\q?quad(?=[A-Za-z])", " ", text)
     if "." in text:
         text = repeating_decimals(text)
+    if "{:}" in text or "{=}" in text:
+        text = text.replace("{:}", ":").replace("{=}", "=")
     if "{,}" in text:
         text = _DECIMAL_COMMA.sub(".", _GROUPING.sub("", text))
     if "\\" in text:

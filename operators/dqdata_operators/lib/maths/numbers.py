@@ -57,7 +57,7 @@ _SCALED = re.compile(
 )
 _PAID_COMMA = re.compile(
     r"\s*([-+−]?)\s*(?:([€£])\s*([0-9]{1,3}(?:\.[0-9]{3})*),([0-9]{2})"
-    r"|([0-9]{1,3}(?:[. ][0-9]{3})*),([0-9]{2})\s*([€£]))\s*\.?\s*",
+    r"|([0-9]{1,3}(?:[. ][0-9]{3})*),([0-9]{2})\s*([€£]|EUR|[Ee]uros?))\s*\.?\s*",
     re.ASCII,
 )
 """12,50 €: two digits after a comma beside a sign of currency are its hundredths."""
@@ -98,7 +98,7 @@ def literal(text: str) -> Literal | None:
         return _scientific(match)
     if match := _PAID_COMMA.fullmatch(text):
         whole = re.sub(r"[. ]", "", match[3] or match[5])
-        return literal(f"{match[1]}{match[2] or match[7]}{whole}.{match[4] or match[6]}")
+        return literal(f"{match[1]}{match[2] or (match[7] if match[7] == '£' else '€')}{whole}.{match[4] or match[6]}")
     if match := _ABBREVIATED.fullmatch(text):
         number = literal(match[1])
         return number and Literal(
@@ -243,6 +243,10 @@ def cjk_number(text: str) -> tuple[Fraction, bool] | None:
     if text.startswith("百分之"):
         part = _cjk_whole(text[3:])
         return None if part is None else (part, True)
+    whole, mixed, part_of = text.partition("又")
+    if mixed:
+        size, part = _cjk_whole(whole), cjk_number(part_of)
+        return None if size is None or part is None or part[1] else (size + part[0], False)
     bottom, found, top = text.partition("分之") if "分之" in text else text.partition("分の")
     if found:
         a, b = _cjk_whole(top), _cjk_whole(bottom)

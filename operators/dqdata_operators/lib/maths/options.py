@@ -128,6 +128,8 @@ def _all(text: str, found: str, end: int, letters: str, *, marked: bool) -> Ment
 def _following(text: str, end: int, letters: str) -> int | None:
     """Where the next letter of an enumeration stands; a letter that a new statement is about is none."""
     join = _JOIN.match(text, end)
+    if join is not None and join[0].strip() in (",", "，") and re.match(r".\s*、", text[join.end() :]):
+        return None  # a comma before an enumeration
     if join is None or text[join.end()] not in letters or _STATES.match(text, join.end() + 1):
         return None
     after = join.end() + 1

@@ -19,7 +19,7 @@ from dqdata_operators.lib.maths.evaluate import TooLarge, Undefined, Value, deci
 from dqdata_operators.lib.maths.expression import Call, Node, Num, Sym
 from dqdata_operators.lib.maths.scalars import upright
 from dqdata_operators.lib.maths.shapes import Scalar
-from dqdata_operators.lib.maths.units import conversion, countable, minus
+from dqdata_operators.lib.maths.units import conversions, countable, minus
 from dqdata_operators.lib.maths.words import contradict, is_pole, poles, same_words
 
 Asked = Literal["percent", "plain", ""]
@@ -58,8 +58,11 @@ def same_quantity(ref: Scalar, pred: Scalar, tolerance: Tolerance, asked: Asked 
         return written.text == plain.text or (None if same_values(ref.node, pred.node, tolerance) else False)
     if _spelled(ref.text) and _spelled(pred.text) and same_words(ref.text, pred.text):
         return True
+    as_products = ref, pred
     ref, pred = _as_units(ref, pred)
     verdict = _with_units(ref, pred, tolerance, asked)
+    if verdict is False and as_products == (ref, pred) and _perhaps_unit(ref, pred, tolerance, asked):
+        return None
     if verdict is False and _falls(ref) != _falls(pred):
         turned = Scalar(pred.text, Call("neg", (pred.node,)), pred.unit, pred.percent)
         return _with_units(ref, turned, tolerance, asked) and contradict(ref.unit.words, pred.unit.words) is not True
@@ -81,6 +84,14 @@ def _falls(value: Scalar) -> bool:
     return any(at & falling[line] for line, at in poles(value.unit.words).items() if line in falling)
 
 
+def _perhaps_unit(ref: Scalar, pred: Scalar, tolerance: Tolerance, asked: Asked) -> bool:
+    """Whether `5m` is five metres beside 5, and no product."""
+    for one, other in ((ref, pred), (pred, ref)):
+        if symbols(one.node) and not symbols(other.node) and (unit := upright(one)) is not None:
+            return _with_units(unit, other, tolerance, asked) is True
+    return False
+
+
 def _as_units(ref: Scalar, pred: Scalar) -> tuple[Scalar, Scalar]:
     """`5 m` beside a value in metres or a plain number is five metres, and no product."""
     if symbols(ref.node) and not symbols(pred.node):
@@ -99,12 +110,11 @@ def _with_units(ref: Scalar, pred: Scalar, tolerance: Tolerance, asked: Asked) -
     if (mine.dims and theirs.dims) or (mine.per and theirs.per):
         if len(mine.dims) == len(theirs.dims) == 1 and mine.dims[0][0] in _TEMPERATURES and mine.dims != theirs.dims:
             return _same_temperature(ref, pred, tolerance)
-        rate = conversion(mine, theirs)
-        if rate is False:
+        rates = conversions(mine, theirs)
+        if not rates:
             return _without_rate(ref, pred, tolerance)
-        if rate is None:
-            return None
-        return same_values(a if rate == 1 else Call("*", (a, Num(Fraction(rate)))), b, tolerance)
+        verdicts = [same_values(a if rate == 1 else Call("*", (a, Num(rate))), b, tolerance) for rate in rates]
+        return verdicts[0] if len(rates) == 1 else None if any(verdict is not False for verdict in verdicts) else False
     verdict = _with_percent(ref, pred, tolerance, asked)
     if verdict is False and {mine.dims, theirs.dims} == {(("angle", 1),), ()}:
         a = Call("°", (a,)) if mine.dims else a

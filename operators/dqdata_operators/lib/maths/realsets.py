@@ -16,7 +16,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from dqdata_operators.lib.maths.evaluate import TooLarge, Undefined, is_complex, real, symbols, value
-from dqdata_operators.lib.maths.expression import Node, NotMath, Num, parse_expression
+from dqdata_operators.lib.maths.expression import Call, Node, NotMath, Num, parse_expression
 from dqdata_operators.lib.maths.shapes import (
     Answer,
     Braces,
@@ -275,9 +275,9 @@ def _solved(chain: Chain) -> list[Interval] | None:
             return real_set(read(chain.parts[1])) if _NAME.fullmatch(chain.parts[0]) else None
         except Unreadable:
             return None
-    if bars := next((m for part in chain.parts if (m := re.fullmatch(r"\|\s*(\\?[A-Za-z]+)\s*\|", part))), None):
-        inside = _solved(Chain(tuple(bars[1] if part == bars[0] else part for part in chain.parts), chain.ops))
-        return None if inside is None else _mirrored(inside)
+    if bars := next((m for part in chain.parts if (m := re.fullmatch(r"\|([^|]+)\|", part))), None):
+        inside = _solved(Chain(tuple("t" if part == bars[0] else part for part in chain.parts), chain.ops))
+        return None if inside is None else _within(bars[1], _mirrored(inside))
     if len(chain.ops) == 1:
         return _one(chain.parts[0], chain.parts[1], chain.ops[0])
     if len(chain.ops) == 2 and _NAME.fullmatch(chain.parts[1]) and set(chain.ops) <= {"<", ">", "le", "ge"}:
@@ -297,6 +297,41 @@ def _mirrored(sizes: list[Interval]) -> list[Interval]:
     return _union(up + [Interval(-i.high, i.closed_high, -i.low, i.closed_low) for i in up])
 
 
+def _within(inner: str, sizes: list[Interval]) -> list[Interval] | None:
+    """All x for which the linear expression lies in the set."""
+    try:
+        line = _linear(parse_expression(inner))
+    except NotMath:
+        return None
+    if line is None:
+        return None
+    slope, start = line
+    ends = [(i, (i.low - start) / slope, (i.high - start) / slope) for i in sizes]
+    return _union(
+        [
+            Interval(a, i.closed_low, b, i.closed_high) if slope > 0 else Interval(b, i.closed_high, a, i.closed_low)
+            for i, a, b in ends
+        ]
+    )
+
+
+def _linear(node: Node) -> tuple[Real, Real] | None:
+    """Slope and value at zero of an expression that is linear in its one letter."""
+    names = symbols(node)
+    if len(names) != 1:
+        return None
+    (name,) = names
+    try:
+        found = [value(node, {name: Fraction(x)}) for x in (0, 1, 2, -3, 1000, -1000)]
+    except (Undefined, TooLarge, TypeError):
+        return None
+    at = [x for x in found if isinstance(x, Fraction | float)]
+    slope = at[1] - at[0] if len(at) == 6 else 0
+    if slope == 0 or not all(_near(y, at[0] + x * slope) for x, y in zip((2, -3, 1000, -1000), at[2:], strict=True)):
+        return None
+    return slope, at[0]
+
+
 def _one(left: str, right: str, op: str) -> list[Interval] | None:
     """Solutions of one inequality that is linear in its one unknown."""
     if op not in _FLIP:
@@ -306,20 +341,11 @@ def _one(left: str, right: str, op: str) -> list[Interval] | None:
         a, b = (parse_expression(f[1] if f else side) for f, side in zip(sides, (left, right), strict=True))
     except NotMath:
         return None
-    names = symbols(a) | symbols(b)
-    if len(names) != 1:
+    line = _linear(Call("+", (a, Call("neg", (b,)))))
+    if line is None:
         return None
-    (name,) = names
-    try:
-        at = [value(a, {name: Fraction(x)}) - value(b, {name: Fraction(x)}) for x in (0, 1, 2, -3)]
-    except (Undefined, TooLarge, TypeError):
-        return None
-    if any(isinstance(x, complex) for x in at):
-        return None
-    slope = at[1] - at[0]
-    if slope == 0 or not _near(at[2], at[0] + 2 * slope) or not _near(at[3], at[0] - 3 * slope):
-        return None
-    root = -at[0] / slope
+    slope, start = line
+    root = -start / slope
     if slope < 0:
         op = _FLIP[op]
     match op:

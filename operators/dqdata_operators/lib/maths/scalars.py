@@ -206,6 +206,10 @@ def _other_script(text: str, percent: bool) -> Answer:
     """Numbers and units of Chinese and Japanese; words of any script."""
     if (number := cjk_number(text)) is not None:
         return Scalar(text, Num(number[0]), percent=number[1] or percent)
+    if (match := _CJK_TAIL.fullmatch(text)) and (unit := unit_of(match["tail"])) is not None and unit.dims:
+        node, is_percent = _node(match["value"])  # 72千米, before 千 as a thousand
+        if node is not None:
+            return Scalar(text, node, unit, is_percent)
     for at in range(len(text) - 1, 0, -1):  # 十二个: a numeral before its counting word
         if (number := cjk_number(text[:at])) is not None and (unit := unit_of(text[at:])) is not None:
             return Scalar(text, Num(number[0]), unit, number[1])

@@ -78,6 +78,8 @@ _NAMED = re.compile(
 )
 """A person's name before what is theirs: `Ann has 3 and Bob 5`."""
 _SAID_VALUE = re.compile(r"(?<![A-Za-z\\])([A-Za-z])\s+is\s+(?=[-+]?[0-9\\$(])")
+_SIGNED = re.compile(r"([A-Za-z])\s+(?:is|must\s+be)\s+(positive|negative|non-?negative|non-?positive)", re.IGNORECASE)
+_SIGNS = {"positive": ">", "negative": "<", "nonnegative": "ge", "nonpositive": "le"}
 _CALLED = re.compile(r"(?:the\s+)?([a-z]{4,})\s+(?:is\s+|at\s+)?([(\[].*[)\]])", re.IGNORECASE)
 """A noun before a point or an interval: vertex (2, -1)."""
 _OUT_OF = re.compile(r"([0-9]+)\s+(?:in|out\s+of)\s+(?:every\s+)?([0-9]+)(?:\s+chance)?")
@@ -172,6 +174,8 @@ def _worded(text: str, depth: int) -> Answer | None:
     plain = " ".join(text.replace(UNIT_OPENS, " ").replace(UNIT_CLOSES, " ").split())
     if (said := _BOUNDED.fullmatch(plain)) is not None and (limit := bound(said["bound"])) is not None:
         return Chain((said["name"], limit[1]), (limit[0],)) if said["name"] else _half_line(*limit, depth)
+    if (signed := _SIGNED.fullmatch(plain)) is not None:
+        return Chain((signed[1], "0"), (_SIGNS[signed[2].lower().replace("-", "")],))
     if (called := _CALLED.fullmatch(text)) is not None and called[1] not in FUNCTIONS and spans(called[2]):
         return Chain((called[1], called[2]), ("=",)) if isinstance(_read(called[2], depth + 1), Tuple) else None
     if (rest := without_approximation(text)) != text:

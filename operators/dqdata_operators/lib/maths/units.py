@@ -400,28 +400,39 @@ _SAME_MONEY["penny"]["cent"] = Fraction(1)
 _SAME_MONEY["quarter"] = {"USD": Fraction(1, 4), "cent": Fraction(25)}
 
 
-def conversion(unit: Unit, other: Unit) -> Fraction | bool | None:
-    """What a number in `unit` is multiplied by to be one in `other`; False where the dimensions contradict each other,
-    None where no rule decides (days in a month, short and long tons)."""
+_INEXACT: dict[tuple[str, str], tuple[str, ...]] = {
+    ("months", "time"): ("2419200", "2505600", "2592000", "2678400", "2620800", "2628000", "2629800"),
+    ("ton", "mass"): ("907.18474", "1000", "1016.0469088"),
+    ("angle", ""): ("1/57.295779513082320876798", "1/360"),
+}
+"""Sizes that one unit may have in another: days of a month, a part of a year, short and long tons, what is counted by
+angle."""
+
+
+def conversions(unit: Unit, other: Unit) -> tuple[Fraction, ...]:
+    """What a number in `unit` may be multiplied by to be one in `other`: one factor by rule, several where the unit has
+    no fixed size, none where the dimensions contradict each other."""
     if unit.dims == other.dims:
-        return unit.factor / other.factor
+        return (unit.factor / other.factor,)
     mine, theirs = dict(unit.dims), dict(other.dims)
+    ratio = unit.factor / other.factor
     for a, b, turned in ((mine, theirs, False), (theirs, mine, True)):
         for name, rates in _SAME_MONEY.items():
             for currency, rate in rates.items():
                 if name in a and currency in b and _swapped(a, name, currency) == b:
-                    ratio = unit.factor / other.factor
-                    return ratio / rate ** a[name] if turned else ratio * rate ** a[name]
+                    return (ratio / rate ** a[name] if turned else ratio * rate ** a[name],)
         if a.get("mass") == 1 and b.get("GBP") == 1 and _swapped(a, "mass", "GBP") == b:
             pound = _NAMES["pound"][1]
-            return (unit.factor / other.factor) * (pound if turned else 1 / pound)
-        if "months" in a and "time" in b and _swapped(a, "months", "time") == b:
-            return None
-        if "ton" in a and "mass" in b and _swapped(a, "ton", "mass") == b:
-            return None
-        if "angle" in a and {name for name in a if name != "angle"} == set(b):
-            return None
-    return False
+            return (ratio * (pound if turned else 1 / pound),)
+        for (name, into), sizes in _INEXACT.items():
+            if name in a and (_swapped(a, name, into) if into else _without(a, name)) == b:
+                powers = [_fraction(size) ** a[name] for size in sizes]
+                return tuple(ratio / size if turned else ratio * size for size in powers)
+    return ()
+
+
+def _without(powers: dict[str, int], name: str) -> dict[str, int]:
+    return {key: power for key, power in powers.items() if key != name}
 
 
 def _swapped(powers: dict[str, int], name: str, other: str) -> dict[str, int]:
