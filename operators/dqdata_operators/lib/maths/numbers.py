@@ -243,10 +243,10 @@ def cjk_number(text: str) -> tuple[Fraction, bool] | None:
     if text.startswith("百分之"):
         part = _cjk_whole(text[3:])
         return None if part is None else (part, True)
-    whole, mixed, part_of = text.partition("又")
+    before, mixed, rest_of = text.partition("又")
     if mixed:
-        size, part = _cjk_whole(whole), cjk_number(part_of)
-        return None if size is None or part is None or part[1] else (size + part[0], False)
+        size, more = _cjk_whole(before), cjk_number(rest_of)
+        return None if size is None or more is None or more[1] else (size + more[0], False)
     bottom, found, top = text.partition("分之") if "分之" in text else text.partition("分の")
     if found:
         a, b = _cjk_whole(top), _cjk_whole(bottom)

@@ -55,7 +55,7 @@ def same_quantity(ref: Scalar, pred: Scalar, tolerance: Tolerance, asked: Asked 
             return same_values(ref.node, pred.node, tolerance)
         if written.base == 10:
             return same_values(ref.node, pred.node, tolerance)
-        return written.text == plain.text or (None if same_values(ref.node, pred.node, tolerance) else False)
+        return written.text == plain.text
     if _spelled(ref.text) and _spelled(pred.text) and same_words(ref.text, pred.text):
         return True
     as_products = ref, pred
