@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from dqdata.project.tables import Project as Tables
     from dqdata.source import StoreView
     from dqdata.training.build import Node
-    from dqdata.training.run import TrainOutcome
+    from dqdata.training.deploy import Checked, Deployed, Serving
+    from dqdata.training.run import Prepared, TrainOutcome
 
 
 class Project(Catalogs):
@@ -189,6 +190,17 @@ class Project(Catalogs):
             return train(self.tables, name, store, keys=keys, processes=processes, out=out)
 
     @outside_loop
+    def train_on_nodes(
+        self, name: str, keys: Sequence[str] = (), *, nodes: int, processes: int = 1, out: TextIO | None = None
+    ) -> TrainOutcome | Prepared:
+        """Training on several machines that see one folder: writes the job with the lines that start it there; called
+        again when it has ended, records the model. processes: ranks on each machine."""
+        from dqdata.training.run import train_on_nodes
+
+        with self._writable() as store:
+            return train_on_nodes(self.tables, name, store, nodes=nodes, keys=keys, processes=processes, out=out)
+
+    @outside_loop
     def eval(
         self,
         /,
@@ -217,6 +229,36 @@ class Project(Catalogs):
         with self._writable() as store:
             done = evaluate_models(self.tables, store, evaluation, out)
             return Comparison(done.models, done.answers)
+
+    def deploy(self, name: str, target: Path | str | None = None, serving: Serving | None = None) -> Deployed:
+        """Writes a folder that serves a model trained here: its files, a vLLM command, a compose file and a PAI-EAS
+        service. target: by default the model's name. Raises InputError for a model or folder that cannot be used."""
+        from dqdata.catalog import Store
+        from dqdata.training.deploy import Serving, deploy
+
+        folder = Path(target) if target is not None else Path(name.removeprefix("trained:").replace("@", "-"))
+        with Store.open(self.store_path, read_only=True) as store:
+            return deploy(store, name, folder, serving or Serving())
+
+    @outside_loop
+    def check_deployment(
+        self,
+        name: str,
+        url: str,
+        *,
+        served: str = "",
+        key: str = "",
+        limit: int | None = None,
+        out: TextIO | None = None,
+    ) -> Checked:
+        """Asks an endpoint the held-out questions of a model's training, and compares with the recorded accuracy.
+
+        served: the model's name at the endpoint, by default the one that `deploy` gives. key: of the endpoint. limit:
+        only so many questions. Raises InputError for a model that was trained without `evaluate`."""
+        from dqdata.training.deploy import check_endpoint
+
+        with self._writable() as store:
+            return check_endpoint(self.tables, store, name, url, served=served, key=key, limit=limit, out=out)
 
     arun = awaitable(run)
     abuild = awaitable(build)

@@ -44,6 +44,7 @@ VERBS = {
     "train": "Train a model on a catalog; a stopped or killed run goes on from its newest whole checkpoint.",
     "eval": "Score models: trained:NAME@version, a folder, a GGUF file, a hub name, or teacher:NAME.",
     "compare": "Print the newest score of each model, with 95% intervals and paired tests.",
+    "deploy": "Write a folder that serves a model: vLLM command, compose file, PAI-EAS service.",
     "ledger": "Look after the record of all teacher calls.",
     "ops": "List operators and other plug-ins, or show one: parameters, columns in and out, an example.",
     "new": "Write the files of a plug-in of your own.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +14,8 @@ from dqdata.cli.common import json_option, open_catalogs, print_json, project_op
 
 if TYPE_CHECKING:
     from dqdata.history.scores import Board, Scored
+
+WIDTH = 80
 
 
 @click.command()
@@ -59,10 +62,10 @@ def _plain(board: Board) -> Iterator[str]:
         yield "  published:"
     for number, one in enumerate(board.published):
         yield f"  {one.model:{width}}  {one.score:5.1f}%  [{_sources(board).index(one.source) + 1}]"
-        if one.note:
-            yield f"  {'':{width}}  {one.note}"
+        yield from textwrap.wrap(one.note, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
         if number == len(board.published) - 1:
-            yield from (f"  [{place}] {source}" for place, source in enumerate(_sources(board), 1))
+            for place, source in enumerate(_sources(board), 1):
+                yield from textwrap.wrap(f"[{place}] {source}", WIDTH, initial_indent="  ", subsequent_indent=" " * 6)
 
 
 def _markdown(board: Board) -> Iterator[str]:

@@ -11,7 +11,7 @@ from dqdata.cli import completion
 from dqdata.cli.common import json_option, open_project, print_json, progress_out, project_option
 
 if TYPE_CHECKING:
-    from dqdata.training.run import TrainOutcome
+    from dqdata.training.run import Prepared, TrainOutcome
 
 
 @click.command()
@@ -25,21 +25,52 @@ if TYPE_CHECKING:
     show_default=True,
     help="Ranks on this machine: one a GPU, or on a CPU one for every few cores.",
 )
+@click.option(
+    "--nodes", type=click.IntRange(min=1), default=1, help="Machines: write the job and print how to start it."
+)
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 @json_option
-def command(name: str, keys: tuple[str, ...], project: Path | None, processes: int, quiet: bool, as_json: bool) -> None:
+def command(
+    name: str,
+    keys: tuple[str, ...],
+    project: Path | None,
+    processes: int,
+    nodes: int,
+    quiet: bool,
+    as_json: bool,
+) -> None:
     """Train a model on a catalog; a stopped or killed run goes on from its newest whole checkpoint.
 
     KEY=VALUE sets a key of the trainer's table for this run, such as args.learning_rate=1e-5, lora.r=8 or
-    max_length=2048. Values are TOML."""
-    outcome = open_project(project).train(name, keys, processes=processes, out=progress_out(quiet))
+    max_length=2048. Values are TOML. With --nodes nothing is trained here: start the printed lines on the machines, and
+    when they have ended, the same command records the model."""
+    loaded, out = open_project(project), progress_out(quiet)
+    if nodes == 1:
+        outcome: TrainOutcome | Prepared = loaded.train(name, keys, processes=processes, out=out)
+    else:
+        outcome = loaded.train_on_nodes(name, keys, nodes=nodes, processes=processes, out=out)
     if as_json:
         print_json(outcome.as_json())
     else:
         click.echo(_told(outcome))
 
 
-def _told(outcome: TrainOutcome) -> str:
+def _how_to_start(prepared: Prepared) -> str:
+    return "\n".join(
+        [
+            f"{prepared.name} is ready; every machine must see {prepared.job.parent}",
+            f"  on machine R, of which 0 is HOST:  {prepared.torchrun}",
+            f"  or with Slurm:  sbatch {prepared.slurm}",
+            f"  and when it has ended:  {prepared.record}",
+        ]
+    )
+
+
+def _told(outcome: TrainOutcome | Prepared) -> str:
+    from dqdata.training.run import Prepared
+
+    if isinstance(outcome, Prepared):
+        return _how_to_start(outcome)
     model = f"trained:{outcome.name}@{outcome.version}"
     if outcome.unchanged:
         return f"{model} is what this recipe makes already; nothing ran\n  files    {outcome.path}"

@@ -38,6 +38,7 @@ from dqdata.training.job import Job, write_json
 from dqdata.training.launch import launch
 from dqdata.training.leak_check import refuse_leaks
 from dqdata.training.materialise import write_split
+from dqdata.training.nodes import slurm_script, torchrun
 from dqdata.training.overrides import overridden
 from dqdata.training.plan import TrainPlan, make_train_plan
 from dqdata.training.progress import StepProgress
@@ -82,6 +83,28 @@ class TrainOutcome(Shown):
         }
 
 
+@dataclass(frozen=True)
+class Prepared(Shown):
+    """A training on several machines, ready to be started there. job: its file, which every machine must see. torchrun:
+    the line for machine number R, whose first is HOST. slurm: a batch script. record: the command that records the
+    model once the training has ended."""
+
+    name: str
+    job: Path
+    torchrun: str
+    slurm: Path
+    record: str
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "job": str(self.job),
+            "torchrun": self.torchrun,
+            "slurm": str(self.slurm),
+            "record": self.record,
+        }
+
+
 def train(
     project: Project,
     name: str,
@@ -91,18 +114,42 @@ def train(
     out: TextIO | None = None,
     keys: Sequence[str] = (),
 ) -> TrainOutcome:
-    """keys: of the trainer's table, as KEY=VALUE, for this training alone. Raises InputError before anything runs;
-    Stopped and RunError leave a state that the next call resumes."""
+    """processes: ranks on this machine. keys: of the trainer's table, as KEY=VALUE, for this training alone. Raises
+    InputError before anything runs; Stopped and RunError leave a state that the next call resumes."""
+    outcome = _train(project, name, store, 1, processes, out, keys)
+    assert isinstance(outcome, TrainOutcome)
+    return outcome
+
+
+def train_on_nodes(
+    project: Project,
+    name: str,
+    store: Store,
+    *,
+    nodes: int,
+    processes: int = 1,
+    out: TextIO | None = None,
+    keys: Sequence[str] = (),
+) -> TrainOutcome | Prepared:
+    """Training on several machines, `processes` ranks on each: writes the job for them, and called again when it has
+    ended, records the model."""
+    return _train(project, name, store, nodes, processes, out, keys)
+
+
+def _train(
+    project: Project, name: str, store: Store, nodes: int, processes: int, out: TextIO | None, keys: Sequence[str]
+) -> TrainOutcome | Prepared:
     project = overridden(project, name, keys)
-    plan = make_train_plan(project, name, store, processes)
+    plan = make_train_plan(project, name, store, processes * nodes)
     folder = store.work / "train" / f"{name}-{plan.fingerprint[:12]}"
     make_folder(folder)
     with alone(folder, name):
         for model in reversed(store.models(name)):
             if json.loads(model["recipe"])["fingerprint"] == plan.fingerprint:
                 return _there_already(model, store)
-        outcome = _Training(plan, project, store, folder, out, keys).run()
-    shutil.rmtree(folder, ignore_errors=True)
+        outcome = _Training(plan, project, store, folder, out, keys, nodes).run()
+    if isinstance(outcome, TrainOutcome):
+        shutil.rmtree(folder, ignore_errors=True)
     return outcome
 
 
@@ -114,17 +161,22 @@ class _Training:
         store: Store,
         folder: Path,
         out: TextIO | None,
-        keys: Sequence[str] = (),
+        keys: Sequence[str],
+        nodes: int,
     ) -> None:
-        self.plan, self.project, self.store, self.folder = plan, project, store, folder
+        self.plan, self.project, self.store, self.folder, self.nodes = plan, project, store, folder, nodes
         self.progress = StepProgress(plan.name, out)
-        self.again = project.command("train", plan.name, *keys)
+        several = ["--nodes", str(nodes)] if nodes > 1 else []
+        ranks = ["--processes", str(plan.processes // nodes)] if plan.processes > nodes else []
+        self.again = project.command("train", plan.name, *keys, *several, *ranks)
         self.began = time.monotonic()
 
-    def run(self) -> TrainOutcome:
+    def run(self) -> TrainOutcome | Prepared:
         self._look_for_leaks()
         data = self._materialise()
         self._materialise_questions()
+        if self.nodes > 1 and not (self.folder / "result.json").exists():
+            return self._prepare(data)
         try:
             result = self._train(data)
         except Stopped as error:
@@ -167,12 +219,22 @@ class _Training:
             return
         write_questions(self.store, self.plan.questions.query, self.plan.evaluate, made)
 
+    def _prepare(self, data: Mapping[str, Any]) -> Prepared:
+        """Writes the job of several machines and how to start it."""
+        job = self._train_job(data).write()
+        ranks = self.plan.processes // self.nodes
+        slurm = self.folder / "job.sbatch"
+        slurm.write_text(slurm_script(self.plan.name, job, self.nodes, ranks), encoding="utf-8")
+        return Prepared(self.plan.name, job, torchrun(job, self.nodes, ranks), slurm, self.again)
+
+    def _train_job(self, data: Mapping[str, Any]) -> Job:
+        evaluate = self.plan.evaluate.model_dump(mode="json") if self.plan.evaluate else None
+        return self._job("train", self.plan.params, kind=self.plan.table.kind, data=data, evaluate=evaluate)
+
     def _train(self, data: Mapping[str, Any]) -> dict[str, Any]:
         result = self.folder / "result.json"
         if not result.exists():
-            evaluate = self.plan.evaluate.model_dump(mode="json") if self.plan.evaluate else None
-            job = self._job("train", self.plan.params, kind=self.plan.table.kind, data=data, evaluate=evaluate)
-            launch(job, self.plan.processes, self.progress)
+            launch(self._train_job(data), self.plan.processes, self.progress)
         told = dict(json.loads(result.read_text(encoding="utf-8")))
         if told["metrics"].get("processes", self.plan.processes) != self.plan.processes:
             raise RunError(

@@ -155,7 +155,7 @@ def test_compare_tells_models_apart_beside_published_scores(dqdata: Invoke, fold
     assert sums["published"] == []
     plain = dqdata("compare", "math500").out
     assert "DistilQwen-ThoughtX-7B" in plain and "EasyDistill" in plain and "gsm8k" not in plain
-    assert max(map(len, plain.splitlines())) <= 100
+    assert max(map(len, plain.splitlines())) <= 80
     assert "DistilQwen" not in dqdata("compare", "--no-published").out
     table = dqdata("compare", "math500", "--markdown", "--model", "teacher:good", "--against", "teacher:good").out
     assert "| teacher:good | 100.0% |" in table and "teacher:poor" not in table
