@@ -89,9 +89,10 @@ def _take(given: Mapping[str, Any], messages: list[Message], unknown: dict[str, 
     calls += [_call(one) for one in _listed(_first(rest, _CALLS))]
     if isinstance(given.get("function_call"), Mapping):
         calls.append(_call(rest.pop("function_call")))
-    if role in ("function_call", "function") and (role == "function_call" or _is_call(text)):
-        calls, text = calls + [_call(one) for one in _calls_in(text or "")], None
-        role = "assistant"
+    spoken = role == "function_call" or (role == "function" and _is_call(text))
+    if spoken:
+        thinking, text, written = _call_turn(text or "", thinking)
+        calls, role = calls + written, "assistant"
     role = "tool" if role == "function" else role
     message: Message = {"role": role, "content": text}
     if thinking is not None and role == "assistant":
@@ -104,7 +105,10 @@ def _take(given: Mapping[str, Any], messages: list[Message], unknown: dict[str, 
     if (train := _first(rest, _TRAIN)) is not None:
         message["train"] = bool(train)
     messages += results  # Anthropic puts the results of tools into a turn of the user
-    if not results or text:
+    last = messages[-1] if messages else {}
+    if spoken and last.get("role") == "assistant" and not text and thinking is None:
+        last["tool_calls"] = [*last.get("tool_calls", ()), *calls]  # a turn of its own for each part of a turn
+    elif not results or text:
         messages.append(message)
     unknown.update(dict.fromkeys(name for name in rest if name not in ("type", "id", "timestamp", "function_call")))
 
@@ -183,6 +187,15 @@ def _is_call(text: str | None) -> bool:
         return bool(text) and all(isinstance(one, Mapping) and "name" in one for one in _calls_in(str(text)))
     except DataError:
         return False
+
+
+def _call_turn(text: str, thinking: str | None) -> tuple[str | None, str | None, list[Any]]:
+    """(thinking, text, calls) of a turn that is a call, with thinking and words before it where there are any."""
+    if text.lstrip().lower().startswith(TAGS[0]):
+        thought, text = split(text)
+        thinking = thinking or thought
+    before = text.partition(_CALL_MARKS[0])[0].strip() if _CALL_MARKS[0] in text else ""
+    return thinking, before or None, [_call(one) for block in _calls_in(text) for one in _listed(block)]
 
 
 def _calls_in(text: str) -> list[Any]:

@@ -15,18 +15,21 @@ from typing import TYPE_CHECKING, Any, TextIO
 from dqdata.aio import awaitable, outside_loop
 from dqdata.api.rows import Rows
 from dqdata.errors import InputError, ProjectError, QueryError
-from dqdata.refs import LATEST, REJECTS_SUFFIX, catalog_ref, check_name, owner
+from dqdata.refs import LATEST, REJECTS_SUFFIX, as_query, catalog_ref, check_name, owner
 from dqdata.sql import quoted
 
 if TYPE_CHECKING:
     from dqdata.catalog import Store, Version
     from dqdata.columns import Columns
     from dqdata.engine.run import RunResult
+    from dqdata.exchange.example import Kind
+    from dqdata.exchange.export import Exported
     from dqdata.history.diff import Diff
     from dqdata.history.lineage import Node
     from dqdata.history.scores import Board
     from dqdata.history.why import Why
-    from dqdata.training.export import Exported
+    from dqdata.sources.chat_files import Mapped
+    from dqdata.training.export import Exported as ExportedModel
 
 
 class Catalog(Rows):
@@ -157,6 +160,27 @@ class Catalogs:
             boards = scoreboard(store, evaluations, models, against)
         return boards if published else [replace(board, published=()) for board in boards]
 
+    def layout(
+        self,
+        files: Sequence[Path | str],
+        *,
+        columns: Mapping[str, str] | None = None,
+        types: Mapping[str, str] | None = None,
+        format: str | None = None,
+        encoding: str | None = None,
+        layout: str | None = None,
+    ) -> Mapped | None:
+        """How files with chats or traces of another tool would be read: their layout, what each column is made of, and
+        what of the first rows is not understood. None where the files have no such layout. layout: the one to use, not
+        the one that is found. Raises DataError by file and row."""
+        from types import SimpleNamespace
+
+        from dqdata.sources.chat_files import ChatFiles, ChatFilesParams, has_layout
+
+        given = _file_params(files, columns, types, format, encoding) | {"layout": layout}
+        source = ChatFiles(ChatFilesParams(**given), SimpleNamespace(root=Path.cwd()))
+        return source.mapped() if layout is not None or has_layout(source) else None
+
     @outside_loop
     def import_files(
         self,
@@ -167,11 +191,13 @@ class Catalogs:
         types: Mapping[str, str] | None = None,
         format: str | None = None,
         encoding: str | None = None,
+        layout: str | None = None,
         out: TextIO | None = None,
     ) -> RunResult:
         """Makes a version of the catalog `into` from JSONL, Parquet or CSV files, whose rows get ids where they have
         none. columns: new names to the files' own. types: DuckDB types by name. format, encoding: where the name of
-        the file and UTF-8 are wrong. out: gets the progress. Raises DataError by file and line or row."""
+        the file and UTF-8 are wrong. layout: of chats and traces of other tools (`layout` finds it); by default the
+        rows are taken as they are. out: gets the progress. Raises DataError by file and line or row."""
         from dqdata.engine.run import run_pipeline
         from dqdata.project.tables import Pipeline, Project, SourceSpec
 
@@ -179,16 +205,13 @@ class Catalogs:
             check_name(into)
         except InputError as error:
             raise ProjectError("import into", str(error)) from None
-        params: dict[str, Any] = {
-            "path": [str(Path(file).absolute()) for file in files],
-            "columns": dict(columns or {}),
-            "types": dict(types or {}),
-        }
-        params |= {name: value for name, value in (("format", format), ("encoding", encoding)) if value is not None}
+        params = _file_params(files, columns, types, format, encoding)
+        if layout is not None:
+            params["layout"] = layout
         pipeline = Pipeline(
             into=into,
             name=f"import_{into}",
-            source=SourceSpec(kind="files", params=params),
+            source=SourceSpec(kind="files" if layout is None else "chats", params=params),
             steps=(),
             where=f"import into {into}",
         )
@@ -203,7 +226,21 @@ class Catalogs:
         with self._writable() as store:
             return run_pipeline(project, pipeline.name, store, out=out)
 
-    def export_model(self, name: str, target: Path | str) -> Exported:
+    def export_to(self, what: str, to: str, folder: Path | str, *, kind: Kind | None = None) -> Exported:
+        """Writes a catalog (`NAME`, `NAME@3`) or the rows of a query into a new folder, in the format of another tool.
+
+        to: llama-factory, ms-swift, verl, trl, verifiers, openrlhf, axolotl; jsonl, parquet, csv, hf hold the rows as
+        they are. kind: sft, preference, prompt or unpaired, where the rows could be for several. Raises DataError, by
+        row, for what the format cannot hold.
+        """
+        from dqdata.catalog import Store
+        from dqdata.exchange.export import export
+
+        ref = catalog_ref(what)
+        with Store.open(self.store_path, read_only=True) as store:
+            return export(store, as_query(what), ref.name if ref else "rows", to, Path(folder), kind)
+
+    def export_model(self, name: str, target: Path | str) -> ExportedModel:
         """Writes a model trained here, `trained:NAME@2`, to a folder that vLLM and transformers serve, or to one .gguf
         file. Raises InputError for an unknown model and StoreError where the target cannot be written."""
         from dqdata.catalog import Store
@@ -218,6 +255,22 @@ class Catalogs:
         from dqdata.catalog import Store
 
         return Store.open(self.store_path, group=self._group)
+
+
+def _file_params(
+    files: Sequence[Path | str],
+    columns: Mapping[str, str] | None,
+    types: Mapping[str, str] | None,
+    format: str | None,
+    encoding: str | None,
+) -> dict[str, Any]:
+    """Parameters of the source that reads files."""
+    params: dict[str, Any] = {
+        "path": [str(Path(file).absolute()) for file in files],
+        "columns": dict(columns or {}),
+        "types": dict(types or {}),
+    }
+    return params | {name: value for name, value in (("format", format), ("encoding", encoding)) if value is not None}
 
 
 def _one_version(store: Store, text: str) -> tuple[str, int]:

@@ -51,6 +51,12 @@ def _catalogs(context: click.Context) -> Iterable[str]:
     return [path.name for path in (Path(store) / "data" / "main").iterdir() if not path.name.startswith("dq_")]
 
 
+def _formats(_: click.Context) -> Iterable[str]:
+    from dqdata.exchange.formats import NAMES
+
+    return NAMES
+
+
 def _plugins(context: click.Context) -> Iterable[str]:
     from dqdata.plugins import GROUPS, found
 
@@ -84,6 +90,7 @@ pipelines_and_trainers = _completer(
 evaluations = _completer(lambda context: [*_tables(context).get("evaluations", {}), *_benchmarks()])
 profiles = _completer(lambda context: _tables(context).get("profiles", {}))
 catalogs = _completer(_catalogs)
+formats = _completer(_formats)
 plugins = _completer(_plugins)
 operators = _completer(_operators)
 codes = _completer(_codes)

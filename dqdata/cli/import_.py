@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from dqdata.cli.apply import pair
 from dqdata.cli.common import json_option, open_catalogs, print_json, progress_out, project_option, store_option
 
+if TYPE_CHECKING:
+    from dqdata.sources.chat_files import Mapped
+
+LAYOUTS = ("openai", "sharegpt", "alpaca", "openthoughts", "openr1", "verifiers", "rows")
 FORMATS = ("jsonl", "json", "csv", "tsv", "parquet")
 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True)
 @click.option("--into", required=True, metavar="NAME", help="Catalog that gets the new version.")
-@click.option("--column", "columns", multiple=True, metavar="NEW=OLD", help="Read the files' column OLD as NEW.")
+@click.option(
+    "--column", "--map", "columns", multiple=True, metavar="NEW=OLD", help="Read the files' column OLD as NEW."
+)
+@click.option(
+    "--layout",
+    type=click.Choice(LAYOUTS),
+    help="Layout of chats and traces of other tools, found by the first rows where not given; rows: as they are.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say how the files would be read.")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="By default what the name of the file says.")
 @click.option("--encoding", help="Of CSV and JSON, by its Python name; utf-8 by default.")
 @click.option("--types", multiple=True, metavar="NAME=TYPE", help="DuckDB type of a column, such as answer=VARCHAR.")
@@ -27,6 +41,8 @@ def command(
     files: tuple[str, ...],
     into: str,
     columns: tuple[str, ...],
+    layout: str | None,
+    dry_run: bool,
     form: str | None,
     encoding: str | None,
     types: tuple[str, ...],
@@ -36,20 +52,50 @@ def command(
     as_json: bool,
 ) -> None:
     """Import JSONL, Parquet or CSV files; ids are given to rows that have none."""
-    result = open_catalogs(project, store).import_files(
+    catalogs = open_catalogs(project, store)
+    names = dict(pair(text, "--column") for text in columns)
+    kinds = dict(pair(text, "--types", "NAME=TYPE") for text in types)
+    mapped = None
+    if layout != "rows":
+        mapped = catalogs.layout(files, columns=names, types=kinds, format=form, encoding=encoding, layout=layout)
+    if not as_json:
+        _print_layout(mapped)
+    if dry_run:
+        if as_json:
+            print_json({"layout": mapped.as_json() if mapped else None})
+        return
+    result = catalogs.import_files(
         files,
         into,
-        columns=dict(pair(text, "--column") for text in columns),
-        types=dict(pair(text, "--types", "NAME=TYPE") for text in types),
+        columns=names,
+        types=kinds,
         format=form,
         encoding=encoding,
+        layout=mapped.layout.name if mapped else None,
         out=progress_out(quiet),
     )
     if as_json:
-        print_json(result.as_json())
+        print_json({**result.as_json(), "layout": mapped.as_json() if mapped else None})
         return
     click.echo(
         f"{result.catalog}@{result.version}: {result.rows_out:,} rows" + (", unchanged" if result.unchanged else "")
     )
     for reason, count in [*result.dropped.items(), *result.failed.items()]:
         click.echo(f"  {count:,} {reason}")
+
+
+def _print_layout(mapped: Mapped | None) -> None:
+    if mapped is None:
+        click.echo("layout rows: columns as the files have them")
+        return
+    click.echo(f"layout {mapped.layout.name}: {mapped.layout.about}")
+    for name, origin in mapped.made.items():
+        click.echo(_line(f"  {name:10} from {origin}"))
+    if mapped.kept:
+        click.echo(_line(f"  as it is   {', '.join(mapped.kept)}"))
+    if mapped.unknown:
+        click.echo(_line(f"  not understood in messages, left out: {', '.join(mapped.unknown)}"))
+
+
+def _line(text: str) -> str:
+    return textwrap.fill(text, 80, subsequent_indent=" " * 13, break_long_words=False)

@@ -27,7 +27,11 @@ def beside(written: Written) -> Mapping[str, str]:
     """axolotl.yaml: the sets with their mapping."""
     lines = ["datasets:" if written.kind == "sft" else "rl: dpo\ndatasets:"]
     for split, file in written.files.items():
-        lines += [f"  - path: {file}", "    ds_type: json", f"    split: {split if len(written.files) > 1 else 'train'}"]
+        lines += [
+            f"  - path: {file}",
+            "    ds_type: json",
+            f"    split: {split if len(written.files) > 1 else 'train'}",
+        ]
         lines += ["    type: chat_template" if written.kind == "sft" else "    type: chat_template.default"]
         lines += ["    field_messages: messages", "    message_property_mappings:", "      role: role"]
         lines += ["      content: content"]

@@ -28,8 +28,8 @@ USED = ("messages", "prompt", "chosen", "rejected", "question", "reasoning", "re
 
 @dataclass(frozen=True)
 class Example:
-    """name: the row in messages of errors. messages: bare keys, thinking in `reasoning_content`. extra: the other columns
-    of the row."""
+    """name: the row in messages of errors. messages: bare keys, thinking in `reasoning_content`. extra: the other
+    columns of the row."""
 
     name: str
     kind: Kind

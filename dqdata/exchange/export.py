@@ -24,7 +24,7 @@ from dqdata.errors import ColumnError, DataError, StoreError
 from dqdata.exchange.card import hub_yaml
 from dqdata.exchange.example import SPLIT, Example, Kind, example_of, kind_of
 from dqdata.exchange.formats import TABLES, format_named
-from dqdata.exchange.writers import Format, Written
+from dqdata.exchange.writers import Format, Written, file_of
 from dqdata.json_text import json_text
 from dqdata.sql import literal, quoted
 
@@ -132,7 +132,7 @@ def _examples(
     written = Written(
         name=re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_") or "dqdata",
         kind=kind,
-        files={split: f"{file_name(split)}.{form.suffix}" for split in counts},
+        files={split: file_of(form, kind, split) for split in counts},
         rows=counts,
         tools=tools,
     )
@@ -175,7 +175,7 @@ class _Files:
         self._stack.close()
 
     def add(self, split: str, row: dict[str, Any]) -> None:
-        path = self.folder / f"{file_name(split)}.{self.form.suffix}"
+        path = self.folder / file_of(self.form, self.kind, split)
         if self.form.schema is None:
             if split not in self._text:
                 self._text[split] = self._stack.enter_context(path.open("w", encoding="utf-8"))
@@ -192,6 +192,6 @@ class _Files:
         assert self.form.schema is not None
         schema = arrow_schema(self.form.schema(self.kind))
         if split not in self._tables:
-            path = self.folder / f"{file_name(split)}.parquet"
+            path = self.folder / file_of(self.form, self.kind, split)
             self._tables[split] = self._stack.enter_context(pq.ParquetWriter(path, schema, compression="zstd"))
         self._tables[split].write_table(pa.Table.from_pylist(self._held.pop(split), schema))

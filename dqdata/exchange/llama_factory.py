@@ -1,7 +1,7 @@
 """LLaMA-Factory: `dataset_info.json` and rows in its ShareGPT form.
 
 Its OpenAI form drops the thinking of a turn that calls a tool and adds a sentence to the system message, so it isn't
-used. Thinking is between tags in the text; a call is a turn of `function_call` with the calls as JSON after the thinking.
+used. Thinking is between tags in the text; a call is a turn of `function_call`, the calls as JSON after the thinking.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ TAGS = {
     "role_tag": "from", "content_tag": "value", "user_tag": "human", "assistant_tag": "gpt",
     "observation_tag": "observation", "function_tag": "function_call", "system_tag": "system",
 }  # fmt: skip
+_MARKS = ("<tool_call>", "</tool_call>")
 BETWEEN_RESULTS = "\n</tool_response>\n<tool_response>\n"
 """Puts several results of tools into the one turn that the form has for them."""
 
@@ -51,7 +52,10 @@ def _tools(example: Example) -> str:
 def _turns(messages: Sequence[Message], name: str) -> list[dict[str, str]]:
     turns: list[dict[str, str]] = []
     for message in messages:
-        one = _turn(message)
+        try:
+            one = _turn(message)
+        except DataError as error:
+            raise DataError(f"{name}: {error}") from None
         if turns and one["from"] == turns[-1]["from"] == "observation":
             turns[-1]["value"] += BETWEEN_RESULTS + one["value"]
             continue
@@ -76,6 +80,11 @@ def _turn(message: Message) -> dict[str, str]:
     if not calls:
         return {"from": "gpt", "value": inline(message)}
     said, text = str(message.get("content") or "").strip(), json_line(calls)
+    for mark in _MARKS:
+        if mark in said + str(message.get("reasoning_content") or "") or (said and mark in text):
+            raise DataError(
+                f"LLaMA-Factory would take the {mark!r} in the text of a turn that calls a tool for the call"
+            )
     before = inline({**message, "content": f"{said}\n" if said else ""})
     return {"from": "function_call", "value": before + (f"<tool_call>{text}</tool_call>" if said else text)}
 

@@ -1,5 +1,5 @@
-"""verl: Parquet. SFT rows are `messages`, `tools`, `enable_thinking`; rows for RL are `data_source`, `prompt`, `ability`,
-`reward_model`, `extra_info`."""
+"""verl: Parquet. SFT rows are `messages`, `tools`, `enable_thinking`; rows for RL are `data_source`, `prompt`,
+`ability`, `reward_model`, `extra_info`."""
 
 from __future__ import annotations
 
@@ -49,8 +49,10 @@ def notes(written: Written) -> Sequence[str]:
             "`data_source` chooses verl's built-in reward: math_dapo for mathematical answers; another needs "
             "`custom_reward_function`.",
         )
-    said = ["Set `data.ignore_input_ids_mismatch=True` for templates that drop the thinking of past turns: verl renders "
-            "each turn alone and trains on all of them."]  # fmt: skip
+    said = [
+        "Set `data.ignore_input_ids_mismatch=True` for templates that drop the thinking of past turns: verl renders "
+        "each turn alone and trains on all of them."
+    ]
     if written.tools:
         said.append("`tools` is JSON text, and so are the arguments of calls: Parquet has one type for all rows.")
     return said
@@ -73,6 +75,4 @@ def schema(kind: Kind) -> Columns:
     return _PROBLEMS if kind == "prompt" else _SFT
 
 
-FORMAT = Format(
-    "verl", "verl", ("sft", "prompt"), row, suffix="parquet", schema=schema, notes=notes, checked="library"
-)
+FORMAT = Format("verl", "verl", ("sft", "prompt"), row, suffix="parquet", schema=schema, notes=notes, checked="library")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from dqdata.chats import Message, arguments_of
+from dqdata.chats import KEYS, Message, arguments_of
 from dqdata.columns import Columns
 from dqdata.errors import DataError
 from dqdata.exchange.example import Example, Kind
@@ -43,8 +44,18 @@ class Format:
     beside: Callable[[Written], Mapping[str, str]] | None = None
     notes: Callable[[Written], Sequence[str]] | None = None
     schema: Callable[[Kind], Columns] | None = None
+    stems: Mapping[Kind, str] = field(default_factory=dict)
+    """Name of the file where the tool wants one of its own, without its suffix."""
     checked: str = "schema"
     """How tests check it: "library", the tool itself reads it, or "schema", as its documentation says."""
+
+
+def file_of(form: Format, kind: Kind, split: str) -> str:
+    """The name of a split's file."""
+    safe = re.sub(r"[^\w.-]+", "_", split).strip(".") or "train"
+    stem = form.stems.get(kind)
+    name = safe if stem is None else stem if split == "train" else f"{stem}-{safe}"
+    return f"{name}.{form.suffix}"
 
 
 def whole_turns_only(example: Example, tool: str) -> None:
@@ -52,8 +63,8 @@ def whole_turns_only(example: Example, tool: str) -> None:
     for turn, message in enumerate(example.messages):
         if message["role"] == "assistant" and message.get("train") is False:
             raise DataError(
-                f"{example.name}: turn {turn} has train = false, and {tool} trains on every turn of the assistant: leave "
-                "such rows out, or export to ms-swift or axolotl, which have a loss for each turn"
+                f"{example.name}: turn {turn} has train = false, and {tool} trains on every turn of the assistant: "
+                "leave such rows out, or export to ms-swift or axolotl, which have a loss for each turn"
             )
 
 
@@ -79,10 +90,8 @@ def plain(messages: Sequence[Message], *, values: bool = False) -> list[Message]
     """Messages as OpenAI has them, with `reasoning_content`. values: arguments of calls as values, not as text."""
     made = []
     for message in messages:
-        one = {name: value for name, value in message.items() if name != "train"}
-        one.setdefault("content", "")
-        if one["content"] is None:
-            one["content"] = ""
+        one = {name: message[name] for name in KEYS if name in message and name != "train"}
+        one = {"role": one.pop("role"), "content": one.pop("content", None) or "", **one}
         if values and one.get("tool_calls"):
             one["tool_calls"] = [
                 {**call, "function": {**call["function"], "arguments": arguments_of(call)}}

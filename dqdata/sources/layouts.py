@@ -1,0 +1,263 @@
+"""Layouts in which others keep chats and traces, and how their rows become columns of the vocabulary.
+
+    >>> layout_of({"conversations"}, [{"conversations": [{"from": "human", "value": "2+2?"}]}]).name
+    'sharegpt'
+
+A layout reads a row into one row or several: a problem with four generations gives four traces. Columns that it does
+not read stay as they are.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from dqdata.chats import Chat, Message, bare, read_chat, read_tools, separated, whole
+from dqdata.columns import MESSAGES
+from dqdata.errors import DataError, nearest
+from dqdata.json_text import json_text
+from dqdata.sources.traces import chats_of
+from dqdata.thinking import split
+
+Row: TypeAlias = dict[str, Any]
+Name: TypeAlias = Literal["openai", "sharegpt", "alpaca", "openthoughts", "openr1", "verifiers"]
+
+CHATS = ("messages", "conversations", "conversation", "dialogue", "dialog", "turns", "chat")
+"""Columns that hold chats."""
+NESTED = (*CHATS, "tools", "functions", "generations", "history", "nodes", "task", "traces", "prompt", "completion",
+          "agent", "rewards", "metrics", "calls", "timing", "errors", "env", "info")  # fmt: skip
+"""Columns that are read as JSON text from JSON files: what is in them has another shape in every row."""
+MADE: Mapping[str, str] = {
+    "question": "VARCHAR", "reasoning": "VARCHAR", "response": "VARCHAR", "messages": MESSAGES, "tools": "VARCHAR",
+}  # fmt: skip
+_PER_GENERATION: Mapping[str, str] = {
+    "correctness_math_verify": "BOOLEAN", "correctness_llama": "BOOLEAN", "is_reasoning_complete": "BOOLEAN",
+    "finish_reasons": "VARCHAR",
+}  # fmt: skip
+_THOUGHT = re.compile(r"<\|begin_of_thought\|>(.*?)(?:<\|end_of_thought\|>|$)", re.DOTALL)
+_SOLUTION = re.compile(r"<\|begin_of_solution\|>(.*?)(?:<\|end_of_solution\|>|$)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """matches: whether rows with these columns have the layout. uses: columns that it reads. makes: columns of its rows
+    and their types. read: the rows of a row; keys that are not understood go into the set."""
+
+    name: Name
+    about: str
+    matches: Callable[[Collection[str], Sequence[Row]], bool]
+    uses: tuple[str, ...]
+    makes: Mapping[str, str]
+    read: Callable[[Row, dict[str, None]], Iterator[Row]]
+
+
+def layout_of(columns: Collection[str], rows: Sequence[Row]) -> Layout | None:
+    """The layout of a file with these columns, whose first rows are `rows`; None where they are the rows' own. A file
+    that has dqdata's keys, or question and response, is taken as it is."""
+    if {"trace_id", "problem_id", "pair_id"} & set(columns) or {"question", "response"} <= set(columns):
+        return None
+    return next((layout for layout in LAYOUTS if layout.matches(columns, rows)), None)
+
+
+def layout_named(name: str) -> Layout:
+    """Raises DataError for an unknown one."""
+    for layout in LAYOUTS:
+        if layout.name == name:
+            return layout
+    names = [layout.name for layout in LAYOUTS]
+    raise DataError(f"no layout {name!r}{nearest(name, names)} (there are: {', '.join(names)}, rows)")
+
+
+def _value(row: Row, *names: str) -> Any:
+    """The first of these columns that isn't null, JSON text as the value."""
+    for name in names:
+        value = row.get(name)
+        if isinstance(value, str) and value[:1] in "[{":
+            try:
+                return json.loads(value)
+            except ValueError:
+                return value
+        if value is not None:
+            return value
+    return None
+
+
+def _text(row: Row, *names: str) -> str | None:
+    value = next((row[name] for name in names if row.get(name) is not None), None)
+    return None if value is None else value if isinstance(value, str) else json_text(value)
+
+
+def _chat_row(chat: Chat, tools: Any, unknown: dict[str, None]) -> Row:
+    """The columns that a chat gives: its first question, and thinking and text of its last answer."""
+    unknown.update(dict.fromkeys(chat.unknown))
+    messages = [separated(_unmarked(message)) for message in chat.messages]
+    if not messages:
+        raise DataError("the chat has no messages")
+    asked = next((one["content"] for one in messages if one["role"] == "user"), None)
+    last = messages[-1] if messages[-1]["role"] == "assistant" else {}
+    definitions = read_tools(tools)
+    return {
+        "question": asked,
+        "reasoning": last.get("reasoning_content"),
+        "response": last.get("content"),
+        "messages": [whole(bare(message)) for message in messages],
+        "tools": json.dumps(definitions, ensure_ascii=False) if definitions else None,
+    }
+
+
+def _unmarked(message: Message) -> Message:
+    """The message with thinking between OpenThoughts' marks in its own key."""
+    content = message.get("content")
+    if not isinstance(content, str) or "<|begin_of_thought|>" not in content:
+        return message
+    thought, said = _THOUGHT.search(content), _SOLUTION.search(content)
+    rest = said.group(1) if said else _THOUGHT.sub("", content)
+    return {**message, "content": rest.strip(), "reasoning_content": thought.group(1).strip() if thought else None}
+
+
+def _with_system(messages: Any, system: Any) -> Any:
+    if isinstance(messages, list) and isinstance(system, str) and system.strip():
+        first = messages[0] if messages else {}
+        if isinstance(first, Mapping) and (first.get("role") or first.get("from")) in ("system", "developer"):
+            return messages
+        return [{"role": "system", "content": system}, *messages]
+    return messages
+
+
+def _openai(row: Row, unknown: dict[str, None]) -> Iterator[Row]:
+    messages = _value(row, *CHATS)
+    if messages is None and row.get("prompt") is not None:
+        prompt, completion = _value(row, "prompt"), _value(row, "completion")
+        asked = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
+        said = [{"role": "assistant", "content": completion}] if isinstance(completion, str) else completion
+        messages = [*asked, *(said or [])]
+    yield _chat_row(read_chat(_with_system(messages, row.get("system"))), _value(row, "tools", "functions"), unknown)
+
+
+def _alpaca(row: Row, unknown: dict[str, None]) -> Iterator[Row]:
+    messages: list[Any] = []
+    for pair in _value(row, "history") or ():
+        messages += [{"role": "user", "content": pair[0]}, {"role": "assistant", "content": pair[1]}]
+    asked = "\n\n".join(part for name in ("instruction", "input") if (part := (_text(row, name) or "").strip()))
+    messages.append({"role": "user", "content": asked})
+    if (said := _text(row, "output", "response")) is not None:
+        messages.append({"role": "assistant", "content": said})
+    made = _chat_row(read_chat(_with_system(messages, row.get("system"))), None, unknown)
+    yield {**made, "question": asked}
+
+
+def _openthoughts(row: Row, unknown: dict[str, None]) -> Iterator[Row]:
+    if row.get("deepseek_reasoning") is not None:
+        said = {"role": "assistant", "content": row.get("deepseek_solution"),
+                "reasoning_content": row["deepseek_reasoning"]}  # fmt: skip
+        yield _chat_row(read_chat([{"role": "user", "content": _text(row, "problem")}, said]), None, unknown)
+        return
+    yield from _openai(row, unknown)
+
+
+def _openr1(row: Row, unknown: dict[str, None]) -> Iterator[Row]:
+    question = _text(row, "problem", "question")
+    generations = _value(row, "generations") or ()
+    for place, text in enumerate(generations):
+        reasoning, response = split(str(text))
+        said: Message = {"role": "assistant", "content": response}
+        if reasoning is not None:
+            said["reasoning_content"] = reasoning
+        made = _chat_row(Chat([{"role": "user", "content": question}, said]), None, unknown)
+        for name in _PER_GENERATION:
+            values = _value(row, name)
+            if isinstance(values, list) and len(values) == len(generations):
+                made[name] = values[place]
+        yield made
+
+
+def _verifiers(row: Row, unknown: dict[str, None]) -> Iterator[Row]:
+    values = {name: _value(row, name) for name in row}
+    for trace in values["traces"] if isinstance(values.get("traces"), list) else [values]:
+        data = (trace.get("task") or {}).get("data") or {}
+        rewards = [one["score"] * one.get("weight", 1.0) for one in (trace.get("rewards") or {}).values() if one]
+        for chat, tools in chats_of(trace):
+            yield {
+                **_chat_row(chat, tools, unknown),
+                "answer": _text(data, "answer"),
+                "reward": sum(rewards) if rewards else None,
+                "teacher": ((trace.get("agent") or {}).get("config") or {}).get("model"),
+                "stop_condition": trace.get("stop_condition"),
+            }
+
+
+def _first(rows: Sequence[Row], names: Sequence[str]) -> Any:
+    """The first chat in these columns."""
+    for row in rows:
+        if isinstance(value := _value(row, *names), list) and value and isinstance(value[0], Mapping):
+            return value
+    return None
+
+
+def _is_chat(columns: Collection[str], rows: Sequence[Row], key: str) -> bool:
+    chat = _first(rows, [name for name in CHATS if name in columns])
+    return chat is not None and any(key in message for message in chat if isinstance(message, Mapping))
+
+
+def _is_openthoughts(columns: Collection[str], rows: Sequence[Row]) -> bool:
+    if "deepseek_reasoning" in columns and "problem" in columns:
+        return True
+    chat = _first(rows, CHATS)
+    return chat is not None and "<|begin_of_thought|>" in json_text(chat)
+
+
+_CHAT_USES = (*CHATS, "system", "tools", "functions")
+LAYOUTS: tuple[Layout, ...] = (
+    Layout(
+        "verifiers",
+        "traces.jsonl of verifiers: a chat per branch of each trace",
+        lambda columns, rows: {"nodes", "task"} <= set(columns) or {"traces", "task"} <= set(columns),
+        ("version", "id", "verifiers", "task", "agent", "tools", "nodes", "calls", "rewards", "metrics", "info", "env",
+         "errors", "timing", "traces", "ok", "is_completed", "is_timeout", "stop_condition"),
+        {**MADE, "answer": "VARCHAR", "reward": "DOUBLE", "teacher": "VARCHAR", "stop_condition": "VARCHAR"},
+        _verifiers,
+    ),
+    Layout(
+        "openr1",
+        "OpenR1: a problem with its generations, each of which is a trace",
+        lambda columns, rows: "generations" in columns and bool({"problem", "question"} & set(columns)),
+        ("problem", "question", "generations", "messages", *_PER_GENERATION),
+        {**MADE, **_PER_GENERATION},
+        _openr1,
+    ),
+    Layout(
+        "openthoughts",
+        "OpenThoughts: conversations with thinking between marks, or its metadata",
+        _is_openthoughts,
+        (*_CHAT_USES, "problem", "deepseek_reasoning", "deepseek_solution"),
+        MADE,
+        _openthoughts,
+    ),
+    Layout(
+        "sharegpt",
+        "ShareGPT: conversations of {from, value}",
+        lambda columns, rows: _is_chat(columns, rows, "from"),
+        _CHAT_USES,
+        MADE,
+        _openai,
+    ),
+    Layout(
+        "openai",
+        "OpenAI messages: {role, content, ...}, or prompt and completion",
+        lambda columns, rows: _is_chat(columns, rows, "role") or {"prompt", "completion"} <= set(columns),
+        (*_CHAT_USES, "prompt", "completion"),
+        MADE,
+        _openai,
+    ),
+    Layout(
+        "alpaca",
+        "Alpaca: instruction, input, output",
+        lambda columns, rows: "instruction" in columns and bool({"output", "response"} & set(columns)),
+        ("instruction", "input", "output", "response", "system", "history"),
+        MADE,
+        _alpaca,
+    ),
+)  # fmt: skip
