@@ -96,7 +96,7 @@ def beside(written: Written) -> Mapping[str, str]:
         columns |= {"chosen": "chosen", "rejected": "rejected"}
     if written.kind == "unpaired":
         columns["kto_tag"] = "label"
-    info = {}
+    info: dict[str, dict[str, Any]] = {}
     for split, file in written.files.items():
         name = written.name if split == "train" else f"{written.name}_{split}"
         info[name] = {"file_name": file, "formatting": "sharegpt", "columns": columns, "tags": TAGS}

@@ -59,7 +59,7 @@ def _episode(example: Example) -> dict[str, Any]:
 
 
 def _messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
-    made = []
+    made: list[dict[str, Any]] = []
     for place, message in enumerate(messages):
         one: dict[str, Any] = {"role": message["role"], "content": message.get("content")}
         if message["role"] != "assistant":
