@@ -43,7 +43,8 @@ LATER = re.compile(
     r"[,:，：]\s+([A-J])\s*[.!。]?\s*$"
 )
 ONLY = re.compile(
-    r"\b(?:only|nur|seule?|solo)\s+(?:option\s+|choice\s+|statement\s+|answer\s+)?[(\[]?([A-J])(?![A-Za-z0-9'’])"
+    r"\b(?:only|nur|seule?|solo)\s+(?:(?:the|die|la)\s+)?(?:(?:option|choice|statement|answer|antwort|aussage|réponse|"
+    r"proposition|respuesta|opción|risposta|opzione|alternativa)\s+|l['’]option\s+)?[(\[]?([A-J])(?![A-Za-z0-9'’])"
     r"(?!\)?\s+(?:can|could|is|are)\s+(?:be\s+)?(?:wrong|incorrect|false|ruled|eliminated|excluded))|"
     r"\b(?:all|everything|every\s+\w+)\s+(?:but|except)\s+(?:option\s+)?\(?([A-J])(?=\)?\s+(?:is|are|was|were|"
     r"can|fails?)\b)|"

@@ -209,7 +209,10 @@ def _by_text(text: str, letters: str, choices: Sequence[str] | None, reason: str
     if "=" in text and choices and (result := _option(text.rpartition("=")[2], choices)) is not None:
         return Choice(letters[result], "")
     said = _DENIED.sub(" ", text)
-    held = _held(_REASONS.split(said, maxsplit=1)[0], choices or ()) or _held(said, choices or ())
+    stated = _REASONS.split(said, maxsplit=1)[0]
+    held = _held(stated, choices or ())
+    said = stated if held else said
+    held = held or _held(said, choices or ())
     parts = "|".join(re.escape(choices[one].strip()) for one in held) if choices and held else r"(?!)"
     between = re.split(parts, said, flags=re.IGNORECASE)
     if choices and len(held) == len(choices) - 1 > 1 and _NEGATED.search(between[0]):

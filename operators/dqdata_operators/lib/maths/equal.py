@@ -22,6 +22,7 @@ from dqdata_operators.lib.maths.lists import Undecided, alternatives, by_name, m
 from dqdata_operators.lib.maths.quantities import Asked, Tolerance, same_quantity
 from dqdata_operators.lib.maths.realsets import real_set, same_set, variable_of
 from dqdata_operators.lib.maths.relations import Relations
+from dqdata_operators.lib.maths.scalars import upright
 from dqdata_operators.lib.maths.shapes import (
     Answer,
     Braces,
@@ -250,6 +251,7 @@ class Comparison(Relations):
         assert isinstance(time, Clock)
         if isinstance(other, Scalar) and not time.minute and isinstance(other.node, Num) and not other.unit.dims:
             return same_time(time, Clock(int(other.node.value), 0, "")) if other.node.value.denominator == 1 else False
+        other = upright(other) or other if isinstance(other, Scalar) else other
         if isinstance(other, Scalar) and any(name == "time" for name, _ in other.unit.dims):
             return None  # hours and minutes, or minutes and seconds
         if time.half or not time.minute:
@@ -307,6 +309,11 @@ class Comparison(Relations):
         return self.all_of(tuple(mine.values()), tuple(theirs[condition] for condition in mine))
 
     def opaque(self, ref: Answer, pred: Answer) -> bool | None:
+        figures = [_FIGURE.fullmatch(one.text) if isinstance(one, Opaque) else None for one in (ref, pred)]
+        if figures[0] and figures[1]:
+            if figures[0][1] != figures[1][1] or set(figures[0][2]) != set(figures[1][2]):
+                return False
+            return True if figures[0][2] == figures[1][2] else None
         if isinstance(ref, Opaque) and isinstance(pred, Opaque) and squeeze(ref.text) == squeeze(pred.text):
             return True if known_commands(ref.text) else None
         written, other = (ref, pred) if isinstance(ref, Opaque) else (pred, ref)
@@ -362,6 +369,7 @@ _UNNAMED = (Clock, Date, Congruence, Ratio, Words)
 _CHOICE = re.compile(r"\(?[A-Z]\)?")
 _POINT = re.compile(r"[A-Z](?:_\{?\w\}?)?'?\s*(\(.*\))")
 _OPTION = re.compile(r"\(([A-H])\)\s*([^\s(].*)")
+_FIGURE = re.compile(r"\\(triangle|angle|square|odot|widehat)\s*\{?\s*([A-Z]+)\s*\}?")
 _OPENING = re.compile(
     r"\s*(yes|no)\b(?=\s*(?:[,.;:!]|\Z|(?:it|he|she|they|this|that|we|there)\b))(?!.*\b(?:yes|no)\b)", re.I | re.S
 )

@@ -45,7 +45,7 @@ _BRACKETS = re.compile(r"\s*[)\]}）】]")
 _SIGN = re.compile(r"[ \t]*\n|\s*(?:$|[.。](?=\s|$|[^\x00-\x7f])|[:：;；,，!！、？?]|[-–—](?=\s|$)|[-–—]{2}|[(（\[])")
 _REASON = re.compile(
     r"\s+(?:because|since|as|which|where|due|for|given|so|if|rather|instead|over|not|while|with|by|from|and|"
-    r"but|is|was|being|based|according|here|then|again|too|anyway|overall|"
+    r"but|is|was|being|based|according|here|on|then|again|too|anyway|overall|"
     r"sein|weil|denn|da|car|parce|puisque|porque|ya|pues|perché|poiché|pois|потому|так)(?![A-Za-z])|"
     r"\s*[\u3040-\u9fff\uac00-\ud7af]"
 )

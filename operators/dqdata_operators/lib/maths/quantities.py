@@ -41,6 +41,7 @@ class Tolerance:
 
 
 _HUNDRED = Num(Fraction(100))
+_CORNERS = re.compile(r"[A-Z]{3,}")
 _TEXT = re.compile(r"[A-Za-z][A-Za-z \-']+")
 _TEMPERATURES = {"temperature_C": (Fraction(1), Fraction(27315, 100)), "temperature_K": (Fraction(1), Fraction(0)),
                  "temperature_F": (Fraction(5, 9), Fraction(45967, 180))}  # fmt: skip
@@ -56,6 +57,8 @@ def same_quantity(ref: Scalar, pred: Scalar, tolerance: Tolerance, asked: Asked 
         if written.base == 10:
             return same_values(ref.node, pred.node, tolerance)
         return written.text == plain.text
+    if _CORNERS.fullmatch(ref.text) and _CORNERS.fullmatch(pred.text):
+        return True if ref.text == pred.text else None  # corners of a figure in their order, or a product
     if _spelled(ref.text) and _spelled(pred.text) and same_words(ref.text, pred.text):
         return True
     as_products = ref, pred

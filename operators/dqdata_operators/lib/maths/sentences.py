@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from dqdata_operators.lib.maths.notation import normalise
 from dqdata_operators.lib.maths.numbers import cjk_number, words_to_number
+from dqdata_operators.lib.maths.spelled import plain_quantity
 from dqdata_operators.lib.maths.units import singular, unit_of
 from dqdata_operators.lib.texts.number_words import PARTS, SCALES, SMALL
 
@@ -54,7 +55,7 @@ _ATOM = (
     rf"|\(\s?[-−]?(?:{_NUMBER}|{_ROOT}|π)(?:[^()A-Za-z$\n]{{0,40}})\)){_POWER})"
 )
 _FACTOR = rf"(?>\s?(?:{_ROOT}|π|(?:(?<=[0-9])|(?<=[0-9]\s))pi\b|{_VULGAR}){_POWER})"
-_OPERATOR = r"(?>\s*+[+×*/÷·⋅=≈]\s*+|\s[-−–]\s|\sx\s(?=[0-9]))"
+_OPERATOR = r"(?>\s*+[+×*/÷·⋅=≈]\s*+|\s[-−–]\s|\sx\s(?=[0-9$€£]))"
 _SIGN = r"(?:[-−]\s?)?(?:(?:US)?\\?[$€£¥₹]\s?)?[-−]?"
 _RUN = re.compile(
     r"(?<![A-Za-z0-9_.,:])[0-9]{1,2}:[0-5][0-9](?![0-9:])(?:\s?[aApP]\.?[mM]\b\.?)?"
@@ -101,6 +102,7 @@ _FORMULA = re.compile(
     rf"(?<![A-Za-z0-9_\\.,^'’<]){_TERM}(?>\s*+(?:[-+−=<>≤≥≠]|<=|>=)\s*+{_TERM})++(?![A-Za-z])"
     r"|(?<![A-Za-z0-9_\\.,^'’)])[0-9]{0,3}[a-z]?"
     r"(?:\((?=[^()]*[a-z])[-+−0-9a-z√π²³^*/ .]{2,30}\)(?:\^?[0-9]|[²³])?\s?){2,6}(?![A-Za-z])"
+    r"|(?<![A-Za-z0-9_\\.,^'’])[0-9]++[abceinqrtu-z](?=\s*(?:[.,;!?)]\s|[.,;!?)]?\Z))"
     r"|(?<![A-Za-z0-9_\\.,^'’])(?>[0-9]*+)[A-Za-z]\s?(?:\^\s?[0-9{(-]+[)}]?|[²³])"
 )
 """A formula with letters in plain text: x^2 + 1, 1/x = 6, AB = 5."""
@@ -178,7 +180,7 @@ def pick(sentence: str, question: str = "", *, leading: bool = False, several: b
     sentence = _UNDERLINED.sub(r"**\1**", sentence) if "__" in sentence else sentence
     found = _candidates(sentence, several=several)
     if not found:
-        return _spelled(sentence) or _hyphenated(sentence)
+        return _spelled(sentence) or _hyphenated(sentence) or _last_words(sentence)
     if leading and (first := _opening(sentence, found)) is not None:
         return _picked(first)
     chosen = _choose(sentence, found, question)
@@ -430,6 +432,15 @@ def _spelled(sentence: str) -> Picked | None:
             unit, tail = _after(sentence[some[0].end() :])
             return Picked(some[0][0] + unit, (), tail)
     return _spelled_cjk(sentence)
+
+
+def _last_words(sentence: str) -> Picked | None:
+    """A quantity in words that ends the sentence: an hour and a half."""
+    words = sentence.strip(" .*_!").split()
+    for count in range(min(6, len(words)), 2, -1):
+        if plain_quantity(text := " ".join(words[-count:])) is not None:
+            return Picked(text)
+    return None
 
 
 def _spelled_cjk(sentence: str) -> Picked | None:

@@ -24,7 +24,7 @@ from dqdata_operators.lib.maths.calendar import MONTHS, clock, date
 from dqdata_operators.lib.maths.expression import FUNCTIONS, Call, Num
 from dqdata_operators.lib.maths.matrices import matrix
 from dqdata_operators.lib.maths.notation import LONGEST, UNIT_CLOSES, UNIT_OPENS, balanced, normalise, top_level
-from dqdata_operators.lib.maths.numbers import literal
+from dqdata_operators.lib.maths.numbers import literal, words_to_number
 from dqdata_operators.lib.maths.qualifiers import bound, labelled, qualifier, without_approximation
 from dqdata_operators.lib.maths.scalars import based, compound, scalar, sexagesimal
 from dqdata_operators.lib.maths.shapes import (
@@ -78,6 +78,8 @@ _NAMED = re.compile(
 )
 """A person's name before what is theirs: `Ann has 3 and Bob 5`."""
 _SAID_VALUE = re.compile(r"(?<![A-Za-z\\])([A-Za-z])\s+is\s+(?=[-+]?[0-9\\$(])")
+_AND_SPELLED = re.compile(r"([0-9][0-9.,]*)\s*\(([A-Za-z][A-Za-z -]*)\)")
+"""A number and, in brackets, the same in words."""
 _SIGNED = re.compile(r"([A-Za-z])\s+(?:is|must\s+be)\s+(positive|negative|non-?negative|non-?positive)", re.IGNORECASE)
 _SIGNS = {"positive": ">", "negative": "<", "nonnegative": "ge", "nonpositive": "le"}
 _CALLED = re.compile(r"(?:the\s+)?([a-z]{4,})\s+(?:is\s+|at\s+)?([(\[].*[)\]])", re.IGNORECASE)
@@ -178,6 +180,8 @@ def _worded(text: str, depth: int) -> Answer | None:
         return Chain((signed[1], "0"), (_SIGNS[signed[2].lower().replace("-", "")],))
     if (called := _CALLED.fullmatch(text)) is not None and called[1] not in FUNCTIONS and spans(called[2]):
         return Chain((called[1], called[2]), ("=",)) if isinstance(_read(called[2], depth + 1), Tuple) else None
+    if (twice := _AND_SPELLED.fullmatch(plain)) is not None and words_to_number(twice[2].strip()) is not None:
+        return _read(twice[1], depth + 1)
     if (rest := without_approximation(text)) != text:
         return _read(rest, depth + 1)
     if (chance := _OUT_OF.fullmatch(text)) is not None and int(chance[2]):
