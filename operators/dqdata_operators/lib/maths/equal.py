@@ -14,15 +14,12 @@ import re
 from collections.abc import Callable
 from fractions import Fraction
 
-from dqdata_operators.lib.maths.calendar import same_date, same_time
-from dqdata_operators.lib.maths.chains import name_of, names_agree, squeeze, values_of
+from dqdata_operators.lib.maths.chains import name_of, names_agree, values_of
 from dqdata_operators.lib.maths.evaluate import TooLarge, Undefined, symbols, value
-from dqdata_operators.lib.maths.expression import Call, Num
+from dqdata_operators.lib.maths.expression import Num
 from dqdata_operators.lib.maths.lists import Undecided, alternatives, by_name, matching, named_values, same_connective
 from dqdata_operators.lib.maths.quantities import Asked, Tolerance, same_quantity
 from dqdata_operators.lib.maths.realsets import real_set, same_set, variable_of
-from dqdata_operators.lib.maths.relations import Relations
-from dqdata_operators.lib.maths.scalars import upright
 from dqdata_operators.lib.maths.shapes import (
     Answer,
     Braces,
@@ -44,16 +41,10 @@ from dqdata_operators.lib.maths.shapes import (
     Union,
     Words,
 )
-from dqdata_operators.lib.maths.symbolic import known_commands
+from dqdata_operators.lib.maths.structure import read
+from dqdata_operators.lib.maths.worded import POINT, Worded, text_of
 from dqdata_operators.lib.maths.words import (
-    NEUTRAL,
-    alike,
     choice_letter,
-    meaning,
-    plain_words,
-    same_pole,
-    same_words,
-    word_class,
 )
 
 
@@ -66,18 +57,18 @@ def equal(
 __all__ = ["Comparison", "Tolerance", "equal"]
 
 
-class Comparison(Relations):
+class Comparison(Worded):
     """One comparison: tolerance, what the question asks for, and the question without blanks."""
 
     def equal(self, ref: Answer, pred: Answer) -> bool | None:
         if ref == pred and not isinstance(ref, Opaque):
             return True
-        text = _text(ref)
+        text = text_of(ref)
         if text and text[0] == "(" and (option := _OPTION.fullmatch(text)) is not None:
             return self.option(option, pred)
         if isinstance(ref, Scalar) and isinstance(pred, Scalar) and not _CHOICE.fullmatch(ref.text):
             return same_quantity(ref, pred, self.tolerance, self.asked)
-        chosen = choice_letter(_text(pred) or "") if isinstance(ref, Scalar) and _CHOICE.fullmatch(ref.text) else ""
+        chosen = choice_letter(text_of(pred) or "") if isinstance(ref, Scalar) and _CHOICE.fullmatch(ref.text) else ""
         if chosen and isinstance(ref, Scalar) and chosen == ref.text.strip("()"):
             return True
         if isinstance(ref, Chain) != isinstance(pred, Chain) and isinstance(ref, _UNNAMED) != isinstance(
@@ -103,9 +94,7 @@ class Comparison(Relations):
 
     def option(self, option: re.Match[str], pred: Answer) -> bool | None:
         """A letter with what it stands for: `(B) 12` is answered by either, unless another letter stands there."""
-        from dqdata_operators.lib.maths.structure import read
-
-        letter = choice_letter(_text(pred) or "")
+        letter = choice_letter(text_of(pred) or "")
         if letter:
             return letter == option[1]
         return self.equal(read(option[2]), pred)
@@ -183,7 +172,7 @@ class Comparison(Relations):
         """One value written twice (`1/2 or 0.5`) is that value; a reference with one number twice has a double root."""
         verdicts = [self.equal(value, item) for item in items]
         if all(verdict is True for verdict in verdicts):
-            return True if not reference_repeats or len({_text(item) for item in items}) == len(items) else None
+            return True if not reference_repeats or len({text_of(item) for item in items}) == len(items) else None
         return False if False in verdicts else None
 
     def limit(self, bound: Answer, number: Scalar) -> bool | None:
@@ -197,11 +186,9 @@ class Comparison(Relations):
         scalar, other = (ref, pred) if isinstance(ref, Scalar) else (pred, ref)
         if not isinstance(scalar, Scalar) or not isinstance(other, Tuple):
             return False
-        match = _POINT.fullmatch(scalar.text)
+        match = POINT.fullmatch(scalar.text)
         if match is None:
             return self.vectors(scalar, other)
-        from dqdata_operators.lib.maths.structure import read
-
         return self.equal(read(match[1]), other)
 
     def vectors(self, written: Scalar, other: Tuple) -> bool | None:
@@ -217,17 +204,6 @@ class Comparison(Relations):
         items = tuple(Scalar(str(one), Num(one)) for one in found if isinstance(one, Fraction))
         return self.all_of(items, other.items) if len(items) == len(found) else None
 
-    def ratios(self, ratio: Ratio, other: Answer) -> bool | None:
-        if isinstance(other, Ratio):
-            if len(ratio.parts) != len(other.parts):
-                return False
-            pairs = [(ratio.parts[0], part) for part in ratio.parts[1:]], [(other.parts[0], p) for p in other.parts[1:]]
-            verdicts = [self.equal(_quotient(*mine), _quotient(*theirs)) for mine, theirs in zip(*pairs, strict=True)]
-            return False if False in verdicts else None if None in verdicts else True
-        if isinstance(other, Scalar) and len(ratio.parts) == 2:
-            return self.equal(_quotient(*ratio.parts), other)
-        return False
-
     def real_sets(self, ref: Answer, pred: Answer) -> bool | None:
         if isinstance(ref, Scalar) or isinstance(pred, Scalar):
             return False  # a number is no interval
@@ -240,119 +216,6 @@ class Comparison(Relations):
         if isinstance(ref, Union) and isinstance(pred, Union):
             return matching(self, ref.parts, pred.parts, sets=True) or None
         return self.sampled(ref, pred, mine, theirs)
-
-    def clocks(self, ref: Answer, pred: Answer) -> bool | None:
-        """10:15 is a time, beside a ratio it is one, and beside a fraction where the question asks for a ratio."""
-        if isinstance(ref, Clock) and isinstance(pred, Clock):
-            if "ratio" in self.question and not (ref.half or pred.half):
-                return self.ratios(_as_ratio(ref), _as_ratio(pred))
-            return same_time(ref, pred)
-        time, other = (ref, pred) if isinstance(ref, Clock) else (pred, ref)
-        assert isinstance(time, Clock)
-        if isinstance(other, Scalar) and not time.minute and isinstance(other.node, Num) and not other.unit.dims:
-            return same_time(time, Clock(int(other.node.value), 0, "")) if other.node.value.denominator == 1 else False
-        other = upright(other) or other if isinstance(other, Scalar) else other
-        if isinstance(other, Scalar) and any(name == "time" for name, _ in other.unit.dims):
-            return None  # hours and minutes, or minutes and seconds
-        if time.half or not time.minute:
-            return False
-        verdict = self.ratios(_as_ratio(time), other)
-        return None if verdict and isinstance(other, Scalar) and "ratio" not in self.question else verdict
-
-    def dates(self, ref: Answer, pred: Answer) -> bool | None:
-        if isinstance(ref, Date) and isinstance(pred, Date):
-            return same_date(ref, pred)
-        return None if isinstance(ref, Scalar | Words) or isinstance(pred, Scalar | Words) else False
-
-    def congruences(self, ref: Answer, pred: Answer) -> bool | None:
-        if isinstance(ref, Congruence) and isinstance(pred, Congruence):
-            if not names_agree(ref.name, pred.name) or self.equal(ref.modulus, pred.modulus) is False:
-                return False
-            return self.residues(ref, pred.residue)
-        one, other = (ref, pred) if isinstance(ref, Congruence) else (pred, ref)
-        assert isinstance(one, Congruence)
-        match one.residue, other, one.modulus:
-            case Scalar(node=Num() as a), Scalar(node=Num() as b), Scalar(node=Num() as m) if m.value and not one.name:
-                return b.value in (a.value, a.value % m.value)  # the remainder, or the class by its number
-        return self.equal(one.residue, other) or None
-
-    def residues(self, one: Congruence, other: Answer) -> bool | None:
-        match one.residue, other, one.modulus:
-            case Scalar(node=Num() as a), Scalar(node=Num() as b), Scalar(node=Num() as m) if m.value:
-                return (a.value - b.value) % m.value == 0
-        mine, theirs = (_classes(side, one.modulus) for side in (one.residue, other))
-        return self.equal(one.residue, other) if mine is None or theirs is None else mine == theirs
-
-    def parts(self, ref: Answer, pred: Answer) -> bool | None:
-        if isinstance(ref, Parts) and isinstance(pred, Parts):
-            if ref.labels == pred.labels:
-                return self.all_of(ref.items, pred.items)
-            same = sorted(ref.labels) == sorted(pred.labels)
-            return (
-                self.all_of(ref.items, tuple(pred.items[pred.labels.index(x)] for x in ref.labels)) if same else False
-            )
-        labelled, other = (ref, pred) if isinstance(ref, Parts) else (pred, ref)
-        assert isinstance(labelled, Parts)
-        if not isinstance(other, Several | Tuple):
-            return False
-        return self.all_of(labelled.items, other.items) if labelled is ref else self.all_of(other.items, labelled.items)
-
-    def cases(self, ref: Answer, pred: Answer) -> bool | None:
-        """Branches go together by their conditions."""
-        ref, pred = (_value(one) if isinstance(one, Chain) else one for one in (ref, pred))
-        if not isinstance(ref, Cases) or not isinstance(pred, Cases) or len(ref.branches) != len(pred.branches):
-            return None
-        theirs = {_condition(condition): value for value, condition in pred.branches}
-        mine = {_condition(condition): value for value, condition in ref.branches}
-        if mine.keys() != theirs.keys():
-            return None
-        return self.all_of(tuple(mine.values()), tuple(theirs[condition] for condition in mine))
-
-    def opaque(self, ref: Answer, pred: Answer) -> bool | None:
-        figures = [_FIGURE.fullmatch(one.text) if isinstance(one, Opaque) else None for one in (ref, pred)]
-        if figures[0] and figures[1]:
-            if figures[0][1] != figures[1][1] or set(figures[0][2]) != set(figures[1][2]):
-                return False
-            return True if figures[0][2] == figures[1][2] else None
-        if isinstance(ref, Opaque) and isinstance(pred, Opaque) and squeeze(ref.text) == squeeze(pred.text):
-            return True if known_commands(ref.text) else None
-        written, other = (ref, pred) if isinstance(ref, Opaque) else (pred, ref)
-        if isinstance(written, Opaque) and isinstance(other, Tuple) and (point := _POINT.fullmatch(written.text)):
-            from dqdata_operators.lib.maths.structure import read
-
-            return self.equal(read(point[1]), other)
-        return None
-
-    def words(self, ref: Answer, pred: Answer) -> bool | None:
-        ours, theirs = _text(ref), _text(pred)
-        if ours is None or theirs is None:
-            said, other = (ours, pred) if isinstance(ref, Words) else (theirs, ref)
-            return (
-                None
-                if _is_prose(said or "") or (isinstance(other, Qualified | Braces) and not meaning(said or ""))
-                else False
-            )
-        if same_words(ours, theirs) or same_pole(ours, theirs):
-            return True
-        if meaning(ours) in ("yes", "no"):
-            opening = _OPENING.match(theirs)
-            return opening is not None and opening[1].lower() == meaning(ours) and not meaning(theirs)
-        if _described(ours, theirs) or _described(theirs, ours):
-            return True
-        if word_class(ours) and word_class(ours) == word_class(theirs):
-            return False
-        letter = choice_letter(ours)
-        if letter:
-            return letter == choice_letter(theirs)
-        if any(alike(ours, word) for word in (theirs, *theirs.split())) or (
-            ours == "0" and theirs.startswith("no ") and not meaning(theirs)
-        ):
-            return None
-        if _content(ours) == _content(theirs):
-            return None  # the same words in another order
-        if isinstance(ref, Words) and _is_prose(ours):
-            return None  # prose: no rule tells whether two sentences mean the same
-        return None if not theirs.isascii() and isinstance(pred, Words) and not isinstance(ref, Words) else False
 
 
 _KINDS: tuple[tuple[type, Callable[[Comparison, Answer, Answer], bool | None]], ...] = (
@@ -367,28 +230,7 @@ _KINDS: tuple[tuple[type, Callable[[Comparison, Answer, Answer], bool | None]], 
 )
 _UNNAMED = (Clock, Date, Congruence, Ratio, Words)
 _CHOICE = re.compile(r"\(?[A-Z]\)?")
-_POINT = re.compile(r"[A-Z](?:_\{?\w\}?)?'?\s*(\(.*\))")
 _OPTION = re.compile(r"\(([A-H])\)\s*([^\s(].*)")
-_FIGURE = re.compile(r"\\(triangle|angle|square|odot|widehat)\s*\{?\s*([A-Z]+)\s*\}?")
-_OPENING = re.compile(
-    r"\s*(yes|no)\b(?=\s*(?:[,.;:!]|\Z|(?:it|he|she|they|this|that|we|there)\b))(?!.*\b(?:yes|no)\b)", re.I | re.S
-)
-
-
-def _described(word: str, phrase: str) -> bool:
-    """`isosceles` and `an isosceles triangle`: a word and the same before a noun."""
-    words = plain_words(phrase).split()
-    if meaning(word) or meaning(phrase):
-        return False
-    return len(words) == 2 and words[0] == plain_words(word) and words[1].isalpha() and words[0].isalpha()
-
-
-def _content(text: str) -> frozenset[str]:
-    return frozenset(plain_words(text).split()) - NEUTRAL or frozenset((text,))
-
-
-def _is_prose(text: str) -> bool:
-    return len(plain_words(text).split()) >= 4 and not meaning(text)
 
 
 def _in_order(
@@ -403,34 +245,6 @@ def _in_order(
     return verdict
 
 
-def _as_ratio(time: Clock) -> Ratio:
-    return Ratio(tuple(Scalar(str(n), Num(Fraction(n))) for n in (time.hour, time.minute)))
-
-
-def _classes(residues: Answer, modulus: Answer) -> set[Fraction] | None:
-    """Several residues as numbers from zero to the modulus."""
-    items = residues.items if isinstance(residues, Several) else (residues,)
-    if not isinstance(modulus, Scalar) or not isinstance(modulus.node, Num) or not modulus.node.value:
-        return None
-    found: set[Fraction] = set()
-    for item in items:
-        if not isinstance(item, Scalar) or symbols(item.node):
-            return None
-        try:
-            number = value(item.node)
-        except (Undefined, TooLarge):
-            return None
-        if not isinstance(number, Fraction):
-            return None
-        found.add(number % modulus.node.value)
-    return found
-
-
-def _condition(text: str) -> str:
-    plain = squeeze(text).lower().replace("≥", "\\ge").replace("≤", "\\le")
-    return "otherwise" if plain in ("else", "otherwise", "elsewhere", "其他") else plain
-
-
 def _named(answer: Answer) -> tuple[str, Answer]:
     value = _stated(answer) if isinstance(answer, Chain) else None
     return ("", answer) if value is None else (name_of(answer), value)
@@ -442,12 +256,6 @@ def _stated(chain: Chain) -> Answer | None:
     return values[0] if values else None
 
 
-def _value(chain: Chain) -> Answer:
-    from dqdata_operators.lib.maths.structure import read
-
-    return read(chain.parts[-1])
-
-
 def _flat(answer: Matrix | Tuple | Answer) -> tuple[Answer, ...]:
     if isinstance(answer, Matrix):
         return tuple(cell for row in answer.rows for cell in row)
@@ -456,12 +264,3 @@ def _flat(answer: Matrix | Tuple | Answer) -> tuple[Answer, ...]:
 
 def _shape(answer: Answer) -> tuple[int, ...]:
     return (len(answer.rows), len(answer.rows[0])) if isinstance(answer, Matrix) else ()
-
-
-def _quotient(first: Answer, second: Answer) -> Scalar:
-    assert isinstance(first, Scalar) and isinstance(second, Scalar)
-    return Scalar("", Call("/", (first.node, second.node)))
-
-
-def _text(answer: Answer) -> str | None:
-    return answer.text if isinstance(answer, Words | Scalar | Opaque) else None

@@ -25,9 +25,10 @@ from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple, get_args
 
 from dqdata_operators.lib.maths import boxes
+from dqdata_operators.lib.maths.candidates import SEGMENT
 from dqdata_operators.lib.maths.numbers import words_to_number
 from dqdata_operators.lib.maths.qualifiers import labelled
-from dqdata_operators.lib.maths.sentences import SEGMENT, Picked, pick
+from dqdata_operators.lib.maths.sentences import Picked, pick
 from dqdata_operators.lib.maths.word_answers import word_answer
 from dqdata_operators.lib.maths.words import meaning
 

@@ -19,10 +19,18 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from dqdata_operators.lib.maths.expression import FUNCTIONS
+from dqdata_operators.lib.maths.unit_tables import (
+    CJK_UNITS,
+    COUNTED,
+    COUNTERS,
+    CURRENCIES,
+    NAMES,
+    SYMBOLS,
+    Dims,
+    fraction,
+)
 from dqdata_operators.lib.maths.words import NEUTRAL, is_pole
 from dqdata_operators.lib.texts.number_words import SCALES
-
-Dims = tuple[tuple[str, int], ...]
 
 
 class Unit(NamedTuple):
@@ -37,175 +45,7 @@ class Unit(NamedTuple):
 
 NO_UNIT = Unit((), Fraction(1))
 
-_PREFIXES = {
-    "": ("", 0), "k": ("kilo", 3), "M": ("mega", 6), "G": ("giga", 9), "T": ("tera", 12), "h": ("hecto", 2),
-    "d": ("deci", -1), "c": ("centi", -2), "m": ("milli", -3), "µ": ("micro", -6), "\u03bc": ("micro", -6),
-    "n": ("nano", -9), "p": ("pico", -12),
-}  # fmt: skip
-_METRIC = """
-m meter metre; length 1
-g gram gramme; mass .001
-s second; time 1
-L liter litre; length3 .001
-l _; length3 .001
-Hz hertz; time-1 1
-N newton; mass length time-2 1
-Pa pascal; mass length-1 time-2 1
-J joule; mass length2 time-2 1
-W watt; mass length2 time-3 1
-A ampere amp; current 1
-V volt; mass length2 time-3 current-1 1
-C coulomb; current time 1
-F farad; mass-1 length-2 time4 current2 1
-Ω ohm; mass length2 time-3 current-2 1
-T tesla; mass time-2 current-1 1
-mol mole; amount 1
-cal calorie; mass length2 time-2 4.184
-eV electronvolt; mass length2 time-2 1.602176634e-19
-Wh _; mass length2 time-2 3600
-bit _; information 1
-B byte; information 8
-"""
-"""Units that take prefixes: symbol, names; dimensions and factor."""
-_PLAIN = """
-minute min; time 60
-sec; time 1
-h hr hour; time 3600
-day; time 86400
-week wk; time 604800
-fortnight; time 1209600
-month mo; months 1
-year yr; months 12
-decade; months 120
-century centurie; months 1200
-inch inche; length .0254
-foot feet ft; length .3048
-yard yd; length .9144
-mile mi; length 1609.344
-lightyear; length 9460730472580800
-acre; length2 4046.8564224
-hectare ha; length2 10000
-gallon gal; length3 .003785411784
-quart qt; length3 .000946352946
-pint pt; length3 .000473176473
-cup; length3 .0002365882365
-tablespoon tbsp; length3 .00001478676478125
-teaspoon tsp; length3 .00000492892159375
-cc; length3 .000001
-pound lb; mass .45359237
-ounce oz; mass .028349523125
-stone; mass 6.35029318
-ton; ton 1
-tonne; mass 1000
-mph; length time-1 .44704
-mpg; length-2 1609.344/.003785411784
-psi; mass length-1 time-2 6894.757293168
-kmh kph kmph; length time-1 1/3.6
-knot; length time-1 1852/3600
-rpm; time-1 1/60
-atm atmosphere; mass length-1 time-2 101325
-bar; mass length-1 time-2 100000
-degree deg °; angle 1
-radian rad; angle 57.295779513082320876798
-revolution rev; angle 360
-celsius centigrade °C degC ℃; temperature_C 1
-fahrenheit °F degF ℉; temperature_F 1
-kelvin K; temperature_K 1
-dollar USD buck $; USD 1
-cent ¢; cent 1
-dime; cent 10
-nickel; cent 5
-quarter; quarter 1
-penny pennie; penny 1
-pence p; GBP .01
-euro EUR €; EUR 1
-GBP £ sterling; GBP 1
-yen JPY 円 ¥; JPY 1
-yuan rmb CNY RMB 元; CNY 1
-rupee Rs INR ₹; INR 1
-paise paisa; INR .01
-won KRW ₩; KRW 1
-peso MXN; MXN 1
-ruble rouble RUB ₽; RUB 1
-franc CHF; CHF 1
-real reai BRL R$; BRL 1
-CAD C$; CAD 1
-AUD A$; AUD 1
-NZD; NZD 1
-HKD; HKD 1
-SGD; SGD 1
-SEK; SEK 1
-NOK; NOK 1
-DKK; DKK 1
-PLN zloty; PLN 1
-TRY lira; TRY 1
-THB baht; THB 1
-VND dong; VND 1
-IDR rupiah; IDR 1
-PHP; PHP 1
-ZAR; ZAR 1
-dozen; dozen 12
-gross; dozen 144
-"""
-_DIM = re.compile(r"([A-Za-z_]+?)(-?[0-9]*)\Z")
 
-
-def _fraction(text: str) -> Fraction:
-    top, _, bottom = text.partition("/")
-    return Fraction(top) / Fraction(bottom or "1")
-
-
-def _table() -> tuple[dict[str, tuple[Dims, Fraction]], dict[str, tuple[Dims, Fraction]]]:
-    """Symbols, whose case counts, and names in lower case, each with dimensions and factor."""
-    symbols: dict[str, tuple[Dims, Fraction]] = {}
-    names: dict[str, tuple[Dims, Fraction]] = {}
-    for line in _METRIC.strip().splitlines():
-        head, dims, factor = _line(line)
-        for prefix, (word, power) in _PREFIXES.items():
-            size = factor * Fraction(10) ** power
-            symbols.setdefault(prefix + head[0], (dims, size))
-            for name in head[1:]:
-                if name != "_":
-                    names[word + name] = names[word + name + "s"] = (dims, size)
-    for line in _PLAIN.strip().splitlines():
-        head, dims, factor = _line(line)
-        for name in head:
-            if name.isascii() and name.islower() and len(name) > 1:
-                names[name] = names[name + "s"] = (dims, factor)
-            else:
-                symbols[name] = (dims, factor)
-    names["hertz"] = symbols["Hz"]
-    names["kwh"], names["kg"], names["km"], names["cm"], names["mm"], names["ml"] = (
-        symbols[name] for name in ("kWh", "kg", "km", "cm", "mm", "mL")
-    )
-    names["kgs"], names["kms"], names["cms"], names["mls"] = (names[name] for name in ("kg", "km", "cm", "ml"))
-    for prefix, power in (("k", 3), ("K", 3), ("M", 6), ("G", 9), ("T", 12)):
-        symbols[prefix + "b"] = (symbols["bit"][0], Fraction(10) ** power)
-        symbols[prefix + "B"] = (symbols["B"][0], 8 * Fraction(10) ** power)
-    for single in ("m", "g", "h", "s", "l"):
-        names.pop(single, None)
-    for clash in ("min", "cd", "ft", "pt", "Pm"):  # milli-inch and the like are not what is meant
-        symbols.pop(clash, None)
-    return symbols, names
-
-
-def _line(line: str) -> tuple[list[str], Dims, Fraction]:
-    head, _, rest = line.partition(";")
-    *dims, factor = rest.split()
-    powers = []
-    for dim in dims:
-        match = _DIM.fullmatch(dim)
-        assert match is not None
-        powers.append((match[1], int(match[2] or 1)))
-    return head.split(), tuple(sorted(powers)), _fraction(factor)
-
-
-_SYMBOLS, _NAMES = _table()
-_CURRENCIES = frozenset(
-    "USD cent EUR GBP JPY CNY INR KRW MXN RUB CHF BRL penny quarter CAD AUD NZD HKD SGD SEK NOK DKK PLN TRY THB VND "
-    "IDR PHP ZAR".split()
-)  # dimensions, not names
-_COUNTED = frozenset([*_CURRENCIES, "dozen", "information"])
 _WORD = re.compile(
     r"([A-Za-z]+\$|[A-Za-z°µμΩ℃℉]+|[$€£¥₹₽₩¢])(?:'s?\b)?\.?\s*(?:\^\s*\(?\s*\{?\s*([-−]?\s*[1-9])\s*\}?\s*\)?|([23])(?![0-9]))?"
 )
@@ -224,20 +64,6 @@ _IRREGULAR = {
     "people": "person", "teeth": "tooth", "halves": "half", "loaves": "loaf", "knives": "knife", "leaves": "leaf",
     "days": "day", "boys": "boy", "ways": "way", "toys": "toy", "keys": "key", "trays": "tray", "dice": "die",
 }  # fmt: skip
-_CJK_UNITS = {
-    "平方千米": "km^2", "平方公里": "km^2", "平方厘米": "cm^2", "平方分米": "dm^2", "平方米": "m^2",
-    "立方厘米": "cm^3", "立方分米": "dm^3", "立方米": "m^3", "千米": "km", "公里": "km", "厘米": "cm",
-    "毫米": "mm", "分米": "dm", "米": "m", "千克": "kg", "公斤": "kg", "毫克": "mg", "克": "g", "吨": "tonne",
-    "毫升": "mL", "升": "L", "分钟": "min", "分鐘": "min", "小时": "hour", "小時": "hour", "時間": "hour",
-    "秒": "second", "天": "day", "周": "week", "週間": "week", "星期": "week", "个月": "month", "年": "year",
-    "美元": "USD", "欧元": "EUR", "日元": "JPY", "人民币": "CNY", "元": "CNY", "块": "CNY", "円": "JPY",
-    "度": "degree", "キロ": "km", "メートル": "m", "センチ": "cm", "グラム": "g", "日": "day",
-    "分": "min", "时": "hour", "時": "hour",
-    "リットル": "L", "キログラム": "kg", "センチメートル": "cm", "ミリ": "mm", "ドル": "USD", "ユーロ": "EUR",
-}  # fmt: skip
-_COUNTERS = frozenset(
-    "个個人本枚匹只隻次名位条條件岁歳支張张瓶辆台頭头棵朵把盒袋箱组組种種倍颗題题间冊册回つ階層元素角面項项"
-)
 
 
 def singular(word: str) -> str:
@@ -259,15 +85,15 @@ def singular(word: str) -> str:
 
 def _cjk(text: str) -> str | None:
     """The unit in Latin letters, an empty string for a counting word; None for anything else."""
-    if text in _CJK_UNITS:
-        return _CJK_UNITS[text] if _CJK_UNITS[text].isascii() else None
-    if len(text) == 1 and text in _COUNTERS:
+    if text in CJK_UNITS:
+        return CJK_UNITS[text] if CJK_UNITS[text].isascii() else None
+    if len(text) == 1 and text in COUNTERS:
         return ""
     for divider in ("/", "每"):
         top, found, bottom = text.partition(divider)
-        if found and top in _CJK_UNITS and bottom in _CJK_UNITS:
-            return f"{_CJK_UNITS[top]}/{_CJK_UNITS[bottom]}"
-    if text[0] in _COUNTERS and len(text) <= 6:  # 个苹果: a counting word and its noun
+        if found and top in CJK_UNITS and bottom in CJK_UNITS:
+            return f"{CJK_UNITS[top]}/{CJK_UNITS[bottom]}"
+    if text[0] in COUNTERS and len(text) <= 6:  # 个苹果: a counting word and its noun
         return ""
     return None
 
@@ -276,7 +102,7 @@ def known(word: str, *, upright: bool = True) -> tuple[Dims, Fraction] | None:
     """Dimensions and factor of one word. upright: whether single letters may be units."""
     if len(word) == 1 and word.isascii() and word.isalpha() and not upright:
         return None
-    return _SYMBOLS.get(word) or _NAMES.get(word.lower())
+    return SYMBOLS.get(word) or NAMES.get(word.lower())
 
 
 @functools.lru_cache(maxsize=4096)
@@ -319,7 +145,7 @@ def unit_of(text: str, *, upright: bool = True) -> Unit | None:
             pending = _POWERS[lower]
             continue
         elif word == "in":
-            found = _NAMES["inch"] if final and (upright or divided or exponent or pending) else None
+            found = NAMES["inch"] if final and (upright or divided or exponent or pending) else None
             power = (exponent or pending or 1) * (-1 if below else 1)
         else:
             found = known(word, upright=upright)
@@ -371,12 +197,12 @@ def _tokens(text: str) -> Iterator[tuple[str | None, int | None, bool, bool]]:
 
 
 def is_money(dims: Dims) -> bool:
-    return bool(dims) and all(name in _CURRENCIES for name, _ in dims)
+    return bool(dims) and all(name in CURRENCIES for name, _ in dims)
 
 
 def countable(dims: Dims) -> bool:
     """Whether these dimensions, money or a count, are no physical quantity."""
-    return all(name in _COUNTED for name, _ in dims)
+    return all(name in COUNTED for name, _ in dims)
 
 
 def multiplied(unit: Unit, other: Unit) -> Unit:
@@ -422,11 +248,11 @@ def conversions(unit: Unit, other: Unit) -> tuple[Fraction, ...]:
                 if name in a and currency in b and _swapped(a, name, currency) == b:
                     return (ratio / rate ** a[name] if turned else ratio * rate ** a[name],)
         if a.get("mass") == 1 and b.get("GBP") == 1 and _swapped(a, "mass", "GBP") == b:
-            pound = _NAMES["pound"][1]
+            pound = NAMES["pound"][1]
             return (ratio * (pound if turned else 1 / pound),)
         for (name, into), sizes in _INEXACT.items():
             if name in a and (_swapped(a, name, into) if into else _without(a, name)) == b:
-                powers = [_fraction(size) ** a[name] for size in sizes]
+                powers = [fraction(size) ** a[name] for size in sizes]
                 return tuple(ratio / size if turned else ratio * size for size in powers)
     return ()
 
