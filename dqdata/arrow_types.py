@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
+from dqdata.columns import KEYS
 from dqdata.database import connect
 from dqdata.errors import ColumnError
 
@@ -40,9 +41,9 @@ ARROW: tuple[ArrowRule, ...] = (
     ArrowRule("large_string, string_view", "VARCHAR", ""),
     ArrowRule("large_binary, binary_view, fixed_size_binary", "BLOB", ""),
     ArrowRule("date64", "DATE", ""),
-    ArrowRule("time32, time64[ns]", "TIME", "nanoseconds are cut"),
-    ArrowRule("timestamp[s], timestamp[ms], timestamp[ns]", "TIMESTAMP", "nanoseconds are cut"),
-    ArrowRule("timestamp[ns, zone]", "TIMESTAMP WITH TIME ZONE", "nanoseconds are cut"),
+    ArrowRule("time32, time64[ns]", "TIME", "nanoseconds are cut off"),
+    ArrowRule("timestamp[s], timestamp[ms], timestamp[ns]", "TIMESTAMP", "nanoseconds are cut off"),
+    ArrowRule("timestamp[ns, zone]", "TIMESTAMP WITH TIME ZONE", "nanoseconds are cut off"),
     ArrowRule("timestamp[zone]", "TIMESTAMP WITH TIME ZONE", "the same instant, shown in UTC"),
     ArrowRule("duration, interval", "VARCHAR", "as DuckDB writes an INTERVAL: 2 days 00:00:03.5"),
     ArrowRule("dictionary, run_end_encoded", "type of its values", ""),
@@ -76,6 +77,50 @@ def stored_schema(schema: pa.Schema) -> pa.Schema:
     return pa.schema([(field.name, _named(field.name, pa.nulls(0, field.type)).type) for field in schema])
 
 
+def check_times(batch: pa.RecordBatch) -> None:
+    """Raises ColumnError for the time 24:00:00, which SQL has, Python lacks and polars would make null. Names the
+    column and the first such row."""
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        if holds_midnight(column):
+            at = next(place for place in range(len(column)) if holds_midnight(column.slice(place, 1)))
+            key = next((key for key in KEYS if key in batch.schema.names), None)
+            row = f"row {batch.column(key)[at].as_py()!r}" if key else f"row {at + 1}"
+            raise ColumnError(
+                f"column {name!r} of {row} holds the time 24:00:00, and rows hold 00:00:00 to 23:59:59.999999: make it "
+                f"text, in SQL {name}::VARCHAR, or null"
+            )
+
+
+def holds_midnight(array: pa.Array) -> bool:
+    """Whether one of the values, or one inside them, is the time 24:00:00 or later."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind, is_ = array.type, pa.types
+    if not has_time(kind):
+        return False
+    if is_.is_map(kind):
+        pairs = array.take(pa.array(range(len(array)), pa.int64()))
+        return holds_midnight(pairs.keys) or holds_midnight(pairs.items)
+    if is_.is_struct(kind):
+        return any(holds_midnight(pc.struct_field(array, [place])) for place in range(kind.num_fields))
+    if _is_list(kind):
+        return holds_midnight(array.flatten())
+    units = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+    whole = array.cast(pa.int32() if is_.is_time32(kind) else pa.int64())
+    return bool(pc.any(pc.greater_equal(whole, 86_400 * units[kind.unit])).as_py())
+
+
+@functools.cache
+def has_time(kind: pa.DataType) -> bool:
+    """Whether the type is a time of day, or holds one somewhere."""
+    import pyarrow as pa
+
+    if pa.types.is_nested(kind):
+        return any(has_time(kind.field(place).type) for place in range(kind.num_fields))
+    return bool(pa.types.is_time(kind))
+
+
 def stored_type(kind: pa.DataType) -> pa.DataType:
     """The type of `stored_array`. Raises ColumnError."""
     import pyarrow as pa
@@ -106,7 +151,7 @@ def stored_array(array: pa.Array) -> pa.Array:
     if isinstance(kind, pa.BaseExtensionType):
         return _extension(array)
     if is_.is_dictionary(kind):
-        return stored_array(array.dictionary_decode())
+        return stored_array(array.dictionary).take(array.indices)
     if is_.is_run_end_encoded(kind):
         return stored_array(pc.run_end_decode(array))
     if is_.is_map(kind):
@@ -122,8 +167,9 @@ def stored_array(array: pa.Array) -> pa.Array:
     plain = _plain_type(kind)
     if plain is None:
         raise ColumnError(f"rows can't hold {kind}; write it as text, as numbers, or as one column for each part")
-    cut = is_.is_time64(kind) or (is_.is_timestamp(kind) and kind.unit == "ns")
-    return array.cast(plain, safe=not cut)
+    if is_.is_timestamp(kind) and kind.unit == "ns":
+        array = pc.floor_temporal(array, unit="microsecond")  # a cast cuts towards 1970
+    return array.cast(plain, safe=not is_.is_time64(kind))
 
 
 def mapped_list(array: pa.Array, change: Callable[[pa.Array], pa.Array]) -> pa.Array:

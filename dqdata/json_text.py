@@ -30,7 +30,12 @@ def json_value(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {str(name): json_value(item) for name, item in value.items()}
+        return {
+            name if isinstance(name, str) else str(json_value(name) if isinstance(name, bytes) else name): json_value(
+                item
+            )
+            for name, item in value.items()
+        }
     if isinstance(value, list | tuple):
         return [json_value(item) for item in value]
     if isinstance(value, datetime | date | time):

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from dqdata.errors import ColumnError, QueryError
-from dqdata.sql import connection, quoted
+from dqdata.sql import connection, literal, quoted
 
 if TYPE_CHECKING:
     import duckdb
@@ -78,15 +78,16 @@ DUCKDB: tuple[Rule, ...] = (
     _kept("BLOB", "binary", "Binary", "'\\x00\\xFF'::BLOB", "base64 in JSON and CSV"),
     _text("BIT", "binary", "'0101'", "its digits"),
     _kept("DATE", "date32", "Date", "'1899-12-31'", _YEARS),
-    _kept("TIME", "time64[us]", "Time", "'23:59:59.999999'", "up to 23:59:59.999999"),
+    _kept("TIME", "time64[us]", "Time", "'23:59:59.999999'",
+          "to 23:59:59.999999; 24:00:00 is an error that names column and row: `x::VARCHAR` holds it"),
     Rule("TIME_NS", ("time_ns",), "converted", "TIME", "time64[ns]", "Time", "'23:59:59.123456'",
-         "rounded to microseconds"),
+         "nanoseconds are cut off: `x::VARCHAR` holds them"),
     _text("TIME WITH TIME ZONE", "time64[us]", "'10:00:00.5+02:30'", "as 10:00:00.5+02:30"),
     _kept("TIMESTAMP", "timestamp[us]", "Datetime(us)", "'1950-02-03 04:05:06.123456'", _YEARS),
     *(Rule(name, (name.lower(),), "converted", "TIMESTAMP", f"timestamp[{unit}]", "Datetime(us)",
            "'1950-02-03 04:05:06'", _YEARS) for name, unit in (("TIMESTAMP_S", "s"), ("TIMESTAMP_MS", "ms"))),
     Rule("TIMESTAMP_NS", ("timestamp_ns",), "converted", "TIMESTAMP", "timestamp[ns]", "Datetime(us)",
-         "'1950-02-03 04:05:06.123456789'", "rounded to microseconds: `x::VARCHAR` holds the nanoseconds"),
+         "'1950-02-03 04:05:06.123456789'", "nanoseconds are cut off, before 1970 too: `x::VARCHAR` holds them"),
     _kept("TIMESTAMP WITH TIME ZONE", "timestamp[us, UTC]", "Datetime(us, UTC)", "'1950-02-03 04:05:06+02'",
           f"an instant, shown in UTC whatever the zone of the machine; {_YEARS}"),
     _text("INTERVAL", "month_day_nano_interval", "'1 year 2 days 3.5 seconds'", "as 1 year 2 days 00:00:03.5"),
@@ -117,7 +118,8 @@ def stored(kind: str) -> str:
         made = _stored(known, kind)
         return kind if made == str(known) else made
     except duckdb.Error as error:
-        raise ColumnError(f"{kind!r} is no DuckDB type: {error}") from error
+        unnamed = " or fields of a STRUCT have no names: write {'name': value}" if "STRUCT(" in kind else ""
+        raise ColumnError(f"{kind!r} is no DuckDB type{unnamed}: {error}") from error
 
 
 def _stored(kind: duckdb.sqltypes.DuckDBPyType, whole: str) -> str:
@@ -186,7 +188,41 @@ def stored_query(con: duckdb.DuckDBPyConnection, query: str) -> str:
     if list(types.items()) == described:
         return query
     listed = ", ".join(
-        quoted(name) if types[name] == kind else f"cast({quoted(name)} as {types[name]}) as {quoted(name)}"
+        quoted(name) if types[name] == kind else f"{_converted(quoted(name), kind, types[name])} as {quoted(name)}"
         for name, kind in described
     )
     return f"select {listed} from ({query}\n)"
+
+
+def _converted(value: str, kind: str, wanted: str) -> str:
+    """The expression `value` of a type in the type that rows hold. A cast, but for nanoseconds: DuckDB's cast cuts
+    dates towards 1970 and rounds 23:59:59.9999999 up to 24:00:00."""
+    return _cut(value, connection().sqltype(kind), 0) if "_NS" in kind else f"cast({value} as {wanted})"
+
+
+def _cut(value: str, kind: duckdb.sqltypes.DuckDBPyType, depth: int) -> str:
+    """The same of a type that may hold nanoseconds, which are cut off as for any later instant. depth: how many lists
+    the value is in, for a name of its own."""
+    id_ = str(kind.id)
+    if id_ == "timestamp_ns":
+        floor = f"epoch_ns({value}) // 1000 - (epoch_ns({value}) % 1000 < 0)::bigint"
+        return f"case when isfinite({value}) then make_timestamp({floor}) else {value}::timestamp end"
+    if id_ == "time_ns":
+        return f"left({value}::varchar, 15)::time"
+    if "_NS" not in str(kind):
+        return f"cast({value} as {_stored(kind, str(kind))})"
+    item = f"dq_item_{depth}"
+    if id_ in ("list", "array"):
+        inner = _children(kind)[0][1]
+        return f"list_transform({value}::{inner}[], lambda {item}: {_cut(item, inner, depth + 1)})"
+    if id_ == "struct":
+        fields = [
+            (quoted(name), _cut(f"struct_extract({value}, {literal(name)})", inner, depth))
+            for name, inner in _children(kind)
+        ]
+        packed = ", ".join(f"{name} := {inner}" for name, inner in fields)
+        return f"case when {value} is null then null else struct_pack({packed}) end"
+    (_, key), (_, held) = _children(kind)
+    keys = f"list_transform(map_keys({value}), lambda {item}: {_cut(item, key, depth + 1)})"
+    values = f"list_transform(map_values({value}), lambda {item}: {_cut(item, held, depth + 1)})"
+    return f"case when {value} is null then null else map({keys}, {values}) end"

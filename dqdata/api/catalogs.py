@@ -194,9 +194,9 @@ class Catalogs:
         layout: str | None = None,
         out: TextIO | None = None,
     ) -> RunResult:
-        """Makes a version of the catalog `into` from JSONL, Parquet or CSV files, whose rows get ids where they have
-        none. columns: new names to the files' own. types: DuckDB types by name. format, encoding: where the name of
-        the file and UTF-8 are wrong. layout: of chats and traces of other tools (`layout` finds it); by default the
+        """Makes a version of the catalog `into` from JSONL, Parquet, CSV or Arrow files, whose rows get ids where they
+        have none. columns: new names to the files' own. types: DuckDB types by name. format, encoding: where the name
+        of the file and UTF-8 are wrong. layout: of chats and traces of other tools (`layout` finds it); by default the
         rows are taken as they are. out: gets the progress. Raises DataError by file and line or row."""
         from dqdata.engine.run import run_pipeline
         from dqdata.project.tables import Pipeline, Project, SourceSpec

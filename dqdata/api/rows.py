@@ -66,10 +66,15 @@ class Rows:
         return self.batches().read_all()
 
     def polars(self) -> pl.DataFrame:
-        """All rows as a polars frame."""
+        """All rows as a polars frame. Raises ColumnError for the time 24:00:00, which polars lacks."""
         import polars as pl
 
-        frame = pl.from_arrow(self.arrow())
+        from dqdata.arrow_types import check_times
+
+        table = self.arrow()
+        for batch in table.to_batches():
+            check_times(batch)
+        frame = pl.from_arrow(table)
         assert isinstance(frame, pl.DataFrame)
         return frame
 

@@ -3,7 +3,7 @@
 >>> python_rows(batch)
 [{'day': '290000-01-01', 'pairs': [{'key': 'a', 'value': 1}]}]
 
-Python has no year past 9999: a column with one becomes text, as DuckDB writes it.
+Python has no year past 9999 and no time 24:00:00: a column with one becomes text, as DuckDB writes it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from dqdata.arrow_types import mapped_list, mapped_struct
+from dqdata.arrow_types import holds_midnight, mapped_list, mapped_struct
 from dqdata.database import connect
 from dqdata.json_text import json_text
 
@@ -64,6 +64,8 @@ def _in_range(column: pa.Array) -> bool:
     """Whether Python can hold every value."""
     if not _has_times(column.type):
         return True
+    if holds_midnight(column):
+        return False
     try:
         column.to_pylist()
     except (ValueError, OverflowError):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dqdata.sources.chat_files import Mapped
 
 LAYOUTS = ("openai", "sharegpt", "alpaca", "openthoughts", "openr1", "verifiers", "rows")
-FORMATS = ("jsonl", "json", "csv", "tsv", "parquet")
+FORMATS = ("jsonl", "json", "csv", "tsv", "parquet", "arrow")
 
 
 @click.command()
@@ -51,7 +51,7 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Import JSONL, Parquet or CSV files; ids are given to rows that have none."""
+    """Import JSONL, Parquet, CSV or Arrow files; ids are given to rows that have none."""
     catalogs = open_catalogs(project, store)
     names = dict(pair(text, "--column") for text in columns)
     kinds = dict(pair(text, "--types", "NAME=TYPE") for text in types)

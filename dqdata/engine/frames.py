@@ -53,8 +53,8 @@ def frame_of(rows: Sequence[Row], columns: Columns, operator: str) -> pl.DataFra
 
 
 def encoded(frame: pl.DataFrame) -> list[str]:
-    """Each row as JSON. Bytes in base64, which polars can't write."""
-    if any(_has(kind, pl.Binary) for kind in frame.dtypes):
+    """Each row as JSON. Bytes in base64 and keys of maps as text, which polars can't write."""
+    if any(_has(kind, pl.Binary) or _has_odd_keys(kind) for kind in frame.dtypes):
         return [json_text(row) for row in frame.iter_rows(named=True)]
     texts: list[str] = frame.select(pl.struct(pl.all()).struct.json_encode()).to_series().to_list()
     return texts
@@ -90,6 +90,17 @@ def _has(kind: pl.DataType, wanted: type[pl.DataType]) -> bool:
         return _has(kind.key, wanted) or _has(kind.value, wanted)
     inner = getattr(kind, "inner", None)
     return isinstance(kind, wanted) if inner is None else _has(inner, wanted)
+
+
+@functools.cache
+def _has_odd_keys(kind: pl.DataType) -> bool:
+    """Whether a type holds a map whose keys aren't text."""
+    if isinstance(kind, pl.Struct):
+        return any(_has_odd_keys(field.dtype) for field in kind.fields)
+    if isinstance(kind, pl.Map):
+        return not isinstance(kind.key, pl.String) or _has_odd_keys(kind.value)
+    inner = getattr(kind, "inner", None)
+    return inner is not None and _has_odd_keys(inner)
 
 
 def _beyond(values: pl.Series) -> bool:

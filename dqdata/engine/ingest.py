@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 
 from dqdata import ids
-from dqdata.arrow_types import stored_batch
+from dqdata.arrow_types import check_times, stored_batch
 from dqdata.columns import KEYS, SYNONYMS, VOCABULARY, Columns
 from dqdata.database import connect
 from dqdata.engine.chunks import Folder, write_whole
@@ -68,6 +68,7 @@ def _frames(source: Source[Any], limit: int | None, most: int) -> Iterator[pl.Da
     rows = size = 0
     for given in _first(produced_by("source", source.kind, source.batches()), limit):
         batch = stored_batch(given)
+        check_times(batch)
         for start in range(0, batch.num_rows, FILE_ROWS):
             held.append(batch.slice(start, FILE_ROWS))
             rows, size = rows + held[-1].num_rows, size + held[-1].nbytes

@@ -10,6 +10,7 @@ import codecs
 from collections.abc import Iterator
 from pathlib import Path
 
+from dqdata.sources.arrow_files import arrow_rows
 from dqdata.sources.parquet_rows import parquet_rows
 from dqdata.sources.paths import Format, opened
 
@@ -23,6 +24,8 @@ def rows_in(file: Path, kind: Format, encoding: str) -> int | None:
     DataError where the file can't be read."""
     if kind == "parquet":
         return parquet_rows(file)
+    if kind == "arrow":
+        return arrow_rows(file)
     if kind == "json" or codecs.lookup(encoding).name.startswith(("utf-16", "utf-32")):
         return None
     pieces = _records(file) if kind in ("csv", "tsv") else _lines(file)

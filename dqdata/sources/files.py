@@ -1,4 +1,4 @@
-"""Rows of files: JSON Lines, JSON arrays, CSV, TSV and Parquet, one file, a glob or a list of them.
+"""Rows of files: JSON Lines, JSON arrays, CSV, TSV, Parquet and Arrow (Feather), one file, a glob or a list of them.
 
     from = "data/*.jsonl"
     from = { source = "files", path = "gsm8k.parquet", columns = { question = "problem", answer = "final" } }
@@ -24,6 +24,7 @@ from dqdata.files import file_hash
 from dqdata.ids import canonical, digest
 from dqdata.params import Params
 from dqdata.source import Source
+from dqdata.sources.arrow_files import read_arrow, sample_arrow
 from dqdata.sources.counting import rows_in
 from dqdata.sources.csv_rows import read_csv, sample_csv
 from dqdata.sources.hive import partition, refuse_conflict, types_of, with_columns
@@ -47,7 +48,7 @@ class FilesParams(Params):
     format: Format | None = None
     """By the file's suffix where not given."""
     encoding: str = "utf-8"
-    """Of CSV and JSON, by its Python name; Parquet has its own."""
+    """Of CSV and JSON, by its Python name; Parquet and Arrow have their own."""
     sample_rows: int = Field(1000, ge=0)
     """Rows that tell the types of JSON and CSV; 0 reads all of them."""
     max_row_mb: float = Field(8, gt=0)
@@ -61,7 +62,7 @@ class FilesParams(Params):
 
 
 class Files(Source[FilesParams]):
-    """Rows of JSONL, JSON, CSV, TSV or Parquet files."""
+    """Rows of JSONL, JSON, CSV, TSV, Parquet or Arrow (Feather) files."""
 
     kind = "files"
     Params = FilesParams
@@ -174,6 +175,8 @@ class Files(Source[FilesParams]):
         kind = self._format(file)
         if kind == "parquet":
             return sample_parquet(file, self._reading)
+        if kind == "arrow":
+            return {name: self._reading.types.get(name) or own for name, own in sample_arrow(file).items()}
         if kind in ("csv", "tsv"):
             return sample_csv(file, self._reading, "\t" if kind == "tsv" else ",")
         return sample_json(file, self._reading, array=kind == "json")
@@ -182,6 +185,8 @@ class Files(Source[FilesParams]):
         kind = self._format(file)
         if kind == "parquet":
             return read_parquet(file, types, self._reading)
+        if kind == "arrow":
+            return read_arrow(file, types, self._reading)
         if kind in ("csv", "tsv"):
             return read_csv(file, types, self._reading, "\t" if kind == "tsv" else ",")
         return read_json(file, types, self._reading, array=kind == "json")

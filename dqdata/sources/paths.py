@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from dqdata.errors import DataError, nearest
 
-Format = Literal["jsonl", "json", "csv", "tsv", "parquet"]
+Format = Literal["jsonl", "json", "csv", "tsv", "parquet", "arrow"]
 SUFFIXES: dict[str, Format] = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
@@ -28,6 +28,9 @@ SUFFIXES: dict[str, Format] = {
     ".tsv": "tsv",
     ".parquet": "parquet",
     ".pq": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".ipc": "arrow",
 }
 OPENERS: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 COMPRESSED = (*OPENERS, ".zst")
@@ -48,7 +51,8 @@ def format_of(path: Path) -> Format:
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in COMPRESSED]
     if not suffixes or suffixes[-1] not in SUFFIXES:
         raise DataError(
-            f"{path}: can't tell the format by its name; write format = 'jsonl' (or json, csv, tsv, parquet) in `from`"
+            f"{path}: can't tell the format by its name; write format = 'jsonl' (or json, csv, tsv, parquet, arrow) in "
+            "`from`"
         )
     return SUFFIXES[suffixes[-1]]
 

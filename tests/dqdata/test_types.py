@@ -57,11 +57,14 @@ def texts(con: Any, query: str, wanted: dict[str, str] = VALUES) -> dict[str, st
 
 @pytest.fixture
 def expected() -> dict[str, str]:
-    """What DuckDB writes of each value in the type that the table promises."""
+    """What DuckDB writes of each value in the type that the table promises; nanoseconds cut off."""
     with duckdb.connect() as con:
         con.execute("set TimeZone = 'UTC'")
         types = {name: con.sql(f"select {sql} as x").types[0] for name, sql in VALUES.items()}
-        listed = ", ".join(f"({sql})::{stored(str(types[name]))} as {name}" for name, sql in VALUES.items())
+        cut = {name: f"left(({sql})::VARCHAR, 26)" for name, sql in VALUES.items() if "TIMESTAMP_NS" in sql}
+        listed = ", ".join(
+            f"({cut.get(name, sql)})::{stored(str(types[name]))} as {name}" for name, sql in VALUES.items()
+        )
         return texts(con, f"select {listed}")
 
 
@@ -166,7 +169,8 @@ class Here(NamedTuple):
 
 
 def test_every_type_is_applied_to(tmp_path: Path, expected: dict[str, str]) -> None:
-    listed = ", ".join(f"({sql})::{_in_parquet(sql)} as {name}" for name, sql in VALUES.items())
+    cut = {name: f"left(({sql})::VARCHAR, 26)" for name, sql in VALUES.items() if "TIMESTAMP_NS" in sql}
+    listed = ", ".join(f"({cut.get(name, sql)})::{_in_parquet(sql)} as {name}" for name, sql in VALUES.items())
     file, out = tmp_path / "rows.parquet", tmp_path / "out.parquet"
     with duckdb.connect() as con:
         con.execute("set TimeZone = 'UTC'")

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from dqdata.columns import Columns
+from dqdata.arrow_types import check_times, has_time
+from dqdata.columns import KEYS, Columns
 from dqdata.errors import ColumnError, OperatorError, QueryError
 from dqdata.expressions import check_query
 from dqdata.files import parquet_file
@@ -63,6 +64,7 @@ class Sql(TableOperator[SqlParams]):
                 con.execute(f"copy ({query}\n) to {literal(str(made))} {PARQUET}")
             except (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.InvalidInputException) as error:
                 raise QueryError(f"sql query: {error}{advice(error)}") from error
+            _check_times(made)
             con.execute(f"create temp view made as from read_parquet({literal(str(made))})")
             fresh = "parent_ids" in {row[0] for row in con.execute("describe made").fetchall()}
             if not fresh:
@@ -89,6 +91,16 @@ class Sql(TableOperator[SqlParams]):
         ).fetchone()
         if new:
             raise OperatorError(f"sql: the query gives a row {new[0]!r} that never came in; give it `parent_ids`")
+
+
+def _check_times(path: Path) -> None:
+    """Raises ColumnError for the time 24:00:00, which a frame would hold as null."""
+    file = parquet_file(path)
+    schema = file.schema_arrow
+    if times := [field.name for field in schema if has_time(field.type)]:
+        keys = [name for name in KEYS if name in schema.names and name not in times]
+        for batch in file.iter_batches(FRAME_ROWS, columns=[*keys, *times]):
+            check_times(batch)
 
 
 def _frames(path: Path) -> Iterator[pl.DataFrame]:
