@@ -12,10 +12,9 @@ from __future__ import annotations
 import functools
 import struct
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from dqdata.columns import KEYS
 from dqdata.database import connect
 from dqdata.errors import ColumnError
 
@@ -77,13 +76,13 @@ def stored_schema(schema: pa.Schema) -> pa.Schema:
     return pa.schema([(field.name, _named(field.name, pa.nulls(0, field.type)).type) for field in schema])
 
 
-def check_times(batch: pa.RecordBatch) -> None:
+def check_times(batch: pa.RecordBatch, keys: Sequence[str] = ()) -> None:
     """Raises ColumnError for the time 24:00:00, which SQL has, Python lacks and polars would make null. Names the
-    column and the first such row."""
+    column and the first such row, by the first of `keys` that is there or else its number in the batch."""
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         if holds_midnight(column):
             at = next(place for place in range(len(column)) if holds_midnight(column.slice(place, 1)))
-            key = next((key for key in KEYS if key in batch.schema.names), None)
+            key = next((key for key in keys if key in batch.schema.names), None)
             row = f"row {batch.column(key)[at].as_py()!r}" if key else f"row {at + 1}"
             raise ColumnError(
                 f"column {name!r} of {row} holds the time 24:00:00, and rows hold 00:00:00 to 23:59:59.999999: make it "

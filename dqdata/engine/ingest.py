@@ -68,7 +68,7 @@ def _frames(source: Source[Any], limit: int | None, most: int) -> Iterator[pl.Da
     rows = size = 0
     for given in _first(produced_by("source", source.kind, source.batches()), limit):
         batch = stored_batch(given)
-        check_times(batch)
+        check_times(batch, KEYS)
         for start in range(0, batch.num_rows, FILE_ROWS):
             held.append(batch.slice(start, FILE_ROWS))
             rows, size = rows + held[-1].num_rows, size + held[-1].nbytes

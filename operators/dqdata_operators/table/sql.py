@@ -100,7 +100,7 @@ def _check_times(path: Path) -> None:
     if times := [field.name for field in schema if has_time(field.type)]:
         keys = [name for name in KEYS if name in schema.names and name not in times]
         for batch in file.iter_batches(FRAME_ROWS, columns=[*keys, *times]):
-            check_times(batch)
+            check_times(batch, KEYS)
 
 
 def _frames(path: Path) -> Iterator[pl.DataFrame]:
