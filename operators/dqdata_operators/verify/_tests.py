@@ -29,6 +29,8 @@ from typing import Any, Literal
 from dqdata.sandbox import Tests, long_integers
 from dqdata_operators.verify._encoded import decoded
 
+_PACKED = re.compile(r"[A-Za-z0-9+/]{20,}={0,2}")
+"""Tests packed as LiveCodeBench does, in a column of any name."""
 _LAST_FUNCTION = re.compile(r"^(?:async +)?def +(\w+)", re.MULTILINE)
 
 
@@ -89,6 +91,9 @@ def _read(text: str, entry_point: str, prompt: str, beside: str) -> CodeTests:
             return _of_dict({**given, **{name: value for name, value in data.items() if value is not None}})
         if isinstance(data, list):
             return _of_list(data, given)
+    if _PACKED.fullmatch(stripped):
+        packed = decoded(stripped)
+        return _of_list(packed, given) if isinstance(packed, list) else _of_dict({**given, **_plain(packed)})
     return _of_python(text, given)
 
 

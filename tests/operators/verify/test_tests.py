@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import pickle
+import zlib
 
 import pytest
 from dqdata_operators.verify._tests import Io, UnreadableTests, read_tests
@@ -75,3 +78,9 @@ def test_lines_as_lists_are_joined() -> None:
 def test_what_is_no_test_is_an_error(text: str) -> None:
     with pytest.raises((UnreadableTests, ValueError)):
         read_tests(text)
+
+
+def test_packed_tests_in_any_column() -> None:
+    runs = [{"input": "2 3\n", "output": "5\n", "testtype": "stdin"}]
+    packed = base64.b64encode(zlib.compress(pickle.dumps(json.dumps(runs)))).decode()
+    assert read_tests(packed).runs == (Io("2 3\n", "5\n"),)
