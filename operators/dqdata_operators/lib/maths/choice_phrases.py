@@ -46,7 +46,7 @@ ONLY = re.compile(
     r"\b(?:only|nur|seule?|solo)\s+(?:(?:the|die|la)\s+)?(?:(?:option|choice|statement|answer|antwort|aussage|réponse|"
     r"proposition|respuesta|opción|risposta|opzione|alternativa)\s+|l['’]option\s+)?[(\[]?([A-J])(?![A-Za-z0-9'’])"
     r"(?!\)?\s+(?:can|could|is|are)\s+(?:be\s+)?(?:wrong|incorrect|false|ruled|eliminated|excluded))|"
-    r"\b(?:all|everything|every\s+\w+)\s+(?:but|except)\s+(?:option\s+)?\(?([A-J])(?=\)?\s+(?:is|are|was|were|"
+    r"\b(?:all|everything|every)(?:\s+\w+)?\s+(?:but|except)\s+(?:option\s+)?\(?([A-J])(?=\)?\s+(?:is|are|was|were|"
     r"can|fails?)\b)|"
     r"\b(?:eliminat|rul|exclud)\w+[^.;\n]{0,30}\s(?:but|except)\s+(?:option\s+)?\(?([A-J])(?![A-Za-z0-9'’])|"
     r"(?:而是|应为|應為|应该是|應該是|改为|改選|改选|ではなく[、,]?|不是\s*[A-J]\s*[，,]\s*是)\s*(?:选项|選項)?\s*([A-J])(?![A-Za-z0-9'’])|"
@@ -119,7 +119,7 @@ RIGHT = re.compile(
     r"corrett[ao]|certa|respuesta|réponse|antwort|opción|risposta|resposta)\b(?!\s{1,12}that\b)"
     r"|\s{0,12}(?:选项|選項|项|項)?\s{0,12}(?:是|为|為|才)?\s{0,12}(?:最|唯一)?(?:正确|正確|对的|對的|符合)|\s{1,12}(?:it\s{1,12}(?:is|has\s{1,12}to\s{1,12}be|"
     r"must\s{1,12}be)\b|remains\s{0,12}[.!]?\s{0,12}$|the\s{1,12}(?:only\s{1,12})?(?:correct|right|best)\s{1,12}(?:answer|choice|option|"
-    r"one)\b)|\s{1,12}(?:matches|fits|satisfies|holds|works|applies|stimmt|passt|trifft\s{1,12}zu)\b|を選(?:び|ぶ|択)|"
+    r"one)\b)|\s{1,12}(?:matches|fits|satisfies|holds|works|applies|makes\s{1,12}(?:the\s{1,12})?(?:most\s{1,12})?sense|stimmt|passt|trifft\s{1,12}zu)\b|を選(?:び|ぶ|択)|"
     r"が(?:正解|正しい)|(?:번)?(?:이|가) 정답)"
 )
 ALSO = re.compile(

@@ -110,7 +110,8 @@ _EXCLAIMED = re.compile(r"[^A-Za-z]*[0-9]!")
 _JOINED_UNIT = re.compile(r"\A(\W{0,3}[0-9][0-9,.]*)((?:[kcmµ]?[mgLl]|[kM]?[WJN]|s|h|hrs?|min|lbs?|oz|ft|in)\W{0,2})\Z")
 """A number that its unit follows without a blank. In prose the letters are no variables."""
 _SAID_VALUES = re.compile(
-    r"(?:[A-Za-z]\s*(?:=|is|equals)\s*[-+−]?[0-9][0-9./]*(?:\s*,\s*(?:and\s+)?|\s+and\s+|(?=\.?\Z))){2,6}\.?"
+    r"(?:(?:the\s+)?[A-Za-z]+\s*(?:=|:|is|equals)\s*[-+−]?[0-9][0-9./]*(?:\s[a-z]{1,12})?(?:\s*,\s*(?:and\s+)?|\s+and\s+|(?=\.?\Z))){2,6}\.?",
+    re.IGNORECASE,
 )
 """Nothing but values with their names: y is 0 and x is 3."""
 _RULE = re.compile(r"\s*(?:[-*_=~]{3,}|```\w*|[#>\s]*)\s*")
@@ -244,6 +245,8 @@ def stated(text: str) -> Iterator[str]:
 
 
 def _phrase(tail: str, question: str, words: str, several: bool) -> Picked | None:
+    if several and (listed := _labelled_lines(tail)):
+        return Picked(listed)
     if "</" in tail and (tags := _ANSWER_TAG.findall(tail)):
         inside = tags[-1][1].strip()
         if bare(inside) or "\n" not in inside:
@@ -343,7 +346,7 @@ def _labelled_lines(text: str) -> str:
     for at in range(len(lines) - 1, max(-1, len(lines) - 9), -1):
         if labelled(together := " ".join(lines[at:])) is not None:
             return together
-    return lines[-1] if _SAID_VALUES.fullmatch(lines[-1]) else ""
+    return lines[-1] if lines and _SAID_VALUES.fullmatch(lines[-1]) else ""
 
 
 def _display(text: str) -> Picked | None:

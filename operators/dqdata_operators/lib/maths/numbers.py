@@ -57,7 +57,7 @@ _SCALED = re.compile(
 )
 _PAID_COMMA = re.compile(
     r"\s*([-+−]?)\s*(?:([€£])\s*([0-9]{1,3}(?:\.[0-9]{3})*),([0-9]{2})"
-    r"|([0-9]{1,3}(?:[. ][0-9]{3})*),([0-9]{2})\s*([€£]|EUR|[Ee]uros?))\s*\.?\s*",
+    r"|([0-9]{1,3}(?:[. ][0-9]{3})*|[0-9]+),([0-9]{2})\s*([€£]|EUR|[Ee]uros?))\s*\.?\s*",
     re.ASCII,
 )
 """12,50 €: two digits after a comma beside a sign of currency are its hundredths."""

@@ -141,6 +141,9 @@ def unit_of(text: str, *, upright: bool = True) -> Unit | None:
         elif lower == "per":
             below, spelled = True, True
             continue
+        elif lower == "half":
+            factor /= 2
+            continue
         elif lower in _POWERS:
             pending = _POWERS[lower]
             continue

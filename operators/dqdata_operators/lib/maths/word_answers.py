@@ -68,6 +68,8 @@ def _named(sentence: str, wanted: str, reference: str, bold: list[str]) -> Picke
         return None
     if len(bold) == 1 and bold[0]:
         return Picked(reference) if bold[0] == wanted else None
+    if re.fullmatch(rf"\W*(?:an?|the)\s+(?:[a-z]+\s+){{0,2}}{re.escape(wanted)}\W*", sentence, re.IGNORECASE):
+        return Picked(reference)  # the noun of a phrase
     others = {name.lower() for name in _NAME.findall(sentence)} - set(wanted.split()) - _SENTENCE_WORDS
     opening = _WORD.match(sentence.strip(" *"))
     if (
