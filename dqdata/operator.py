@@ -228,12 +228,18 @@ class Operator(ABC, Generic[P]):
         """What `rows` rows are expected to cost. The default makes no call and keeps every row."""
         return Estimate(rows)
 
+    def at_most(self, rows: float) -> Estimate:
+        """What `rows` rows can cost at worst: every sample drawn, every repetition needed, every answer as long as it
+        may be (`math.inf` tokens where nothing bounds it). The default is `estimate`."""
+        return self.estimate(rows)
+
     def expect(self, tokens: Mapping[str, float]) -> None:
-        """The plan tells how many tokens the texts of the source's columns have on average, before `estimate`."""
+        """The plan tells how many tokens the texts of each column have, before `estimate` (on average) and before
+        `at_most` (of the longest)."""
         self._tokens = tokens
 
     def tokens_of(self, column: str, otherwise: float) -> float:
-        """Average tokens of a column's texts; `otherwise` for a column that the source doesn't have."""
+        """Tokens of a column's texts as `expect` told; `otherwise` for a column of unknown texts."""
         return self._tokens.get(column, otherwise)
 
     def teachers(self) -> tuple[str, ...]:

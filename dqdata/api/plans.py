@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from dqdata.engine.chunks import Folder
 from dqdata.notebook import Shown
-from dqdata.teacher import Price, Usage
 
 if TYPE_CHECKING:
-    from dqdata.operator import CallEstimate
+    from dqdata.engine.forecast import Forecast, TeacherForecast
     from dqdata.project.plan import Plan, Segment, Step
     from dqdata.project.tables import Project
+    from dqdata.teacher import Teacher
 
 
 @dataclass(frozen=True)
@@ -42,24 +43,44 @@ class SegmentReport:
 
 
 @dataclass(frozen=True)
-class TeacherReport:
-    """What is expected of one teacher. untrained: it answers with a model that is still to be trained. cost_usd: at
-    most; None where the price or the number of calls is unknown."""
+class WorstCase:
+    """Calls at worst, and tokens over all of them. output_tokens: None where nothing bounds an answer. cost_usd: None
+    where it is unknown."""
 
-    name: str
-    model: str
-    untrained: bool
-    calls: float | None
-    input_tokens: float | None
+    calls: float
+    input_tokens: float
     output_tokens: float | None
     cost_usd: float | None
 
 
 @dataclass(frozen=True)
+class TeacherReport:
+    """Calls that a run is expected to make to one teacher, tokens over all of them and their cost, None where it is
+    unknown; `most` is the worst case. untrained: it answers with a model that is still to be trained. answered: calls
+    beside these that the ledger answers. measured: answers of this pipeline in the ledger that the expected length was
+    taken from; 0: the operator's own guess."""
+
+    name: str
+    model: str
+    untrained: bool
+    calls: float
+    input_tokens: float
+    output_tokens: float
+    cost_usd: float | None
+    most: WorstCase
+    answered: float
+    measured: int
+
+
+@dataclass(frozen=True)
 class PlanReport(Shown):
     """A plan of one pipeline. made: the version that this recipe made already, which a run returns. rows: those that
-    enter the first step. columns: as they enter it. cost_usd: at most, over all teachers; None where it is unknown.
-    Answers that the ledger has cost nothing."""
+    enter the first step. columns: as they enter it.
+
+    cost_usd, most_usd: of all calls that a run makes, as expected and at worst; None where that is unknown. per_rows:
+    set where nobody knows the rows before they are read; then the numbers of `teachers` are those of so many rows.
+    ledger: whether answers of the ledger were looked up; sampled: in so many rows, spread over the source. ended: the
+    step before which looking up had to end: its calls and later ones are all taken to be new."""
 
     pipeline: str
     into: str
@@ -71,12 +92,18 @@ class PlanReport(Shown):
     segments: Sequence[SegmentReport]
     teachers: Sequence[TeacherReport]
     cost_usd: float | None
+    most_usd: float | None
+    budget_usd: float | None
+    budget_tokens: int | None
+    per_rows: int | None
+    ledger: bool
+    sampled: int | None
+    ended: str | None
 
     @classmethod
-    def of(cls, plan: Plan, project: Project) -> PlanReport:
+    def of(cls, plan: Plan, project: Project, forecast: Forecast) -> PlanReport:
         work = project.store_path / "work" / plan.pipeline.into
-        teachers = _teachers(plan, project)
-        costs = [teacher.cost_usd for teacher in teachers]
+        unknown = forecast.per_rows is not None and bool(plan.teachers)
         return cls(
             plan.pipeline.name,
             plan.pipeline.into,
@@ -86,8 +113,15 @@ class PlanReport(Shown):
             plan.rows,
             dict(plan.columns),
             tuple(_segment(number, segment, work) for number, segment in enumerate(plan.segments, 1)),
-            teachers,
-            None if None in costs else sum(cost for cost in costs if cost is not None),
+            tuple(_teacher(name, plan.teachers[name], one) for name, one in forecast.teachers.items()),
+            None if unknown else forecast.cost_usd,
+            None if unknown else forecast.most_usd,
+            plan.pipeline.budget_usd,
+            plan.pipeline.budget_tokens,
+            forecast.per_rows,
+            forecast.ledger,
+            forecast.sampled,
+            forecast.ended,
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -108,7 +142,9 @@ class PlanReport(Shown):
             "source": self.source,
             "rows": self.rows,
             "teachers": [asdict(teacher) for teacher in self.teachers],
-            "cost in USD, at most": self.cost_usd if self.teachers else None,
+            "expected cost in USD": self.cost_usd if self.teachers else None,
+            "at most": self.most_usd if self.teachers else None,
+            "budget in USD": self.budget_usd,
         }
         return fields(about) + table(["segment", "step", "rows after it", "new columns", "columns gone"], steps)
 
@@ -131,27 +167,22 @@ def _step(step: Step) -> StepReport:
     )
 
 
-def _teachers(plan: Plan, project: Project) -> tuple[TeacherReport, ...]:
-    expected = plan.calls()
-    reports = []
-    for name, teacher in plan.teachers.items():
-        calls = expected.get(name)
-        reports.append(
-            TeacherReport(
-                name,
-                teacher.model,
-                teacher.trained is not None and teacher.trained.kind == "untrained",
-                calls.calls if calls else None,
-                calls.input_tokens if calls else None,
-                calls.output_tokens if calls else None,
-                _cost(teacher.limits(project.teachers[name].limits).price, calls),
-            )
-        )
-    return tuple(reports)
-
-
-def _cost(price: Price | None, calls: CallEstimate | None) -> float | None:
-    """USD at most; None where the price or the number of calls is unknown."""
-    if price is None or calls is None:
-        return 0.0 if price == Price() else None
-    return price.cost(Usage(round(calls.input_tokens), round(calls.output_tokens)))
+def _teacher(name: str, teacher: Teacher[Any], one: TeacherForecast) -> TeacherReport:
+    most = one.most
+    return TeacherReport(
+        name,
+        teacher.model,
+        teacher.trained is not None and teacher.trained.kind == "untrained",
+        one.expected.calls,
+        one.expected.input_tokens,
+        one.expected.output_tokens,
+        one.cost_usd,
+        WorstCase(
+            most.calls,
+            most.input_tokens,
+            most.output_tokens if math.isfinite(most.output_tokens) else None,
+            one.most_usd,
+        ),
+        one.answered,
+        one.measured,
+    )

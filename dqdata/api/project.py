@@ -91,15 +91,23 @@ class Project(Catalogs):
         evaluations = () if names else self.tables.evaluations
         return Check([*checked, *evaluations], [*problems, *wrong, *leaked], warnings, found)
 
-    def plan(self, name: str, *, limit: int | None = None) -> PlanReport:
-        """What a run of a pipeline would do, and what it would cost; makes no call. Pipelines that feed it may not have
-        run yet. limit: a run over the first rows of the source."""
+    @outside_loop
+    def plan(
+        self, name: str, *, limit: int | None = None, budget_usd: float | None = None, retry_failed: bool = False
+    ) -> PlanReport:
+        """What a run of a pipeline would do, and what it would cost; makes no call. Answers that the ledger has are
+        subtracted. Pipelines that feed it may not have run yet. limit: a run over the first rows of the source.
+        budget_usd: instead of the pipeline's. retry_failed: a run over the failed rows of the version that is there."""
         from dqdata.api.plans import PlanReport
-        from dqdata.project.check import plan_ahead
+        from dqdata.engine.forecast import forecast
+        from dqdata.project.check import plans_ahead
 
-        tables = self.tables if limit is None else self.tables.limited(name, limit)
+        tables = self.tables if budget_usd is None else self.tables.with_budget(name, budget_usd)
+        if limit is not None:
+            tables = tables.limited(name, limit)
         with self._view() as store:
-            return PlanReport.of(plan_ahead(tables, name, store), tables)
+            plan = plans_ahead(tables, [name], store)[name]
+            return PlanReport.of(plan, tables, forecast(plan, tables, store, retry_failed=retry_failed))
 
     @outside_loop
     def run(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -52,11 +52,46 @@ class Build(Shown):
         """How many of them this build made."""
         return sum(node.built for node in self.nodes)
 
+    @property
+    def unknown(self) -> Sequence[str]:
+        """Pipelines of a planned build that are to be run over a number of rows that nobody knows yet."""
+        return [one.name for one in self.nodes if one.kind == "pipeline" and not one.made and one.calls is None]
+
+    @property
+    def calls(self) -> float:
+        """Calls to teachers that a planned build is expected to make, of pipelines whose rows are known."""
+        return sum(one.calls or 0.0 for one in self.nodes)
+
+    @property
+    def cost_usd(self) -> float | None:
+        """Of all calls of a planned build, as expected; None where a part of it is unknown."""
+        return self._sum(one.cost_usd for one in self.nodes if one.calls)
+
+    @property
+    def most_usd(self) -> float | None:
+        """At worst."""
+        return self._sum(one.most_usd for one in self.nodes if one.calls)
+
+    def _sum(self, costs: Iterable[float | None]) -> float | None:
+        known = [cost for cost in costs if cost is not None]
+        listed = sum(one.calls is not None and one.calls > 0 for one in self.nodes)
+        return None if self.unknown or len(known) < listed else sum(known)
+
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes)
 
     def as_json(self) -> dict[str, Any]:
         return {"nodes": [node.as_json() for node in self.nodes], "built": self.built, "seconds": self.seconds}
+
+    def plan_as_json(self) -> dict[str, Any]:
+        """Of a planned build: what it is to make, and its cost."""
+        return {
+            "nodes": [node.as_json() for node in self.nodes],
+            "calls": self.calls,
+            "cost_usd": self.cost_usd,
+            "most_usd": self.most_usd,
+            "unknown": self.unknown,
+        }
 
 
 @dataclass(frozen=True)

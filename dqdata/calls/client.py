@@ -75,7 +75,7 @@ class CallClient:
         if call is not None:
             completion = replace(await self._wait(call), cached=True)
         elif (stored := self.ledger.get(key)) is not None:
-            completion = self.teacher.present(_without_keys(stored))
+            completion = self.teacher.present(without_secrets(stored))
         else:
             return await self._wait(_InFlight(self, key, request, context))
         self.counters.cached += 1
@@ -178,7 +178,7 @@ class CallClient:
         """Stores an answer and books what it took. What can't be stored must not be paid for: a ledger that fails
         ends all calls."""
         call.sent = True
-        completion = _without_keys(completion)
+        completion = without_secrets(completion)
         usage = completion.usage
         cost = self._price.cost(usage)
         try:
@@ -363,8 +363,9 @@ def _hidden(error: E) -> E:
     return error
 
 
-def _without_keys(completion: Completion) -> Completion:
-    """The answer as it may be stored. Tokens with their probabilities would spell out what was hidden in the text."""
+def without_secrets(completion: Completion) -> Completion:
+    """The answer as it may be stored and read. Tokens with their probabilities would spell out what was hidden in the
+    text."""
     reasoning = completion.reasoning
     hidden = replace(
         completion,

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING
 import click
 
 from dqdata.cli import completion
-from dqdata.cli.common import json_option, open_project, print_json, progress_out, project_option
+from dqdata.cli.common import json_option, open_project, print_json, progress_out, project_option, usd
 from dqdata.errors import InputError, RunError
 
 if TYPE_CHECKING:
+    from dqdata.api.results import Build
     from dqdata.training.build import Node
 
 
 @click.command()
 @click.argument("names", nargs=-1, required=True, shell_complete=completion.pipelines_and_trainers)
 @project_option
-@click.option("--dry-run", is_flag=True, help="Show what would be made, in order and why; make nothing.")
+@click.option("--dry-run", "--plan", is_flag=True, help="Show what would be made, why, and its cost; make nothing.")
 @click.option("--allow-partial", is_flag=True, help="Commit without the rows that failed and another run may save.")
 @click.option("--workers", type=click.IntRange(min=1), help="Worker processes of a pipeline; by default one a core.")
 @click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True, help="Ranks of a training.")
@@ -39,10 +40,11 @@ def command(
     if dry_run:
         planned = loaded.plan_build(*names, processes=processes)
         if as_json:
-            print_json({"nodes": planned.as_json()["nodes"]})
+            print_json(planned.plan_as_json())
         else:
             for node in planned:
                 _tell(node)
+            click.echo(_cost(planned))
         return
 
     made = 0
@@ -81,9 +83,17 @@ def command(
         click.echo(f"{done.built} built, {len(done.nodes) - done.built} up to date, in {done.seconds:.1f} s")
 
 
+def _cost(planned: Build) -> str:
+    """What all calls of a build cost, as far as it is known."""
+    line = f"{planned.calls:,.0f} calls: expected {usd(planned.cost_usd)}, at most {usd(planned.most_usd)}"
+    return line + (f"; unknown: the rows of {', '.join(planned.unknown)}" if planned.unknown else "")
+
+
 def _tell(node: Node) -> None:
     """One line: name, state, rows or accuracy, seconds and reason."""
     held = f"{node.rows:,} rows" if node.rows is not None else ""
+    if node.calls:
+        held = usd(node.cost_usd)
     if node.accuracy is not None:
         held = f"{node.accuracy:.1%} correct"
     if node.built:

@@ -95,6 +95,16 @@ def print_json(value: Any) -> None:
     click.echo(text if unicode else "".join(sign if sign.isascii() else json.dumps(sign)[1:-1] for sign in text))
 
 
+def usd(cost: float | None, digits: int = 2) -> str:
+    """A cost with so many digits, more where it would look like none."""
+    if cost is None:
+        return "cost unknown"
+    text = f"${cost:,.{digits}f}"
+    if not cost or text.strip("$0.,"):
+        return text
+    return f"${cost:.6f}" if cost >= 1e-6 else "less than $0.000001"
+
+
 def progress_out(quiet: bool) -> TextIO | None:
     """Where progress is drawn: stderr, so that stdout holds results alone."""
     return None if quiet else sys.stderr

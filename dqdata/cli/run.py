@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dqdata.cli import completion
-from dqdata.cli.common import Finite, json_option, open_project, print_json, progress_out, project_option
+from dqdata.cli.common import Finite, json_option, open_project, print_json, progress_out, project_option, usd
 
 if TYPE_CHECKING:
     from dqdata.engine.run import RunResult
@@ -68,7 +68,7 @@ def _told(result: RunResult) -> str:
         lines.append(
             f"  calls    {result.calls['made']:,} made, {result.calls['cached']:,} from the ledger, "
             f"{result.calls['failed']:,} failed; {result.tokens['input']:,} tokens in, "
-            f"{result.tokens['output']:,} out, {_usd(result.cost_usd, 4)}"
+            f"{result.tokens['output']:,} out, {usd(result.cost_usd, 4)}"
         )
         lines += _a_row(result) + _all_attempts(result)
     lines += [
@@ -82,15 +82,11 @@ def _all_attempts(result: RunResult) -> list[str]:
     """What a kept and a verified row cost, with all that was paid for rows that were not kept."""
     if result.paid_usd is None or not result.paid_usd or not result.rows_out:
         return []
-    kept = _usd(result.paid_usd / result.rows_out, 6)
-    line = f"  paid     {_usd(result.paid_usd, 4)} over all attempts: {kept} a kept row"
+    kept = usd(result.paid_usd / result.rows_out, 6)
+    line = f"  paid     {usd(result.paid_usd, 4)} over all attempts: {kept} a kept row"
     if result.verified:
-        line += f", {_usd(result.paid_usd / result.verified, 6)} a verified one"
+        line += f", {usd(result.paid_usd / result.verified, 6)} a verified one"
     return [line]
-
-
-def _usd(cost: float | None, digits: int) -> str:
-    return "cost unknown" if cost is None else f"${cost:,.{digits}f}"
 
 
 def _a_row(result: RunResult) -> list[str]:
@@ -103,5 +99,5 @@ def _a_row(result: RunResult) -> list[str]:
     if made := result.calls["made"]:
         used, written = (result.tokens[kind] / made * a_row for kind in ("input", "output"))
         cost = None if result.cost_usd is None else result.cost_usd / made * a_row
-        line += f", {used:,.0f} tokens in, {written:,.0f} out, {_usd(cost, 6)}"
+        line += f", {used:,.0f} tokens in, {written:,.0f} out, {usd(cost, 6)}"
     return [line]

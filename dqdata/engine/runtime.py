@@ -195,10 +195,13 @@ class StepRun:
                     f"{self.step_name} runs operator {name!r}, which wasn't planned: name it in `children`, and have "
                     "`columns` call schema.child with the same parameters"
                 )
-            run = StepRun(self._runtime, self.step_name, self.step, self._catalogs, child.children)
-            return PlannedOperator(child, run, self._runtime.pool)
+            return PlannedOperator(child, self.with_children(child.children), self._runtime.pool)
         spec = StepSpec(op=name, id=name, params=params, where=f"operator {name!r}")
         return BoundOperator(make_operator(spec, self._runtime.project.root), self, self._runtime.pool)
+
+    def with_children(self, children: Mapping[str, Child]) -> StepRun:
+        """The same for an operator that this one runs."""
+        return StepRun(self._runtime, self.step_name, self.step, self._catalogs, children)
 
     def rows(self, catalog: str) -> pa.RecordBatchReader:
         if catalog not in self._catalogs:

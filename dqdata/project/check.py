@@ -19,7 +19,7 @@ from dqdata.ids import DEFAULT_SCHEME
 from dqdata.project.graph import build_order, closure, tables_in
 from dqdata.project.instances import check_keys, make_trainer
 from dqdata.project.plan import Plan, make_plan
-from dqdata.project.tables import Project, TrainerTable
+from dqdata.project.tables import Pipeline, Project, TrainerTable
 from dqdata.refs import REJECTS_SUFFIX
 from dqdata.source import StoreView, TrainedModel
 from dqdata.sql import check_select, quote_refs
@@ -77,28 +77,42 @@ def check_project(
     return problems, [name for name in order if name in needed]
 
 
-def plan_ahead(project: Project, name: str, store: StoreView) -> Plan:
-    """The plan of one pipeline, where those that feed it may not have run yet: then their expected rows, all of them,
-    are taken for its own."""
-    project.pipeline(name)
+def plans_ahead(project: Project, names: Sequence[str], store: StoreView) -> dict[str, Plan]:
+    """Plans of pipelines and of all pipelines that they depend on, in the order in which they feed each other. Where
+    one has not run yet, the rows that it is expected to make are taken for those that are read from it."""
+    for name in names:
+        if name not in project.trainers:
+            project.pipeline(name)
     unmade = PlannedStore(store, {}, project)
     rows: dict[str, float] = {}
-    needed = closure(project, [name])
-    for feeder in build_order(project):
-        if feeder not in needed or feeder not in project.pipelines:
+    needed = closure(project, names)
+    plans: dict[str, Plan] = {}
+    for name in build_order(project):
+        if name not in needed or name not in project.pipelines:
             continue
-        pipeline = project.pipelines[feeder]
-        sources = tables_in(str(pipeline.source.params.get("query", "")))
-        expected = sum(rows[table] for table in sources) if sources and sources <= rows.keys() else None
-        plan = make_plan(project, feeder, unmade, expected_rows=expected)
-        if feeder == name:
-            return plan
+        pipeline = project.pipelines[name]
+        plan = make_plan(project, name, unmade, expected_rows=_expected_rows(pipeline, rows, store))
+        plans[name] = plan
         if store.latest(pipeline.into) is None:
             unmade.add(plan)
             last = plan.steps[-1].estimate if plan.steps else None
             if (left := last.rows if last else plan.rows) is not None:
                 rows[pipeline.into] = left
-    raise AssertionError(f"{name} is in its own build order")
+    return plans
+
+
+def _expected_rows(pipeline: Pipeline, expected: Mapping[str, float], store: StoreView) -> float | None:
+    """Rows of the catalogs that a pipeline's query reads, those that are still to be made included; None where one of
+    them is unknown."""
+    total = 0.0
+    for table in (tables := tables_in(str(pipeline.source.params.get("query", "")))):
+        if table in expected:
+            total += expected[table]
+        elif (version := store.latest(table)) is not None:
+            total += store.row_count(table, version)
+        else:
+            return None
+    return total if tables else None
 
 
 @dataclass

@@ -23,6 +23,7 @@ from dqdata.ids import fingerprint
 from dqdata.operator import CallEstimate, Estimate, Operator, TableOperator
 from dqdata.params import markers
 from dqdata.plugins import distribution, found, source_hash
+from dqdata.project.estimates import Estimator, added, estimated
 from dqdata.project.instances import (
     Context,
     check_operators,
@@ -32,7 +33,7 @@ from dqdata.project.instances import (
     make_source,
     make_teacher,
 )
-from dqdata.project.sampling import average_tokens
+from dqdata.project.sampling import Lengths
 from dqdata.project.tables import Pipeline, Project, StepSpec, TeacherTable, plain
 from dqdata.schema import Child, Schema
 from dqdata.source import Source, StoreView
@@ -56,8 +57,12 @@ class Step:
     """Catalogs it reads beside its rows: the name as written, to the query of the version it was pinned to."""
     children: Mapping[str, Child]
     """Operators that it runs, by `dqdata.schema.child_key`."""
-    estimate: Estimate | None
-    """None where the number of rows isn't known before they are read."""
+    estimate: Estimate | None = None
+    """As expected; None where the number of rows isn't known before they are read."""
+    most: Estimate | None = None
+    """At worst."""
+    estimator: Estimator | None = None
+    """Estimates it over other numbers of rows; None for a step outside a pipeline."""
 
     @property
     def sees_all(self) -> bool:
@@ -95,6 +100,8 @@ class Plan:
     teachers: Mapping[str, Teacher[Any]]
     rows: float | None
     """Rows expected to enter the first step."""
+    counted: bool
+    """Whether the source counted them; otherwise they are what feeds it is expected to make."""
     made: tuple[str, int] | None
     """The (catalog, version) this recipe made already."""
     id_scheme: str
@@ -115,16 +122,10 @@ class Plan:
         return tuple(_segments(self.steps, self.columns))
 
     def calls(self) -> dict[str, CallEstimate]:
-        """Expected calls by teacher over all steps."""
+        """Expected calls by teacher over all steps, those that the ledger can answer among them."""
         total: dict[str, CallEstimate] = {}
         for step in self.steps:
-            for name, more in (step.estimate.calls if step.estimate else {}).items():
-                have = total.get(name, CallEstimate(0, 0, 0))
-                total[name] = CallEstimate(
-                    have.calls + more.calls,
-                    have.input_tokens + more.input_tokens,
-                    have.output_tokens + more.output_tokens,
-                )
+            total = added(total, step.estimate.calls if step.estimate else {})
         return total
 
 
@@ -156,22 +157,18 @@ def make_plan(
         counted = min(counted, pipeline.limit)
 
     columns, before = with_ids(given), base
-    tokens = average_tokens(source) if pipeline.steps else {}
     rows = expected_rows if counted is None else counted
     check_operators(pipeline, project.root)
     teachers: dict[str, Teacher[Any]] = {}
-    estimate = None if rows is None else Estimate(rows)
     steps: list[Step] = []
     for spec in pipeline.steps:
         step = plan_step(spec, columns, before, project, teachers, store)
         _check_bounded(step.operator, spec, pipeline, project, teachers)
-        step.operator.expect(tokens)
-        if estimate is not None:
-            with boundary("operator", spec.op):
-                estimate = step.operator.estimate(estimate.rows)
-        steps.append(replace(step, estimate=estimate))
+        steps.append(step)
         columns, before = step.after, step.fingerprint
-    plan = Plan(pipeline, source, with_ids(given), base, tuple(steps), teachers, rows, None, store.id_scheme)
+    planned = estimated(steps, rows, Lengths.of(source), project.root) if steps else ()
+    known = counted is not None
+    plan = Plan(pipeline, source, with_ids(given), base, planned, teachers, rows, known, None, store.id_scheme)
     return replace(plan, made=store.find(plan.fingerprint))
 
 
@@ -221,7 +218,7 @@ def plan_operator(
         raise type(error)(f"{spec.where}: {error}") from error
     catalogs = {name: query for name, (query, _) in pinned.items()}
     identity = _step_fingerprint(operator, before, teachers, project.root, catalogs)
-    return Step(spec, operator, columns, after, identity, catalogs, schema.planned, None)
+    return Step(spec, operator, columns, after, identity, catalogs, schema.planned)
 
 
 def operator_identity(spec: StepSpec, project: Project, store: StoreView) -> dict[str, Any]:

@@ -1,13 +1,14 @@
 """Samples the first rows of a source for the length of its texts, for estimates.
 
->>> average_tokens(source)
-{'question': 46.2, 'answer': 1.3}
+>>> Lengths.of(source)
+Lengths(mean={'question': 46.2, 'answer': 1.3}, longest={'question': 212.0, 'answer': 4.0})
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from dqdata.errors import DqdataError, boundary
 from dqdata.source import Source
@@ -20,21 +21,32 @@ _WIDE = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 """Signs of Chinese, Japanese and Korean: about a token each."""
 
 
-def average_tokens(source: Source[Any]) -> dict[str, float]:
-    """Average tokens of each text column over the first rows; empty where no row can be read yet."""
-    try:
-        with boundary("source", source.kind):
-            rows = source.sample(ROWS)
-    except DqdataError:
-        return {}  # a catalog that is still to be made, or a fault that the run will report with its row
-    totals: dict[str, float] = {}
-    for row in rows:
-        for name, value in row.items():
-            if isinstance(value, str):
-                totals[name] = totals.get(name, 0) + _tokens(value)
-    return {name: total / len(rows) for name, total in totals.items()}
+class Lengths(NamedTuple):
+    """Tokens of the texts of each column over the first rows: their mean and the longest. Empty where no row can be
+    read yet."""
+
+    mean: Mapping[str, float] = {}
+    longest: Mapping[str, float] = {}
+
+    @classmethod
+    def of(cls, source: Source[Any]) -> Lengths:
+        try:
+            with boundary("source", source.kind):
+                rows = source.sample(ROWS)
+        except DqdataError:
+            return cls()  # a catalog that is still to be made, or a fault that the run will report with its row
+        totals: dict[str, float] = {}
+        longest: dict[str, float] = {}
+        for row in rows:
+            for name, value in row.items():
+                if isinstance(value, str):
+                    tokens = tokens_in(value)
+                    totals[name] = totals.get(name, 0) + tokens
+                    longest[name] = max(longest.get(name, 0.0), tokens)
+        return cls({name: total / len(rows) for name, total in totals.items()}, longest)
 
 
-def _tokens(text: str) -> float:
+def tokens_in(text: str) -> float:
+    """Tokens of a text, estimated from its characters."""
     wide = len(_WIDE.findall(text))
     return wide + (len(text) - wide) / CHARACTERS

@@ -18,9 +18,10 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
+from dqdata.engine.forecast import forecast
 from dqdata.engine.run import run_pipeline
 from dqdata.errors import InputError, ProjectError, nearest
-from dqdata.project.check import NoStore, check_project
+from dqdata.project.check import NoStore, check_project, plans_ahead
 from dqdata.project.graph import build_order, closure, reads
 from dqdata.project.plan import Plan, make_plan
 from dqdata.project.tables import Project
@@ -29,8 +30,10 @@ from dqdata.training.run import train
 
 if TYPE_CHECKING:
     from dqdata.catalog import Store
+    from dqdata.source import StoreView
 
 UP_TO_DATE = "up to date"
+DEPENDS = "depends on"
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,12 @@ class Node:
     accuracy: float | None = None
     built: bool = False
     seconds: float = 0.0
+    calls: float | None = None
+    """Calls to teachers that a run is expected to make; None for a trainer, for what is made, and where unknown."""
+    cost_usd: float | None = None
+    """Of those calls, as expected; None where it is unknown too."""
+    most_usd: float | None = None
+    """At worst."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -62,12 +71,27 @@ def plan_build(project: Project, names: Sequence[str], store: Store | None, *, p
         waits = [feeder for feeder in reads(project, name, fixed=False) if not nodes[feeder].made]
         kind = _kind(project, name)
         if waits:
-            nodes[name] = Node(name, kind, f"depends on {', '.join(waits)}")
+            nodes[name] = Node(name, kind, f"{DEPENDS} {', '.join(waits)}")
         elif store is None:
             nodes[name] = Node(name, kind, _never(kind))
         else:
             nodes[name] = _state(project, name, store, processes)
-    return list(nodes.values())
+    view = store or NoStore()
+    plans = plans_ahead(project, names, view)
+    return [_priced(node, plans, project, view) for node in nodes.values()]
+
+
+def _priced(node: Node, plans: Mapping[str, Plan], project: Project, store: StoreView) -> Node:
+    """With what a pipeline that is still to be made would call and cost. Whose input is still to be made sends other
+    requests than those that the ledger may know."""
+    if node.made or node.name not in plans:
+        return node
+    plan = plans[node.name]
+    made = forecast(plan, project, store, retry_failed=True, subtract=not node.why.startswith(DEPENDS))
+    if made.per_rows is not None and plan.teachers:
+        return node
+    calls = sum(one.expected.calls for one in made.teachers.values())
+    return replace(node, calls=calls, cost_usd=made.cost_usd, most_usd=made.most_usd)
 
 
 def build(

@@ -14,6 +14,7 @@ the old text, such as its length and grades, are null in it.
 
 from __future__ import annotations
 
+import math
 import re
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -40,7 +41,7 @@ from dqdata.operator import (
 from dqdata.teacher import Completion, Message
 from dqdata_operators.generate._shape import same_language, size, steps
 from dqdata_operators.lib.asking.answers import flaw
-from dqdata_operators.lib.asking.judging import PROBLEM_TOKENS, TRACE_TOKENS, fenced, required
+from dqdata_operators.lib.asking.judging import PROBLEM_TOKENS, TRACE_TOKENS, fenced, required, trace_tokens
 from dqdata_operators.lib.asking.prompting import Prompt
 from dqdata_operators.lib.asking.requests import AskParams
 from dqdata_operators.lib.asking.verdicts import verdict_columns, verified, with_verdict
@@ -167,10 +168,18 @@ class RewriteOperator(CallOperator[RP]):
     def estimate(self, rows: float) -> Estimate:
         """Each further attempt is taken to be needed by half of the traces before it."""
         calls = rows * sum(0.5**attempt for attempt in range(self.params.attempts))
-        given = max(prompt.overhead for prompt in self.prompts()) / 4 + PROBLEM_TOKENS + TRACE_TOKENS
-        answer = self.params.max_tokens or TRACE_TOKENS
+        return self._estimate(rows, calls, self.params.max_tokens or TRACE_TOKENS)
+
+    def at_most(self, rows: float) -> Estimate:
+        """Every attempt for every trace."""
+        return self._estimate(rows, rows * self.params.attempts, self.params.max_tokens or math.inf)
+
+    def _estimate(self, rows: float, calls: float, answer: float) -> Estimate:
+        texts = self.tokens_of("question", PROBLEM_TOKENS) + trace_tokens(self.tokens_of)
+        given = max(prompt.overhead for prompt in self.prompts()) + texts
         made = rows * (2 if self.params.keep_parents else 1)
-        return Estimate(made, {self.params.teacher: CallEstimate(calls, calls * given, calls * answer)})
+        written = calls * answer if calls else 0.0
+        return Estimate(made, {self.params.teacher: CallEstimate(calls, calls * given, written)})
 
     def values(self, row: Row) -> dict[str, str]:
         """More placeholders of a subclass."""

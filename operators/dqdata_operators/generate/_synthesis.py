@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
 from collections.abc import Sequence
 from functools import cached_property
@@ -106,11 +107,17 @@ class SynthesisOperator(CallOperator[SP]):
         return have.add(seed_id="VARCHAR")
 
     def estimate(self, rows: float) -> Estimate:
+        return self._estimate(rows, self.params.max_tokens or PROBLEM_TOKENS)
+
+    def at_most(self, rows: float) -> Estimate:
+        return self._estimate(rows, self.params.max_tokens or math.inf)
+
+    def _estimate(self, rows: float, answer: float) -> Estimate:
         calls = rows * self.samples
         given = self.prompt.overhead + self.tokens_of("question", PROBLEM_TOKENS)
-        answer = self.params.max_tokens or PROBLEM_TOKENS
         made = calls + (rows if self.params.keep_seeds else 0)
-        return Estimate(made, {self.params.teacher: CallEstimate(calls, calls * given, calls * answer)})
+        written = calls * answer if calls else 0.0
+        return Estimate(made, {self.params.teacher: CallEstimate(calls, calls * given, written)})
 
     def values(self, row: Row, sample: int) -> dict[str, str]:
         """More placeholders of a subclass."""

@@ -12,6 +12,7 @@ reward model which is which. Rows that aren't correct go on as they are: sampled
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from functools import cached_property
@@ -37,7 +38,7 @@ from dqdata.teacher import Completion, Message
 from dqdata_operators.generate._rewriting import STALE
 from dqdata_operators.generate._shape import same_language, size
 from dqdata_operators.lib.asking.answers import flaw
-from dqdata_operators.lib.asking.judging import PROBLEM_TOKENS, TRACE_TOKENS, fenced, required
+from dqdata_operators.lib.asking.judging import PROBLEM_TOKENS, TRACE_TOKENS, fenced, required, trace_tokens
 from dqdata_operators.lib.asking.prompting import Prompt, load_prompt
 from dqdata_operators.lib.asking.requests import AskParams
 from dqdata_operators.lib.asking.verdicts import verdict_columns, verified, with_verdict
@@ -92,9 +93,17 @@ class Corrupt(CallOperator[CorruptParams]):
     def estimate(self, rows: float) -> Estimate:
         """Each further attempt is taken to be needed by half of the traces before it."""
         calls = rows * sum(0.5**attempt for attempt in range(self.params.attempts))
-        given = self.prompt.overhead + PROBLEM_TOKENS + TRACE_TOKENS
-        answer = self.params.max_tokens or TRACE_TOKENS
-        return Estimate(2 * rows, {self.params.teacher: CallEstimate(calls, calls * given, calls * answer)})
+        return self._estimate(rows, calls, self.params.max_tokens or TRACE_TOKENS)
+
+    def at_most(self, rows: float) -> Estimate:
+        """Every attempt for every trace."""
+        return self._estimate(rows, rows * self.params.attempts, self.params.max_tokens or math.inf)
+
+    def _estimate(self, rows: float, calls: float, answer: float) -> Estimate:
+        texts = self.tokens_of("question", PROBLEM_TOKENS) + trace_tokens(self.tokens_of)
+        given = self.prompt.overhead + texts
+        written = calls * answer if calls else 0.0
+        return Estimate(2 * rows, {self.params.teacher: CallEstimate(calls, calls * given, written)})
 
     async def process(self, row: Row, run: Run) -> list[Outcome]:
         kept = {

@@ -17,6 +17,7 @@ With several teachers the first is the cheapest: each next one is asked only abo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -53,7 +54,8 @@ MADE = (
 QUESTION_TOKENS = 150
 """Tokens that the columns in a prompt are taken to have when costs are estimated."""
 ANSWER_TOKENS = 4000
-"""Tokens that an answer is taken to have where `max_tokens` isn't given: about what a reasoning model needs."""
+"""Tokens that an answer is taken to have before any was measured, `max_tokens` at most: about what a reasoning model
+needs."""
 
 
 class GenerateParams(Params):
@@ -165,18 +167,28 @@ class Generate(CallOperator[GenerateParams]):
         return () if self.params.accept is None else ((self.params.accept, self.params.accept_params),)
 
     def estimate(self, rows: float) -> Estimate:
-        """Every answer as long as it may be; of several teachers each is taken to leave half the problems open."""
-        calls: dict[str, CallEstimate] = {}
-        asked = 0.0
-        for place, name in enumerate(self.names):
-            drawn = rows * self.params.n / 2**place
-            asked += drawn
-            calls[name] = CallEstimate(
-                drawn,
-                drawn * self.prompt.tokens(self.tokens_of, QUESTION_TOKENS),
-                drawn * (self.params.max_tokens or ANSWER_TOKENS),
-            )
-        return Estimate(asked, calls)
+        """Of several teachers each is taken to leave half the problems open."""
+        answer = min(self.params.max_tokens or ANSWER_TOKENS, ANSWER_TOKENS)
+        drawn = {name: rows * self.params.n / 2**place for place, name in enumerate(self.names)}
+        return Estimate(
+            sum(drawn.values()),
+            {name: CallEstimate(calls, calls * self._given, calls * answer) for name, calls in drawn.items()},
+        )
+
+    def at_most(self, rows: float) -> Estimate:
+        """Every teacher is asked about every problem, and every answer is cut off and asked for again."""
+        drawn = rows * self.params.n
+        answer: float = self.params.max_tokens or math.inf
+        calls, written = drawn, drawn * answer if drawn else 0.0
+        if self.params.on_truncated == "retry":
+            calls, written = 2 * drawn, written + drawn * (self.params.retry_max_tokens or 2 * answer)
+        return Estimate(
+            drawn * len(self.names), {name: CallEstimate(calls, calls * self._given, written) for name in self.names}
+        )
+
+    @property
+    def _given(self) -> float:
+        return self.prompt.tokens(self.tokens_of, QUESTION_TOKENS)
 
     async def process(self, row: Row, run: Run) -> Sequence[Outcome]:
         messages = self.prompt.render(row)

@@ -13,10 +13,9 @@ from collections.abc import Mapping
 from pydantic import Field, model_validator
 
 from dqdata.columns import Columns
-from dqdata.operator import CallEstimate, Estimate, Outcome, Row, Run, Schema
+from dqdata.operator import Outcome, Row, Run, Schema
 from dqdata_operators.lib.asking.judgement import Asked, Choice
 from dqdata_operators.lib.asking.judging import (
-    ANSWER_TOKENS,
     PROBLEM_TOKENS,
     JudgeOperator,
     JudgeParams,
@@ -63,11 +62,10 @@ class Classify(JudgeOperator[ClassifyParams]):
         into = self.params.into
         return have.add(**{into: "VARCHAR", f"{into}_agreement": "DOUBLE", f"{into}_by": "VARCHAR"})
 
-    def estimate(self, rows: float) -> Estimate:
-        asked = rows * self.params.votes
-        tokens = self.prompt.overhead + PROBLEM_TOKENS + 12 * len(self.params.classes)
-        answer = self.params.max_tokens or ANSWER_TOKENS
-        return Estimate(rows, {self.params.judge: CallEstimate(asked, asked * tokens, asked * answer)})
+    @property
+    def prompt_tokens(self) -> float:
+        text = self.tokens_of(self.params.column, PROBLEM_TOKENS)
+        return self.prompt.overhead + text + 12 * len(self.params.classes)
 
     def questions(self, row: Row) -> Mapping[str, Asked]:
         return {"class": Choice(tuple(self.params.classes))}

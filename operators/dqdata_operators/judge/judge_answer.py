@@ -63,8 +63,7 @@ class JudgeAnswer(JudgeOperator[JudgeAnswerParams]):
         return have.add(judge_verdict="VARCHAR", judge_reason="VARCHAR", judge_agreement="DOUBLE", judge_by="VARCHAR")
 
     def estimate(self, rows: float) -> Estimate:
-        asked = rows if self.params.rows == "all" else rows * UNVERIFIABLE_SHARE
-        return Estimate(rows, super().estimate(asked).calls)
+        return self.votes_on(rows, rows if self.params.rows == "all" else rows * UNVERIFIABLE_SHARE)
 
     def material(self, row: Row) -> dict[str, str]:
         said = answer_part(str(row[self.params.response] or "")) or ""

@@ -22,10 +22,9 @@ from pydantic import Field
 from dqdata.columns import Columns
 from dqdata.errors import ColumnError
 from dqdata.ids import canonical
-from dqdata.operator import CallEstimate, Estimate, Outcome, Reject, Row, Run, Schema
+from dqdata.operator import Estimate, Outcome, Reject, Row, Run, Schema
 from dqdata_operators.lib.asking.judgement import Asked, Choice
 from dqdata_operators.lib.asking.judging import (
-    ANSWER_TOKENS,
     PROBLEM_TOKENS,
     JudgeOperator,
     JudgeParams,
@@ -72,10 +71,11 @@ class JudgeContamination(JudgeOperator[JudgeContaminationParams]):
         return have.add(**{f"{flag}_verdict": "VARCHAR", f"{flag}_agreement": "DOUBLE", f"{flag}_judged_by": "VARCHAR"})
 
     def estimate(self, rows: float) -> Estimate:
-        asked = rows * DOUBTFUL_SHARE * self.params.votes
-        tokens = self.prompt.overhead + 2 * PROBLEM_TOKENS
-        answer = self.params.max_tokens or ANSWER_TOKENS
-        return Estimate(rows, {self.params.judge: CallEstimate(asked, asked * tokens, asked * answer)})
+        return self.votes_on(rows, rows * DOUBTFUL_SHARE)
+
+    @property
+    def prompt_tokens(self) -> float:
+        return self.prompt.overhead + self.tokens_of(self.params.column, PROBLEM_TOKENS) + PROBLEM_TOKENS
 
     def material(self, row: Row) -> dict[str, str]:
         return {

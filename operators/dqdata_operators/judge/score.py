@@ -18,6 +18,7 @@ gave (`rv`, `cd`), so that the two can be compared. A chat that is longer than t
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
@@ -41,7 +42,7 @@ from dqdata.operator import (
 )
 from dqdata.teacher import Message, Request
 from dqdata_operators.lib.asking.judgement import Scale
-from dqdata_operators.lib.asking.judging import PROBLEM_TOKENS, TRACE_TOKENS, JudgeOperator, JudgeParams, VoteParams
+from dqdata_operators.lib.asking.judging import PROBLEM_TOKENS, JudgeOperator, JudgeParams, VoteParams, trace_tokens
 
 RUBRIC = "the reasoning is correct, complete, and easy to learn from"
 
@@ -116,7 +117,16 @@ class Score(CallOperator[ScoreParams]):
     def estimate(self, rows: float) -> Estimate:
         if self.params.model is None:
             return self._judge.estimate(rows)
-        return Estimate(rows, {self.params.model: CallEstimate(rows, rows * (PROBLEM_TOKENS + TRACE_TOKENS), 0)})
+        given = self.tokens_of("question", PROBLEM_TOKENS) + trace_tokens(self.tokens_of)
+        return Estimate(rows, {self.params.model: CallEstimate(rows, rows * given, 0)})
+
+    def at_most(self, rows: float) -> Estimate:
+        return self._judge.at_most(rows) if self.params.model is None else self.estimate(rows)
+
+    def expect(self, tokens: Mapping[str, float]) -> None:
+        super().expect(tokens)
+        if self.params.model is None:
+            self._judge.expect(tokens)
 
     async def process(self, row: Row, run: Run) -> list[Outcome]:
         if self.params.model is None:

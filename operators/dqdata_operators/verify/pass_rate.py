@@ -14,6 +14,7 @@ optimistic.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Mapping
 from functools import cached_property
@@ -110,10 +111,16 @@ class PassRate(CallOperator[PassRateParams]):
 
     def estimate(self, rows: float) -> Estimate:
         """All n attempts for every row: further traces of a problem, and problems whose bin is soon clear, ask less."""
+        return self._estimate(rows, self.params.max_tokens or ATTEMPT_TOKENS)
+
+    def at_most(self, rows: float) -> Estimate:
+        return self._estimate(rows, self.params.max_tokens or math.inf)
+
+    def _estimate(self, rows: float, answer: float) -> Estimate:
         calls = rows * self.params.n
         given = self.prompt.tokens(self.tokens_of, PROBLEM_TOKENS)
-        answer = self.params.max_tokens or ATTEMPT_TOKENS
-        return Estimate(rows, {self.params.student: CallEstimate(calls, calls * given, calls * answer)})
+        written = calls * answer if calls else 0.0
+        return Estimate(rows, {self.params.student: CallEstimate(calls, calls * given, written)})
 
     async def process(self, row: Row, run: Run) -> list[Outcome]:
         correct = flawed = n = drawn = 0

@@ -9,7 +9,7 @@ import pytest
 
 from dqdata.cli import main
 from dqdata.errors import ColumnError, PluginError, ProjectError
-from dqdata.project.check import NoStore, check_project, plan_ahead
+from dqdata.project.check import NoStore, check_project, plans_ahead
 from dqdata.project.graph import build_order, tables_in
 from dqdata.project.instances import make_teacher
 from dqdata.project.plan import Plan, make_plan
@@ -115,7 +115,7 @@ def test_pipelines_are_checked_in_the_order_they_feed_each_other(project: Write)
         '[pipelines.first]\nfrom = { source = "counting", rows = 5 }\nsteps = [ { op = "picky" } ]\n'
     )
     assert check_project(loaded, NoStore()) == ([], ["first", "second"])
-    assert "more" in plan_ahead(loaded, "second", NoStore()).after
+    assert "more" in plans_ahead(loaded, ["second"], NoStore())["second"].after
     wrong = project(
         '[pipelines.second]\nfrom = "select nmber from first"\n'
         '[pipelines.first]\nfrom = { source = "counting", rows = 5 }\n'

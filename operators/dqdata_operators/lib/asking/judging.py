@@ -22,8 +22,9 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import math
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -126,16 +127,25 @@ class JudgeOperator(CallOperator[JP]):
         return (self.prompt.path,) if self.prompt.path else ()
 
     def estimate(self, rows: float) -> Estimate:
-        asked = rows * self.params.votes
-        tokens = self.prompt.overhead + self.tokens_of("question", PROBLEM_TOKENS) + self._trace_tokens
-        answer = self.params.max_tokens or ANSWER_TOKENS
-        return Estimate(rows, {self.params.judge: CallEstimate(asked, asked * tokens, asked * answer)})
+        return self.votes_on(rows, rows)
+
+    def at_most(self, rows: float) -> Estimate:
+        return self.votes_on(rows, rows, worst=True)
+
+    def votes_on(self, rows: float, judged: float, *, worst: bool = False) -> Estimate:
+        """Votes on `judged` of the rows. worst: every first answer is unreadable, and shown in a second request."""
+        votes = judged * self.params.votes
+        answer = self.params.max_tokens or (math.inf if worst else ANSWER_TOKENS)
+        given, calls = votes * self.prompt_tokens, votes
+        if worst:
+            given, calls = 2 * given + votes * (self.params.max_tokens or TRACE_TOKENS), 2 * votes
+        written = calls * answer if calls else 0.0
+        return Estimate(rows, {self.params.judge: CallEstimate(calls, given, written)})
 
     @property
-    def _trace_tokens(self) -> float:
-        """Of reasoning and response; both come with the source, or a teacher is to write them."""
-        read = self.tokens_of("reasoning", 0) + self.tokens_of("response", 0)
-        return read or TRACE_TOKENS
+    def prompt_tokens(self) -> float:
+        """Tokens of one request, estimated."""
+        return self.prompt.overhead + self.tokens_of("question", PROBLEM_TOKENS) + trace_tokens(self.tokens_of)
 
     def judges(self, have: Columns) -> Columns:
         """Self-check of a judge of traces: a question, and a reasoning or a response. Raises ColumnError."""
@@ -225,6 +235,11 @@ def fenced(kind: str, text: str) -> MarkedText:
 
 def _block(kind: str, mark: str, text: str) -> str:
     return f"<{kind} {mark}>\n{text}\n</{kind} {mark}>"
+
+
+def trace_tokens(tokens_of: Callable[[str, float], float]) -> float:
+    """Of reasoning and response; both come with the source, or a teacher is to write them."""
+    return tokens_of("reasoning", 0) + tokens_of("response", 0) or TRACE_TOKENS
 
 
 def trace_of(row: Row) -> str:
