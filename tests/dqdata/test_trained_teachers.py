@@ -11,7 +11,7 @@ import pytest
 
 from dqdata.catalog import Store
 from dqdata.errors import ProjectError
-from dqdata.project.check import NoStore, check_project, plan_ahead
+from dqdata.project.check import NoStore, check_project, plans_ahead
 from dqdata.project.plan import make_plan
 from dqdata.project.recipe import recipe
 from dqdata.project.tables import Project
@@ -86,7 +86,7 @@ def test_a_project_is_checked_and_planned_before_its_model_is_trained(
     loaded = project(text())
     problems, order = check_project(loaded, NoStore())
     assert problems == [] and order.index("student") < order.index("asked")
-    assert plan_ahead(loaded, "asked", NoStore()).teachers["own"].model == "trained:student"
+    assert plans_ahead(loaded, ["asked"], NoStore())["asked"].teachers["own"].model == "trained:student"
     code, shown, _ = command_line("plan", "asked", "-p", loaded.path)
     assert code == 0 and "teacher own (trained:student, not trained yet): 5 calls" in shown
     nodes = {node.name: node.why for node in plan_build(loaded, ["asked"], None)}
