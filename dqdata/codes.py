@@ -111,6 +111,11 @@ _ERRORS: dict[str, Code] = {
     "unknown-catalog": Code(
         "input", "No catalog of that name was made.", "Run the pipeline that makes it; `dqdata log` lists what exists."
     ),
+    "dropped-version": Code(
+        "input",
+        "The version was dropped with `dqdata drop`.",
+        "`dqdata restore NAME@VERSION` brings it back, as long as `dqdata gc` did not remove its files.",
+    ),
     "unknown-version": Code("input", "The catalog has no such version.", "`dqdata log NAME` lists its versions."),
     "unknown-row": Code(
         "input", "No row of the catalog has that id.", "Ids are in the columns problem_id, trace_id and pair_id."

@@ -119,7 +119,7 @@ def file_hash(path: Path, algorithm: Algorithm) -> str:
     """32 hex digits for the file's bytes. Of a large file they are remembered until its size or time changes."""
     state_of = path.stat()
     if state_of.st_size < REMEMBERED_FROM or time.time() - state_of.st_mtime <= SETTLED:
-        return _computed(path, algorithm)
+        return computed_hash(path, algorithm)
     state = [str(path.resolve()), algorithm, state_of.st_size, state_of.st_mtime_ns]
     memory = (
         cache_folder("files")
@@ -131,12 +131,13 @@ def file_hash(path: Path, algorithm: Algorithm) -> str:
             return str(known["hash"])
     except (OSError, ValueError, KeyError, TypeError):
         pass  # not remembered, or not readable: computed below
-    made = _computed(path, algorithm)
+    made = computed_hash(path, algorithm)
     _remember(memory, {"state": state, "hash": made})
     return made
 
 
-def _computed(path: Path, algorithm: Algorithm) -> str:
+def computed_hash(path: Path, algorithm: Algorithm) -> str:
+    """32 hex digits for the file's bytes, read now."""
     with path.open("rb") as file:
         if algorithm == "sha256":
             return hashlib.file_digest(file, "sha256").hexdigest()[:32]

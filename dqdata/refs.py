@@ -1,9 +1,14 @@
 """References to catalogs and trained models: `problems`, `problems@3`, `problems@latest`, `trained:slow_sft@2`.
 
+A catalog's version may also be a day, `problems@2026-11-01` (the newest at its end, in UTC), or a tag,
+`problems@release`.
+
 >>> catalog_ref("slow_thinking@3")
-Ref(name='slow_thinking', version=3)
+Ref(name='slow_thinking', version=3, label='')
+>>> catalog_ref("slow_thinking@release").label
+'release'
 >>> model_ref("trained:slow_sft@latest")
-Ref(name='slow_sft', version=None)
+Ref(name='slow_sft', version=None, label='')
 >>> as_query("problems@3"), as_query("select id from problems")
 ('select * from problems@3', 'select id from problems')
 """
@@ -19,15 +24,17 @@ LATEST = "latest"
 REJECTS_SUFFIX = "__rejects"
 FIRST_SUFFIX = "__first_"
 """`p__first_20` is the catalog of a run of p over the first 20 rows of its source."""
-RECORDS = ("dq_versions", "dq_runs", "dq_models", "dq_metrics", "dq_evals")
+RECORDS = ("dq_versions", "dq_runs", "dq_models", "dq_metrics", "dq_evals", "dq_marks", "dq_files")
 """Tables of the store's own; they have no versions."""
 TRAINED = "trained:"
-VERSION = rf"(\d+|{LATEST})"
-"""What may follow the @ of a reference."""
+DATE = re.compile(r"\d{4}-\d\d-\d\d")
+TAG = r"[A-Za-z][A-Za-z0-9_]{0,62}"
+VERSION = rf"({DATE.pattern}|\d+|{TAG})"
+"""What may follow the @ of a reference to a catalog."""
 
 _CATALOG_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _CATALOG = re.compile(rf"([A-Za-z_][A-Za-z0-9_]*)(?:@{VERSION})?", re.IGNORECASE)
-_MODEL = re.compile(rf"{TRAINED}([A-Za-z0-9_-]+)(?:@{VERSION})?")
+_MODEL = re.compile(rf"{TRAINED}([A-Za-z0-9_-]+)(?:@(\d+|{LATEST}))?")
 _TAKEN = frozenset({"lake", "ledger", "main", "memory", "system", "temp", "information_schema", "pg_catalog"})
 """Databases and schemas: what a query already means by these names."""
 
@@ -51,16 +58,25 @@ _JOINS = frozenset(
 
 
 class Ref(NamedTuple):
-    """A catalog or model, and a version of it; None is the latest."""
+    """A catalog or model, and a version of it. label: a day or a tag, in small letters, where the version is named by
+    one. Without version and label it is the latest."""
 
     name: str
     version: int | None
+    label: str = ""
+
+    @property
+    def fixed(self) -> bool:
+        """Whether it means one version, and not whichever is the latest."""
+        return self.version is not None or bool(self.label)
 
     @classmethod
     def matched(cls, found: re.Match[str]) -> Ref:
         """From a match whose groups are a name and what follows its @, if anything."""
-        version = found[2]
-        return cls(found[1], None if version is None or version.lower() == LATEST else int(version))
+        said = (found[2] or LATEST).lower()
+        if said == LATEST:
+            return cls(found[1], None)
+        return cls(found[1], int(said)) if said.isdecimal() else cls(found[1], None, said)
 
 
 def catalog_ref(text: str) -> Ref | None:

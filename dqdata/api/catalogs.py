@@ -7,7 +7,7 @@ catalogs.sql("select verdict, count(*) from slow_thinking group by all")
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any, TextIO
 from dqdata.aio import awaitable, outside_loop
 from dqdata.api.rows import Rows
 from dqdata.errors import InputError, ProjectError, QueryError
-from dqdata.refs import LATEST, REJECTS_SUFFIX, as_query, catalog_ref, check_name, owner
+from dqdata.refs import REJECTS_SUFFIX, as_query, catalog_ref, check_name, owner
 from dqdata.sql import quoted
 
 if TYPE_CHECKING:
     from dqdata.catalog import Store, Version
+    from dqdata.catalog.marks import Marks
+    from dqdata.catalog.upkeep import Garbage, Verified
     from dqdata.columns import Columns
     from dqdata.engine.run import RunResult
     from dqdata.exchange.example import Kind
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
     from dqdata.history.why import Why
     from dqdata.sources.chat_files import Mapped
     from dqdata.training.export import Exported as ExportedModel
+
+
+KINDS = "{0}, {0}@3, {0}@latest, {0}@TAG or {0}@2026-11-01"
+"""How a version is named."""
 
 
 class Catalog(Rows):
@@ -89,18 +95,25 @@ class Catalogs:
 
         ref = catalog_ref(name)
         if ref is None:
-            raise QueryError(f"{name!r} names no catalog: write name, name@3 or name@{LATEST}; `sql` takes queries")
+            raise QueryError(f"{name!r} names no catalog: write {KINDS.format('name')}; `sql` takes queries")
         with Store.open(self.store_path, read_only=True) as store:
-            versions = store.versions(owner(ref.name))
-            info = versions[-1] if ref.version is None else store.version(ref.name, ref.version)
+            info = store.version(ref.name, store.resolve(ref))
             return Catalog(self.store_path, ref.name, info, store.schema(ref.name, info.version))
 
-    def versions(self, catalog: str | None = None) -> Sequence[Version]:
-        """Versions of a catalog, or of all, oldest first. Raises QueryError for an unknown catalog."""
+    def versions(self, catalog: str | None = None, *, dropped: bool = False) -> Sequence[Version]:
+        """Versions of a catalog, or of all, oldest first. dropped: those too that were dropped. Raises QueryError for
+        an unknown catalog."""
         from dqdata.catalog import Store
 
         with Store.open(self.store_path, read_only=True) as store:
-            return store.versions(catalog)
+            return store.versions(catalog, dropped=dropped)
+
+    def marks(self) -> Marks:
+        """Tags, notes and dropped versions of the store."""
+        from dqdata.catalog import Store
+
+        with Store.open(self.store_path, read_only=True) as store:
+            return store.marks()
 
     def diff(self, before: str, after: str | None = None, *, examples: int = 3) -> Diff:
         """Compares two versions: rows added, removed and changed, and the causes in their recipes.
@@ -122,7 +135,7 @@ class Catalogs:
         from dqdata.history.lineage import lineage
 
         with Store.open(self.store_path, read_only=True) as store:
-            return lineage(store, *_one_version(store, version))
+            return lineage(store, *one_version(store, version))
 
     def why(self, row_id: str, *, within: str | None = None) -> Why:
         """Where the row with this problem_id, trace_id or pair_id came from, which catalogs kept it and which steps
@@ -132,7 +145,70 @@ class Catalogs:
         from dqdata.history.why import why
 
         with Store.open(self.store_path, read_only=True) as store:
-            return why(store, row_id, within=None if within is None else _one_version(store, within))
+            return why(store, row_id, within=None if within is None else one_version(store, within))
+
+    def tag(self, version: str, name: str, *, move: bool = False) -> None:
+        """Gives a version (`NAME@3`, or `NAME` for the newest) a tag, by which `NAME@TAG` reads it. move: also where
+        another version has it. Raises InputError for a tag that is taken or can't be one."""
+        from dqdata.catalog import upkeep
+
+        with self._writable() as store:
+            upkeep.tag(store, *one_version(store, version), name, move=move)
+
+    def untag(self, catalog: str, name: str) -> None:
+        """Removes a tag of a catalog. Raises QueryError for an unknown one."""
+        from dqdata.catalog import upkeep
+
+        with self._writable() as store:
+            upkeep.untag(store, one_version(store, catalog.partition("@")[0])[0], name)
+
+    def tags(self, catalog: str) -> dict[str, int]:
+        """Tags of a catalog with the versions that they name."""
+        from dqdata.catalog import Store
+
+        with Store.open(self.store_path, read_only=True) as store:
+            name = one_version(store, catalog.partition("@")[0])[0]
+            return {tag: version for (owner_, tag), version in sorted(store.marks().tags.items()) if owner_ == name}
+
+    def note(self, version: str, text: str) -> None:
+        """Keeps a note on a version, instead of the one before; an empty text removes it."""
+        from dqdata.catalog import upkeep
+
+        with self._writable() as store:
+            upkeep.note(store, *one_version(store, version), text)
+
+    def drop(self, *versions: str) -> list[str]:
+        """Makes versions (`NAME@3`) unreadable until `restore`. Raises InputError for a version with a tag, and for a
+        name without a version; then nothing is changed."""
+        from dqdata.catalog import upkeep
+
+        with self._writable() as store:
+            return _each(store, versions, upkeep.drop)
+
+    def restore(self, *versions: str) -> list[str]:
+        """Brings dropped versions back. Raises QueryError for one that was not dropped or whose files are gone."""
+        from dqdata.catalog import upkeep
+
+        with self._writable() as store:
+            return _each(store, versions, upkeep.restore)
+
+    def gc(self, *, dry_run: bool = False) -> Sequence[Garbage]:
+        """Removes the files of dropped versions for good; dry_run only says which."""
+        from dqdata.catalog import upkeep
+
+        with self._writable() as store:
+            return upkeep.collect(store, dry_run=dry_run)
+
+    def verify(self, name: str | None = None) -> Verified:
+        """Reads the data files of a catalog, a version or the whole store, and compares them with their checksums."""
+        from dqdata.catalog import Store, upkeep
+
+        with Store.open(self.store_path, read_only=True) as store:
+            if name is None:
+                return upkeep.verify(store)
+            ref = catalog_ref(name)
+            catalog, version = one_version(store, name)
+            return upkeep.verify(store, catalog, version if ref is not None and ref.fixed else None)
 
     def models(self, name: str | None = None) -> Sequence[dict[str, Any]]:
         """Models trained into this store, or the versions of one, oldest first: the rows of dq_models."""
@@ -273,21 +349,37 @@ def _file_params(
     return params | {name: value for name, value in (("format", format), ("encoding", encoding)) if value is not None}
 
 
-def _one_version(store: Store, text: str) -> tuple[str, int]:
+def one_version(store: Store, text: str) -> tuple[str, int]:
     """The catalog and version that NAME or NAME@VERSION means. Raises QueryError for anything else."""
     named = catalog_ref(text)
     if named is None:
-        raise QueryError(f"{text!r} is no version of a catalog: NAME, NAME@3 or NAME@{LATEST}", code="unknown-catalog")
-    return named.name, store.versions(named.name)[-1].version if named.version is None else named.version
+        raise QueryError(
+            f"{text!r} is no version of a catalog: {KINDS.format('NAME')}",
+            code="unknown-catalog",
+        )
+    return named.name, store.resolve(named)
+
+
+def _each(store: Store, names: Sequence[str], change: Callable[[Store, str, Sequence[int]], None]) -> list[str]:
+    """Changes versions that are named by number, those of one catalog together. Returns their names."""
+    wanted: dict[str, list[int]] = {}
+    for text in names:
+        ref = catalog_ref(text)
+        if ref is None or ref.version is None:
+            raise InputError(f"{text!r} names no version by its number: NAME@3", code="unknown-catalog")
+        wanted.setdefault(ref.name, []).append(ref.version)
+    for catalog, versions in wanted.items():
+        change(store, catalog, sorted(set(versions)))
+    return [f"{catalog}@{version}" for catalog, versions in wanted.items() for version in sorted(set(versions))]
 
 
 def _two_versions(store: Store, before: str, after: str | None) -> tuple[tuple[str, int], tuple[str, int]]:
     if after is not None:
-        return _one_version(store, before), _one_version(store, after)
+        return one_version(store, before), one_version(store, after)
     named = catalog_ref(before)
-    name, newest = _one_version(store, named.name if named else before)
-    if named is not None and named.version is not None:
-        return _one_version(store, before), (name, newest)
+    name, newest = one_version(store, named.name if named else before)
+    if named is not None and named.fixed:
+        return one_version(store, before), (name, newest)
     older = [version.version for version in store.versions(name) if version.version < newest]
     if not older:
         raise QueryError(

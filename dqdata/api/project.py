@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from dqdata.aio import awaitable, outside_loop
-from dqdata.api.catalogs import Catalogs
+from dqdata.api.catalogs import Catalogs, one_version
 from dqdata.api.results import Build, Check, Comparison
 
 if TYPE_CHECKING:
     from dqdata.api.plans import PlanReport
     from dqdata.engine.apply import Applied
+    from dqdata.engine.rebuild import Rebuilt
     from dqdata.engine.run import RunResult
     from dqdata.project.tables import Project as Tables
     from dqdata.source import StoreView
@@ -144,6 +145,18 @@ class Project(Catalogs):
                 workers=workers,
                 out=out,
             )
+
+    @outside_loop
+    def rebuild(
+        self, version: str, *, replay: bool = True, workers: int | None = None, out: TextIO | None = None
+    ) -> Rebuilt:
+        """Remakes a version (`NAME@3`) from its recipe and compares every row; commits nothing. replay: answers come
+        from the ledger alone, and no key is needed; otherwise teachers are asked for what the ledger lacks."""
+        from dqdata.engine.rebuild import rebuild
+
+        with self._writable() as store:
+            at = one_version(store, version)
+            return rebuild(self.tables, store, *at, calls=not replay, workers=workers, out=out)
 
     def plan_build(self, *names: str, processes: int = 1) -> Build:
         """What a build would make, in order and why; makes nothing."""

@@ -49,9 +49,11 @@ class CallClient:
         *,
         on_change: Callable[[Counters], None] | None = None,
         unpaid_rows_fail: bool = False,
+        replay: bool = False,
     ) -> None:
-        """unpaid_rows_fail: a call that the budget has no room for fails its row, instead of ending the run."""
-        self.unpaid_rows_fail = unpaid_rows_fail
+        """unpaid_rows_fail: a call that the budget has no room for fails its row, instead of ending the run. replay:
+        answers come from the ledger alone; a request without one fails its row as `not_recorded`."""
+        self.unpaid_rows_fail, self.replay = unpaid_rows_fail, replay
         self.teacher, self.limits, self.ledger, self.budget = teacher, teacher.limits(limits), ledger, budget
         self.counters = Counters()
         self.gate = Gate(self.limits)
@@ -76,6 +78,14 @@ class CallClient:
             completion = replace(await self._wait(call), cached=True)
         elif (stored := self.ledger.get(key)) is not None:
             completion = self.teacher.present(without_secrets(stored))
+        elif self.replay:
+            self.counters.failed += 1
+            raise TeacherError(
+                f"the ledger has no answer of {self.teacher.model} to sample {request.sample} of "
+                f"{request.messages[-1].content[:80]!r}",
+                kind="row",
+                reason="not_recorded",
+            )
         else:
             return await self._wait(_InFlight(self, key, request, context))
         self.counters.cached += 1

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from dqdata.catalog.lake import Layout
 from dqdata.errors import StoreError
-from dqdata.files import file_mode, make_file, make_folder
+from dqdata.files import computed_hash, file_mode, make_file, make_folder
 from dqdata.sql import literal, quoted
 
 if TYPE_CHECKING:
@@ -90,6 +90,20 @@ def bring_in(files: Sequence[Path], layout: Layout, table: str, version: int) ->
     except BaseException:
         discard(placed)
         raise
+
+
+def described(table: str, files: Sequence[Path], rows: Sequence[int]) -> list[dict[str, object]]:
+    """What the manifest says of a table's files: name, rows, bytes and hash."""
+    return [
+        {
+            "table_name": table,
+            "file": file.name,
+            "rows": count,
+            "bytes": file.stat().st_size,
+            "blake2b": computed_hash(file, "blake2b"),
+        }
+        for file, count in zip(files, rows, strict=True)
+    ]
 
 
 def _linked(file: Path, target: Path) -> bool:

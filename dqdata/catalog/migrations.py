@@ -60,9 +60,21 @@ def _evals(con: duckdb.DuckDBPyConnection) -> None:
     )
 
 
+def _marks_and_files(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute(
+        "create table if not exists lake.main.dq_marks "
+        "(catalog VARCHAR, version BIGINT, kind VARCHAR, value VARCHAR, created_at TIMESTAMPTZ)"
+    )
+    con.execute(
+        "create table if not exists lake.main.dq_files (catalog VARCHAR, version BIGINT, table_name VARCHAR, "
+        'file VARCHAR, "rows" BIGINT, bytes BIGINT, blake2b VARCHAR)'
+    )
+
+
 STEPS: tuple[Step, ...] = (
     Step(2, "every store has dq_metrics and names its scheme of ids", _metrics_and_ids, {"ids": "nfkc"}),
     Step(3, "results of evaluations are rows of dq_evals", _evals),
+    Step(4, "versions have marks and a manifest of files", _marks_and_files),
 )
 NEWEST = STEPS[-1].to
 """The format that this dqdata writes. A store with a higher one is refused."""

@@ -14,14 +14,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dqdata.catalog.marks import Marks
 from dqdata.errors import QueryError, nearest
-from dqdata.refs import RECORDS, catalog_ref, owner
+from dqdata.refs import LATEST, RECORDS, catalog_ref, owner
 from dqdata.sql import PURE, WORD, base_tables, edited, nodes, parsed, quote_refs, quoted, table_functions
 
 if TYPE_CHECKING:
     import duckdb
 
 _PATH = re.compile(rb"(?:" + WORD + rb")(?:\s*\.\s*(?:" + WORD + rb"))*")
+
+NO_MARKS = Marks()
 
 _LAKE = ("", "lake", "main")
 """Catalog and schema parts that may stand before a catalog's name."""
@@ -43,12 +46,17 @@ class Pinned:
 
 
 def pin(
-    sql: str, known: Mapping[str, Sequence[int]], con: duckdb.DuckDBPyConnection, *, for_recipe: bool = False
+    sql: str,
+    known: Mapping[str, Sequence[int]],
+    con: duckdb.DuckDBPyConnection,
+    *,
+    for_recipe: bool = False,
+    marks: Marks = NO_MARKS,
 ) -> Pinned:
-    """The SQL with versions; `known` has the versions of each catalog, the one that the bare
-    name means last. `for_recipe` also looks for what
-    gives other rows next time, such as random(). Raises QueryError."""
-    quoted_sql, marked = quote_refs(sql, lambda ref: _resolve(ref, known))
+    """The SQL with versions; `known` has the versions of each catalog, the one that the bare name means last. marks:
+    for tags and days. `for_recipe` also looks for what gives other rows next time, such as random(). Raises
+    QueryError."""
+    quoted_sql, marked = quote_refs(sql, lambda ref: _resolve(ref, known, marks))
     tree = _parse(quoted_sql, con)
     edits: list[tuple[int, int, str]] = []
     tables = dict.fromkeys(marked)
@@ -63,12 +71,12 @@ def pin(
         bare = name.lower()
         here = all(part.lower() in _LAKE for part in parts)
         if here and "@" in name and catalog_ref(name):
-            pinned_name = _resolve(name, known)
+            pinned_name = _resolve(name, known, marks)
             tables[pinned_name] = None
             if pinned_name == name:
                 continue
         elif here and owner(bare) in known:
-            pinned_name = _resolve(f"{bare}@latest", known)
+            pinned_name = _resolve(f"{bare}@latest", known, marks)
             tables[pinned_name] = None
         elif here and bare in RECORDS:
             records.append(bare)
@@ -98,15 +106,23 @@ def pin(
     )
 
 
-def _resolve(marked: str, known: Mapping[str, Sequence[int]]) -> str:
-    """`name@3` as it is, if there is such a version; `name@latest` with its number. Raises QueryError."""
+def _resolve(marked: str, known: Mapping[str, Sequence[int]], marks: Marks) -> str:
+    """`name@3` as it is, if there is such a version; `name@latest`, a tag and a day with the number. Raises
+    QueryError."""
     table, _, wanted = marked.lower().rpartition("@")
     name = owner(table)
     if name not in known:
         there = f" (there are: {', '.join(sorted(known))})" if known else " (the store is empty)"
         raise QueryError(f"no catalog {name!r}{nearest(name, known) or there}")
     versions = known[name]
-    version = versions[-1] if wanted == "latest" else int(wanted)
+    if wanted == LATEST:
+        version = versions[-1]
+    elif wanted.isdecimal():
+        version = int(wanted)
+    else:
+        version = marks.version(name, wanted)
+    if (dropped := marks.unreadable(name, version)) is not None:
+        raise dropped
     if version not in versions:
         raise QueryError(f"{name} has no version {version}; it has {_spans(sorted(versions))}")
     return f"{table}@{version}"

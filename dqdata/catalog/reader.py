@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from dqdata.catalog.format import Facts
 from dqdata.catalog.lake import Layout, attach, copied, lake_errors, writable
+from dqdata.catalog.marks import Marks
 from dqdata.catalog.migrations import NEWEST, migrate_copy
 from dqdata.catalog.pins import Pinned, pin
 from dqdata.catalog.records import MODELS, Version, version_query
 from dqdata.catalog.rights import inside
 from dqdata.columns import Columns, check_names
 from dqdata.errors import ColumnError, QueryError, StoreError, nearest
-from dqdata.refs import REJECTS_SUFFIX, owner
+from dqdata.refs import REJECTS_SUFFIX, Ref, owner
 from dqdata.source import TrainedModel
 from dqdata.sql import ABOUT, FILES, PURE, check_functions, literal, quoted
 from dqdata.types import advice, stored_columns, stored_query
@@ -84,13 +85,36 @@ class Reader:
                 copy.cleanup()
             self._copies.clear()
 
-    def versions(self, catalog: str | None = None) -> list[Version]:
-        """Versions of a catalog, or of all, oldest first. Raises QueryError for an unknown catalog."""
-        if catalog is None:
-            return [Version.of(row) for row in self._rows(version_query("true"))]
-        if not (found := self._versions_of(catalog)):
+    def versions(self, catalog: str | None = None, *, dropped: bool = False) -> list[Version]:
+        """Versions of a catalog, or of all, oldest first. dropped: those too that were dropped. Raises QueryError for
+        an unknown catalog."""
+        found = self._versions_of(catalog)
+        if not dropped and found:
+            marks = self.marks()
+            found = [one for one in found if not marks.state(one.catalog, one.version)]
+        if catalog is not None and not found:
             self._refuse_unknown(catalog)
         return found
+
+    def marks(self) -> Marks:
+        """Tags, notes, dropped versions, and when each version was made."""
+        rows = self._rows("select catalog, version, kind, value from lake.main.dq_marks order by snapshot_id, rowid")
+        made = self._rows("select catalog, version, created_at from lake.main.dq_versions order by snapshot_id")
+        return Marks.of(rows, made)
+
+    def resolve(self, ref: Ref) -> int:
+        """The number of the version that a reference means. Raises QueryError for an unknown catalog or version, and
+        for one that was dropped."""
+        name, marks = owner(ref.name), self.marks()
+        if not ref.fixed or ref.label:
+            newest = self.versions(name)[-1].version
+            if not ref.label:
+                return self._chosen.get(name, newest)
+        version = marks.version(name, ref.label) if ref.label else ref.version
+        assert version is not None
+        if (error := marks.unreadable(name, version)) is not None:
+            raise error
+        return self.version(name, version).version
 
     def choose(self, catalog: str, version: int) -> None:
         """For whom this object answers, the bare name and `@latest` mean this version from now on: a recipe that went
@@ -105,8 +129,8 @@ class Reader:
         """Newest version of a catalog (or of its rejects), or the chosen one; None where there is none."""
         if owner(catalog) in self._chosen:
             return self._chosen[owner(catalog)]
-        rows = self._rows(f"select max(version) from lake.main.dq_versions where catalog = {literal(owner(catalog))}")
-        return None if rows[0][0] is None else int(rows[0][0])
+        versions = self._known().get(owner(catalog))
+        return versions[-1] if versions else None
 
     def version(self, catalog: str, version: int) -> Version:
         """What dq_versions says of it. Raises QueryError for an unknown catalog or version."""
@@ -114,7 +138,7 @@ class Reader:
         if (name, version) not in self._cached:
             rows = self._rows(version_query(f"catalog = {literal(name)} and version = {int(version)}"))
             if not rows:
-                there = ", ".join(str(known.version) for known in self.versions(name))
+                there = ", ".join(str(known.version) for known in self.versions(name, dropped=True))
                 raise QueryError(f"{name} has no version {version}; it has {there}")
             self._cached[name, version] = Version.of(rows[0])
         return self._cached[name, version]
@@ -132,7 +156,11 @@ class Reader:
     def find(self, fingerprint: str) -> tuple[str, int] | None:
         """The (catalog, version) that this recipe made already, whole; None where it hasn't. The newest of several."""
         rows = self._rows(version_query(f"fingerprint = {literal(fingerprint)} and not partial"))
-        return (str(rows[-1][0]), int(rows[-1][1])) if rows else None
+        if not rows:
+            return None
+        marks = self.marks()
+        found = [(str(row[0]), int(row[1])) for row in rows if not marks.state(str(row[0]), int(row[1]))]
+        return found[-1] if found else None
 
     def models(self, name: str | None = None) -> list[dict[str, Any]]:
         """Rows of dq_models, oldest first; a chosen one comes last, as the newest would."""
@@ -152,7 +180,7 @@ class Reader:
         """The SQL with every catalog pinned, and its columns; reads no rows. Raises QueryError, also for what would
         give other rows next time: random(), now(), files, a sample without a seed."""
         with self._failing(), contextlib.closing(self._cursor()) as con:
-            pinned = pin(sql, self._known(), con, for_recipe=True)
+            pinned = pin(sql, self._known(), con, for_recipe=True, marks=self.marks())
             self._check_tables(pinned)
             if pinned.unpinned:
                 raise QueryError(f"a recipe can't keep this query: {'; '.join(pinned.unpinned)}")
@@ -203,7 +231,7 @@ class Reader:
         with self._failing():
             con = self._patiently(opening if repeatable or local_files else self._cursor)
             try:
-                pinned = pin(sql, self._known(), con)
+                pinned = pin(sql, self._known(), con, marks=self.marks())
                 check_functions(pinned.functions, PURE | ABOUT | FILES if local_files else PURE | ABOUT)
                 self._check_tables(pinned)
                 self._make_views(con, pinned)
@@ -213,12 +241,22 @@ class Reader:
                 raise
         return con, pinned
 
-    def _versions_of(self, catalog: str) -> list[Version]:
-        return [Version.of(row) for row in self._rows(version_query(f"catalog = {literal(catalog)}"))]
+    def _versions_of(self, catalog: str | None) -> list[Version]:
+        where = "true" if catalog is None else f"catalog = {literal(catalog)}"
+        return [Version.of(row) for row in self._rows(version_query(where))]
 
     def _known(self) -> dict[str, Sequence[int]]:
-        """Versions of each catalog, ascending; a chosen one comes last, as the newest would."""
-        rows = self._rows("select catalog, list(version order by version) from lake.main.dq_versions group by catalog")
+        """Versions of each catalog that were not dropped, ascending; a chosen one comes last, as the newest would."""
+        rows = self._rows(
+            """
+            with hidden as (
+                select catalog, version from lake.main.dq_marks where kind in ('drop', 'restore', 'gone')
+                group by all having arg_max(kind, snapshot_id) <> 'restore'
+            )
+            select catalog, list(version order by version)
+            from lake.main.dq_versions anti join hidden using (catalog, version) group by catalog
+            """
+        )
         return {
             str(name): sorted(versions, key=lambda version: self._chosen.get(name) == version)
             for name, versions in rows

@@ -91,7 +91,27 @@ EVALS = {
     "settings": "VARCHAR",
     "created_at": "TIMESTAMPTZ",
 }
-TABLES: dict[str, Mapping[str, str]] = dict(zip(RECORDS, (VERSIONS, RUNS, MODELS, METRICS, EVALS), strict=True))
+MARKS = {
+    "catalog": "VARCHAR",
+    "version": "BIGINT",
+    "kind": "VARCHAR",
+    "value": "VARCHAR",
+    "created_at": "TIMESTAMPTZ",
+}
+"""Tags, notes, and versions that were dropped: see `dqdata.catalog.marks`."""
+FILES = {
+    "catalog": "VARCHAR",
+    "version": "BIGINT",
+    "table_name": "VARCHAR",
+    "file": "VARCHAR",
+    "rows": "BIGINT",
+    "bytes": "BIGINT",
+    "blake2b": "VARCHAR",
+}
+"""The manifest of a version: its data files, each with the BLAKE2b hash of its bytes (16 bytes, in hex)."""
+TABLES: dict[str, Mapping[str, str]] = dict(
+    zip(RECORDS, (VERSIONS, RUNS, MODELS, METRICS, EVALS, MARKS, FILES), strict=True)
+)
 JSON_COLUMNS = frozenset({"recipe", "dropped", "failed", "data", "metrics", "scores", "settings"})
 """Kept as JSON text: `recipe->>'$.steps[0].op'` works in SQL."""
 

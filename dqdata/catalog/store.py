@@ -13,7 +13,7 @@ import contextlib
 import logging
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -23,9 +23,10 @@ from dqdata.catalog import commit as protocol
 from dqdata.catalog.create import create
 from dqdata.catalog.format import read_facts
 from dqdata.catalog.lake import Layout, attach, lake_errors, writable
+from dqdata.catalog.marks import Mark
 from dqdata.catalog.migrations import NEWEST, migrate
 from dqdata.catalog.reader import Reader
-from dqdata.catalog.records import EVALS, MODELS, RUNS, VERSIONS, Measured, Version, values_of
+from dqdata.catalog.records import EVALS, FILES, MARKS, MODELS, RUNS, VERSIONS, Measured, Version, values_of
 from dqdata.catalog.rights import make_private, refuse_links, tighten
 from dqdata.catalog.secrets import without_secrets
 from dqdata.columns import REJECTS, Columns
@@ -34,7 +35,7 @@ from dqdata.errors import StoreError
 from dqdata.files import lock, make_folder
 from dqdata.ids import canonical
 from dqdata.refs import REJECTS_SUFFIX, check_name
-from dqdata.sql import literal
+from dqdata.sql import literal, quoted
 
 if TYPE_CHECKING:
     import duckdb
@@ -139,7 +140,7 @@ class Store(Reader):
         key = columns.key
         self._check_writable()
         made_by = run_id if again else None
-        if (made := _whole(self._versions_of(catalog), fingerprint, made_by)) is not None:
+        if (made := _whole(self._readable(catalog), fingerprint, made_by)) is not None:
             return made
 
         checking = connect(files=[*rows, *rejects], spill=self._layout.spill, memory=memory)
@@ -157,13 +158,13 @@ class Store(Reader):
             "message": without_secrets(message),
         }
         tables = {
-            catalog: (columns, [file for file, count in counts.items() if count]),
-            catalog + REJECTS_SUFFIX: (REJECTS, [file for file, count in reject_counts.items() if count]),
+            catalog: (columns, {file: count for file, count in counts.items() if count}),
+            catalog + REJECTS_SUFFIX: (REJECTS, {file: count for file, count in reject_counts.items() if count}),
         }
         with self._locked():
-            there = self._versions_of(catalog)
-            if (made := _whole(there, fingerprint, made_by)) is not None:
+            if (made := _whole(self._readable(catalog), fingerprint, made_by)) is not None:
                 return made
+            there = self._versions_of(catalog)
             version = there[-1].version + 1 if there else 1
             self._write(tables, {**record, "version": version, "created_at": datetime.now(UTC)})
             return self.version(catalog, version)
@@ -201,17 +202,67 @@ class Store(Reader):
                     for values in missing:
                         self._insert(con, "dq_evals", values)
 
-    def _write(self, tables: Mapping[str, tuple[Columns, Sequence[Path]]], record: Mapping[str, Any]) -> None:
+    @contextlib.contextmanager
+    def marking(self) -> Iterator[Callable[[Sequence[Mark]], None]]:
+        """The function that writes marks on versions, while no other process commits or marks: what is read within the
+        block still holds when the marks are written, all or none. Raises StoreError."""
+        self._check_writable()
+
+        def write(marks: Sequence[Mark]) -> None:
+            now = datetime.now(UTC)
+            rows = [values_of({**without_secrets(one._asdict()), "created_at": now}, MARKS) for one in marks]
+            if rows:
+                with self._transaction() as con:
+                    self._insert(con, "dq_marks", *rows)
+
+        with self._locked():
+            yield write
+
+    def table_files(self, catalog: str, version: int) -> dict[str, list[Path]]:
+        """The data files of a version and of its rejects, by table, whether they are there or not."""
+        snapshot = self.version(catalog, version).snapshot_id
+        return {
+            table: [
+                self._layout.table(table) / Path(str(path)).name
+                for (path,) in self._rows(
+                    f"select data_file from ducklake_list_files('lake', {literal(table)}, schema => 'main', "
+                    f"snapshot_version => {snapshot})"
+                )
+            ]
+            for table in (catalog, catalog + REJECTS_SUFFIX)
+        }
+
+    def manifest(self, catalog: str, version: int) -> list[dict[str, Any]]:
+        """Rows of dq_files for a version; none for one that an earlier dqdata made."""
+        where = f"catalog = {literal(catalog)} and version = {int(version)}"
+        names = ", ".join(quoted(name) for name in FILES)
+        rows = self._rows(f"select {names} from lake.main.dq_files where {where} order by table_name, rowid")
+        return [dict(zip(FILES, row, strict=True)) for row in rows]
+
+    def _readable(self, catalog: str) -> list[Version]:
+        """Versions of a catalog that were not dropped; none for an unknown one."""
+        marks = self.marks()
+        return [one for one in self._versions_of(catalog) if not marks.state(catalog, one.version)]
+
+    def _write(self, tables: Mapping[str, tuple[Columns, Mapping[Path, int]]], record: Mapping[str, Any]) -> None:
         """Links the files in and commits tables and record together; what it linked goes again where that fails."""
         name, version = str(record["catalog"]), int(record["version"])
         with lake_errors(self.path, "committing to"), self._undone_on_failure(name):
             placed = {
-                table: protocol.bring_in(files, self._layout, table, version) for table, (_, files) in tables.items()
+                table: protocol.bring_in(list(files), self._layout, table, version)
+                for table, (_, files) in tables.items()
             }
+            manifest = [
+                {"catalog": name, "version": version, **one}
+                for table, (_, files) in tables.items()
+                for one in protocol.described(table, placed[table], list(files.values()))
+            ]
             with self._transaction() as con:
                 for table, (columns, _) in tables.items():
                     protocol.add_table(con, table, columns, placed[table])
                 self._insert(con, "dq_versions", values_of(record, VERSIONS))
+                if manifest:
+                    self._insert(con, "dq_files", *(values_of(one, FILES) for one in manifest))
                 about = canonical({"catalog": name, "version": version, "run_id": record["run_id"]})
                 con.execute(
                     f"call lake.set_commit_message('dqdata', {literal(f'{name}@{version}')}, "
@@ -298,10 +349,11 @@ class Store(Reader):
         if self.read_only:
             raise StoreError(f"the store {self.path} was opened read-only: Store.open(path) opens it for writing")
 
-    def _insert(self, con: duckdb.DuckDBPyConnection, table: str, values: Sequence[Any]) -> None:
-        """One row, and the file that DuckLake writes it to on disk before the commit says that it is there."""
+    def _insert(self, con: duckdb.DuckDBPyConnection, table: str, *rows: Sequence[Any]) -> None:
+        """Rows, and the file that DuckLake writes them to on disk before the commit says that they are there."""
+        values = ", ".join(f"({', '.join(literal(value) for value in row)})" for row in rows)
         with protocol.synced(self._layout.table(table)):
-            con.execute(f"insert into lake.main.{table} values ({', '.join(literal(value) for value in values)})")
+            con.execute(f"insert into lake.main.{table} values {values}")
 
     def _insert_metrics(
         self, con: duckdb.DuckDBPyConnection, model: str, version: int, metrics: Sequence[Measured]

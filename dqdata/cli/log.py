@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dqdata.cli import completion
-from dqdata.cli.common import json_option, open_catalogs, print_json, project_option, store_option
+from dqdata.cli.common import json_option, open_catalogs, print_json, printable, project_option, store_option
 from dqdata.cli.records import cut
 
 if TYPE_CHECKING:
     from dqdata.catalog import Version
+    from dqdata.catalog.marks import Marks
 
 
 @click.command()
@@ -24,21 +25,24 @@ if TYPE_CHECKING:
 @store_option
 @json_option
 def command(catalog: str | None, verbose: bool, project: Path | None, store: Path | None, as_json: bool) -> None:
-    """List the versions of a catalog, or of all, oldest first."""
-    versions = open_catalogs(project, store).versions(catalog)
+    """List the versions of a catalog, or of all, oldest first, with tags and notes."""
+    catalogs = open_catalogs(project, store)
+    versions, marks = catalogs.versions(catalog, dropped=True), catalogs.marks()
     if as_json:
-        print_json({"versions": [_as_json(version) for version in versions]})
+        print_json({"versions": [_as_json(version, marks) for version in versions]})
         return
     if not versions:
         click.echo("no versions yet: `dqdata run` or `dqdata import` makes one")
     width = max((len(f"{version.catalog}@{version.version}") for version in versions), default=0)
     for version in versions:
-        click.echo(_line(version, width))
+        click.echo(_line(version, width, marks))
+        if said := marks.notes.get((version.catalog, version.version)):
+            click.echo(printable(_indented(said)))
         if verbose:
             click.echo(_indented(json.dumps(version.recipe, indent=2, ensure_ascii=False)))
 
 
-def _line(version: Version, width: int) -> str:
+def _line(version: Version, width: int, marks: Marks) -> str:
     name = f"{version.catalog}@{version.version}"
     parts = [
         f"{name:{width}}",
@@ -47,6 +51,9 @@ def _line(version: Version, width: int) -> str:
         f"{version.rejects:>7,} rejects",
         version.run_id,
     ]
+    parts += [f"[{tag}]" for tag in marks.tags_of(version.catalog, version.version)]
+    if state := marks.state(version.catalog, version.version):
+        parts.append(state)
     if version.partial:
         parts.append("partial")
     if version.message:
@@ -54,8 +61,10 @@ def _line(version: Version, width: int) -> str:
     return cut("  ".join(parts))
 
 
-def _as_json(version: Version) -> dict[str, Any]:
-    return {**asdict(version), "created_at": version.created_at.isoformat()}
+def _as_json(version: Version, marks: Marks) -> dict[str, Any]:
+    at = version.catalog, version.version
+    more = {"tags": marks.tags_of(*at), "note": marks.notes.get(at, ""), "state": marks.state(*at)}
+    return {**asdict(version), "created_at": version.created_at.isoformat(), **more}
 
 
 def _indented(text: str) -> str:

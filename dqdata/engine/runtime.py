@@ -73,9 +73,12 @@ class Runtime:
         teachers: Mapping[str, Teacher[Any]] | None = None,
         unpaid_rows_fail: bool = False,
         pool: Pool | None = None,
+        replay: bool = False,
     ) -> None:
         """teachers: those that were made when planning, with the models that were newest then. unpaid_rows_fail: where
-        a budget ends, rows fail and the run goes on, instead of ending. pool: instead of one of `workers` processes."""
+        a budget ends, rows fail and the run goes on, instead of ending. pool: instead of one of `workers` processes.
+        replay: no call is made and no key is needed; answers come from the ledger alone."""
+        self._replay = replay
         self._unpaid_rows_fail = unpaid_rows_fail
         self.project, self.ledger, self.labels = project, ledger, labels
         self.budget = budget or Budget()
@@ -114,7 +117,8 @@ class Runtime:
     def client(self, name: str) -> CallClient:
         if name not in self._clients:
             table = self.project.teacher(name)
-            check_keys([table])
+            if not self._replay:
+                check_keys([table])
             teacher = self._planned.get(name) or make_teacher(table, self.store or NoStore())
             client = CallClient(
                 teacher,
@@ -123,6 +127,7 @@ class Runtime:
                 self.budget,
                 on_change=self._on_change,
                 unpaid_rows_fail=self._unpaid_rows_fail,
+                replay=self._replay,
             )
             self.stop.on_set(lambda cause: client.end(Stopped(f"stopping: {cause}")))
             self._clients[name] = client

@@ -62,7 +62,7 @@ def reads(project: Project, name: str, *, fixed: bool = True) -> list[str]:
 
     makers = {pipeline.into: pipeline.name for pipeline in project.pipelines.values()}
     found = [makers.get(owner(table)) for query in queries for table in sorted(tables_in(query, fixed=fixed))]
-    found += [ref.name for text in models for ref in models_in(text) if fixed or ref.version is None]
+    found += [ref.name for text in models for ref in models_in(text) if fixed or not ref.fixed]
     known = {*project.pipelines, *project.trainers}
     return list(dict.fromkeys(one for one in found if one in known))
 
@@ -110,5 +110,5 @@ def tables_in(query: str, *, fixed: bool = True) -> set[str]:
     return {
         (ref.name if ref else name).lower()
         for name, ref in zip(names, refs, strict=True)
-        if fixed or ref is None or ref.version is None
+        if fixed or ref is None or not ref.fixed
     }

@@ -151,19 +151,19 @@ def _index(params: ReplayParams, index: Path) -> None:
     ref = catalog_ref(str(params.catalog))
     if ref is None:
         raise DataError(f"catalog = {params.catalog!r}: give a name, or NAME@VERSION")
-    name, at = ref.name, "" if ref.version is None else f"@{ref.version}"
+    name = ref.name
     with Store.open(params.store, read_only=True) as store, closing(sqlite3.connect(index)) as con:
-        latest = store.latest(name) if ref.version is None else ref.version
-        if latest is None:
+        if store.latest(name) is None:
             raise DataError(f"no catalog {name!r} in {params.store}")
-        have = store.schema(name, latest)
+        version = store.resolve(ref)
+        have = store.schema(name, version)
         if missing := [column for column in ("ledger_key", "response") if column not in have]:
             raise DataError(f"catalog {params.catalog} has no column {missing[0]!r}, so it holds no recorded answers")
         columns = ", ".join(column for column in _ANSWER if column in have)
         con.execute("create table answers (ledger_key text primary key, row text not null)")
-        for batch in store.query(f'select {columns} from "{name}{at}" where ledger_key is not null'):
+        for batch in store.query(f'select {columns} from "{name}@{version}" where ledger_key is not null'):
             _insert(con, [{"finish_reason": "stop", **row} for row in batch.to_pylist()])
-        for batch in store.query(f'select "row" from "{name}__rejects{at}" where "row" is not null'):
+        for batch in store.query(f'select "row" from "{name}__rejects@{version}" where "row" is not null'):
             rows = [json.loads(row["row"]) for row in batch.to_pylist()]
             _insert(con, [row for row in rows if row.get("ledger_key") and row.get("response") is not None])
         con.commit()

@@ -9,6 +9,7 @@ import signal
 import sys
 import tarfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,11 @@ from together import together
 from dqdata import ids
 from dqdata.catalog import Store, create, migrations, reader, store
 from dqdata.catalog.format import read_facts, write_facts
-from dqdata.catalog.lake import Layout
+from dqdata.catalog.lake import Layout, attach
 from dqdata.errors import StoreError
 
+NOW = migrations.NEWEST
+LAST = NOW + 2
 MADE = Path(__file__).parent / "data" / "store_0_1.tar.xz"
 
 
@@ -45,13 +48,13 @@ def three_steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         con.execute("alter table lake.main.dq_models add column size BIGINT")
 
     steps = (
-        *migrations.STEPS[:1],
-        migrations.Step(3, "runs have remarks", remark),
-        migrations.Step(4, "models have sizes", renamed, {"made_by": "dqdata 9"}),
+        *migrations.STEPS,
+        migrations.Step(NOW + 1, "runs have remarks", remark),
+        migrations.Step(NOW + 2, "models have sizes", renamed, {"made_by": "dqdata 9"}),
     )
     monkeypatch.setattr(migrations, "STEPS", steps)
     for module in (migrations, store, reader, create):
-        monkeypatch.setattr(module, "NEWEST", 4)
+        monkeypatch.setattr(module, "NEWEST", LAST)
     yield
 
 
@@ -90,9 +93,9 @@ def test_opening_for_writing_carries_out_every_step_once(
 ) -> None:
     wanted = state(old, read_only=True)
     assert state(old) == wanted
-    assert "migrated to format 4" in caplog.text and "backups/format-1" in caplog.text
+    assert f"migrated to format {LAST}" in caplog.text and "backups/format-1" in caplog.text
     said = json.loads((old / "store.json").read_text())
-    assert said == {"format": 4, "ids": "nfkc", "made_by": "dqdata 9"}
+    assert said == {"format": LAST, "ids": "nfkc", "made_by": "dqdata 9"}
     assert columns(old, "dq_runs").count("remark") == 1 and "size" in columns(old, "dq_models")
     caplog.clear()
     assert state(old) == wanted and caplog.text == ""
@@ -102,13 +105,13 @@ def test_from_a_format_in_between(old: Path, three_steps: None) -> None:
     """The store has taken the first step, as with a dqdata of that time."""
     layout = Layout(old)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(migrations, "STEPS", migrations.STEPS[:1])
+        patch.setattr(migrations, "STEPS", migrations.STEPS[:-2])
         for module in (migrations, store, reader):
-            patch.setattr(module, "NEWEST", 2)
+            patch.setattr(module, "NEWEST", NOW)
         wanted = state(old)
-    assert read_facts(layout, 4).format == 2
-    assert state(old) == wanted and read_facts(layout, 4).format == 4
-    assert sorted(path.name for path in (old / "backups").iterdir()) == ["format-1", "format-2"]
+    assert read_facts(layout, LAST).format == NOW
+    assert state(old) == wanted and read_facts(layout, LAST).format == LAST
+    assert sorted(path.name for path in (old / "backups").iterdir()) == ["format-1", f"format-{NOW}"]
 
 
 def test_a_store_without_a_number_is_of_version_0_1(old: Path) -> None:
@@ -119,10 +122,8 @@ def test_a_store_without_a_number_is_of_version_0_1(old: Path) -> None:
 
 def test_a_store_from_before_dq_metrics_gets_it(old: Path) -> None:
     """As version 0.1 made them at first."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store, "NEWEST", 1), patch.setattr(reader, "NEWEST", 1)
-        with Store.open(old) as opened, opened._transaction() as con:
-            con.execute("drop table lake.main.dq_metrics")
+    with closing(attach(Layout(old), read_only=False)) as con:
+        con.execute("drop table lake.main.dq_metrics")
     for options in ({"read_only": True}, {}):
         with Store.open(old, **options) as opened:
             assert len(opened.query("from dq_metrics").read_all()) == 0
@@ -133,8 +134,8 @@ def test_the_backup_is_a_store_of_the_format_before(old: Path, three_steps: None
     state(old)
     for file in (old / "backups" / "format-1").iterdir():
         shutil.copy(file, old / file.name)
-    assert read_facts(Layout(old), 4).format == 1
-    assert state(old) == wanted and read_facts(Layout(old), 4).format == 4
+    assert read_facts(Layout(old), LAST).format == 1
+    assert state(old) == wanted and read_facts(Layout(old), LAST).format == LAST
 
 
 def test_a_step_that_fails_leaves_the_store_before_it(old: Path, three_steps: None) -> None:
@@ -144,11 +145,11 @@ def test_a_step_that_fails_leaves_the_store_before_it(old: Path, three_steps: No
 
     wanted = state(old, read_only=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(migrations, "STEPS", (*migrations.STEPS[:2], migrations.Step(4, "breaks", broken)))
+        patch.setattr(migrations, "STEPS", (*migrations.STEPS[:-1], migrations.Step(LAST, "breaks", broken)))
         with pytest.raises(StoreError, match=r"migrating the store .*size"):
             Store.open(old)
-    assert read_facts(Layout(old), 4).format == 3
-    assert state(old) == wanted and read_facts(Layout(old), 4).format == 4
+    assert read_facts(Layout(old), LAST).format == NOW + 1
+    assert state(old) == wanted and read_facts(Layout(old), LAST).format == LAST
 
 
 def test_killed_at_any_line(old: Path, three_steps: None, tmp_path: Path) -> None:
@@ -159,15 +160,15 @@ def test_killed_at_any_line(old: Path, three_steps: None, tmp_path: Path) -> Non
         line += 3
         copy = shutil.copytree(old, tmp_path / f"copy-{line}")
         status = _killed_at(line, lambda root=copy: Store.open(root).close())
-        seen.add(read_facts(Layout(copy), 4).format)
+        seen.add(read_facts(Layout(copy), LAST).format)
         with Store.open(copy) as opened:
-            assert (len(opened.versions()), opened.facts.format) == (9, 4), f"killed at line {line}"
+            assert (len(opened.versions()), opened.facts.format) == (9, LAST), f"killed at line {line}"
             assert len(opened.query("select remark, run_id from dq_runs").read_all()) == 10
             assert len(opened.query("from traces@1").read_all()) == 6
         assert {file.name for file in (copy / "data").rglob("*.parquet")} == data
         assert not (copy / "commit.pending").exists()
         shutil.rmtree(copy)
-    assert line > 30 and seen == {1, 2, 3, 4}
+    assert line > 30 and seen == set(range(1, LAST + 1))
 
 
 def _killed_at(count: int, work: Callable[[], None]) -> int:
@@ -235,17 +236,17 @@ def test_processes_that_open_an_older_store_at_once_migrate_it_once(
         if number % 2:
             assert state(old, read_only=True) == wanted
         with Store.open(old) as opened:
-            assert (len(opened.versions()), opened.facts.format) == (9, 4)
+            assert (len(opened.versions()), opened.facts.format) == (9, LAST)
 
     assert together(work, processes) == [0] * processes
-    assert state(old) == wanted and read_facts(Layout(old), 4).format == 4
+    assert state(old) == wanted and read_facts(Layout(old), LAST).format == LAST
     assert columns(old, "dq_runs").count("remark") == 1 and columns(old, "dq_models").count("size") == 1
     assert [path.name for path in (old / "backups").iterdir()] == ["format-1"]
 
 
 def test_a_process_that_read_the_old_number_finds_the_steps_done(old: Path, three_steps: None) -> None:
     layout = Layout(old)
-    facts = read_facts(layout, 4)
+    facts = read_facts(layout, LAST)
     state(old)
     write_facts(layout, replace(facts, format=1))
     assert len(state(old)["versions"]) == 9

@@ -1,0 +1,51 @@
+"""`dqdata tag NAME@VERSION [TAG]`: names a version, keeps a note on it, or lists the tags of a catalog."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dqdata.cli import completion
+from dqdata.cli.common import json_option, open_catalogs, print_json, project_option, store_option
+
+
+@click.command()
+@click.argument("version", shell_complete=completion.catalogs)
+@click.argument("tag", required=False)
+@click.option("--note", metavar="TEXT", help="Keep a note on the version, instead of the one before.")
+@click.option("--move", is_flag=True, help="Give the tag to this version where another one has it.")
+@click.option("--delete", metavar="TAG", help="Remove this tag of the catalog.")
+@project_option
+@store_option
+@json_option
+def command(
+    version: str,
+    tag: str | None,
+    note: str | None,
+    move: bool,
+    delete: str | None,
+    project: Path | None,
+    store: Path | None,
+    as_json: bool,
+) -> None:
+    """Name a version of a catalog (NAME@TAG reads it), or keep a note on it.
+
+    VERSION is NAME@VERSION; a bare NAME is the newest. Without TAG, --note and --delete it lists the tags.
+    """
+    catalogs = open_catalogs(project, store)
+    if delete is not None:
+        catalogs.untag(version, delete)
+    if tag is not None:
+        catalogs.tag(version, tag, move=move)
+    if note is not None:
+        catalogs.note(version, note)
+    tags = catalogs.tags(version)
+    if as_json:
+        print_json({"tags": tags})
+        return
+    name = version.partition("@")[0]
+    for known, number in tags.items():
+        click.echo(f"{name}@{known} is {name}@{number}")
+    if not tags:
+        click.echo(f"{name} has no tags: `dqdata tag {name}@VERSION TAG` makes one")

@@ -1,0 +1,208 @@
+"""Remakes a version from its recipe and the ledger, and says whether every row is the same.
+
+    rebuilt = rebuild(project, store, "traces", 3)
+    rebuilt.comparison.equal, rebuilt.missing, rebuilt.causes
+
+The recipe of the version decides, not what pipelines.toml says today: source, inputs in the versions that were read,
+seed, steps, parameters and the texts of prompts. From the project come the teachers of the recipe's names, where they
+are still the same model; otherwise the recorded answers stand alone. Nothing is committed.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from dqdata.engine.replay import Comparison, compare, replay, version_table
+from dqdata.errors import InputError, QueryError
+from dqdata.history.causes import Cause, causes
+from dqdata.ids import canonical
+from dqdata.plugins import load
+from dqdata.project.instances import make_teacher
+from dqdata.project.plan import make_plan
+from dqdata.project.recipe import recipe as recipe_of
+from dqdata.project.tables import Pipeline, Project, SourceSpec, StepSpec, TeacherTable, plain
+from dqdata.refs import REJECTS_SUFFIX, Ref, catalog_ref
+from dqdata.sql import quote_refs
+from dqdata.teacher import Limits
+
+if TYPE_CHECKING:
+    from dqdata.catalog import Store, Version
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """version: `name@3`. missing: requests whose answer is not in the ledger; cached: recorded answers that were used.
+    same_recipe: whether today's code makes the recipe that the version has. causes: differences of the recipes."""
+
+    version: str
+    rows: int
+    comparison: Comparison
+    missing: int
+    cached: int
+    same_recipe: bool
+    causes: list[Cause]
+
+
+def rebuild(
+    project: Project,
+    store: Store,
+    catalog: str,
+    number: int,
+    *,
+    calls: bool = False,
+    workers: int | None = None,
+    out: TextIO | None = None,
+) -> Rebuilt:
+    """calls: asks teachers for answers that are not in the ledger. Raises InputError for a version whose recipe does
+    not say how it was made; QueryError for inputs that are gone; RunError."""
+    version = store.version(catalog, number)
+    _check(version)
+    for name in _inputs(version.recipe):
+        ref = catalog_ref(name)
+        if ref is not None and ref.version is not None:
+            store.resolve(ref)
+            store.choose(ref.name, ref.version)
+    folder = Path(tempfile.mkdtemp(prefix=f"rebuild-{catalog}-{number}-", dir=store.work))
+    try:
+        remade = _project(project, store, version, folder)
+        plan = make_plan(remade, catalog, store)
+        found = replay(plan, remade, store, store.ledger_path, folder / "run", calls=calls, workers=workers, out=out)
+        columns = store.schema(catalog, number)
+        if dict(columns) != dict(plan.after):
+            more = [name for name in plan.after if columns.get(name) != plan.after[name]]
+            less = [name for name in columns if name not in plan.after]
+            raise QueryError(
+                f"{catalog}@{number} can't be compared: today's operators make other columns "
+                f"({', '.join([*(f'+{name}' for name in more), *(f'-{name}' for name in less)])})"
+            )
+        compared = compare(
+            store,
+            version_table(catalog, number),
+            version_table(catalog + REJECTS_SUFFIX, number),
+            found.output,
+            plan.after,
+        )
+        now = recipe_of(plan, remade.root)
+        return Rebuilt(
+            f"{catalog}@{number}",
+            version.rows,
+            compared,
+            found.missing,
+            found.cached,
+            plan.fingerprint == version.fingerprint,
+            causes(version.recipe, now),
+        )
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check(version: Version) -> None:
+    missing = [key for key in ("source", "steps", "teachers", "seed") if key not in version.recipe]
+    if missing:
+        raise InputError(
+            f"{version.catalog}@{version.version} can't be rebuilt: its recipe has no {', '.join(missing)}; it was not "
+            "made by `run` or `import` of this dqdata"
+        )
+
+
+def _inputs(recipe: Mapping[str, Any]) -> Iterator[str]:
+    yield from recipe.get("inputs", ())
+    for step in recipe["steps"]:
+        yield from step.get("inputs", ())
+
+
+def _project(project: Project, store: Store, version: Version, folder: Path) -> Project:
+    """The project as the recipe has it: one pipeline, whose prompts lie below `folder`."""
+    recipe = version.recipe
+    steps = []
+    for number, step in enumerate(recipe["steps"], 1):
+        prompts = _written(step.get("prompts", {}), folder / "prompts" / str(number))
+        where = f"{version.catalog}@{version.version} step {number} ({step['op']})"
+        params = _given(_set(load("operators", step["op"]), step["params"]), prompts)
+        steps.append(StepSpec(op=step["op"], id=step["id"], params=params, where=where))
+    source = dict(_given(_set(load("sources", recipe["source"]["kind"]), recipe["source"]["params"]), {}))
+    if recipe["source"]["kind"] == "sql":
+        source["query"] = _pinned(str(source["query"]), list(recipe.get("inputs", ())))
+    pipeline = Pipeline(
+        name=version.catalog,
+        into=version.catalog,
+        source=SourceSpec(kind=recipe["source"]["kind"], params=source),
+        steps=tuple(steps),
+        seed=recipe["seed"],
+        limit=recipe.get("limit"),
+        max_failed_rate=1.0,
+        where=f"{version.catalog}@{version.version}",
+    )
+    teachers = {name: _teacher(project, store, name, told) for name, told in recipe["teachers"].items()}
+    return project.model_copy(
+        update={"pipelines": {version.catalog: pipeline}, "teachers": {**project.teachers, **teachers}}
+    )
+
+
+def _written(prompts: Mapping[str, str], folder: Path) -> dict[str, Path]:
+    """Prompt files by name, with the texts of the recipe."""
+    folder.mkdir(parents=True)
+    for name, text in prompts.items():
+        (folder / Path(name).name).write_text(text, encoding="utf-8")
+    return {Path(name).name: folder / Path(name).name for name in prompts}
+
+
+def _set(kind: Any, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters that differ from their defaults: recipes hold all of them, and some may only be given together."""
+    made: dict[str, Any] = {}
+    for name, value in params.items():
+        field = kind.Params.model_fields.get(name)
+        if field is None or field.is_required() or plain(field.get_default(call_default_factory=True)) != value:
+            made[name] = value
+    return made
+
+
+def _given(params: Any, prompts: Mapping[str, Path]) -> Any:
+    """Parameters without nulls, and with the recipe's own prompt files."""
+    if isinstance(params, Mapping):
+        return {key: _given(value, prompts) for key, value in params.items() if value is not None}
+    if isinstance(params, list):
+        return [_given(value, prompts) for value in params]
+    if isinstance(params, str) and Path(params).name in prompts and ("/" in params or "." in params):
+        return str(prompts[Path(params).name])
+    return params
+
+
+def _pinned(query: str, inputs: list[str]) -> str:
+    """The query with tags and days as the versions that they named then."""
+    known = {ref.name: ref.version for ref in map(catalog_ref, inputs) if ref is not None}
+
+    def resolve(text: str) -> str:
+        ref: Ref | None = catalog_ref(text)
+        if ref is None or not ref.label or ref.name not in known:
+            return text.lower()
+        return f"{ref.name}@{known[ref.name]}"
+
+    return quote_refs(query, resolve)[0]
+
+
+def _teacher(project: Project, store: Store, name: str, told: Mapping[str, str]) -> TeacherTable:
+    """The project's teacher of this name where it is still the recorded model, else one of recorded answers."""
+    if name in project.teachers:
+        teacher = make_teacher(project.teachers[name], store)
+        now = {"provider": teacher.provider, "model": teacher.model, "revision": teacher.revision}
+        if canonical(now) == canonical(dict(told)):
+            return project.teachers[name]
+    return TeacherTable(
+        name=name,
+        provider="replay",
+        limits=Limits(),
+        params={
+            "of": told["provider"],
+            "model": told["model"],
+            "revision": told["revision"],
+            "ledger": str(store.ledger_path.absolute()),
+        },
+        root=project.root,
+        where=f"the recorded teacher {name!r}",
+    )

@@ -1,0 +1,242 @@
+"""Tags, notes, drop, restore, gc and verify; what a killed process leaves; processes at once."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from together import together
+
+from dqdata.catalog import Store, upkeep
+from dqdata.columns import Columns
+from dqdata.errors import InputError, QueryError
+
+COLUMNS = Columns({"problem_id": "VARCHAR", "question": "VARCHAR"})
+
+
+def add(store: Store, catalog: str, rows: int, folder: Path) -> int:
+    file = folder / f"{catalog}-{rows}.parquet"
+    pq.write_table(pa.table({"problem_id": [f"p{n}" for n in range(rows)], "question": ["q"] * rows}), file)
+    made = store.commit(
+        catalog, rows=[file], rejects=[], columns=COLUMNS, fingerprint=f"{catalog} {rows}", recipe={}, run_id="test"
+    )
+    return made.version
+
+
+def count(store: Store, name: str) -> int:
+    return int(store.query(f"select count(*) as n from {name}").read_all()["n"][0].as_py())
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made")
+    with Store.open(folder / "catalogs") as opened:
+        for rows in (3, 5, 7):
+            add(opened, "traces", rows, folder)
+        add(opened, "other", 2, folder)
+    return folder / "catalogs"
+
+
+@pytest.fixture
+def store(made: Path, tmp_path: Path) -> Any:
+    shutil.copytree(made, tmp_path / "catalogs")
+    with Store.open(tmp_path / "catalogs") as opened:
+        yield opened
+
+
+def test_a_tag_and_a_day_name_a_version(store: Store) -> None:
+    upkeep.tag(store, "traces", 2, "Release")
+    day = f"{store.version('traces', 3).created_at:%Y-%m-%d}"
+    for name, rows in {"traces@release": 5, '"traces@release"': 5, f"traces@{day}": 7, "traces": 7}.items():
+        assert count(store, name) == rows, name
+    assert store.query_columns("select a.* from traces@RELEASE a")[0] == 'select a.* from "traces@2" a'
+    for name, text in {
+        "traces@releas": "did you mean 'release'",
+        "traces@1999-12-31": "had no version on 1999-12-31",
+        "traces@2026-02-30": "there is no such day",
+        "other@release": "it has no tags",
+        "traces@4": "has no version 4; it has 1-3",
+    }.items():
+        with pytest.raises(QueryError, match=text):
+            store.query(f"from {name}")
+
+
+def test_a_tag_moves_only_on_request(store: Store) -> None:
+    upkeep.tag(store, "traces", 1, "release")
+    upkeep.tag(store, "traces", 1, "release")
+    with pytest.raises(InputError, match="traces@1 has the tag"):
+        upkeep.tag(store, "traces", 3, "release")
+    upkeep.tag(store, "traces", 3, "release", move=True)
+    assert count(store, "traces@release") == 7
+    assert upkeep.untag(store, "traces", "release") == 3
+    with pytest.raises(QueryError, match="it has no tags"):
+        store.query("from traces@release")
+
+
+@pytest.mark.parametrize("name", ["latest", "3", "2026-11-01", "a b", "", "x" * 64, "v1.0"])
+def test_what_is_no_tag(store: Store, name: str) -> None:
+    with pytest.raises(InputError, match="is no tag"):
+        upkeep.tag(store, "traces", 1, name)
+
+
+def test_dropped_versions_come_back_until_their_files_are_removed(store: Store, tmp_path: Path) -> None:
+    upkeep.tag(store, "traces", 2, "release")
+    with pytest.raises(InputError, match="has the tag 'release'"):
+        upkeep.drop(store, "traces", [1, 2])
+    upkeep.drop(store, "traces", [1, 3])
+    assert store.latest("traces") == 2 and count(store, "traces") == 5
+    assert store.find("traces 7") is None
+    with pytest.raises(QueryError, match="`dqdata restore traces@3`"):
+        store.query("from traces@3")
+    upkeep.restore(store, "traces", [3])
+    assert count(store, "traces") == 7 and store.find("traces 7") == ("traces", 3)
+
+    [planned] = upkeep.collect(store, dry_run=True)
+    assert (planned.catalog, planned.version, planned.files) == ("traces", 1, 1) and planned.bytes > 0
+    assert upkeep.collect(store, dry_run=True) == [planned]
+    assert upkeep.collect(store, dry_run=False) == [planned] and upkeep.collect(store, dry_run=False) == []
+    with pytest.raises(QueryError, match="removed by `dqdata gc`"):
+        upkeep.restore(store, "traces", [1])
+    assert [count(store, name) for name in ("traces@2", "traces@3", "other")] == [5, 7, 2]
+    assert upkeep.verify(store).faults == ()
+    assert add(store, "traces", 3, tmp_path) == 4, "a dropped version is not what a recipe made, nor is its number free"
+
+
+def test_verify_finds_files_that_are_gone_or_changed(store: Store) -> None:
+    assert upkeep.verify(store).files == 4
+    [file] = store.table_files("traces", 1)["traces"]
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.chmod(0o600)
+    file.write_bytes(content)
+    store.table_files("other", 1)["other"][0].unlink()
+    faults = {(one.catalog, one.version): one.problem for one in upkeep.verify(store).faults}
+    assert faults == {("traces", 1): "changed", ("other", 1): "missing"}
+    assert upkeep.verify(store, "traces", 2).faults == ()
+
+
+def test_the_verbs(store: Store, tmp_path: Path, command_line: Callable[..., Any], monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    at = ("--store", "catalogs")
+    assert command_line("tag", "traces@2", "release", "--note", "for the paper", *at).out == (
+        "traces@release is traces@2\n"
+    )
+    log = command_line("log", "traces", *at).out.splitlines()
+    assert "[release]" in log[1] and log[2].strip() == "for the paper"
+    assert command_line("drop", "traces@2", *at).code == 2
+    assert command_line("drop", "traces", *at).code == 2
+    assert command_line("drop", "traces@1", *at).code == 0
+    assert "dropped" in command_line("log", "traces", *at).out.splitlines()[0]
+    assert json.loads(command_line("log", "--json", *at).out)["versions"][0]["state"] == "dropped"
+    assert command_line("restore", "traces@1", *at).code == 0
+    assert command_line("drop", "traces@1", *at).code == 0
+    assert "traces@1: 1 files" in command_line("gc", "--dry-run", *at).out
+    assert command_line("gc", *at).code == 1, "nobody said yes"
+    assert command_line("verify", *at).out.endswith("sound\n")
+    assert json.loads(command_line("gc", "--yes", "--json", *at).out)["removed"][0]["version"] == 1
+    assert command_line("sql", "from traces@1", *at).code == 2
+    store.table_files("traces", 2)["traces"][0].unlink()
+    done = command_line("verify", "traces@release", *at)
+    assert done.code == 1 and "missing" in done.out
+
+
+WORK = """
+import sys
+from pathlib import Path
+sys.path[:0] = sys.argv[3:]
+from dqdata.catalog import Store, upkeep
+from tests.dqdata.catalog.test_upkeep import add
+root, work = Path(sys.argv[1]), Path(sys.argv[2])
+print("started", flush=True)
+with Store.open(root) as store:
+    number = 10
+    while True:
+        number += 1
+        made = add(store, "traces", number, work)
+        upkeep.drop(store, "traces", [made])
+        if number % 2:
+            upkeep.restore(store, "traces", [made])
+        upkeep.collect(store, dry_run=False)
+        upkeep.tag(store, "traces", 2, "release", move=True)
+"""
+
+
+@pytest.mark.parametrize("kills", [3, pytest.param(200, marks=pytest.mark.slow)])
+def test_kill_9_at_any_moment_of_commit_drop_restore_and_gc(store: Store, tmp_path: Path, kills: int) -> None:
+    """After each kill every version that is readable is whole, and what was dropped is out of reach."""
+    chance = random.Random(7)
+    root = store.path
+    store.close()
+    tree = str(Path(__file__).parents[3])
+    for _ in range(kills):
+        process = subprocess.Popen(
+            [sys.executable, "-c", WORK, str(root), str(tmp_path), tree, str(Path(tree) / "tests")],
+            stdout=subprocess.PIPE,
+        )
+        assert process.stdout is not None and process.stdout.readline()
+        time.sleep(chance.uniform(0.2, 2.0))
+        process.send_signal(signal.SIGKILL)
+        assert process.wait(60) == -signal.SIGKILL
+        process.stdout.close()
+        with Store.open(root) as opened:
+            assert upkeep.verify(opened).faults == ()
+            for version in opened.versions("traces"):
+                assert count(opened, f"traces@{version.version}") == version.rows
+    with Store.open(root) as opened:
+        upkeep.collect(opened, dry_run=False)
+        assert upkeep.collect(opened, dry_run=True) == []
+        known = {
+            file.name
+            for v in opened.versions()
+            for files in opened.table_files(v.catalog, v.version).values()
+            for file in files
+        }
+        assert {file.name for file in (root / "data" / "main" / "traces").glob("*.parquet")} <= known
+        assert not (root / "commit.pending").exists()
+
+
+def test_processes_that_commit_tag_drop_and_read_at_once(store: Store, tmp_path: Path) -> None:
+    root = store.path
+    store.close()
+
+    def work(number: int) -> None:
+        catalog = f"c{number}"
+        with Store.open(root) as opened:
+            for rows in (1, 2, 3):
+                add(opened, catalog, rows, tmp_path)
+                upkeep.tag(opened, "traces", number % 3 + 1, f"tag{number}_{rows}")
+                assert count(opened, "traces@3") == 7
+            upkeep.drop(opened, catalog, [2])
+
+    assert together(work, 4) == [0] * 4
+    with Store.open(root, read_only=True) as opened:
+        assert len(opened.marks().tags) == 12
+        assert [[v.version for v in opened.versions(f"c{number}")] for number in range(4)] == [[1, 3]] * 4
+        assert upkeep.verify(opened).faults == ()
+
+
+def test_an_older_store_verifies_without_checksums(tmp_path: Path) -> None:
+    import tarfile
+
+    with tarfile.open(Path(__file__).parent / "data" / "store_0_1.tar.xz") as tar:
+        tar.extractall(tmp_path, filter="data")
+    root = tmp_path / "store_0_1" / "catalogs"
+    before = {path: path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file()}
+    with Store.open(root, read_only=True) as opened:
+        found = upkeep.verify(opened)
+    assert found.faults == () and len(found.unknown) == found.versions == 9
+    assert before == {path: path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file()}
+    with Store.open(root) as opened:
+        opened.table_files("traces", 1)["traces"][0].unlink()
+        assert [fault.problem for fault in upkeep.verify(opened, "traces").faults] == ["missing"]
