@@ -30,7 +30,7 @@ train: $(VENV)/.dev
 test: $(VENV)/.dev
 	$(PYTEST) -m "not slow and not gpu" $(TESTS)
 
-test-slow: $(VENV)/.dev
+test-slow: $(VENV)/.slow
 	$(PYTEST) -m "slow and not gpu" $(TESTS)
 
 test-gpu: $(VENV)/.dev
@@ -67,6 +67,11 @@ $(VENV)/.dev: $(VENV)/.run
 	@$(PIP) torch
 	@echo 'installing what training and tests need: some 1 GB, a few minutes'
 	@$(PIP) -e '.[llamacpp,train,gym,curation,tokens,dev]'
+	@touch $@
+
+$(VENV)/.slow: pyproject.toml constraints.txt | $(VENV)/.dev
+	@echo 'installing deepspeed into $(VENV): some 100 MB, a minute'
+	@DS_BUILD_OPS=0 $(PIP) -e '.[deepspeed]'
 	@touch $@
 
 clean:

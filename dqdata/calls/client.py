@@ -16,11 +16,12 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 from dqdata.calls.budget import Budget, Reservation
 from dqdata.calls.counters import Counters
 from dqdata.calls.health import UNREACHABLE, Health, is_overload
+from dqdata.calls.hiding import hidden, without_secrets
 from dqdata.calls.limits import Gate
 from dqdata.calls.stall import Stall
 from dqdata.errors import BudgetExceeded, DqdataError, InputError, Stopped, StoreError, TeacherError
@@ -167,9 +168,9 @@ class CallClient:
             late = f"no answer within {self.limits.timeout:g} s (`timeout` of the teacher)"
             raise TeacherError(late, kind="retryable", reason="timeout", usage_unknown=True) from None
         except TeacherError as error:
-            raise self._noticed(_hidden(error), call.context.teacher) from None
+            raise self._noticed(hidden(error), call.context.teacher) from None
         except DqdataError as error:
-            self.end(_hidden(error))
+            self.end(hidden(error))
             raise
         except Exception as error:
             said = masker.hide(f"{type(error).__name__}: {error}")
@@ -277,7 +278,7 @@ class CallClient:
         if not self._starting.cancelled() and (error := self._starting.exception()) is not None:
             if not isinstance(error, DqdataError):
                 raise error
-            self.end(_hidden(error))
+            self.end(hidden(error))
         self._go_on()
 
     def end(self, error: DqdataError) -> None:
@@ -362,29 +363,6 @@ class _Asked:
 
 
 _NOTHING = Reservation(0.0, 0)
-
-
-E = TypeVar("E", bound=DqdataError)
-
-
-def _hidden(error: E) -> E:
-    """The error without secrets, whatever teacher raised it."""
-    error.args = tuple(masker.hide(part) if isinstance(part, str) else part for part in error.args)
-    return error
-
-
-def without_secrets(completion: Completion) -> Completion:
-    """The answer as it may be stored and read. Tokens with their probabilities would spell out what was hidden in the
-    text."""
-    reasoning = completion.reasoning
-    hidden = replace(
-        completion,
-        response=masker.hide_answer(completion.response),
-        reasoning=None if reasoning is None else masker.hide_answer(reasoning),
-        finish_reason=masker.hide_answer(completion.finish_reason),
-        model=masker.hide_answer(completion.model),
-    )
-    return completion if hidden == completion else replace(hidden, logprobs=None)
 
 
 def _may_cost(error: BaseException) -> bool:

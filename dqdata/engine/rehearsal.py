@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dqdata.calls.client import without_secrets
+from dqdata.calls.hiding import without_secrets
 from dqdata.columns import Columns
 from dqdata.engine.chunks import row_count
 from dqdata.engine.executor import execute

@@ -27,6 +27,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 from dqdata.errors import DeadlineExceeded, RowError, RunError
@@ -39,7 +40,9 @@ GROUP = 256
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
 IDLE_FACTOR = 6.0
-"""How many deadlines of wall time a task may take that uses no CPU, or gets none."""
+"""How many deadlines of wall time a task may take that uses no CPU. Time in which it is ready and has no core counts
+only where it is more than EXCUSED times that."""
+EXCUSED = 8.0
 
 
 class WorkerDied(RunError):
@@ -192,17 +195,20 @@ class _Worker:
     def _answer(self, deadline: float | None) -> Any:
         """The next message; None where the child has worked on one row for `deadline` seconds, once it has imported
         what it needs. Its own CPU time counts, so that a busy machine condemns no row; a child that only waits is given
-        IDLE_FACTOR times as long. Raises _Died."""
+        IDLE_FACTOR times as long, and EXCUSED times that where it waits for a core. Raises _Died."""
         if deadline is None:
             return self._next(None)
         at, limit = NOT_BEGUN, max(START_SECONDS, deadline)
         cpu, began, left = self._cpu_seconds(), time.monotonic(), min(deadline, 1.0)
+        delayed = self._delay_seconds()
         while (message := self._next(left)) is None:
             if self._beat() != at:
                 at, limit = self._beat(), deadline
                 cpu, began, left = self._cpu_seconds(), time.monotonic(), deadline
+                delayed = self._delay_seconds()
                 continue
             worked, waited = self._cpu_seconds() - cpu, time.monotonic() - began
+            waited = max(waited - self._delay_seconds() + delayed, waited / EXCUSED)
             left = min(limit - worked, limit * IDLE_FACTOR - waited)
             if left <= limit / 50:
                 return None
@@ -228,6 +234,13 @@ class _Worker:
             with suppress(OSError):
                 return time.clock_gettime(~self.child << 3 | 2)
         return time.monotonic()
+
+    def _delay_seconds(self) -> float:
+        """Seconds for which the child's main thread was ready and had no core; 0 where the kernel does not count."""
+        try:
+            return int(Path(f"/proc/{self.child}/schedstat").read_text().split()[1]) / 1e9
+        except (OSError, IndexError):
+            return 0.0
 
     def _end_child(self) -> None:
         with suppress(ProcessLookupError):

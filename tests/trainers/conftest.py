@@ -12,7 +12,11 @@ os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 
 import gc
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +34,42 @@ def libraries() -> None:
     gc.freeze()
 
 
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Socket of a process that has imported what training processes import; see warm.py."""
+    with tempfile.TemporaryDirectory(prefix="warm-", dir="/tmp") as folder:  # a path of a socket has 107 bytes at most
+        path = Path(folder) / "socket"
+        process = subprocess.Popen([sys.executable, WARM, "serve", str(path)])
+        deadline = time.monotonic() + 300
+        while not path.exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        yield path
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(autouse=True)
+def training_processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs of one rank are children of a warm process, except in tests marked slow."""
+    if request.node.get_closest_marker("slow") is not None:
+        return
+    from dqdata.training import launch
+
+    started = launch.guarded
+
+    def warmed(command: Sequence[str], patience: float = float("inf")) -> list[str]:
+        python, *worker, job = command
+        assert worker == ["-m", "dqdata.training.worker"]
+        path = request.getfixturevalue("warm")
+        return started([python, "-S", "-E", WARM, "run", str(path), job], patience)
+
+    monkeypatch.setattr(launch, "guarded", warmed)
+
+
 BF16 = os.environ["DQDATA_BF16"] == "1"
 SAME_STEP = 2e-2 if BF16 else 1e-4
 """Relative difference of two losses or gradients of one step that is computed in different pieces."""
+WARM = str(Path(__file__).with_name("warm.py"))
 TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"

@@ -8,7 +8,9 @@ candidate.py    holds a candidate's objects and answers calls from the checker
 checker.py      tests a candidate in another process
 judge.py        the same for simple tests, one candidate after another
 cases.py        runs tests and counts
-remote.py       the candidate, as tests see it
+link.py         asks the candidate, and waits for its answers
+remote.py       an object of the candidate, as tests see it
+clock.py        the wall time that counts against a program
 plain.py        the plain data that crosses the line
 folders.py      removes and measures scratch folders, whatever a program made of them
 stage.py        started as root: becomes an unprivileged user

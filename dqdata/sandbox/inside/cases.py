@@ -22,7 +22,9 @@ from typing import Any, Protocol
 
 from . import arrays, plain, program
 from .compare import equal, same
-from .remote import Link, NeedsInside, Remote, Stop
+from .link import Link
+from .remote import Remote
+from .stops import NeedsInside, Stop
 from .wrong import WRONG
 
 CASE_FAILED = "__case_failed__"

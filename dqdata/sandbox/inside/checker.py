@@ -11,7 +11,9 @@ import marshal
 import os
 from typing import Any, NoReturn
 
-from . import candidate, cases, clock, jail, libc, plain, program, remote
+from . import candidate, cases, clock, jail, libc, plain, program
+from .link import Link
+from .stops import Starved, Stop, TooLong
 
 
 def start(setup: jail.Setup, limits: dict[str, Any], home: jail.Home, given: list[int]) -> NoReturn:
@@ -33,7 +35,7 @@ def start(setup: jail.Setup, limits: dict[str, Any], home: jail.Home, given: lis
     jail.lock(setup, limits, home, "checker")
     os.close(failure)
     wanted["folder"] = home.scratch if wanted["inside"] else home.private
-    link = remote.Link(channel, pid, wanted["seconds"], watched, stops=wanted.get("stops", False))
+    link = Link(channel, pid, wanted["seconds"], watched, stops=wanted.get("stops", False))
     found = _inside(wanted, link) if wanted["inside"] else cases.run(wanted, link)
     found["ending"] = _ending(channel, pid)
     os.ftruncate(report, 0)
@@ -41,7 +43,7 @@ def start(setup: jail.Setup, limits: dict[str, Any], home: jail.Home, given: lis
     os._exit(0)
 
 
-def _inside(tests: dict[str, Any], link: remote.Link) -> dict[str, Any]:
+def _inside(tests: dict[str, Any], link: Link) -> dict[str, Any]:
     """Hands the tests to the candidate's process, after its module has run."""
     nothing = cases.Cases(tests)
     link.seconds *= max(1, nothing.total)
@@ -52,10 +54,10 @@ def _inside(tests: dict[str, Any], link: remote.Link) -> dict[str, Any]:
         if type(found) is dict and found.get("token") == tests["token"]:
             return found
         nothing.error = "the tests in the candidate's process gave no report"
-    except (remote.TooLong, remote.Starved) as error:
+    except (TooLong, Starved) as error:
         nothing.broke_off(error)
         return {**nothing.report(), "stop": type(error).__name__}
-    except (remote.Stop, OSError, Exception) as error:
+    except (Stop, OSError, Exception) as error:
         nothing.broke_off(error)
     return nothing.report()
 
@@ -65,7 +67,7 @@ def _ending(channel: int, pid: int) -> dict[str, Any]:
     os.close(channel)
     ended, status, usage = os.wait4(pid, os.WNOHANG)
     code = os.waitstatus_to_exitcode(status) if ended else 0
-    return {"code": code, "cpu": usage.ru_utime + usage.ru_stime if ended else remote.cpu_of(pid)}
+    return {"code": code, "cpu": usage.ru_utime + usage.ru_stime if ended else clock.cpu_of(pid)}
 
 
 def be_candidate(setup: jail.Setup, limits: dict[str, Any], home: jail.Home, keep: list[int]) -> NoReturn:

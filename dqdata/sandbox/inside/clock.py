@@ -106,6 +106,14 @@ def scheduled(pid: int) -> Scheduled:
     return total
 
 
+def cpu_of(pid: int) -> float:
+    """CPU seconds that a process has used."""
+    try:
+        return time.clock_gettime(~pid << 3 | 2)
+    except OSError:
+        return 0.0
+
+
 def is_stopped(pid: int) -> bool:
     """Whether a signal has stopped a process."""
     return _state(_read(f"/proc/{pid}/stat")) in STOPPED

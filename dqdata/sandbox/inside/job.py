@@ -10,7 +10,7 @@ import os
 import time
 from typing import Any
 
-from . import clock, folders, jail, libc, remote
+from . import clock, folders, jail, libc
 from .judge import Judge
 
 CORES = os.cpu_count() or 1
@@ -69,7 +69,7 @@ class Job:
             self.kill()
             return GRACE
         wall = self.wall.left()
-        cpu = self.limits["cpu"] - remote.cpu_of(self.pid)
+        cpu = self.limits["cpu"] - clock.cpu_of(self.pid)
         if wall <= 0 or cpu <= 0:
             self.killed = "cpu" if cpu <= 0 else "starved" if self.wall.starved else "wall"
             self.kill()
@@ -106,7 +106,7 @@ class Job:
     def answer(self) -> dict[str, Any]:
         """The reply to the client. Of a process that is still there, because nobody needs it any more, code 0."""
         if self.code is None:
-            self.seconds, self.cpu = time.monotonic() - self.started, remote.cpu_of(self.pid)
+            self.seconds, self.cpu = time.monotonic() - self.started, clock.cpu_of(self.pid)
         self.answered = True
         os.set_blocking(self.failure, False)
         try:

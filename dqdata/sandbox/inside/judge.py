@@ -15,7 +15,8 @@ import sys
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
-from . import cases, clock, jail, libc, plain, pure, remote
+from . import cases, clock, jail, libc, plain, pure
+from .link import Link
 
 FINISHED, BROKE_OFF = b"1", b"2"
 OWN = ("builtins", "sys", "inside", "json", "marshal")
@@ -84,7 +85,7 @@ def _be_judge(setup: jail.Setup, memory: int, control: int) -> NoReturn:
 
 def _judged(pid: int, channel: int, tests: int, watched: clock.Watched) -> dict[str, Any]:
     wanted = cases.read(tests)
-    link = remote.Link(channel, pid, wanted["seconds"], watched, stops=wanted.get("stops", False))
+    link = Link(channel, pid, wanted["seconds"], watched, stops=wanted.get("stops", False))
     return cases.run(wanted, link)
 
 

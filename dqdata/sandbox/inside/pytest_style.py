@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from .remote import NeedsInside, Stop
+from .stops import NeedsInside, Stop
 from .wrong import WRONG
 
 FILE = "test_candidate.py"

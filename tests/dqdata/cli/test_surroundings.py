@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import resource
@@ -15,7 +16,15 @@ from pathlib import Path
 
 import pytest
 
+from dqdata import plugins
+
 SCRIPT = [sys.executable, "-c", "import sys; from dqdata.cli import main; sys.exit(main())"]
+SEVERAL = """import json, sys; from dqdata.cli import main
+for line in json.loads(sys.argv[1]):
+    code = main(line)
+    for stream in sys.stdout, sys.stderr:
+        print(end=f"\\0{code}\\0", file=stream, flush=True)
+"""
 PROJECT = """
 [pipelines.p]
 from = { source = "problems", rows = 2000 }
@@ -53,6 +62,28 @@ def command(
         check=False,
         **more,
     )
+
+
+def commands(
+    folder: Path, *lines: Sequence[str], environment: Mapping[str, str | None]
+) -> list[subprocess.CompletedProcess[bytes]]:
+    """Commands one after another in one process of this environment."""
+    argument = json.dumps([list(line) for line in lines])
+    done = subprocess.run(
+        [sys.executable, "-c", SEVERAL, argument],
+        cwd=folder,
+        env={name: value for name, value in {**os.environ, **environment}.items() if value is not None},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=300,
+        check=False,
+    )
+    out, error = done.stdout.split(b"\0"), done.stderr.split(b"\0")
+    assert len(out) == len(error) == 2 * len(lines) + 1, done
+    return [
+        subprocess.CompletedProcess(line, int(out[at + 1]), out[at], error[at])
+        for at, line in zip(range(0, 2 * len(lines), 2), lines, strict=True)
+    ]
 
 
 def clean(done: subprocess.CompletedProcess[bytes]) -> str:
@@ -108,13 +139,25 @@ def test_standard_output_on_a_full_disk(folder: Path) -> None:
 )
 def test_odd_environments(folder: Path, environment: Mapping[str, str | None]) -> None:
     (folder / "rows.jsonl").write_text('{"question": "Wie viel ist 2 × 3, größer? 你好 😀"}\n', encoding="utf-8")
-    done = command(folder, "import", "rows.jsonl", "--into", "x", "-q", environment=environment)
-    clean(done)
-    assert done.returncode == 0, done.stderr
-    for form in (["--json"], []):
-        done = command(folder, "sql", "select question from x", *form, environment=environment)
+    imported, *shown, checked = commands(
+        folder,
+        ["import", "rows.jsonl", "--into", "x", "-q"],
+        ["sql", "select question from x", "--json"],
+        ["sql", "select question from x"],
+        ["check", "größer"],
+        environment=environment,
+    )
+    clean(imported)
+    assert imported.returncode == 0, imported.stderr
+    for done in shown:
         assert clean(done) == "" and done.returncode == 0
-    assert command(folder, "check", "größer", environment=environment).returncode == 2
+    assert checked.returncode == 2
+
+
+def test_an_argument_beyond_the_locale(folder: Path) -> None:
+    environment = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = command(folder, "check", "größer", environment=environment)
+    assert done.returncode == 2 and clean(done)
 
 
 def test_bytes_in_an_argument_that_are_no_text(folder: Path) -> None:
@@ -196,13 +239,36 @@ def with_plugin(folder: Path, **parts: str) -> dict[str, str | None]:
     return {"PYTHONPATH": str(site)}
 
 
+OWN_PROCESS = ("NameError", "SystemExit")
+"""An error and an end of the process, through the real exit; the others are raised in this process."""
+
+
 @pytest.mark.parametrize("at", ["top", "columns", "process"])
 @pytest.mark.parametrize("what", RAISES)
-def test_a_plug_in_that_raises_anything(folder: Path, at: str, what: str) -> None:
+def test_a_plug_in_that_raises_anything(
+    folder: Path,
+    at: str,
+    what: str,
+    command_line: Callable[..., tuple[int, str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     environment = with_plugin(folder, **{at: RAISES[what]})
-    done = command(folder, "run", "p", "-q", environment=environment)
-    error = clean(done)
-    assert done.returncode in (1, 2), error
+    if what in OWN_PROCESS:
+        done = command(folder, "run", "p", "-q", environment=environment)
+        code, error = done.returncode, clean(done)
+    else:
+        monkeypatch.chdir(folder)
+        monkeypatch.setenv("PYTHONPATH", str(environment["PYTHONPATH"]))  # of the workers
+        monkeypatch.syspath_prepend(str(environment["PYTHONPATH"]))
+        sys.modules.pop("bad_plugin", None)
+        plugins.claims.cache_clear()
+        try:
+            code, _, error = command_line("run", "p", "-q")
+        finally:
+            sys.modules.pop("bad_plugin", None)
+            plugins.claims.cache_clear()
+        assert "Traceback" not in error
+    assert code in (1, 2), error
     assert "bad" in error and "internal-error" not in error, error
     if what in ("NameError", "OSError"):
         assert "bad_plugin.py:" in error, error
