@@ -147,8 +147,8 @@ def _content(value: Any, unknown: dict[str, None]) -> tuple[str | None, str | No
         elif kind == "tool_use":
             calls.append(_call({**part, "arguments": part.get("input")}))
         elif kind == "tool_result":
-            told = _plain(part.get("content"))
-            results.append({"role": "tool", "content": told, "tool_call_id": str(part.get("tool_use_id") or "")})
+            output = _plain(part.get("content"))
+            results.append({"role": "tool", "content": output, "tool_call_id": str(part.get("tool_use_id") or "")})
         else:
             unknown[f"content part {kind!r}"] = None
     return "".join(text), "".join(thinking) if thinking else None, calls, results
@@ -214,7 +214,7 @@ def _json(text: str, what: str) -> Any:
 
 
 def separated(message: Mapping[str, Any]) -> Message:
-    """The message with thinking that stands in tags at the head of its content moved to `reasoning_content`."""
+    """The message with thinking in tags at the head of its content moved to `reasoning_content`."""
     content = message.get("content")
     if message.get("role") != "assistant" or not isinstance(content, str) or message.get("reasoning_content"):
         return dict(message)

@@ -80,7 +80,7 @@ class Form:
         return any(self.text[place : place + self.part] in text for place in self.anchors(step))
 
     def found(self, text: str, step: int | None, *, whole: bool) -> Iterator[tuple[int, int]]:
-        """Where the secret, or a part of it, stands in a text."""
+        """Where the secret, or a part of it, occurs in a text."""
         for place in (0,) if whole else self.anchors(step):
             part = self.text if whole else self.text[place : place + self.part]
             at = text.find(part)
@@ -109,7 +109,7 @@ class Secret:
 
     @cached_property
     def forms(self) -> tuple[Form, ...]:
-        """Empty for a secret too short to be told from ordinary text in another encoding."""
+        """Empty for a secret too short to be distinguished from ordinary text in another encoding."""
         if len(self.bare) < PART:
             return ()
         forms = [Form(self.bare.lower(), PART)]

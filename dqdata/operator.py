@@ -239,7 +239,7 @@ class Operator(ABC, Generic[P]):
         self._tokens = tokens
 
     def tokens_of(self, column: str, otherwise: float) -> float:
-        """Tokens of a column's texts as `expect` told; `otherwise` for a column of unknown texts."""
+        """Tokens of a column's texts as `expect` gave them; `otherwise` for a column of unknown texts."""
         return self._tokens.get(column, otherwise)
 
     def teachers(self) -> tuple[str, ...]:

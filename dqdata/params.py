@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 
 class Params(BaseModel):
     """Base of every plug-in's parameters: frozen, and unknown keys are refused by name. TOML has no null, so `false`
-    stands for None where a parameter may be None and is no boolean: `max_length = false`."""
+    means None where a parameter may be None and is no boolean: `max_length = false`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, use_attribute_docstrings=True)
 

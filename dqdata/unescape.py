@@ -21,7 +21,7 @@ SPLIT = re.compile(f"[\\s{_RARE}]+")
 
 @dataclass(frozen=True)
 class View:
-    """starts, ends: for each character the stretch of the source that it stands for."""
+    """starts, ends: for each character the range of the source that it represents."""
 
     text: str
     starts: array[int]

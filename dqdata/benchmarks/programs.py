@@ -56,7 +56,7 @@ def _livecodebench(record: Record, seed: int) -> Row:
 
 
 def _plain(value: Any) -> Any:
-    """A list or table that stands as JSON text; other text, such as encoded tests, as it is."""
+    """A list or table that is written as JSON text; other text, such as encoded tests, as it is."""
     if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
         return json.loads(value)
     return value

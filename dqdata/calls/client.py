@@ -338,7 +338,7 @@ class _InFlight:
             if in_flight.get(key) is self:
                 del in_flight[key]
             if not task.cancelled():
-                task.exception()  # seen: those who waited were told, and there may be none
+                task.exception()  # retrieved: the waiters, if any, have received it
 
         self.task.add_done_callback(completed)
 

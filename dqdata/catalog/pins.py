@@ -197,5 +197,5 @@ def _end_of_path(raw: bytes, start: int, name: str) -> int:
     found = _PATH.match(raw, start)
     last = found[0].rpartition(b".")[2].strip().decode() if found else ""
     if found is None or last.strip('"').replace('""', '"').lower() != name.lower():
-        raise QueryError(f"can't tell where {name!r} stands in this query; write {name}@VERSION")
+        raise QueryError(f"can't locate {name!r} in this query; write {name}@VERSION")
     return found.end()

@@ -4,7 +4,7 @@
         made = store.commit("problems", rows=[file], rejects=[], columns=columns, fingerprint=f, recipe=r, run_id="r1")
         store.query(f"select count(*) from problems@{made.version}").read_all()
 
-Reading is the other half, in `reader`; how a commit is made whole or not at all is told in `commit`.
+Reading is the other half, in `reader`; `commit` describes how a commit is made whole or not at all.
 """
 
 from __future__ import annotations

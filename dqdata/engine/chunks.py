@@ -91,7 +91,7 @@ class Folder:
             unfinished.write_text(json.dumps(facts))
 
     def facts(self) -> dict[str, Any] | None:
-        """What `finish` was told, None where the segment isn't whole."""
+        """The argument of `finish`; None where the segment isn't whole."""
         try:
             facts: dict[str, Any] = json.loads((self.path / DONE).read_text())
         except FileNotFoundError:

@@ -138,7 +138,7 @@ def _project(project: Project, store: Store, version: Version, folder: Path) -> 
         max_failed_rate=1.0,
         where=f"{version.catalog}@{version.version}",
     )
-    teachers = {name: _teacher(project, store, name, told) for name, told in recipe["teachers"].items()}
+    teachers = {name: _teacher(project, store, name, entry) for name, entry in recipe["teachers"].items()}
     return project.model_copy(
         update={"pipelines": {version.catalog: pipeline}, "teachers": {**project.teachers, **teachers}}
     )
@@ -186,21 +186,21 @@ def _pinned(query: str, inputs: list[str]) -> str:
     return quote_refs(query, resolve)[0]
 
 
-def _teacher(project: Project, store: Store, name: str, told: Mapping[str, str]) -> TeacherTable:
+def _teacher(project: Project, store: Store, name: str, entry: Mapping[str, str]) -> TeacherTable:
     """The project's teacher of this name where it is still the recorded model, else one of recorded answers."""
     if name in project.teachers:
         teacher = make_teacher(project.teachers[name], store)
         now = {"provider": teacher.provider, "model": teacher.model, "revision": teacher.revision}
-        if canonical(now) == canonical(dict(told)):
+        if canonical(now) == canonical(dict(entry)):
             return project.teachers[name]
     return TeacherTable(
         name=name,
         provider="replay",
         limits=Limits(),
         params={
-            "of": told["provider"],
-            "model": told["model"],
-            "revision": told["revision"],
+            "of": entry["provider"],
+            "model": entry["model"],
+            "revision": entry["revision"],
             "ledger": str(store.ledger_path.absolute()),
         },
         root=project.root,

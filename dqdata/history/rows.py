@@ -14,7 +14,7 @@ from dqdata.refs import REJECTS_SUFFIX
 from dqdata.sql import literal, quoted
 
 ABSENT = "not in the input"
-"""Stands for the reason of a row that the other version neither kept nor rejected."""
+"""Replaces the reason of a row that the other version neither kept nor rejected."""
 
 
 class Queries(Protocol):

@@ -117,7 +117,7 @@ class Ledger:
     ) -> Completion:
         """Stores an answer; it is on disk on return. Raises StoreError.
 
-        Returns the answer that stands: another process may have stored one for this key in the meantime. Then the
+        Returns the answer that is valid: another process may have stored one for this key in the meantime. Then the
         first stays, so that a key means one answer for ever, and the cost of the second is booked among the failures.
         """
         asked = _request_row(request)

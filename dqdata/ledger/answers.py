@@ -34,7 +34,7 @@ class Answer(NamedTuple):
 
 
 def store(con: sqlite3.Connection, answers: Sequence[Answer]) -> list[Row | None]:
-    """For each answer None where it stands from now on, else the answer that was stored before it."""
+    """For each answer None where it is valid from now on, else the answer that was stored before it."""
     stood: list[Row | None] = []
     for chunk in _chunks(answers):
         keys = [answer.call[0] for answer in chunk]

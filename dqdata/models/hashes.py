@@ -12,7 +12,7 @@ from dqdata.ids import digest
 from dqdata.models import gguf
 
 KINDS = (".safetensors", ".bin", ".json", ".jinja", ".model", ".gguf", ".txt")
-TOLD = ("metrics.json",)
+RECORDS = ("metrics.json",)
 """How its training went: of no consequence for what it answers."""
 
 
@@ -20,6 +20,6 @@ def folder_hash(folder: Path) -> str:
     """Hash of what makes a model: weights, configuration, tokenizer. The same for a model trained here and for the
     folder that it is exported to."""
     files = sorted(
-        file for file in folder.iterdir() if file.is_file() and file.suffix in KINDS and file.name not in TOLD
+        file for file in folder.iterdir() if file.is_file() and file.suffix in KINDS and file.name not in RECORDS
     )
     return digest("model", *(f"{file.name}:{gguf.file_hash(file)}" for file in files))[:16]

@@ -126,9 +126,9 @@ def _adapter(path: Path, root: Path, where: str) -> ModelRef:
     except (OSError, ValueError, KeyError) as error:
         raise ProjectError(where, f"{path / ADAPTER} can't be read: {type(error).__name__}: {error}") from error
     if not base or task != "CAUSAL_LM":
-        told = f"task_type {task!r}" if base else "no base_model_name_or_path"
+        actual = f"task_type {task!r}" if base else "no base_model_name_or_path"
         raise ProjectError(
-            where, f"{path / ADAPTER} has {told}: adapters of a model that writes, with its name, are needed"
+            where, f"{path / ADAPTER} has {actual}: adapters of a model that writes, with its name, are needed"
         )
     of = resolve_model(base, None, root, f"{where} (base of {path})")
     return ModelRef("adapter", str(path), digest("adapter", _identity(path), of.identity), base=of.path)

@@ -95,14 +95,14 @@ def lost(messages: Sequence[Mapping[str, Any]], rendered: Located, shape: Shape)
     """What of the turns in `spans` their text doesn't hold, in words; and thinking that is tagged twice."""
     problems = []
     for turn, (start, end) in zip(rendered.turns, rendered.spans, strict=True):
-        told = rendered.text[start:end]
+        turn_text = rendered.text[start:end]
         where = "" if turn == len(messages) - 1 else f"turn {turn}: "
-        problems += [where + problem for problem in _lost(messages[turn], told, rendered.text[:start], shape)]
+        problems += [where + problem for problem in _lost(messages[turn], turn_text, rendered.text[:start], shape)]
     return problems
 
 
-def _lost(message: Mapping[str, Any], told: str, before: str, shape: Shape) -> Iterator[str]:
-    text, at = _squeezed(told), 0
+def _lost(message: Mapping[str, Any], turn_text: str, before: str, shape: Shape) -> Iterator[str]:
+    text, at = _squeezed(turn_text), 0
     for thinking, said in _parts(message):
         found = text.find(said, at)
         if found >= 0:
@@ -117,7 +117,7 @@ def _lost(message: Mapping[str, Any], told: str, before: str, shape: Shape) -> I
                 "the assistant's response isn't among the tokens that are trained on: the chat template changes it. "
                 "Set `chat_template` to a Jinja file that writes the assistant's content whole"
             )
-    if shape.thinking == "tags" and _doubled(message, told, before):
+    if shape.thinking == "tags" and _doubled(message, turn_text, before):
         yield (
             "the chat template writes think tags of its own beside those in the content: the student would learn to "
             "think twice. Set `chat_template` to a Jinja file that writes the assistant's content as it is"
@@ -144,14 +144,14 @@ def _parts(message: Mapping[str, Any]) -> Iterator[tuple[bool, str]]:
             yield piece.thinking, said
 
 
-def _doubled(message: Mapping[str, Any], told: str, before: str) -> bool:
+def _doubled(message: Mapping[str, Any], turn_text: str, before: str) -> bool:
     """Whether the turn's text closes more thinking than the message has."""
     own = str(message.get("content") or "") + str(message.get("reasoning_content") or "")
     allowed = own.count("</think>") + bool(message.get("reasoning_content"))
     if not allowed:
         return False  # empty tags that a template puts before every answer
     opened = before.rstrip().endswith("<think>")
-    return told.count("</think>") > allowed or (opened and told.lstrip().startswith("<think>"))
+    return turn_text.count("</think>") > allowed or (opened and turn_text.lstrip().startswith("<think>"))
 
 
 def _leaves(value: Any) -> Iterator[tuple[str, ...]]:

@@ -93,8 +93,8 @@ def _explain(item: Any, model: type[BaseModel], what: str, also: Iterable[str]) 
 def check_known(given: Iterable[str], known: Sequence[str], where: str, what: str = "key") -> None:
     """Raises ProjectError for the names that are none of the known ones, all of them, with the nearest for each."""
     if unknown := [name for name in given if name not in known]:
-        told = ", ".join(f"{name!r}{nearest(name, known)}" for name in unknown)
-        raise ProjectError(where, f"unknown {what} {told} (known: {', '.join(known)})", code="unknown-key")
+        listed = ", ".join(f"{name!r}{nearest(name, known)}" for name in unknown)
+        raise ProjectError(where, f"unknown {what} {listed} (known: {', '.join(known)})", code="unknown-key")
 
 
 def table_of(tables: Mapping[str, Any], name: str, file: str) -> dict[str, Any]:

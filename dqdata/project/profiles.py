@@ -1,7 +1,7 @@
 """Profiles: the same project with other teachers, models and counts, in a separate store.
 
     [profiles.tiny]
-    teachers = { r1 = "embedded" }                       # r1 stands for another teacher of the project
+    teachers = { r1 = "embedded" }                       # r1 is replaced by another teacher of the project
     models = { "Qwen/Qwen2.5-7B-Instruct" = "smollm2-135m" }
 
     [profiles.tiny.pipelines.slow_thinking]
@@ -56,7 +56,7 @@ def changed_by(tables: Mapping[str, Any], profile: str, kind: str, name: str) ->
 
 
 def _teachers(teachers: Mapping[str, Any], changes: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """A string stands one teacher in for another; a table changes keys."""
+    """A string replaces a teacher by another; a table changes keys."""
     merged = dict(teachers)
     for name, change in changes.items():
         if name not in teachers:

@@ -160,7 +160,7 @@ def _profile() -> Schema:
 
 
 def _in_toml(schema: Any) -> Any:
-    """TOML has no null: `false` stands for it. Titles and `null` defaults say nothing."""
+    """TOML has no null: `false` replaces it. Titles and `null` defaults carry no information."""
     if isinstance(schema, list):
         return [_in_toml(item) for item in schema]
     if not isinstance(schema, dict):

@@ -38,7 +38,7 @@ class Sandbox:
 
     mode: "auto" takes what the environment variable DQDATA_SANDBOX says, or else the strongest isolation that works
     here; where none works, running raises SandboxError. "none" runs programs as the user you are, with limits alone.
-    workers: server processes, one a core by default. limits: what a program may use unless told otherwise. pool: where
+    workers: server processes, one a core by default. limits: what a program may use by default. pool: where
     texts are read, instead of one of its own.
     """
 

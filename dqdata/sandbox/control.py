@@ -4,8 +4,8 @@
     self.assertEqual(half(10), 5.0)     self.assertEqual(half(10), __another__(5.0))
     assert half(10) < 6                 assert half(10) < __below__(6)
 
-Only what decides by itself is changed: not what stands where a failure is caught. At run time `__another__` notes the
-case that it was called in, so that a case counts as forged only if a wrong value was compared in it.
+Only what decides by itself is changed: not what is inside a block that catches failures. At run time `__another__`
+records the case that it was called in, so that a case counts as forged only if a wrong value was compared in it.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ def _check(
     times = {"seconds": reply["seconds"], "cpu_seconds": reply["cpu"], "output": output}
     report = _report(written["report"])
     if reply["kind"] == "check" and (reply["killed"] or reply["code"]):
-        report = None  # whatever stands there, the checker had not come to its end
+        report = None  # whatever it contains: the checker did not finish
     if report is None:  # the checker itself was ended by a limit or by its tests
         why: Why = reply["killed"] or ("memory" if reply["code"] == -signal.SIGKILL else "error")
         return Check(0, 0, "ended", f"the tests ended without a verdict ({why})", why, **times)

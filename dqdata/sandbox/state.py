@@ -178,7 +178,7 @@ class _Reading:
                 self.allow(f"the variable {node.id}")
 
     def path(self, node: ast.AST) -> str:
-        """The dotted name that an expression stands for, its imports resolved; nothing where it is none."""
+        """The dotted name that an expression denotes, its imports resolved; empty where it denotes none."""
         parts: list[str] = []
         while isinstance(node, ast.Attribute):
             parts.append(node.attr)
@@ -201,7 +201,7 @@ class _Reading:
 
 
 def _imported(tree: ast.Module) -> dict[str, str]:
-    """What each imported name stands for; a foreign module also as its name and a dot."""
+    """What each imported name denotes; a foreign module also as its name and a dot."""
     found: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

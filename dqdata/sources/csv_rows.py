@@ -4,7 +4,7 @@
     "What is 2 + 2, and why?",4,1
 
 A column is BIGINT, DOUBLE or BOOLEAN where every value of the sample is one, written in the one usual way; else it is
-text as it stands: "007" and "1e5" keep their shape. Whole numbers past 64 bits are DECIMAL(38,0), exact. An empty field
+text as it is: "007" and "1e5" keep their shape. Whole numbers past 64 bits are DECIMAL(38,0), exact. An empty field
 is null; in a column of text one in quotes, "", is empty text.
 """
 

@@ -22,7 +22,7 @@ class Results:
 
     async def add(self, chunks: AsyncIterator[bytes]) -> list[str]:
         """Writes a file's bytes down and finds its lines. Returns their keys; a line that isn't a result is left out:
-        whoever waits for it is told that its batch ended without it."""
+        whoever waits for it gets the error that its batch ended without it."""
         start = self._file.seek(0, 2)
         async for chunk in chunks:
             self._file.write(chunk)

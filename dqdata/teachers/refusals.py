@@ -28,7 +28,7 @@ class _Meaning(NamedTuple):
     kind: Kind
     reason: str
     status: int
-    """The status that other endpoints give for the same; it stands in for one that an answer with status 200 lacks."""
+    """The status that other endpoints give for the same; it replaces the one that an answer with status 200 lacks."""
     advice: str = ""
 
 

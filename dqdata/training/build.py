@@ -106,8 +106,8 @@ def build(
     processes: int = 1,
     out: TextIO | None = None,
 ) -> list[Node]:
-    """Runs and trains what isn't up to date; `begin` is told of each node that is about to be made, `report` of each
-    that stands. The first failure ends it, as the error of that run or training: what was made stays, and the next
+    """Runs and trains what isn't up to date; `begin` is called with each node that is about to be made, `report` with
+    each that exists. The first failure ends it, as the error of that run or training: what was made stays, and the next
     build goes on from there."""
     nodes = []
     for name in _order(project, names, store):

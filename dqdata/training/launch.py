@@ -151,13 +151,13 @@ def _signals_passed_on(ranks: Sequence[subprocess.Popen[str]]) -> Iterator[list[
 
 def _cause(failure: Path, log: Path, codes: Sequence[int]) -> DqdataError:
     if failure.exists():
-        told = json.loads(failure.read_text(encoding="utf-8"))
-        kind = getattr(errors, told["type"], RunError)
+        cause = json.loads(failure.read_text(encoding="utf-8"))
+        kind = getattr(errors, cause["type"], RunError)
         kind = kind if _takes_a_message(kind) else RunError
-        return kind(told["message"], code=told["code"])
+        return kind(cause["message"], code=cause["code"])
     last = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL:])
-    codes_told = ", ".join(f"signal {-code}" if code < 0 else str(code) for code in codes)
-    return RunError(f"the training process ended with {codes_told}; the end of {log}:\n{last}")
+    exit_codes = ", ".join(f"signal {-code}" if code < 0 else str(code) for code in codes)
+    return RunError(f"the training process ended with {exit_codes}; the end of {log}:\n{last}")
 
 
 def _takes_a_message(kind: type[DqdataError]) -> bool:

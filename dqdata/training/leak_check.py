@@ -25,7 +25,7 @@ NAMED = 5
 
 
 def refuse_leaks(plan: TrainPlan, store: Store, say: Callable[[str], None]) -> None:
-    """Raises ProjectError naming the shared problems, unless the table allows them. say: told what couldn't be
+    """Raises ProjectError naming the shared problems, unless the table allows them. say: called with what couldn't be
     compared, and what was allowed."""
     measured = [
         Side(plan.name, plan.table.kind, split, part.query) for split, part in plan.splits.items() if split != "train"

@@ -235,13 +235,14 @@ class _Training:
         result = self.folder / "result.json"
         if not result.exists():
             launch(self._train_job(data), self.plan.processes, self.progress)
-        told = dict(json.loads(result.read_text(encoding="utf-8")))
-        if told["metrics"].get("processes", self.plan.processes) != self.plan.processes:
+        summary = dict(json.loads(result.read_text(encoding="utf-8")))
+        if summary["metrics"].get("processes", self.plan.processes) != self.plan.processes:
             raise RunError(
-                f"{self.plan.processes} processes were started, but they trained as {told['metrics']['processes']:g}: "
+                f"{self.plan.processes} processes were started, but they trained as "
+                f"{summary['metrics']['processes']:g}: "
                 f"the trainer or its args keep them apart; {result} isn't recorded"
             )
-        return told
+        return summary
 
     def _scores(self, before: ModelRef, after: ModelRef) -> tuple[Score | None, Score | None]:
         """Exact match of both models. Both come after the training, so that what is wrong with its arguments shows at
@@ -286,10 +287,10 @@ class _Training:
                 **({f"before_{key}": value for key, value in before.as_json().items()} if before else {}),
                 **({f"after_{key}": value for key, value in after.as_json().items()} if after else {}),
             }
-            told = {"metrics": metrics, "history": result["history"], "notes": result["notes"], "recipe": recipe}
-            self._describe(Path(result["model"]), told)
+            summary = {"metrics": metrics, "history": result["history"], "notes": result["notes"], "recipe": recipe}
+            self._describe(Path(result["model"]), summary)
             Path(result["model"]).rename(target)
-        told = json.loads((target / "metrics.json").read_text(encoding="utf-8"))
+        summary = json.loads((target / "metrics.json").read_text(encoding="utf-8"))
         version = self.store.record_model(
             {
                 "name": self.plan.name,
@@ -297,21 +298,21 @@ class _Training:
                 "base_model": next(iter(self.plan.models)),
                 "trainer": self.plan.table.kind,
                 "data": {split: part.query for split, part in self.plan.splits.items()},
-                "recipe": told["recipe"],
-                "metrics": told["metrics"],
+                "recipe": summary["recipe"],
+                "metrics": summary["metrics"],
             },
-            measured(told["history"]),
+            measured(summary["history"]),
         )
         seconds = time.monotonic() - self.began
-        notes = tuple(told["notes"])
-        return TrainOutcome(self.plan.name, version, target, told["metrics"], notes, before, after, seconds)
+        notes = tuple(summary["notes"])
+        return TrainOutcome(self.plan.name, version, target, summary["metrics"], notes, before, after, seconds)
 
-    def _describe(self, folder: Path, told: Mapping[str, Any]) -> None:
+    def _describe(self, folder: Path, summary: Mapping[str, Any]) -> None:
         """Figures, picture and card, among the model's files; what the libraries left there for themselves goes."""
-        write_json(folder / "metrics.json", told)
-        picture = draw(told["history"], self.plan.name, folder)
-        libraries = told["recipe"]["libraries"]
-        write_card(Made(self.plan, self.store, told["metrics"], told["notes"], libraries), folder, picture)
+        write_json(folder / "metrics.json", summary)
+        picture = draw(summary["history"], self.plan.name, folder)
+        libraries = summary["recipe"]["libraries"]
+        write_card(Made(self.plan, self.store, summary["metrics"], summary["notes"], libraries), folder, picture)
         (folder / "training_args.bin").unlink(missing_ok=True)
 
 

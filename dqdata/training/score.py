@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Answered:
-    """One sample of one question. correct: None where that can't be told. said: the final answer as it was found; None
+    """One sample of one question. correct: None where it is undecided. said: the final answer as it was found; None
     where there is none. truncated: it ran into max_new_tokens. formed: it ended, and a response follows the thinking.
     thought: there is thinking before the response.
     """

@@ -311,7 +311,7 @@ class _Worker:
 
 
 class _Raised(Exception):
-    """What the task itself raised, told apart from trouble with its worker."""
+    """What the task itself raised, as distinct from a failure of its worker."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error

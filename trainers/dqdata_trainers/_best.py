@@ -33,8 +33,8 @@ class Best(TrainerCallback):  # type: ignore[misc]
             )
         self.trainer, self.measure, self.folder, self.run = trainer, measure, folder, run
         self.step, self.accuracy, self.last = 0, -1.0, 0
-        if (told := folder / "best.json").exists():
-            found = json.loads(told.read_text(encoding="utf-8"))
+        if (record := folder / "best.json").exists():
+            found = json.loads(record.read_text(encoding="utf-8"))
             self.step, self.accuracy = int(found["step"]), float(found["accuracy"])
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
@@ -49,8 +49,8 @@ class Best(TrainerCallback):  # type: ignore[misc]
             self.step, self.accuracy = step, accuracy
             self.trainer.save_model(str(self.folder))
             if args.should_save:
-                told = json.dumps({"step": step, "accuracy": accuracy})
-                (self.folder / "best.json").write_text(told, encoding="utf-8")
+                record = json.dumps({"step": step, "accuracy": accuracy})
+                (self.folder / "best.json").write_text(record, encoding="utf-8")
             self.trainer.accelerator.wait_for_everyone()
         return control
 

@@ -21,7 +21,7 @@ class PairTrainer(DPOTrainer):  # type: ignore[misc]
 
 
 class BetaTrainer(PairTrainer):
-    """DPO in which each row's `beta` stands in for the config's."""
+    """DPO in which each row's `beta` replaces the config's."""
 
     beta: Any
 

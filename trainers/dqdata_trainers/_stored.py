@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 COLUMN = "top_logprobs"
 BROKEN = "\N{REPLACEMENT CHARACTER}"
-"""Stands where a token is only a part of a character."""
+"""In the place of a token that is only a part of a character."""
 
 ADVICE = "take a teacher with the student's tokenizer, or train with kind = 'sft'"
 

@@ -8,8 +8,8 @@
     kl_share = 0.5                                # loss = (1 - k) * LM + k * KL
     divergence = "forward"                        # or "reverse"
 
-Without `teacher` the distribution is what the teacher's endpoint told when it was asked, which `generate` keeps in the
-column `top_logprobs`: no weights of the teacher are needed, only its tokenizer must be the student's.
+Without `teacher` the distribution is what the teacher's endpoint returned with its answer, which `generate` keeps in
+the column `top_logprobs`: no weights of the teacher are needed, only its tokenizer must be the student's.
 
     data = "select messages, top_logprobs from slow_thinking"
 

@@ -236,7 +236,7 @@ class Link:
 
 
 def _of_candidate(value: Any) -> bool:
-    """Whether an object here stands for one of the candidate's, or is what it raised."""
+    """Whether an object represents one of the candidate's, or is an exception that the candidate raised."""
     if isinstance(value, types.CoroutineType):
         return value.cr_code is Link._coroutine.__code__
     if isinstance(value, types.GeneratorType):

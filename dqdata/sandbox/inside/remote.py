@@ -36,7 +36,7 @@ OF_CONTAINERS = frozenset(
     " reverse rotate setdefault sort update values".split()
 )
 """Methods of plain data that an object of the candidate's own may have as well: they change it, or give what is in it.
-The others compare, search or compute with what they are given: an object that stands in for data could say yes to
+The others compare, search or compute with what they are given: an object in the place of data could agree with
 everything. Only an object of a class that the tests themselves made an instance of has them all."""
 
 

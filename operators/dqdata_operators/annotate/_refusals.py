@@ -46,7 +46,7 @@ HEDGED = (
 
 
 def refuses(said: pl.Series, chars: int) -> pl.Series:
-    """Whether a refusal stands in the first `chars` characters."""
+    """Whether a refusal occurs in the first `chars` characters."""
     start = said.str.slice(0, chars).str.replace_all(FIGURES_OF_SPEECH, " ")
     refusing = start.str.extract_all(r"[^.!?\n。！？]+[.!?\n。！？]?").list.eval(
         pl.element().str.contains(REFUSAL) & ~pl.element().str.contains(HEDGED)

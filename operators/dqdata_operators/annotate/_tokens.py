@@ -29,7 +29,7 @@ PIECES: tuple[tuple[str, float], ...] = (
     (r"\p{L}{7}", 0.15),
     (rf"[{CJK}]", -0.35),
 )
-"""What is counted, and tokens for each: words, digits, line ends; signs; a blank that stands alone before a digit; a
+"""What is counted, and tokens for each: words, digits, line ends; signs; a single blank before a digit; a
 word that is cut once more; characters that share a token."""
 LATIN_PIECES = ((r"\p{L}+|\p{N}|\s*\n\s*", 1.0), *PIECES[1:-1])
 """The same for texts without a character of those scripts, a third faster."""

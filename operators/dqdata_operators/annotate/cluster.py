@@ -115,7 +115,7 @@ def assign(vectors: F32, centres: F32) -> tuple[I64, np.ndarray[tuple[int], np.d
 
 
 def _ranks(order: I64) -> I64:
-    """Where each entry of `order` stands among them sorted: reads from disk go upwards."""
+    """The rank of each entry of `order`: reads from disk go upwards."""
     ranks = np.empty(len(order), np.int64)
     ranks[np.argsort(order)] = np.arange(len(order))
     return ranks

@@ -26,7 +26,7 @@ from dqdata.operator import Batch, BatchOperator, Params, PromptFile, Schema
 from dqdata_operators.annotate._tokens import CJK, TokenCounter, estimated_tokens, load_counter
 
 WORD = rf"[{CJK}]|[^\s{CJK}]+"
-"""A word is what stands between blanks; in scripts that have no blanks, a character."""
+"""A word is what is between blanks; in scripts that have no blanks, a character."""
 
 LETTERED = rf"[{CJK}]|[\p{{L}}--[{CJK}]]+"
 """Words made of letters, and characters of scripts without blanks: what the share of such scripts is taken of."""

@@ -76,7 +76,7 @@ LEAK = re.compile(
     r"|参考答案|原(?:推理|过程|解答)",
     re.IGNORECASE,
 )
-"""What a student would never say: it was told the answer, or that there was another text."""
+"""Phrases that show that the writer had the answer, or another text, before it."""
 
 RETRY = {
     "en": {
@@ -207,8 +207,8 @@ class RewriteOperator(CallOperator[RP]):
                 parent = [{**self._blank(row), **was, "rewrite_stop": "parent"}] if self.params.keep_parents else []
                 return [*parent, {**child, "rewrite_failures": "; ".join(failures) or None}]
             failures.append(failure)
-            told = Message("user", self._again(failure, row, old, new, task))
-            messages = (*messages, Message("assistant", new or "..."), told)
+            correction = Message("user", self._again(failure, row, old, new, task))
+            messages = (*messages, Message("assistant", new or "..."), correction)
         gave_up = {
             "rewrite_stop": "gave_up",
             "rewrite_attempts": len(failures),
@@ -291,7 +291,7 @@ class RewriteOperator(CallOperator[RP]):
         return await verified(run, self.params.verifier, self.params.verifier_params, row)
 
     def _again(self, failure: str, row: Row, old: str, new: str, task: Task) -> str:
-        """What the rewriter is told before it tries again."""
+        """The request for another attempt: what was wrong with the last one."""
         words = RETRY.get(self.params.language, RETRY["en"])
         aim = f"{size(old) * task.aim:.0f}" if task.aim else f"> {size(old)}"
         template = words.get(failure.partition(":")[0], words["other"])

@@ -5,9 +5,9 @@
     problem_id | question                      ->  problem_id | question                          | seed_id | answer
     p1         | 3 bags of 4 apples: how many?     8c1f..     | A bus has 7 rows of 4 seats. ...  | p1      |
 
-Each of the n is a call of its own, told to vary another thing. Near-duplicates of the seed, of a sibling or of a
-question in `against` are dropped with their similarity. The reference answer is left open: `generate` and `majority`
-find one. `keep_seeds = true` and a `dedup` step afterwards compare new problems with all seeds.
+Each of the n is a call of its own, whose prompt asks to vary another aspect. Near-duplicates of the seed, of a sibling
+or of a question in `against` are dropped with their similarity. The reference answer is left open: `generate` and
+`majority` find one. `keep_seeds = true` and a `dedup` step afterwards compare new problems with all seeds.
 """
 
 from __future__ import annotations

@@ -266,7 +266,7 @@ def _trace(row: Row, answer: Completion, model: str) -> Row:
 
 
 def _likely(answer: Completion) -> list[dict[str, Any]] | None:
-    """What was told of each token, as the column `top_logprobs` has it."""
+    """The log-probabilities of each token, as the column `top_logprobs` has it."""
     if answer.logprobs is None:
         return None
     return [

@@ -100,7 +100,7 @@ class Grade(JudgeOperator[GradeParams]):
 
 
 def on_scale(tokens: float, marks: tuple[float, ...]) -> float:
-    """Where a length stands between the marks: 0 at the first and below, 9 at the last and above."""
+    """The position of a length between the marks: 0 at the first and below, 9 at the last and above."""
     after = bisect_right(marks, tokens)
     if after == 0:
         return 0.0

@@ -62,8 +62,10 @@ class ScoreParams(VoteParams, ToScorer):
     def _one_scorer(self) -> ScoreParams:
         if (self.judge is None) == (self.model is None):
             raise ValueError('give `judge`, a teacher that writes, or `model`, one with provider = "reward_model"')
-        if self.model is not None and (told := sorted(self.model_fields_set - {"model"})):
-            raise ValueError(f"`{told[0]}` tells a judge how to score; a reward model has learnt it: leave it out")
+        if self.model is not None and (beside_model := sorted(self.model_fields_set - {"model"})):
+            raise ValueError(
+                f"`{beside_model[0]}` tells a judge how to score; a reward model has learnt it: leave it out"
+            )
         return self
 
 

@@ -164,7 +164,7 @@ def _values(found: Any, asked: Mapping[str, Asked]) -> dict[str, Any]:
 
 def _only_object(text: str, asked: Mapping[str, Asked]) -> dict[str, Any] | None:
     """The values of the one valid object that has sentences around it; None where there are none or several, or where
-    it stands inside other brackets, which may belong to a larger value."""
+    it is inside other brackets, which may belong to a larger value."""
     valid: list[dict[str, Any]] = []
     at = depth = tried = 0
     for mark in _BRACKETS.finditer(text):

@@ -12,7 +12,7 @@
             said = await self.ask(row, run)
             return [{**row, "clarity": said.values["clarity"].value, "clarity_by": said.judge}]
 
-A row is judged alone, so its neighbours and their order change nothing. What is judged stands between fences whose
+A row is judged alone, so its neighbours and their order change nothing. What is judged is put between fences whose
 marks a trace can't know: it can neither close its own fence nor write another block. An answer that can't be read is
 asked for once more, with what was wrong with it; then the row fails as `unparseable_judgement`, and the reject's detail
 is what the judge said. Votes are samples of draws of their own, never those under judgement.

@@ -106,7 +106,7 @@ class Prompt:
         )
         if single and single[1] not in self.placeholders:
             raise ColumnError(
-                f"prompt {self.path or '(inline)'} has {{{single[1]}}} in single braces, which is sent as it stands; "
+                f"prompt {self.path or '(inline)'} has {{{single[1]}}} in single braces, which is sent unchanged; "
                 f"write {{{{{{{{{single[1]}}}}}}}}} for the value of the row"
             )
         if not self.placeholders:

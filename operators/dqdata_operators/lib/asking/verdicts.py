@@ -36,7 +36,7 @@ async def verified(run: Run, name: str, params: Mapping[str, Any], row: Row) -> 
 
 async def with_verdict(run: Run, name: str, params: Mapping[str, Any], row: Row) -> Row:
     """The row with a verdict: its own, where it came with one, else the verifier's. A row that another verifier judged
-    has nulls where this one would have told more."""
+    has nulls where this one has values."""
     if row.get("correct") is not None and "verdict" in row:
         return {**dict.fromkeys(bind(name, params, run).columns or ()), **row}
     checked = await verified(run, name, params, row)

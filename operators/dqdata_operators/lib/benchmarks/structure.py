@@ -78,7 +78,7 @@ class Shape(NamedTuple):
     signs: int
     """Pairs of neighbouring signs of the problem."""
     other_numbers: bool
-    """Each has a number, as often as it stands there, that the other hasn't."""
+    """Each has a number, as often as it occurs there, that the other hasn't."""
     other_signs: bool
     """Each has an operator or relation that the other hasn't: no template."""
 

@@ -4,7 +4,7 @@
     >>> made.names[0], sorted(made.literals(0))
     (frozenset({'total'}), ['20', '21', '[1,20]'])
 
-A code task is its function's name, the prose of its docstring and of what stands around the code, and its examples,
+A code task is its function's name, the prose of its docstring and of the text around the code, and its examples,
 as the values that they hold; imports, signatures, bodies and tests are no prose. Of any text, a sentence at its start
 or end is an instruction if it speaks of the answer's form and holds nothing of a problem: no number, variable or
 question.
@@ -131,13 +131,13 @@ def fields(texts: pl.Series) -> list[Field]:
 def _code_task(text: str) -> tuple[str, frozenset[str], frozenset[str]]:
     prose, examples = _parts(text)
     names = frozenset(_NAME.findall(text)) or frozenset(name for line in examples for name in _CALLED.findall(line))
-    told = " ".join(" ".join(prose).split())
+    description = " ".join(" ".join(prose).split())
     named = ". ".join(" ".join(word.lower() for word in _WORDS.findall(name)) for name in sorted(names)[:1])
     for name in names:
         if name.islower() and "_" not in name:
             continue
-        told = re.sub(rf"\b{re.escape(name)}\b", " ", told)
-    return (f"{named}. {told}" if named else told), names, _values("\n".join([*examples, *prose]))
+        description = re.sub(rf"\b{re.escape(name)}\b", " ", description)
+    return (f"{named}. {description}" if named else description), names, _values("\n".join([*examples, *prose]))
 
 
 def _parts(text: str) -> tuple[list[str], list[str]]:

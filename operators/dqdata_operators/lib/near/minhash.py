@@ -112,7 +112,7 @@ def groups(
     memory: int = 1 << 30,
     among: Bools | None = None,
 ) -> I64:
-    """Label of each row's group, on disk. `ranks`: a number of each row that goes with it, wherever it stands in the
+    """Label of each row's group, on disk. `ranks`: a number of each row that goes with it, wherever it is in the
     table; rows of different `marks` are never a pair, nor are rows outside of `among`. `memory`: bytes that sorting may
     take."""
     labels: I64 = on_disk(made.folder, "labels", np.int64, made.rows)
@@ -250,7 +250,7 @@ def _join_same_sets(made: Signatures, labels: I64, marks: U64 | None, memory: in
 
 
 def _shared(made: Signatures, left: I64, right: I64) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Similarity of pairs: both sets, tagged with the pair, are sorted together, and what is shared stands twice."""
+    """Similarity of pairs: both sets, tagged with the pair, are sorted together, and what is shared occurs twice."""
     keys = np.concatenate([_tagged(made, side) for side in (left, right)])
     keys.sort()
     twice = np.bincount((keys[1:][keys[1:] == keys[:-1]] >> np.uint64(32)).astype(np.int64), minlength=len(left))

@@ -4,7 +4,7 @@
     near.labels[7]              # position of the first row of row 7's group, or 7
     near.similarity(left, right)
 
-Positions are places in `table.batches`; every result is the same wherever a row stands, up to positions themselves.
+Positions are places in `table.batches`; every result is the same in any order of the rows, up to positions themselves.
 """
 
 from __future__ import annotations

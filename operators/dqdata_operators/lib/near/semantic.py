@@ -88,7 +88,7 @@ def groups(
 ) -> I64:
     """Label of each row's group, on disk: the smallest position in it. Rows without a vector are alone, and rows of
     different `marks` are never a pair, nor are rows outside of `among`. `ranks`: a number of each row that goes with
-    it, wherever it stands in the table."""
+    it, wherever it is in the table."""
     labels: I64 = on_disk(folder, "labels", np.int64, len(made))
     apart(labels)
     full = on_disk(folder, "full", np.bool_, len(made))

@@ -64,7 +64,7 @@ def shared(left: Sets, rows: I64, right: Sets, others: I64, weights: F64 | None 
 
 
 def _sums(values: F64, starts: I64) -> F64:
-    """Sum of each slice, in order: the same wherever it stands."""
+    """Sum of each slice, in order: the same wherever it is."""
     owners = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
     sums: F64 = np.bincount(owners, weights=values, minlength=len(starts) - 1).astype(np.float64)
     return sums
