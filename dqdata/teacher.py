@@ -251,6 +251,11 @@ class Teacher(ABC, Generic[P]):
     def key(self, request: Request) -> str:
         return request.key(self.provider, self.keyed_model, self.revision)
 
+    def requires(self) -> tuple[str, ...]:
+        """Distributions that it needs with these parameters beside those of dqdata: names as pip takes them, or
+        `dqdata[EXTRA]`. `check` and `run` report those that are not installed before the first call."""
+        return ()
+
     def check(self) -> None:
         """Raises InputError for what can be known to be wrong before the first request; called when planning."""
         if self.trained is not None and self.trained.scores and not self.scores:

@@ -133,6 +133,15 @@ class Trainer(ABC, Generic[P]):
         loses part of them. Called by `dqdata check` with the first rows where they and the student are on this machine;
         `train` checks all. model: a folder with the student's tokenizer."""
 
+    def requires(self) -> tuple[str, ...]:
+        """Distributions that it needs with these parameters beside those of dqdata: names as pip takes them, or
+        `dqdata[EXTRA]`. `check`, `build` and `train` report those that are missing before anything is paid for."""
+        return ()
+
+    def check(self) -> None:
+        """Raises InputError for what can be known to be wrong before any data is there, such as keys of a library's
+        configuration that it does not have; called when planning, where all that it requires is installed."""
+
     def models(self) -> tuple[str, ...]:
         """Names of the models it starts from: student, reference, reward models; for lineage and cycle checks."""
         model = getattr(self.params, "model", None)

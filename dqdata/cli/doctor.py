@@ -6,7 +6,6 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
-import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import click
 
 from dqdata.cli.common import json_option, open_project, print_json, project_option
+from dqdata.packages import extras, installed
 
 if TYPE_CHECKING:
     from dqdata.api.project import Project
@@ -73,29 +73,13 @@ def _machine() -> Iterator[Finding]:
 
 def _extras() -> Iterator[Finding]:
     """Each extra of the package: whether all that it needs is installed."""
-    lacking: dict[str, list[str]] = {}
-    for line in importlib.metadata.requires("dqdata") or []:
-        name, marked, extra = line.partition("; extra == ")
-        if not marked:
-            name, marked, extra = line.partition("extra == ")
-        if marked and (known := re.match(r"[A-Za-z0-9._-]+", name)):
-            missing = lacking.setdefault(extra.strip("'\" )"), [])
-            if not _distributed(known[0]):
-                missing.append(known[0])
-    for extra, missing in lacking.items():
+    for extra, packages in extras().items():
         if extra in ("dev", "bench"):
             continue
+        missing = [name for name in packages if not installed(name)]
         fix = f"pip install 'dqdata[{extra}]'" if missing else ""
         says = f"without {', '.join(missing)}" if missing else "installed"
         yield Finding(f"extra {extra}", "off" if missing else "ok", says, fix)
-
-
-def _distributed(name: str) -> bool:
-    try:
-        importlib.metadata.distribution(name)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
 
 
 def _plugins() -> Iterator[Finding]:

@@ -33,8 +33,7 @@ from dqdata.errors import DqdataError, Stopped
 from dqdata.files import lock, make_folder, parquet_file
 from dqdata.ledger import Ledger
 from dqdata.notebook import Shown
-from dqdata.project.instances import check_keys
-from dqdata.project.plan import Plan, make_plan
+from dqdata.project.plan import Plan, check_ready, make_plan
 from dqdata.project.recipe import recipe
 from dqdata.project.tables import Project
 
@@ -105,7 +104,7 @@ def run_pipeline(
         project = project.limited(name, limit)
     plan = make_plan(project, name, store)
     if force or retry_failed or plan.made is None:
-        check_keys(project.teachers[teacher] for teacher in plan.teachers)
+        check_ready(plan, project)
     folder = store.work / plan.pipeline.into
     make_folder(folder)
     with _alone(folder, plan, out):

@@ -17,8 +17,8 @@ from dqdata.database import connect
 from dqdata.errors import InputError, ProjectErrors, QueryError, nearest
 from dqdata.ids import DEFAULT_SCHEME
 from dqdata.project.graph import build_order, closure, tables_in
-from dqdata.project.instances import check_keys, make_trainer
-from dqdata.project.plan import Plan, make_plan
+from dqdata.project.instances import make_trainer
+from dqdata.project.plan import Plan, check_ready, make_plan
 from dqdata.project.tables import Pipeline, Project, TrainerTable
 from dqdata.refs import REJECTS_SUFFIX
 from dqdata.source import StoreView, TrainedModel
@@ -69,7 +69,7 @@ def check_project(
             if name in project.pipelines:
                 plan = make_plan(project, name, unmade)
                 unmade.add(plan)
-                check_keys(project.teachers[teacher] for teacher in plan.teachers)
+                check_ready(plan, project)
             elif check_trainer is not None:
                 check_trainer(project.trainers[name], unmade)
         except InputError as error:

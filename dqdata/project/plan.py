@@ -21,11 +21,13 @@ from dqdata.columns import Columns, check_names
 from dqdata.errors import ColumnError, DataError, InputError, ProjectError, boundary, nearest
 from dqdata.ids import fingerprint
 from dqdata.operator import CallEstimate, Estimate, Operator, TableOperator
+from dqdata.packages import check_packages
 from dqdata.params import markers
 from dqdata.plugins import distribution, found, source_hash
 from dqdata.project.estimates import Estimator, added, estimated
 from dqdata.project.instances import (
     Context,
+    check_keys,
     check_operators,
     child_spec,
     children,
@@ -33,6 +35,7 @@ from dqdata.project.instances import (
     make_source,
     make_teacher,
 )
+from dqdata.project.problems import Problems
 from dqdata.project.sampling import Lengths
 from dqdata.project.tables import Pipeline, Project, StepSpec, TeacherTable, plain
 from dqdata.schema import Child, Schema
@@ -170,6 +173,22 @@ def make_plan(
     known = counted is not None
     plan = Plan(pipeline, source, with_ids(given), base, planned, teachers, rows, known, None, store.id_scheme)
     return replace(plan, made=store.find(plan.fingerprint))
+
+
+def check_ready(plan: Plan, project: Project) -> None:
+    """Raises what a run would end with at its first call, and a plan does not need: environment variables that are not
+    set, packages that are not installed. All problems at once."""
+    problems = Problems(plan.pipeline.where)
+    with problems.noted():
+        check_keys(project.teachers[name] for name in plan.teachers)
+    for name, teacher in plan.teachers.items():
+        with problems.noted():
+            check_packages(teacher.requires(), project.teachers[name].where)
+    for step in plan.steps:
+        for operator in (step.operator, *children(step.operator, step.spec, project.root)):
+            with problems.noted(), boundary("operator", operator.name):
+                check_packages(operator.requires(), step.spec.where)
+    problems.check()
 
 
 def plan_step(

@@ -68,6 +68,9 @@ class LlamaCpp(Teacher[LlamaCppParams]):
     def model(self) -> str:
         return gguf.short_name(self.params.model)
 
+    def requires(self) -> tuple[str, ...]:
+        return ("xllamacpp",)
+
     @property
     def revision(self) -> str:
         """Hash of the model file."""

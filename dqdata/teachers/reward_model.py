@@ -42,6 +42,9 @@ class RewardTeacher(InProcess[InProcessParams, "RewardModel"]):
         """It writes nothing, so no budget need reserve room for an answer."""
         return 0
 
+    def requires(self) -> tuple[str, ...]:
+        return ("torch", "transformers")
+
     def check(self) -> None:
         if not self.scores:
             raise wrong_model(self.model)

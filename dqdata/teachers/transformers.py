@@ -49,6 +49,9 @@ class Transformers(InProcess[TransformersParams, "Writer"]):
     def identity(self) -> list[str]:
         return [*super().identity, *self.params.reading]
 
+    def requires(self) -> tuple[str, ...]:
+        return ("torch", "transformers")
+
     def check(self) -> None:
         if self.ref.scores:
             raise reward_model(self.model, self.ref.scores)

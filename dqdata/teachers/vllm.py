@@ -126,6 +126,9 @@ class Vllm(Teacher[VllmParams]):
     def identity(self) -> list[str]:
         return [*super().identity, *self.params.reading]
 
+    def requires(self) -> tuple[str, ...]:
+        return () if self.params.serve and self.params.python != sys.executable else ("vllm",)
+
     def present(self, completion: Completion) -> Completion:
         return chat.present(completion, self.params)
 

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dqdata.columns import Columns
-from dqdata.errors import DqdataError, ProjectError, nearest
+from dqdata.errors import DqdataError, InputError, ProjectError, nearest
 from dqdata.ids import fingerprint
 from dqdata.models import ModelRef, pinned, resolve_model
+from dqdata.packages import check_packages
 from dqdata.params import Params, markers
 from dqdata.plugins import distribution, found
 from dqdata.project.instances import make_trainer
@@ -173,6 +174,11 @@ def _settled(table: TrainerTable, project: Project, store: StoreView) -> _Settle
     evaluate = None if given is None else validated(Evaluate, _as_table(given, where), where)
 
     trainer = make_trainer(table, project.root)
+    check_packages(trainer.requires(), table.where)
+    try:
+        trainer.check()
+    except InputError as error:
+        raise ProjectError(table.where, str(error)) from error
     splits = {split: split_of(store, text, f"{table.where} data.{split}") for split, text in table.data.items()}
     if "train" not in splits:
         raise ProjectError(table.where, "data.train is missing: which rows to train on?")

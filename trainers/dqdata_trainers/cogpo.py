@@ -22,6 +22,7 @@ from dqdata.columns import Columns
 from dqdata.errors import DataError
 from dqdata.trainer import Data, Trainer, TrainResult, TrainRun
 from dqdata_trainers._config import TrlParams
+from dqdata_trainers._fields import REQUIRED, check_args
 from dqdata_trainers._pairs import check_pairs, needs_pairs
 from dqdata_trainers.dpo import train_on_pairs
 
@@ -35,6 +36,12 @@ class CogPo(Trainer[CogPoParams]):
 
     kind = "cogpo"
     Params = CogPoParams
+
+    def requires(self) -> tuple[str, ...]:
+        return REQUIRED
+
+    def check(self) -> None:
+        check_args(self.params, "DPOConfig")
 
     def needs(self, split: str, have: Columns) -> None:
         needs_pairs(self.kind, split, have)

@@ -29,6 +29,7 @@ from dqdata.columns import MESSAGES, VOCABULARY, Columns
 from dqdata.errors import ColumnError, InputError
 from dqdata.trainer import Data, Trainer, TrainResult, TrainRun
 from dqdata_trainers._config import TrlParams, built, trl_config
+from dqdata_trainers._fields import REQUIRED, check_args
 from dqdata_trainers._pairs import SPLITS
 from dqdata_trainers._stored import COLUMN
 from dqdata_trainers._students import load_tokenizer, quantization
@@ -78,6 +79,15 @@ class Distill(Trainer[DistillParams]):
 
     kind = "distill"
     Params = DistillParams
+
+    def requires(self) -> tuple[str, ...]:
+        return REQUIRED
+
+    def check(self) -> None:
+        if self.params.on_policy:
+            check_args(self.params, "DistillationConfig", ("temperature",))
+        else:
+            check_args(self.params, "SFTConfig", ("packing", "loss_type", "label_smoothing_factor"))
 
     def needs(self, split: str, have: Columns) -> None:
         if split not in SPLITS:

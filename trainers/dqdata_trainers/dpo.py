@@ -16,6 +16,7 @@ from typing import Any
 from dqdata.columns import Columns
 from dqdata.trainer import Data, Trainer, TrainResult, TrainRun
 from dqdata_trainers._config import TrlParams, built, trl_config
+from dqdata_trainers._fields import REQUIRED, check_args
 from dqdata_trainers._pairs import check_pairs, needs_pairs, prepare_pairs
 from dqdata_trainers._students import load_tokenizer, quantization
 
@@ -29,6 +30,12 @@ class Dpo(Trainer[DpoParams]):
 
     kind = "dpo"
     Params = DpoParams
+
+    def requires(self) -> tuple[str, ...]:
+        return REQUIRED
+
+    def check(self) -> None:
+        check_args(self.params, "DPOConfig")
 
     def needs(self, split: str, have: Columns) -> None:
         needs_pairs(self.kind, split, have)

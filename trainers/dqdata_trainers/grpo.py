@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field, model_validator
 
@@ -29,6 +29,7 @@ from dqdata.thinking import opened_by
 from dqdata.trainer import Data, Trainer, TrainResult, TrainRun
 from dqdata_trainers._config import TrlParams, built, trl_config
 from dqdata_trainers._difficulty import Difficulty
+from dqdata_trainers._fields import REQUIRED, check_args
 from dqdata_trainers._rewards import ROW, Rewards, RewardTable
 from dqdata_trainers._students import load_tokenizer, quantization
 
@@ -58,6 +59,15 @@ class GrpoParams(GroupParams):
 
 class GroupTrainer(Trainer[Any]):
     """What GRPO and RLOO share."""
+
+    config: ClassVar[str]
+    """Name of TRL's class of settings."""
+
+    def requires(self) -> tuple[str, ...]:
+        return REQUIRED
+
+    def check(self) -> None:
+        check_args(self.params, self.config, ("reward_weights", "remove_unused_columns"))
 
     def needs(self, split: str, have: Columns) -> None:
         if split not in ("train", "eval"):
@@ -119,6 +129,7 @@ class Grpo(GroupTrainer):
     """Group relative policy optimisation; rewards are operators, reward models and shapes."""
 
     kind = "grpo"
+    config = "GRPOConfig"
     Params = GrpoParams
 
     def train(self, data: Data, out: Path, run: TrainRun) -> TrainResult:

@@ -24,6 +24,7 @@ from dqdata.errors import ColumnError, DataError
 from dqdata.models import PREFERENCE
 from dqdata.trainer import Data, Trainer, TrainResult, TrainRun
 from dqdata_trainers._config import TrlParams, built, trl_config
+from dqdata_trainers._fields import REQUIRED, check_args
 from dqdata_trainers._pairs import SPLITS, check_pairs, needs_pairs, prepare_pairs
 from dqdata_trainers._students import load_tokenizer, quantization
 
@@ -43,6 +44,12 @@ class Reward(Trainer[RewardParams]):
 
     kind = "reward"
     Params = RewardParams
+
+    def requires(self) -> tuple[str, ...]:
+        return REQUIRED
+
+    def check(self) -> None:
+        check_args(self.params, "RewardConfig", ("remove_unused_columns",))
 
     def needs(self, split: str, have: Columns) -> None:
         if not self.params.targets:

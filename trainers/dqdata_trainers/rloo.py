@@ -24,6 +24,7 @@ class Rloo(GroupTrainer):
     """REINFORCE leave-one-out (Ahmadian et al., 2024); rewards as for grpo."""
 
     kind = "rloo"
+    config = "RLOOConfig"
     Params = RlooParams
 
     def train(self, data: Data, out: Path, run: TrainRun) -> TrainResult:

@@ -22,6 +22,7 @@ from dqdata.errors import ColumnError, InputError
 from dqdata.models import Turns
 from dqdata.trainer import Data, Trainer, TrainResult, TrainRun
 from dqdata_trainers._config import TrlParams, built, trl_config
+from dqdata_trainers._fields import REQUIRED, check_args
 from dqdata_trainers._students import load_tokenizer, quantization
 
 
@@ -37,6 +38,12 @@ class Sft(Trainer[SftParams]):
 
     kind = "sft"
     Params = SftParams
+
+    def requires(self) -> tuple[str, ...]:
+        return REQUIRED
+
+    def check(self) -> None:
+        check_args(self.params, "SFTConfig")
 
     def needs(self, split: str, have: Columns) -> None:
         if split not in ("train", "eval"):

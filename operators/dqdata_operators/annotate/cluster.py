@@ -22,7 +22,7 @@ from dqdata.operator import Decisions, Params, Run, Schema, Table, TableOperator
 from dqdata_operators.lib.near import semantic
 from dqdata_operators.lib.near.clusters import I64
 from dqdata_operators.lib.vectors import F32
-from dqdata_operators.lib.vectors.embedding import embedder
+from dqdata_operators.lib.vectors.embedding import embedder, packages_of
 
 LEARNT_ROWS = 50_000
 """Rows that centres are learnt from; all are then assigned."""
@@ -55,6 +55,9 @@ class Cluster(TableOperator[ClusterParams]):
         return have.add(
             **{self.params.into: "BIGINT", f"{self.params.into}_similarity": "DOUBLE", "representative": "BOOLEAN"}
         )
+
+    def requires(self) -> tuple[str, ...]:
+        return packages_of(self.params.embedding)
 
     def process(self, table: Table, run: Run) -> Decisions:
         texts = (batch[self.params.column] for batch in table.batches([self.params.column]))

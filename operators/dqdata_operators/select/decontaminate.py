@@ -95,6 +95,11 @@ class Decontaminate(TableOperator[DecontaminateParams]):
         name = self.params.flag_column
         return {name: "VARCHAR", f"{name}_benchmark": "VARCHAR", f"{name}_text": "VARCHAR", f"{name}_score": "DOUBLE"}
 
+    def requires(self) -> tuple[str, ...]:
+        from dqdata_operators.lib.vectors.embedding import packages_of
+
+        return ("rapidfuzz", *(packages_of(self.params.embedding) if self.params.neighbours else ()))
+
     def process(self, table: Table, run: Run) -> Decisions:
         try:
             import rapidfuzz  # noqa: F401

@@ -116,6 +116,11 @@ class Dedup(TableOperator[DedupParams]):
             raise ColumnError(f"cluster_column = {self.params.cluster_column!r}: there is such a column already")
         return have.add(**{self.params.cluster_column: "VARCHAR"})
 
+    def requires(self) -> tuple[str, ...]:
+        from dqdata_operators.lib.vectors.embedding import packages_of
+
+        return packages_of(self.params.embedding) if self.params.method == "semantic" else ()
+
     def process(self, table: Table, run: Run) -> Decisions:
         import duckdb
 

