@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dqdata.api.plans import PlanReport
     from dqdata.engine.apply import Applied
     from dqdata.engine.rebuild import Rebuilt
+    from dqdata.engine.recorded import Tested
     from dqdata.engine.run import RunResult
     from dqdata.project.tables import Project as Tables
     from dqdata.source import StoreView
@@ -157,6 +158,26 @@ class Project(Catalogs):
         with self._writable() as store:
             at = one_version(store, version)
             return rebuild(self.tables, store, *at, calls=not replay, workers=workers, out=out)
+
+    @outside_loop
+    def record_test(
+        self, name: str, rows: int, *, workers: int | None = None, out: TextIO | None = None
+    ) -> tuple[Path, int]:
+        """Runs a pipeline over the first rows of its source and freezes them with the answers that they used, in
+        tests/recorded/NAME beside pipelines.toml. Returns the folder and the number of answers."""
+        from dqdata.engine.recorded import record
+
+        with self._writable() as store:
+            return record(self.tables, store, name, rows, workers=workers, out=out)
+
+    @outside_loop
+    def test(self, *names: str, workers: int | None = None) -> list[Tested]:
+        """Executes pipelines, by default all that have a recorded test, over their recorded rows with the recorded
+        answers: without a key, without a request."""
+        from dqdata.engine.recorded import recorded, verify
+
+        with self._view() as store:
+            return list(verify(self.tables, store, names or recorded(self.tables), workers=workers))
 
     def plan_build(self, *names: str, processes: int = 1) -> Build:
         """What a build would make, in order and why; makes nothing."""

@@ -26,6 +26,7 @@ from dqdata.project.plan import Plan
 from dqdata.project.tables import Project
 from dqdata.source import StoreView
 from dqdata.sql import quoted, read_parquet
+from dqdata.teacher import Completion
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,9 @@ def replay(
     workers: int | None = None,
     out: TextIO | None = None,
     namespace_ids: bool = True,
+    used: set[str] | None = None,
 ) -> Replay:
-    """Executes the plan below `folder`. ledger: None where no teacher was ever called. calls: what is not recorded is
+    """Executes the plan below `folder`. used: gets the ledger keys of the answers. ledger: None where no teacher was ever called. calls: what is not recorded is
     asked for. Raises InputError where the plan has teachers and there is no ledger; RunError."""
     make_folder(folder)
     if ledger is None or not ledger.exists():
@@ -88,7 +90,7 @@ def replay(
 
     async def executed() -> Replay:
         stop = StopSignal()
-        with Ledger(ledger, read_only=not calls) as answers, on_signals(stop):
+        with _Noted(ledger, set() if used is None else used, read_only=not calls) as answers, on_signals(stop):
             async with Runtime(
                 project,
                 answers,
@@ -108,6 +110,19 @@ def replay(
         return Replay(output, sum(c.failed for c in counters), sum(c.cached for c in counters))
 
     return asyncio.run(executed())
+
+
+class _Noted(Ledger):
+    """A ledger that notes which answers it gave."""
+
+    def __init__(self, path: Path, used: set[str], *, read_only: bool) -> None:
+        super().__init__(path, read_only=read_only)
+        self._used = used
+
+    def get(self, key: str) -> Completion | None:
+        if (found := super().get(key)) is not None:
+            self._used.add(key)
+        return found
 
 
 def compare(store: Queries, before: str, rejects: str, output: RunOutput, columns: Columns) -> Comparison:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -33,6 +33,32 @@ _FAILURE_COLUMNS = (
     "ledger_key, request_id, draw, sample, provider, model, revision, kind, reason, status, message, attempt, tokens, "
     "cost_usd, run_id, pipeline, step, teacher, created_at"
 )
+
+
+def extract(path: Path, target: Path, keys: Collection[str]) -> int:
+    """Copies the calls of these keys, with what was asked, into a new ledger file. Returns how many there were."""
+    con = connect(target, read_only=False)
+    try:
+        con.execute("attach ? as given", (str(path),))
+        con.execute("create temp table wanted (ledger_key text primary key)")
+        con.executemany("insert into wanted values (?)", [(key,) for key in sorted(keys)])
+        con.execute("begin")
+        con.execute(
+            "insert into requests select * from given.requests where request_id in "
+            "(select request_id from given.calls join wanted using (ledger_key))"
+        )
+        con.execute(
+            f"insert into calls ({_CALL_COLUMNS}) select {_CALL_COLUMNS} from given.calls join wanted using (ledger_key)"
+        )
+        con.execute("commit")
+        copied = int(con.execute("select count(*) from calls").fetchone()[0])
+        con.execute("detach given")
+        con.execute("pragma journal_mode = delete")
+        return copied
+    except sqlite3.Error as error:
+        raise broken(path, error) from error
+    finally:
+        con.close()
 
 
 @dataclass(frozen=True)

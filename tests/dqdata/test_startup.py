@@ -32,3 +32,12 @@ def loaded_by(code: str) -> set[str]:
 def test_nothing_heavy_and_no_plug_in_loads_at_the_start(code: str) -> None:
     loaded = loaded_by(code)
     assert not [name for name in (*HEAVY, *PLUGINS) if name in loaded]
+
+
+def test_the_list_of_verbs_says_what_each_verb_says() -> None:
+    from dqdata.cli import VERBS, dqdata
+    from dqdata.cli.help import LIMIT
+
+    for name, summary in VERBS.items():
+        command = dqdata.get_command(None, name)  # type: ignore[arg-type]
+        assert command is not None and command.get_short_help_str(LIMIT) == summary
