@@ -3,8 +3,8 @@
     record(project, store, "traces", 5)          # tests/recorded/traces/: rows, answers, what came of them
     for result in verify(project, store, ["traces"]): result.comparison.equal
 
-A test holds the rows as they enter the first step, in Parquet; the answers that they used, in a ledger; and the rows and
-rejects that the steps made of them. It needs no key, no network and no store, so it belongs into version control.
+A test holds the rows as they enter the first step, in Parquet; the answers that they used, in a ledger; and the rows
+and rejects that the steps made of them. It needs no key, no network and no store, so it belongs into version control.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def record(
     plan = make_plan(limited, name, store)
     if reading := [step.spec.id for step in plan.steps if step.catalogs]:
         raise InputError(
-            f"pipeline {name!r} can't be recorded: step {reading[0]} reads another catalog, which the test would not hold"
+            f"pipeline {name!r} can't be recorded: step {reading[0]} reads another catalog, which no test holds"
         )
     run_pipeline(project, name, store, limit=rows, workers=workers, out=out)
     target = project.root / FOLDER / name
@@ -78,10 +78,10 @@ def record(
         if done.missing:
             raise RunError(f"{done.missing} requests of the first {rows} rows have no answer in the ledger: run again")
         came = sorted((work / "run" / plan.source_fingerprint).glob("rows-*.parquet"))
-        [source] = merged(came, plan.columns, work / "source") or [None]
-        if source is None:
+        files = merged(came, plan.columns, work / "source")
+        if not files:
             raise DataError(f"the source of pipeline {name!r} has no rows to record")
-        shutil.copyfile(source, folder / SOURCE)
+        shutil.copyfile(files[0], folder / SOURCE)
         merged(done.output.rows, plan.after, folder / ROWS)
         merged(done.output.rejects, REJECTS, folder / REJECTED)
         answers = extract(store.ledger_path, folder / LEDGER, used) if used else 0

@@ -79,8 +79,9 @@ def replay(
     namespace_ids: bool = True,
     used: set[str] | None = None,
 ) -> Replay:
-    """Executes the plan below `folder`. used: gets the ledger keys of the answers. ledger: None where no teacher was ever called. calls: what is not recorded is
-    asked for. Raises InputError where the plan has teachers and there is no ledger; RunError."""
+    """Executes the plan below `folder`. ledger: None where no teacher was ever called. calls: what is not recorded is
+    asked for. used: gets the ledger keys of the answers. Raises InputError where the plan has teachers and there is no
+    ledger; RunError."""
     make_folder(folder)
     if ledger is None or not ledger.exists():
         if plan.teachers and not calls:

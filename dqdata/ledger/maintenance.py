@@ -48,7 +48,8 @@ def extract(path: Path, target: Path, keys: Collection[str]) -> int:
             "(select request_id from given.calls join wanted using (ledger_key))"
         )
         con.execute(
-            f"insert into calls ({_CALL_COLUMNS}) select {_CALL_COLUMNS} from given.calls join wanted using (ledger_key)"
+            f"insert into calls ({_CALL_COLUMNS}) select {_CALL_COLUMNS} from given.calls "
+            "where ledger_key in (select ledger_key from wanted)"
         )
         con.execute("commit")
         copied = int(con.execute("select count(*) from calls").fetchone()[0])
