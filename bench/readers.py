@@ -163,10 +163,43 @@ PIECES = {
     "arabic": "كتاب ", "combining": "e\u0301", "null": "\0", "crlf": "\r\n", "quoted": "> ```\n",
     "prompted": ">>> x\n", "sentences": "So it is 4. ", "capitals": "A", "underscores": "_", "hyphens": "a-",
     "names": "Solution().f(", "classes": "class A:\n    pass\n", "imports": "import a\n", "at_dots": "@a.",
-    "question": "? ",
+    "question": "? ", "open_think_pairs": "<think>a", "spaced": "B) " + " " * 60, "letters_spaced": "A " * 20 + "\n" * 30,
+    "entries": "B)\n", "options": "Option B\n", "parsed": "x = (", "environments": "\\begin{cases}x\\end{cases}",
+    "left": "\\left(", "texts": "\\text{a} ", "and": "1 and ", "or": "x or ", "sets": "\\{1,2\\}", "aligned": "&= 1 \\\\\n",
+    "tables": "|a|b|\n", "final": "Final answer: ", "therefore": "Therefore, ", "json": '{"a": ', "lists": "[1, ",
+    "nested_text": "\\text{", "powers": "2^", "subscripts": "x_{", "carriage": "\r", "nbsp": "\u00a0", "zero_width": "\u200b",
+    "wide_digits": "\uff19", "superscripts": "\u00b2", "decimal": "1.", "dates": "2020-01-01 ", "units": "5 kg ",
+    "fstrings": "f'{x}' ", "decorators": "@a\ndef f(): pass\n", "ifs": "if x:\n    pass\n", "comments": "# a\n",
+    "doctests": ">>> f(1)\n1\n", "backslash_n": "\\n", "surrogates": "\\ud83d", "html_entities": "&#65;",
+    "base64": "QUFB", "hex": "4142", "soft": "=41", "answers": "<answer>4</answer>", "tool": "<tool_call>{}</tool_call>",
 }  # fmt: skip
 """What a text repeats that a reader of quadratic time is slow at."""
 
+DISTINCT = {
+    "classes_distinct": lambda n: f"class A{n}:\n    x = {n}\n", "functions_distinct": lambda n: f"def f{n}(x):\n    return {n}\n",
+    "names_distinct": lambda n: f"x{n} = {n}\n", "asserts_distinct": lambda n: f"assert f({n}) == {n}\n",
+    "imports_distinct": lambda n: f"import m{n}\n", "keys_distinct": lambda n: f'"k{n}": {n}, ',
+    "labels_distinct": lambda n: f"Answer {n}: {n * 7 % 1000}\n", "boxes_distinct": lambda n: f"\\boxed{{{n}}} ",
+    "words_distinct": lambda n: f"w{n} ", "tags_distinct": lambda n: f"<t{n}>", "numbers_distinct": lambda n: f"{n}, ",
+    "options_distinct": lambda n: f"({chr(65 + n % 26)}{n}) ", "sentences_distinct": lambda n: f"So x{n} is {n}. ",
+}  # fmt: skip
+"""The same with pieces that differ: tables of names are what grows."""
 
-def hostile(piece: str, size: int) -> str:
-    return (piece * (size // len(piece) + 1))[:size]
+FRAMES = {
+    "": ("", ""),
+    "fence": ("```python\n", "\n```\n"),
+    "boxed": ("\\boxed{", "}"),
+    "json": ('{"score": 3, "why": "', '"}'),
+    "answer": ("<think>", "</think>The answer is B."),
+}
+"""What stands around the repeated piece."""
+
+
+def hostile(piece: str | Callable[[int], str], size: int) -> str:
+    """`size` characters of the piece."""
+    if isinstance(piece, str):
+        return (piece * (size // len(piece) + 1))[:size]
+    return "".join(map(piece, range(size // len(piece(0)) + 1)))[:size]
+
+
+ALL_PIECES: dict[str, str | Callable[[int], str]] = {**PIECES, **DISTINCT}

@@ -256,6 +256,11 @@ _REASONS: dict[str, Code] = {
     "context_too_long": Code(
         "failed", "Prompt and answer are longer than the model reads.", "Shorten the prompt or lower max_tokens."
     ),
+    "answer_too_long": Code(
+        "failed",
+        "The endpoint sent an answer of more than 64 MiB, or of more than 5 million characters of text.",
+        "Set max_tokens in the step's sampling; report it to the provider.",
+    ),
     "content_filter": Code("failed", "The endpoint withheld the content.", "Nothing, or another teacher."),
     "no_access": Code("failed", "The key may not use the model.", "Ask the provider, or use another model."),
     "no_money": Code("failed", "The account has no credit.", "Top up and run again."),

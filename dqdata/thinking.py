@@ -188,11 +188,12 @@ def _closing_inside(text: str, opening: _Mark, quoted: Sequence[tuple[_Mark, tup
 def _opening_inside(text: str, closing: _Mark, quoted: Sequence[tuple[_Mark, tuple[int, int]]]) -> _Mark | None:
     """The opening tag of `closing` among those in code and quotes. One that is alone in its span counts only at the
     very beginning: elsewhere the thinking that begins with the text speaks of it."""
+    begins = len(text) - len(text.lstrip())
     for mark, span in quoted:
         if mark.opens and mark.end <= closing.start:
             if not _alone(text, mark, span):
                 return mark
-            if not text[: span[0]].strip():
+            if span[0] <= begins:
                 return _Mark(*span, True)
     return None
 

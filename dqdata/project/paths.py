@@ -9,6 +9,7 @@ as in PATH; it may be empty) every other path outside is an error of every comma
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,9 @@ from dqdata.project.reading import read_tables
 ALLOWED = "DQDATA_ALLOWED_PATHS"
 
 _LONGEST = 4096
+_MOST_MATCHES = 100_000
+"""Files of one glob whose links are followed."""
+_WILDCARD = re.compile(r"[*?[]")
 _LEADS_OUT = re.compile(r"^(?:[/~]|[A-Za-z]:[\\/])|(?:^|[\\/])\.\.(?:[\\/]|$)")
 _SQL = re.compile(r"\s*(?:select|with|from)\s", re.IGNORECASE)
 
@@ -32,8 +36,8 @@ def outside_paths(file: Path) -> list[str]:
     tables = read_tables(file)
     found = []
     for where, text in _texts(tables, ""):
-        target = _target(text, root)
-        if target is not None and not any(target.is_relative_to(folder) for folder in allowed):
+        targets = (path for path in _targets(text, root) if not any(map(path.is_relative_to, allowed)))
+        if (target := next(targets, None)) is not None:
             found.append(f"{file.name} {where}: {text!r} is outside of the project's folder ({target})")
     return found
 
@@ -72,14 +76,20 @@ def _texts(value: Any, where: str) -> Iterator[tuple[str, str]]:
             yield from _texts(item, f"{where}.{number}")
 
 
-def _target(text: str, root: Path) -> Path | None:
-    """What a text means as a path, links followed; None for one that is none, or that leads nowhere special."""
+def _targets(text: str, root: Path) -> Iterator[Path]:
+    """What a text means as a path, links followed: of a glob, the folder that it begins in and the files it matches.
+    Nothing for a text that is no path, or leads nowhere special."""
     if not text or len(text) > _LONGEST or "\n" in text or "\0" in text or "://" in text or _SQL.match(text):
-        return None
+        return
     try:
         path = root / Path(text.removeprefix("hf:")).expanduser()
-        if _LEADS_OUT.search(text) or path.exists():
-            return path.resolve()
-    except (OSError, RuntimeError, ValueError):  # a name too long, `~nobody`
-        return None
-    return None
+        fixed = list(itertools.takewhile(lambda part: not _WILDCARD.search(part), path.parts))
+        if len(fixed) < len(path.parts):
+            yield Path(*fixed).resolve()
+            anchor = Path(path.anchor)
+            matches = () if _LEADS_OUT.search(text) else anchor.glob(str(path.relative_to(anchor)))
+            yield from (match.resolve() for match in itertools.islice(matches, _MOST_MATCHES))
+        elif _LEADS_OUT.search(text) or path.exists():
+            yield path.resolve()
+    except (OSError, RuntimeError, ValueError):  # a name too long, `~nobody`, `***`
+        return

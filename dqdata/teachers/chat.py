@@ -24,6 +24,9 @@ from dqdata.thinking import TAGS, merge
 
 SCHEMA_VIOLATION = "schema_violation"
 """finish_reason of an answer that ended by itself but doesn't satisfy the schema it was asked for."""
+MOST_CHARS = 5_000_000
+"""Characters of one answer, thinking and response together: some million tokens, more than any model writes. Whatever
+reads answers takes time that grows with their length, so this bounds how long one holds the event loop."""
 
 
 Tag = Annotated[str, Field(min_length=1)]
@@ -151,6 +154,8 @@ def completion(data: Any, request: Request, params: Reads) -> Completion:
         finish = str(choice.get("finish_reason") or "unknown")
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise malformed(f"no choices[0].message in it ({type(error).__name__})") from None
+    if len(content) + len(thinking or "") > MOST_CHARS:
+        raise too_long("the endpoint", f"{MOST_CHARS:,} characters")
     if meaning(finish, params.finished) == "interrupted":
         raise interrupted(finish, content)
     refusal = message.get("refusal")
@@ -201,6 +206,16 @@ def structured(text: str, wanted: Mapping[str, Any]) -> tuple[str, bool]:
         return bare, schema.problem(wanted, json.loads(bare)) is None
     except (ValueError, RecursionError):
         return text, False
+
+
+def too_long(where: str, limit: str) -> TeacherError:
+    """The error of an answer over a limit: another attempt would give no other, so it fails its row."""
+    return TeacherError(
+        f"{where} sent an answer of more than {limit}, which is not read: set max_tokens",
+        kind="row",
+        reason="answer_too_long",
+        usage_unknown=True,
+    )
 
 
 def malformed(problem: str) -> TeacherError:

@@ -35,6 +35,9 @@ from dqdata.teachers.stream import Assembly, events, is_stream
 if TYPE_CHECKING:
     import aiohttp
 
+MOST_BYTES, MOST_LOGPROB_BYTES = 64 << 20, 256 << 20
+"""Bytes of one answer that are read, and of one with `top_logprobs`. `chat.MOST_CHARS` bounds its text."""
+
 
 class EndpointParams(chat.ChatParams):
     model_config = ConfigDict(hide_input_in_errors=True)
@@ -120,30 +123,43 @@ class OpenAI(Teacher[EndpointParams]):
     async def complete(self, request: Request) -> Completion:
         began = time.monotonic()
         instruct = self._instruct and request.schema is not None
+        most = MOST_BYTES if request.sampling.top_logprobs is None else MOST_LOGPROB_BYTES
         try:
-            data = await self._post(chat.encoded(request, self.params, instruct=instruct))
+            data = await self._post(chat.encoded(request, self.params, instruct=instruct), most)
         except TeacherError as error:
             if not _schema_refused(error, request) or instruct or self.params.structured != "auto":
                 raise
             self._instruct = True  # this endpoint knows no schemas: ask in words from now on
-            data = await self._post(chat.encoded(request, self.params, instruct=True))
+            data = await self._post(chat.encoded(request, self.params, instruct=True), most)
         return replace(chat.completion(data, request, self.params), seconds=time.monotonic() - began)
 
-    async def _post(self, body: bytes) -> Any:
-        """The parsed answer. Raises TeacherError, never an error of aiohttp: those carry headers, so the key."""
+    async def _post(self, body: bytes, most: int) -> Any:
+        """The parsed answer, of `most` bytes or fewer. Raises TeacherError, never an error of aiohttp: those carry
+        headers, so the key."""
         if self._session is None:
             await self.start()
         assert self._session is not None
         failed: TeacherError
         try:
             async with self._session.post(self._url, data=body, proxy=self._proxy, allow_redirects=False) as response:
-                raw = await response.read()
+                raw = await _body(response, most, self.params.public_url)
                 if 200 <= response.status < 300:
                     return answer_in(raw, response.headers, self.params.public_url)
                 failed = refusal(response.status, raw, response.headers, self.params.public_url)
         except (TimeoutError, OSError, _client_error()) as error:
             failed = _broken_connection(error, self.params.public_url)
         raise _hidden(failed)
+
+
+async def _body(response: aiohttp.ClientResponse, most: int, where: str) -> bytes:
+    """The body of an answer, unpacked. Raises TeacherError where it has more bytes, without reading on."""
+    parts, size = [], 0
+    async for part in response.content.iter_any():
+        parts.append(part)
+        size += len(part)
+        if size > most:
+            raise chat.too_long(where, f"{most >> 20} MiB")
+    return b"".join(parts)
 
 
 def answer_in(raw: bytes, headers: Mapping[str, str], where: str) -> Any:

@@ -30,6 +30,12 @@ MOST_READ = 1_000_000
 """Characters that all attempts on one answer read: an answer of many pages must not take seconds."""
 
 
+MOST_SCOPES = 3_000
+"""Functions, classes and comprehensions of a text that is read as Python: the time that the compiler takes over those
+that look alike grows with the square of their number."""
+_SCOPE = re.compile(r"\b(?:def|class|lambda|for)\b")
+
+
 class Program(NamedTuple):
     """salvaged: the answer is broken, and this is what was left: its last fence never closes, or lines of code that
     are no Python were left out."""
@@ -148,7 +154,10 @@ def parses(code: str) -> bool:
 
 
 def _error_line(code: str) -> int | None:
-    """Line of the first syntax error, from 1, or None. `return` outside a function is one."""
+    """Line of the first syntax error, from 1, or None. `return` outside a function is one; more than MOST_SCOPES
+    scopes count as one."""
+    if sum(1 for _ in _SCOPE.finditer(code)) > MOST_SCOPES:
+        return 1
     with warnings.catch_warnings(), long_integers():
         warnings.simplefilter("ignore")
         try:

@@ -52,6 +52,23 @@ def test_a_path_out_of_the_project_is_named(kind: str, path: str, tmp_path: Path
     assert len(found) == 1 and where in found[0] and repr(path) in found[0], found
 
 
+@pytest.mark.parametrize(
+    "path", ["linked/*.jsonl", "data/*.jsonl", "data/**/*.jsonl", "da?a/[x].jsonl", "*/x.jsonl", "data/deep/*/x.jsonl"]
+)
+def test_a_glob_with_links_out_of_the_project_is_named(path: str, tmp_path: Path) -> None:
+    file = project(tmp_path / "project", PATHS["source"][0].format(path))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "x.jsonl").touch()
+    deep = file.parent / "data" / "deep"
+    deep.mkdir(parents=True)
+    (file.parent / "linked").symlink_to(elsewhere)
+    (file.parent / "data" / "x.jsonl").symlink_to(elsewhere / "x.jsonl")
+    (deep / "y").symlink_to(elsewhere)
+    found = outside_paths(file)
+    assert len(found) == 1 and repr(path) in found[0] and "elsewhere" in found[0], found
+
+
 @pytest.mark.parametrize("path", ["a.jsonl", "data/*.jsonl", "./data/../b.jsonl", "x..y.jsonl", "...", "select 1 / 2"])
 def test_a_path_inside_is_not(path: str, tmp_path: Path) -> None:
     assert not outside_paths(project(tmp_path, PATHS["source"][0].format(path)))

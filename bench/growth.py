@@ -1,0 +1,73 @@
+"""CPU time of the readers of untrusted text over texts of N and 16 N characters: which grow faster than the text.
+
+python bench/growth.py                        # 300,000 and 4,800,000 characters, every reader and every piece
+python bench/growth.py --size 20000 --only verdict choice
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import signal
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from readers import ALL_PIECES, EXPECTED, FRAMES, READERS, hostile
+
+TIMES = 16
+MOST_GROWTH = 40.0
+"""16 where a reader is linear, 256 where it is quadratic; garbage collection and caches add to both."""
+NOISE_SECONDS = 0.3
+MOST_SECONDS = 60.0
+
+
+class TooSlow(BaseException):
+    pass
+
+
+def cpu_seconds(name: str, text: str) -> float:
+    """CPU seconds of one text, infinite where it takes more than MOST_SECONDS."""
+    signal.setitimer(signal.ITIMER_VIRTUAL, MOST_SECONDS)
+    started = time.process_time()
+    try:
+        with contextlib.suppress(EXPECTED):
+            READERS[name](text)
+    except TooSlow:
+        return float("inf")
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+    return time.process_time() - started
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, default=300_000, help="characters of the shorter text")
+    parser.add_argument("--only", nargs="+", choices=READERS, default=list(READERS))
+    arguments = parser.parse_args()
+
+    def stop(number: int, frame: object) -> None:
+        raise TooSlow
+
+    signal.signal(signal.SIGVTALRM, stop)
+    slow, slowest = 0, (0.0, "")
+    for name in arguments.only:
+        for piece_name, piece in ALL_PIECES.items():
+            for frame, (before, after) in FRAMES.items():
+                small, large = (
+                    cpu_seconds(name, before + hostile(piece, size) + after)
+                    for size in (arguments.size, TIMES * arguments.size)
+                )
+                slowest = max(slowest, (large, f"{name} {piece_name} {frame}"))
+                if large > MOST_GROWTH * small + NOISE_SECONDS:
+                    slow += 1
+                    print(f"{name:16}{piece_name:16}{frame:10}{small:9.3f} s{large:9.3f} s", flush=True)
+        print(f"{name}: done", flush=True)
+    print(f"{slow} of {len(arguments.only) * len(ALL_PIECES) * len(FRAMES)} grow faster; the slowest: {slowest}")
+    raise SystemExit(bool(slow))
+
+
+if __name__ == "__main__":
+    main()
