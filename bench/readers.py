@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 
 import polars as pl
 from dqdata_operators.annotate._languages import language, share_of_scripts
@@ -15,7 +16,7 @@ from dqdata_operators.annotate.pii import Pii
 from dqdata_operators.annotate.quality import Quality
 from dqdata_operators.generate._novelty import similarity
 from dqdata_operators.generate._shape import cjk_share, numbers, size, steps
-from dqdata_operators.lib.asking.answers import is_refusal, loop
+from dqdata_operators.lib.asking.answers import flaw, is_refusal, loop
 from dqdata_operators.lib.asking.judgement import Choice, Scale, UnreadableError, read
 from dqdata_operators.lib.benchmarks.quantities import numbers_of
 from dqdata_operators.lib.benchmarks.tasks import fields, problem_part
@@ -36,12 +37,14 @@ from dqdata_operators.verify.verify_choice import VerifyChoice
 from dqdata_operators.verify.verify_text import VerifyText
 
 from dqdata import thinking
-from dqdata.errors import RowError
+from dqdata.errors import RowError, TeacherError
 from dqdata.masking import Masker
 from dqdata.sandbox import Tests, process_state, tested_names
 from dqdata.sandbox.inside import plain
 from dqdata.sandbox.jobs import _report
-from dqdata.teachers import chat, error_bodies, stream
+from dqdata.teacher import Message, Request
+from dqdata.teachers import chat, error_bodies, openai, stream
+from dqdata.teachers.refusals import refusal
 
 EXPECTED = (RowError, UnreadableError, UnreadableTests, BadChecker, Undecodable)
 """What readers raise about a text that they can't read; everything else is a fault."""
@@ -96,6 +99,23 @@ def _stream(text: str) -> None:
         return
 
 
+def _endpoint(text: str) -> None:
+    """An endpoint's answer, from its body to the row: the text as content, as reasoning, and as the body itself."""
+    request = Request((Message("user", "?"),))
+    params = openai.EndpointParams(model="m")
+    message = {"content": text, "reasoning_content": text[::2]}
+    for body in (json.dumps({"choices": [{"message": message, "finish_reason": "stop"}]}), text):
+        with suppress(TeacherError):
+            data = openai.answer_in(body.encode("utf-8", "replace"), {}, "here")
+            flaw(chat.present(chat.completion(data, request, params), params))
+
+
+def _refusal(text: str) -> None:
+    for status in (200, 400, 403, 429):
+        for body in (text, json.dumps({"error": {"message": text, "code": text}})):
+            refusal(status, body.encode("utf-8", "replace"), {"Retry-After": text[:100]}, "here")
+
+
 def _shape(text: str) -> None:
     steps(text), size(text), cjk_share(text), numbers(text), similarity(text, text[::2])
 
@@ -144,6 +164,8 @@ READERS: dict[str, Callable[[str], object]] = {
     "masking": lambda text: (_MASKER.hide_answer(text), _MASKER.hide_body(text.encode("utf-8", "replace"))),
     "error_body": error_bodies.read,
     "stream": _stream,
+    "endpoint": _endpoint,
+    "endpoint_error": _refusal,
     "structured": lambda text: chat.structured(text, {"type": "object", "properties": {"score": {"type": "integer"}}}),
 }
 
