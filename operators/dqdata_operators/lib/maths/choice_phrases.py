@@ -109,7 +109,9 @@ MAY_PRECEDE = frozenset(
 )
 """Words before a letter that leave it an option; after another noun it is that noun's name: `train B`."""
 RIGHT = re.compile(
-    r"(?<![A-Za-z0-9'’])[(\[]?([A-J])[)\]]?\s{0,12}(?:(?:[,:(]|(?<=\))|\.)\s{0,12}[^.,;:()\n]{1,60}[,)]?)??\s{0,12}"
+    r"(?<![A-Za-z0-9'’])[(\[]?([A-J])[)\]]?(?:(?:\s{0,12}+[.,:(]|(?<=\)))"
+    r"(?:\s{0,12}+[^\s.,;:()][^.,;:()\n]{0,59}[,)]?|\s{1,12}+[,)]?"
+    r"(?!(?:it|remains|the|matches|fits|satisfies|holds|works|applies|makes|stimmt|passt|trifft)\b)))??\s{0,12}+"
     r"(?:(?<![A-Za-z])(?:is|are|must be|seems|has to be|would be|ist|es|est|è|é)\s{1,12}(?:(?:the|therefore|thus|"
     r"clearly|indeed|la|le|el|die|der|"
     r"das|l'|definitely|obviously|also|il|a|o)\s{1,12})*(?:only |most |single |one |best |sole )*(?:correct|right|"
@@ -117,9 +119,9 @@ RIGHT = re.compile(
     r"only|proper|appropriate|accurate|valid|better|my\s{1,12}(?:final\s{1,12})?(?:answer|choice|pick)|"
     r"richtig\w*|korrekt|juste|vraie?|bonne|correct[aoe]?s?|verdader[ao]|giusta|"
     r"corrett[ao]|certa|respuesta|réponse|antwort|opción|risposta|resposta)\b(?!\s{1,12}that\b)"
-    r"|\s{0,12}(?:选项|選項|项|項)?\s{0,12}(?:是|为|為|才)?\s{0,12}(?:最|唯一)?(?:正确|正確|对的|對的|符合)|\s{1,12}(?:it\s{1,12}(?:is|has\s{1,12}to\s{1,12}be|"
+    r"|(?:选项|選項|项|項)?+\s{0,12}+(?:是|为|為|才)?+\s{0,12}+(?:最|唯一)?+(?:正确|正確|对的|對的|符合)|(?<=\s)(?:it\s{1,12}(?:is|has\s{1,12}to\s{1,12}be|"
     r"must\s{1,12}be)\b|remains\s{0,12}[.!]?\s{0,12}$|the\s{1,12}(?:only\s{1,12})?(?:correct|right|best)\s{1,12}(?:answer|choice|option|"
-    r"one)\b)|\s{1,12}(?:matches|fits|satisfies|holds|works|applies|makes\s{1,12}(?:the\s{1,12})?(?:most\s{1,12})?sense|stimmt|passt|trifft\s{1,12}zu)\b|を選(?:び|ぶ|択)|"
+    r"one)\b)|(?<=\s)(?:matches|fits|satisfies|holds|works|applies|makes\s{1,12}(?:the\s{1,12})?(?:most\s{1,12})?sense|stimmt|passt|trifft\s{1,12}zu)\b|を選(?:び|ぶ|択)|"
     r"が(?:正解|正しい)|(?:번)?(?:이|가) 정답)"
 )
 ALSO = re.compile(
