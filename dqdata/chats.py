@@ -198,6 +198,18 @@ def _call_turn(text: str, thinking: str | None) -> tuple[str | None, str | None,
     return thinking, before or None, [_call(one) for block in _calls_in(text) for one in _listed(block)]
 
 
+def calls_in_text(text: str) -> tuple[str, list[dict[str, Any]]]:
+    """(text, calls) of an answer whose calls stand in <tool_call> blocks of JSON, as some endpoints leave them. No
+    calls where a block can't be read."""
+    if _CALL_MARKS[0] not in text:
+        return text, []
+    try:
+        _, before, calls = _call_turn(text, None)
+    except DataError:
+        return text, []
+    return before or "", calls
+
+
 def _calls_in(text: str) -> list[Any]:
     """The calls that a text consists of: JSON, a list of them, or <tool_call> blocks."""
     if _CALL_MARKS[0] in text:

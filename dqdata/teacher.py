@@ -34,6 +34,30 @@ class Message(NamedTuple):
     role: str
     content: str
 
+    @property
+    def more(self) -> Mapping[str, Any]:
+        """What it has beside role and content."""
+        return {}
+
+
+class ToolMessage(Message):
+    """A message with more than role and content.
+
+    more: `tool_calls` of a turn of the assistant, {id, type, function: {name, arguments}} each, the arguments as JSON
+    text; `tool_call_id` of a result; `reasoning_content`.
+    """
+
+    _more: Mapping[str, Any]
+
+    def __new__(cls, role: str, content: str, more: Mapping[str, Any]) -> ToolMessage:
+        made = super().__new__(cls, role, content)
+        made._more = {name: value for name, value in more.items() if value is not None and value != []}
+        return made
+
+    @property
+    def more(self) -> Mapping[str, Any]:
+        return self._more
+
 
 class MarkedText(str):
     """Text that is sent with other marks than it is known by.
@@ -75,6 +99,7 @@ class Request:
     sample: its index among the n of this request. draw: names a separate series of fresh samples, so that a judge's
     votes or a pass rate never reuse the samples under judgement. schema: JSON schema that the answer must satisfy.
     known: the messages that the ledger holds and the key is made of, where those to be sent differ (`outgoing`).
+    tools: definitions of the tools that the answer may call, JSON text of a list; empty for none.
     """
 
     messages: tuple[Message, ...]
@@ -83,6 +108,7 @@ class Request:
     sample: int = 0
     schema: Mapping[str, Any] | None = None
     known: tuple[Message, ...] | None = None
+    tools: str = ""
     _json_contents: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
@@ -98,7 +124,11 @@ class Request:
         if not any(isinstance(message.content, MarkedText) for message in self.messages):
             return self
         sent = tuple(
-            Message(message.role, message.content.sent) if isinstance(message.content, MarkedText) else message
+            ToolMessage(message.role, text.sent if isinstance(text, MarkedText) else text, message.more)
+            if (text := message.content) is not None and message.more
+            else Message(message.role, text.sent)
+            if isinstance(text, MarkedText)
+            else message
             for message in self.messages
         )
         return replace(self, messages=sent, known=self.messages)
@@ -109,9 +139,12 @@ class Request:
         if self.known is not None:
             return replace(self, messages=self.known, known=None).key(provider, model, revision)
         texts = zip(self.messages, self.json_contents, strict=True)
-        said = (f"[{json_string(message.role)},{text}]" for message, text in texts)
+        said = (
+            f"[{json_string(message.role)},{text}{',' + canonical(message.more) if message.more else ''}]"
+            for message, text in texts
+        )
         before = canonical([provider, model, revision])[:-1]
-        after = canonical([sampling, self.draw, self.sample, self.schema])[1:]
+        after = canonical([sampling, self.draw, self.sample, self.schema, *([self.tools] if self.tools else [])])[1:]
         return digest("call", f"{before},[{','.join(said)}],{after}")
 
 
@@ -130,7 +163,8 @@ class Completion:
     """One answer. `reasoning` is None where the model doesn't tell thinking apart; `ledger_key` is set by the ledger.
 
     finish_reason: "stop", "length", "content_filter", or another word of the endpoint; `dqdata.finish_reasons` gives
-    its meaning. admitted: the teacher's table lists it among those of whole answers (`finished`).
+    its meaning. admitted: the teacher's table lists it among those of whole answers (`finished`). tool_calls: the calls
+    that the answer makes, in the form of `ToolMessage`.
     """
 
     response: str
@@ -143,6 +177,7 @@ class Completion:
     ledger_key: str = ""
     cached: bool = False
     admitted: bool = False
+    tool_calls: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def ending(self) -> Meaning:

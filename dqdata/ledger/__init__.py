@@ -26,7 +26,7 @@ from dqdata.ledger.answers import ANSWER, INSERT_FAILURE, INSERT_REQUEST, Answer
 from dqdata.ledger.tables import broken, connect
 from dqdata.ledger.writer import Write, Writer
 from dqdata.masking import masker
-from dqdata.teacher import Completion, Message, Request, Sampling, Usage
+from dqdata.teacher import Completion, Message, Request, Sampling, ToolMessage, Usage
 
 __all__ = ["CallContext", "Ledger", "Spent"]
 
@@ -137,7 +137,8 @@ class Ledger:
             None if completion.logprobs is None else json.dumps(completion.logprobs),
         )
         asker = (context.run_id, context.pipeline, context.step, context.teacher, at)
-        before = await self.write(Answer(asked, (key, *who, *answer, *asker)))
+        calls = _json([dict(call) for call in completion.tool_calls]) if completion.tool_calls else None
+        before = await self.write(Answer(asked, (key, *who, *answer, *asker, calls)))
         return _completion(key, before) if before is not None else replace(completion, ledger_key=key)
 
     async def put_failure(
@@ -163,7 +164,7 @@ class Ledger:
         )
 
         def write(con: sqlite3.Connection) -> None:
-            con.execute(INSERT_REQUEST.format("(?, ?, ?, ?)"), asked)
+            con.execute(INSERT_REQUEST.format(f"({', '.join('?' * len(asked))})"), asked)
             con.execute(INSERT_FAILURE, row)
 
         await self.write(write)
@@ -182,20 +183,28 @@ class Ledger:
             raise broken(self.path, error) from error
 
 
-def stored_request(messages: str, sampling: str, schema: str | None, draw: str, sample: int) -> Request:
+def stored_request(
+    messages: str, sampling: str, schema: str | None, draw: str, sample: int, tools: str | None = None
+) -> Request:
     """The request that a row of `requests` and one of `calls` stand for: `Request.key` of it is the ledger key."""
     said = json.loads(sampling)
     said["stop"] = tuple(said.get("stop", ()))
-    chat = tuple(Message(message["role"], message["content"]) for message in json.loads(messages))
-    return Request(chat, Sampling(**said), draw, sample, None if schema is None else json.loads(schema))
+    chat = tuple(map(_message, json.loads(messages)))
+    wanted = None if schema is None else json.loads(schema)
+    return Request(chat, Sampling(**said), draw, sample, wanted, tools=tools or "")
 
 
-def _request_row(request: Request) -> tuple[str, str, str, str | None]:
+def _message(stored: dict[str, Any]) -> Message:
+    role, content = stored.pop("role"), stored.pop("content")
+    return ToolMessage(role, content, stored) if stored else Message(role, content)
+
+
+def _request_row(request: Request) -> tuple[str, str, str, str | None, str | None]:
     sampling, default = request.sampling, Sampling()
     said = {name: getattr(sampling, name) for name in Sampling.__slots__}
     said = {name: value for name, value in said.items() if value != getattr(default, name)}
     chat = (
-        f'{{"content": {text}, "role": {json_string(message.role)}}}'
+        f'{{"content": {text}, "role": {json_string(message.role)}{_more(message)}}}'
         for message, text in zip(request.messages, request.json_contents, strict=True)
     )
     texts = (
@@ -203,11 +212,16 @@ def _request_row(request: Request) -> tuple[str, str, str, str | None]:
         _json(said),
         None if request.schema is None else _json(request.schema),
     )
-    return (digest("request", texts[0], texts[1], texts[2] or ""), *texts)
+    tools = (request.tools,) if request.tools else ()
+    return (digest("request", texts[0], texts[1], texts[2] or "", *tools), *texts, request.tools or None)
+
+
+def _more(message: Message) -> str:
+    return f", {_json(message.more)[1:-1]}" if message.more else ""
 
 
 def _completion(key: str, row: tuple[Any, ...]) -> Completion:
-    response, reasoning, finish, used, made, cached, estimated, model, seconds, logprobs = row
+    response, reasoning, finish, used, made, cached, estimated, model, seconds, logprobs, calls = row
     return Completion(
         response=response,
         finish_reason=finish,
@@ -216,6 +230,7 @@ def _completion(key: str, row: tuple[Any, ...]) -> Completion:
         model=model,
         seconds=seconds,
         logprobs=None if logprobs is None else tuple(json.loads(logprobs)),
+        tool_calls=() if calls is None else tuple(json.loads(calls)),
         ledger_key=key,
         cached=True,
     )

@@ -19,7 +19,7 @@ SIZES = (256, 32, 4, 1)
 """Rows of one statement: few different ones, so that each is compiled once. SQLite takes 32,766 values in one."""
 ANSWER = (
     "response, reasoning, finish_reason, input_tokens, output_tokens, cached_tokens, usage_estimated, answered_by, "
-    "seconds, logprobs"
+    "seconds, logprobs, tool_calls"
 )
 INSERT_REQUEST = "insert into requests values {} on conflict do nothing"
 INSERT_CALL = "insert into calls values {} on conflict do nothing"
@@ -52,7 +52,7 @@ def _too_late(con: sqlite3.Connection, call: Row) -> Row:
     """Books the cost of an answer that another process was given first. Returns that one."""
     tokens, cost = call[10] + call[11], call[14]
     lost = ("duplicate", "answered_twice", None, "another process was answered first", 1)
-    con.execute(INSERT_FAILURE, (*call[:7], *lost, tokens, cost, *call[18:]))
+    con.execute(INSERT_FAILURE, (*call[:7], *lost, tokens, cost, *call[18:23]))
     row: Row = con.execute(f"select {ANSWER} from calls where ledger_key = ?", call[:1]).fetchone()
     return row
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _CALL_COLUMNS = (
     "ledger_key, request_id, draw, sample, provider, model, revision, response, reasoning, finish_reason, "
     "input_tokens, output_tokens, cached_tokens, usage_estimated, cost_usd, seconds, answered_by, logprobs, run_id, "
-    "pipeline, step, teacher, created_at"
+    "pipeline, step, teacher, created_at, tool_calls"
 )
 _FAILURE_COLUMNS = (
     "ledger_key, request_id, draw, sample, provider, model, revision, kind, reason, status, message, attempt, tokens, "
@@ -111,7 +111,7 @@ def verify(path: Path) -> Iterator[str]:
             if said != "ok":
                 yield f"file: {said}"
         rows = con.execute(
-            "select ledger_key, provider, model, revision, messages, sampling, answer_schema, draw, sample "
+            "select ledger_key, provider, model, revision, messages, sampling, answer_schema, draw, sample, tools "
             "from calls left join requests using (request_id)"
         )
         for key, provider, model, revision, messages, *rest in rows:

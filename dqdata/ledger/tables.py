@@ -26,10 +26,11 @@ APPLICATION_ID = 0x6471_6C65
 
 CREATE = """
 create table requests (
-  request_id text primary key,            -- hash of the three columns below
+  request_id text primary key,            -- hash of the columns below
   messages text not null,                 -- JSON: [{"role": ..., "content": ...}, ...]
   sampling text not null,                 -- JSON: what was said about temperature, max_tokens, ...
-  answer_schema text                      -- JSON schema that the answer must satisfy, where one was asked for
+  answer_schema text,                     -- JSON schema that the answer must satisfy, where one was asked for
+  tools text                              -- JSON: definitions of the tools that the answer may call
 ) strict;
 
 create table calls (
@@ -55,7 +56,8 @@ create table calls (
   pipeline text not null,
   step text not null,
   teacher text not null,
-  created_at text not null                -- UTC
+  created_at text not null,               -- UTC
+  tool_calls text                         -- JSON: calls of tools that the answer makes
 ) strict;
 create index calls_by_request on calls (request_id);
 create index calls_by_pipeline on calls (pipeline, run_id);

@@ -7,6 +7,7 @@
 In asyncio, `await sandbox.run(program)`. `probe()` says which isolation works on this machine and why another doesn't.
 
     client.py       Sandbox: run, check, submit, close
+    session.py      Session: calls of a tool that see what earlier ones defined
     dispatcher.py   the thread that owns the servers
     worker.py       one server: its process, its socket, its jobs
     launch.py       the command line that isolates a server
@@ -22,14 +23,17 @@ from dqdata.sandbox.limits import Check, Limits, Result, Tests
 from dqdata.sandbox.names import tested_names
 from dqdata.sandbox.probe import Probe, probe
 from dqdata.sandbox.sending import Wired, wired
+from dqdata.sandbox.session import Output, Session
 from dqdata.sandbox.state import State, process_state
 
 __all__ = [
     "Check",
     "Limits",
+    "Output",
     "Probe",
     "Result",
     "Sandbox",
+    "Session",
     "State",
     "Tests",
     "Wired",

@@ -13,11 +13,12 @@ from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import Field
 
-from dqdata.errors import TeacherError
+from dqdata.chats import read_chat
+from dqdata.errors import DataError, TeacherError
 from dqdata.finish_reasons import meaning
 from dqdata.ids import canonical, digest, json_string
 from dqdata.params import Params
-from dqdata.teacher import Completion, Request
+from dqdata.teacher import Completion, Message, Request
 from dqdata.teachers import schema
 from dqdata.teachers.usage import usage_of
 from dqdata.thinking import TAGS, merge
@@ -85,7 +86,7 @@ class Reads(Protocol):
 
 def body(request: Request, params: ChatParams, *, instruct: bool = False) -> dict[str, Any]:
     """Body of the request. instruct: ask for the schema in the prompt, not by `response_format`."""
-    messages = [{"role": message.role, "content": message.content} for message in request.messages]
+    messages = [{"role": message.role, "content": message.content, **message.more} for message in request.messages]
     if request.schema is not None and instruct:
         messages.append({"role": "system", "content": instruction(request.schema)})
     return {"messages": messages, **_settings(request, params, instruct)}
@@ -94,13 +95,18 @@ def body(request: Request, params: ChatParams, *, instruct: bool = False) -> dic
 def encoded(request: Request, params: ChatParams, *, instruct: bool = False) -> bytes:
     """`body` as JSON in UTF-8; halves of surrogate pairs, which it can't hold, become question marks."""
     said = [
-        f'{{"role": {json_string(message.role)}, "content": {text}}}'
+        f'{{"role": {json_string(message.role)}, "content": {text}{_more(message)}}}'
         for message, text in zip(request.messages, request.json_contents, strict=True)
     ]
     if request.schema is not None and instruct:
         said.append(f'{{"role": "system", "content": {json_string(instruction(request.schema))}}}')
     settings = json.dumps(_settings(request, params, instruct), ensure_ascii=False)
     return f'{{"messages": [{", ".join(said)}], {settings[1:]}'.encode("utf-8", "replace")
+
+
+def _more(message: Message) -> str:
+    """The other keys of a message, as they follow its content in JSON."""
+    return f", {json.dumps(message.more, ensure_ascii=False)[1:-1]}" if message.more else ""
 
 
 def _settings(request: Request, params: ChatParams, instruct: bool) -> dict[str, Any]:
@@ -118,6 +124,8 @@ def _settings(request: Request, params: ChatParams, instruct: bool) -> dict[str,
     said |= {name: value for name, value in optional.items() if value is not None}
     if sampling.top_logprobs is not None:
         said["logprobs"] = True
+    if request.tools:
+        said["tools"] = json.loads(request.tools)
     if request.schema is not None and not instruct:
         said["response_format"] = response_format(request.schema)
     return {**said, **params.extra_body, **sampling.extra}
@@ -152,6 +160,7 @@ def completion(data: Any, request: Request, params: Reads) -> Completion:
         message = choice["message"]
         content, thinking = _texts(message)
         finish = str(choice.get("finish_reason") or "unknown")
+        calls = _calls(message.get("tool_calls"))
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise malformed(f"no choices[0].message in it ({type(error).__name__})") from None
     if len(content) + len(thinking or "") > MOST_CHARS:
@@ -172,6 +181,7 @@ def completion(data: Any, request: Request, params: Reads) -> Completion:
         usage=usage_of(data.get("usage") or choice.get("usage"), request, (thinking or "") + content),
         model=str(data.get("model") or ""),
         logprobs=_logprobs(choice.get("logprobs")),
+        tool_calls=calls,
     )
 
 
@@ -222,6 +232,17 @@ def malformed(problem: str) -> TeacherError:
     return TeacherError(
         f"the endpoint's answer can't be read: {problem}", kind="retryable", reason="malformed", usage_unknown=True
     )
+
+
+def _calls(given: Any) -> tuple[Mapping[str, Any], ...]:
+    """The calls of an answer. Raises TeacherError where one can't be read."""
+    if not given:
+        return ()
+    try:
+        [message] = read_chat([{"role": "assistant", "content": None, "tool_calls": given}]).messages
+    except DataError as error:
+        raise malformed(str(error)) from None
+    return tuple(message.get("tool_calls", ()))
 
 
 def _texts(message: Any) -> tuple[str, str | None]:

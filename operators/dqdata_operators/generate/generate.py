@@ -9,6 +9,9 @@
 Every sample is a call of its own, so 8 samples after 4 pay for 4. An answer that is cut off, empty, refused, withheld
 or running in circles is dropped with that reason and its text.
 
+With `tools = ["python"]` the teacher may run Python in a sandboxed session that keeps its state; the trace is then a
+chat in `messages`, with `tools` beside it; `reasoning` is what was thought, run and read, `response` the last answer.
+
 With several teachers the first is the cheapest: each next one is asked only about the problems that have fewer than
 `want` traces which `accept`, an operator, found correct. Rows then carry the columns of that operator too.
 
@@ -44,6 +47,7 @@ from dqdata.operator import (
     TeacherName,
 )
 from dqdata.teacher import Completion, Message, Request, Sampling
+from dqdata_operators.generate._tools import PYTHON, Bounds, traced
 from dqdata_operators.lib.asking.answers import flaw
 from dqdata_operators.lib.asking.prompting import Prompt, load_prompt
 
@@ -51,6 +55,11 @@ MADE = (
     *("teacher", "reasoning", "response", "finish_reason"),
     *("ledger_key", "input_tokens", "output_tokens"),
 )
+TURNS = 3
+"""Requests that a trace with tools is taken to need."""
+RESULT_TOKENS = 8000
+"""Tokens of a tool's result at most: a token is a character or more."""
+TRACED = ("messages", "tools", "tool_calls")
 QUESTION_TOKENS = 150
 """Tokens that the columns in a prompt are taken to have when costs are estimated."""
 ANSWER_TOKENS = 4000
@@ -91,6 +100,14 @@ class GenerateParams(Params):
     """retry: once more, with `retry_max_tokens`."""
     retry_max_tokens: int | None = Field(None, ge=1)
     """Twice `max_tokens` where not given."""
+    tools: tuple[Literal["python"], ...] = ()
+    """Tools that the teacher may call. python: a session in the sandbox."""
+    tool_calls: int = Field(8, ge=1)
+    """Calls of one trace."""
+    call_seconds: float = Field(10.0, gt=0)
+    """Time of one call."""
+    trace_seconds: float = Field(60.0, gt=0)
+    """Time of all calls of a trace."""
     accept: str | None = None
     """Operator that says whether a trace is correct, such as verify_math."""
     accept_params: Mapping[str, Any] = {}
@@ -110,6 +127,12 @@ class GenerateParams(Params):
             raise ValueError("`want` and `accept_params` mean something only with `accept`")
         if self.n > 1 and self.temperature == 0:
             raise ValueError(f"n = {self.n} with temperature = 0 pays for {self.n} equal answers")
+        if self.tools and self.on_truncated == "retry":
+            raise ValueError("on_truncated = 'retry' means nothing with `tools`: raise `max_tokens`")
+        if self.tools and self.top_logprobs:
+            raise ValueError("`top_logprobs` are of one answer; with `tools` a trace has several")
+        if not self.tools and self.model_fields_set & {"tool_calls", "call_seconds", "trace_seconds"}:
+            raise ValueError("`tool_calls`, `call_seconds` and `trace_seconds` mean something only with `tools`")
         if self.on_truncated == "retry" and self.max_tokens is None:
             raise ValueError("on_truncated = 'retry' needs `max_tokens`, or there is nothing to raise")
         if self.retry_max_tokens is not None:
@@ -151,7 +174,8 @@ class Generate(CallOperator[GenerateParams]):
         have.require("problem_id", "VARCHAR")
         self.prompt.require(have)
         ids = {"parent_id": "VARCHAR"} if "trace_id" in have else {"trace_id": "VARCHAR"}
-        asked = ("top_logprobs",) if self.params.top_logprobs else ()
+        asked: tuple[str, ...] = ("top_logprobs",) if self.params.top_logprobs else ()
+        asked += TRACED if self.params.tools else ()
         made = have.add(**ids, **{name: VOCABULARY[name].type for name in (*MADE, *asked)})
         if self.params.accept is None:
             return made
@@ -170,9 +194,13 @@ class Generate(CallOperator[GenerateParams]):
         """Of several teachers each is taken to leave half the problems open."""
         answer = min(self.params.max_tokens or ANSWER_TOKENS, ANSWER_TOKENS)
         drawn = {name: rows * self.params.n / 2**place for place, name in enumerate(self.names)}
+        turns = TURNS if self.params.tools else 1
         return Estimate(
             sum(drawn.values()),
-            {name: CallEstimate(calls, calls * self._given, calls * answer) for name, calls in drawn.items()},
+            {
+                name: CallEstimate(turns * calls, turns * calls * self._given, turns * calls * answer)
+                for name, calls in drawn.items()
+            },
         )
 
     def at_most(self, rows: float) -> Estimate:
@@ -182,9 +210,12 @@ class Generate(CallOperator[GenerateParams]):
         calls, written = drawn, drawn * answer if drawn else 0.0
         if self.params.on_truncated == "retry":
             calls, written = 2 * drawn, written + drawn * (self.params.retry_max_tokens or 2 * answer)
-        return Estimate(
-            drawn * len(self.names), {name: CallEstimate(calls, calls * self._given, written) for name in self.names}
-        )
+        read = calls * self._given
+        if self.params.tools:  # each request of a trace holds the answers and results before it
+            turns = self.params.tool_calls + 2
+            read = drawn * (turns * self._given + turns * (turns - 1) / 2 * (answer + RESULT_TOKENS)) if drawn else 0.0
+            calls, written = turns * calls, turns * written
+        return Estimate(drawn * len(self.names), {name: CallEstimate(calls, read, written) for name in self.names})
 
     @property
     def _given(self) -> float:
@@ -212,6 +243,8 @@ class Generate(CallOperator[GenerateParams]):
         teacher = run.teacher(name)
         sampling = self.params.sampling(sample)
         try:
+            if self.params.tools:
+                return await self._with_tools(row, messages, name, sample, run)
             answer = await teacher.complete(Request(messages, sampling, self.params.draw, sample))
             wrong = flaw(answer)
             if wrong and wrong.reason == "truncated" and self.params.on_truncated == "retry":
@@ -230,6 +263,24 @@ class Generate(CallOperator[GenerateParams]):
                 told = f"{name} gave no log-probabilities: leave `top_logprobs` out, or ask a teacher that has them"
                 return Reject("no_logprobs", told, row=made, kind="failed")
         if wrong and not (wrong.reason == "truncated" and self.params.on_truncated == "keep"):
+            return Reject(wrong.reason, wrong.detail, row=made)
+        return made
+
+    async def _with_tools(self, row: Row, messages: tuple[Message, ...], name: str, sample: int, run: Run) -> Outcome:
+        teacher, params = run.teacher(name), self.params
+        sampling = params.sampling(sample)
+
+        async def ask(chat: tuple[Message, ...]) -> Completion:
+            return await teacher.complete(Request(chat, sampling, params.draw, sample, tools=PYTHON))
+
+        bounds = Bounds(params.tool_calls, params.call_seconds, params.trace_seconds)
+        trace = await traced(ask, messages, run, bounds)
+        chat = {"messages": trace.messages, "tools": PYTHON, "tool_calls": trace.calls}
+        made = {**_trace(row, trace.answer, teacher.model), **chat, "reasoning": trace.reasoning}
+        if trace.answer.tool_calls:
+            return Reject("tool_calls", f"calls a tool again after {trace.calls} calls", row=made)
+        wrong = flaw(trace.answer)
+        if wrong and not (wrong.reason == "truncated" and params.on_truncated == "keep"):
             return Reject(wrong.reason, wrong.detail, row=made)
         return made
 
