@@ -5,9 +5,10 @@
     >>> split("Write `<think>` before you think.")
     (None, 'Write `<think>` before you think.')
 
-Thinking is what is inside the tags, response what is outside. Tags may be nested and in any case, and text may precede
-them. A closing tag without an opening one ends thinking that began with the text, because many chat templates write the
-opening tag at the end of the prompt. An opening tag that is never closed begins thinking that was cut.
+Thinking is what is inside the tags, response what is outside. Tags may be nested, in any case and with attributes, and
+text may precede them. A closing tag without an opening one ends thinking that began with the text, because many chat
+templates write the opening tag at the end of the prompt. An opening tag that is never closed begins thinking that was
+cut.
 
 A tag inside a code span, a fence or quotation marks is text, unless a tag outside has no other pair. A pair named in
 mid-sentence ("between <think> and </think>") is text as well. The time is linear in the length of the text.
@@ -107,17 +108,32 @@ def _marks(text: str, tags: Tags) -> list[_Mark]:
     if opening[0] not in text and closing[0] not in text and not (opening[0].isalpha() or closing[0].isalpha()):
         return []  # almost every response: no tag begins in it
     lowered = text.lower()
-    if opening not in lowered and closing not in lowered:
+    with_attributes = _with_attributes(text, tags[0]) if opening[:-1] + " " in lowered else []
+    if opening not in lowered and closing not in lowered and not with_attributes:
         return []
     if len(lowered) == len(text):  # else a letter has grown, such as İ, and places differ
         found = sorted([*_places(lowered, opening, True), *_places(lowered, closing, False)])
     else:
         matches = _pattern(tags).finditer(text)
         found = [_Mark(match.start(), match.end(), match.lastgroup == "opening") for match in matches]
+    if with_attributes:
+        found = sorted([*found, *with_attributes])
     if opening == closing:  # one tag for both: they take turns
         ends = dict(mark[:2] for mark in found)
         found = [_Mark(start, end, place % 2 == 0) for place, (start, end) in enumerate(ends.items())]
     return found
+
+
+def _with_attributes(text: str, tag: str) -> list[_Mark]:
+    """Opening tags such as `<think type="deep">`, where the tag has the form of an element's."""
+    if not re.fullmatch(r"<\w+>", tag):
+        return []
+    return [_Mark(match.start(), match.end(), True) for match in _attributes(tag).finditer(text)]
+
+
+@lru_cache(maxsize=64)
+def _attributes(tag: str) -> re.Pattern[str]:
+    return re.compile(rf"{re.escape(tag[:-1])} [\w:.-]{{1,40}} ?= ?[^<>]{{1,200}}>", re.IGNORECASE)
 
 
 def _places(text: str, tag: str, opens: bool) -> Iterator[_Mark]:

@@ -14,9 +14,12 @@ from typing import Any
 from dqdata.teacher import Request, Usage
 
 _PLAIN = {"prompt_tokens", "completion_tokens", "total_tokens"}
-_INPUT = ("prompt_tokens", "input_tokens")
-_OUTPUT = ("completion_tokens", "output_tokens")
-_CACHED = ("prompt_cache_hit_tokens", "cached_tokens")
+_INPUT = ("prompt_tokens", "input_tokens", "prompt_token_count", "promptTokenCount")
+_OUTPUT = ("completion_tokens", "output_tokens", "candidates_token_count", "candidatesTokenCount")
+_TOTAL = ("total_tokens", "total_token_count", "totalTokenCount")
+_THOUGHTS = ("thoughts_token_count", "thoughtsTokenCount")
+"""Google counts thoughts apart from the answer."""
+_CACHED = ("prompt_cache_hit_tokens", "cached_tokens", "cached_content_token_count", "cachedContentTokenCount")
 _REASONING = ("reasoning_tokens", "thinking_tokens", "thoughts_tokens")
 
 
@@ -36,7 +39,7 @@ def counted(said: Any) -> Usage | None:
         prompt, answer, total = said["prompt_tokens"], said["completion_tokens"], said["total_tokens"]
         if type(prompt) is int and type(answer) is int and total == prompt + answer and prompt > 0 <= answer:
             return Usage(prompt, answer)
-    prompt, answer, total = _first(said, _INPUT), _first(said, _OUTPUT), _count(said.get("total_tokens"))
+    prompt, answer, total = _first(said, _INPUT), _first(said, _OUTPUT), _first(said, _TOTAL)
     if not prompt:  # nothing was counted: no prompt has no tokens
         return None
     cached = _first(_details(said, "prompt_tokens_details", "input_tokens_details"), ("cached_tokens",))
@@ -47,7 +50,7 @@ def counted(said: Any) -> Usage | None:
         prompt, cached = (prompt + read + written, read) if "input_tokens" in said else (prompt, read)
     reasoning = _first(_details(said, "completion_tokens_details", "output_tokens_details"), _REASONING)
     reasoning = (_first(said, _REASONING) if reasoning is None else reasoning) or 0
-    answer = answer or 0
+    answer = (answer or 0) + (_first(said, _THOUGHTS) or 0)
     if total is not None:
         answer = max(answer, total - prompt)
     if answer < reasoning:  # then the reasoning isn't part of it

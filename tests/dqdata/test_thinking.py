@@ -66,6 +66,22 @@ def test_a_tag_that_is_spoken_of_is_text(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("<think type='deep'>a</think>b", ("a", "b")),
+        ('<THINK level="2" >a</THINK>b', ("a", "b")),
+        ("<think effort=high>only thoughts", ("only thoughts", "")),
+        ("<think a=1>x<think>k</think>z</think>w", ("xkz", "w")),
+        ("Hm.\n<think lang=de>\nJa.\n</think>\nNein.", ("Ja.", "Hm.\n\nNein.")),
+        ("`<think a=1>` is text", (None, "`<think a=1>` is text")),
+        ("<think a < b, so b > a", (None, "<think a < b, so b > a")),
+    ],
+)
+def test_an_opening_tag_may_have_attributes(text: str, expected: tuple[str | None, str]) -> None:
+    assert split(text) == expected
+
+
+@pytest.mark.parametrize(
     ("text", "tags", "expected"),
     [
         ("[THINK]a[/THINK]b", ("[THINK]", "[/THINK]"), ("a", "b")),

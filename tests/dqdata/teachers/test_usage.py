@@ -12,6 +12,13 @@ from dqdata.teachers.usage import counted
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
+        # Google's own names: thoughts are counted apart, and in the total
+        ({"prompt_token_count": 10, "candidates_token_count": 500, "thoughts_token_count": 300}, (10, 800, 0)),
+        (
+            {"promptTokenCount": 10, "candidatesTokenCount": 5, "thoughtsTokenCount": 50, "totalTokenCount": 65}
+            | {"cachedContentTokenCount": 4},
+            (10, 55, 4),
+        ),
         # OpenAI, DeepSeek: reasoning is part of the completion
         (
             {"prompt_tokens": 9, "completion_tokens": 105, "total_tokens": 114}

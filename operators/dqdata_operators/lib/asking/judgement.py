@@ -186,12 +186,19 @@ def _only_object(text: str, asked: Mapping[str, Asked]) -> dict[str, Any] | None
     return valid[0] if len(valid) == 1 and tried < MOST_OBJECTS else None
 
 
+_TRAILING = re.compile(r'("(?:[^"\\]|\\.)*+")|,(?=\s*[}\]])')
+"""A JSON string, or a comma behind the last member."""
+
+
 def _parsed(text: str) -> Any:
     try:
         return _DECODER.decode(text)
     except UnreadableError:
         raise
     except (ValueError, RecursionError) as error:
+        bare = _TRAILING.sub(lambda match: match[1] or "", text)
+        if bare != text:
+            return _parsed(bare)
         reason = error.msg if isinstance(error, json.JSONDecodeError) else type(error).__name__
         raise UnreadableError(f"not one JSON object: {reason}") from None
 

@@ -71,7 +71,17 @@ def test_unreadable(answer: str) -> None:
         read(answer, GRADES)
 
 
-@pytest.mark.parametrize("answer", [GOOD, f" {GOOD}\n", f"```json\n{GOOD}\n```", '{"cd": 2.0, "rv": 3}'])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        GOOD,
+        f" {GOOD}\n",
+        f"```json\n{GOOD}\n```",
+        '{"cd": 2.0, "rv": 3}',
+        '{"rv": 3,\n "cd": 2,\n}',
+        '{"cd": 2, "rv": 3 , }',
+    ],
+)
 def test_readable(answer: str) -> None:
     assert read(answer, GRADES) == {"rv": 3, "cd": 2}
 
