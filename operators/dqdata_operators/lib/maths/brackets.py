@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dqdata_operators.lib.maths.expression import Call, Num, Sym
 from dqdata_operators.lib.maths.notation import normalise, top_level
 from dqdata_operators.lib.maths.numbers import Literal, literal
+from dqdata_operators.lib.maths.qualifiers import qualifier
 from dqdata_operators.lib.maths.shapes import (
     Answer,
     Braces,
@@ -36,6 +37,8 @@ REALS = re.compile(r"\\mathbb\s*\{?\s*R\s*\}?|\\R(?![a-zA-Z])|\\mathbb\s*R")
 _CAP = re.compile(r"\\cap(?![a-zA-Z])")
 _CUP = re.compile(r"\\cup(?![a-zA-Z])")
 _SETBUILDER = re.compile(r"\\\{\s*([^|:]{1,60}?)\s*(?:\\mid|[|:])\s*(.*)\\\}", re.DOTALL)
+_LETTER = re.compile(r"\A(?:\\?[A-Za-z]|\(.*)\Z|\\in(?![a-z])")
+"""What a set is defined by where it names its elements alone: x, (x, y), x \\in \\mathbb{Z}."""
 _RELATION = re.compile(r"[<>=]|\\(?:le|ge|ne|in|notin)(?![a-zA-Z])")
 _COMMA_END = re.compile(r"\s*-?[0-9]+(?:,[0-9]+)?\s*")
 INFINITY = Sym("\\infty")
@@ -125,6 +128,8 @@ def bracketed(text: str, depth: int, read: Reader) -> Answer | None:
 def braces(text: str, depth: int, read: Reader) -> Answer | None:
     builder = _SETBUILDER.fullmatch(text)
     if builder is not None and _RELATION.search(builder[2]):
+        if (member := qualifier(f"{builder[1]}, {builder[2]}")) is not None and not _LETTER.search(builder[1]):
+            return Qualified(read(builder[1], depth + 1), member[1], member[2])
         found = read(builder[2], depth + 1)
         integers = re.search(r"\\in\s*\\mathbb\s*\{?\s*([ZN])", builder[1])
         return Qualified(found, (("", integers[1]),), builder[1]) if integers else Union((found,))

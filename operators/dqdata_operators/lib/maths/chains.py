@@ -37,6 +37,7 @@ _NAMES = (
     ),
     re.compile(rf"(?:m\s*)?\\(?:angle|triangle|widehat)\s*(?:\{{[^{{}}]*\}}|{_LETTERED}|[A-Z]+)+"),
     re.compile(rf"[A-Z][a-z]{{2}}{_ARGUMENTS}"),
+    re.compile(r"[A-Z]\s*\^\s*\{?\s*(?:-\s*1|T)\s*\}?"),
     re.compile(r"\\det\s*\(?\s*[A-Z]\s*\)?"),
     re.compile(rf"\|\s*(?:{_LETTERED}|[A-Z]{{2}})\s*\|"),
     re.compile(rf"\\overline\s*\{{[^{{}}]*\}}{_INDEX}|\\overline\s*{_LETTERED}"),

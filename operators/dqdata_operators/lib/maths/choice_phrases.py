@@ -121,7 +121,7 @@ RIGHT = re.compile(
     r"corrett[ao]|certa|respuesta|réponse|antwort|opción|risposta|resposta)\b(?!\s{1,12}that\b)"
     r"|(?:选项|選項|项|項)?+\s{0,12}+(?:是|为|為|才)?+\s{0,12}+(?:最|唯一)?+(?:正确|正確|对的|對的|符合)|(?<=\s)(?:it\s{1,12}(?:is|has\s{1,12}to\s{1,12}be|"
     r"must\s{1,12}be)\b|remains\s{0,12}[.!]?\s{0,12}$|the\s{1,12}(?:only\s{1,12})?(?:correct|right|best)\s{1,12}(?:answer|choice|option|"
-    r"one)\b)|(?<=\s)(?:matches|fits|satisfies|holds|works|applies|makes\s{1,12}(?:the\s{1,12})?(?:most\s{1,12})?sense|stimmt|passt|trifft\s{1,12}zu)\b|を選(?:び|ぶ|択)|"
+    r"one)\b)|(?<=\s)(?:matches|fits|satisfies|holds|works|applies|best\s{1,12}[a-z]+s|makes\s{1,12}(?:the\s{1,12})?(?:most\s{1,12})?sense|stimmt|passt|trifft\s{1,12}zu)\b|を選(?:び|ぶ|択)|"
     r"が(?:正解|正しい)|(?:번)?(?:이|가) 정답)"
 )
 ALSO = re.compile(
@@ -136,7 +136,7 @@ INVERTED = re.compile(
 )
 """The verb before its subject: `Somit ist Option B korrekt`."""
 LABELLED = re.compile(
-    r"(?:^|(?<=[.;。；]\s)|(?<=[。；]))\W{0,3}([A-J])\W{0,2}[):：.—–-]\W{0,3}(?:correct|true|right|yes|richtig|vrai|correcto|正确|正確|对)(?![A-Za-z])"
+    r"(?:^|(?<=[.;。；a-z]\s)|(?<=[。；]))\W{0,3}([A-J])\W{0,2}[):：.—–-]\W{0,3}(?:correct|true|right|yes|richtig|vrai|correcto|正确|正確|对)(?![A-Za-z])"
     r"|(?:^|(?<=[.;]\s))\W{0,3}([A-J])\W{1,4}[✓✔✅]|\(([A-J])\)\s*(?:correct|true|right|yes)(?![A-Za-z])",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -151,7 +151,7 @@ DECISION = re.compile(
     r"it(?:\s+is|['’]s|\s+must\s+be|\s+has\s+to\s+be|\s+should\s+be)|that(?:\s+is|['’]s|\s+leaves)|leav(?:es|"
     r"ing)(?:\s+us)?(?:\s+with)?|"
     r"(?:edit|correction|sorry|wait|actually|rather|instead)[\s,:—–-]+(?:i\s+meant?|make\s+(?:it|that))?|"
-    r"i\s+meant?|left\s+with|remains?|queda|bleibt|reste|resta|rimane|points?\s+to|"
+    r"i\s+meant?|left\s+with|remains?|queda|bleibt|reste|resta|rimane|points?\s+to(?:wards?)?|"
     r"I(?:['’]d|\s+would|\s+will|['’]ll)?\s+(?:think|say|guess|believe)|w[äa]hle(?:\s+ich)?|nehme|entscheide\s+mich\s+für|me\s+quedo\s+con|opte\s+pour|es\s+ist|es\s+muss|es\s+la|è\s+la|é\s+a|choisis|"
     r"c['’]est|elijo|escojo|elegimos|scelgo|escolho|выбираю|это)(?![A-Za-z])\s*|(?:认为|認為|觉得|判断)(?:答案)?(?:应该|應該)?是|只有|(?<![不没])(?:故|应|應|該|该|我|就|只能|"
     r"因此|所以|則|则)?(?:选择|選擇|选|選)\s*",

@@ -31,7 +31,7 @@ _NEGATED = re.compile(
 _DENIED = re.compile(
     r"(?<=[A-Za-z0-9])(?<!\bis)(?<!\bare)(?<!\bwas)(?<!\bwere)(?<!\bbe)(?<!\bdoes)(?<!\bdo)(?<!\bdid)(?<!\bcan)"
     r"(?<!\bcould)(?<!\bwould)(?<!\bshould)(?<!\bist)(?<!\best)[,;]?\s+(?:but\s+)?(?:not|rather than|"
-    r"instead of|nicht|pas)\s+[^,.;]*",
+    r"instead of|nicht|pas)\s+[^,.;]*?(?=\s+but\b|[,.;]|\Z)",
     re.IGNORECASE,
 )
 _REASONS = re.compile(r",?\s+(?:because|since|while|whereas|although|though|unlike|as opposed to)\b", re.IGNORECASE)

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable
 from fractions import Fraction
 
-from dqdata_operators.lib.maths.chains import name_of, names_agree, values_of
+from dqdata_operators.lib.maths.chains import FLIP, is_name, name_of, names_agree, values_of
 from dqdata_operators.lib.maths.evaluate import TooLarge, Undefined, symbols, value
 from dqdata_operators.lib.maths.expression import Num
 from dqdata_operators.lib.maths.lists import Undecided, alternatives, by_name, matching, named_values, same_connective
@@ -210,6 +210,9 @@ class Comparison(Worded):
         if not names_agree(variable_of(ref), variable_of(pred)):
             return False
         ref, pred = (one.parts[0] if isinstance(one, Union) and len(one.parts) == 1 else one for one in (ref, pred))
+        bounds = [_as_interval(one) if isinstance(one, Chain) else one for one in (ref, pred)]
+        if isinstance(bounds[0], Tuple) and isinstance(bounds[1], Tuple):
+            return self.tuples(bounds[0], bounds[1])
         mine, theirs = real_set(ref), real_set(pred)
         if mine is not None and theirs is not None:
             return same_set(mine, theirs)
@@ -231,6 +234,17 @@ _KINDS: tuple[tuple[type, Callable[[Comparison, Answer, Answer], bool | None]], 
 _UNNAMED = (Clock, Date, Congruence, Ratio, Words)
 _CHOICE = re.compile(r"\(?[A-Z]\)?")
 _OPTION = re.compile(r"\(([A-H])\)\s*([^\s(].*)")
+
+
+def _as_interval(chain: Chain) -> Answer:
+    """a < x <= b as (a, b]."""
+    opening, closing = {"<": "(", "le": "["}, {"<": ")", "le": "]"}
+    if len(chain.ops) == 2 and set(chain.ops) <= {">", "ge"}:
+        chain = Chain(chain.parts[::-1], tuple(FLIP[op] for op in chain.ops[::-1]))
+    if len(chain.ops) != 2 or not set(chain.ops) <= {"<", "le"} or not is_name(chain.parts[1]):
+        return chain
+    ends = read(chain.parts[0]), read(chain.parts[2])
+    return Tuple(opening[chain.ops[0]], ends, closing[chain.ops[1]])
 
 
 def _in_order(

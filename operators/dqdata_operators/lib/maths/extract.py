@@ -118,7 +118,8 @@ _RULE = re.compile(r"\s*(?:[-*_=~]{3,}|```\w*|[#>\s]*)\s*")
 _WRAPPED = re.compile(r"\A[*_]+((?:(?!\*\*|__).)*?)[*_]*\Z|\A([^*_]*?)[*_]+\Z", re.DOTALL)
 _REMARK = re.compile(r"\W*(?:note|notice|remark|check|verification|recall|remember)\b", re.IGNORECASE)
 _SAID_SO = re.compile(
-    r"\W*(?:(?:so|thus|therefore|hence|and|then|in short)\b[,\s]*)?(yes|no)\b(?=\s*[,.;:!*]|\s*\Z)", re.IGNORECASE
+    r"\W*(?:(?:so|thus|therefore|hence|and|then|in short|indeed)\b[,\s]*)?(yes|no)\b(?=\s*[,.;:!*]|\s*\Z)",
+    re.IGNORECASE,
 )
 _CORRECTED = re.compile(
     r"\b(?:no,? wait|wait,? no|scratch that|oops|my mistake|i (?:made|did make) (?:a|an) (?:\w+ )?(?:mistake|error)"

@@ -34,6 +34,8 @@ def matrix(text: str, read: Callable[[str], Answer]) -> Answer | None:
             return Matrix(tuple(tuple(map(read, row.split())) for row in text[1:-1].split(";")))
         return _nested(text, read)
     head, _, rest = text.partition("\\begin")
+    if head.rstrip().endswith("="):
+        return None  # a matrix with its name
     if rest and head.strip(" *"):
         factor, inner = head.strip(" *"), matrix("\\begin" + rest, read)
         if isinstance(inner, Matrix) and factor[-1] not in "[(|=+-\\" and isinstance(k := read(factor), Scalar):

@@ -16,7 +16,7 @@ LONGEST = 300
 """Characters of an answer with its condition."""
 
 _LABEL = re.compile(
-    r"(?<![A-Za-z0-9\\_^{])(?:part\s+)?(?:\(\s*([a-h]|[ivx]{1,4}|[1-9A-H])\s*\)|([a-h]|[ivx]{1,4}|[1-9])\s*[).](?=\s|\$)|([A-Ha-h])\s*:(?=\s))\s*:?",
+    r"(?<![A-Za-z0-9\\_^{.])(?:part\s+)?(?:\(\s*([a-h]|[ivx]{1,4}|[1-9A-H])\s*\)|([a-h]|[ivx]{1,4}|[1-9])\s*[).](?=\s|\$)|([A-Ha-h])\s*:(?=\s))\s*:?",
     re.IGNORECASE,
 )
 _JOINED = re.compile(r"\A(?:is|are|=)\s+|[,;\s]*(?<![A-Za-z])and\s*\Z")

@@ -67,7 +67,7 @@ def pick(sentence: str, question: str = "", *, leading: bool = False, several: b
     sentence = _UNDERLINED.sub(r"**\1**", sentence) if "__" in sentence else sentence
     found = candidates(sentence, several=several)
     if not found:
-        return _spelled(sentence) or _hyphenated(sentence) or _last_words(sentence)
+        return _spelled(sentence) or _hyphenated(sentence) or _last_words(sentence) or _in_digits(sentence, question)
     if leading and (first := _opening(sentence, found)) is not None:
         return _picked(first)
     chosen = _choose(sentence, found, question)
@@ -88,6 +88,7 @@ def _picked(one: Candidate) -> Picked:
 
 _BECAUSE = re.compile(r"(?<=[a-z0-9,] )(?:since|because|given that)\b", re.IGNORECASE)
 """What follows gives a reason for what stands before it."""
+_PARTED = re.compile(r"\s(?:and|while|but|whereas)\s|[,;]\s")
 _REASON = re.compile(r"\b(?:since|because|as)\b", re.IGNORECASE)
 _ALSO_COUNTED = re.compile(r"(?:\s+[A-Za-z'’-]+){1,5}?\s*(?:[,;&]|,?\s+and)\s+")
 """Between two things that are counted one after the other: `17 cards for Ben, 23 for Ana`."""
@@ -133,20 +134,35 @@ def _choose(sentence: str, found: list[Candidate], question: str) -> Candidate |
             return last[0]
         if len(last) > 1:
             found = last
-    if question and (asked := _asked(question, found)) is not None:
+    if question and (asked := _asked(question, sentence, found)) is not None:
         return asked
     before = sentence[: found[-1].start]
     results = [one for one in found if "=" in sentence[one.start : one.end] and "$" not in one.text[:1] + one.text[-1:]]
     if results == found[-1:]:
         return found[-1]  # a calculation and its result
-    if _COPULA.search(before):
+    if _COPULA.search(before) and not any(_COPULA.search(sentence[: one.start]) for one in found[:-1]):
         return found[-1]
     return None
 
 
-def _asked(question: str, found: list[Candidate]) -> Candidate | None:
+def _of_the_one_asked(question: str, sentence: str, found: list[Candidate]) -> Candidate | None:
+    """The one candidate in the clause about the person whom the question names, where others are about others."""
+    names = {name for name in re.findall(r"(?<=\s)[A-Z][a-z]+", question) if re.search(rf"\b{name}\b", sentence)}
+    if len(names) != 1:
+        return None
+    ends = [match.start() for match in _PARTED.finditer(sentence)]
+    about = sentence.index(names.pop())
+    begin = max((end for end in ends if end < about), default=0)
+    close = min((end for end in ends if end > about), default=len(sentence))
+    fits = [one for one in found if begin <= one.start < close]
+    return fits[0] if len(fits) == 1 < len(found) and fits[0].start > about else None
+
+
+def _asked(question: str, sentence: str, found: list[Candidate]) -> Candidate | None:
     """The one candidate that counts what the question asks how many of, or that is money where it asks how much."""
     last = re.split(r"(?<=[.!])\s+(?=[A-Z])", question.strip())[-1]
+    if (named := _of_the_one_asked(last, sentence, found)) is not None:
+        return named
     if match := _HOW_MANY.search(last):
         wanted = {singular(word) for word in match[1].lower().split()}
         fits = [
@@ -190,6 +206,17 @@ def _spelled(sentence: str) -> Picked | None:
             unit, tail = unit_after(sentence[some[0].end() :])
             return Picked(some[0][0] + unit, (), tail)
     return _spelled_cjk(sentence)
+
+
+def _in_digits(sentence: str, question: str) -> Picked | None:
+    """The answer of a sentence whose number words are written as digits: two dollars and seventy-five cents."""
+
+    def digits(match: re.Match[str]) -> str:
+        number = words_to_number(match[0].lower())
+        return match[0] if number is None or number < 2 else str(number)
+
+    written = _SPELLED.sub(digits, sentence)
+    return pick(written, question) if written != sentence else None
 
 
 def _last_words(sentence: str) -> Picked | None:

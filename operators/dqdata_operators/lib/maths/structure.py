@@ -159,9 +159,7 @@ def _conditioned(text: str) -> tuple[str, tuple[tuple[str, str], ...], str] | No
         return None
     name, found, value = parts[0].partition("=")
     value = value if found else name
-    if re.search(r"[<>]|\\(?:le|ge|ne|in)(?![a-zA-Z])", parts[0]) or not re.search(
-        rf"(?<![A-Za-z\\]){re.escape(match[1])}(?![A-Za-z])", value
-    ):
+    if re.search(r"[<>]|\\(?:le|ge|ne|in)(?![a-zA-Z])", parts[0]) or match[1] not in re.sub(r"\\[A-Za-z]+", "", value):
         return None
     return parts[0], (), parts[-1].strip()
 

@@ -68,8 +68,9 @@ def _named(sentence: str, wanted: str, reference: str, bold: list[str]) -> Picke
         return None
     if len(bold) == 1 and bold[0]:
         return Picked(reference) if bold[0] == wanted else None
-    if re.fullmatch(rf"\W*(?:an?|the)\s+(?:[a-z]+\s+){{0,2}}{re.escape(wanted)}\W*", sentence, re.IGNORECASE):
-        return Picked(reference)  # the noun of a phrase
+    phrase = rf"(?:(?:[a-z]+\s+){{0,2}}{re.escape(wanted)}|{re.escape(wanted)}\s+[a-z]+)"
+    if re.fullmatch(rf"\W*(?:an?|the)\s+{phrase}\W*", sentence, re.IGNORECASE):
+        return Picked(reference)  # the noun of a phrase, or its adjective
     others = {name.lower() for name in _NAME.findall(sentence)} - set(wanted.split()) - _SENTENCE_WORDS
     opening = _WORD.match(sentence.strip(" *"))
     if (
