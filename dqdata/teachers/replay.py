@@ -17,7 +17,7 @@ import sqlite3
 import tempfile
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, model_validator
 
@@ -26,6 +26,9 @@ from dqdata.params import LocalPath
 from dqdata.refs import catalog_ref
 from dqdata.teacher import Completion, Limits, Price, Request, Teacher, Usage
 from dqdata.teachers import chat
+
+if TYPE_CHECKING:
+    from dqdata.ledger import Ledger
 
 
 class ReplayParams(chat.ReadingParams):
@@ -38,7 +41,8 @@ class ReplayParams(chat.ReadingParams):
     ledger: LocalPath | None = None
     """A ledger file."""
     catalog: str | None = None
-    """A catalog of traces such as `slow_thinking@3`: its rows and rejects, by their `ledger_key`."""
+    """A catalog such as `slow_thinking@3`. Its traces and rejects hold the answers that became rows; those of judges
+    and rewritten traces are read from the ledger of its store."""
     store: LocalPath = Path("catalogs")
     """Folder of the catalogs."""
 
@@ -91,7 +95,7 @@ class Replay(Teacher[ReplayParams]):
             self._folder = tempfile.TemporaryDirectory(prefix="dqdata-replay-")
             index = Path(self._folder.name) / "answers.sqlite"
             await asyncio.to_thread(_index, self.params, index)
-            self._record = _Traces(index)
+            self._record = _Traces(index, _ledger_of(self.params))
 
     async def complete(self, request: Request) -> Completion:
         if self._record is None:
@@ -101,11 +105,16 @@ class Replay(Teacher[ReplayParams]):
             raise TeacherError(
                 f"no recorded answer of {self.params.model} in {self.params.ledger or self.params.catalog} to sample "
                 f"{request.sample} of {request.messages[-1].content[:80]!r}: the prompt, the sampling parameters or "
-                "the revision differ from what was recorded, or it was never answered",
+                f"the revision differ from what was recorded, or it was never answered{self._lacking}",
                 kind="row",
                 reason="not_recorded",
             )
         return self.present(found)
+
+    @property
+    def _lacking(self) -> str:
+        alone = isinstance(self._record, _Traces) and not self._record.has_ledger
+        return "; no ledger is beside the catalog, so answers of judges and rewritten traces are lost" if alone else ""
 
     async def close(self) -> None:
         if self._record is not None:
@@ -117,12 +126,19 @@ class Replay(Teacher[ReplayParams]):
 
 
 class _Traces:
-    """Answers of a catalog, in a file of their own: a point look-up in Parquet would read all of it."""
+    """Answers of a catalog, in a file of their own: a point look-up in Parquet would read all of it. ledger: has the
+    answers that are no rows, such as judgements; None where the store came without one."""
 
-    def __init__(self, index: Path) -> None:
-        self._con = sqlite3.connect(index)
+    def __init__(self, index: Path, ledger: Ledger | None) -> None:
+        self._con, self._ledger = sqlite3.connect(index), ledger
+
+    @property
+    def has_ledger(self) -> bool:
+        return self._ledger is not None
 
     def get(self, key: str) -> Completion | None:
+        if self._ledger is not None and (stored := self._ledger.get(key)) is not None:
+            return stored
         row = self._con.execute("select row from answers where ledger_key = ?", (key,)).fetchone()
         if row is None:
             return None
@@ -139,9 +155,21 @@ class _Traces:
 
     def close(self) -> None:
         self._con.close()
+        if self._ledger is not None:
+            self._ledger.close()
 
 
 _ANSWER = ("ledger_key", "response", "reasoning", "finish_reason", "input_tokens", "output_tokens", "teacher")
+
+
+def _ledger_of(params: ReplayParams) -> Ledger | None:
+    """The ledger of the store that the catalog is in."""
+    from dqdata.catalog import Store
+    from dqdata.ledger import Ledger
+
+    with Store.open(params.store, read_only=True) as store:
+        path = store.ledger_path
+    return Ledger(path, read_only=True) if path.exists() else None
 
 
 def _index(params: ReplayParams, index: Path) -> None:
