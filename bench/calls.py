@@ -82,7 +82,9 @@ async def openai_aiohttp(url: str, calls: int, concurrency: int) -> None:
 
 async def dqdata(url: str, calls: int, concurrency: int, folder: str | None = None) -> int:
     """Returns how many calls were made, the others came from the ledger."""
-    from dqdata.calls.client import Budget, CallClient, CallContext
+    from dqdata.calls.budget import Budget
+    from dqdata.calls.client import CallClient, CallContext
+    from dqdata.calls.owner import LocalOwner
     from dqdata.ledger import Ledger
     from dqdata.teacher import Limits, Message, Price, Request, Sampling
     from dqdata.teachers.openai import EndpointParams, OpenAI
@@ -90,7 +92,7 @@ async def dqdata(url: str, calls: int, concurrency: int, folder: str | None = No
     with tempfile.TemporaryDirectory() as temporary, Ledger(Path(folder or temporary) / "ledger.sqlite") as ledger:
         teacher = OpenAI(EndpointParams(base_url=url, model="m"))
         limits = Limits(concurrency=concurrency, price=Price(input=0.5, output=2.0))
-        client = CallClient(teacher, limits, ledger, Budget(limit_usd=1e6))
+        client = CallClient(teacher, limits, LocalOwner(ledger, Budget(limit_usd=1e6)))
         step = client.at(CallContext("run", "pipe", "step", "r1"))
 
         async def call(i: int) -> None:

@@ -27,10 +27,12 @@ from dqdata.aio import outside_loop
 from dqdata.columns import KEYS, VOCABULARY, Columns, columns_of
 from dqdata.engine.chunks import Folder
 from dqdata.engine.executor import execute_segment
+from dqdata.engine.executors import LocalExecutor
 from dqdata.engine.frames import no_rejects
 from dqdata.engine.progress import Progress
-from dqdata.engine.runtime import Labels, Runtime, StepRun
+from dqdata.engine.runtime import Runtime, StepRun
 from dqdata.engine.table import DiskTable
+from dqdata.engine.tasks import Labels
 from dqdata.ledger import Ledger
 from dqdata.operator import Operator, Row
 from dqdata.params import NoParams
@@ -203,7 +205,8 @@ def run_operator(
             ) as runtime:
                 progress = Progress(1.0, runtime.counters, None)
                 segment = Segment((step,), step.before)
-                await execute_segment(segment, came.rows(), target, runtime, progress, chunk_rows)
+                executor = LocalExecutor(runtime, progress)
+                await execute_segment(segment, came.rows(), target, runtime, executor, progress, chunk_rows)
 
         with _ledger(folder) as ledger:
             asyncio.run(work(ledger))

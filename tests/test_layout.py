@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 import subprocess
 import tomllib
@@ -94,3 +95,11 @@ def test_the_tree_holds_no_file_that_belongs_to_a_machine() -> None:
         for name in tracked
         if re.search(r"\.(sqlite(-wal|-shm)?|pyc|log|part)$", name) and not name.startswith("tests/")
     ] == []
+
+
+def test_the_walk_of_a_row_names_functions_that_exist() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    walk = text.partition("## One row, from problem to commit")[2].partition("A test takes the same way")[0]
+    names = re.findall(r"`(dqdata[\w.]+)`", walk)
+    assert len(re.findall(r"^\d+\. ", walk, re.MULTILINE)) <= 15 and len(names) >= 14
+    assert all(callable(pkgutil.resolve_name(name)) for name in names)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from dqdata.aio import awaitable, outside_loop
 from dqdata.api.catalogs import Catalogs, one_version
@@ -122,6 +122,7 @@ class Project(Catalogs):
         force: bool = False,
         limit: int | None = None,
         workers: int | None = None,
+        engine: Literal["local", "inline", "spawn"] | None = None,
         out: TextIO | None = None,
     ) -> RunResult:
         """Runs a pipeline and commits a version of its catalog; one that was stopped goes on where it was.
@@ -129,7 +130,8 @@ class Project(Catalogs):
         allow_partial: commits without the rows that failed and another run may save. budget_usd: instead of the
         pipeline's. retry_failed: processes the failed rows of the version that this recipe made already, into a new
         one. force: makes a new version in any case. limit: takes the first rows of the source, into
-        NAME__first_LIMIT. workers: CPU processes, by default one a core. out: gets the progress.
+        NAME__first_LIMIT. workers: CPU processes, by default one a core. engine: where rows are processed, instead of
+        what `[engine]` says; "inline" is for debuggers. out: gets the progress.
         """
         from dqdata.engine.run import run_pipeline
 
@@ -144,6 +146,7 @@ class Project(Catalogs):
                 force=force,
                 limit=limit,
                 workers=workers,
+                engine=engine,
                 out=out,
             )
 

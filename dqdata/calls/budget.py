@@ -61,7 +61,7 @@ class Budget:
                     self._release(reservation)
                 raise
         else:
-            self._hold(reservation)
+            self.hold(reservation)
         return reservation
 
     def settle(self, reservation: Reservation, usd: float, tokens: int) -> None:
@@ -70,7 +70,8 @@ class Budget:
         self.tokens += tokens
         self._release(reservation)
 
-    def _hold(self, reservation: Reservation) -> None:
+    def hold(self, reservation: Reservation) -> None:
+        """Sets aside what a call in flight may take, whatever is left."""
         self._held_usd += reservation.usd
         self._held_tokens += reservation.tokens
         self._in_flight += 1
@@ -122,5 +123,5 @@ class Budget:
                     self._waiting.clear()
                 return
             self._waiting.popleft()
-            self._hold(reservation)
+            self.hold(reservation)
             future.set_result(None)

@@ -1,6 +1,6 @@
 """Calls one teacher: ledger look-up, identical requests in flight, limits, budget, retries, ledger write.
 
-    client = CallClient(teacher, limits, ledger, budget)
+    client = CallClient(teacher, limits, LocalOwner(ledger, budget))
     answer = await client.at(CallContext(run_id, "slow_thinking", step, "r1")).complete(request)
 
 An answered request is never asked again: not by another row, another step, another run, nor after a crash, because an
@@ -18,19 +18,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from dqdata.calls.budget import Budget, Reservation
+from dqdata.calls.budget import Reservation
 from dqdata.calls.counters import Counters
-from dqdata.calls.health import UNREACHABLE, Health, is_overload
+from dqdata.calls.health import UNREACHABLE, is_overload
 from dqdata.calls.hiding import hidden, without_secrets
-from dqdata.calls.limits import Gate
+from dqdata.calls.owner import Answered, LaneEndedError, Lease, Owner
 from dqdata.calls.stall import Stall
 from dqdata.errors import BudgetExceeded, DqdataError, InputError, Stopped, StoreError, TeacherError
-from dqdata.ledger import CallContext, Ledger
+from dqdata.ledger import CallContext
 from dqdata.masking import masker
 from dqdata.operator import Ask
 from dqdata.teacher import Completion, Limits, Price, Request, Teacher, Usage
 
-__all__ = ["UNPAID", "Budget", "CallClient", "CallContext", "Counters"]
+__all__ = ["UNPAID", "CallClient", "CallContext", "Counters"]
 
 UNPAID = "budget_exceeded"
 """Reason of a row that failed because the budget has no room for its call."""
@@ -45,27 +45,28 @@ class CallClient:
         self,
         teacher: Teacher[Any],
         limits: Limits,
-        ledger: Ledger,
-        budget: Budget,
+        owner: Owner,
         *,
+        name: str = "",
         on_change: Callable[[Counters], None] | None = None,
         unpaid_rows_fail: bool = False,
         replay: bool = False,
     ) -> None:
-        """unpaid_rows_fail: a call that the budget has no room for fails its row, instead of ending the run. replay:
-        answers come from the ledger alone; a request without one fails its row as `not_recorded`."""
+        """name: of the teacher's table, under which processes share its limits. unpaid_rows_fail: a call that the
+        budget has no room for fails its row, instead of ending the run. replay: answers come from the ledger alone; a
+        request without one fails its row as `not_recorded`."""
         self.unpaid_rows_fail, self.replay = unpaid_rows_fail, replay
-        self.teacher, self.limits, self.ledger, self.budget = teacher, teacher.limits(limits), ledger, budget
+        self.teacher, self.limits, self.owner = teacher, teacher.limits(limits), owner
         self.counters = Counters()
-        self.gate = Gate(self.limits)
         self._on_change = on_change
         self._in_flight: dict[str, _InFlight] = {}
         self._ended: DqdataError | None = None
         self._end_event = asyncio.Event()
         self._starting: asyncio.Task[None] | None = None
         self._stall = Stall(self.limits.timeout)
-        self._health = Health(self.limits, self.gate, self._stall)
-        teacher.remember_in(ledger)
+        self.lane = owner.lane(name, self.limits, self._stall)
+        if owner.ledger is not None:
+            teacher.remember_in(owner.ledger)
 
     def at(self, context: CallContext) -> Ask:
         """The teacher as one step sees it."""
@@ -77,7 +78,7 @@ class CallClient:
         call = self._in_flight.get(key)
         if call is not None:
             completion = replace(await self._wait(call), cached=True)
-        elif (stored := self.ledger.get(key)) is not None:
+        elif (stored := await self.owner.lookup(key)) is not None:
             completion = self.teacher.present(without_secrets(stored))
         elif self.replay:
             self.counters.failed += 1
@@ -87,8 +88,13 @@ class CallClient:
                 kind="row",
                 reason="not_recorded",
             )
+        elif (call := self._in_flight.get(key)) is not None:  # it began while the look-up waited
+            completion = replace(await self._wait(call), cached=True)
         else:
-            return await self._wait(_InFlight(self, key, request, context))
+            call = _InFlight(self, key, request, context)
+            completion = await self._wait(call)
+            if not call.elsewhere:
+                return completion
         self.counters.cached += 1
         self._changed()
         return completion
@@ -135,32 +141,36 @@ class CallClient:
 
     async def _attempt(self, call: _InFlight) -> Completion:
         expected = self._expected_tokens(call.request) if self.limits.tokens_per_minute else 0
-        await self.gate.enter(expected)
+        self._go_on()
+        worst = self._worst(call) if self.owner.limited else None
         try:
+            lease = await self.lane.lease(call.key, expected, worst)
+        except LaneEndedError:
+            self._go_on()
+            raise
+        try:
+            if lease.answered_elsewhere and (stored := await self.owner.lookup(call.key)) is not None:
+                call.elsewhere = True
+                return self.teacher.present(without_secrets(stored))
             self._go_on()
             await self._started()
-            reservation = await self.budget.reserve(*self._worst(call)) if self.budget.limited else None
-            try:
-                self._go_on()
-                completion = await self._send(call)
-            except BaseException as error:
-                if reservation is not None:
-                    charged = self._worst(call) if _may_cost(error) else _NOTHING
-                    self.budget.settle(reservation, charged.usd, charged.tokens)
-                raise
-            usage = completion.usage
-            self.gate.answered(completion.seconds, usage.output, expected, usage.input + usage.output)
+            completion = await self._send(call, lease, expected)
             # The place is given up only once the answer is on disk: a crash costs no more calls than may be in flight.
-            return await self._keep(call, completion, reservation)
+            return await self._keep(call, completion, lease)
+        except BaseException as error:
+            charged = worst if worst is not None and call.tried and _may_cost(error) else _NOTHING
+            lease.charge(*charged)
+            raise
         finally:
-            self.gate.leave()
+            call.tried = False
+            lease.leave()
 
-    async def _send(self, call: _InFlight) -> Completion:
+    async def _send(self, call: _InFlight, lease: Lease, expected: int) -> Completion:
         began = time.monotonic()
-        call.sent = True
+        call.sent = call.tried = True
         self.counters.in_flight += 1
         self._stall.sent(call.context.teacher, self.counters.in_flight)
-        self.gate.sent()
+        lease.sent()
         try:
             async with asyncio.timeout(self.limits.timeout):
                 completion = await self.teacher.complete(call.request.outgoing)
@@ -168,24 +178,26 @@ class CallClient:
             late = f"no answer within {self.limits.timeout:g} s (`timeout` of the teacher)"
             raise TeacherError(late, kind="retryable", reason="timeout", usage_unknown=True) from None
         except TeacherError as error:
-            raise self._noticed(hidden(error), call.context.teacher) from None
+            raise await self._noticed(hidden(error), call.context.teacher, lease) from None
         except DqdataError as error:
             self.end(hidden(error))
             raise
         except Exception as error:
             said = masker.hide(f"{type(error).__name__}: {error}")
             broke = f"teacher {call.context.teacher!r} broke: {said}"
-            raise self._noticed(
-                TeacherError(broke, kind="fatal", reason="broken", usage_unknown=True), call.context.teacher
-            ) from error
+            broken = TeacherError(broke, kind="fatal", reason="broken", usage_unknown=True)
+            raise await self._noticed(broken, call.context.teacher, lease) from error
         finally:
             call.sent = False
             self.counters.in_flight -= 1
             self._stall.in_flight = self.counters.in_flight
-        self._health.answered()
-        return completion if completion.seconds else replace(completion, seconds=time.monotonic() - began)
+        if not completion.seconds:
+            completion = replace(completion, seconds=time.monotonic() - began)
+        usage = completion.usage
+        lease.answered(Answered(completion.seconds, usage.output, expected, usage.input + usage.output))
+        return completion
 
-    async def _keep(self, call: _InFlight, completion: Completion, reservation: Reservation | None) -> Completion:
+    async def _keep(self, call: _InFlight, completion: Completion, lease: Lease) -> Completion:
         """Stores an answer and books what it took. What can't be stored must not be paid for: a ledger that fails
         ends all calls."""
         call.sent = True
@@ -193,15 +205,14 @@ class CallClient:
         usage = completion.usage
         cost = self._price.cost(usage)
         try:
-            completion = await self.ledger.put(
-                call.key, call.request, completion, cost_usd=cost, context=call.context, **self._identity()
+            completion = await self.owner.record(
+                call.key, call.request, completion, self._identity(), cost, call.context
             )
         except StoreError as error:
             self.end(error)
             raise
         finally:
-            if reservation is not None:
-                self.budget.settle(reservation, cost, usage.input + usage.output)
+            lease.charge(cost, usage.input + usage.output)
         self.counters.made += 1
         self.counters.input_tokens += usage.input
         self.counters.output_tokens += usage.output
@@ -230,16 +241,8 @@ class CallClient:
     async def _record(self, call: _InFlight, error: TeacherError) -> None:
         charged = self._worst(call) if error.usage_unknown else _NOTHING
         try:
-            await self.ledger.put_failure(
-                call.key,
-                call.request,
-                error,
-                attempt=call.attempt,
-                tokens=charged.tokens,
-                cost_usd=charged.usd,
-                context=call.context,
-                **self._identity(),
-            )
+            attempt = (call.attempt, charged.tokens, charged.usd)
+            await self.owner.record_failure(call.key, call.request, error, self._identity(), attempt, call.context)
         except StoreError as broken:
             self.end(broken)
             raise
@@ -251,7 +254,7 @@ class CallClient:
         tokens_in = text + (len(str(request.schema)) if request.schema else 0)
         tokens_out = request.sampling.max_tokens or self.teacher.context_tokens
         price = self._price
-        unbounded = self.budget.limit_tokens is not None or (self.budget.limit_usd is not None and price.output > 0)
+        unbounded = self.owner.limit_tokens is not None or (self.owner.limit_usd is not None and price.output > 0)
         if tokens_out is None and unbounded:
             raise InputError(
                 f"teacher {call.context.teacher!r}: a budget is set, but nothing bounds the length of an answer, so "
@@ -266,8 +269,8 @@ class CallClient:
         answer = self.counters.output_tokens // made if made else min(request.sampling.max_tokens or 500, 500)
         return sum(len(message.content) for message in request.messages) // 4 + answer
 
-    def _identity(self) -> dict[str, str]:
-        return {"provider": self.teacher.provider, "model": self.teacher.keyed_model, "revision": self.teacher.revision}
+    def _identity(self) -> tuple[str, str, str]:
+        return self.teacher.provider, self.teacher.keyed_model, self.teacher.revision
 
     async def _started(self) -> None:
         """Starts the teacher once; whatever start raises is what every call raises."""
@@ -286,12 +289,12 @@ class CallClient:
         if self._ended is None:
             self._ended = error
             self._end_event.set()
-            self.gate.refresh()
+            self.lane.end()
             self.teacher.ending()
 
-    def _noticed(self, error: TeacherError, teacher: str) -> TeacherError:
+    async def _noticed(self, error: TeacherError, teacher: str, lease: Lease) -> TeacherError:
         """What one failure means for all calls: it must hold before the place of the failed call goes to the next."""
-        error = self._health.failed(error, teacher, known=self.counters.made + self.counters.cached > 0)
+        error = await lease.failed(error, teacher, known=self.counters.made + self.counters.cached > 0)
         if error.kind == "fatal":
             self.end(error)
         return error
@@ -324,12 +327,12 @@ class _OverError(Exception):
 class _InFlight:
     """One call in flight, and how many wait for it."""
 
-    __slots__ = ("attempt", "context", "key", "request", "sent", "task", "waiters")
+    __slots__ = ("attempt", "context", "elsewhere", "key", "request", "sent", "task", "tried", "waiters")
 
     def __init__(self, client: CallClient, key: str, request: Request, context: CallContext) -> None:
         self.key, self.request, self.context = key, request, context
         self.attempt = self.waiters = 0
-        self.sent = False
+        self.sent = self.tried = self.elsewhere = False
         self.task = asyncio.get_running_loop().create_task(client._run_call(self))
         in_flight = client._in_flight
         in_flight[key] = self

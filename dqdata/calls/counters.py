@@ -19,3 +19,14 @@ class Counters:
     unpriced: str = ""
     """The teacher's name if its table has no price and a call was made, so that the cost is unknown."""
     in_flight: int = 0
+
+    def add(self, more: Counters) -> None:
+        """What another process counted."""
+        self.made += more.made
+        self.cached += more.cached
+        self.failed += more.failed
+        self.retried += more.retried
+        self.input_tokens += more.input_tokens
+        self.output_tokens += more.output_tokens
+        self.cost_usd += more.cost_usd
+        self.unpriced = self.unpriced or more.unpriced

@@ -12,6 +12,7 @@ from dqdata.cli.common import Finite, json_option, open_project, print_json, pro
 
 if TYPE_CHECKING:
     from dqdata.engine.run import RunResult
+    from dqdata.project.tables import EngineKind
 
 
 @click.command()
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 @click.option("--force", is_flag=True, help="Make a new version although this recipe has made one.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first rows of the source, into NAME__first_LIMIT.")
 @click.option("--workers", type=click.IntRange(min=1), help="Worker processes; by default one a core.")
+@click.option("--engine", type=click.Choice(["local", "inline", "spawn"]), help="Instead of [engine] kind.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 @json_option
 def command(
@@ -34,6 +36,7 @@ def command(
     force: bool,
     limit: int | None,
     workers: int | None,
+    engine: EngineKind | None,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -47,6 +50,7 @@ def command(
         retry_failed=retry_failed,
         force=force,
         limit=limit,
+        engine=engine,
     )
     if as_json:
         print_json(result.as_json())

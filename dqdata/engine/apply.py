@@ -22,10 +22,12 @@ from dqdata.catalog.rights import make_private
 from dqdata.columns import REJECTS
 from dqdata.engine.chunks import reader
 from dqdata.engine.executor import execute
+from dqdata.engine.executors import LocalExecutor
 from dqdata.engine.progress import Progress
 from dqdata.engine.run import error_counts, merged, reject_counts
-from dqdata.engine.runtime import Labels, Runtime
+from dqdata.engine.runtime import Runtime
 from dqdata.engine.stop import StopSignal, on_signals
+from dqdata.engine.tasks import Labels
 from dqdata.ledger import Ledger
 from dqdata.notebook import Shown
 from dqdata.project.check import NoStore
@@ -110,7 +112,10 @@ def apply_operator(
                     teachers=plan.teachers,
                 ) as runtime:
                     progress = Progress(1.0, runtime.counters, out)
-                    output = await execute(plan, runtime, folder, progress, allow_partial=True, namespace_ids=False)
+                    executor = LocalExecutor(runtime, progress)
+                    output = await execute(
+                        plan, runtime, executor, folder, progress, allow_partial=True, namespace_ids=False
+                    )
             rows = write(reader(merged(output.rows, plan.after, folder / "rows"), plan.after), target, kind)
             rejects = target.with_name(f"{target.stem}.rejects{target.suffix}")
             write(reader(merged(output.rejects, REJECTS, folder / "rejects"), REJECTS), rejects, kind)

@@ -16,8 +16,10 @@ from dqdata.engine.chunks import Folder, row_count, slices
 from dqdata.engine.ingest import ingest
 from dqdata.engine.progress import DETAIL, Progress
 from dqdata.engine.runtime import Runtime
-from dqdata.engine.segment import SegmentRun
+from dqdata.engine.segment import chunk_rows
+from dqdata.engine.stop import StopSignal
 from dqdata.engine.table import run_table_step
+from dqdata.engine.tasks import ChunkTask, Executor
 from dqdata.errors import Incomplete
 from dqdata.project.plan import Plan, Segment
 
@@ -35,6 +37,7 @@ class RunOutput:
 async def execute(
     plan: Plan,
     runtime: Runtime,
+    executor: Executor,
     folder: Path,
     progress: Progress,
     *,
@@ -56,7 +59,8 @@ async def execute(
         target = Folder(folder / (segment.fingerprint + ("-partial" if partial else "")))
         if partial:
             shutil.rmtree(target.path, ignore_errors=True)
-        await execute_segment(segment, folders[-1].rows(), target, runtime, progress, plan.pipeline.chunk_rows)
+        files = folders[-1].rows()
+        await execute_segment(segment, files, target, runtime, executor, progress, pipeline.chunk_rows)
         if target.partial():
             partial = True
             if not allow_partial:
@@ -82,10 +86,11 @@ async def execute_segment(
     files: list[Path],
     target: Folder,
     runtime: Runtime,
+    executor: Executor,
     progress: Progress,
-    chunk_rows: int | None = None,
+    rows_of_chunk: int | None = None,
 ) -> None:
-    """Fills the folder with what the segment makes of the rows of the files. chunk_rows: rows of a checkpoint, by
+    """Fills the folder with what the segment makes of the rows of the files. rows_of_chunk: rows of a checkpoint, by
     default few where teachers are called and many elsewhere."""
     if target.facts() is not None:
         return
@@ -98,11 +103,38 @@ async def execute_segment(
         progress.advance(total)
         return
     target.prepare()
-    run_segment = SegmentRun(segment, runtime, runtime.stop, progress)
-    chunks = list(slices(files, chunk_rows or run_segment.chunk_rows))
-    await run_segment.run(chunks, target)
+    job = runtime.job(segment, target.path)
+    tasks = [ChunkTask(job, chunk) for chunk in slices(files, rows_of_chunk or chunk_rows(segment))]
+    await run_tasks(tasks, executor, runtime.stop, progress)
     if not target.partial():
         target.finish({"rows_in": total})
+
+
+async def run_tasks(tasks: Sequence[ChunkTask], executor: Executor, stop: StopSignal, progress: Progress) -> None:
+    """Processes the chunks that have no checkpoint. An error sets the stop signal: chunks under way end where they can,
+    finished ones are written, and then it is raised."""
+    under_way: set[asyncio.Task[None]] = set()
+
+    async def guarded(task: ChunkTask) -> None:
+        try:
+            result = await executor.run(task)
+            progress.advance(result.rows, result.failed)
+        except Exception as error:
+            stop.set(error)
+
+    for task in tasks:
+        if Folder(task.job.target).has(task.chunk.number):
+            progress.advance(task.chunk.rows)
+            continue
+        await executor.admit(task)
+        if stop.cause is not None:
+            break
+        begun = asyncio.create_task(guarded(task))
+        under_way.add(begun)
+        begun.add_done_callback(under_way.discard)
+    await asyncio.gather(*under_way)
+    if stop.cause is not None:
+        raise stop.cause
 
 
 def _unfinished(folder: Folder, again: str) -> str:

@@ -164,6 +164,13 @@ def reject_record(row: Row, reject: Reject, step: str, op: str, key: str) -> dic
     }
 
 
+def failures(rejects: pl.DataFrame) -> dict[str, tuple[int, str]]:
+    """Failed rows among rejects: how many by reason, with the detail of the first."""
+    failed = rejects.filter(pl.col("kind") == "failed")
+    found = failed.group_by("reason", maintain_order=True).agg(pl.len(), pl.col("detail").first())
+    return {reason: (count, str(detail or "")) for reason, count, detail in found.iter_rows()}
+
+
 def records(items: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame(list(items), schema=schema_of(REJECTS))
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TextIO
-
-import polars as pl
 
 from dqdata.calls.client import UNPAID, Counters
 from dqdata.errors import TooManyFailures
@@ -42,14 +40,14 @@ class Progress:
         self._done += 1
         self.draw()
 
-    def advance(self, rows: int, rejects: pl.DataFrame | None = None) -> None:
-        """Rows that went through, less those that ticked; raises TooManyFailures when their rejects tip the balance."""
+    def advance(self, rows: int, failed: Mapping[str, tuple[int, str]] | None = None) -> None:
+        """Rows that went through, less those that ticked; raises TooManyFailures when those of them that failed tip the
+        balance. failed: how many by reason, with an example."""
         self._done += rows
-        if rejects is not None:
-            failed = rejects.filter((pl.col("kind") == "failed") & (pl.col("reason") != UNPAID))
-            self._failed.update(failed.get_column("reason").to_list())
-            for reason, detail in failed.select("reason", "detail").unique("reason", maintain_order=True).iter_rows():
-                self._examples.setdefault(reason, str(detail or ""))
+        for reason, (count, example) in (failed or {}).items():
+            if reason != UNPAID:
+                self._failed[reason] += count
+                self._examples.setdefault(reason, example)
         self.draw()
         failures = self._failed.total()
         if self._done >= min(JUDGED_FROM, self._total) and failures > self._rate * self._done:

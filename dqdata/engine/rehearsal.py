@@ -22,8 +22,10 @@ from dqdata.calls.hiding import without_secrets
 from dqdata.columns import Columns
 from dqdata.engine.chunks import row_count
 from dqdata.engine.executor import execute
+from dqdata.engine.executors import LocalExecutor
 from dqdata.engine.progress import Progress
-from dqdata.engine.runtime import Labels, Runtime, StepRun
+from dqdata.engine.runtime import Runtime, StepRun
+from dqdata.engine.tasks import Labels
 from dqdata.errors import RunError, TeacherError
 from dqdata.ledger import Ledger
 from dqdata.operator import Ask, CallOperator, Outcome, Reject, Row, Run, Schema
@@ -112,7 +114,9 @@ async def _through(plan: Plan, project: Project, store: StoreView, ledger: Ledge
             store=store,
             teachers=plan.teachers,
         ) as runtime:
-            output = await execute(plan, runtime, path, Progress(math.inf, list, None), allow_partial=True)
+            progress = Progress(math.inf, list, None)
+            executor = LocalExecutor(runtime, progress)
+            output = await execute(plan, runtime, executor, path, progress, allow_partial=True)
         return row_count(list(output.rows))
 
 
@@ -225,7 +229,7 @@ class _Recorded:
 
     async def complete(self, request: Request) -> Completion:
         key = self._teacher.key(request)
-        stored = self._runtime.ledger.get(key)
+        stored = await self._runtime.owner.lookup(key)
         if stored is not None:
             self._row.answered[self._name] += 1
             return self._teacher.present(without_secrets(stored))

@@ -16,9 +16,11 @@ from typing import Any, Protocol, TextIO
 
 from dqdata.columns import Columns
 from dqdata.engine.executor import RunOutput, execute
+from dqdata.engine.executors import LocalExecutor
 from dqdata.engine.progress import Progress
-from dqdata.engine.runtime import Labels, Runtime
+from dqdata.engine.runtime import Runtime
 from dqdata.engine.stop import StopSignal, on_signals
+from dqdata.engine.tasks import Labels
 from dqdata.errors import InputError
 from dqdata.files import make_folder
 from dqdata.ledger import Ledger
@@ -106,7 +108,10 @@ def replay(
                 replay=not calls,
             ) as runtime:
                 progress = Progress(1.0, runtime.counters, out)
-                output = await execute(plan, runtime, folder, progress, allow_partial=True, namespace_ids=namespace_ids)
+                executor = LocalExecutor(runtime, progress)
+                output = await execute(
+                    plan, runtime, executor, folder, progress, allow_partial=True, namespace_ids=namespace_ids
+                )
                 counters = runtime.counters()
         return Replay(output, sum(c.failed for c in counters), sum(c.cached for c in counters))
 

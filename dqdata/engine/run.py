@@ -13,6 +13,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,22 +21,25 @@ from typing import Any, TextIO
 
 from filelock import BaseFileLock, Timeout
 
-from dqdata.calls.client import Budget, Counters
+from dqdata.calls.budget import Budget
+from dqdata.calls.client import Counters
 from dqdata.catalog import Store, Version
 from dqdata.columns import REJECTS, Columns
 from dqdata.engine.executor import RunOutput, execute
+from dqdata.engine.executors import make_executor
 from dqdata.engine.garbage import rare_collections
 from dqdata.engine.memory import database_bytes
 from dqdata.engine.progress import Progress
-from dqdata.engine.runtime import Labels, Runtime
+from dqdata.engine.runtime import Runtime
 from dqdata.engine.stop import StopSignal, on_signals
+from dqdata.engine.tasks import Labels
 from dqdata.errors import DqdataError, Stopped
 from dqdata.files import lock, make_folder, parquet_file
 from dqdata.ledger import Ledger
 from dqdata.notebook import Shown
 from dqdata.project.plan import Plan, check_ready, make_plan
 from dqdata.project.recipe import recipe
-from dqdata.project.tables import Project
+from dqdata.project.tables import EngineKind, Project
 
 MERGED_GROUP = 16_384
 MERGED_ROWS = 500_000
@@ -89,13 +93,15 @@ def run_pipeline(
     retry_failed: bool = False,
     force: bool = False,
     limit: int | None = None,
+    engine: EngineKind | None = None,
 ) -> RunResult:
     """Plans, runs and commits. Raises InputError, RunError; a stopped run can be run again.
 
     allow_partial: commits without the rows that failed and another run may save, those of a budget that ended among
     them. out: gets progress. budget_usd: instead of the pipeline's. retry_failed: processes the failed rows of the
     version that this recipe made already, and commits a new version; force: makes a new version in any case. Both take
-    answers from the ledger. limit: takes the first rows of the source, into the catalog NAME__first_LIMIT; a full run
+    answers from the ledger. engine: where rows are processed, instead of
+    what `[engine]` says. limit: takes the first rows of the source, into the catalog NAME__first_LIMIT; a full run
     takes the answers that it was given from the ledger.
     """
     if budget_usd is not None:
@@ -113,15 +119,25 @@ def run_pipeline(
             return _there_already(store, *made)
         with rare_collections():
             return asyncio.run(
-                _Run(plan, project, store, folder, out, again=force or retry_failed).run(allow_partial, workers)
+                _Run(plan, project, store, folder, out, engine or project.engine.kind, again=force or retry_failed).run(
+                    allow_partial, workers
+                )
             )
 
 
 class _Run:
     def __init__(
-        self, plan: Plan, project: Project, store: Store, folder: Path, out: TextIO | None, *, again: bool
+        self,
+        plan: Plan,
+        project: Project,
+        store: Store,
+        folder: Path,
+        out: TextIO | None,
+        engine: EngineKind,
+        *,
+        again: bool,
     ) -> None:
-        self.again = again
+        self.again, self.engine = again, engine
         self.plan, self.project, self.store, self.folder, self.out = plan, project, store, folder, out
         self.run_id = _run_id(folder)
         self.began, self.started_at = time.monotonic(), datetime.now(UTC)
@@ -158,10 +174,15 @@ class _Run:
                 store=self.store,
                 teachers=self.plan.teachers,
                 unpaid_rows_fail=allow_partial,
+                inline=self.engine == "inline",
             ) as runtime:
                 progress = Progress(pipeline.max_failed_rate, runtime.counters, self.out)
                 try:
-                    self.output = await execute(self.plan, runtime, self.folder, progress, allow_partial=allow_partial)
+                    executor = make_executor(self.engine, runtime, progress, workers)
+                    async with aclosing(executor):
+                        self.output = await execute(
+                            self.plan, runtime, executor, self.folder, progress, allow_partial=allow_partial
+                        )
                 except Stopped as error:
                     raise type(error)(
                         f"{error}; `{self.project.command('run', pipeline.name)}` goes on from here"

@@ -12,13 +12,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dqdata.calls.client import Budget, CallClient, Counters
+from dqdata.calls.budget import Budget
+from dqdata.calls.client import CallClient, Counters
+from dqdata.calls.owner import LocalOwner, Owner
 from dqdata.engine.bound import BoundOperator, PlannedOperator
 from dqdata.engine.stop import StopSignal
+from dqdata.engine.tasks import Job, Labels
 from dqdata.engine.watch import Watch
 from dqdata.errors import (
     OperatorError,
@@ -30,12 +32,13 @@ from dqdata.ledger import CallContext, Ledger
 from dqdata.operator import Ask, Bound
 from dqdata.project.check import NoStore
 from dqdata.project.instances import check_keys, make_operator, make_teacher
-from dqdata.project.plan import Step
-from dqdata.project.tables import Project, StepSpec
+from dqdata.project.plan import Segment, Step
+from dqdata.project.tables import Project, StepSpec, TeacherTable
 from dqdata.sandbox import Sandbox
 from dqdata.schema import Child, child_key
 from dqdata.source import StoreView
 from dqdata.teacher import Teacher
+from dqdata.workers.inline import InlinePool
 from dqdata.workers.pool import Pool
 
 if TYPE_CHECKING:
@@ -45,21 +48,13 @@ T = TypeVar("T")
 log = logging.getLogger("dqdata")
 
 
-@dataclass(frozen=True)
-class Labels:
-    """What calls are stored under in the ledger."""
-
-    run_id: str
-    pipeline: str
-
-
 class Runtime:
     """Opens teachers, workers and the sandbox when they are first asked for, and closes them all."""
 
     def __init__(
         self,
         project: Project,
-        ledger: Ledger,
+        ledger: Ledger | Owner,
         labels: Labels,
         *,
         budget: Budget | None = None,
@@ -74,22 +69,26 @@ class Runtime:
         unpaid_rows_fail: bool = False,
         pool: Pool | None = None,
         replay: bool = False,
+        inline: bool = False,
     ) -> None:
-        """teachers: those that were made when planning, with the models that were newest then. unpaid_rows_fail: where
-        a budget ends, rows fail and the run goes on, instead of ending. pool: instead of one of `workers` processes.
-        replay: no call is made and no key is needed; answers come from the ledger alone."""
+        """ledger: a ledger, with `budget` in front of it, or the owner of both, which may be in another process.
+        teachers: those that were made when planning, with the models that were newest then. unpaid_rows_fail: where a
+        budget ends, rows fail and the run goes on, instead of ending. pool: instead of one of `workers` processes.
+        replay: no call is made and no key is needed; answers come from the ledger alone. inline: everything is done in
+        this thread, and no deadline holds."""
         self._replay = replay
         self._unpaid_rows_fail = unpaid_rows_fail
-        self.project, self.ledger, self.labels = project, ledger, labels
-        self.budget = budget or Budget()
+        self.project, self.labels = project, labels
+        self.owner = LocalOwner(ledger, budget) if isinstance(ledger, Ledger) else ledger
         self.stop = stop or StopSignal()
-        self.pool = pool or Pool(workers)
-        self.watch = Watch()
+        self.pool = pool or (InlinePool() if inline else Pool(workers))
+        self.watch = Watch(on=not inline)
         self.seed, self.memory_limit = seed, memory_limit
         self.scratch, self.store = scratch, store
         self._planned = teachers or {}
         self._on_change = on_change
         self._clients: dict[str, CallClient] = {}
+        self._elsewhere: dict[str, Counters] = {}
         self._sandbox: Sandbox | None = None
 
     async def __aenter__(self) -> Runtime:
@@ -123,8 +122,8 @@ class Runtime:
             client = CallClient(
                 teacher,
                 table.limits,
-                self.ledger,
-                self.budget,
+                self.owner,
+                name=name,
                 on_change=self._on_change,
                 unpaid_rows_fail=self._unpaid_rows_fail,
                 replay=self._replay,
@@ -134,7 +133,36 @@ class Runtime:
         return self._clients[name]
 
     def counters(self) -> list[Counters]:
-        return [client.counters for client in self._clients.values()]
+        return [*(client.counters for client in self._clients.values()), *self._elsewhere.values()]
+
+    def counters_by_name(self) -> dict[str, Counters]:
+        """What the teachers did for this process."""
+        return {name: client.counters for name, client in self._clients.items()}
+
+    def add_counters(self, counters: Mapping[str, Counters]) -> None:
+        """What they did for a task in another process."""
+        for name, more in counters.items():
+            self._elsewhere.setdefault(name, Counters()).add(more)
+
+    def job(self, segment: Segment, target: Path) -> Job:
+        """What the chunks of a segment have in common, for any process. Models that were trained here are those of the
+        plan, whatever is trained meanwhile."""
+        pinned = {
+            name: _pinned(self.project.teachers[name], teacher)
+            for name, teacher in self._planned.items()
+            if teacher.trained is not None and name in self.project.teachers
+        }
+        project = self.project.model_copy(update={"teachers": {**self.project.teachers, **pinned}})
+        return Job(
+            project,
+            segment,
+            target.absolute(),
+            self.labels,
+            self.seed,
+            self.memory_limit,
+            self._unpaid_rows_fail,
+            self._replay,
+        )
 
     def concurrency(self, teachers: Sequence[str]) -> int:
         """Calls that may be in flight at once over these teachers."""
@@ -217,3 +245,14 @@ class StepRun:
 
     def log(self, message: str) -> None:
         log.info("%s: %s", self.step_name, message)
+
+
+def _pinned(table: TeacherTable, teacher: Teacher[Any]) -> TeacherTable:
+    """The table with the version of the trained model that its teacher answers with."""
+    assert teacher.trained is not None
+    model = teacher.trained.trained
+    params = {
+        key: model if isinstance(value, str) and value.startswith("trained:") else value
+        for key, value in table.params.items()
+    }
+    return table.model_copy(update={"params": params})

@@ -20,13 +20,13 @@ from dqdata.engine.admission import Admission
 from dqdata.engine.batches import BatchStep
 from dqdata.engine.bound import outcomes_of
 from dqdata.engine.chunks import Folder, Slice
-from dqdata.engine.frames import frame_of, no_rejects, records, reject_record, schema_of
-from dqdata.engine.memory import held_bytes, open_files
+from dqdata.engine.frames import failures, frame_of, no_rejects, records, reject_record, schema_of
 from dqdata.engine.pieces import carried
 from dqdata.engine.progress import Progress
 from dqdata.engine.runtime import Runtime
 from dqdata.engine.stop import StopSignal
-from dqdata.errors import AccountingError, OperatorError, Stopped
+from dqdata.engine.tasks import ChunkResult
+from dqdata.errors import AccountingError, OperatorError
 from dqdata.ids import child_id
 from dqdata.operator import BatchOperator, CallOperator, Reject, Row, RowOperator
 from dqdata.project.plan import Segment, Step
@@ -54,11 +54,21 @@ class _Chunk:
         return made.cast(schema_of(REJECTS)).sort("step", "row_key", "reason")  # type: ignore[arg-type]
 
 
+def chunk_rows(segment: Segment) -> int:
+    """Rows of a chunk: few where teachers are called and many elsewhere."""
+    return CALL_CHUNK if any(isinstance(step.operator, CallOperator) for step in segment.steps) else FRAME_CHUNK
+
+
+def _flowing_steps(segment: Segment) -> tuple[int, int]:
+    """From the first call step to after the last; after all steps where there is none."""
+    calls = [n for n, step in enumerate(segment.steps) if isinstance(step.operator, CallOperator)]
+    return (calls[0], calls[-1] + 1) if calls else (len(segment.steps), len(segment.steps))
+
+
 class SegmentRun:
     def __init__(self, segment: Segment, runtime: Runtime, stop: StopSignal, progress: Progress) -> None:
         self.segment, self.runtime, self.stop, self.progress = segment, runtime, stop, progress
-        calls = [n for n, step in enumerate(segment.steps) if isinstance(step.operator, CallOperator)]
-        self._first, self._last = (calls[0], calls[-1] + 1) if calls else (len(segment.steps), len(segment.steps))
+        self._first, self._last = _flowing_steps(segment)
         self._runs = [runtime.at(step) for step in segment.steps]
         self._batchers = {
             n: _Batcher(self, segment.steps[n])
@@ -67,56 +77,22 @@ class SegmentRun:
         }
 
     @property
-    def chunk_rows(self) -> int:
-        return CALL_CHUNK if self._first < len(self.segment.steps) else FRAME_CHUNK
-
-    async def run(self, chunks: Sequence[Slice], folder: Folder) -> None:
-        """Processes the chunks that have no checkpoint. An error sets the stop signal: chunks under way end where they
-        can, finished ones are written, and then it is raised."""
-        names = [name for step in self.segment.steps for name in step.operator.teachers()]
-        flowing = self.runtime.concurrency(names) if names else self.runtime.pool.workers * BATCH_ROWS
-        memory = self.runtime.memory_limit
-        columnar = min(self.runtime.pool.workers + 1, open_files(memory))
-        admission = Admission(rows=2 * flowing, chunks=None if self._flows else columnar, held_bytes=held_bytes(memory))
-        under_way: set[asyncio.Task[None]] = set()
-        for chunk in chunks:
-            if folder.has(chunk.number):
-                self.progress.advance(chunk.rows)
-                continue
-            await admission.open_chunk(chunk.number, chunk.rows)
-            if self.stop.cause is not None:
-                break
-            task = asyncio.create_task(self._guarded(chunk, folder, admission))
-            under_way.add(task)
-            task.add_done_callback(under_way.discard)
-        await asyncio.gather(*under_way)
-        if self.stop.cause is not None:
-            raise self.stop.cause
-
-    @property
-    def _flows(self) -> bool:
+    def flows(self) -> bool:
+        """Whether rows go their own ways through calls."""
         return self._first < len(self.segment.steps)
 
-    async def _guarded(self, chunk: Slice, folder: Folder, admission: Admission) -> None:
-        try:
-            await self._chunk(chunk, folder, admission)
-        except Stopped as error:
-            self.stop.set(error)
-        except Exception as error:
-            self.stop.set(error)
-        finally:
-            admission.close_chunk(chunk.number)
-
-    async def _chunk(self, chunk: Slice, folder: Folder, admission: Admission) -> None:
+    async def chunk(self, chunk: Slice, folder: Folder, admission: Admission) -> ChunkResult:
+        """Processes a chunk that `admission` has opened and writes its checkpoint. Rows of its flowing steps are
+        reported to `progress` one by one."""
         left = _Chunk()
         if not chunk.rows:
             nothing = pl.DataFrame(schema=schema_of(self.segment.steps[-1].after))
             await asyncio.to_thread(folder.write, chunk.number, nothing, no_rejects())
-            return
+            return ChunkResult(chunk.number, 0, {}, False, {})
         frame = await asyncio.to_thread(chunk.read)
         frame = await self._columnar(frame, range(self._first), left)
         ticked = 0
-        if self._flows:
+        if self.flows:
             ticked = frame.height
             rows = await self._flowing(frame.to_dicts(), left, chunk.number, admission)
             last = self.segment.steps[self._last - 1]
@@ -124,7 +100,7 @@ class SegmentRun:
         frame = await self._columnar(frame, range(self._last, len(self.segment.steps)), left)
         rejects = left.frame()
         await asyncio.to_thread(folder.write, chunk.number, frame, rejects, partial=left.retryable)
-        self.progress.advance(chunk.rows - ticked, rejects)
+        return ChunkResult(chunk.number, chunk.rows - ticked, failures(rejects), left.retryable, {})
 
     async def _columnar(self, frame: pl.DataFrame, steps: range, left: _Chunk) -> pl.DataFrame:
         """Frame steps; neighbouring batch steps travel to a worker together."""

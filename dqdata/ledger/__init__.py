@@ -14,34 +14,21 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
 from dqdata.errors import StoreError, TeacherError
-from dqdata.ids import digest, json_string
-from dqdata.ledger.answers import ANSWER, INSERT_FAILURE, INSERT_REQUEST, Answer
+from dqdata.ledger.answers import ANSWER, CREATED_AT, INSERT_FAILURE, INSERT_REQUEST, Answer, store
+from dqdata.ledger.rows import CallContext, Failure, answer_of, completion_of, failure_of, stored_request
 from dqdata.ledger.tables import broken, connect
 from dqdata.ledger.writer import Write, Writer
-from dqdata.masking import masker
-from dqdata.teacher import Completion, Message, Request, Sampling, ToolMessage, Usage
+from dqdata.teacher import Completion, Request
 
-__all__ = ["CallContext", "Ledger", "Spent"]
+__all__ = ["CallContext", "Ledger", "Spent", "stored_request"]
 
 _CHUNK = 5_000
-_STORED = json.JSONEncoder(ensure_ascii=False, sort_keys=True, default=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class CallContext:
-    """Who asks; stored with each call, no part of its key."""
-
-    run_id: str
-    pipeline: str
-    step: str
-    teacher: str
 
 
 class Spent(NamedTuple):
@@ -79,15 +66,15 @@ class Ledger:
 
     def get(self, key: str) -> Completion | None:
         """The answer stored under this key; None where the call was never answered."""
-        rows = self.rows(f"select {ANSWER} from calls where ledger_key = ?", (key,))
-        return _completion(key, rows[0]) if rows else None
+        row = self.answer_row(key)
+        return completion_of(key, row) if row is not None else None
 
     def get_many(self, keys: Iterable[str]) -> dict[str, Completion]:
         """The answers there are, by key."""
         sql = f"select ledger_key, {ANSWER} from calls where ledger_key in (select value from json_each(?))"
         found: dict[str, Completion] = {}
         for chunk in _chunks(keys):
-            found |= {row[0]: _completion(row[0], row[1:]) for row in self.rows(sql, (json.dumps(chunk),))}
+            found |= {row[0]: completion_of(row[0], row[1:]) for row in self.rows(sql, (json.dumps(chunk),))}
         return found
 
     def count_present(self, keys: Iterable[str]) -> int:
@@ -102,6 +89,11 @@ class Ledger:
         calls = self.rows(f"select {sums} from calls {where}", (pipeline, run_id))[0]
         lost = f"select coalesce(sum(tokens), 0), coalesce(sum(cost_usd), 0.0) from failures {where}"
         return Spent(*calls, *self.rows(lost, (pipeline, run_id))[0])
+
+    def answer_row(self, key: str) -> tuple[Any, ...] | None:
+        """The columns `ANSWER` of the answer under this key; None where the call was never answered."""
+        rows = self.rows(f"select {ANSWER} from calls where ledger_key = ?", (key,))
+        return rows[0] if rows else None
 
     async def put(
         self,
@@ -120,26 +112,22 @@ class Ledger:
         Returns the answer that is valid: another process may have stored one for this key in the meantime. Then the
         first stays, so that a key means one answer for ever, and the cost of the second is booked among the failures.
         """
-        asked = _request_row(request)
-        who = (asked[0], request.draw, request.sample, provider, model, revision)
-        usage, at = completion.usage, _now()
-        answer = (
-            _storable(completion.response),
-            None if completion.reasoning is None else _storable(completion.reasoning),
-            completion.finish_reason,
-            usage.input,
-            usage.output,
-            usage.cached,
-            int(usage.estimated),
-            cost_usd,
-            completion.seconds,
-            completion.model,
-            None if completion.logprobs is None else json.dumps(completion.logprobs),
-        )
-        asker = (context.run_id, context.pipeline, context.step, context.teacher, at)
-        calls = _json([dict(call) for call in completion.tool_calls]) if completion.tool_calls else None
-        before = await self.write(Answer(asked, (key, *who, *answer, *asker, calls)))
-        return _completion(key, before) if before is not None else replace(completion, ledger_key=key)
+        who = (provider, model, revision)
+        before = await self.write(answer_of(key, request, completion, who, cost_usd, context))
+        return completion_of(key, before) if before is not None else replace(completion, ledger_key=key)
+
+    async def put_again(self, answer: Answer) -> tuple[Any, ...] | None:
+        """Stores an answer whose first write may have reached the disk without a reply: the same answer of the same
+        moment is not counted twice. Returns the row of an earlier answer, as `write` does."""
+
+        def write(con: sqlite3.Connection) -> tuple[Any, ...] | None:
+            key, at = answer.call[0], answer.call[CREATED_AT]
+            if con.execute("select 1 from calls where ledger_key = ? and created_at = ?", (key, at)).fetchone():
+                return None
+            return store(con, [answer])[0]
+
+        made: tuple[Any, ...] | None = await self.write(write)
+        return made
 
     async def put_failure(
         self,
@@ -156,15 +144,18 @@ class Ledger:
         cost_usd: float = 0.0,
     ) -> None:
         """Records one failed attempt. tokens, cost_usd: the worst case where the endpoint may have charged for it."""
-        asked = _request_row(request)
-        row = (
-            *(key, asked[0], request.draw, request.sample, provider, model, revision),
-            *(error.kind, error.reason, error.status, _storable(masker.hide(str(error))), attempt, tokens, cost_usd),
-            *(context.run_id, context.pipeline, context.step, context.teacher, _now()),
-        )
+        who = (provider, model, revision)
+        await self.put_failed(failure_of(key, request, error, who, (attempt, tokens, cost_usd), context))
+
+    async def put_failed(self, failure: Failure, *, again: bool = False) -> None:
+        """Records a failed attempt. again: its first write may have reached the disk; then nothing is added."""
 
         def write(con: sqlite3.Connection) -> None:
-            con.execute(INSERT_REQUEST.format(f"({', '.join('?' * len(asked))})"), asked)
+            row = failure.row
+            same = "select 1 from failures where request_id = ? and ledger_key = ? and created_at = ?"
+            if again and con.execute(same, (row[1], row[0], row[-1])).fetchone():
+                return
+            con.execute(INSERT_REQUEST.format(f"({', '.join('?' * len(failure.request))})"), failure.request)
             con.execute(INSERT_FAILURE, row)
 
         await self.write(write)
@@ -181,82 +172,6 @@ class Ledger:
                 return self._con.execute(sql, values).fetchall()
         except sqlite3.Error as error:
             raise broken(self.path, error) from error
-
-
-def stored_request(
-    messages: str, sampling: str, schema: str | None, draw: str, sample: int, tools: str | None = None
-) -> Request:
-    """The request that a row of `requests` and one of `calls` stand for: `Request.key` of it is the ledger key."""
-    said = json.loads(sampling)
-    said["stop"] = tuple(said.get("stop", ()))
-    chat = tuple(map(_message, json.loads(messages)))
-    wanted = None if schema is None else json.loads(schema)
-    return Request(chat, Sampling(**said), draw, sample, wanted, tools=tools or "")
-
-
-def _message(stored: dict[str, Any]) -> Message:
-    role, content = stored.pop("role"), stored.pop("content")
-    return ToolMessage(role, content, stored) if stored else Message(role, content)
-
-
-def _request_row(request: Request) -> tuple[str, str, str, str | None, str | None]:
-    sampling, default = request.sampling, Sampling()
-    said = {name: getattr(sampling, name) for name in Sampling.__slots__}
-    said = {name: value for name, value in said.items() if value != getattr(default, name)}
-    chat = (
-        f'{{"content": {text}, "role": {json_string(message.role)}{_more(message)}}}'
-        for message, text in zip(request.messages, request.json_contents, strict=True)
-    )
-    texts = (
-        _encodable(f"[{', '.join(chat)}]"),
-        _json(said),
-        None if request.schema is None else _json(request.schema),
-    )
-    tools = (request.tools,) if request.tools else ()
-    return (digest("request", texts[0], texts[1], texts[2] or "", *tools), *texts, request.tools or None)
-
-
-def _more(message: Message) -> str:
-    return f", {_json(message.more)[1:-1]}" if message.more else ""
-
-
-def _completion(key: str, row: tuple[Any, ...]) -> Completion:
-    response, reasoning, finish, used, made, cached, estimated, model, seconds, logprobs, calls = row
-    return Completion(
-        response=response,
-        finish_reason=finish,
-        usage=Usage(used, made, cached, bool(estimated)),
-        reasoning=reasoning,
-        model=model,
-        seconds=seconds,
-        logprobs=None if logprobs is None else tuple(json.loads(logprobs)),
-        tool_calls=() if calls is None else tuple(json.loads(calls)),
-        ledger_key=key,
-        cached=True,
-    )
-
-
-def _json(value: Any) -> str:
-    return _encodable(_STORED.encode(value))
-
-
-def _encodable(text: str) -> str:
-    """The JSON text, written in ASCII where it holds half a surrogate pair, which only an escape can hold."""
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            return json.dumps(json.loads(text), sort_keys=True)
-    return text
-
-
-def _storable(text: str) -> str:
-    """The text, with halves of surrogate pairs, which no UTF-8 file can hold, replaced."""
-    return text.encode("utf-8", "replace").decode() if not text.isascii() else text
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
 def _chunks(keys: Iterable[str]) -> Iterator[list[str]]:

@@ -26,6 +26,10 @@ INSERT_CALL = "insert into calls values {} on conflict do nothing"
 INSERT_FAILURE = f"insert into failures values (null, {', '.join('?' * 19)})"
 
 
+CREATED_AT = 22
+"""Place of the moment in a row of `calls`."""
+
+
 class Answer(NamedTuple):
     """request: a row of `requests`. call: a row of `calls`, whose key comes first."""
 

@@ -190,3 +190,10 @@ def children(operator: Operator[Any], spec: StepSpec, root: Path) -> list[Operat
 def child_spec(spec: StepSpec, name: str, params: Mapping[str, Any]) -> StepSpec:
     """A step's child as a step of its own."""
     return spec.model_copy(update={"op": name, "params": params, "where": f"{spec.where} > {name}"})
+
+
+def family(operator: Operator[Any], spec: StepSpec, root: Path) -> Iterator[Operator[Any]]:
+    """The operator, those that it runs, those that they run."""
+    yield operator
+    for child in children(operator, spec, root):
+        yield from family(child, spec, root)

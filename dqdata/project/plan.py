@@ -31,6 +31,7 @@ from dqdata.project.instances import (
     check_operators,
     child_spec,
     children,
+    family,
     make_operator,
     make_source,
     make_teacher,
@@ -220,11 +221,11 @@ def plan_operator(
             _check_model(teachers[name], table)
     _check_answers(operator, spec, project.root, teachers)
     try:
-        family = list(_family(operator, spec, project.root))
-        pinned = {name: store.query_columns(f"select * from {name}") for one in family for name in one.catalogs()}
+        everyone = list(family(operator, spec, project.root))
+        pinned = {name: store.query_columns(f"select * from {name}") for one in everyone for name in one.catalogs()}
         schema = Schema(
             {name: seen for name, (_, seen) in pinned.items()},
-            {name: teachers[name].scores for one in family for name in one.scorers()},
+            {name: teachers[name].scores for one in everyone for name in one.scorers()},
             lambda name, params: make_operator(child_spec(spec, name, params), project.root),
         )
         with boundary("operator", spec.op):
@@ -298,15 +299,8 @@ def _check_types(after: Columns, before: Columns, spec: StepSpec) -> None:
             )
 
 
-def _family(operator: Operator[Any], spec: StepSpec, root: Path) -> Iterator[Operator[Any]]:
-    """The operator, those that it runs, those that they run."""
-    yield operator
-    for child in children(operator, spec, root):
-        yield from _family(child, spec, root)
-
-
 def _teacher_names(operator: Operator[Any], spec: StepSpec, root: Path) -> Iterator[str]:
-    return (name for one in _family(operator, spec, root) for name in one.teachers())
+    return (name for one in family(operator, spec, root) for name in one.teachers())
 
 
 def _teacher_table(project: Project, name: str, spec: StepSpec) -> TeacherTable:

@@ -16,7 +16,15 @@ from pydantic.errors import PydanticInvalidForJsonSchema
 
 from dqdata.errors import PluginError
 from dqdata.plugins import Group, found, load
-from dqdata.project.tables import ALLOW_LEAKS, EVALUATE, EvaluationKeys, PipelineKeys, SandboxTable, StoreTable
+from dqdata.project.tables import (
+    ALLOW_LEAKS,
+    EVALUATE,
+    EngineTable,
+    EvaluationKeys,
+    PipelineKeys,
+    SandboxTable,
+    StoreTable,
+)
 from dqdata.teacher import Limits
 
 Schema = dict[str, Any]
@@ -42,6 +50,7 @@ class _Builder:
     def project(self) -> Schema:
         tables = {
             "store": self._model(StoreTable, "store"),
+            "engine": self._model(EngineTable, "engine"),
             "sandbox": self._model(SandboxTable, "sandbox"),
             "teachers": _named(self._teacher()),
             "pipelines": _named(self._pipeline()),

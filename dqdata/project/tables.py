@@ -35,7 +35,7 @@ EVALUATE, ALLOW_LEAKS = "evaluate", "allow_leaks"
 is trained although problems are measured too."""
 LEAST_MEMORY = 256 << 20
 """The smallest `memory`: DuckDB sorts and joins long texts on disk with no less."""
-TABLES = ("store", "sandbox", "teachers", "pipelines", "trainers", "evaluations", "profiles")
+TABLES = ("store", "engine", "sandbox", "teachers", "pipelines", "trainers", "evaluations", "profiles")
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -46,6 +46,17 @@ class StoreTable(Params):
     """Folder of the catalogs, relative to pipelines.toml."""
     group: StrictBool = False
     """Whether the group of the folder may read and write it, and not its owner alone."""
+
+
+EngineKind = Literal["local", "inline", "spawn"]
+
+
+class EngineTable(Params):
+    """`[engine]`: where the rows of a run are processed."""
+
+    kind: EngineKind = "local"
+    """local: in this process and its CPU workers. inline: in this process alone, one chunk after the other and without
+    deadlines, for debuggers. spawn: each chunk in a process of its own, as on a cluster."""
 
 
 class SandboxTable(Params):
@@ -141,6 +152,7 @@ class Project(Params):
     store_group: bool = False
     """Whether the store is for its group too, and not for its owner alone."""
     profile: str = ""
+    engine: EngineTable = EngineTable()
     sandbox: SandboxTable = SandboxTable()
     teachers: Mapping[str, TeacherTable]
     pipelines: Mapping[str, Pipeline]
@@ -205,9 +217,11 @@ def read_project(path: Path, profile: str = "") -> Project:
 
     if profile:
         tables = with_profile(tables, profile, path.name)
-    store, sandbox = StoreTable(), SandboxTable()
+    store, engine, sandbox = StoreTable(), EngineTable(), SandboxTable()
     with problems.noted():
         store = validated(StoreTable, table_of(tables, "store", path.name), f"{path.name} [store]")
+    with problems.noted():
+        engine = validated(EngineTable, table_of(tables, "engine", path.name), f"{path.name} [engine]")
     with problems.noted():
         sandbox = validated(SandboxTable, table_of(tables, "sandbox", path.name), f"{path.name} [sandbox]")
     place = partial(_place, tables, path.name, profile)
@@ -221,6 +235,7 @@ def read_project(path: Path, profile: str = "") -> Project:
         store_path=path.parent / store.path / (f"profiles/{profile}" if profile else ""),
         store_group=store.group,
         profile=profile,
+        engine=engine,
         sandbox=sandbox,
         teachers=teachers,
         pipelines=pipelines,

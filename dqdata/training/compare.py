@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from dqdata.aio import gather_all
-from dqdata.engine.runtime import Labels, Runtime
+from dqdata.engine.runtime import Runtime
+from dqdata.engine.tasks import Labels
 from dqdata.errors import DqdataError, ProjectError
 from dqdata.ids import fingerprint
 from dqdata.ledger import Ledger

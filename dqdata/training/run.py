@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from filelock import Timeout
 
-from dqdata.engine.runtime import Labels, Runtime
+from dqdata.engine.runtime import Runtime
+from dqdata.engine.tasks import Labels
 from dqdata.errors import RunError, Stopped
 from dqdata.files import lock, make_folder, whole_file
 from dqdata.ids import digest

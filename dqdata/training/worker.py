@@ -48,7 +48,8 @@ class Rank:
     @cached_property
     def runtime(self) -> Any:
         from dqdata.catalog import Store
-        from dqdata.engine.runtime import Labels, Runtime
+        from dqdata.engine.runtime import Runtime
+        from dqdata.engine.tasks import Labels
         from dqdata.ledger import Ledger
         from dqdata.project.tables import read_project
 
@@ -87,7 +88,7 @@ class Rank:
     def close(self) -> None:
         if "runtime" in self.__dict__:
             asyncio.run(self.runtime.__aexit__())
-            self.runtime.ledger.close()
+            self.runtime.owner.ledger.close()
             if self.runtime.store is not None:
                 self.runtime.store.close()
 

@@ -15,7 +15,8 @@ from dqdata_trainers.rloo import Rloo, RlooParams
 from pydantic import ValidationError
 
 from dqdata.columns import Columns
-from dqdata.engine.runtime import Labels, Runtime
+from dqdata.engine.runtime import Runtime
+from dqdata.engine.tasks import Labels
 from dqdata.errors import ColumnError, InputError
 from dqdata.ledger import Ledger
 from dqdata.models import RewardModel

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from loopback import Loopback
 
-from dqdata.calls.client import Budget, CallClient, CallContext, Counters
+from dqdata.calls.budget import Budget
+from dqdata.calls.client import CallClient, CallContext, Counters
+from dqdata.calls.owner import LocalOwner
 from dqdata.errors import BudgetExceeded, InputError, StoreError, TeacherError
 from dqdata.ledger import Ledger
 from dqdata.operator import NoParams
@@ -83,13 +85,13 @@ def failures(ledger: Ledger) -> list[tuple[Any, ...]]:
 async def test_an_answered_request_is_never_asked_again(ledger: Ledger) -> None:
     teacher = Scripted()
     for expected_cached in (False, True):
-        client = CallClient(teacher, Limits(), ledger, Budget())
+        client = CallClient(teacher, Limits(), LocalOwner(ledger))
         step = client.at(CONTEXT)
         answers = [await step.complete(ask("x", sample)) for sample in range(4)]
         assert [answer.cached for answer in answers] == [expected_cached] * 4
         assert [answer.ledger_key for answer in answers] == [teacher.key(ask("x", sample)) for sample in range(4)]
         await client.close()
-    more = CallClient(teacher, Limits(), ledger, Budget())
+    more = CallClient(teacher, Limits(), LocalOwner(ledger))
     await asyncio.gather(*(more.at(CONTEXT).complete(ask("x", sample)) for sample in range(8)))
     assert teacher.asked["x"] == 8 and (more.counters.made, more.counters.cached) == (4, 4)
     await more.close()
@@ -98,7 +100,7 @@ async def test_an_answered_request_is_never_asked_again(ledger: Ledger) -> None:
 
 async def test_the_same_request_in_the_air_is_asked_once(ledger: Ledger) -> None:
     teacher = Scripted(failing(1))
-    client = CallClient(teacher, Limits(), ledger, Budget())
+    client = CallClient(teacher, Limits(), LocalOwner(ledger))
     steps = [client.at(CONTEXT), client.at(CallContext("run1", "pipe", "step2", "r1"))]
     answers = await asyncio.gather(*(steps[i % 2].complete(ask("x")) for i in range(20)))
     assert teacher.asked["x"] == 2 and {answer.response for answer in answers} == {"x"}
@@ -115,7 +117,7 @@ async def test_a_cancelled_waiter_takes_nothing_from_the_others(ledger: Ledger) 
         return "4"
 
     teacher = Scripted(answer)
-    client = CallClient(teacher, Limits(concurrency=1), ledger, Budget())
+    client = CallClient(teacher, Limits(concurrency=1), LocalOwner(ledger))
     step = client.at(CONTEXT)
     waiters = [asyncio.create_task(step.complete(ask("x"))) for _ in range(3)]
     alone = asyncio.create_task(step.complete(ask("not sent yet")))
@@ -138,7 +140,7 @@ async def test_a_sent_call_is_stored_though_nobody_waits_for_it(ledger: Ledger) 
         return "4"
 
     teacher = Scripted(answer)
-    client = CallClient(teacher, Limits(), ledger, Budget())
+    client = CallClient(teacher, Limits(), LocalOwner(ledger))
     waiter = asyncio.create_task(client.at(CONTEXT).complete(ask("x")))
     await asyncio.sleep(0.02)
     waiter.cancel()
@@ -151,7 +153,7 @@ async def test_a_sent_call_is_stored_though_nobody_waits_for_it(ledger: Ledger) 
 async def test_what_is_worth_retrying_is_retried_and_recorded(ledger: Ledger) -> None:
     price = Price(input=1e6, output=1e6)
     teacher = Scripted(failing(3, usage_unknown=True))
-    client = CallClient(teacher, Limits(max_attempts=4, price=price), ledger, Budget())
+    client = CallClient(teacher, Limits(max_attempts=4, price=price), LocalOwner(ledger))
     assert (await client.at(CONTEXT).complete(ask("x"))).response == "x"
     assert client.counters.retried == 3 and client.counters.cost_usd == 30
     worst = 1 + 16 + 20
@@ -163,7 +165,7 @@ async def test_what_is_worth_retrying_is_retried_and_recorded(ledger: Ledger) ->
 async def test_attempts_are_bounded_and_a_row_error_has_one(ledger: Ledger) -> None:
     for times, kind, attempts in ((99, "retryable", 3), (99, "row", 1)):
         teacher = Scripted(failing(times, kind=kind))
-        client = CallClient(teacher, Limits(max_attempts=3), ledger, Budget())
+        client = CallClient(teacher, Limits(max_attempts=3), LocalOwner(ledger))
         with pytest.raises(TeacherError, match="scripted"):
             await client.at(CONTEXT).complete(ask("x"))
         assert teacher.asked["x"] == attempts and client.counters.failed == 1
@@ -173,7 +175,7 @@ async def test_attempts_are_bounded_and_a_row_error_has_one(ledger: Ledger) -> N
 async def test_a_wrong_key_costs_one_request(loopback: Loopback, ledger: Ledger) -> None:
     loopback.key = "right"
     teacher = OpenAI(EndpointParams(base_url=loopback.url, model="m"))
-    client = CallClient(teacher, Limits(concurrency=256), ledger, Budget())
+    client = CallClient(teacher, Limits(concurrency=256), LocalOwner(ledger))
     asked = (client.at(CONTEXT).complete(ask(f"q{i}")) for i in range(7_000))
     errors = await asyncio.gather(*asked, return_exceptions=True)
     assert {str(error) for error in errors} == {str(errors[0])} and "check api_key" in str(errors[0])
@@ -189,7 +191,7 @@ async def test_a_teacher_that_cannot_start_says_so_to_all(ledger: Ledger) -> Non
             raise InputError("no model file x.gguf")
 
     teacher = Missing()
-    client = CallClient(teacher, Limits(), ledger, Budget())
+    client = CallClient(teacher, Limits(), LocalOwner(ledger))
     asked = (client.at(CONTEXT).complete(ask(str(i))) for i in range(50))
     errors = await asyncio.gather(*asked, return_exceptions=True)
     assert {type(error) for error in errors} == {InputError} and teacher.started == 1 and not teacher.asked
@@ -200,7 +202,7 @@ async def test_a_teacher_that_breaks_stops_with_its_cause(ledger: Ledger) -> Non
     async def answer(request: Request) -> str:
         raise ZeroDivisionError("by zero")
 
-    client = CallClient(Scripted(answer), Limits(), ledger, Budget())
+    client = CallClient(Scripted(answer), Limits(), LocalOwner(ledger))
     with pytest.raises(TeacherError, match="teacher 'r1' broke: ZeroDivisionError: by zero") as caught:
         await client.at(CONTEXT).complete(ask("x"))
     assert caught.value.kind == "fatal"
@@ -213,7 +215,7 @@ async def test_nothing_is_paid_for_that_cannot_be_stored(ledger: Ledger) -> None
         return "4"
 
     teacher = Scripted(answer)
-    client = CallClient(teacher, Limits(concurrency=1), ledger, Budget())
+    client = CallClient(teacher, Limits(concurrency=1), LocalOwner(ledger))
     assert ledger._writer is not None
     ledger._writer._con.execute("pragma query_only = on")
     errors = await asyncio.gather(*(client.ask(ask(str(i)), CONTEXT) for i in range(20)), return_exceptions=True)
@@ -227,7 +229,7 @@ async def test_a_timeout_is_a_retryable_failure_that_may_cost(ledger: Ledger) ->
         await asyncio.sleep(60)
         return ""
 
-    client = CallClient(Scripted(answer), Limits(timeout=0.02, max_attempts=2), ledger, Budget())
+    client = CallClient(Scripted(answer), Limits(timeout=0.02, max_attempts=2), LocalOwner(ledger))
     with pytest.raises(TeacherError, match=r"no answer within 0\.02 s"):
         await client.at(CONTEXT).complete(ask("x"))
     assert [row[:3] for row in failures(ledger)] == [("timeout", 1, 37), ("timeout", 2, 37)]
@@ -237,7 +239,7 @@ async def test_a_timeout_is_a_retryable_failure_that_may_cost(ledger: Ledger) ->
 async def test_concurrency_is_never_passed(loopback: Loopback, ledger: Ledger) -> None:
     loopback.latency = 0.005
     teacher = OpenAI(EndpointParams(base_url=loopback.url, model="m"))
-    client = CallClient(teacher, Limits(concurrency=7), ledger, Budget())
+    client = CallClient(teacher, Limits(concurrency=7), LocalOwner(ledger))
     await asyncio.gather(*(client.at(CONTEXT).complete(ask(f"q{i}")) for i in range(100)))
     assert loopback.most_at_once == 7
     await client.close()
@@ -245,7 +247,7 @@ async def test_concurrency_is_never_passed(loopback: Loopback, ledger: Ledger) -
 
 async def test_requests_and_tokens_a_minute_are_kept(ledger: Ledger) -> None:
     for limits, calls in ((Limits(requests_per_minute=1_200), 30), (Limits(tokens_per_minute=30 * 1_200), 30)):
-        client = CallClient(Scripted(), limits, ledger, Budget())
+        client = CallClient(Scripted(), limits, LocalOwner(ledger))
         began = time.monotonic()
         name = repr(limits.requests_per_minute)
         await asyncio.gather(*(client.at(CONTEXT).complete(ask(f"{name}{i}")) for i in range(calls)))
@@ -266,7 +268,7 @@ async def test_one_cool_down_holds_all_callers(ledger: Ledger) -> None:
             raise TeacherError("slow down", kind="retryable", reason="rate_limit", status=429, retry_after=0.3)
         return "4"
 
-    client = CallClient(Scripted(answer), Limits(concurrency=4), ledger, Budget())
+    client = CallClient(Scripted(answer), Limits(concurrency=4), LocalOwner(ledger))
     await asyncio.gather(*(client.at(CONTEXT).complete(ask(f"q{i}")) for i in range(100)))
     assert [at for at in sent if at > refused[0]] == [at for at in sent if at >= refused[0] + 0.3]
     assert len(sent) == 101 and (client.counters.failed, client.counters.retried) == (0, 1)
@@ -277,12 +279,12 @@ async def test_one_cool_down_holds_all_callers(ledger: Ledger) -> None:
 async def test_a_server_that_goes_away_is_waited_for_by_one(loopback: Loopback, ledger: Ledger, seconds: int) -> None:
     loopback.latency = 0.02
     teacher = OpenAI(EndpointParams(base_url=loopback.url, model="m"))
-    client = CallClient(teacher, Limits(concurrency=16, max_attempts=6), ledger, Budget())
+    client = CallClient(teacher, Limits(concurrency=16, max_attempts=6), LocalOwner(ledger))
     asked = [asyncio.create_task(client.at(CONTEXT).complete(ask(f"q{i}"))) for i in range(200)]
     await until(lambda: len(loopback.answered) > 30)
     await asyncio.to_thread(loopback.stop)
     answered_before = len(loopback.answered)
-    await until(lambda: client.gate.down_since is not None and client.counters.in_flight <= 1)
+    await until(lambda: client.lane.gate.down_since is not None and client.counters.in_flight <= 1)
     probes = [client.counters.in_flight for _ in range(50) if not await asyncio.sleep(0.005)]
     assert max(probes) <= 1 and client.counters.failed == 0
     await asyncio.sleep(seconds)
@@ -301,7 +303,7 @@ async def until(true: Callable[[], bool]) -> None:
 async def test_a_server_that_never_comes_ends_the_run(loopback: Loopback, ledger: Ledger) -> None:
     loopback.stop()
     teacher = OpenAI(EndpointParams(base_url=loopback.url, model="m"))
-    client = CallClient(teacher, Limits(patience=0.2), ledger, Budget())
+    client = CallClient(teacher, Limits(patience=0.2), LocalOwner(ledger))
     asked = (client.at(CONTEXT).complete(ask(f"q{i}")) for i in range(50))
     errors = await asyncio.gather(*asked, return_exceptions=True)
     assert {getattr(error, "kind", None) for error in errors} == {"fatal"}
@@ -313,7 +315,7 @@ async def test_a_budget_is_never_passed_and_every_cent_of_it_is_used(ledger: Led
     price = Price(input=1e6, output=1e6)  # a token costs a dollar: worst case 38, really 30
     teacher = Scripted()
     budget = Budget(limit_usd=310.0)
-    client = CallClient(teacher, Limits(concurrency=50, price=price), ledger, budget)
+    client = CallClient(teacher, Limits(concurrency=50, price=price), LocalOwner(ledger, budget))
     asked = (client.at(CONTEXT).complete(ask(f"{i:02}")) for i in range(50))
     answers = await asyncio.gather(*asked, return_exceptions=True)
     made = [answer for answer in answers if isinstance(answer, Completion)]
@@ -323,7 +325,7 @@ async def test_a_budget_is_never_passed_and_every_cent_of_it_is_used(ledger: Led
     await client.close()
 
     # Raised, it goes on; what was spent before still counts.
-    again = CallClient(teacher, Limits(price=price), ledger, Budget(360.0, already=ledger.spent("pipe")))
+    again = CallClient(teacher, Limits(price=price), LocalOwner(ledger, Budget(360.0, already=ledger.spent("pipe"))))
     asked = (again.at(CONTEXT).complete(ask(f"{i:02}")) for i in range(50))
     answers = await asyncio.gather(*asked, return_exceptions=True)
     assert sum(isinstance(answer, Completion) for answer in answers) == 11 and ledger.spent().cost_usd == 330
@@ -332,7 +334,7 @@ async def test_a_budget_is_never_passed_and_every_cent_of_it_is_used(ledger: Led
 
 async def test_a_budget_in_tokens_and_calls_that_may_have_been_charged(ledger: Ledger) -> None:
     teacher = Scripted(failing(1, usage_unknown=True))
-    client = CallClient(teacher, Limits(), ledger, Budget(limit_tokens=100))
+    client = CallClient(teacher, Limits(), LocalOwner(ledger, Budget(limit_tokens=100)))
     assert (await client.at(CONTEXT).complete(ask("x"))).response == "x"  # 37 perhaps lost, then 30
     with pytest.raises(BudgetExceeded, match="67 of 100 tokens"):
         await client.at(CONTEXT).complete(ask("y"))
@@ -340,11 +342,11 @@ async def test_a_budget_in_tokens_and_calls_that_may_have_been_charged(ledger: L
 
 
 async def test_a_budget_needs_a_bound_on_the_answer(ledger: Ledger) -> None:
-    client = CallClient(Scripted(), Limits(price=Price(output=1.0)), ledger, Budget(limit_usd=1.0))
+    client = CallClient(Scripted(), Limits(price=Price(output=1.0)), LocalOwner(ledger, Budget(limit_usd=1.0)))
     with pytest.raises(InputError, match=r"teacher 'r1': a budget is set, but nothing bounds .* `max_tokens`"):
         await client.at(CONTEXT).complete(ask("x", max_tokens=None))
     await client.close()
-    free = CallClient(Scripted(), Limits(), ledger, Budget(limit_usd=1.0))
+    free = CallClient(Scripted(), Limits(), LocalOwner(ledger, Budget(limit_usd=1.0)))
     assert (await free.at(CONTEXT).complete(ask("x", max_tokens=None))).response == "x"
     await free.close()
 
@@ -354,7 +356,7 @@ async def test_every_call_ends_answered_or_failed_with_its_cause(loopback: Loopb
     loopback.faults = {"429": 0.10, "500": 0.05, "never": 0.02, "cut": 0.03, "malformed": 0.03}
     teacher = OpenAI(EndpointParams(base_url=loopback.url, model="m"))
     # A busy machine may be late by a second; what is given up must be what the server never answers.
-    client = CallClient(teacher, Limits(concurrency=64, timeout=4, max_attempts=3), ledger, Budget())
+    client = CallClient(teacher, Limits(concurrency=64, timeout=4, max_attempts=3), LocalOwner(ledger))
     requests = [ask(f"q{i}") for i in range(1_000)]
     answers = await asyncio.gather(*(client.ask(request, CONTEXT) for request in requests), return_exceptions=True)
     await client.close()

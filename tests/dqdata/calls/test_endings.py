@@ -10,7 +10,8 @@ import pytest
 from dqdata_operators.lib.asking.answers import flaw
 from loopback import Loopback
 
-from dqdata.calls.client import Budget, CallClient, CallContext
+from dqdata.calls.client import CallClient, CallContext
+from dqdata.calls.owner import LocalOwner
 from dqdata.errors import TeacherError
 from dqdata.ledger import Ledger
 from dqdata.teacher import Completion, Limits, Message, Request
@@ -34,7 +35,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def answer(loopback: Loopback, ledger: Ledger, **params: Any) -> Completion:
     teacher = OpenAI(EndpointParams(base_url=loopback.url, model="m", **params))
-    client = CallClient(teacher, Limits(max_attempts=3), ledger, Budget())
+    client = CallClient(teacher, Limits(max_attempts=3), LocalOwner(ledger))
     try:
         return await client.at(CONTEXT).complete(ASKED)
     finally:

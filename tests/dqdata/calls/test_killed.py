@@ -20,7 +20,8 @@ CALLS, CONCURRENCY = 600, 16
 CHILD = """
     import asyncio, sys
     from pathlib import Path
-    from dqdata.calls.client import CallClient, Budget, CallContext
+    from dqdata.calls.client import CallClient, CallContext
+    from dqdata.calls.owner import LocalOwner
     from dqdata.ledger import Ledger
     from dqdata.teacher import Limits, Message, Request
     from dqdata.teachers.openai import EndpointParams, OpenAI
@@ -28,7 +29,7 @@ CHILD = """
     async def main(url, path, calls, concurrency):
         with Ledger(Path(path)) as ledger:
             teacher = OpenAI(EndpointParams(base_url=url, model="m"))
-            client = CallClient(teacher, Limits(concurrency=concurrency), ledger, Budget())
+            client = CallClient(teacher, Limits(concurrency=concurrency), LocalOwner(ledger))
             print("ready", flush=True)
             requests = [Request((Message("user", f"q{i}"),)) for i in range(calls)]
             await asyncio.gather(*(client.ask(request, CallContext("r", "p", "s", "t")) for request in requests))

@@ -12,7 +12,8 @@ import pytest
 from aiohttp import web
 from loopback import Loopback
 
-from dqdata.calls.client import Budget, CallClient, CallContext
+from dqdata.calls.client import CallClient, CallContext
+from dqdata.calls.owner import LocalOwner
 from dqdata.errors import TeacherError
 from dqdata.ledger import Ledger
 from dqdata.teacher import Completion, Limits, Message, Request
@@ -42,7 +43,7 @@ async def answers(
     loopback: Loopback, ledger: Ledger, texts: list[str], **limits: Any
 ) -> list[Completion | BaseException]:
     teacher = OpenAI(EndpointParams(base_url=loopback.url, model="m"))
-    client = CallClient(teacher, Limits(**limits), ledger, Budget())
+    client = CallClient(teacher, Limits(**limits), LocalOwner(ledger))
     try:
         asked = (client.at(CONTEXT).complete(ask(text)) for text in texts)
         return await asyncio.gather(*asked, return_exceptions=True)

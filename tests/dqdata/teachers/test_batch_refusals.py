@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from batch_loopback import BatchLoopback
 
-from dqdata.calls.client import Budget, CallClient, CallContext
+from dqdata.calls.client import CallClient, CallContext
+from dqdata.calls.owner import LocalOwner
 from dqdata.errors import TeacherError
 from dqdata.ledger import Ledger
 from dqdata.teacher import Completion, Limits, Message, Request
@@ -44,7 +45,7 @@ async def run(
     server: BatchLoopback, ledger: Ledger, texts: list[str] = TEXTS, attempts: int = 2
 ) -> dict[str, Completion | BaseException]:
     teacher = OpenAIBatch(BatchParams(base_url=server.url, model="m", gather_seconds=0.1, poll_seconds=0.02))
-    client = CallClient(teacher, Limits(max_attempts=attempts), ledger, Budget())
+    client = CallClient(teacher, Limits(max_attempts=attempts), LocalOwner(ledger))
     requests = [Request((Message("user", text),)) for text in texts]
     asked = [asyncio.create_task(client.ask(request, CONTEXT)) for request in requests]
     async with asyncio.timeout(100):

@@ -13,7 +13,8 @@ import pytest
 from batch_loopback import BatchLoopback
 from pydantic import SecretStr
 
-from dqdata.calls.client import Budget, CallClient, CallContext
+from dqdata.calls.client import CallClient, CallContext
+from dqdata.calls.owner import LocalOwner
 from dqdata.errors import Stopped, TeacherError
 from dqdata.ledger import Ledger
 from dqdata.teacher import Completion, Limits, Message, Request, Sampling
@@ -44,7 +45,7 @@ def ask(text: str) -> Request:
 def asker(server: BatchLoopback, ledger: Ledger, **params: Any) -> CallClient:
     given = {"gather_seconds": 0.2, "poll_seconds": 0.05, **params}
     teacher = OpenAIBatch(BatchParams(base_url=server.url, model="m", api_key=SecretStr("sk-planted"), **given))
-    return CallClient(teacher, Limits(), ledger, Budget())
+    return CallClient(teacher, Limits(), LocalOwner(ledger))
 
 
 def begin(asking: CallClient, texts: list[str]) -> list[asyncio.Task[Completion]]:

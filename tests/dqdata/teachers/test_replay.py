@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from dqdata.calls.client import Budget, CallClient, CallContext
+from dqdata.calls.client import CallClient, CallContext
+from dqdata.calls.owner import LocalOwner
 from dqdata.catalog import Store
 from dqdata.columns import REJECTS, Columns, polars_schema
 from dqdata.errors import DataError, TeacherError
@@ -39,7 +40,7 @@ async def test_a_recorded_ledger_answers_in_place_of_the_endpoint(tmp_path: Path
     teacher = Replay(ReplayParams(ledger=tmp_path / "recorded.sqlite", model="m", revision="v1"))
     assert teacher.identity == ORIGINAL.identity and teacher.key(ask("x")) == ORIGINAL.key(ask("x"))
     with Ledger(tmp_path / "own.sqlite") as ledger:
-        asker = CallClient(teacher, Limits(), ledger, Budget())
+        asker = CallClient(teacher, Limits(), LocalOwner(ledger))
         answer = await asker.at(CONTEXT).complete(ask("2 + 2?"))
         assert (answer.reasoning, answer.response, answer.usage) == ("2 and 2", "It is 4.", Usage(3, 4))
         with pytest.raises(TeacherError, match=r"no recorded answer of m .* to sample 0 of 'never asked'") as caught:

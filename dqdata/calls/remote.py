@@ -1,0 +1,242 @@
+"""An owner of ledger, limits and budget in another process, as the calls of this one see it.
+
+    async with RemoteOwner(address) as owner:
+        client = CallClient(teacher, limits, owner, name="r1")
+
+A connection that breaks is made again for `PATIENCE` seconds: requests without a reply are sent again, marked as such,
+and the calls in flight are announced, so that an owner that was killed and restarted loses no answered call and counts
+those in flight.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import secrets
+import time
+from types import TracebackType
+from typing import Any
+
+from dqdata.calls.budget import Reservation
+from dqdata.calls.owner import Answered, LaneEndedError, Owner, Row
+from dqdata.calls.stall import Stall
+from dqdata.calls.wire import OwnerAddress, connect, frame, read, received_error, received_failure, sent_failure
+from dqdata.errors import StoreError, TeacherError
+from dqdata.ledger.answers import Answer
+from dqdata.ledger.rows import Failure
+from dqdata.teacher import Limits
+
+PATIENCE = 60.0
+"""Seconds for which an owner that is gone is tried again."""
+PAUSE = 0.1
+
+
+class RemoteOwner(Owner):
+    """One connection, shared by all calls of this process."""
+
+    def __init__(self, address: OwnerAddress, *, patience: float = PATIENCE) -> None:
+        self._address, self._patience = address, patience
+        self._numbers = itertools.count(1)
+        self._pending: dict[int, tuple[dict[str, Any], asyncio.Future[Any]]] = {}
+        self._leases: dict[str, RemoteLease] = {}
+        self._writer: asyncio.StreamWriter | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._gone: StoreError | None = None
+        self._usd: float | None = None
+        self._tokens: int | None = None
+
+    async def __aenter__(self) -> RemoteOwner:
+        reader = await self._connected()
+        self._reading = asyncio.get_running_loop().create_task(self._read(reader))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.gather(self._reading, return_exceptions=True)
+        if self._writer is not None:
+            self._writer.close()
+            with contextlib.suppress(ConnectionError):
+                await self._writer.wait_closed()
+
+    @property
+    def limit_usd(self) -> float | None:
+        return self._usd
+
+    @property
+    def limit_tokens(self) -> int | None:
+        return self._tokens
+
+    def lane(self, name: str, limits: Limits, stall: Stall) -> RemoteLane:
+        return RemoteLane(self, name, limits)
+
+    async def stored(self, key: str) -> Row | None:
+        row = await self.call({"do": "lookup", "key": key})
+        return None if row is None else tuple(row)
+
+    async def store(self, answer: Answer) -> Row | None:
+        row = await self.call({"do": "record", "request": answer.request, "call": answer.call})
+        return None if row is None else tuple(row)
+
+    async def store_failure(self, failure: Failure) -> None:
+        await self.call({"do": "fail", "request": failure.request, "row": failure.row})
+
+    async def call(self, message: dict[str, Any]) -> Any:
+        """The reply to a request. Raises what the owner raised, and StoreError where it is gone for good."""
+        if self._gone is not None:
+            raise StoreError(str(self._gone))
+        number = next(self._numbers)
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        message = {"id": number, **message}
+        self._pending[number] = (message, future)
+        self.notice(message)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if message["do"] == "lease":
+                self.notice({"do": "cancel", "request": number, "lease": message["lease"]})
+            raise
+        finally:
+            self._pending.pop(number, None)
+
+    def notice(self, message: dict[str, Any]) -> None:
+        """Sends what has no reply; lost where nobody is connected, and made good by the next greeting."""
+        if self._writer is not None and not self._writer.is_closing():
+            self._writer.write(frame(message))
+
+    def hold(self, lease: RemoteLease) -> None:
+        self._leases[lease.name] = lease
+
+    def drop(self, lease: RemoteLease) -> None:
+        self._leases.pop(lease.name, None)
+
+    async def _connected(self) -> asyncio.StreamReader:
+        """A connection with its greeting, as soon as there is an owner. Raises StoreError."""
+        began = time.monotonic()
+        while True:
+            try:
+                reader, writer = await connect(self._address)
+                writer.write(frame({"token": self._address.token}))
+                budget = (await read(reader))["budget"]
+                break
+            except (OSError, KeyError) as error:
+                if time.monotonic() - began > self._patience:
+                    raise StoreError(
+                        f"the owner of the ledger at {self._address.url} can't be reached for {self._patience:g} s "
+                        f"({error}); what was answered is kept: run again"
+                    ) from None
+                await asyncio.sleep(PAUSE)
+        self._usd, self._tokens = budget["usd"], budget["tokens"]
+        self._writer = writer
+        return reader
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        while True:
+            try:
+                self._replied(await read(reader))
+            except ConnectionError:
+                try:
+                    reader = await self._again()
+                except StoreError as error:
+                    self._gone = error
+                    for _, future in self._pending.values():
+                        if not future.done():
+                            future.set_exception(StoreError(str(error)))
+                    return
+
+    async def _again(self) -> asyncio.StreamReader:
+        self._writer = None
+        reader = await self._connected()
+        for lease in self._leases.values():
+            self.notice(lease.announcement)
+        for message, _ in list(self._pending.values()):
+            self.notice({**message, "again": True})
+        return reader
+
+    def _replied(self, message: dict[str, Any]) -> None:
+        known = self._pending.get(int(message.get("id", 0)))
+        if known is None or known[1].done():
+            return
+        if "error" in message:
+            known[1].set_exception(received_error(message["error"]))
+        else:
+            known[1].set_result(message["ok"])
+
+
+class RemoteLane:
+    """The calls of this process to one teacher."""
+
+    def __init__(self, owner: RemoteOwner, name: str, limits: Limits) -> None:
+        self.owner, self.name = owner, name
+        self.limits = limits.model_dump(mode="json")
+        self._waiting: set[asyncio.Task[Any]] = set()
+        self._ended = False
+
+    async def lease(self, key: str, tokens: int, worst: Reservation | None) -> RemoteLease:
+        if self._ended:
+            raise LaneEndedError
+        lease = RemoteLease(self, key, worst)
+        about = {"lane": self.name, "limits": self.limits, "key": key, "tokens": tokens, "worst": worst}
+        task = asyncio.get_running_loop().create_task(self.owner.call({"do": "lease", "lease": lease.name, **about}))
+        self._waiting.add(task)
+        try:
+            lease.granted(await task)
+        except asyncio.CancelledError:
+            if self._ended and task.cancelled():
+                raise LaneEndedError from None
+            task.cancel()
+            raise
+        finally:
+            self._waiting.discard(task)
+        return lease
+
+    def end(self) -> None:
+        self._ended = True
+        for task in self._waiting:
+            task.cancel()
+
+
+class RemoteLease:
+    """A place that the owner gave to this process."""
+
+    def __init__(self, lane: RemoteLane, key: str, worst: Reservation | None) -> None:
+        self._lane, self._key, self._worst = lane, key, worst
+        self.name = secrets.token_hex(12)
+        self.answered_elsewhere = False
+        self._sent = False
+        self._charge: tuple[float, int] | None = None
+
+    @property
+    def announcement(self) -> dict[str, Any]:
+        """For an owner that doesn't know it."""
+        lane = self._lane
+        about = {"lane": lane.name, "limits": lane.limits, "key": self._key, "worst": self._worst, "sent": self._sent}
+        return {"do": "held", "lease": self.name, **about}
+
+    def granted(self, to_be_sent: bool) -> None:
+        self.answered_elsewhere = not to_be_sent
+        if to_be_sent:
+            self._lane.owner.hold(self)
+
+    def sent(self) -> None:
+        self._sent = True
+        self._lane.owner.notice({"do": "sent", "lease": self.name})
+
+    def answered(self, took: Answered) -> None:
+        values = (took.seconds, took.output_tokens, took.expected_tokens, took.tokens)
+        self._lane.owner.notice({"do": "answered", "lease": self.name, "took": values})
+
+    async def failed(self, error: TeacherError, teacher: str, *, known: bool) -> TeacherError:
+        about = {"lease": self.name, "error": sent_failure(error), "teacher": teacher, "known": known}
+        return received_failure(await self._lane.owner.call({"do": "failed", **about}))
+
+    def charge(self, usd: float, tokens: int) -> None:
+        if self._charge is None:
+            self._charge = (usd, tokens)
+
+    def leave(self) -> None:
+        self._lane.owner.drop(self)
+        self._lane.owner.notice({"do": "leave", "lease": self.name, "charge": self._charge})

@@ -1,0 +1,54 @@
+"""Operators by which tests see in which order and in which process rows are worked on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from dqdata.columns import Columns
+from dqdata.operator import CallOperator, Outcome, Params, Row, Run, Schema
+
+
+class WaitForFilesParams(Params):
+    row: int
+    glob: str
+    files: int
+
+
+class WaitForFiles(CallOperator[WaitForFilesParams]):
+    """Holds one row until so many files exist; the others pass."""
+
+    name = "wait_for_files"
+    Params = WaitForFilesParams
+
+    def columns(self, have: Columns, schema: Schema) -> Columns:
+        return have.require("number", "BIGINT")
+
+    async def process(self, row: Row, run: Run) -> Sequence[Outcome]:
+        folder, _, pattern = self.params.glob.partition("*/")
+        while row["number"] == self.params.row and len(list(Path(folder).glob(f"*/{pattern}"))) < self.params.files:
+            await asyncio.sleep(0.01)
+        return [row]
+
+
+class LeaveOnceParams(Params):
+    folder: str
+
+
+class LeaveOnce(CallOperator[LeaveOnceParams]):
+    """Ends its process in the first run."""
+
+    name = "leave_once"
+    Params = LeaveOnceParams
+
+    def columns(self, have: Columns, schema: Schema) -> Columns:
+        return have
+
+    async def process(self, row: Row, run: Run) -> Sequence[Outcome]:
+        mark = Path(self.params.folder) / "left-once"
+        if not mark.exists():
+            mark.touch()
+            os._exit(7)
+        return [row]
