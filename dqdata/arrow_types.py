@@ -51,7 +51,11 @@ ARROW: tuple[ArrowRule, ...] = (
     ArrowRule("arrow.json", "VARCHAR", "its text"),
     ArrowRule("other extension types", "type of their storage", "so Array2D of `datasets` is FLOAT[][]"),
     ArrowRule("union, arrow.opaque", "", "write one column for each member; opaque values as text or bytes"),
-    ArrowRule("ClassLabel of `datasets`", "VARCHAR", "the name of the class"),
+    ArrowRule(
+        "ClassLabel of `datasets`",
+        "VARCHAR",
+        "the name of the class, null for -1; a Parquet or Arrow file alone gives its number",
+    ),
     ArrowRule("Image, Audio of `datasets`", "STRUCT(bytes BLOB, path VARCHAR)", "as they are stored; not decoded"),
     ArrowRule("INTERVAL of Parquet", "VARCHAR", "as DuckDB writes an INTERVAL"),
 )
@@ -99,8 +103,8 @@ def holds_midnight(array: pa.Array) -> bool:
     if not has_time(kind):
         return False
     if is_.is_map(kind):
-        pairs = array.take(pa.array(range(len(array)), pa.int64()))
-        return holds_midnight(pairs.keys) or holds_midnight(pairs.items)
+        _, keys, values = _map_parts(array)
+        return holds_midnight(keys) or holds_midnight(values)
     if is_.is_struct(kind):
         return any(holds_midnight(pc.struct_field(array, [place])) for place in range(kind.num_fields))
     if _is_list(kind):
@@ -292,9 +296,20 @@ def _map(array: pa.Array) -> pa.Array:
 
     if pa.types.is_nested(array.type.key_type):
         raise ColumnError("rows can't hold a map whose keys are lists or structs; write a list of {key, value}")
-    whole = array.take(pa.array(range(len(array)), pa.int64()))  # a slice would show all keys of its parent
-    keys, values = stored_array(whole.keys), stored_array(whole.items)
-    return pa.MapArray.from_arrays(whole.offsets, keys, values, mask=pc.is_null(whole))
+    offsets, keys, values = _map_parts(array)
+    return pa.MapArray.from_arrays(offsets, stored_array(keys), stored_array(values), mask=pc.is_null(array))
+
+
+def _map_parts(array: pa.Array) -> tuple[pa.Array, pa.Array, pa.Array]:
+    """Offsets from 0, and the keys and values between them: those of a slice alone, not of all that it is cut from."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not len(array):
+        return pa.array([0], pa.int32()), array.keys.slice(0, 0), array.items.slice(0, 0)
+    first, last = array.offsets[0].as_py(), array.offsets[-1].as_py()
+    offsets = pc.subtract(array.offsets, pa.scalar(first, pa.int32()))
+    return offsets, array.keys.slice(first, last - first), array.items.slice(first, last - first)
 
 
 def _decimal(array: pa.Array) -> pa.Array:
