@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from kept_workers import kept_pool
 from loopback import Loopback
 
 from dqdata.cli import main
@@ -91,6 +92,12 @@ def command_line(capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
         return Said(code, *capsys.readouterr())
 
     return run
+
+
+@pytest.fixture
+def kept_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs in this process share their CPU workers; for tests that look neither at processes nor at threads."""
+    monkeypatch.setattr("dqdata.engine.runtime.Pool", kept_pool)
 
 
 @pytest.fixture

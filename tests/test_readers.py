@@ -25,7 +25,7 @@ def _bench(name: str) -> ModuleType:
 
 readers = _bench("readers")
 fuzz = _bench("fuzz")
-SMALL, FACTOR = 16_000, 4
+SMALL, FACTOR = 8_000, 4
 MOST_GROWTH = 10.0
 """Four times the text may cost this many times the CPU time: 4 where it is linear, 16 where it is quadratic."""
 COMPILER = {("program", "code"), ("program_begun", "code")}

@@ -15,6 +15,8 @@ from dqdata.engine.run import run_pipeline
 from dqdata.errors import ColumnError, DataError, QueryError
 from dqdata.project.tables import Project, read_project
 
+pytestmark = pytest.mark.usefixtures("kept_workers")
+
 TEACHERS = """
 [store]
 path = "catalogs"

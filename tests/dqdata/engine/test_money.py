@@ -18,6 +18,8 @@ from dqdata.engine.run import run_pipeline
 from dqdata.errors import BudgetExceeded, ProjectError, TooManyFailures
 from dqdata.project.tables import Project, read_project
 
+pytestmark = pytest.mark.usefixtures("kept_workers")
+
 ROWS = 12
 PRICED = "price = { input = 0.0, output = 1000.0 }"
 """USD: an answer of 5 tokens costs 0.005, and one of at most 100 tokens at most 0.1."""
