@@ -26,6 +26,8 @@ FIRST_SUFFIX = "__first_"
 """`p__first_20` is the catalog of a run of p over the first 20 rows of its source."""
 RECORDS = ("dq_versions", "dq_runs", "dq_models", "dq_metrics", "dq_evals", "dq_marks", "dq_files")
 """Tables of the store's own; they have no versions."""
+COSTS = "dq_costs"
+"""A view over them and the ledger."""
 TRAINED = "trained:"
 DATE = re.compile(r"\d{4}-\d\d-\d\d")
 TAG = r"[A-Za-z][A-Za-z0-9_]{0,62}"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from dqdata.catalog.marks import Marks
 from dqdata.errors import QueryError, nearest
-from dqdata.refs import LATEST, RECORDS, catalog_ref, owner
+from dqdata.refs import COSTS, LATEST, RECORDS, catalog_ref, owner
 from dqdata.sql import PURE, WORD, base_tables, edited, nodes, parsed, quote_refs, quoted, table_functions
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ class Pinned:
     tables: tuple[str, ...]
     records: tuple[str, ...] = ()
     ledger: bool = False
+    costs: bool = False
+    """Whether it reads the view `dq_costs`, which needs the ledger."""
     unknown: tuple[str, ...] = ()
     unpinned: tuple[str, ...] = ()
     functions: tuple[str, ...] = ()
@@ -60,7 +62,7 @@ def pin(
     tree = _parse(quoted_sql, con)
     edits: list[tuple[int, int, str]] = []
     tables = dict.fromkeys(marked)
-    records, unknown, unpinned, ledger = [], [], [], False
+    records, unknown, unpinned, ledger, costs = [], [], [], False, False
     raw = quoted_sql.encode()
     called = _names_used(tree)
 
@@ -82,6 +84,10 @@ def pin(
             records.append(bare)
             unpinned.append(f"{bare} has no versions")
             continue
+        elif here and bare == COSTS:
+            costs = ledger = True
+            unpinned.append(f"{bare} has no versions")
+            continue
         else:
             ledger = ledger or "ledger" in (part.lower() for part in parts)
             if not any(parts) and re.fullmatch(r"\w+", name):  # else a file, or another schema's table
@@ -100,6 +106,7 @@ def pin(
         tuple(tables),
         tuple(dict.fromkeys(records)),
         ledger,
+        costs,
         tuple(unknown),
         tuple(dict.fromkeys(unpinned)),
         tuple(table_functions(tree)),

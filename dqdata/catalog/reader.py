@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from dqdata.catalog.costs import cost_view
 from dqdata.catalog.format import Facts
 from dqdata.catalog.lake import Layout, attach, copied, lake_errors, writable
 from dqdata.catalog.marks import Marks
@@ -276,6 +277,11 @@ class Reader:
             con.execute(f"create or replace temp view {name} as select *, snapshot_id from lake.main.{name}")
         if pinned.ledger:
             self._attach_ledger(con)
+        if pinned.costs:
+            judged = [
+                one for one in self.versions() if self.schema(one.catalog, one.version).get("correct") == "BOOLEAN"
+            ]
+            con.execute(cost_view(judged, self._table_at))
 
     def _attach_ledger(self, con: duckdb.DuckDBPyConnection) -> None:
         """Only for a query that names it: DuckDB brings a SQLite of its own, which must not open and close the file

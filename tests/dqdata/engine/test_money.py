@@ -198,7 +198,7 @@ def test_a_version_records_its_prompts_and_versions(tmp_path: Path, loopback: Lo
 def test_cost_of_a_row_counts_all_attempts_once(tmp_path: Path, loopback: Loopback, store: Store) -> None:
     """Rejected and stopped attempts are paid for; answers of the ledger are not paid again; unknown stays unknown."""
     docs = (Path(__file__).parents[3] / "docs" / "pipelines.md").read_text()
-    query = re.findall(r"```sql\n(with paid as .*?)```", docs, re.DOTALL)[0].rstrip(";\n")
+    query = re.findall(r"```sql\n(select [^`]*from dq_costs.*?)```", docs, re.DOTALL)[0].rstrip(";\n")
     steps = ', { op = "verify_math" }, { op = "filter", where = "correct" }'
     loaded = project(tmp_path, loopback, pipeline="max_failed_rate = 0.1", teacher=PRICED, steps=steps)
     loopback.answer = refused("no", 3, 4, 5)
@@ -213,6 +213,7 @@ def test_cost_of_a_row_counts_all_attempts_once(tmp_path: Path, loopback: Loopba
     rows = [row for batch in store.query(query) for row in batch.to_pylist()]
     assert [(row["version"], row["rows"]) for row in rows] == [(1, 2), (2, 2)]
     assert rows[0]["usd"] == pytest.approx(0.12) and rows[0]["usd_a_row"] == pytest.approx(0.06)
+    assert (rows[0]["verified"], rows[0]["usd_a_verified_row"]) == (2, pytest.approx(0.06))
     assert rows[1]["usd"] == 0
 
     loaded = project(tmp_path, loopback, pipeline="into = 'q'")
@@ -220,3 +221,35 @@ def test_cost_of_a_row_counts_all_attempts_once(tmp_path: Path, loopback: Loopba
     assert run_pipeline(loaded, "p", store).paid_usd is None
     rows = [row for batch in store.query(query) for row in batch.to_pylist()]
     assert [row["usd"] for row in rows if row["catalog"] == "q"] == [None]
+
+
+def test_costs_agree_with_a_count_by_hand_over_two_teachers(tmp_path: Path, loopback: Loopback, store: Store) -> None:
+    """Failures, lost answers, reruns and two teachers with prices of their own: the server's count is the truth."""
+    judge = f'''{PRICED}
+[teachers.j]
+provider = "openai"
+base_url = "{loopback.url}"
+model = "judge"
+price = {{ input = 100.0, output = 0.0 }}
+'''
+    steps = ', { op = "verify_math" }, { op = "grade", judge = "j", alpha = 1.0, max_tokens = 50 }'
+    loaded = project(tmp_path, loopback, pipeline="max_failed_rate = 0.05", teacher=judge, steps=steps)
+
+    def answer(body: dict[str, Any]) -> Any:
+        if body["model"] == "judge":
+            return '{"rv": 1, "cd": 2}'
+        return refused("no", 2)(body) if len(loopback.asked) < 20 else "It is 4."
+
+    loopback.answer = answer
+    with pytest.raises(TooManyFailures):
+        run_pipeline(loaded, "p", store)
+    run_pipeline(loaded, "p", store)
+    run_pipeline(loaded, "p", store, force=True)
+    solved = sum(body["model"] == "m" for body in loopback.answered)
+    judged = sum(body["model"] == "judge" for body in loopback.answered)
+    by_hand = solved * 5 * 1000 / 1e6 + judged * 10 * 100 / 1e6
+    [batch] = store.query("select * from dq_costs order by version")
+    [first, second] = batch.to_pylist()
+    assert first["usd"] == pytest.approx(by_hand) and second["usd"] == 0
+    assert first["usd_a_row"] == pytest.approx(by_hand / first["rows"])
+    assert first["verified"] == 2 and first["usd_a_verified_row"] == pytest.approx(by_hand / 2)
