@@ -88,6 +88,8 @@ def _picked(one: Candidate) -> Picked:
 
 _BECAUSE = re.compile(r"(?<=[a-z0-9,] )(?:since|because|given that)\b", re.IGNORECASE)
 """What follows gives a reason for what stands before it."""
+_COMPARED = re.compile(r"(?:\s+[a-z]+){0,2}\s+(?:less|more|fewer|[a-z]+er)\s+than\b")
+"""After a difference: 150, which is 20 less than before."""
 _PARTED = re.compile(r"\s(?:and|while|but|whereas)\s|[,;]\s")
 _REASON = re.compile(r"\b(?:since|because|as)\b", re.IGNORECASE)
 _ALSO_COUNTED = re.compile(r"(?:\s+[A-Za-z'’-]+){1,5}?\s*(?:[,;&]|,?\s+and)\s+")
@@ -140,6 +142,8 @@ def _choose(sentence: str, found: list[Candidate], question: str) -> Candidate |
     results = [one for one in found if "=" in sentence[one.start : one.end] and "$" not in one.text[:1] + one.text[-1:]]
     if results == found[-1:]:
         return found[-1]  # a calculation and its result
+    if _COMPARED.match(sentence, found[-1].end):
+        return None
     if _COPULA.search(before) and not any(_COPULA.search(sentence[: one.start]) for one in found[:-1]):
         return found[-1]
     return None
