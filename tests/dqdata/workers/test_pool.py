@@ -168,3 +168,25 @@ def test_a_worker_that_cannot_start_fails_its_tasks_and_is_not_started_for_ever(
     for error in asyncio.run(work()):
         assert isinstance(error, RunError)
         assert "start" in str(error)
+
+
+async def test_time_without_a_core_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The task waits longer than it may, but as the kernel counts it, for a core."""
+    began = time.monotonic()
+    monkeypatch.setattr("dqdata.workers.pool._Worker._delay_seconds", lambda self: time.monotonic() - began)
+    async with Pool(workers=1) as pool:
+        assert await pool.call(time.sleep, 2.0, deadline=0.2) is None
+
+
+async def test_waiting_that_is_not_for_a_core_counts() -> None:
+    async with Pool(workers=1) as pool:
+        with pytest.raises(DeadlineExceeded):
+            await pool.call(time.sleep, 3600.0, deadline=0.2)
+
+
+async def test_a_task_that_never_gets_a_core_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    began = time.monotonic()
+    monkeypatch.setattr("dqdata.workers.pool._Worker._delay_seconds", lambda self: time.monotonic() - began)
+    async with Pool(workers=1) as pool:
+        with pytest.raises(DeadlineExceeded):
+            await pool.call(time.sleep, 3600.0, deadline=0.05)
