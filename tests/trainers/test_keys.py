@@ -51,6 +51,8 @@ def rows_for(kind: str) -> list[dict[str, Any]]:
     rows = [{**row, "rv": float(n), "cd": 1.0, "level": n, "pass_rate": n / 8} for n, row in enumerate(additions(6))]
     rows[4]["question"] += " Add." * 30
     rows[4]["messages"] = chat(rows[4]["question"], "again and again " * 20, "2")
+    if kind == "sft":
+        rows[5]["messages"] += chat("And 1 more?", "", "3")
     return rows
 
 
@@ -132,6 +134,7 @@ TABLE: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any], Callable[[Any], 
     "model": ({}, {"model": "TEACHER"}, first_weight),
     "args": ({}, {"args": {"learning_rate": 0.5}}, lambda trainer: trainer.args.learning_rate),
     "lora": ({}, {"lora": {"r": 3}}, lambda trainer: hasattr(trainer.model, "peft_config")),
+    "turns": ({"turns": "whole"}, {"turns": "each"}, tokens),
     "max_length": ({"on_too_long": "drop"}, FAR, tokens),
     "on_too_long": ({**FAR, "on_too_long": "error"}, FAR, tokens),
     "chat_template": ({}, {"chat_template": "OTHER"}, lambda trainer: trainer.processing_class.chat_template),
@@ -253,8 +256,7 @@ REWARDS: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
     "model": ({"shape": "format"}, {"model": "MODEL", "style": "rv"}),
     "style": ({"model": "MODEL", "style": "rv"}, {"model": "MODEL", "style": "cd"}),
     "student_cd": ({"model": "MODEL", "style": "cd"}, {"model": "MODEL", "style": "cd", "student_cd": 1}),
-    "rv_base": ({"model": "MODEL", "style": "rv"}, {"model": "MODEL", "style": "rv", "rv_base": 3}),
-    "rv_slope": ({"model": "MODEL", "style": "rv"}, {"model": "MODEL", "style": "rv", "rv_slope": 0.1}),
+    "rv_target": ({"model": "MODEL", "style": "rv"}, {"model": "MODEL", "style": "rv", "rv_target": [[0, 3], [9, 4]]}),
     "shape": ({"shape": "length", "hard": 8}, {"shape": "overlong", "soft": 1, "hard": 8}),
     "pattern": ({"shape": "format"}, {"shape": "format", "pattern": "[A-Z]+ .*"}),
     "soft": ({"shape": "overlong", "soft": 1, "hard": 9}, {"shape": "overlong", "soft": 5, "hard": 10}),
@@ -295,7 +297,8 @@ def test_each_key_of_a_reward_changes_what_the_library_calls(
     ("table", "message"),
     [
         ({"shape": "format", "hard": 4}, "`hard` has no meaning without shape = 'overlong' or 'length'"),
-        ({"op": "x", "rv_base": 1}, "`rv_base` has no meaning without style = 'rv'"),
+        ({"op": "x", "rv_target": [[0, 1]]}, "`rv_target` has no meaning without style = 'rv'"),
+        ({"model": "m", "style": "rv", "rv_target": [[5, 1], [2, 3]]}, "points whose CD rises"),
         ({"model": "m", "params": {"a": 1}}, "`params` has no meaning without `op`"),
         ({"model": "m", "style": "rv", "student_cd": 1}, "`student_cd` has no meaning without style = 'cd'"),
         ({"shape": "length", "hard": 3, "pattern": "x"}, "`pattern` has no meaning without shape = 'format'"),

@@ -144,7 +144,7 @@ def test_wrong_columns_are_refused_by_name() -> None:
     grpo = Grpo(GrpoParams(model="x", rewards=[{"op": "verify_math"}, {"model": "trained:style@1", "style": "cd"}]))
     with pytest.raises(ColumnError, match="needs column 'prompt' or 'question'"):
         grpo.needs("train", Columns({"questions": "VARCHAR"}))
-    with pytest.raises(ColumnError, match="'prompt' as STRUCT"):
+    with pytest.raises(ColumnError, match="'prompt' as a chat"):
         grpo.needs("train", Columns({"prompt": "VARCHAR"}))
     assert grpo.models() == ("x", "trained:style@1")
 
@@ -210,8 +210,8 @@ def test_style_follows_the_predicted_figures(tiny: Path, data_of: Callable[..., 
     [scores] = model.scores([row])
     assert scores["rv"] == pytest.approx(6.0, abs=1.0) and scores["cd"] == pytest.approx(2.0, abs=1.0)
 
-    [wordy] = styled(RewardTable(model="m", style="rv", rv_base=0, rv_slope=1), model, [row])
-    [fitting] = styled(RewardTable(model="m", style="rv", rv_base=6, rv_slope=0), model, [row])
+    [wordy] = styled(RewardTable(model="m", style="rv", rv_target=((0, 0), (9, 9))), model, [row])
+    [fitting] = styled(RewardTable(model="m", style="rv", rv_target=((0, 6),)), model, [row])
     [easy] = styled(RewardTable(model="m", style="cd", student_cd=5), model, [row])
     assert wordy == pytest.approx(1 - abs(scores["rv"] - scores["cd"]) / 9)
     assert fitting == pytest.approx(1 - abs(scores["rv"] - 6) / 9) and easy == 1.0
@@ -222,18 +222,18 @@ def test_style_follows_the_predicted_figures(tiny: Path, data_of: Callable[..., 
 @pytest.mark.parametrize(
     ("predicted", "style", "keys", "reward"),
     [
-        ({"rv": 12.0, "cd": 3.0}, "rv", {"rv_base": 9, "rv_slope": 0}, 1.0),
-        ({"rv": -4.0, "cd": 3.0}, "rv", {"rv_base": 0, "rv_slope": 0}, 1.0),
-        ({"rv": 15.0, "cd": 2.0}, "rv", {"rv_base": 0, "rv_slope": 0}, 0.0),
-        ({"rv": 9.0, "cd": 14.0}, "rv", {"rv_base": 0, "rv_slope": 1}, 1.0),
-        ({"rv": 4.0, "cd": -5.0}, "rv", {"rv_base": 4, "rv_slope": 1}, 1.0),
+        ({"rv": 12.0, "cd": 3.0}, "rv", {"rv_target": ((0, 9),)}, 1.0),
+        ({"rv": -4.0, "cd": 3.0}, "rv", {"rv_target": ((0, 0),)}, 1.0),
+        ({"rv": 15.0, "cd": 2.0}, "rv", {"rv_target": ((0, 0),)}, 0.0),
+        ({"rv": 9.0, "cd": 14.0}, "rv", {"rv_target": ((0, 0), (9, 9))}, 1.0),
+        ({"rv": 4.0, "cd": -5.0}, "rv", {"rv_target": ((0, 4), (5, 9))}, 1.0),
         ({"rv": 4.0, "cd": 20.0}, "cd", {"student_cd": 0}, 0.0),
         ({"rv": 4.0, "cd": -3.0}, "cd", {"student_cd": 0}, 1.0),
     ],
     ids=str,
 )
 def test_figures_outside_the_scale_are_kept_within_it(
-    predicted: dict[str, float], style: Any, keys: dict[str, float], reward: float
+    predicted: dict[str, float], style: Any, keys: dict[str, Any], reward: float
 ) -> None:
     class Predicts:
         def scores(self, rows: Any) -> list[dict[str, float]]:

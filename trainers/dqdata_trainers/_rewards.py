@@ -25,9 +25,8 @@ from dqdata.errors import InputError
 from dqdata.operator import Bound, Outcome, Params, Reject
 from dqdata.thinking import TAGS, split
 from dqdata.trainer import TrainRun
+from dqdata.verbosity import SCALE, USUAL, Points, VerbosityTarget
 
-SCALE = 9.0
-"""RV and CD run from 0 to 9."""
 WELL_FORMED = r"\s*(<think>)?((?!</?think>).)+</think>\s*((?!</?think>).)*\S\s*"
 
 
@@ -45,9 +44,8 @@ class RewardTable(Params):
     """For a model that predicts rv and cd. rv: 1 - |RV - RV*(CD)| / 9; cd: 1 - max(0, CD - student_cd) / 9."""
     student_cd: float = Field(SCALE, ge=0, le=SCALE)
     """Cognitive difficulty that the student can follow."""
-    rv_base: float = 0.0
-    rv_slope: float = 1.0
-    """RV*(CD) = rv_base + rv_slope * CD, kept within 0..9."""
+    rv_target: Points = USUAL
+    """Points (CD, RV) that RV*(CD) runs through, as in `mix`."""
 
     shape: Literal["format", "length", "overlong"] | None = None
     pattern: str = WELL_FORMED
@@ -69,6 +67,7 @@ class RewardTable(Params):
             raise ValueError("`style` needs `model`")
         if self.shape == "overlong" and (self.soft is None or self.hard is None or self.soft >= self.hard):
             raise ValueError("shape = 'overlong' needs `soft` and a larger `hard`, in tokens")
+        VerbosityTarget(self.rv_target)
         if self.shape == "length" and self.hard is None:
             raise ValueError("shape = 'length' needs `hard`, in tokens")
         for name, (needs, applies) in self._meant_for().items():
@@ -84,8 +83,7 @@ class RewardTable(Params):
             "params": ("`op`", self.op is not None),
             "column": ("`op`", self.op is not None),
             "student_cd": ("style = 'cd'", self.style == "cd"),
-            "rv_base": ("style = 'rv'", self.style == "rv"),
-            "rv_slope": ("style = 'rv'", self.style == "rv"),
+            "rv_target": ("style = 'rv'", self.style == "rv"),
             "pattern": ("shape = 'format'", self.shape == "format"),
             "soft": ("shape = 'overlong'", self.shape == "overlong"),
             "hard": ("shape = 'overlong' or 'length'", self.shape in ("overlong", "length")),
@@ -240,8 +238,8 @@ def styled(table: RewardTable, model: Any, rows: Rows) -> Values:
     scores = [{name: min(SCALE, max(0.0, value)) for name, value in row.items()} for row in model.scores(rows)]
     if table.style == "cd":
         return [1 - max(0.0, figure["cd"] - table.student_cd) / SCALE for figure in scores]
-    wanted = [min(SCALE, max(0.0, table.rv_base + table.rv_slope * figure["cd"])) for figure in scores]
-    return [1 - abs(figure["rv"] - target) / SCALE for figure, target in zip(scores, wanted, strict=True)]
+    target = VerbosityTarget(table.rv_target)
+    return [1 - abs(figure["rv"] - target.at(figure["cd"])) / SCALE for figure in scores]
 
 
 def _value(table: RewardTable, outcome: Outcome) -> float | None:

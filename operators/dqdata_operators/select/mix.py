@@ -28,6 +28,7 @@ from dqdata.columns import NUMBERS, Columns
 from dqdata.errors import ColumnError
 from dqdata.operator import Decisions, Params, Run, Schema, Table, TableOperator
 from dqdata.sql import literal, quoted
+from dqdata.verbosity import USUAL, Points, VerbosityTarget
 from dqdata_operators.lib.asking.one_judge import check_one_judge
 from dqdata_operators.select._quotas import quotas, take
 
@@ -62,7 +63,7 @@ class MixParams(Params):
     """Column with the verbosity, 0 to 9."""
     cd_limit: float | None = None
     """Difficulty that the student can follow; traces above it go."""
-    rv_target: tuple[tuple[float, float], ...] = ((0, 1), (9, 8))
+    rv_target: Points = USUAL
     """Points (CD, RV) that RV*(CD) runs through."""
     beta: float = Field(0.5, ge=0)
     """Sharpness of the choice toward the target."""
@@ -87,10 +88,7 @@ class MixParams(Params):
 
     @model_validator(mode="after")
     def _consistent(self) -> MixParams:
-        if any(right[0] <= left[0] for left, right in pairwise(self.rv_target)) or not self.rv_target:
-            raise ValueError("`rv_target` needs points whose CD rises")
-        if any(not (0 <= cd <= 9 and 0 <= rv <= 9) for cd, rv in self.rv_target):
-            raise ValueError("`rv_target` must stay on the scales, 0 to 9")
+        VerbosityTarget(self.rv_target)
         ordered = sorted(self.bins, key=lambda one: one.cd)
         for left, right in pairwise(ordered):
             if right.cd[0] < left.end:
@@ -160,6 +158,7 @@ class Mix(TableOperator[MixParams]):
         """Query: every row with its target, score and cell, or the reason why it can't be chosen. The score is the log
         weight plus Gumbel noise: the highest k of it are a draw of k without replacement in these proportions."""
         params = self.params
+        target = VerbosityTarget(params.rv_target).sql("cd")
         tokens = quoted(params.tokens_column) if params.tokens is not None else "0"
         domain = quoted(params.domain_column) if params.domains else "null"
         unknown = ", ".join(literal(name) for name in params.domains)
@@ -174,7 +173,7 @@ class Mix(TableOperator[MixParams]):
                         / 9007199254740992 as u
                 from rows
             ), aimed as (
-                select *, {_line("cd", params.rv_target)} as target, {f"case{bins} end" if bins else "'all'"} as bin
+                select *, {target} as target, {f"case{bins} end" if bins else "'all'"} as bin
                 from given
             ), scored as (
                 select *, -{params.beta} * abs(rv - target) - ln(-ln(u)) as score,
@@ -222,15 +221,6 @@ class Mix(TableOperator[MixParams]):
             }
             for cell, share in shares.items()
         }
-
-
-def _line(at: str, points: tuple[tuple[float, float], ...]) -> str:
-    """SQL of straight lines through the points; level before the first and after the last."""
-    first, last = points[0], points[-1]
-    pieces = [f"when {at} <= {first[0]} then {first[1]}"]
-    for (x, y), (x2, y2) in pairwise(points):
-        pieces.append(f"when {at} <= {x2} then {y} + ({at} - {x}) * {(y2 - y) / (x2 - x)}")
-    return f"(case {' '.join(pieces)} else {last[1]} end)::double"
 
 
 def _told(cell: dict[str, Any], taken: int) -> str:
