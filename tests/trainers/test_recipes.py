@@ -40,6 +40,8 @@ class Teacher:
             return f'{{"fit": "{("easy", "medium", "hard")[drawn % 3]}"}}'
         if "rv" in asked:
             return f'{{"rv": {drawn % 9}, "cd": {drawn // 9 % 6}}}'
+        if "first_wrong_step" in asked:
+            return f'{{"first_wrong_step": {("null", "1")[drawn % 4 == 0]}, "leads_to_answer": true}}'
         question, answer = next(known for known in self.answers.items() if known[0] in text)
         steps = [f"The question is: {question}", "I look at both numbers.", "Then I combine them.", f"It is {answer}."]
         if "Extend it" in text:
