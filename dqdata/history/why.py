@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from dqdata.columns import KEYS, REJECTS
 from dqdata.errors import QueryError
 from dqdata.history.rows import dicts
+from dqdata.masking import masker
 from dqdata.refs import REJECTS_SUFFIX
 from dqdata.sql import literal, quoted
 
@@ -121,6 +122,8 @@ def _calls(store: Store, keys: list[str]) -> list[dict[str, Any]]:
         "select ledger_key, attempt, reason, status, message from ledger.failures "
         f"where ledger_key in ({wanted}) and kind <> 'duplicate' order by failure_id",
     )
+    for one in failures:  # earlier versions stored the server's words as they came
+        one["message"] = masker.hide(str(one["message"]))
     for call in calls:
         call["failures"] = [one for one in failures if one["ledger_key"] == call["ledger_key"]]
     return calls

@@ -293,35 +293,50 @@ def test_sigterm_leaves_a_checkpoint_and_the_next_run_goes_on(project: Path, tin
 
 
 @pytest.mark.slow
-def test_a_killed_command_takes_its_process_with_it(project: Path, tiny: Path) -> None:
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_killed_command_takes_its_processes_with_it(processes: int, project: Path, tiny: Path) -> None:
+    """Ranks, their guards, and whatever the ranks started: looked at in the process table, CPU time included."""
     written(project.parent, tiny, steps=100_000)
-    command_line = [
-        sys.executable,
-        "-c",
-        "import sys; from dqdata.cli import main; sys.exit(main())",
-        "train",
-        "tiny_sft",
-        "-p",
-        str(project),
-    ]
-    first = subprocess.Popen(command_line, stderr=subprocess.PIPE, text=True)
+    main = "import sys; from dqdata.cli import main; sys.exit(main())"
+    arguments = ["train", "tiny_sft", "-p", str(project), "--processes", str(processes)]
+    first = subprocess.Popen([sys.executable, "-c", main, *arguments], stderr=subprocess.PIPE, text=True)
     assert first.stderr is not None
+    helpers: set[int] = set()
     for line in first.stderr:
-        if line.startswith("step 2/"):
-            [guard] = Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split()
-            [child] = Path(f"/proc/{guard}/task/{guard}/children").read_text().split()
+        if "step 2/" in line:
+            helpers = _descendants(first.pid)
+            assert len(helpers) >= 2 * processes, "a guard and a rank each"
             with Store.open(project.parent / "catalogs") as store, pytest.raises(RunError, match="another process"):
                 train(read_project(project), "tiny_sft", store)
             first.kill()
             break
     first.wait()
-    for _ in range(200):
-        if not Path(f"/proc/{child}").exists():
-            break
-        time.sleep(0.1)
-    else:
-        os.kill(int(child), signal.SIGKILL)
-        pytest.fail("the training process outlived the command")
+    first.stderr.close()
+    deadline = time.monotonic() + 60
+    while (left := {pid for pid in helpers if _runs(pid)}) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert helpers and not left
+
+
+def _descendants(pid: int) -> set[int]:
+    found: set[int] = set()
+    todo = [pid]
+    while todo:
+        for file in Path(f"/proc/{todo.pop()}/task").glob("*/children"):
+            children = {int(child) for child in file.read_text().split()} - found
+            found |= children
+            todo += children
+    return found
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process is there and can still use the CPU: no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 @pytest.mark.slow
