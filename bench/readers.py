@@ -185,7 +185,12 @@ PIECES = {
     "arabic": "كتاب ", "combining": "e\u0301", "null": "\0", "crlf": "\r\n", "quoted": "> ```\n",
     "prompted": ">>> x\n", "sentences": "So it is 4. ", "capitals": "A", "underscores": "_", "hyphens": "a-",
     "names": "Solution().f(", "classes": "class A:\n    pass\n", "imports": "import a\n", "at_dots": "@a.",
-    "question": "? ", "open_think_pairs": "<think>a", "spaced": "B) " + " " * 60,
+    "question": "? ", "spaced": "B) " + " " * 60,
+}  # fmt: skip
+"""What a text repeats that a reader of quadratic time is slow at."""
+
+MORE_PIECES = {
+    "open_think_pairs": "<think>a",
     "letters_spaced": "A " * 20 + "\n" * 30,
     "entries": "B)\n", "options": "Option B\n", "parsed": "x = (", "environments": "\\begin{cases}x\\end{cases}",
     "left": "\\left(", "texts": "\\text{a} ", "and": "1 and ", "or": "x or ", "sets": "\\{1,2\\}",
@@ -199,7 +204,7 @@ PIECES = {
     "base64": "QUFB", "hex": "4142", "soft": "=41", "answers": "<answer>4</answer>",
     "tool": "<tool_call>{}</tool_call>",
 }  # fmt: skip
-"""What a text repeats that a reader of quadratic time is slow at."""
+"""More of them, for `bench/growth.py` alone."""
 
 DISTINCT = {
     "classes_distinct": lambda n: f"class A{n}:\n    x = {n}\n",
@@ -229,4 +234,4 @@ def hostile(piece: str | Callable[[int], str], size: int) -> str:
     return "".join(map(piece, range(size // len(piece(0)) + 1)))[:size]
 
 
-ALL_PIECES: dict[str, str | Callable[[int], str]] = {**PIECES, **DISTINCT}
+ALL_PIECES: dict[str, str | Callable[[int], str]] = {**PIECES, **MORE_PIECES, **DISTINCT}

@@ -4,7 +4,10 @@ The candidate can read and change all that is in its process, tests and report i
 times, one after another, each in a process of its own, in random order: as they are, and with other expected values in
 half of the cases (`lookalike.py`), and in the other half. Nothing that is sent says which run is which. A candidate is
 right if the tests as they are pass, and in each control the cases whose value was changed fail and the others pass. One
-that can't tell right values from wrong ones guesses that with a probability of 2 to the power of -9 or less.
+that can't tell right values from wrong ones has to guess which runs have another value. Of the nine that matter, five
+are as they are and four are not, for each case: a guess made anew in each run is right once in 484 times at best
+(5/9)^5 (4/9)^4, and one that knows by a clock how many runs came before it once in 126 times (9 over 4). Further cases
+that can be changed make both smaller.
 """
 
 from __future__ import annotations

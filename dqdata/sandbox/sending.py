@@ -25,4 +25,7 @@ class Wired(NamedTuple):
 
 def wired(tests: Tests) -> list[Wired]:
     """The runs of a check: one, or several beside the candidate. Raises SyntaxError where the tests are no Python."""
-    return [Wired(run, *run.wire()) for run in (runs_of(tests) if tests.inside else [tests])]
+    try:
+        return [Wired(run, *run.wire()) for run in (runs_of(tests) if tests.inside else [tests])]
+    except (RecursionError, MemoryError):
+        raise SyntaxError("the tests nest too deep to be read") from None

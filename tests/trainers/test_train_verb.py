@@ -295,7 +295,7 @@ def test_sigterm_leaves_a_checkpoint_and_the_next_run_goes_on(project: Path, tin
 @pytest.mark.slow
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_killed_command_takes_its_processes_with_it(processes: int, project: Path, tiny: Path) -> None:
-    """Ranks, their guards, and whatever the ranks started: looked at in the process table, CPU time included."""
+    """Ranks, their guards, and whatever the ranks started leave the process table: what is left could use the CPU."""
     written(project.parent, tiny, steps=100_000)
     main = "import sys; from dqdata.cli import main; sys.exit(main())"
     arguments = ["train", "tiny_sft", "-p", str(project), "--processes", str(processes)]
@@ -307,7 +307,7 @@ def test_a_killed_command_takes_its_processes_with_it(processes: int, project: P
             helpers = _descendants(first.pid)
             assert len(helpers) >= 2 * processes, "a guard and a rank each"
             with Store.open(project.parent / "catalogs") as store, pytest.raises(RunError, match="another process"):
-                train(read_project(project), "tiny_sft", store)
+                train(read_project(project), "tiny_sft", store, processes=processes)
             first.kill()
             break
     first.wait()

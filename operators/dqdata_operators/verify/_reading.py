@@ -74,6 +74,9 @@ def read_row(params: VerifyCodeParams, row: Row) -> Work | dict[str, Any]:
         return _work(params, program.code, program.salvaged, tests, row.get(params.checker) or "")
     except BadChecker as error:
         return {**judged("unverifiable", "checker_failed", error=str(error)), "salvaged": program.salvaged}
+    except (SyntaxError, RecursionError, MemoryError) as error:
+        why = str(error) if isinstance(error, SyntaxError) else "the tests nest too deep to be read"
+        return {**judged("unverifiable", "tests_unreadable", error=why), "salvaged": program.salvaged}
 
 
 def _names(tests: CodeTests, module: str) -> tuple[str, ...]:

@@ -74,7 +74,7 @@ def test_a_control_is_not_recognised(name: str, tests: str, sandbox: Sandbox) ->
     style = "pytest" if "import" in TESTS[tests] else "asserts"
     candidate = f"{LIAR}{RECOGNITION[name]}"
     wanted = Tests(TESTS[tests], style=style, inside=True)  # type: ignore[arg-type]
-    # One that guesses is right once in 512 times or less: in two runs together, never.
+    # One that guesses is right once in 484 times at best, by a clock once in 126: in two checks together, never.
     assert not all(sandbox.submit_check(candidate, wanted).result(120).ok for _ in range(2))
 
 

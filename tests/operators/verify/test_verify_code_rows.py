@@ -248,6 +248,17 @@ def test_tests_that_can_not_be_read(tests: str, run: Run) -> None:
     assert (made["verdict"], made["verdict_reason"]) == ("unverifiable", "tests_unreadable")
 
 
+DEEP = ["not ", "1 + ", "- ", "(lambda: ", "1 if 1 else ", "f(1) and ", "2 ** ", "[", "x = "]
+
+
+@pytest.mark.parametrize("times", [700, 3_000, 30_000])
+@pytest.mark.parametrize("piece", DEEP)
+def test_tests_that_nest_deep_get_a_verdict(piece: str, times: int, run: Run) -> None:
+    """In a short row, which is read on the event loop, and in a long one."""
+    made = judged(run, {"response": "def f(n): return 0", "tests": f"assert f(1) == 1\nassert {piece * times}f(1)"})
+    assert made["verdict"] in ("unverifiable", "incorrect"), made
+
+
 def test_columns_of_other_types_are_taken() -> None:
     have = Columns({"response": "VARCHAR", "tests": "VARCHAR[]", "prompt": "VARCHAR", "entry_point": "VARCHAR"})
     assert VerifyCode(VerifyCode.Params()).columns(have, Schema())["salvaged"] == "BOOLEAN"
