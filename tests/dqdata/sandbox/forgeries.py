@@ -189,7 +189,48 @@ FORGERIES = {
         "import os, struct\ndef half(n):\n    body = b'{\"value\":' + b'9' * 5_000_000 + b'}'\n"
         "    os.write(3, struct.pack('=I', len(body)) + body)\n    return 0.123\n"
     ),
+    "index_error": "def half(n):\n    raise IndexError\n",
+    "exception_group": "def half(n):\n    raise ExceptionGroup('x', [StopIteration(5.0)])\n",
+    "lying_exception": (
+        "class E(Exception):\n    __class__ = property(lambda self: AssertionError)\n"
+        "    def __eq__(self, o): return True\n    def __str__(self): return '5.0'\ndef half(n): raise E(5.0)\n"
+    ),
+    "recursion_at_the_comparison": (
+        "class X:\n    def __eq__(self, o): return self == o\n    __sub__ = __eq__\ndef half(n): return X()\n"
+    ),
+    "lying_number": (
+        "class X(float):\n    def __round__(self, n=0): return 5.0\n    def __rsub__(self, o): return 0.0\n"
+        "    __sub__ = __rsub__\n    def __format__(self, f): return '5.0'\n    __repr__ = __str__ = lambda self: '5.0'\n"
+        "    def __index__(self): return 5\n    def __eq__(self, o): return True\n    def __bool__(self): return True\n"
+        "    __hash__ = None\ndef half(n): return X(1)\n"
+    ),
+    "lazy_list": (
+        "class L(list):\n    def __iter__(self): return iter([5.0])\n    def __getitem__(self, i): return 5.0\n"
+        "    def __len__(self): return 1\n    def __eq__(self, o): return True\ndef half(n): return L([0.1])\n"
+    ),
+    "value_that_a_thread_changes": (
+        "import threading\nv = [0.1]\ndef spin():\n    while True:\n        for x in (5.0, 3.5, -1.5): v[0] = x\n"
+        "threading.Thread(target=spin, daemon=True).start()\ndef half(n): return v\n"
+    ),
+    "audit_hook": (
+        "import sys\ndef hook(event, given):\n    if 'import' in event: raise SystemExit(0)\n"
+        f"sys.addaudithook(hook)\nsys.excepthook = sys.unraisablehook = lambda *a: None\n{_WRONG}"
+    ),
+    "module_that_has_every_name": (
+        "import sys\nclass M(type(sys)):\n    def __getattr__(self, name): return lambda *a: 5.0\n"
+        f"m = M('x')\nm.__dict__.update(globals())\nsys.modules[__name__] = m\n{_WRONG}"
+    ),
+    "channel_read": (
+        "import os, socket\ndef half(n):\n    s = socket.socket(fileno=os.dup(3))\n    try:\n"
+        "        s.sendall(s.recv(4096, socket.MSG_DONTWAIT | socket.MSG_PEEK))\n    except OSError: pass\n    return 0.123\n"
+    ),
     # the checker's process
+    "signals": (
+        "import os, signal, threading, time\ndef spin():\n    for _ in range(200):\n        for pid in (1, os.getppid()):\n"
+        "            for s in (signal.SIGUSR1, signal.SIGCHLD, signal.SIGALRM, signal.SIGVTALRM, signal.SIGSTOP):\n"
+        "                try: os.kill(pid, s)\n                except OSError: pass\n        time.sleep(0.001)\n"
+        f"threading.Thread(target=spin, daemon=True).start()\n{_WRONG}"
+    ),
     "checker_killed": (
         "import os, signal\ndef half(n):\n    for pid in (1, os.getppid(), -1):\n"
         "        for s in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM, signal.SIGKILL):\n"

@@ -70,4 +70,19 @@ POISONS = {
     "sys_exit": "sys.exit(0)\nassert f(1) == 1",
     "atexit": "f(1)\nassert atexit._run_exitfuncs() is None",
     "threading": "f(1)\nassert threading.settrace(f) is None",
+    "getattr_frame": _exec("getattr((i for i in ()), 'gi_frame').f_builtins['exec']"),
+    "generator_throw": "f(1)\nassert (i for i in ()).throw(StopIteration) is None",
+    "class_assignment": "class X: pass\nx = X()\nx.__class__ = type('Y', (X,), {'__eq__': lambda a, b: True})\nassert f(1) == x",
+    "trace_of_calls": "import sys\nsys.settrace(lambda *a: None)\nsys.setprofile(lambda *a: None)\nassert f(1) == 1",
+    "signal_handler": "import signal\nsignal.signal(signal.SIGALRM, signal.SIG_IGN)\nsignal.setitimer(signal.ITIMER_REAL, 0.01)\n"
+                      "assert f(1) == 1",
+    "exit_at_once": "import os\nassert f(1) == 1\nos._exit(0)",
+    "thread_left": "import threading, builtins, time\ndef late():\n    time.sleep(0.2)\n    builtins.AssertionError = ValueError\n"
+                   "threading.Thread(target=late).start()\nassert f(1) == 1",
+    "report_written": "import os\nfor fd in range(1, 40):\n    try: os.write(fd, b'{\"passed\": 3, \"total\": 3, \"ended\": true}')\n"
+                      "    except OSError: pass\nassert f(1) == 1",
+    "own_memory": "with open('/proc/self/mem', 'r+b') as m: m.seek(id(True)); m.write(bytes(32))\nassert f(1) == 1",
+    "operator_patched": "import operator, math\noperator.eq = math.isclose = lambda *a, **k: True\nassert f(1) == 1",
+    "fork_bomb": "import os\nfor _ in range(50):\n    try: os.fork()\n    except OSError: pass\nassert f(1) == 1",
+    "coroutine": "async def g(): return f(1)\nassert g().cr_frame.f_builtins",
 }  # fmt: skip
