@@ -126,7 +126,7 @@ def peer(to: str, folder: Path, tokenizer: Path, python: Path) -> dict[str, Any]
     out = folder.parent / f"{to}.json"
     script = HERE / "exchange_peers" / f"{to.replace('-', '_')}.py"
     words = [str(python), "-W", "ignore", str(script), str(folder), str(tokenizer), str(out)]
-    environment = {**os.environ, "HF_DATASETS_DISABLE_PROGRESS_BARS": "1", "USE_MODELSCOPE_HUB": "0"}
+    environment = {**os.environ, "HF_DATASETS_DISABLE_PROGRESS_BARS": "1", "DISABLE_VERSION_CHECK": "1"}
     ended = subprocess.run(
         words, capture_output=True, text=True, timeout=SECONDS, env=environment, cwd=folder.parent, check=False
     )

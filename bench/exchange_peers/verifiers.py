@@ -27,7 +27,12 @@ for episode in read_episodes(Path(folder), Trace[WireTaskData, State, WireAgentC
                         {"id": c["id"], "type": "function", "function": {k: c[k] for k in ("name", "arguments")}}
                         for c in calls
                     ]
-            tools = [{"type": "function", "function": tool.model_dump(mode="json", exclude_none=True,
-                      exclude={"type"}, exclude_defaults=True) | {"name": tool.name}} for tool in trace.tools]  # fmt: skip
+            tools = [
+                {
+                    "type": "function",
+                    "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters},
+                }
+                for tool in trace.tools
+            ]
             chats.append((messages, json.dumps(tools)))
 Path(out).write_text(json.dumps({"version": version("verifiers"), "chats": chats}))

@@ -110,6 +110,5 @@ def notes(written: Written) -> Sequence[str]:
 
 
 FORMAT = Format(
-    "llama-factory", "LLaMA-Factory", ("sft", "preference", "unpaired"), row, beside=beside, notes=notes,
-    checked="library",
+    "llama-factory", "LLaMA-Factory", ("sft", "preference", "unpaired"), row, beside=beside, notes=notes
 )  # fmt: skip

@@ -49,6 +49,4 @@ def notes(written: Written) -> Sequence[str]:
     return said
 
 
-FORMAT = Format(
-    "ms-swift", "ms-swift", ("sft", "preference", "prompt", "unpaired"), row, notes=notes, checked="library"
-)
+FORMAT = Format("ms-swift", "ms-swift", ("sft", "preference", "prompt", "unpaired"), row, notes=notes)

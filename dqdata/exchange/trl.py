@@ -46,4 +46,4 @@ def notes(written: Written) -> Sequence[str]:
     return said
 
 
-FORMAT = Format("trl", "TRL", ("sft", "preference", "prompt", "unpaired"), row, notes=notes, checked="library")
+FORMAT = Format("trl", "TRL", ("sft", "preference", "prompt", "unpaired"), row, notes=notes)

@@ -95,5 +95,5 @@ def notes(written: Written) -> Sequence[str]:
     return ("Turns with train = false are nodes with sampled = false, which verifiers doesn't train on.",)
 
 
-FORMAT = Format("verifiers", "verifiers", ("sft", "prompt"), row, notes=notes, checked="library",
+FORMAT = Format("verifiers", "verifiers", ("sft", "prompt"), row, notes=notes,
                 stems={"sft": "traces", "prompt": "tasks"})  # fmt: skip

@@ -75,4 +75,4 @@ def schema(kind: Kind) -> Columns:
     return _PROBLEMS if kind == "prompt" else _SFT
 
 
-FORMAT = Format("verl", "verl", ("sft", "prompt"), row, suffix="parquet", schema=schema, notes=notes, checked="library")
+FORMAT = Format("verl", "verl", ("sft", "prompt"), row, suffix="parquet", schema=schema, notes=notes)

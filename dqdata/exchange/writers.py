@@ -46,8 +46,6 @@ class Format:
     schema: Callable[[Kind], Columns] | None = None
     stems: Mapping[Kind, str] = field(default_factory=dict)
     """Name of the file where the tool wants one of its own, without its suffix."""
-    checked: str = "schema"
-    """How tests check it: "library", the tool itself reads it, or "schema", as its documentation says."""
 
 
 def file_of(form: Format, kind: Kind, split: str) -> str:
