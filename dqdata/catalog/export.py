@@ -14,10 +14,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal, get_args
 
-from dqdata.catalog.values import cell_type, cells, python_rows
+from dqdata.catalog.values import cell_type, cells, json_rows
 from dqdata.errors import DataError, StoreError, nearest
 from dqdata.files import whole_file
-from dqdata.json_text import json_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -114,7 +113,7 @@ def _write_records(rows: pa.RecordBatchReader, out: IO[bytes], between: str) -> 
     count = 0
     for batch in rows:
         if batch.num_rows:
-            text = between.join(map(json_text, python_rows(batch)))
+            text = between.join(json_rows(batch))
             out.write(f"{between if count else ''}{text}".encode())
             count += batch.num_rows
     return count

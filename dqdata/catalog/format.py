@@ -1,6 +1,6 @@
 """`store.json`: the number of the store's format, and what else holds for the whole store.
 
-    facts = read_facts(layout)           # Facts(format=2, ids="nfkc", made_by="dqdata 0.2.0")
+    facts = read_facts(layout)           # Facts(format=4, ids="nfkc", made_by="dqdata 0.2.0")
 
 A number counts the changes of the store's layout and own tables; `migrations` tells them. A store without a number is
 one of version 0.1. The scheme of ids is chosen when a store is made and kept: the same problem has one id in all of it.

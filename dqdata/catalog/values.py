@@ -9,6 +9,7 @@ Python has no year past 9999 and no time 24:00:00: a column with one becomes tex
 from __future__ import annotations
 
 import functools
+from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Any
 
 from dqdata.arrow_types import holds_midnight, mapped_list, mapped_struct
@@ -24,6 +25,30 @@ def python_rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
     columns = [_values(column) for column in batch.columns]
     names = batch.schema.names
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def json_rows(batch: pa.RecordBatch) -> list[str]:
+    """The rows as JSON objects: what `json_text` writes of `python_rows`, made column by column."""
+    if not batch.num_columns:
+        return ["{}"] * batch.num_rows
+    names = (json_text(name).replace("%", "%%") for name in batch.schema.names)
+    template = "{" + ", ".join(f"{name}: %s" for name in names) + "}"
+    return [template % row for row in zip(*map(_json_texts, batch.columns), strict=True)]
+
+
+def _json_texts(column: pa.Array) -> list[str]:
+    """The JSON text of each value."""
+    import pyarrow as pa
+
+    values = _values(column)
+    is_ = pa.types
+    if is_.is_string(column.type) or is_.is_large_string(column.type):
+        return ["null" if value is None else encode_basestring(value) for value in values]
+    if is_.is_integer(column.type):
+        return ["null" if value is None else str(value) for value in values]
+    if is_.is_boolean(column.type):
+        return ["null" if value is None else "true" if value else "false" for value in values]
+    return [json_text(value) for value in values]
 
 
 def cells(column: pa.Array) -> pa.Array:

@@ -22,7 +22,7 @@ from dqdata.project.plan import Plan, check_ready, make_plan
 from dqdata.project.tables import Pipeline, Project, TrainerTable
 from dqdata.refs import REJECTS_SUFFIX
 from dqdata.source import StoreView, TrainedModel
-from dqdata.sql import check_select, quote_refs
+from dqdata.sql import check_select, connection, quote_refs
 
 if TYPE_CHECKING:
     import duckdb
@@ -177,16 +177,19 @@ def columns_over(sql: str, tables: Mapping[str, Columns]) -> Columns:
     """What a query gives over empty tables of these columns. Raises QueryError."""
     import duckdb
 
-    with connect() as con:
-        plain, _ = quote_refs(sql, lambda ref: ref.rpartition("@")[0])
-        check_select(con, plain)
+    con = connection()
+    plain, _ = quote_refs(sql, lambda ref: ref.rpartition("@")[0])
+    check_select(con, plain)
+    con.execute("begin")
+    try:
         for name, columns in tables.items():
             fields = ", ".join(f'"{column}" {kind}' for column, kind in columns.items())
             con.execute(f'create table "{name}" ({fields})')
-        try:
-            described = con.execute(f"describe {plain}").fetchall()
-        except duckdb.Error as error:
-            raise QueryError(f"{error} in: {sql}") from error
+        described = con.execute(f"describe {plain}").fetchall()
+    except duckdb.Error as error:
+        raise QueryError(f"{error} in: {sql}") from error
+    finally:
+        con.execute("rollback")  # the tables go again: the connection is this thread's own
     return Columns({str(row[0]): str(row[1]) for row in described})
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import datetime
+import decimal
 import io
 import json
 from collections.abc import Iterator
@@ -133,3 +135,30 @@ def test_renamed_columns() -> None:
 def test_other_endings_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"must end in \.jsonl, \.parquet, \.csv or \.json"):
         format_of(tmp_path / "x.txt")
+
+
+def test_json_rows_column_by_column_are_those_value_by_value() -> None:
+    """Every kind of value, nulls, signs that JSON escapes, and names that a template would read."""
+    from dqdata.catalog.values import json_rows, python_rows
+    from dqdata.json_text import json_text
+
+    table = pa.table(
+        {
+            "text": ['a"\\\n', "ü😀\x00\x1f\u2028", None, ""],
+            "large": pa.array(["%s", None, "{}", "%%"], pa.large_string()),
+            "number": [1, None, -5, 2**62],
+            "unsigned": pa.array([2**64 - 1, 0, None, 1], pa.uint64()),
+            "flag": [True, None, False, True],
+            "real": [1.5, float("nan"), None, 1e300],
+            "day": [datetime.date(2025, 1, 2), None, datetime.date(1, 1, 1), datetime.date(9999, 12, 31)],
+            "exact": pa.array([decimal.Decimal("1.10"), None, decimal.Decimal("0.00"), decimal.Decimal("-3.00")]),
+            "list": [[1, 2], None, [], [3]],
+            "struct": [{"x": 1, "y": "q"}, None, {"x": None, "y": None}, {"x": 2, "y": "%s"}],
+            "bytes": [b"a", None, b"", b"\xff"],
+            '50% "x"': [1, 2, 3, 4],
+            "map": pa.array([[("k", 1)], None, [], [("z", 2)]], pa.map_(pa.string(), pa.int64())),
+        }
+    )
+    [batch] = table.to_batches()
+    assert json_rows(batch) == [json_text(row) for row in python_rows(batch)]
+    assert json_rows(pa.RecordBatch.from_pylist([], pa.schema([("x", pa.int64())]))) == []
