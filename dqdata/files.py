@@ -158,4 +158,10 @@ def parquet_file(path: Path, as_dictionaries: Sequence[str] = ()) -> pq.ParquetF
     as_dictionaries: columns that are read with their values held once."""
     import pyarrow.parquet as pq
 
-    return pq.ParquetFile(path, read_dictionary=list(as_dictionaries), pre_buffer=False, buffer_size=1 << 20)
+    return pq.ParquetFile(
+        path,
+        read_dictionary=list(as_dictionaries),
+        pre_buffer=False,
+        buffer_size=1 << 20,
+        coerce_int96_timestamp_unit="us",  # in nanoseconds the year 9999 would be 1816
+    )

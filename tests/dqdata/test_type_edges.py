@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.feather as feather
@@ -19,6 +20,7 @@ from dqdata.engine.apply import apply_operator
 from dqdata.engine.run import run_pipeline
 from dqdata.errors import ColumnError, InputError
 from dqdata.project.tables import Project
+from dqdata.sources.files import Files, FilesParams
 
 Write = Callable[[str], Project]
 ROWS = '{"question": "What is 1 + 1?", "answer": "2"}\n'
@@ -180,6 +182,30 @@ def test_nanoseconds_of_a_source_are_cut_downwards(given: list[Any], microsecond
 def test_dictionaries_of_any_values_are_undone(values: pa.Array) -> None:
     made = stored_array(values)
     assert made.to_pylist() == values.to_pylist() and not pa.types.is_dictionary(made.type)
+
+
+def test_old_timestamps_of_parquet_keep_their_year(tmp_path: Path) -> None:
+    """INT96, as Spark and Impala wrote them, is wider than nanoseconds in 64 bits."""
+    given = [
+        "9999-12-31 01:02:03.000004",
+        "0001-01-01 00:00:00",
+        "1969-12-31 23:59:59.999999",
+        "2262-04-12 00:00:00",
+        None,
+    ]
+    moments = [text and dt.datetime.fromisoformat(text) for text in given]
+    table = pa.table({"question": list("abcde"), "t": pa.array(moments, pa.timestamp("us")), "l": [moments[:2]] * 5})
+    pq.write_table(table, tmp_path / "x.parquet", use_deprecated_int96_timestamps=True)
+    source = Files(FilesParams(path="x.parquet"), Here(tmp_path))
+    rows = [row for batch in source.batches() for row in batch.to_pylist()]
+    assert [row["t"] for row in rows] == moments and rows[0]["l"] == moments[:2]
+
+
+class Here(NamedTuple):
+    """The `SourceContext` of a folder."""
+
+    root: Path
+    store: Any = None
 
 
 def test_a_struct_without_names_says_what_to_write(project: Write, store: Store, tmp_path: Path) -> None:
