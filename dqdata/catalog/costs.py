@@ -8,18 +8,23 @@ worst), and all teachers. `usd` is null where a teacher had no price, `verified`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from dqdata.catalog.records import Version
 from dqdata.sql import literal
 
 
-def cost_view(judged: Sequence[Version], table_at: Callable[[str, int], str]) -> str:
-    """SQL that makes the view. judged: versions whose rows have a column `correct`; table_at: `from ...` of one."""
+def cost_view(
+    versions: Sequence[Version],
+    schema: Callable[[str, int], Mapping[str, str]],
+    table_at: Callable[[str, int], str],
+) -> str:
+    """SQL that makes the view. schema, table_at: columns of a version, and `from ...` for its rows."""
     counts = [
         f"select {literal(one.catalog)} as catalog, {one.version}::bigint as version, "
         f"count(*) filter (where correct) as verified {table_at(one.catalog, one.version)}"
-        for one in judged
+        for one in versions
+        if schema(one.catalog, one.version).get("correct") == "BOOLEAN"
     ]
     none = "select null::varchar as catalog, null::bigint as version, null::bigint as verified limit 0"
     return f"""create or replace temp view dq_costs as

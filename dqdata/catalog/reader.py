@@ -278,10 +278,7 @@ class Reader:
         if pinned.ledger:
             self._attach_ledger(con)
         if pinned.costs:
-            judged = [
-                one for one in self.versions() if self.schema(one.catalog, one.version).get("correct") == "BOOLEAN"
-            ]
-            con.execute(cost_view(judged, self._table_at))
+            con.execute(cost_view(self.versions(), self.schema, self._table_at))
 
     def _attach_ledger(self, con: duckdb.DuckDBPyConnection) -> None:
         """Only for a query that names it: DuckDB brings a SQLite of its own, which must not open and close the file
