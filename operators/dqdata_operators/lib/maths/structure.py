@@ -77,7 +77,7 @@ _NAMED = re.compile(
     r"(?=-?[0-9$])"
 )
 """A person's name before what is theirs: `Ann has 3 and Bob 5`."""
-_SAID_VALUE = re.compile(r"(?<![A-Za-z\\])(?:[Tt]he\s+)?([A-Za-z]+)\s+is\s+(?=[-+]?[0-9\\$(])")
+_SAID_VALUE = re.compile(r"(?:\A|(?<=[,;]\s)|(?<=and\s))(?:[Tt]he\s+)?([A-Za-z]+)\s+is\s+(?=[-+]?[0-9\\$(])")
 _AND_SPELLED = re.compile(r"([0-9][0-9.,]*)\s*\(([A-Za-z][A-Za-z -]*)\)")
 """A number and, in brackets, the same in words."""
 _SIGNED = re.compile(r"([A-Za-z])\s+(?:is|must\s+be)\s+(positive|negative|non-?negative|non-?positive)", re.IGNORECASE)
