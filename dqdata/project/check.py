@@ -225,6 +225,8 @@ class NoStore:
     def query(self, sql: str, *, repeatable: bool = False) -> pa.RecordBatchReader:
         import duckdb
 
+        if tables := tables_in(sql):
+            raise QueryError(f"no catalog {sorted(tables)[0]!r}: nothing was run or imported yet")
         con = connect()
         check_select(con, sql)
         try:
