@@ -6,13 +6,15 @@
 >>> tried = run_operator("grade", rows, params={"judge": "t"}, teachers={"t": ['{"rv": 3, "cd": 2}']})
 >>> tried.teachers["t"].requests[0].messages[-1].content
 
-Plan, types, row accounting, ledger and calls are those of `dqdata run`. The CPU work is done in this process, so that
+Plan, types, row accounting, ledger and calls are those of `dqdata run`. Rows are processed by an instance whose `columns`
+was never called, as in another process. The CPU work is done in this process, so that
 debuggers stop in it; `workers=1` has it done in a worker that is killed at a row's deadline.
 """
 
 from __future__ import annotations
 
 import asyncio
+import copy
 import inspect
 import json
 import tempfile
@@ -185,9 +187,11 @@ def run_operator(
         spec = StepSpec(op=made.name, id=made.name, params={}, where=f"operator {made.name!r}")
         project = _project(folder, scripted)
         planned = dict(scripted)
+        untouched = copy.copy(made)
         step = plan_operator(
             made, spec, columns_of(frame.to_arrow().schema), "test", project, planned, store or NoStore()
         )
+        step = replace(step, operator=untouched)
         came, target = Folder(folder / "came").prepare(), Folder(folder / "made")
         came.write(0, frame, no_rejects())
 
