@@ -7,7 +7,8 @@
 >>> tried.teachers["t"].requests[0].messages[-1].content
 
 Plan, types, row accounting, ledger and calls are those of `dqdata run`. Rows are processed by an instance whose
-`columns` was never called, as in another process. The CPU work is done in this process, so that debuggers stop in it; `workers=1` has it done in a worker that is killed at a row's deadline.
+`columns` was never called, as in another process. The CPU work is done in this process, so that debuggers stop in it;
+`workers=1` has it done in a worker that is killed at a row's deadline.
 """
 
 from __future__ import annotations
