@@ -9,7 +9,7 @@ sys.path.pop(0)  # this folder has files of other libraries' names
 
 from llamafactory.data import get_dataset, get_template_and_fix_tokenizer
 from llamafactory.hparams import DataArguments, ModelArguments
-from transformers import AutoTokenizer, TrainingArguments
+from transformers import AutoTokenizer, Seq2SeqTrainingArguments
 
 folder, tokenizer_folder, out = sys.argv[1:]
 tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder)
@@ -18,7 +18,7 @@ data = DataArguments(dataset_dir=folder, dataset=name, template="qwen3", cutoff_
 template = get_template_and_fix_tokenizer(tokenizer, data)
 rows = get_dataset(
     template, ModelArguments(model_name_or_path=tokenizer_folder), data,
-    TrainingArguments(output_dir=f"{folder}/out", use_cpu=True), stage="sft", tokenizer=tokenizer,
+    Seq2SeqTrainingArguments(output_dir=f"{folder}/out", use_cpu=True), stage="sft", tokenizer=tokenizer,
 )["train_dataset"]  # fmt: skip
 Path(out).write_text(
     json.dumps({"version": version("llamafactory"), "rows": [(row["input_ids"], row["labels"]) for row in rows]})
