@@ -104,6 +104,7 @@ class Project(Catalogs):
         from dqdata.engine.forecast import forecast
         from dqdata.project.check import plans_ahead
 
+        self.tables.pipeline(name)
         tables = self.tables if budget_usd is None else self.tables.with_budget(name, budget_usd)
         if limit is not None:
             tables = tables.limited(name, limit)

@@ -36,6 +36,7 @@ ARGUMENTS = [
     bad("build of an unknown name", "build q", "'q'"),
     bad("train of an unknown name", "train q", "'q'"),
     bad("train of a pipeline", "train p", "'p'"),
+    bad("plan of a trainer", "plan x", "'x'", toml=PROJECT + "[trainers.x]\nkind='sft'\ndata='p'\nmodel='m'\n"),
     bad("run of a trainer", "run x", "'x'", toml=PROJECT + "[trainers.x]\nkind='sft'\ndata='p'\nmodel='m'\n"),
     bad(
         "train with a key that is none",
