@@ -111,9 +111,9 @@ def _endpoint(text: str) -> None:
 
 
 def _refusal(text: str) -> None:
-    for status in (200, 400, 403, 429):
-        for body in (text, json.dumps({"error": {"message": text, "code": text}})):
-            refusal(status, body.encode("utf-8", "replace"), {"Retry-After": text[:100]}, "here")
+    """Of a body no more than 64 kB is read (`masking.BODY_BYTES`); here 8,000 characters of the text."""
+    body = json.dumps({"error": {"message": text[:4_000], "code": text[4_000:8_000]}})
+    refusal(403, body.encode("utf-8", "replace"), {"Retry-After": text[:100]}, "here")
 
 
 def _shape(text: str) -> None:
