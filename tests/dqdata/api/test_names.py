@@ -17,7 +17,7 @@ PUBLIC = {
     *("Project", "Catalogs", "Catalog", "Rows"),
     *("Applied", "Build", "Check", "Comparison", "PlanReport", "RunResult", "TrainOutcome"),
     *("Row", "RowOperator", "BatchOperator", "CallOperator", "TableOperator", "Columns", "Run", "Table"),
-    *("Batch", "Decisions", "NewRows", "Outcome", "Reject", "Estimate", "CallEstimate"),
+    *("Batch", "Decisions", "NewRows", "Outcome", "Reject", "Estimate", "CallEstimate", "Schema", "Ask"),
     *("Params", "NoParams", "TeacherName", "ScorerName", "PromptFile", "CatalogRef", "SqlExpression"),
     *("Teacher", "Request", "Message", "Sampling", "Completion", "Usage"),
     *("Source", "Trainer", "Data", "TrainResult", "TrainRun"),
