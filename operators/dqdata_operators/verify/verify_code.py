@@ -38,8 +38,6 @@ from dqdata_operators.verify._tests import Io
 
 SHORT = 16_000
 """Characters of output that are compared at once; more are compared in a worker."""
-SHORT_ROW = 6_000
-"""Characters of a row that is read on the event loop: 0.3 ms as a rule, and no text is known that takes 0.3 s."""
 WAITING = 4
 """A program may wait on the machine this many times as long as it may compute."""
 
@@ -62,7 +60,7 @@ class VerifyCode(CallOperator[VerifyCodeParams]):
 
     async def _judged(self, row: Row, sandbox: Sandbox) -> dict[str, Any]:
         try:
-            work = await self._read(columns_read(self.params, row), sandbox)
+            work = await sandbox.aside(read_row, self.params, columns_read(self.params, row), deadline=READING_SECONDS)
         except DeadlineExceeded:
             why = f"reading the answer and its tests took more than {READING_SECONDS:g} s"
             return judged("unverifiable", "timeout", error=why)
@@ -73,13 +71,6 @@ class VerifyCode(CallOperator[VerifyCodeParams]):
         except BadChecker as error:
             made = judged("unverifiable", "checker_failed", error=str(error))
         return {**made, "salvaged": work.salvaged}
-
-    async def _read(self, row: dict[str, Any], sandbox: Sandbox) -> Work | dict[str, Any]:
-        """A short row is read here, where tests that several rows share are prepared once; a long one in a worker."""
-        texts = [value for value in row.values() if value is not None]
-        if all(isinstance(text, str) for text in texts) and sum(map(len, texts)) <= SHORT_ROW:
-            return read_row(self.params, row)
-        return await sandbox.aside(read_row, self.params, row, deadline=READING_SECONDS)
 
     async def _run(self, work: Work, sandbox: Sandbox) -> dict[str, Any]:
         if work.tests is None:
