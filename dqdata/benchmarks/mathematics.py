@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import replace
 
 from dqdata.benchmarks.layout import Benchmark, Record, Row, optional, text_of
 
@@ -43,53 +45,24 @@ def _aime(record: Record, seed: int) -> Row:
     }
 
 
-_SOLVED = {"answer": "VARCHAR", "solution": "VARCHAR"}
+def _benchmark(name: str, hub: str, read: Callable[[Record, int], Row], split: str, problem: str) -> Benchmark:
+    return Benchmark(
+        name=name,
+        hub=hub,
+        split=split,
+        problem=problem,
+        answer_type="math",
+        domain="math",
+        columns={"answer": "VARCHAR", "solution": "VARCHAR"},
+        read=read,
+        user=BOXED,
+    )
 
+
+_MATH500 = _benchmark("math500", "HuggingFaceH4/MATH-500", _math500, "test", "problem")
 MATHEMATICS = (
-    Benchmark(
-        name="gsm8k",
-        hub="openai/gsm8k",
-        config="main",
-        split="test",
-        problem="question",
-        answer_type="math",
-        domain="math",
-        columns=_SOLVED,
-        read=_gsm8k,
-        user=BOXED,
-    ),
-    Benchmark(
-        name="math500",
-        hub="HuggingFaceH4/MATH-500",
-        split="test",
-        problem="problem",
-        answer_type="math",
-        domain="math",
-        columns={**_SOLVED, "subject": "VARCHAR", "level": "BIGINT"},
-        read=_math500,
-        user=BOXED,
-        by=("level", "subject"),
-    ),
-    Benchmark(
-        name="aime24",
-        hub="HuggingFaceH4/aime_2024",
-        split="train",
-        problem="problem",
-        answer_type="math",
-        domain="math",
-        columns=_SOLVED,
-        read=_aime,
-        user=BOXED,
-    ),
-    Benchmark(
-        name="aime25",
-        hub="math-ai/aime25",
-        split="test",
-        problem="problem",
-        answer_type="math",
-        domain="math",
-        columns=_SOLVED,
-        read=_aime,
-        user=BOXED,
-    ),
+    replace(_benchmark("gsm8k", "openai/gsm8k", _gsm8k, "test", "question"), config="main"),
+    replace(_MATH500, columns={**_MATH500.columns, "subject": "VARCHAR", "level": "BIGINT"}, by=("level", "subject")),
+    _benchmark("aime24", "HuggingFaceH4/aime_2024", _aime, "train", "problem"),
+    _benchmark("aime25", "math-ai/aime25", _aime, "test", "problem"),
 )

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from dqdata.columns import Columns, check_names
-from dqdata.errors import ColumnError, DataError, InputError, ProjectError, boundary, nearest
+from dqdata.errors import ColumnError, DataError, InputError, ProjectError, boundary
 from dqdata.ids import fingerprint
 from dqdata.operator import CallEstimate, Estimate, Operator, TableOperator
 from dqdata.packages import check_packages
@@ -38,7 +38,8 @@ from dqdata.project.instances import (
 )
 from dqdata.project.problems import Problems
 from dqdata.project.sampling import Lengths
-from dqdata.project.tables import Pipeline, Project, StepSpec, TeacherTable, plain
+from dqdata.project.step_teachers import check_answers, check_bounded, check_model, teacher_names, teacher_table
+from dqdata.project.tables import Pipeline, Project, StepSpec, plain
 from dqdata.schema import Child, Schema
 from dqdata.source import Source, StoreView
 from dqdata.teacher import Teacher
@@ -167,7 +168,7 @@ def make_plan(
     steps: list[Step] = []
     for spec in pipeline.steps:
         step = plan_step(spec, columns, before, project, teachers, store)
-        _check_bounded(step.operator, spec, pipeline, project, teachers)
+        check_bounded(step.operator, spec, pipeline, project, teachers)
         steps.append(step)
         columns, before = step.after, step.fingerprint
     planned = estimated(steps, rows, Lengths.of(source), project.root) if steps else ()
@@ -214,12 +215,12 @@ def plan_operator(
     store: StoreView,
 ) -> Step:
     """The step of an operator that is there already."""
-    for name in _teacher_names(operator, spec, project.root):
+    for name in teacher_names(operator, spec, project.root):
         if name not in teachers:
-            table = _teacher_table(project, name, spec)
+            table = teacher_table(project, name, spec)
             teachers[name] = make_teacher(table, store)
-            _check_model(teachers[name], table)
-    _check_answers(operator, spec, project.root, teachers)
+            check_model(teachers[name], table)
+    check_answers(operator, spec, project.root, teachers)
     try:
         everyone = list(family(operator, spec, project.root))
         pinned = {name: store.query_columns(f"select * from {name}") for one in everyone for name in one.catalogs()}
@@ -245,9 +246,9 @@ def operator_identity(spec: StepSpec, project: Project, store: StoreView) -> dic
     """What makes the values of an operator outside a pipeline, such as a reward: itself, its parameters, the teachers
     that it asks. Raises InputError for what a step would be refused for, but for its columns."""
     operator = make_operator(spec, project.root)
-    names = dict.fromkeys(_teacher_names(operator, spec, project.root))
-    teachers = {name: make_teacher(_teacher_table(project, name, spec), store) for name in names}
-    _check_answers(operator, spec, project.root, teachers)
+    names = dict.fromkeys(teacher_names(operator, spec, project.root))
+    teachers = {name: make_teacher(teacher_table(project, name, spec), store) for name in names}
+    check_answers(operator, spec, project.root, teachers)
     return _identity(operator, teachers, project.root)
 
 
@@ -261,16 +262,6 @@ def with_ids(given: Columns) -> Columns:
     if not len(given):
         raise DataError("the source has no columns")
     return Columns({**ids, **{name: kind for name, kind in given.items() if name not in ids}})
-
-
-def _check_model(teacher: Teacher[Any], table: TeacherTable) -> None:
-    """Raises what a model that can't be found is refused with, at the teacher's table."""
-    try:
-        teacher.identity  # noqa: B018
-    except ProjectError:
-        raise
-    except InputError as error:
-        raise type(error)(f"{table.where}: {error}") from error
 
 
 def _held(given: Columns) -> Columns:
@@ -297,67 +288,6 @@ def _check_types(after: Columns, before: Columns, spec: StepSpec) -> None:
                 f"operator {spec.op!r} promises column {name!r} as {kind}, which rows hold as {held}: its `columns` "
                 f"must promise that, and its rows must have it"
             )
-
-
-def _teacher_names(operator: Operator[Any], spec: StepSpec, root: Path) -> Iterator[str]:
-    return (name for one in family(operator, spec, root) for name in one.teachers())
-
-
-def _teacher_table(project: Project, name: str, spec: StepSpec) -> TeacherTable:
-    if name not in project.teachers:
-        have = ", ".join(project.teachers) or "none"
-        raise ProjectError(
-            spec.where,
-            f"no teacher {name!r}{nearest(name, project.teachers)} (have: {have}); add a table [teachers.{name}]",
-            code="unknown-name",
-        )
-    return project.teachers[name]
-
-
-def _check_answers(operator: Operator[Any], spec: StepSpec, root: Path, teachers: Mapping[str, Teacher[Any]]) -> None:
-    """A judge must write and a scorer must give scores. Raises ProjectError."""
-    for name in operator.teachers():
-        teacher = teachers[name]
-        if name in operator.scorers() and not teacher.scores:
-            raise ProjectError(
-                spec.where,
-                f"teacher {name!r} (provider {teacher.provider!r}) writes text, and scores are needed here: name one "
-                'with provider = "reward_model", or name this one as `judge`',
-            )
-        if name not in operator.scorers() and teacher.scores:
-            raise ProjectError(
-                spec.where,
-                f"teacher {name!r} is a reward model: it gives {', '.join(teacher.scores)} and writes no text. Name "
-                "one that writes here, or this one as the `model` of a step `score`",
-            )
-    for child in children(operator, spec, root):
-        _check_answers(child, spec, root, teachers)
-
-
-def _check_bounded(
-    operator: Operator[Any], spec: StepSpec, pipeline: Pipeline, project: Project, teachers: Mapping[str, Teacher[Any]]
-) -> None:
-    """A budget reserves the worst case of each call, so each call needs a price and a bound. Raises ProjectError."""
-    for name in operator.teachers() if pipeline.budget_usd is not None else ():
-        if teachers[name].limits(project.teachers[name].limits).price is None:
-            raise ProjectError(
-                spec.where,
-                f"the pipeline has a budget in USD, but teacher {name!r} has no price, so what its calls cost is "
-                f"unknown: give [teachers.{name}] price = {{ input = ..., output = ... }}, in USD per million tokens, "
-                "or the pipeline budget_tokens",
-            )
-    if getattr(operator.params, "max_tokens", 0) is None:
-        for name in operator.teachers():
-            price = teachers[name].limits(project.teachers[name].limits).price
-            priced = pipeline.budget_usd is not None and price is not None and price.output > 0
-            if (priced or pipeline.budget_tokens is not None) and teachers[name].context_tokens is None:
-                raise ProjectError(
-                    spec.where,
-                    f"the pipeline has a budget, but nothing bounds the answers of teacher {name!r}: "
-                    "give the step `max_tokens`, or the teacher `context_tokens`",
-                )
-    for child in children(operator, spec, project.root):
-        _check_bounded(child, spec, pipeline, project, teachers)
 
 
 def _step_fingerprint(
