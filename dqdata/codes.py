@@ -261,6 +261,11 @@ _REASONS: dict[str, Code] = {
         "The endpoint sent an answer of more than 64 MiB, or of more than 5 million characters of text.",
         "Set max_tokens in the step's sampling; report it to the provider.",
     ),
+    "tool_calls": Code(
+        "dropped",
+        "The teacher still called a tool when its calls of this trace were used up.",
+        "Set tool_calls or trace_seconds of the step higher.",
+    ),
     "content_filter": Code("failed", "The endpoint withheld the content.", "Nothing, or another teacher."),
     "no_access": Code("failed", "The key may not use the model.", "Ask the provider, or use another model."),
     "no_money": Code("failed", "The account has no credit.", "Top up and run again."),

@@ -28,7 +28,6 @@ from dqdata.project.plan import Plan
 from dqdata.project.tables import Project
 from dqdata.source import StoreView
 from dqdata.sql import quoted, read_parquet
-from dqdata.teacher import Completion
 
 
 @dataclass(frozen=True)
@@ -125,8 +124,8 @@ class _Noted(Ledger):
         super().__init__(path, read_only=read_only)
         self._used = used
 
-    def get(self, key: str) -> Completion | None:
-        if (found := super().get(key)) is not None:
+    def answer_row(self, key: str) -> tuple[Any, ...] | None:
+        if (found := super().answer_row(key)) is not None:
             self._used.add(key)
         return found
 

@@ -13,7 +13,6 @@ the tests' own only if their text has something that makes such objects.
 from __future__ import annotations
 
 import ast
-import builtins
 import functools
 import warnings
 
@@ -151,7 +150,7 @@ class _Makers:
                 return True
             if name in self.modules:
                 return self._plain_path(self.modules[name], call, parent)
-            return isinstance(parent, ast.Raise) or not hasattr(builtins, name)
+            return isinstance(parent, ast.Raise) or name not in pure.NAMES
         if not isinstance(call.func, ast.Attribute):
             return False
         path = self._path(call.func)

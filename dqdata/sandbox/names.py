@@ -11,7 +11,6 @@ prompt defines are the test's own.
 from __future__ import annotations
 
 import ast
-import builtins
 import functools
 import importlib
 import sys
@@ -19,6 +18,7 @@ import warnings
 from collections.abc import Set
 from typing import NamedTuple
 
+from dqdata.sandbox.inside import pure
 from dqdata.sandbox.integers import long_integers
 from dqdata.sandbox.reading import Reading
 
@@ -53,7 +53,7 @@ def names_in(tree: ast.Module, reading: Reading, known: Set[str], entry_point: s
     candidate: list[str] = []
     library: dict[str, tuple[str, str]] = {}
     for name in sorted((reading.free() | _free_at_the_top(tree)) - known - {entry_point}):
-        if hasattr(builtins, name):
+        if name in pure.NAMES:
             continue
         module = ALIASES.get(name, name)
         if module in sys.stdlib_module_names or name in ALIASES:

@@ -11,7 +11,6 @@ interpreter there is the one that runs this.
 from __future__ import annotations
 
 import ast
-import builtins
 import functools
 import marshal
 import warnings
@@ -183,7 +182,7 @@ class _Text:
                 found = [self.reading.take(part) for part in node.body]
                 given = frozenset(argument.arg for argument in node.args.args[:1])
                 node.body = self._guarded(node.body, found, given)
-        callees = frozenset(name for name in self.reading.free() if not hasattr(builtins, name))
+        callees = frozenset(name for name in self.reading.free() if name not in pure.NAMES)
         self.tree.body = self._guarded(top, are_cases, callees)
         ast.fix_missing_locations(self.tree)
 

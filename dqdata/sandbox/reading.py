@@ -13,7 +13,6 @@ listed) isn't simple: such tests get a process of their own, while simple ones s
 from __future__ import annotations
 
 import ast
-import builtins
 
 from dqdata.sandbox.inside import pure
 
@@ -84,7 +83,7 @@ class Reading:
 
     def _take_name(self, node: ast.Name) -> None:
         (self.read if isinstance(node.ctx, ast.Load) else self.bound).add(node.id)
-        if node.id.startswith("__") or (hasattr(builtins, node.id) and node.id not in pure.BUILTINS):
+        if node.id.startswith("__") or (node.id in pure.NAMES and node.id not in pure.BUILTINS):
             self.simple = False
 
     def _take_attribute(self, node: ast.Attribute) -> None:

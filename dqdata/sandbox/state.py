@@ -13,12 +13,12 @@ fails may fail for want of the state.
 from __future__ import annotations
 
 import ast
-import builtins
 import functools
 import sys
 import warnings
 from typing import NamedTuple
 
+from dqdata.sandbox.inside import pure
 from dqdata.sandbox.integers import long_integers
 
 NEEDED = frozenset((
@@ -169,7 +169,7 @@ class _Reading:
             if isinstance(node, ast.Call)
             for value in [*node.args, *(keyword.value for keyword in node.keywords)]
         }
-        known = self.called | self.bound | set(self.modules) | set(dir(builtins))
+        known = self.called | self.bound | set(self.modules) | pure.NAMES
         known |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
         known |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
         known |= {node.name for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler) and node.name}
@@ -193,7 +193,7 @@ class _Reading:
 
     def _is_builtin(self, node: ast.AST) -> bool:
         if isinstance(node, ast.Name):
-            return hasattr(builtins, node.id) or (node.id in self.modules and self._in_library(node.id))
+            return node.id in pure.NAMES or (node.id in self.modules and self._in_library(node.id))
         return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and self._in_library(node.value.id)
 
     def _in_library(self, name: str) -> bool:
@@ -225,7 +225,7 @@ def _beginnings(path: str) -> list[str]:
 
 def _is_shared(node: ast.AST) -> bool:
     """Whether both processes have this very object: a constant, or a built-in name."""
-    return isinstance(node, ast.Constant) or (isinstance(node, ast.Name) and hasattr(builtins, node.id))
+    return isinstance(node, ast.Constant) or (isinstance(node, ast.Name) and node.id in pure.NAMES)
 
 
 def _located(tree: ast.Module) -> list[ast.AST]:

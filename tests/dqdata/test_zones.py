@@ -54,7 +54,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
         folder = tmp_path_factory.mktemp("zone")
         (folder / "x.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
         (folder / "pipelines.toml").write_text(PROJECT)
-        prints = "select string_agg(fingerprint order by all) as prints from dq_versions"
+        prints = "select string_agg(fingerprint, ' ' order by fingerprint) as prints from dq_versions"
         query = f"select * exclude (problem_id) from p cross join ({prints})"
         commands = [["run", "p", "-q"], ["run", "q", "-q"], ["export", "q", "-o", "q.csv"]]
         out = in_zone(zone, folder, *commands, ["sql", f"{query} order by all", "--json"])

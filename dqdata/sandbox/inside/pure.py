@@ -27,6 +27,9 @@ BUILTINS = ANSWERS | ERRORS | frozenset(
     " StopIteration SystemExit GeneratorExit".split()
 )  # fmt: skip
 
+NAMES = frozenset(dir(builtins)) - {"_"}
+"""What Python itself binds; `_` is a name that interactive shells and doctest leave there."""
+
 ATTRIBUTES = frozenset(
     # str, bytes
     "capitalize casefold center count decode encode endswith expandtabs find format fromhex hex index isalnum isalpha"

@@ -92,8 +92,8 @@ async def test_a_changed_answer_goes_back_with_the_reason(tmp_path: Path) -> Non
 
 FLAWED = {
     "answer_changed": LONGER.replace("12", "13"),
-    "answer_lost": "We look at the bags first.\n\nThen we look at all of the apples in them, and we multiply the two "
-    "of them together as one does.",
+    "answer_lost": "We look at the bags first.\n\nThen we look at all of the apples in them, and we multiply them "
+    "with each other as people do.",
     "unchanged": OLD,
     "wrong_length": "3 * 4\n\nThe answer is 12.",
     "format_lost": " ".join(LONGER.split())
