@@ -224,7 +224,7 @@ FRAMES = {
     "json": ('{"score": 3, "why": "', '"}'),
     "answer": ("<think>", "</think>The answer is B."),
 }
-"""What stands around the repeated piece."""
+"""The text around the repeated piece."""
 
 
 def hostile(piece: str | Callable[[int], str], size: int) -> str:

@@ -199,7 +199,7 @@ def _call_turn(text: str, thinking: str | None) -> tuple[str | None, str | None,
 
 
 def calls_in_text(text: str) -> tuple[str, list[dict[str, Any]]]:
-    """(text, calls) of an answer whose calls stand in <tool_call> blocks of JSON, as some endpoints leave them. No
+    """(text, calls) of an answer whose calls are in <tool_call> blocks of JSON, as some endpoints leave them. No
     calls where a block can't be read."""
     if _CALL_MARKS[0] not in text:
         return text, []

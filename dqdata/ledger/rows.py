@@ -83,7 +83,7 @@ def failure_of(
 def stored_request(
     messages: str, sampling: str, schema: str | None, draw: str, sample: int, tools: str | None = None
 ) -> Request:
-    """The request that a row of `requests` and one of `calls` stand for: `Request.key` of it is the ledger key."""
+    """The request that a row of `requests` and one of `calls` represent: `Request.key` of it is the ledger key."""
     said = json.loads(sampling)
     said["stop"] = tuple(said.get("stop", ()))
     chat = tuple(map(_message, json.loads(messages)))

@@ -214,7 +214,7 @@ def _is_ratio(text: str, match: re.Match[str]) -> bool:
 
 
 def _stated(body: str) -> str:
-    """What stands after the last equals sign; an approximation stays beside its exact side."""
+    """The text after the last equals sign; an approximation stays beside its exact side."""
     return (body[body.rindex("=") + 1 :] if "=" in body and "≈" not in body else body).strip()
 
 

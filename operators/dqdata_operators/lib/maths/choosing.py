@@ -255,7 +255,7 @@ def _at_the_end(text: str, letters: str) -> _Statement | None:
 
 
 def _alone_and_right(text: str, letters: str) -> _Statement | None:
-    """The only option of the last sentence, where a word for right or answer stands in it and none for no or wrong."""
+    """The only option of the last sentence, if it has a word for right or answer and none for no or wrong."""
     sentence = re.split(r"(?<=[^A-J\s][.!?])\s+|\n+", text.strip())[-1]
     if phrases.CUE.search(sentence):
         return None  # which has been read

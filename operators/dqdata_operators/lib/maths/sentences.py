@@ -87,7 +87,7 @@ def _picked(one: Candidate) -> Picked:
 
 
 _BECAUSE = re.compile(r"(?<=[a-z0-9,] )(?:since|because|given that)\b", re.IGNORECASE)
-"""What follows gives a reason for what stands before it."""
+"""What follows gives a reason for the text before it."""
 _COMPARED = re.compile(r"(?:\s+[a-z]+){0,2}\s+(?:less|more|fewer|[a-z]+er)\s+than\b")
 """After a difference: 150, which is 20 less than before."""
 _PARTED = re.compile(r"\s(?:and|while|but|whereas)\s|[,;]\s")
