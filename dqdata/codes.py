@@ -156,6 +156,11 @@ _ERRORS: dict[str, Code] = {
         "More rows failed than max_failed_rate allows.",
         "Correct the cause that the message quotes, or raise max_failed_rate; answers are kept.",
     ),
+    "checks-failed": Code(
+        "run",
+        "A check of severity error failed: the version was committed and is not @latest.",
+        "Look at NAME@N and dq_checks; correct the pipeline or the check and run again, which evaluates it anew.",
+    ),
     "incomplete": Code(
         "run",
         "Rows are left that another run may save.",
@@ -221,6 +226,9 @@ _ERRORS: dict[str, Code] = {
 _REASONS: dict[str, Code] = {
     "null_question": Code(
         "failed", "The row has no question.", 'Map the column that holds it: columns = { question = "problem" }.'
+    ),
+    "target_reached": Code(
+        "dropped", "The pipeline's target_rows were accepted before this row.", "Nothing, or raise target_rows."
     ),
     "duplicate_id": Code("dropped", "An earlier row is the same problem.", "Nothing, or correct ids that repeat."),
     "operator_error": Code(

@@ -12,6 +12,7 @@
         ├── OperatorError          an operator gave something else than it promised
         ├── AccountingError        an operator lost or invented rows
         ├── TooManyFailures        more failed rows than `max_failed_rate` allows
+        ├── ChecksFailed           a version was committed and its checks keep it from being `@latest`
         ├── Incomplete             retryable failures are left; the run can be resumed
         ├── Stopped                the run ended early and is resumable
         │   ├── BudgetExceeded
@@ -123,6 +124,12 @@ class AccountingError(RunError):
 
 class TooManyFailures(RunError):
     general = "too-many-failures"
+
+
+class ChecksFailed(RunError):
+    """A version was committed, and its checks keep it from being `@latest`."""
+
+    general = "checks-failed"
 
 
 class Incomplete(RunError):

@@ -24,7 +24,7 @@ LATEST = "latest"
 REJECTS_SUFFIX = "__rejects"
 FIRST_SUFFIX = "__first_"
 """`p__first_20` is the catalog of a run of p over the first 20 rows of its source."""
-RECORDS = ("dq_versions", "dq_runs", "dq_models", "dq_metrics", "dq_evals", "dq_marks", "dq_files")
+RECORDS = ("dq_versions", "dq_runs", "dq_models", "dq_metrics", "dq_evals", "dq_marks", "dq_files", "dq_checks")
 """Tables of the store's own; they have no versions."""
 COSTS = "dq_costs"
 """A view over them and the ledger."""

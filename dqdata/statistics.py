@@ -57,6 +57,58 @@ def clustered(correct: Sequence[int], samples: int) -> Interval:
     return wilson(mean * effective, effective)
 
 
+def student_t(confidence: float, degrees: int) -> float:
+    """The value t that a variable of Student's distribution exceeds in size with probability 1 - confidence, by
+    bisection of the exact distribution for whole degrees of freedom (M. Abramowitz and I. Stegun, 1964, 26.7.3 and
+    26.7.4).
+
+    >>> round(student_t(0.95, 4), 4)
+    2.7764
+    """
+    if degrees < 1:
+        raise ValueError(f"Student's distribution has at least 1 degree of freedom, not {degrees}")
+    if degrees > 1_000:
+        return NormalDist().inv_cdf(0.5 + confidence / 2)
+    low, high = 0.0, 1e6
+    for _ in range(200):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _within(middle, degrees) < confidence else (low, middle)
+    return high
+
+
+def _within(t: float, degrees: int) -> float:
+    """Probability that a variable of Student's distribution lies between -t and t."""
+    angle = math.atan(t / math.sqrt(degrees))
+    sine, cosine = math.sin(angle), math.cos(angle)
+    odd = degrees % 2
+    term = cosine if odd else 1.0
+    total = 0.0 if degrees == 1 else term
+    for k in range(3 if odd else 2, degrees - 1, 2):
+        term *= (k - 1) / k * cosine * cosine
+        total += term
+    return 2 / math.pi * (angle + sine * total) if odd else sine * total
+
+
+def total_of(values: Sequence[float], more: float, confidence: float = 0.95) -> Interval:
+    """Prediction interval of the sum of `more` further values like these (Student's t; independent draws): their mean
+    is uncertain, and so are the values themselves. Infinite for fewer than two values; never below zero where no value
+    is.
+
+    >>> total_of([1.0, 3.0], 2)
+    Interval(low=0.0, high=39.9385...)
+    """
+    if not more:
+        return Interval(0.0, 0.0)
+    count = len(values)
+    if count < 2:
+        return Interval(0.0, math.inf)
+    mean = sum(values) / count
+    spread = math.sqrt(sum((value - mean) ** 2 for value in values) / (count - 1))
+    half = student_t(confidence, count - 1) * spread * math.sqrt(more + more * more / count)
+    least = 0.0 if min(values) >= 0 else -math.inf
+    return Interval(max(least, mean * more - half), mean * more + half)
+
+
 def pass_at(k: int, correct: Sequence[int], samples: int) -> float:
     """pass@k: the mean over questions of the chance that at least one of k of its samples is correct, drawn without
     putting back (M. Chen et al., 2021, equation 1). correct: right samples of each question; k is at most `samples`.

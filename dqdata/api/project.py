@@ -24,6 +24,7 @@ from dqdata.api.results import Build, Check, Comparison
 if TYPE_CHECKING:
     from dqdata.api.plans import PlanReport
     from dqdata.engine.apply import Applied
+    from dqdata.engine.pilot import PilotResult
     from dqdata.engine.rebuild import Rebuilt
     from dqdata.engine.recorded import Tested
     from dqdata.engine.run import RunResult
@@ -150,6 +151,24 @@ class Project(Catalogs):
                 engine=engine,
                 out=out,
             )
+
+    @outside_loop
+    def pilot(
+        self,
+        name: str,
+        rows: int,
+        *,
+        workers: int | None = None,
+        budget_usd: float | None = None,
+        engine: Literal["local", "inline", "spawn"] | None = None,
+        out: TextIO | None = None,
+    ) -> PilotResult:
+        """Runs a pipeline over the first rows of its source, as `run(limit=rows)`, and states yield, cost and time of a
+        run over all, each with a 95% interval. The full run takes its answers from the ledger."""
+        from dqdata.engine.pilot import pilot
+
+        with self._writable() as store:
+            return pilot(self.tables, name, store, rows, workers=workers, budget_usd=budget_usd, engine=engine, out=out)
 
     @outside_loop
     def rebuild(

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Literal, NamedTuple
 
+from dqdata.catalog.checks import held_back
 from dqdata.errors import InputError, QueryError, nearest
 from dqdata.refs import DATE, LATEST, TAG
 
@@ -40,9 +41,16 @@ class Marks:
     notes: Mapping[tuple[str, int], str] = field(default_factory=dict)
     states: Mapping[tuple[str, int], State] = field(default_factory=dict)
     made: Mapping[str, Sequence[tuple[datetime, int]]] = field(default_factory=dict)
+    held: frozenset[tuple[str, int]] = frozenset()
+    """Versions that their checks keep from being `@latest`."""
 
     @classmethod
-    def of(cls, rows: Iterable[Sequence[object]], made: Iterable[tuple[str, int, datetime]] = ()) -> Marks:
+    def of(
+        cls,
+        rows: Iterable[Sequence[object]],
+        made: Iterable[tuple[str, int, datetime]] = (),
+        held: frozenset[tuple[str, int]] = frozenset(),
+    ) -> Marks:
         """rows: (catalog, version, kind, value) of dq_marks, oldest first. made: catalog, version and time of each
         version, oldest first."""
         tags: dict[tuple[str, str], int] = {}
@@ -61,7 +69,7 @@ class Marks:
         times: dict[str, list[tuple[datetime, int]]] = {}
         for catalog, version, when in made:
             times.setdefault(catalog, []).append((when.astimezone(UTC), version))
-        return cls(tags, {at: text for at, text in notes.items() if text}, states, times)
+        return cls(tags, {at: text for at, text in notes.items() if text}, states, times, held)
 
     def state(self, catalog: str, version: int) -> State:
         return self.states.get((catalog, version), "")
@@ -85,12 +93,22 @@ class Marks:
             day = date.fromisoformat(text)
         except ValueError:
             raise QueryError(f"{catalog}@{text}: there is no such day", code="unknown-version") from None
-        made = [one for one in self.made.get(catalog, ()) if not self.state(catalog, one[1])]
+        made = [
+            one
+            for one in self.made.get(catalog, ())
+            if not self.state(catalog, one[1]) and (catalog, one[1]) not in self.held
+        ]
         fitting = [version for when, version in made if when.date() <= day]
         if not fitting:
             first = f"; its first is of {made[0][0]:%Y-%m-%d}" if made else ""
             raise QueryError(f"{catalog} had no version on {text} (UTC){first}", code="unknown-version")
         return fitting[-1]
+
+    def held_back(self, catalog: str, versions: Sequence[int]) -> QueryError | None:
+        """The error for the latest of these versions where checks hold all of them back."""
+        if any((catalog, version) not in self.held for version in versions):
+            return None
+        return QueryError(held_back(catalog, ", ".join(map(str, sorted(versions)))), code="unknown-version")
 
     def unreadable(self, catalog: str, version: int) -> QueryError | None:
         """The error for a version that was dropped; None for any other."""

@@ -71,10 +71,19 @@ def _marks_and_files(con: duckdb.DuckDBPyConnection) -> None:
     )
 
 
+def _checks(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute(
+        "create table if not exists lake.main.dq_checks (catalog VARCHAR, version BIGINT, source VARCHAR, "
+        'name VARCHAR, severity VARCHAR, sql VARCHAR, passed BOOLEAN, wrong BIGINT, "value" DOUBLE, detail VARCHAR, '
+        "created_at TIMESTAMPTZ)"
+    )
+
+
 STEPS: tuple[Step, ...] = (
     Step(2, "every store has dq_metrics and names its scheme of ids", _metrics_and_ids, {"ids": "nfkc"}),
     Step(3, "results of evaluations are rows of dq_evals", _evals),
     Step(4, "versions have marks and a manifest of files", _marks_and_files),
+    Step(5, "versions have results of checks", _checks),
 )
 NEWEST = STEPS[-1].to
 """The format that this dqdata writes. A store with a higher one is refused."""

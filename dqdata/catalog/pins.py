@@ -124,6 +124,8 @@ def _resolve(marked: str, known: Mapping[str, Sequence[int]], marks: Marks) -> s
     versions = known[name]
     if wanted == LATEST:
         version = versions[-1]
+        if (name, version) in marks.held and (held := marks.held_back(name, versions)) is not None:
+            raise held
     elif wanted.isdecimal():
         version = int(wanted)
     else:

@@ -11,11 +11,13 @@ import contextlib
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from dqdata.catalog.answers import query_error, streamed
+from dqdata.catalog.checks import CHECKS, HELD, NEWEST_CHECKS, READABLE
 from dqdata.catalog.costs import cost_view
 from dqdata.catalog.format import Facts
 from dqdata.catalog.lake import Layout, attach, copied, lake_errors, writable
@@ -29,7 +31,7 @@ from dqdata.errors import ColumnError, QueryError, StoreError, nearest
 from dqdata.refs import REJECTS_SUFFIX, Ref, owner
 from dqdata.source import TrainedModel
 from dqdata.sql import ABOUT, FILES, PURE, check_functions, literal, quoted
-from dqdata.types import advice, stored_columns, stored_query
+from dqdata.types import stored_columns, stored_query
 
 if TYPE_CHECKING:
     import duckdb
@@ -101,16 +103,20 @@ class Reader:
         """Tags, notes, dropped versions, and when each version was made."""
         rows = self._rows("select catalog, version, kind, value from lake.main.dq_marks order by snapshot_id, rowid")
         made = self._rows("select catalog, version, created_at from lake.main.dq_versions order by snapshot_id")
-        return Marks.of(rows, made)
+        return Marks.of(rows, made, self.held())
 
     def resolve(self, ref: Ref) -> int:
         """The number of the version that a reference means. Raises QueryError for an unknown catalog or version, and
         for one that was dropped."""
         name, marks = owner(ref.name), self.marks()
         if not ref.fixed or ref.label:
-            newest = self.versions(name)[-1].version
+            versions = self.versions(name)
             if not ref.label:
-                return self._chosen.get(name, newest)
+                if name in self._chosen:
+                    return self._chosen[name]
+                if (held := marks.held_back(name, [one.version for one in versions])) is not None:
+                    raise held
+                return [one.version for one in versions if (name, one.version) not in marks.held][-1]
         version = marks.version(name, ref.label) if ref.label else ref.version
         assert version is not None
         if (error := marks.unreadable(name, version)) is not None:
@@ -131,7 +137,7 @@ class Reader:
         if owner(catalog) in self._chosen:
             return self._chosen[owner(catalog)]
         versions = self._known().get(owner(catalog))
-        return versions[-1] if versions else None
+        return versions[-1] if versions and (owner(catalog), versions[-1]) not in self.held() else None
 
     def version(self, catalog: str, version: int) -> Version:
         """What dq_versions says of it. Raises QueryError for an unknown catalog or version."""
@@ -162,6 +168,13 @@ class Reader:
         marks = self.marks()
         found = [(str(row[0]), int(row[1])) for row in rows if not marks.state(str(row[0]), int(row[1]))]
         return found[-1] if found else None
+
+    def checks(self, catalog: str, version: int, source: str = "check") -> list[dict[str, Any]]:
+        """Results of the newest evaluation of a version, in order; of the source "audit" findings."""
+        at = f"catalog = {literal(catalog)} and version = {int(version)} and source = {literal(source)}"
+        names = ", ".join(quoted(name) for name in CHECKS)
+        rows = self._rows(f"select {names} from ({NEWEST_CHECKS}) where {at} and name <> ''")
+        return [dict(zip(CHECKS, row, strict=True)) for row in rows]
 
     def models(self, name: str | None = None) -> list[dict[str, Any]]:
         """Rows of dq_models, oldest first; a chosen one comes last, as the newest would."""
@@ -216,7 +229,7 @@ class Reader:
             except BaseException:
                 con.close()
                 raise
-        return _streamed(answer, con, self._layout)
+        return streamed(answer, con, self._layout)
 
     def pinned(self, sql: str, *, local_files: bool = False) -> str:
         """The SQL with every catalog in the version that is newest now, for reading the same rows later, and again.
@@ -247,21 +260,18 @@ class Reader:
         return [Version.of(row) for row in self._rows(version_query(where))]
 
     def _known(self) -> dict[str, Sequence[int]]:
-        """Versions of each catalog that were not dropped, ascending; a chosen one comes last, as the newest would."""
-        rows = self._rows(
-            """
-            with hidden as (
-                select catalog, version from lake.main.dq_marks where kind in ('drop', 'restore', 'gone')
-                group by all having arg_max(kind, snapshot_id) <> 'restore'
-            )
-            select catalog, list(version order by version)
-            from lake.main.dq_versions anti join hidden using (catalog, version) group by catalog
-            """
-        )
+        """Versions of each catalog that were not dropped, the one that the bare name means last: the chosen one, or the
+        newest that its checks do not hold back."""
+        held = self.held()
         return {
-            str(name): sorted(versions, key=lambda version: self._chosen.get(name) == version)
-            for name, versions in rows
+            str(name): sorted(versions, key=lambda at: (self._chosen.get(name) == at, (name, at) not in held))
+            for name, versions in self._rows(READABLE)
         }
+
+    def held(self) -> frozenset[tuple[str, int]]:
+        """Versions that their checks keep from being `@latest`, less those that were chosen."""
+        rows = frozenset((str(name), int(version)) for name, version in self._rows(HELD))
+        return rows - frozenset(self._chosen.items())
 
     def _table_at(self, table: str, version: int) -> str:
         """`from ...` of a catalog, or its rejects, at a version."""
@@ -307,7 +317,7 @@ class Reader:
         try:
             return stored_query(con, sql)
         except duckdb.Error as error:
-            raise _query_error(error, self._layout) from error
+            raise query_error(error, self._layout) from error
 
     def _bound(self, con: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyConnection:
         import duckdb
@@ -315,7 +325,7 @@ class Reader:
         try:
             return con.execute(sql)
         except duckdb.Error as error:
-            raise _query_error(error, self._layout) from error
+            raise query_error(error, self._layout) from error
 
     def _rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of a small question about the store itself."""
@@ -370,30 +380,3 @@ class Reader:
 
     def _failing(self) -> contextlib.AbstractContextManager[None]:
         return lake_errors(self.path, "reading")
-
-
-def _query_error(error: duckdb.Error, layout: Layout) -> QueryError | StoreError:
-    """Whose fault it is: a file of the store that is gone, or the query."""
-    if str(layout.data.resolve()) in str(error):
-        return StoreError(f"the store {layout.root} is damaged: {error}; restore the file from a backup")
-    text = str(error).strip()
-    if "file system operations are disabled" in text:
-        text += (
-            ". Only catalogs are read here; `dqdata sql --files` reads local files, and `dqdata import` takes them in"
-        )
-    return QueryError(f"{text}{advice(error)}")
-
-
-def _streamed(answer: pa.RecordBatchReader, con: duckdb.DuckDBPyConnection, layout: Layout) -> pa.RecordBatchReader:
-    """The batches, with the connection closed after the last one and DuckDB's errors as ours."""
-    import pyarrow as pa
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        try:
-            yield from answer
-        except Exception as error:
-            raise QueryError(f"{str(error).strip()}{advice(error)}") from error
-        finally:
-            con.close()
-
-    return pa.RecordBatchReader.from_batches(answer.schema, batches())

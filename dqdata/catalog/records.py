@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from dqdata.catalog.checks import CHECKS
 from dqdata.ids import canonical
 from dqdata.refs import RECORDS
 from dqdata.sql import quoted
@@ -110,7 +111,7 @@ FILES = {
 }
 """The manifest of a version: its data files, each with the BLAKE2b hash of its bytes (16 bytes, in hex)."""
 TABLES: dict[str, Mapping[str, str]] = dict(
-    zip(RECORDS, (VERSIONS, RUNS, MODELS, METRICS, EVALS, MARKS, FILES), strict=True)
+    zip(RECORDS, (VERSIONS, RUNS, MODELS, METRICS, EVALS, MARKS, FILES, CHECKS), strict=True)
 )
 JSON_COLUMNS = frozenset({"recipe", "dropped", "failed", "data", "metrics", "scores", "settings"})
 """Kept as JSON text: `recipe->>'$.steps[0].op'` works in SQL."""

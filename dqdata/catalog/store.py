@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -20,10 +19,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from dqdata.catalog import commit as protocol
+from dqdata.catalog.checks import CHECKS, NO_CHECKS
 from dqdata.catalog.create import create
 from dqdata.catalog.format import read_facts
 from dqdata.catalog.lake import Layout, attach, lake_errors, writable
 from dqdata.catalog.marks import Mark
+from dqdata.catalog.metrics import insert_metrics
 from dqdata.catalog.migrations import NEWEST, migrate
 from dqdata.catalog.reader import Reader
 from dqdata.catalog.records import EVALS, FILES, MARKS, MODELS, RUNS, VERSIONS, Measured, Version, values_of
@@ -130,11 +131,14 @@ class Store(Reader):
         again: bool = False,
         message: str = "",
         memory: int = 1 << 30,
+        checks: Sequence[Mapping[str, Any]] = (),
     ) -> Version:
         """One new version out of finished Parquet files, which stay the caller's; or the whole version that this
         fingerprint made already; with `again`, only one that this run made. Rows come in the order of the files.
-        memory: bytes that the check of keys may hold; what is more spills to disk. Raises StoreError, with nothing
-        changed, for duplicate keys, columns that differ, a full disk; InputError for a name that no catalog may have.
+        memory: bytes that the check of keys may hold; what is more spills to disk. checks: their results, rows of
+        dq_checks less the version; a failed one of severity "error" keeps it from being `@latest`. Raises StoreError,
+        with nothing changed, for duplicate keys, columns that differ, a full disk; InputError for a name that no
+        catalog may have.
         """
         check_name(catalog)
         key = columns.key
@@ -166,7 +170,7 @@ class Store(Reader):
                 return made
             there = self._versions_of(catalog)
             version = there[-1].version + 1 if there else 1
-            self._write(tables, {**record, "version": version, "created_at": datetime.now(UTC)})
+            self._write(tables, {**record, "version": version, "created_at": datetime.now(UTC)}, checks)
             return self.version(catalog, version)
 
     def record_run(self, run: Mapping[str, Any]) -> None:
@@ -186,7 +190,7 @@ class Store(Reader):
             given = {"created_at": datetime.now(UTC), **without_secrets(model, record=True), "version": version}
             with self._transaction() as con:
                 self._insert(con, "dq_models", values_of(given, MODELS))
-                self._insert_metrics(con, name, version, metrics)
+                insert_metrics(con, self._layout, name, version, metrics)
         return version
 
     def record_evals(self, answers: str, evals: Sequence[Mapping[str, Any]]) -> None:
@@ -201,6 +205,19 @@ class Store(Reader):
                 with self._transaction() as con:
                     for values in missing:
                         self._insert(con, "dq_evals", values)
+
+    def record_checks(self, catalog: str, version: int, checks: Sequence[Mapping[str, Any]]) -> None:
+        """Appends an evaluation of a version to dq_checks, which counts from now on; rows of it less the version."""
+        self._check_writable()
+        with self._locked(), self._transaction() as con:
+            self._insert_checks(con, catalog, version, checks or [NO_CHECKS])
+
+    def _insert_checks(
+        self, con: duckdb.DuckDBPyConnection, catalog: str, version: int, checks: Sequence[Mapping[str, Any]]
+    ) -> None:
+        if checks:
+            about = {"catalog": catalog, "version": version, "created_at": datetime.now(UTC)}
+            self._insert(con, "dq_checks", *(values_of({**without_secrets(one), **about}, CHECKS) for one in checks))
 
     @contextlib.contextmanager
     def marking(self) -> Iterator[Callable[[Sequence[Mark]], None]]:
@@ -244,7 +261,12 @@ class Store(Reader):
         marks = self.marks()
         return [one for one in self._versions_of(catalog) if not marks.state(catalog, one.version)]
 
-    def _write(self, tables: Mapping[str, tuple[Columns, Mapping[Path, int]]], record: Mapping[str, Any]) -> None:
+    def _write(
+        self,
+        tables: Mapping[str, tuple[Columns, Mapping[Path, int]]],
+        record: Mapping[str, Any],
+        checks: Sequence[Mapping[str, Any]],
+    ) -> None:
         """Links the files in and commits tables and record together; what it linked goes again where that fails."""
         name, version = str(record["catalog"]), int(record["version"])
         with lake_errors(self.path, "committing to"), self._undone_on_failure(name):
@@ -263,6 +285,7 @@ class Store(Reader):
                 self._insert(con, "dq_versions", values_of(record, VERSIONS))
                 if manifest:
                     self._insert(con, "dq_files", *(values_of(one, FILES) for one in manifest))
+                self._insert_checks(con, name, version, checks)
                 about = canonical({"catalog": name, "version": version, "run_id": record["run_id"]})
                 con.execute(
                     f"call lake.set_commit_message('dqdata', {literal(f'{name}@{version}')}, "
@@ -354,31 +377,6 @@ class Store(Reader):
         values = ", ".join(f"({', '.join(literal(value) for value in row)})" for row in rows)
         with protocol.synced(self._layout.table(table)):
             con.execute(f"insert into lake.main.{table} values {values}")
-
-    def _insert_metrics(
-        self, con: duckdb.DuckDBPyConnection, model: str, version: int, metrics: Sequence[Measured]
-    ) -> None:
-        """Through a file of its own: a long training has more figures than SQL text should carry."""
-        if not metrics:
-            return
-
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        steps, names, values = zip(*metrics, strict=True)
-        columns = {
-            "model": pa.array([model] * len(steps)),
-            "version": pa.array([version] * len(steps), pa.int64()),
-            "step": pa.array(steps, pa.int64()),
-            "name": pa.array(names, pa.string()),
-            "value": pa.array(values, pa.float64()),
-        }
-        make_folder(self._layout.work)
-        with tempfile.TemporaryDirectory(dir=self._layout.work, prefix=".metrics-") as folder:
-            file = Path(folder) / "metrics.parquet"
-            pq.write_table(pa.table(columns), file)
-            with protocol.synced(self._layout.table("dq_metrics")):
-                con.execute(f"insert into lake.main.dq_metrics from read_parquet({literal(str(file))})")
 
 
 def _acquired(held: BaseFileLock, began: float) -> bool:

@@ -54,6 +54,8 @@ def _line(version: Version, width: int, marks: Marks) -> str:
     parts += [f"[{tag}]" for tag in marks.tags_of(version.catalog, version.version)]
     if state := marks.state(version.catalog, version.version):
         parts.append(state)
+    if (version.catalog, version.version) in marks.held:
+        parts.append("checks failed")
     if version.partial:
         parts.append("partial")
     if version.message:
@@ -63,7 +65,12 @@ def _line(version: Version, width: int, marks: Marks) -> str:
 
 def _as_json(version: Version, marks: Marks) -> dict[str, Any]:
     at = version.catalog, version.version
-    more = {"tags": marks.tags_of(*at), "note": marks.notes.get(at, ""), "state": marks.state(*at)}
+    more = {
+        "tags": marks.tags_of(*at),
+        "note": marks.notes.get(at, ""),
+        "state": marks.state(*at),
+        "held": at in marks.held,
+    }
     return {**asdict(version), "created_at": version.created_at.isoformat(), **more}
 
 

@@ -9,6 +9,7 @@ import click
 
 from dqdata.cli import completion
 from dqdata.cli.common import Finite, json_option, open_project, print_json, progress_out, project_option, usd
+from dqdata.cli.pilots import projected
 
 if TYPE_CHECKING:
     from dqdata.engine.run import RunResult
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 @click.option("--retry-failed", is_flag=True, help="Process the failed rows of the last version; commit a new one.")
 @click.option("--force", is_flag=True, help="Make a new version although this recipe has made one.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first rows of the source, into NAME__first_LIMIT.")
+@click.option("--pilot", type=click.IntRange(min=1), help="As --limit, and state yield, cost and time for all rows.")
 @click.option("--workers", type=click.IntRange(min=1), help="Worker processes; by default one a core.")
 @click.option("--engine", type=click.Choice(["local", "inline", "spawn"]), help="Instead of [engine] kind.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
@@ -35,12 +37,27 @@ def command(
     retry_failed: bool,
     force: bool,
     limit: int | None,
+    pilot: int | None,
     workers: int | None,
     engine: EngineKind | None,
     quiet: bool,
     as_json: bool,
 ) -> None:
     """Run a pipeline; a stopped or killed run goes on where it was."""
+    if pilot is not None:
+        if limit is not None or force or retry_failed or allow_partial:
+            raise click.UsageError(
+                "--pilot N runs over N rows by itself: not with --limit, --force, --retry-failed or --allow-partial"
+            )
+        found = open_project(project).pilot(
+            name, pilot, workers=workers, budget_usd=budget_usd, engine=engine, out=progress_out(quiet)
+        )
+        if as_json:
+            print_json(found.as_json())
+        else:
+            click.echo(_told(found.run))
+            click.echo(projected(name, found))
+        return
     result = open_project(project).run(
         name,
         allow_partial=allow_partial,
@@ -60,14 +77,22 @@ def command(
 
 def _told(result: RunResult) -> str:
     name = f"{result.catalog}@{result.version}"
+    checks = _checked(result)
     if result.unchanged:
-        return f"{name} is what this recipe makes already: {result.rows_out:,} rows, nothing ran"
+        return "\n".join([f"{name} is what this recipe makes already: {result.rows_out:,} rows, nothing ran", *checks])
     lines = [f"{name}: {result.rows_out:,} rows from {result.rows_in:,} in {result.seconds:.1f} s"]
     for kind, counts in (("dropped", result.dropped), ("failed", result.failed)):
         if counts:
             lines.append(f"  {kind:8} " + ", ".join(f"{count:,} {reason}" for reason, count in counts.items()))
     if result.errors:
         lines.append("  verdicts " + ", ".join(f"{count:,} {reason}" for reason, count in result.errors.items()))
+    if result.target_rows is not None:
+        why = {"target": "reached", "source": "the source has no more rows", "budget": "the budget ended"}
+        lines.append(
+            f"  target   {result.rows_out:,} of {result.target_rows:,} rows from the first {result.rows_in:,} of the "
+            f"source: {why[result.ended_by]}"
+        )
+    lines += checks
     if sum(result.calls.values()):
         lines.append(
             f"  calls    {result.calls['made']:,} made, {result.calls['cached']:,} from the ledger, "
@@ -80,6 +105,15 @@ def _told(result: RunResult) -> str:
     ]
     lines.append(f'  look     dqdata sql "select * from {name} limit 5"')
     return "\n".join(lines)
+
+
+def _checked(result: RunResult) -> list[str]:
+    if not result.checks:
+        return []
+    good = sum(one.passed for one in result.checks)
+    return [f"  checks   {good:,} of {len(result.checks):,} passed"] + [
+        f"  warning  {one.text}" for one in result.checks if not one.passed
+    ]
 
 
 def _all_attempts(result: RunResult) -> list[str]:

@@ -21,10 +21,11 @@ from dqdata.catalog.export import check_target, format_of, write
 from dqdata.catalog.rights import make_private
 from dqdata.columns import REJECTS
 from dqdata.engine.chunks import reader
+from dqdata.engine.counts import error_counts, reject_counts
 from dqdata.engine.executor import execute
 from dqdata.engine.executors import LocalExecutor
 from dqdata.engine.progress import Progress
-from dqdata.engine.run import error_counts, merged, reject_counts
+from dqdata.engine.run import merged
 from dqdata.engine.runtime import Runtime
 from dqdata.engine.stop import StopSignal, on_signals
 from dqdata.engine.tasks import Labels

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dqdata.calls.client import UNPAID
 from dqdata.engine.chunks import Folder, row_count, slices
 from dqdata.engine.ingest import ingest
 from dqdata.engine.progress import DETAIL, Progress
@@ -63,7 +64,7 @@ async def execute(
         await execute_segment(segment, files, target, runtime, executor, progress, pipeline.chunk_rows)
         if target.partial():
             partial = True
-            if not allow_partial:
+            if not (allow_partial or (pipeline.target_rows is not None and unpaid(target))):
                 raise Incomplete(_unfinished(target, runtime.project.command("run", plan.pipeline.name)))
         folders.append(target)
     progress.draw(last=True)
@@ -135,6 +136,14 @@ async def run_tasks(tasks: Sequence[ChunkTask], executor: Executor, stop: StopSi
     await asyncio.gather(*under_way)
     if stop.cause is not None:
         raise stop.cause
+
+
+def unpaid(folder: Folder) -> bool:
+    """Whether rows failed because the budget ended."""
+    import polars as pl
+
+    found = pl.scan_parquet(folder.rejects(), glob=False).filter(pl.col("reason") == UNPAID)
+    return bool(found.head(1).collect().height)
 
 
 def _unfinished(folder: Folder, again: str) -> str:

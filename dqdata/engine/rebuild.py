@@ -71,7 +71,9 @@ def rebuild(
     try:
         remade = _project(project, store, version, folder)
         plan = make_plan(remade, catalog, store)
-        found = replay(plan, remade, store, store.ledger_path, folder / "run", calls=calls, workers=workers, out=out)
+        taken = version.recipe.get("source_rows")
+        over = plan if taken is None else plan.first(taken)
+        found = replay(over, remade, store, store.ledger_path, folder / "run", calls=calls, workers=workers, out=out)
         columns = store.schema(catalog, number)
         if dict(columns) != dict(plan.after):
             more = [name for name in plan.after if columns.get(name) != plan.after[name]]
@@ -87,7 +89,7 @@ def rebuild(
             found.output,
             plan.after,
         )
-        now = recipe_of(plan, remade.root)
+        now = recipe_of(plan, remade.root, taken)
         return Rebuilt(
             f"{catalog}@{number}",
             version.rows,
@@ -135,6 +137,7 @@ def _project(project: Project, store: Store, version: Version, folder: Path) -> 
         steps=tuple(steps),
         seed=recipe["seed"],
         limit=recipe.get("limit"),
+        target_rows=recipe.get("target_rows"),
         max_failed_rate=1.0,
         where=f"{version.catalog}@{version.version}",
     )

@@ -140,7 +140,7 @@ def _offline(project: Project, name: str, folder: Path) -> Project:
     """The project with the pipeline over the recorded rows."""
     pipeline = project.pipeline(name)
     source = SourceSpec(kind="files", params={"path": str((folder / SOURCE).absolute())})
-    changed = pipeline.model_copy(update={"source": source, "limit": None})
+    changed = pipeline.model_copy(update={"source": source, "limit": None, "target_rows": None})
     return project.model_copy(update={"pipelines": {**project.pipelines, name: changed}})
 
 

@@ -19,7 +19,9 @@ from dqdata.engine.executor import RunOutput, execute
 from dqdata.engine.executors import LocalExecutor
 from dqdata.engine.progress import Progress
 from dqdata.engine.runtime import Runtime
+from dqdata.engine.segment import PROBLEM
 from dqdata.engine.stop import StopSignal, on_signals
+from dqdata.engine.target import first_rows
 from dqdata.engine.tasks import Labels
 from dqdata.errors import InputError
 from dqdata.files import make_folder
@@ -79,10 +81,11 @@ def replay(
     out: TextIO | None = None,
     namespace_ids: bool = True,
     used: set[str] | None = None,
+    noted: dict[str, str] | None = None,
 ) -> Replay:
     """Executes the plan below `folder`. ledger: None where no teacher was ever called. calls: what is not recorded is
-    asked for. used: gets the ledger keys of the answers. Raises InputError where the plan has teachers and there is no
-    ledger; RunError."""
+    asked for. used: gets the ledger keys of the answers; noted: for each key the problem whose row used it first.
+    Raises InputError where the plan has teachers and there is no ledger; RunError."""
     make_folder(folder)
     if ledger is None or not ledger.exists():
         if plan.teachers and not calls:
@@ -92,7 +95,8 @@ def replay(
 
     async def executed() -> Replay:
         stop = StopSignal()
-        with _Noted(ledger, set() if used is None else used, read_only=not calls) as answers, on_signals(stop):
+        seen = {} if noted is None else noted
+        with _Noted(ledger, set() if used is None else used, seen, read_only=not calls) as answers, on_signals(stop):
             async with Runtime(
                 project,
                 answers,
@@ -112,6 +116,8 @@ def replay(
                     plan, runtime, executor, folder, progress, allow_partial=True, namespace_ids=namespace_ids
                 )
                 counters = runtime.counters()
+        if plan.pipeline.target_rows is not None:
+            output = first_rows(output, plan, plan.pipeline.target_rows, folder / "cut")
         return Replay(output, sum(c.failed for c in counters), sum(c.cached for c in counters))
 
     return asyncio.run(executed())
@@ -120,13 +126,14 @@ def replay(
 class _Noted(Ledger):
     """A ledger that notes which answers it gave."""
 
-    def __init__(self, path: Path, used: set[str], *, read_only: bool) -> None:
+    def __init__(self, path: Path, used: set[str], noted: dict[str, str], *, read_only: bool) -> None:
         super().__init__(path, read_only=read_only)
-        self._used = used
+        self._used, self._noted = used, noted
 
     def answer_row(self, key: str) -> tuple[Any, ...] | None:
         if (found := super().answer_row(key)) is not None:
             self._used.add(key)
+            self._noted.setdefault(key, PROBLEM.get())
         return found
 
 

@@ -25,6 +25,8 @@ from dqdata.calls.budget import Budget
 from dqdata.calls.client import Counters
 from dqdata.catalog import Store, Version
 from dqdata.columns import REJECTS, Columns
+from dqdata.engine.assertions import CheckOutcome, differ, evaluate, evaluate_version
+from dqdata.engine.counts import correct_rows, error_counts, reject_counts
 from dqdata.engine.executor import RunOutput, execute
 from dqdata.engine.executors import make_executor
 from dqdata.engine.garbage import rare_collections
@@ -32,14 +34,15 @@ from dqdata.engine.memory import database_bytes
 from dqdata.engine.progress import Progress
 from dqdata.engine.runtime import Runtime
 from dqdata.engine.stop import StopSignal, on_signals
+from dqdata.engine.target import Reached, until_target
 from dqdata.engine.tasks import Labels
-from dqdata.errors import DqdataError, Stopped
+from dqdata.errors import ChecksFailed, DqdataError, Stopped
 from dqdata.files import lock, make_folder, parquet_file
 from dqdata.ledger import Ledger
 from dqdata.notebook import Shown
 from dqdata.project.plan import Plan, check_ready, make_plan
 from dqdata.project.recipe import recipe
-from dqdata.project.tables import EngineKind, Project
+from dqdata.project.tables import EngineKind, Pipeline, Project
 
 MERGED_GROUP = 16_384
 MERGED_ROWS = 500_000
@@ -76,6 +79,10 @@ class RunResult(Shown):
     """The version was there already, and nothing ran."""
     errors: Mapping[str, int] = field(default_factory=dict)
     """Kept rows whose verdict is `unverifiable` because a rule broke, by error."""
+    target_rows: int | None = None
+    checks: tuple[CheckOutcome, ...] = ()
+    ended_by: str = ""
+    """Why a run with `target_rows` took no more rows: target, source or budget."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -116,11 +123,13 @@ def run_pipeline(
     with _alone(folder, plan, out):
         made = None if force else store.find(plan.fingerprint)
         if made is not None and not (retry_failed and _failed_rows(store, *made)):
-            return _there_already(store, *made)
+            return passed(_there_already(store, *made, plan.pipeline))
         with rare_collections():
-            return asyncio.run(
-                _Run(plan, project, store, folder, out, engine or project.engine.kind, again=force or retry_failed).run(
-                    allow_partial, workers
+            return passed(
+                asyncio.run(
+                    _Run(
+                        plan, project, store, folder, out, engine or project.engine.kind, again=force or retry_failed
+                    ).run(allow_partial, workers)
                 )
             )
 
@@ -143,6 +152,8 @@ class _Run:
         self.began, self.started_at = time.monotonic(), datetime.now(UTC)
         self.counters: list[Counters] = []
         self.output: RunOutput | None = None
+        self.reached: Reached | None = None
+        self.checked: tuple[CheckOutcome, ...] = ()
         self.paid_usd = 0.0
 
     async def run(self, allow_partial: bool, workers: int | None) -> RunResult:
@@ -173,16 +184,22 @@ class _Run:
                 scratch=self.folder / "scratch",
                 store=self.store,
                 teachers=self.plan.teachers,
-                unpaid_rows_fail=allow_partial,
+                unpaid_rows_fail=allow_partial or pipeline.target_rows is not None,
                 inline=self.engine == "inline",
             ) as runtime:
                 progress = Progress(pipeline.max_failed_rate, runtime.counters, self.out)
                 try:
                     executor = make_executor(self.engine, runtime, progress, workers)
                     async with aclosing(executor):
-                        self.output = await execute(
-                            self.plan, runtime, executor, self.folder, progress, allow_partial=allow_partial
-                        )
+                        if pipeline.target_rows is None:
+                            self.output = await execute(
+                                self.plan, runtime, executor, self.folder, progress, allow_partial=allow_partial
+                            )
+                        else:
+                            self.reached = await until_target(
+                                self.plan, runtime, executor, self.folder, progress, allow_partial=allow_partial
+                            )
+                            self.output = self.reached.output
                 except Stopped as error:
                     raise type(error)(
                         f"{error}; `{self.project.command('run', pipeline.name)}` goes on from here"
@@ -194,17 +211,22 @@ class _Run:
         return await asyncio.to_thread(self._commit, self.output)
 
     def _commit(self, output: RunOutput) -> Version:
+        rows = merged(output.rows, self.plan.after, self.folder / "merged-rows")
+        rejects = merged(output.rejects, REJECTS, self.folder / "merged-rejects")
+        memory, checks = database_bytes(self.plan.pipeline.memory), self.plan.pipeline.checks
+        self.checked = tuple(evaluate(checks, rows, rejects, self.plan.after, memory=memory))
         return self.store.commit(
             self.plan.pipeline.into,
-            rows=merged(output.rows, self.plan.after, self.folder / "merged-rows"),
-            rejects=merged(output.rejects, REJECTS, self.folder / "merged-rejects"),
+            rows=rows,
+            rejects=rejects,
             columns=self.plan.after,
             fingerprint=self.plan.fingerprint,
-            recipe=recipe(self.plan, self.project.root),
+            recipe=recipe(self.plan, self.project.root, self.reached.limit if self.reached else None),
             run_id=self.run_id,
             partial=output.partial,
             again=self.again,
-            memory=database_bytes(self.plan.pipeline.memory),
+            memory=memory,
+            checks=[one.record() for one in self.checked],
         )
 
     def _result(self, version: Version) -> RunResult:
@@ -218,7 +240,7 @@ class _Run:
             version.rows,
             dropped,
             failed,
-            {name: sum(getattr(c, name) for c in self.counters) for name in ("made", "cached", "failed")},
+            self._calls,
             {
                 "input": sum(c.input_tokens for c in self.counters),
                 "output": sum(c.output_tokens for c in self.counters),
@@ -229,7 +251,18 @@ class _Run:
             correct_rows(self.output.rows, self.plan.after),
             time.monotonic() - self.began,
             errors=error_counts(self.output.rows, self.plan.after),
+            target_rows=self.plan.pipeline.target_rows,
+            ended_by=self.reached.ended_by if self.reached else "",
+            checks=self.checked,
         )
+
+    @property
+    def _calls(self) -> dict[str, int]:
+        """Calls of this attempt; of several rounds each call counts once."""
+        counted = {name: sum(getattr(c, name) for c in self.counters) for name in ("made", "cached", "failed")}
+        if self.reached is not None:
+            counted["cached"] = max(0, self.reached.answered - counted["made"])
+        return counted
 
     @property
     def _unpriced(self) -> tuple[str, ...]:
@@ -293,40 +326,6 @@ def merged(files: Sequence[Path], columns: Columns, folder: Path) -> list[Path]:
     return made
 
 
-def reject_counts(files: Sequence[Path]) -> tuple[dict[str, int], dict[str, int]]:
-    """How many rows were dropped and how many failed, by reason, the most frequent first."""
-    import polars as pl
-
-    counts: dict[str, dict[str, int]] = {"dropped": {}, "failed": {}}
-    if files:
-        found = pl.scan_parquet(list(files), glob=False).group_by("kind", "reason").len().collect()
-        for kind, reason, count in found.sort(["len", "reason"], descending=[True, False]).iter_rows():
-            counts[kind][reason] = count
-    return counts["dropped"], counts["failed"]
-
-
-def correct_rows(files: Sequence[Path], columns: Mapping[str, str]) -> int | None:
-    """How many rows are `correct`; None where that is no column of them."""
-    import polars as pl
-
-    if columns.get("correct") != "BOOLEAN":
-        return None
-    return (
-        int(pl.scan_parquet(list(files), glob=False).select(pl.col("correct").sum()).collect().item()) if files else 0
-    )
-
-
-def error_counts(files: Sequence[Path], columns: Mapping[str, str]) -> dict[str, int]:
-    """How many rows are unverifiable because a rule broke (`verdict_reason` begins with `error`), by error."""
-    import polars as pl
-
-    if not files or columns.get("verdict_reason") != "VARCHAR":
-        return {}
-    error = pl.col("verdict_reason").str.extract(r"^(error: \w+)")
-    found = pl.scan_parquet(list(files), glob=False).group_by(error.alias("error")).len().drop_nulls().collect()
-    return dict(found.sort(["len", "error"], descending=[True, False]).iter_rows())
-
-
 def _alone(folder: Path, plan: Plan, out: TextIO | None) -> BaseFileLock:
     """The lock of this catalog's work; a second run says that it waits, and does."""
     held = lock(folder)
@@ -373,6 +372,25 @@ def _failed_rows(store: Store, catalog: str, number: int) -> int:
     return int(batch["n"][0].as_py())
 
 
-def _there_already(store: Store, catalog: str, number: int) -> RunResult:
+def _there_already(store: Store, catalog: str, number: int, pipeline: Pipeline) -> RunResult:
+    """The version that is there. Checks that changed since, or failed, are evaluated again."""
     [version] = [v for v in store.versions(catalog) if v.version == number]
-    return RunResult(version.run_id, catalog, number, 0, version.rows, {}, {}, unchanged=True)
+    checked: tuple[CheckOutcome, ...] = ()
+    if differ(store.checks(catalog, number), pipeline.checks) or (catalog, number) in store.held():
+        memory = database_bytes(pipeline.memory)
+        checked = tuple(evaluate_version(pipeline.checks, store, catalog, number, memory))
+        store.record_checks(catalog, number, [one.record() for one in checked])
+    return RunResult(version.run_id, catalog, number, 0, version.rows, {}, {}, checks=checked, unchanged=True)
+
+
+def passed(result: RunResult) -> RunResult:
+    """The result. Raises ChecksFailed where a check of severity "error" failed."""
+    failed = [one for one in result.checks if one.holds_back]
+    if not failed:
+        return result
+    name = f"{result.catalog}@{result.version}"
+    raise ChecksFailed(
+        f"{name} was committed, and {len(failed)} of its {len(result.checks)} checks failed, so it is not "
+        f"{result.catalog}@latest: {'; '.join(one.text for one in failed)}. Look at it with "
+        f'`dqdata sql "from {name}"`; correct the pipeline or the check, then run again'
+    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +35,8 @@ from dqdata.project.plan import Segment, Step
 CALL_CHUNK = 256
 FRAME_CHUNK = 50_000
 BATCH_ROWS = 256
+PROBLEM: ContextVar[str] = ContextVar("PROBLEM", default="")
+"""The problem whose row makes the calls of this task."""
 LINGER_SECONDS = 0.01
 
 
@@ -140,6 +143,7 @@ class SegmentRun:
         async def admitted(row: Row) -> list[Row]:
             async with admission.row(number):
                 self.stop.check()
+                PROBLEM.set(str(row.get("problem_id") or ""))
                 leaves = await self._flow(row, self._first, left)
             admission.hold(number, leaves)
             self.progress.tick()

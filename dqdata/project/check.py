@@ -16,13 +16,14 @@ from dqdata.columns import REJECTS, Columns
 from dqdata.database import connect
 from dqdata.errors import InputError, ProjectErrors, QueryError, nearest
 from dqdata.ids import DEFAULT_SCHEME
+from dqdata.project.bindings import columns_over
 from dqdata.project.graph import build_order, closure, tables_in
 from dqdata.project.instances import make_trainer
 from dqdata.project.plan import Plan, check_ready, make_plan
 from dqdata.project.tables import Pipeline, Project, TrainerTable
 from dqdata.refs import REJECTS_SUFFIX
 from dqdata.source import StoreView, TrainedModel
-from dqdata.sql import check_select, connection, quote_refs
+from dqdata.sql import check_select
 
 if TYPE_CHECKING:
     import duckdb
@@ -171,26 +172,6 @@ class PlannedStore:
         if version is None:
             raise QueryError(f"no catalog {name!r}{nearest(name, self.planned)}")
         return self.store.schema(name, version)
-
-
-def columns_over(sql: str, tables: Mapping[str, Columns]) -> Columns:
-    """What a query gives over empty tables of these columns. Raises QueryError."""
-    import duckdb
-
-    con = connection()
-    plain, _ = quote_refs(sql, lambda ref: ref.rpartition("@")[0])
-    check_select(con, plain)
-    con.execute("begin")
-    try:
-        for name, columns in tables.items():
-            fields = ", ".join(f'"{column}" {kind}' for column, kind in columns.items())
-            con.execute(f'create table "{name}" ({fields})')
-        described = con.execute(f"describe {plain}").fetchall()
-    except duckdb.Error as error:
-        raise QueryError(f"{error} in: {sql}") from error
-    finally:
-        con.execute("rollback")  # the tables go again: the connection is this thread's own
-    return Columns({str(row[0]): str(row[1]) for row in described})
 
 
 class NoStore:

@@ -24,6 +24,7 @@ from dqdata.operator import CallEstimate, Estimate, Operator, TableOperator
 from dqdata.packages import check_packages
 from dqdata.params import markers
 from dqdata.plugins import distribution, found, source_hash
+from dqdata.project.bindings import check_bindings
 from dqdata.project.estimates import Estimator, added, estimated
 from dqdata.project.instances import (
     Context,
@@ -116,11 +117,17 @@ class Plan:
     def fingerprint(self) -> str:
         """Of the whole recipe, its destination included: a second run finds the version by it."""
         last = self.steps[-1].fingerprint if self.steps else self.source_fingerprint
-        return fingerprint({"into": self.pipeline.into, "rows": last})
+        target = self.pipeline.target_rows
+        stop = {} if target is None else {"target_rows": target}
+        return fingerprint({"into": self.pipeline.into, "rows": last, **stop})
 
     @property
     def after(self) -> Columns:
         return self.steps[-1].after if self.steps else self.columns
+
+    def first(self, rows: int) -> Plan:
+        """The plan over the first rows of the source, with the same fingerprints and so the same ids."""
+        return replace(self, pipeline=self.pipeline.model_copy(update={"limit": rows}))
 
     @cached_property
     def segments(self) -> tuple[Segment, ...]:
@@ -171,6 +178,7 @@ def make_plan(
         check_bounded(step.operator, spec, pipeline, project, teachers)
         steps.append(step)
         columns, before = step.after, step.fingerprint
+    check_bindings(pipeline.checks, columns, pipeline.where)
     planned = estimated(steps, rows, Lengths.of(source), project.root) if steps else ()
     known = counted is not None
     plan = Plan(pipeline, source, with_ids(given), base, planned, teachers, rows, known, None, store.id_scheme)

@@ -23,8 +23,10 @@ LIBRARIES = ("dqdata", "duckdb", "polars", "pyarrow", "openai", "sympy", "torch"
 """Distributions whose results can be in the rows."""
 
 
-def recipe(plan: Plan, root: Path) -> dict[str, Any]:
-    """The plan as JSON, with no secret in it. root: folder of pipelines.toml."""
+def recipe(plan: Plan, root: Path, source_rows: int | None = None) -> dict[str, Any]:
+    """The plan as JSON, with no secret in it. root: folder of pipelines.toml. source_rows: how many rows of the source
+    a run with `target_rows` took."""
+    target = plan.pipeline.target_rows
     return {
         "pipeline": plan.pipeline.name,
         "source": {"kind": plan.pipeline.source.kind, "params": plain(plan.source.params.model_dump())},
@@ -32,6 +34,7 @@ def recipe(plan: Plan, root: Path) -> dict[str, Any]:
         "inputs": list(plan.source.reads()),
         "seed": plan.pipeline.seed,
         "limit": plan.pipeline.limit,
+        **({} if target is None else {"target_rows": target, "source_rows": source_rows}),
         "versions": versions(),
         "teachers": {
             name: {"provider": t.provider, "model": t.model, "revision": t.revision}

@@ -18,11 +18,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, Field, SecretStr, StrictBool
+from pydantic import BaseModel, Field, SecretStr, StrictBool, field_validator
 
 from dqdata.errors import InputError, ProjectError, nearest
 from dqdata.masking import masker
 from dqdata.params import Params
+from dqdata.project.assertions import CheckSpec
 from dqdata.project.paths import check_names, check_paths
 from dqdata.project.problems import Problems, check_known, is_table, table_of, validated
 from dqdata.project.profiles import changed_by, with_profile
@@ -88,6 +89,9 @@ class PipelineKeys(Params):
     into: str
     budget_usd: float | None = Field(None, gt=0)
     budget_tokens: int | None = Field(None, gt=0)
+    target_rows: int | None = Field(None, ge=1, strict=True)
+    """Rows of the result after which a run stops: it takes as many rows of the source, from its beginning, as that
+    needs. It stops earlier at the end of the source, or of the budget."""
     seed: int = 0
     max_failed_rate: float = Field(0.1, ge=0, le=1)
     """Share of failed rows above which a run stops, looked at from 50 rows on and at the end."""
@@ -95,6 +99,16 @@ class PipelineKeys(Params):
     """Rows of a checkpoint; by default few where teachers are called and many where only the CPU works."""
     memory: int = Field(2 << 30, ge=LEAST_MEMORY)
     """Bytes of rows that a run holds before it uses the disk; the program itself takes some 350 MiB more."""
+    checks: tuple[CheckSpec, ...] = ()
+    """What must hold of the result."""
+
+    @field_validator("checks")
+    @classmethod
+    def _named_once(cls, checks: tuple[CheckSpec, ...]) -> tuple[CheckSpec, ...]:
+        names = [check.name for check in checks]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"two checks are named {twice[0]!r}")
+        return checks
 
 
 class Pipeline(PipelineKeys):
@@ -187,9 +201,13 @@ class Project(Params):
         return self.model_copy(update={"pipelines": {**self.pipelines, name: pipeline}})
 
     def limited(self, name: str, rows: int) -> Project:
-        """The project with one pipeline over the first rows of its source, into a catalog of its own."""
+        """The project with one pipeline over the first rows of its source, all of them, into a catalog of its own; its
+        checks are reported and hold nothing back."""
         pipeline = self.pipeline(name)
-        limited = pipeline.model_copy(update={"limit": rows, "into": f"{pipeline.into}{FIRST_SUFFIX}{rows}"})
+        into = f"{pipeline.into}{FIRST_SUFFIX}{rows}"
+        limited = pipeline.model_copy(update={"limit": rows, "target_rows": None, "into": into})
+        checks = tuple(check.model_copy(update={"severity": "warning"}) for check in limited.checks)
+        limited = limited.model_copy(update={"checks": checks})
         return self.model_copy(update={"pipelines": {**self.pipelines, name: limited}})
 
     def teacher(self, name: str) -> TeacherTable:
@@ -288,7 +306,7 @@ def _pipeline(name: str, body: dict[str, Any], where: str) -> Pipeline:
     except InputError as error:
         raise ProjectError(where, f"into = {error}") from None
     specs = _steps(steps, where)
-    return Pipeline(**keys.model_dump(), name=name, source=source, steps=specs, where=where)
+    return Pipeline(**dict(keys), name=name, source=source, steps=specs, where=where)
 
 
 def _steps(steps: list[Any], where: str) -> tuple[StepSpec, ...]:

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
+from dqdata.engine.assertions import differ
 from dqdata.engine.forecast import forecast
 from dqdata.engine.run import run_pipeline
 from dqdata.errors import InputError, ProjectError, nearest
@@ -161,6 +162,10 @@ def _state(project: Project, name: str, store: Store, processes: int) -> Node:
         if plan.made is None:
             return Node(name, "pipeline", _changed(plan, store))
         catalog, number = plan.made
+        if (catalog, number) in store.held():
+            return Node(name, "pipeline", f"{catalog}@{number} failed its checks")
+        if differ(store.checks(catalog, number), plan.pipeline.checks):
+            return Node(name, "pipeline", f"{catalog}@{number} was checked otherwise")
         store.choose(catalog, number)
         return Node(name, "pipeline", UP_TO_DATE, f"{catalog}@{number}", store.version(catalog, number).rows)
     training = make_train_plan(project, name, store, processes)

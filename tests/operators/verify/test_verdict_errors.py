@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from dqdata.engine.run import error_counts
+from dqdata.engine.counts import error_counts
 
 
 def test_broken_rules_are_counted_by_error(tmp_path):
