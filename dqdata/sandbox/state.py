@@ -38,8 +38,7 @@ POSSIBLE = frozenset((
 """What sets a state that the candidate may read, or takes objects apart that only the candidate's process holds."""
 FIXTURES = frozenset("capsys capfd capsysbinary capfdbinary monkeypatch mocker caplog recwarn pytester".split())
 METHODS = frozenset("assertWarns assertWarnsRegex assertLogs assertNoLogs".split())
-LOOKS = frozenset("globals locals vars dir id callable breakpoint".split())
-ABSTRACT = frozenset(("collections.abc", "typing", "types"))
+LOOKS = frozenset("globals locals vars dir id breakpoint".split())
 MUTATORS = frozenset("append extend insert pop remove clear sort reverse update add discard setdefault popitem".split())
 
 
@@ -131,9 +130,7 @@ class _Reading:
             kinds = node.args[1].elts if isinstance(node.args[1], ast.Tuple) else [node.args[1]]
             for kind in kinds:
                 path = self.path(kind)
-                if path.rpartition(".")[0] in ABSTRACT:
-                    self.need(f"{name} of {path}")
-                elif path.partition(".")[0] in sys.stdlib_module_names:
+                if path.partition(".")[0] in sys.stdlib_module_names:
                     self.allow(f"{name} of {path}")
         elif name in ("setattr", "delattr") and node.args and self._is_module(node.args[0]):
             self.need(f"{name} on a module")

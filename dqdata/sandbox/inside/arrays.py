@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
+from collections.abc import Callable
 from typing import Any
 
 COMPARES = frozenset("equal not_equal less less_equal greater greater_equal subtract".split())
@@ -45,8 +46,20 @@ def _empty() -> Any:
     return EmptyArray
 
 
+def _marking(make: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that makes arrays: its empty ones agree with nothing."""
+
+    @functools.wraps(make)
+    def made(*arguments: Any, **names: Any) -> Any:
+        array = make(*arguments, **names)
+        return array if array.size else array.view(_empty())
+
+    return made
+
+
 def guard() -> None:
-    """Makes numpy's `isclose` and what is built on it refuse an empty side beside one that isn't."""
+    """Makes arrays without items that tests make of answers agree with nothing, and numpy's `isclose` and what is built
+    on it refuse an empty side beside one that isn't."""
     with contextlib.suppress(ImportError):
         numpy = importlib.import_module("numpy")
         usual = numpy.isclose
@@ -56,6 +69,8 @@ def guard() -> None:
                 raise ValueError(NOTHING)
             return usual(a, b, *arguments, **names)
 
+        for name in ("array", "asarray", "asanyarray"):
+            setattr(numpy, name, _marking(getattr(numpy, name)))
         for name in ("numpy", "numpy._core.numeric", "numpy.core.numeric"):
             with contextlib.suppress(ImportError, AttributeError):
                 setattr(importlib.import_module(name), "isclose", isclose)  # noqa: B010

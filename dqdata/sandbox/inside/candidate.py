@@ -35,6 +35,7 @@ class Objects:
     def __init__(self) -> None:
         self.objects: list[Any] = []
         self.numbers: dict[int, int] = {}
+        self.methods: dict[int, list[str]] = {}
 
     def number(self, value: Any) -> int:
         known = self.numbers.get(id(value))
@@ -47,7 +48,18 @@ class Objects:
         if isinstance(value, type) and issubclass(value, Exception):
             return {"ref": [self.number(value), "error", *self.lineage(value)]}
         kind = "class" if isinstance(value, type) else "coroutine" if type(value) is types.CoroutineType else "object"
-        return {"ref": [self.number(value), kind, type(value).__name__]}
+        return {"ref": [self.number(value), kind, self.methods_of(type(value))]}
+
+    def methods_of(self, kind: type) -> list[str]:
+        """Those of `plain.METHODS` that a class has: none that it sets to None."""
+        known = self.methods.get(id(kind))
+        if known is None:
+            space: dict[str, Any] = {}
+            for base in reversed(kind.__mro__):
+                space.update(vars(base))
+            known = self.methods[id(kind)] = [name for name in plain.METHODS if space.get(name) is not None]
+            self.number(kind)  # it lives as long as its id is known here
+        return known
 
     def resolve(self, parts: Any) -> Any:
         return getattr(builtins, parts[1]) if parts[0] == "builtin" else self.objects[parts[0]]

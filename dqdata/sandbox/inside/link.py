@@ -10,7 +10,6 @@ What the candidate answers is decoded to exact types, so every comparison in a t
 from __future__ import annotations
 
 import builtins
-import json
 import marshal
 import select
 import sys
@@ -22,7 +21,7 @@ from typing import Any
 from . import plain, pure
 from .channel import Channel
 from .clock import EXCUSED, LOOK_SECONDS, Clock, Watched, cpu_of
-from .remote import Remote
+from .remote import Remote, kind_of
 from .stops import Gone, Handed, NeedsInside, Starved, Stop, TooLong
 
 OF_CANDIDATE = "__of_candidate__"
@@ -41,7 +40,7 @@ class Link:
         """stops: StopIteration that the candidate raises is raised here; else it becomes RuntimeError."""
         self.stops = stops
         self.lengths: dict[int, int] = {}  # what objects said of themselves since anything could change them
-        self.channel, self.pid, self.seconds = Channel(descriptor, marshal.dumps, json.loads), pid, seconds
+        self.channel, self.pid, self.seconds = Channel(descriptor, marshal.dumps, plain.loads), pid, seconds
         self.watched = watched
         self.answers: list[Any] = []
         self.awaited = 0
@@ -217,7 +216,8 @@ class Link:
             raise ValueError("no reference")
         remote = self.known.get(number)
         if remote is None:
-            remote = self.known[number] = Remote(self, number, kind == "class")
+            (methods,) = more
+            remote = self.known[number] = kind_of(frozenset(methods))(self, number, kind == "class")
         return self._coroutine(remote) if kind == "coroutine" else remote
 
     async def _coroutine(self, remote: Remote) -> Any:

@@ -33,7 +33,22 @@ def refuse(value: Any) -> Any:
     raise NotPlain(f"{type(value).__module__}.{type(value).__qualname__} isn't plain data")
 
 
+OF_DATA = frozenset(
+    name
+    for kind in (str, bytes, list, dict, set, tuple, int, float, complex, collections.deque, collections.Counter)
+    for name in vars(kind)
+    if not name.startswith("_")
+) | frozenset("equals isclose allclose array_equal all any item tolist".split())
+"""Methods of plain data. A record whose field of such a name can be called would answer in their place."""
+METHODS = frozenset(
+    f"__{name}__"
+    for name in "call iter next len bool int float index getitem setitem delitem contains enter exit"
+    " add sub mul truediv floordiv mod and or xor".split()
+)
+"""What of the language's own methods an object of the candidate's has only if its class does (`remote.py`)."""
 SMALL = 1 << 62
+MOST_DIGITS = 640
+"""The least that Python allows as its limit; SMALL has 19."""
 ATOMS = frozenset((str, bool, float, type(None)))
 INTEGER = frozenset((int,))
 CONTAINERS = frozenset((list, dict))
@@ -101,8 +116,7 @@ def decode(data: Any, resolve: Callable[[Any], Any] = refuse) -> Any:
     if tag == "ref":
         return resolve(parts)
     if tag == "record":
-        name, fields, items = parts
-        return collections.namedtuple(name, fields)(*decode(items, resolve))
+        return _record(*parts[:2], decode(parts[2], resolve))
     if tag == "array":
         dtype, shape, raw = parts
         if not (type(dtype) is str and _DTYPE.fullmatch(dtype)):
@@ -111,6 +125,13 @@ def decode(data: Any, resolve: Callable[[Any], Any] = refuse) -> Any:
     if tag in LIBRARY_TAGS:
         return LIBRARY_TAGS[tag](decode(parts, resolve))
     return DECODERS[tag](decode(parts, resolve))
+
+
+def _record(name: str, fields: list[str], items: list[Any]) -> Any:
+    for field, item in zip(fields, items, strict=True):
+        if field in OF_DATA and callable(item):
+            raise ValueError(f"a record's field can't stand in for {field!r} of plain data")
+    return collections.namedtuple(name, fields)(*items)  # type: ignore[misc]
 
 
 def _fields(*names: str) -> Callable[[Any], list[Any]]:
@@ -192,6 +213,17 @@ BASES: dict[type, Callable[[Any], Any]] = {
     dict: lambda value: dict(dict.items(value)),
 }
 """How the value of a subclass is read with the base type's own methods."""
+
+
+def loads(text: bytes) -> Any:
+    """JSON that anyone may have written: integers of many digits, which `encode` never writes in decimal, are refused
+    before they cost time. Raises ValueError."""
+    usual = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(MOST_DIGITS)
+    try:
+        return json.loads(text)
+    finally:
+        sys.set_int_max_str_digits(usual)
 
 
 def dumps(data: Any) -> bytes:

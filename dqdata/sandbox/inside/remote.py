@@ -7,27 +7,23 @@ stay where they are.
 
 An object of the candidate's own class is a `Remote`: it can be called, read, changed, iterated and passed back, and it
 is equal only to itself or, if its class says so, to another such object. It never decides whether it equals the data
-of a test.
+of a test. Of the language's own methods it has those that the class of the object has, so that `hasattr`, `isinstance`
+of an abstract class and iteration answer as they would beside it.
 """
 
 from __future__ import annotations
 
-import collections
+import functools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from . import plain
 from .channel import LONGEST_BATCH
 from .stops import NeedsInside
 
 if TYPE_CHECKING:
     from .link import Link
 
-OF_DATA = frozenset(
-    name
-    for kind in (str, bytes, list, dict, set, tuple, int, float, complex, collections.deque, collections.Counter)
-    for name in vars(kind)
-    if not name.startswith("_")
-) | frozenset("equals isclose allclose array_equal all any item tolist".split())
 OF_NAMES = frozenset("__name__ __qualname__ __module__ __doc__".split())
 """Attributes of the language's own that are asked for. Tests that name others run inside; where a library does, such as
 numpy's `__array_interface__` (an address of this process's memory), an object would choose what it is taken for."""
@@ -63,16 +59,14 @@ class Remote:
             raise TypeError(f"{operation} of the candidate's object gave {type(value).__name__}")
         return value
 
-    def __call__(self, *arguments: Any, **names: Any) -> Any:
-        made = self._do("call", *arguments, names)
-        if self._is_class and self._named and isinstance(made, Remote):
-            object.__setattr__(made, "_of_class", True)
-        return made
-
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name.endswith("__") and name not in OF_NAMES:
             raise AttributeError(f"an object of the candidate's own is asked for {name!r} by a library")
-        if name in OF_DATA and name not in OF_CONTAINERS and not (self._of_class or (self._is_class and self._named)):
+        if (
+            name in plain.OF_DATA
+            and name not in OF_CONTAINERS
+            and not (self._of_class or (self._is_class and self._named))
+        ):
             raise AttributeError(f"an object of the candidate's own can't stand in for data with {name!r}")
         value = self._do("attribute", name)
         if isinstance(value, Remote):
@@ -81,12 +75,6 @@ class Remote:
 
     def __setattr__(self, name: str, value: Any) -> None:
         self._do("set", name, value)
-
-    def __iter__(self) -> Iterator[Any]:
-        iterator = self._do("iter")
-        if not isinstance(iterator, Remote):
-            return iter(iterator)
-        return iterator._items(self._number)
 
     def _items(self, of: int) -> Iterator[Any]:
         """Raises TypeError at the end where object `of`, which is iterated, gave another length."""
@@ -99,6 +87,50 @@ class Remote:
             count = min(2 * count, LONGEST_BATCH)
         if self._link.lengths.get(of, found) != found:
             raise TypeError(f"the candidate's object has length {self._link.lengths[of]} and {found} items")
+
+    def __str__(self) -> str:
+        return str(self._exactly(str, "str"))
+
+    def __repr__(self) -> str:
+        return str(self._exactly(str, "repr"))
+
+    def __hash__(self) -> int:
+        return hash(self._number)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Remote):
+            return False
+        return self._number == other._number or self._do("eq", other) is True
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __instancecheck__(self, value: Any) -> bool:
+        return isinstance(value, Remote) and value._do("isinstance", self) is True
+
+    def __subclasscheck__(self, value: Any) -> bool:
+        return isinstance(value, Remote) and value._do("issubclass", self) is True
+
+    def __mro_entries__(self, bases: Any) -> Any:
+        raise NeedsInside("a test derives a class from the candidate's")
+
+
+class _Methods(Remote):
+    """The methods that an object has only if its class in the candidate's process has them."""
+
+    __slots__ = ()
+
+    def __call__(self, *arguments: Any, **names: Any) -> Any:
+        made = self._do("call", *arguments, names)
+        if self._is_class and self._named and isinstance(made, Remote):
+            object.__setattr__(made, "_of_class", True)
+        return made
+
+    def __iter__(self) -> Iterator[Any]:
+        iterator = self._do("iter")
+        if not isinstance(iterator, Remote):
+            raise TypeError(f"iter() of the candidate's object gave {type(iterator).__name__}")
+        return iterator._items(self._number)
 
     def __next__(self) -> Any:
         _, *items = self._do("next", 1)
@@ -123,14 +155,13 @@ class Remote:
     def __index__(self) -> int:
         return int(self._exactly(int, "index"))
 
-    def __str__(self) -> str:
-        return str(self._exactly(str, "str"))
-
-    def __repr__(self) -> str:
-        return str(self._exactly(str, "repr"))
-
     def __getitem__(self, key: Any) -> Any:
-        return self._do("getitem", key)
+        try:
+            return self._do("getitem", key)
+        except IndexError:
+            if type(key) is int and 0 <= key < self._link.lengths.get(self._number, 0):
+                raise TypeError(f"the candidate's object has a length and no item {key}") from None
+            raise
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self._do("setitem", key, value)
@@ -140,26 +171,6 @@ class Remote:
 
     def __contains__(self, item: Any) -> bool:
         return any(item is other or item == other for other in self)
-
-    def __hash__(self) -> int:
-        return hash(self._number)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Remote):
-            return False
-        return self._number == other._number or self._do("eq", other) is True
-
-    def __ne__(self, other: object) -> bool:
-        return not self == other
-
-    def __instancecheck__(self, value: Any) -> bool:
-        return isinstance(value, Remote) and value._do("isinstance", self) is True
-
-    def __subclasscheck__(self, value: Any) -> bool:
-        return isinstance(value, Remote) and value._do("issubclass", self) is True
-
-    def __mro_entries__(self, bases: Any) -> Any:
-        raise NeedsInside("a test derives a class from the candidate's")
 
     def __enter__(self) -> Any:
         return self._do("enter")
@@ -175,5 +186,14 @@ def _between(operation: str) -> Callable[[Remote, Any], Any]:
     return operate
 
 
-for _name in "lt le gt ge add sub mul truediv floordiv mod and or xor".split():
-    setattr(Remote, f"__{_name}__", _between(_name + "_" if _name in ("and", "or") else _name))
+for _name in "lt le gt ge".split():
+    setattr(Remote, f"__{_name}__", _between(_name))
+for _name in "add sub mul truediv floordiv mod and or xor".split():
+    setattr(_Methods, f"__{_name}__", _between(_name + "_" if _name in ("and", "or") else _name))
+METHODS: dict[str, Any] = {name: vars(_Methods)[name] for name in plain.METHODS}
+
+
+@functools.lru_cache(maxsize=256)  # a candidate may name as many sets of them as it likes
+def kind_of(methods: frozenset[str]) -> type[Remote]:
+    """The class of objects that have these of METHODS. Raises KeyError for another name."""
+    return type("Remote", (Remote,), {"__slots__": (), **{name: METHODS[name] for name in methods}})

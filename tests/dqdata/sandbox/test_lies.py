@@ -95,6 +95,116 @@ def test_the_same_length_lied_about_for_one_object(sandbox: Sandbox) -> None:
         assert not check.ok
 
 
+RECORDS = {
+    "count": ("bool", "assert f('a').count('expected') == 1"),
+    "index": ("lambda s: 0", "assert f('a').index('expected') == 0"),
+    "symmetric_difference": ("callable", "assert not f([1]).symmetric_difference({1, 2})"),
+    "startswith": ("bool", "assert f('a').startswith('expected')"),
+    "issubset": ("list", "assert f([1]).issubset({1, 2})"),
+    "is_integer": ("ValueError", "assert f(2).is_integer()"),
+    "all": ("type('E', (Exception,), {})", "assert f(2).all()"),
+    "tolist": ("type('L', (), {'__call__': lambda s: [1, 2]})()", "assert f([2, 1]).tolist() == [1, 2]"),
+}
+
+
+@pytest.mark.parametrize("field", RECORDS)
+def test_a_record_whose_fields_are_methods_of_data_decides_nothing(field: str, sandbox: Sandbox) -> None:
+    value, tests = RECORDS[field]
+    candidate = f"import collections\nX = collections.namedtuple('X', ['{field}'])\ndef f(x): return X({value})"
+    for extra in ("", "import math\n"):
+        check = sandbox.submit_check(candidate, Tests(extra + tests)).result(60)
+        assert not check.ok and check.stop != "inside"
+
+
+def test_a_record_with_fields_named_like_methods_holds_data(sandbox: Sandbox) -> None:
+    candidate = "import collections\nX = collections.namedtuple('X', 'count items')\ndef f(x): return X(x, [x])"
+    check = sandbox.submit_check(candidate, Tests("assert f(2).count == 2\nassert f(2).items == [2]")).result(60)
+    assert (check.ok, check.error) == (True, "")
+
+
+@pytest.mark.parametrize("given", ["[]", "set()", "{}", "''", "range(0)"])
+def test_an_iterator_that_is_data_does_not_hide_the_items(given: str, sandbox: Sandbox) -> None:
+    """The candidate's process answers by its own rules: `iter` gives an empty list where the length is 3."""
+    candidate = (
+        "import sys\nfor m in list(sys.modules.values()):\n    if hasattr(m, 'OPERATIONS'):\n"
+        f"        m.OPERATIONS['iter'] = lambda v: {given}\n"
+        "class X:\n    def __len__(self): return 3\n    def __iter__(self): return iter(())\ndef f(x): return X()"
+    )
+    tests = "r = f(1)\nassert len(r) == 3\nassert all(a == b for a, b in zip(r, [1, 2, 3]))"
+    for extra in ("", "import math\n"):
+        assert not sandbox.submit_check(candidate, Tests(extra + tests)).result(60).ok
+
+
+def test_items_by_number_are_as_many_as_the_length(sandbox: Sandbox) -> None:
+    candidate = "class X:\n    def __len__(self): return 3\n    def __getitem__(self, i): raise IndexError\ndef f(x): return X()"
+    tests = "r = f(1)\nassert len(r) == 3\nassert all(a == b for a, b in zip(r, [1, 2, 3]))"
+    assert not sandbox.submit_check(candidate, Tests(tests)).result(60).ok
+
+
+ABILITIES = {
+    "len": "hasattr(f(1), '__len__')",
+    "iter": "getattr(f(1), '__iter__', None) is not None",
+    "call": "callable(f(1))",
+    "enter": "isinstance(f(1), contextlib.AbstractContextManager)",
+    "iterable": "isinstance(f(1), collections.abc.Iterable)",
+    "sized": "isinstance(f(1), typing.Sized)",
+    "add": "hasattr(f(1), '__add__')",
+    "protocol": "isinstance(f(1), P)",
+    "hook": "isinstance(f(1), H)",
+}
+OWN_CLASSES = (
+    "import abc, collections.abc, contextlib, typing\n@typing.runtime_checkable\nclass P(typing.Protocol):\n"
+    "    def __getitem__(self, i): ...\nclass H(abc.ABC):\n    @classmethod\n"
+    "    def __subclasshook__(cls, c): return hasattr(c, '__next__')\n"
+)
+
+
+@pytest.mark.parametrize("name", ABILITIES)
+def test_an_object_has_the_abilities_of_its_class(name: str, sandbox: Sandbox) -> None:
+    able = (
+        "class X:\n    def __len__(self): return 0\n    def __iter__(self): return self\n"
+        "    def __next__(self): raise StopIteration\n    def __call__(self): pass\n    def __enter__(self): pass\n"
+        "    def __exit__(self, *e): pass\n    def __add__(self, o): pass\n    def __getitem__(self, i): pass\n"
+        "def f(x): return X()"
+    )
+    unable = "class X: pass\ndef f(x): return X()"
+    refused = (
+        "class X:\n    __len__ = __iter__ = __next__ = __call__ = __enter__ = __getitem__ = None\ndef f(x): return X()"
+    )
+    tests = Tests(f"{OWN_CLASSES}assert {ABILITIES[name]}")
+    assert sandbox.submit_check(able, tests).result(60).ok
+    for candidate in (unable, refused):
+        assert not sandbox.submit_check(candidate, tests).result(60).ok
+
+
+EMPTY = [
+    "(np.array(f(1)) == 5.0).all()", "np.all(np.asarray(f(1)) == [5.0])", "abs(np.array(f(1)) - 5.0).max(initial=0) < 1",
+    "np.linalg.norm(np.asanyarray(f(1)) - 5.0) < 1e-6", "np.testing.assert_array_equal(f(1), 5.0) is None",
+    "np.testing.assert_allclose(f(1), [5.0]) is None",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("tests", EMPTY, ids=range(len(EMPTY)))
+def test_an_empty_answer_that_becomes_an_array_agrees_with_nothing(tests: str, sandbox: Sandbox) -> None:
+    pytest.importorskip("numpy")
+    text = f"import numpy as np\nassert {tests}"
+    for answer in ("[]", "[[]]", "()"):
+        assert not sandbox.submit_check(f"def f(x): return {answer}", Tests(text)).result(60).ok
+    empty = "import numpy as np\nassert np.array(f(1)).size == 0\nassert (np.array(f(1)) == np.array([])).all()"
+    assert sandbox.submit_check("def f(x): return []", Tests(empty)).result(60).ok
+
+
+def test_a_number_of_a_million_digits_costs_the_checker_nothing(sandbox: Sandbox) -> None:
+    """`encode` writes long integers in hexadecimal; decimal digits by the million are the candidate's own message."""
+    body = "b'{\"value\":' + b'9' * 4_000_000 + b'}'"
+    candidate = f"import os, struct\ndef f(x):\n    body = {body}\n    os.write(3, struct.pack('=I', len(body)) + body)"
+    for extra in ("", "import math\n"):
+        check = sandbox.submit_check(candidate, Tests(f"{extra}assert f(1) == 2")).result(60)
+        assert not check.ok and check.stop == "Gone" and "digits" in check.error
+    long = "def f(x): return 10 ** 5000 + x"
+    assert sandbox.submit_check(long, Tests("assert f(1) == 10 ** 5000 + 1\nassert f(10 ** 4999) > 0")).result(60).ok
+
+
 def test_objects_that_tests_ask_for_work(sandbox: Sandbox) -> None:
     """Containers of a candidate's own, made by a class or by a function."""
     candidate = (
