@@ -111,9 +111,10 @@ def _endpoint(text: str) -> None:
 
 
 def _refusal(text: str) -> None:
-    """Of a body no more than 64 kB is read (`masking.BODY_BYTES`); here 8,000 characters of the text."""
-    body = json.dumps({"error": {"message": text[:4_000], "code": text[4_000:8_000]}})
-    refusal(403, body.encode("utf-8", "replace"), {"Retry-After": text[:100]}, "here")
+    """Half of the text as an endpoint's words: a body of more than `masking.BODY_BYTES` would be cut, and be no JSON."""
+    words = text[: len(text) // 2]
+    body = json.dumps({"error": {"message": words, "code": words}}, ensure_ascii=False)
+    refusal(403, body.encode("utf-8", "replace"), {"Retry-After": text}, "here")
 
 
 def _shape(text: str) -> None:

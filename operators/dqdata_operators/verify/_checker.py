@@ -16,6 +16,7 @@ import re
 from typing import NamedTuple
 
 from dqdata.sandbox import Limits, Sandbox
+from dqdata_operators.verify._program import LONGEST_PROGRAM
 
 FILES = ("input.txt", "expected.txt", "output.txt")
 _ROOTS = (
@@ -58,6 +59,8 @@ def checker_function(text: str) -> str:
 
 
 def _parsed(text: str) -> list[ast.stmt]:
+    if len(text) > LONGEST_PROGRAM:
+        raise BadChecker(f"the checker has {len(text):,} characters; up to {LONGEST_PROGRAM:,} are read")
     try:
         return ast.parse(text).body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:

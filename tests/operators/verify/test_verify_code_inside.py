@@ -127,11 +127,6 @@ CASES = {
         "def tidy(x): return x",
         "a = [1, 2]\nb = tidy(a)\nassert b is not a\nassert b == [1, 2]",
     ),
-    "callable": (
-        "class Adder:\n    def __call__(self, a, b): return a + b\ndef make(): return Adder()",
-        "class Adder:\n    def add(self, a, b): return a + b\ndef make(): return Adder()",
-        "assert callable(make())",
-    ),
     "abstract_type": (
         "def numbers():\n    yield from (1, 2)",
         "class N:\n    def __iter__(self): return iter((1, 2))\ndef numbers(): return N()",
@@ -181,6 +176,14 @@ CASES = {
         "for t in ts: t.start()\nfor t in ts: t.join()\nassert c.n == 4",
     ),
 }  # fmt: skip
+
+
+def test_what_can_be_called_is_known_outside(run: Run) -> None:
+    tests = "assert callable(make())"
+    able = "class Adder:\n    def __call__(self, a, b): return a + b\ndef make(): return Adder()"
+    unable = able.replace("__call__", "add")
+    assert verdict(run, able, tests, inside=False) == ("correct", "passed", "outside")
+    assert verdict(run, unable, tests, inside=False)[0] == "incorrect"
 
 
 @pytest.mark.parametrize("name", CASES)
