@@ -111,7 +111,7 @@ def _endpoint(text: str) -> None:
 
 
 def _refusal(text: str) -> None:
-    """Half of the text as an endpoint's words: a body of more than `masking.BODY_BYTES` would be cut, and be no JSON."""
+    """Half of the text as an endpoint's words: a body of more than `masking.BODY_BYTES` is cut, and is no JSON."""
     words = text[: len(text) // 2]
     body = json.dumps({"error": {"message": words, "code": words}}, ensure_ascii=False)
     refusal(403, body.encode("utf-8", "replace"), {"Retry-After": text}, "here")
