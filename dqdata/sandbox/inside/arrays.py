@@ -33,7 +33,8 @@ def _empty() -> Any:
 
     class EmptyArray(numpy.ndarray):
         def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-            if ufunc.__name__ in COMPARES and any(numpy.size(value) for value in inputs):
+            least = 0 if ufunc.__name__ in COMPARES else 1  # what only computes may do so with a number
+            if any(numpy.ndim(value) >= least and numpy.size(value) for value in inputs):
                 raise ValueError(NOTHING)
             plain = [value.view(numpy.ndarray) if isinstance(value, EmptyArray) else value for value in inputs]
             made = getattr(ufunc, method)(*plain, **options)

@@ -116,7 +116,8 @@ def decode(data: Any, resolve: Callable[[Any], Any] = refuse) -> Any:
     if tag == "ref":
         return resolve(parts)
     if tag == "record":
-        return _record(*parts[:2], decode(parts[2], resolve))
+        name, fields, items = parts
+        return _record(name, fields, decode(items, resolve))
     if tag == "array":
         dtype, shape, raw = parts
         if not (type(dtype) is str and _DTYPE.fullmatch(dtype)):
@@ -131,7 +132,7 @@ def _record(name: str, fields: list[str], items: list[Any]) -> Any:
     for field, item in zip(fields, items, strict=True):
         if field in OF_DATA and callable(item):
             raise ValueError(f"a record's field can't stand in for {field!r} of plain data")
-    return collections.namedtuple(name, fields)(*items)  # type: ignore[misc]
+    return collections.namedtuple(name, fields)(*items)
 
 
 def _fields(*names: str) -> Callable[[Any], list[Any]]:
@@ -139,7 +140,12 @@ def _fields(*names: str) -> Callable[[Any], list[Any]]:
 
 
 def _made(module: str, name: str) -> Callable[[Any], Any]:
-    return lambda parts: getattr(importlib.import_module(module), name)(*parts)
+    def make(parts: Any) -> Any:
+        if module != "decimal" and not all(type(part) is int for part in parts):  # Fraction("1e999999999") takes hours
+            raise ValueError(f"a {name} is made of integers")
+        return getattr(importlib.import_module(module), name)(*parts)
+
+    return make
 
 
 def _with_zone(*names: str) -> Callable[[Any], list[Any]]:

@@ -180,7 +180,9 @@ def test_an_object_has_the_abilities_of_its_class(name: str, sandbox: Sandbox) -
 EMPTY = [
     "(np.array(f(1)) == 5.0).all()", "np.all(np.asarray(f(1)) == [5.0])", "abs(np.array(f(1)) - 5.0).max(initial=0) < 1",
     "np.linalg.norm(np.asanyarray(f(1)) - 5.0) < 1e-6", "np.testing.assert_array_equal(f(1), 5.0) is None",
-    "np.testing.assert_allclose(f(1), [5.0]) is None",
+    "np.testing.assert_allclose(f(1), [5.0]) is None", "abs(np.array(f(1)) + np.array([-5.0])).sum() == 0",
+    "not np.logical_xor(np.array(f(1)), np.array([True])).any()",
+    "not (np.array(f(1), dtype=int) ^ np.array([5])).any()",
 ]  # fmt: skip
 
 
@@ -190,7 +192,7 @@ def test_an_empty_answer_that_becomes_an_array_agrees_with_nothing(tests: str, s
     text = f"import numpy as np\nassert {tests}"
     for answer in ("[]", "[[]]", "()"):
         assert not sandbox.submit_check(f"def f(x): return {answer}", Tests(text)).result(60).ok
-    empty = "import numpy as np\nassert np.array(f(1)).size == 0\nassert (np.array(f(1)) == np.array([])).all()"
+    empty = "import numpy as np\nassert np.array(f(1)).size == 0 and (np.array(f(1)) * 2 + 1).sum() == 0\nassert (np.array(f(1)) == np.array([])).all()"
     assert sandbox.submit_check("def f(x): return []", Tests(empty)).result(60).ok
 
 
@@ -203,6 +205,29 @@ def test_a_number_of_a_million_digits_costs_the_checker_nothing(sandbox: Sandbox
         assert not check.ok and check.stop == "Gone" and "digits" in check.error
     long = "def f(x): return 10 ** 5000 + x"
     assert sandbox.submit_check(long, Tests("assert f(1) == 10 ** 5000 + 1\nassert f(10 ** 4999) > 0")).result(60).ok
+
+
+HUGE = {
+    "fraction": "{'Fraction': ['1e200000000']}",
+    "date": "{'date': ['2020', 1, 1]}",
+    "set_of_lists": "{'set': [[1]]}",
+    "array_of_objects": "{'array': ['|O', [1], '00' * 8]}",
+    "zone": "{'time': [0, 0, 0, 0, {'ref': [0, 'object', []]}]}",
+    "method": "{'ref': [10**6, 'object', ['__eq__']]}",
+    "number": "{'ref': [1.5, 'object', []]}",
+    "record": "{'record': ['x; import os', ['a'], [1]]}",
+}
+
+
+@pytest.mark.parametrize("name", HUGE)
+def test_a_message_of_the_candidate_s_own_ends_its_check(name: str, sandbox: Sandbox) -> None:
+    candidate = (
+        "import sys\nfor m in list(sys.modules.values()):\n    if hasattr(m, 'ENCODERS'):\n        usual = m.encode\n"
+        f"        m.encode = lambda v, *r: {HUGE[name]} if v == 1 else usual(v, *r)\ndef f(x): return x"
+    )
+    assert sandbox.submit_check(candidate, Tests("import math\nassert f(2) == 2")).result(60).ok
+    check = sandbox.submit_check(candidate, Tests("import math\nassert f(1) == 2")).result(60)
+    assert not check.ok and check.stop == "Gone"
 
 
 def test_objects_that_tests_ask_for_work(sandbox: Sandbox) -> None:
