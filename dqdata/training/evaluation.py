@@ -26,14 +26,14 @@ from dqdata.engine.run import run_pipeline
 from dqdata.errors import InputError, ProjectError, nearest
 from dqdata.files import make_folder
 from dqdata.ids import digest, fingerprint
-from dqdata.project.plan import operator_identity
 from dqdata.project.problems import validated
 from dqdata.project.recipe import versions
-from dqdata.project.tables import Pipeline, Project, SourceSpec, StepSpec, plain
+from dqdata.project.tables import Pipeline, Project, SourceSpec, plain
 from dqdata.refs import TRAINED, catalog_ref, check_name
 from dqdata.sql import versions_read
 from dqdata.training.compare import Compared, compare
 from dqdata.training.exact_match import Evaluate
+from dqdata.training.plan import verifier
 from dqdata.training.score import Judged
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def check_evaluations(project: Project) -> list[InputError]:
         try:
             check_name(f"{ANSWERS}{name}")
             evaluation = settle(project, table.models or ("any",), Asked(on=name))
-            operator_identity(_verifier(evaluation.evaluate, table.where), project, _nothing())
+            verifier(evaluation.evaluate, table.where, project, _nothing())
         except InputError as error:
             found.append(error)
     return found
@@ -180,6 +180,7 @@ def evaluate_models(project: Project, store: Store, evaluation: Evaluation, out:
     """Lets each model answer, verifies, commits the answers and records the scores. What was answered and recorded
     before is taken as it is. Raises InputError before any model answers."""
     check_name(f"{ANSWERS}{evaluation.name}")
+    verifier(evaluation.evaluate, "eval", project, store)
     if evaluation.source is not None:
         evaluation = replace(evaluation, evaluate=_with_questions(project, store, evaluation, out))
     kept = _Answers(store.work / "eval" / f"answers-{uuid.uuid4().hex}", evaluation.by)
@@ -238,13 +239,12 @@ def _commit(
 ) -> str:
     """The version of the answers, and its scores in dq_evals; both once, however often they were asked for."""
     evaluate = evaluation.evaluate
-    verifier = operator_identity(_verifier(evaluate, "eval"), project, store)
     settings = evaluate.model_dump(mode="json", exclude={"data", "batch_size", "every_steps"})
     made_of = {
         "evaluation": evaluation.name,
         "query": compared[0].query,
         "settings": settings,
-        "verifier": verifier,
+        "verifier": verifier(evaluate, "eval", project, store),
         "models": {one.name: one.identity for one in compared},
         "by": list(evaluation.by),
     }
@@ -291,10 +291,6 @@ def _commit(
         ],
     )
     return answers
-
-
-def _verifier(evaluate: Evaluate, where: str) -> StepSpec:
-    return StepSpec(op=evaluate.verify, id=evaluate.verify, params=evaluate.verify_params, where=f"{where} verify")
 
 
 def _nothing() -> Any:

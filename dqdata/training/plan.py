@@ -192,12 +192,20 @@ def _settled(table: TrainerTable, project: Project, store: StoreView) -> _Settle
     if evaluate is not None:
         questions = split_of(store, evaluate.data, f"{where}.data")
         evaluate.needs(questions.columns, f"{where}.data")
+        verifier(evaluate, where, project, store)
     specs = [
         StepSpec(op=name, id=name, params=params, where=f"{table.where} reward {name!r}")
         for name, params in trainer.operators()
     ]
     operators = tuple(operator_identity(spec, project, store) for spec in specs)
     return _Settled(trainer, splits, evaluate, questions, operators)
+
+
+def verifier(evaluate: Evaluate, where: str, project: Project, store: StoreView) -> dict[str, Any]:
+    """Identity of the operator that judges answers. Raises InputError for one that cannot run, which is worth asking
+    before any model answers."""
+    spec = StepSpec(op=evaluate.verify, id=evaluate.verify, params=evaluate.verify_params, where=f"{where} verify")
+    return operator_identity(spec, project, store)
 
 
 def split_of(store: StoreView, text: str, where: str) -> Split:

@@ -47,6 +47,7 @@ def run(project: Path, command_line: Callable[..., Any]) -> Run:
         (("teacher:nobody", "--data", "sums"), "no teacher 'nobody'"),
         (("x/y", "--data", "select question from sums"), "needs column 'answer'"),
         (("x/y", "--data", "nowhere"), "nowhere"),
+        (("x/y", "--data", "sums", "--verify", "verify_txt"), "no operator 'verify_txt'; did you mean 'verify_text'"),
     ],
 )
 def test_wrong_input_is_refused_before_any_answer(run: Run, arguments: tuple[str, ...], message: str) -> None:

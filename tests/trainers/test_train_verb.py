@@ -22,7 +22,7 @@ import pytest
 from dqdata.catalog import Store
 from dqdata.cli import main
 from dqdata.columns import arrow_schema, columns_of
-from dqdata.errors import ProjectError, RunError
+from dqdata.errors import InputError, ProjectError, RunError
 from dqdata.project.tables import read_project
 from dqdata.training.run import train
 
@@ -171,6 +171,7 @@ def test_each_stage_of_a_curriculum_is_evaluated(first_stage: tuple[Path, dict[s
         (("trained:stage1@latest", "trained:stage3"), r"\[trainers.stage2\] 'trained:stage3': .*did you mean 'stage"),
         (("max_new_tokens", "max_tokens"), r"\[trainers.stage1\] evaluate: unknown key 'max_tokens'.*max_new_tokens"),
         (("max_new_tokens = 40", "samples = 4"), "4 samples at temperature 0 are all the same"),
+        (("max_new_tokens = 40", "verify = 'vrfy'"), r"\[trainers.stage1\] evaluate verify: no operator 'vrfy'"),
         (("(stages, 2)", "(stags, 2)"), r"\[trainers.stage2\] data.train: .*stags"),
         (("evaluate = { data", "chat_template = 'no.jinja'\nevaluate = { data"), "no file .*no.jinja"),
     ],
@@ -229,6 +230,12 @@ def test_a_wrong_key_of_the_command_line_is_refused(
         ("chat_template = 'none.jinja'", None, r"key 'chat_template': no file .*none.jinja"),
         ("evaluate = { data = 'select question from sums' }", None, r"evaluate.data: needs column 'answer'"),
         ("evaluate = { data = 'sums', max_tokens = 5 }", None, r"unknown key 'max_tokens'.*max_new_tokens"),
+        ("evaluate = { data = 'sums', verify = 'verify_maths' }", None, r"evaluate verify: no operator 'verify_maths'"),
+        (
+            "evaluate = { data = 'sums', verify_params = { tol = 1 } }",
+            None,
+            r"evaluate verify: unknown parameter 'tol'",
+        ),
         ("lora = { rank = 4 }", None, r"lora.rank"),
     ],
 )
@@ -236,7 +243,7 @@ def test_a_wrong_table_is_refused_before_anything_runs(
     project: Path, tiny: Path, keys: str, model: str | None, message: str
 ) -> None:
     written(project.parent, model or tiny, keys)
-    with Store.open(project.parent / "catalogs") as store, pytest.raises(ProjectError, match=message):
+    with Store.open(project.parent / "catalogs") as store, pytest.raises(InputError, match=message):
         train(read_project(project), "tiny_sft", store)
 
 
