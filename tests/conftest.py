@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 from kept_workers import kept_pool
 from loopback import Loopback
+from warm_workers import fork_server
 
 from dqdata.cli import main
 
@@ -92,6 +93,13 @@ def command_line(capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
         return Said(code, *capsys.readouterr())
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def warm_workers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CPU workers of runs in this process are forks of one that has imported the operators; see warm_workers.py."""
+    if request.node.get_closest_marker("cold_workers") is None:
+        monkeypatch.setattr("dqdata.workers.pool.fork_server", fork_server)
 
 
 @pytest.fixture

@@ -43,6 +43,8 @@ IDLE_FACTOR = 6.0
 """How many deadlines of wall time a task may take that uses no CPU. Time in which it is ready and has no core counts
 only where it is more than EXCUSED times that."""
 EXCUSED = 8.0
+ONE_THREAD = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+"""Environment of a worker: it has one core."""
 
 
 class WorkerDied(RunError):
@@ -126,6 +128,17 @@ def _outcome(operator: RowOperator[Any], row: Row, item: Any) -> Outcome:
     return {**row, **item} if isinstance(item, Mapping) else item
 
 
+def fork_server(control: int, beat: int) -> subprocess.Popen[bytes]:
+    """Starts `dqdata.workers.worker` with two descriptors that it inherits. Raises OSError."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "dqdata.workers.worker", str(os.getpid()), str(control), str(beat)],
+        pass_fds=(control, beat),
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        env={**os.environ, **ONE_THREAD},
+    )
+
+
 class _Died(Exception):
     """The child of a worker has ended by itself."""
 
@@ -139,15 +152,8 @@ class _Worker:
         with tempfile.TemporaryFile() as shared:
             shared.truncate(BEAT_BYTES)
             self.beat = mmap.mmap(shared.fileno(), BEAT_BYTES)
-            inherited = (theirs.fileno(), shared.fileno())
             try:
-                self.process = subprocess.Popen(
-                    [sys.executable, "-m", "dqdata.workers.worker", str(os.getpid()), *map(str, inherited)],
-                    pass_fds=inherited,
-                    stdin=subprocess.DEVNULL,
-                    start_new_session=True,
-                    env={**os.environ, "POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-                )
+                self.process = fork_server(theirs.fileno(), shared.fileno())
             except OSError as error:
                 self.control.close()
                 raise RunError(f"a CPU worker can't be started: {error}") from error

@@ -13,6 +13,8 @@ from dqdata.catalog import Store
 from dqdata.engine.run import run_pipeline
 from dqdata.project.tables import Project
 
+pytestmark = pytest.mark.cold_workers
+
 Write = Callable[[str], Project]
 COUNTING = """[pipelines.p]
 from = { source = "counting", rows = 40 }

@@ -19,6 +19,8 @@ from dqdata.workers import worker
 from dqdata.workers.pool import Pool, WorkerDied
 from dqdata.workers.pool import _Worker as Worker
 
+pytestmark = pytest.mark.cold_workers
+
 
 class Odd(RowOperator[NoParams]):
     name = "odd"
