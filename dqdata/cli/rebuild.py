@@ -41,11 +41,11 @@ def command(version: str, replay: bool, workers: int | None, quiet: bool, projec
             }
         )
     else:
-        click.echo("\n".join(_told(found)))
+        click.echo("\n".join(_lines(found)))
     return 0 if found.comparison.equal else 1
 
 
-def _told(found: Rebuilt) -> list[str]:
+def _lines(found: Rebuilt) -> list[str]:
     made = found.comparison
     lines = [f"{found.version}: {found.rows:,} rows, remade from {found.cached:,} recorded answers"]
     if made.equal:

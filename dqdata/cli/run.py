@@ -72,10 +72,10 @@ def command(
     if as_json:
         print_json(result.as_json())
     else:
-        click.echo(_told(result))
+        click.echo(_summary(result))
 
 
-def _told(result: RunResult) -> str:
+def _summary(result: RunResult) -> str:
     name = f"{result.catalog}@{result.version}"
     checks = _checked(result)
     if result.unchanged:

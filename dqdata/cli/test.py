@@ -52,7 +52,7 @@ def command(
     elif not found:
         click.echo("no recorded tests: `dqdata test NAME --record 5` makes one")
     else:
-        click.echo("\n".join(line for one in found for line in _told(one)))
+        click.echo("\n".join(line for one in found for line in _lines(one)))
     return 0 if all(one.passed for one in found) else 1
 
 
@@ -67,7 +67,7 @@ def _as_json(one: Tested) -> dict[str, Any]:
     }
 
 
-def _told(one: Tested) -> Iterator[str]:
+def _lines(one: Tested) -> Iterator[str]:
     made = one.comparison
     yield f"{one.pipeline}: {'passed' if one.passed else 'FAILED'}" + (f", {made.same} rows" if made else "")
     if one.error:

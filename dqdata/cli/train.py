@@ -52,7 +52,7 @@ def command(
     if as_json:
         print_json(outcome.as_json())
     else:
-        click.echo(_told(outcome))
+        click.echo(_summary(outcome))
 
 
 def _how_to_start(prepared: Prepared) -> str:
@@ -66,7 +66,7 @@ def _how_to_start(prepared: Prepared) -> str:
     )
 
 
-def _told(outcome: TrainOutcome | Prepared) -> str:
+def _summary(outcome: TrainOutcome | Prepared) -> str:
     from dqdata.training.run import Prepared
 
     if isinstance(outcome, Prepared):

@@ -76,7 +76,7 @@ class Task:
 
 
 @functools.lru_cache(maxsize=64)
-def _told(limits: Limits) -> dict[str, Any]:
+def _limits(limits: Limits) -> dict[str, Any]:
     return asdict(limits)
 
 
@@ -125,7 +125,7 @@ class Worker:
     def send(self, task: Task) -> None:
         """Hands over a task that is open. Raises OSError where the server is gone."""
         self.number += 1
-        request = {"id": self.number, "kind": task.kind, "warm": task.warm, "limits": _told(task.limits)}
+        request = {"id": self.number, "kind": task.kind, "warm": task.warm, "limits": _limits(task.limits)}
         self.tasks[self.number] = task
         self.due[self.number] = time.monotonic() + EXCUSED * task.limits.wall + SLACK_SECONDS
         socket.send_fds(self.socket, [marshal.dumps(request)], task.descriptors)

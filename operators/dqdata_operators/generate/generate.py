@@ -260,8 +260,8 @@ class Generate(CallOperator[GenerateParams]):
         if self.params.top_logprobs:
             made = {**made, "top_logprobs": _likely(answer)}
             if answer.logprobs is None:
-                told = f"{name} gave no log-probabilities: leave `top_logprobs` out, or ask a teacher that has them"
-                return Reject("no_logprobs", told, row=made, kind="failed")
+                detail = f"{name} gave no log-probabilities: leave `top_logprobs` out, or ask a teacher that has them"
+                return Reject("no_logprobs", detail, row=made, kind="failed")
         if wrong and not (wrong.reason == "truncated" and self.params.on_truncated == "keep"):
             return Reject(wrong.reason, wrong.detail, row=made)
         return made

@@ -142,7 +142,7 @@ class Mix(TableOperator[MixParams]):
             con.execute("update chosen set reason = 'token_budget' where reason is null and used > budget")
             taken = dict(con.execute("select cell, count(*) from chosen where reason is null group by cell").fetchall())
             for name, cell in cells.items():
-                run.log(f"{name}: {_told(cell, taken.get(name, 0))}")
+                run.log(f"{name}: {_counts(cell, taken.get(name, 0))}")
             con.execute(
                 f"""copy (select row_key as {key}, reason, json_object('cell', cell, 'place', place, 'cd', cd, 'rv', rv,
                     'rv_target', target, 'supply', report::json)::varchar as detail
@@ -223,7 +223,7 @@ class Mix(TableOperator[MixParams]):
         }
 
 
-def _told(cell: dict[str, Any], taken: int) -> str:
+def _counts(cell: dict[str, Any], taken: int) -> str:
     tokens = "" if cell["tokens"] is None else f" within {cell['tokens']:.0f} tokens"
     short = max(0, cell["quota"] - cell["rows"])
     return f"supply {cell['rows']}, take {taken}{tokens}" + (f", {short} short of the quota" if short else "")

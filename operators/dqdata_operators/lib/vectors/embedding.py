@@ -225,16 +225,16 @@ class Encoded:
 
     def embed(self, texts: pl.Series) -> F32:
         given = texts.cast(pl.String).fill_null("").alias("text")
-        told = given.filter(given.str.strip_chars() != "").unique().sort()
-        if not len(told) and self._width == 0 and len(given):
-            told = pl.Series("text", ["text"])
+        distinct = given.filter(given.str.strip_chars() != "").unique().sort()
+        if not len(distinct) and self._width == 0 and len(given):
+            distinct = pl.Series("text", ["text"])
         made = np.zeros((len(given), self._width), np.float32)
-        if len(told):
-            vectors = _unit(np.asarray(self._model.encode(told.to_list()), np.float32))
+        if len(distinct):
+            vectors = _unit(np.asarray(self._model.encode(distinct.to_list()), np.float32))
             self._width = vectors.shape[1]
             made = np.zeros((len(given), self._width), np.float32)
-            at = told.search_sorted(given).to_numpy().clip(max=len(told) - 1)
-            known = (told.gather(at) == given).to_numpy()
+            at = distinct.search_sorted(given).to_numpy().clip(max=len(distinct) - 1)
+            known = (distinct.gather(at) == given).to_numpy()
             made[known] = vectors[at[known]]
         return made
 
