@@ -55,7 +55,7 @@ def command(
         if as_json:
             print_json(found.as_json())
         else:
-            click.echo(_told(found.run))
+            click.echo(_summary(found.run))
             click.echo(projected(name, found))
         return
     result = open_project(project).run(
