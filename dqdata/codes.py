@@ -120,6 +120,16 @@ _ERRORS: dict[str, Code] = {
     "unknown-row": Code(
         "input", "No row of the catalog has that id.", "Ids are in the columns problem_id, trace_id and pair_id."
     ),
+    "query-too-slow": Code(
+        "input",
+        "A query of the viewer took longer than its pages may.",
+        "Let it read fewer rows or columns, or run it with `dqdata sql`, which has no deadline.",
+    ),
+    "port-taken": Code(
+        "input",
+        "Another program listens on the port of `dqdata view`.",
+        "Choose another port: `dqdata view --port 0` takes a free one.",
+    ),
     "unknown-code": Code(
         "input",
         "There is no such code.",
@@ -177,6 +187,11 @@ _ERRORS: dict[str, Code] = {
         "run",
         "The next call could exceed the budget.",
         "Raise the budget and run again, or commit what there is: --allow-partial.",
+    ),
+    "no-store": Code(
+        "run",
+        "The folder holds no store.",
+        "Make one with `dqdata run` or `dqdata import`, or name another folder with --store.",
     ),
     "store-failed": Code(
         "run", "The store is missing, locked, damaged, newer or can't be written.", "Follow the message."

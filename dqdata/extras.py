@@ -16,6 +16,7 @@ EXTRAS = {
     "tokenizers": "tokens",
     "deepspeed": "deepspeed",
     "pytest": "code",
+    **dict.fromkeys(("starlette", "uvicorn", "jinja2"), "view"),
 }
 """Extra that brings a module which not every command needs."""
 

@@ -1,17 +1,87 @@
-"""Answers of queries: batches as they come, and DuckDB's errors in the words of a store."""
+"""What a query of a user gives: batches as they come, the first rows within a time, and errors by whose fault they are.
+
+first_rows(store, "select * from traces", rows=100, seconds=10)
+"""
 
 from __future__ import annotations
 
+import contextlib
+import re
+import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from dqdata.catalog.lake import Layout
 from dqdata.errors import QueryError, StoreError
+from dqdata.sql import base_tables, parsed
 from dqdata.types import advice
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
+
+    from dqdata.catalog.lake import Layout
+    from dqdata.catalog.reader import Reader
+
+
+class First(NamedTuple):
+    """The first rows of a query. more: whether there are others."""
+
+    rows: pa.Table
+    more: bool
+
+
+def first_rows(reader: Reader, sql: str, *, rows: int, seconds: float) -> First:
+    """So many rows of a query over catalogs and nothing else, within a time. Raises QueryError for a query that takes
+    longer, names a file, needs more memory than `reader.memory`, or that DuckDB refuses."""
+    import duckdb
+
+    con, pinned = reader.prepared(sql)
+    with contextlib.closing(con):
+        _refuse_files(pinned.sql, con)
+        try:
+            with deadline(con, seconds):
+                answer = con.execute(f"select * from ({reader.typed(con, pinned.sql)}\n) limit {rows + 1}")
+                found: pa.Table = answer.to_arrow_table()
+        except duckdb.Error as error:
+            raise query_error(error, reader.layout) from error
+    return First(found.slice(0, rows), found.num_rows > rows)
+
+
+@contextlib.contextmanager
+def deadline(con: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[None]:
+    """Interrupts what the connection executes after so many seconds; that raises QueryError."""
+    import duckdb
+
+    late = threading.Event()
+
+    def stop() -> None:
+        late.set()
+        con.interrupt()
+
+    timer = threading.Timer(seconds, stop)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except duckdb.InterruptException as error:
+        if not late.is_set():
+            raise
+        raise QueryError(
+            f"the query was stopped after {seconds:g} s; let it read fewer rows or columns, or use `dqdata sql`",
+            code="query-too-slow",
+        ) from error
+    finally:
+        timer.cancel()
+
+
+def _refuse_files(sql: str, con: duckdb.DuckDBPyConnection) -> None:
+    """Raises QueryError for a table that is named as files are; the connection itself reaches those of the store."""
+    for node in base_tables(parsed(sql, con)):
+        name = str(node["table_name"])
+        if not re.fullmatch(r"\w+(@\d+)?", name):
+            raise QueryError(
+                f"{name!r} is no catalog, and files are out of reach here; `dqdata sql --files` reads them"
+            )
 
 
 def query_error(error: duckdb.Error, layout: Layout) -> QueryError | StoreError:

@@ -102,16 +102,20 @@ def attach(
     *,
     read_only: bool,
     threads: int | None = None,
+    memory: int | None = None,
     local_files: bool = False,
 ) -> duckdb.DuckDBPyConnection:
     """A DuckDB of its own with the lake attached as `lake`, locked: it reaches the files of the store, with
     `local_files` every local file, and never the network. The data path is always given afresh, as files are noted
-    relative to it: a store that was moved opens as it is. `metadata`: a copy to use instead of the store's own."""
+    relative to it: a store that was moved opens as it is. `metadata`: a copy to use instead of the store's own.
+    `memory`: bytes that queries may hold before they spill."""
     spill = layout.spill if writable(layout.root) else Path(tempfile.gettempdir()) / f"dqdata-spill-{uuid.uuid4().hex}"
     con = open_database(["sqlite_scanner", "ducklake"], spill=spill, threads=threads)
     options = f"data_path {literal(str(layout.data.resolve()) + '/')}, override_data_path true"
     options += ", read_only" if read_only else ", data_inlining_row_limit 0"
     con.execute(f"attach {literal(f'ducklake:sqlite:{(metadata or layout.metadata).resolve()}')} as lake ({options})")
+    if memory is not None:
+        con.execute(f"set memory_limit = '{memory // (1 << 20)}MB'")
     lock(con, [metadata or layout.metadata], [Path("/")] if local_files else [layout.data, layout.work])
     return con
 

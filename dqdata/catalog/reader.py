@@ -52,6 +52,8 @@ class Reader:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self.facts: Facts
+        self.memory: int | None = None
+        """Bytes that queries may hold; without it DuckDB takes most of the machine's."""
         self._guard = threading.RLock()
         self._db: duckdb.DuckDBPyConnection | None = None
         self._copies: dict[Path, tempfile.TemporaryDirectory[str]] = {}
@@ -60,6 +62,10 @@ class Reader:
         self._pinned: dict[str, None] = {}
         self._chosen: dict[str, int] = {}
         self._chosen_models: dict[str, int] = {}
+
+    @property
+    def layout(self) -> Layout:
+        return self._layout
 
     @property
     def path(self) -> Path:
@@ -152,7 +158,7 @@ class Reader:
 
     def schema(self, catalog: str, version: int) -> Columns:
         if (catalog, version) not in self._schemas:
-            rows = self._rows(f"describe {self._table_at(catalog, version)}")
+            rows = self._rows(f"describe {self.table_at(catalog, version)}")
             self._schemas[catalog, version] = Columns({str(row[0]): str(row[1]) for row in rows})
         return self._schemas[catalog, version]
 
@@ -193,7 +199,7 @@ class Reader:
     def query_columns(self, sql: str) -> tuple[str, Columns]:
         """The SQL with every catalog pinned, and its columns; reads no rows. Raises QueryError, also for what would
         give other rows next time: random(), now(), files, a sample without a seed."""
-        with self._failing(), contextlib.closing(self._cursor()) as con:
+        with self._failing(), contextlib.closing(self.cursor()) as con:
             pinned = pin(sql, self._known(), con, for_recipe=True, marks=self.marks())
             self._check_tables(pinned)
             if pinned.unpinned:
@@ -212,7 +218,7 @@ class Reader:
         """Read-only connection: bare names are the newest versions, and what `query_columns` pinned is there as
         "name@3". Without the ledger: see `query`."""
         with self._failing():
-            con = self._cursor()
+            con = self.cursor()
             con.execute("use lake")
             self._make_views(con, Pinned("", tuple(self._pinned)))
             return con
@@ -222,10 +228,10 @@ class Reader:
         `ledger` where the query names it. `local_files`: local files and their readers work too; the network never
         does. `repeatable`: the same rows in the same order each time, which costs the second core (threads answer
         joins and groups in any order). Raises QueryError."""
-        con, pinned = self._prepared(sql, repeatable, local_files)
+        con, pinned = self.prepared(sql, repeatable, local_files)
         with self._failing():
             try:
-                answer = self._bound(con, self._held(con, pinned.sql)).to_arrow_reader(_BATCH_ROWS)
+                answer = self._bound(con, self.typed(con, pinned.sql)).to_arrow_reader(_BATCH_ROWS)
             except BaseException:
                 con.close()
                 raise
@@ -234,16 +240,18 @@ class Reader:
     def pinned(self, sql: str, *, local_files: bool = False) -> str:
         """The SQL with every catalog in the version that is newest now, for reading the same rows later, and again.
         Reads no rows. Raises QueryError for a query that `query` would refuse."""
-        con, pinned = self._prepared(sql, False, local_files)
+        con, pinned = self.prepared(sql, False, local_files)
         with self._failing(), contextlib.closing(con):
             self._bound(con, f"describe {pinned.sql}")
             return pinned.sql
 
-    def _prepared(self, sql: str, repeatable: bool, local_files: bool) -> tuple[duckdb.DuckDBPyConnection, Pinned]:
+    def prepared(
+        self, sql: str, repeatable: bool = False, local_files: bool = False
+    ) -> tuple[duckdb.DuckDBPyConnection, Pinned]:
         """A connection on which the pinned query can be executed."""
         opening = partial(self._attached, threads=1 if repeatable else None, local_files=local_files)
         with self._failing():
-            con = self._patiently(opening if repeatable or local_files else self._cursor)
+            con = self._patiently(opening if repeatable or local_files else self.cursor)
             try:
                 pinned = pin(sql, self._known(), con, marks=self.marks())
                 check_functions(pinned.functions, PURE | ABOUT | FILES if local_files else PURE | ABOUT)
@@ -273,7 +281,7 @@ class Reader:
         rows = frozenset((str(name), int(version)) for name, version in self._rows(HELD))
         return rows - frozenset(self._chosen.items())
 
-    def _table_at(self, table: str, version: int) -> str:
+    def table_at(self, table: str, version: int) -> str:
         """`from ...` of a catalog, or its rejects, at a version."""
         snapshot = self.version(table, version).snapshot_id
         return f"from lake.main.{quoted(table)} at (version => {snapshot})"
@@ -281,14 +289,14 @@ class Reader:
     def _make_views(self, con: duckdb.DuckDBPyConnection, pinned: Pinned) -> None:
         for name in pinned.tables:
             table, _, version = name.rpartition("@")
-            source = self._table_at(table, int(version))
+            source = self.table_at(table, int(version))
             con.execute(f"create or replace temp view {quoted(name)} as {source}")
         for name in pinned.records:
             con.execute(f"create or replace temp view {name} as select *, snapshot_id from lake.main.{name}")
         if pinned.ledger:
             self._attach_ledger(con)
         if pinned.costs:
-            con.execute(cost_view(self.versions(), self.schema, self._table_at))
+            con.execute(cost_view(self.versions(), self.schema, self.table_at))
 
     def _attach_ledger(self, con: duckdb.DuckDBPyConnection) -> None:
         """Only for a query that names it: DuckDB brings a SQLite of its own, which must not open and close the file
@@ -310,7 +318,7 @@ class Reader:
         there = f" (there are: {', '.join(known)})" if known else f": the store {self.path} is empty"
         raise QueryError(f"no catalog {name!r}{nearest(name, known) or there}")
 
-    def _held(self, con: duckdb.DuckDBPyConnection, sql: str) -> str:
+    def typed(self, con: duckdb.DuckDBPyConnection, sql: str) -> str:
         """The query with its columns in the types that rows hold."""
         import duckdb
 
@@ -331,7 +339,7 @@ class Reader:
         """Rows of a small question about the store itself."""
 
         def ask() -> list[tuple[Any, ...]]:
-            with contextlib.closing(self._cursor()) as con:
+            with contextlib.closing(self.cursor()) as con:
                 return con.execute(sql).fetchall()
 
         return self._patiently(ask)
@@ -351,14 +359,22 @@ class Reader:
                     raise
                 time.sleep(0.05)
 
-    def _cursor(self) -> duckdb.DuckDBPyConnection:
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """A connection of its own to the lake that all of them share; the caller closes it."""
         with self._guard:
             if self._db is None:
                 self._db = self._attached()
             return self._db.cursor()
 
     def _attached(self, threads: int | None = None, local_files: bool = False) -> duckdb.DuckDBPyConnection:
-        return attach(self._layout, self._metadata(), read_only=True, threads=threads, local_files=local_files)
+        return attach(
+            self._layout,
+            self._metadata(),
+            read_only=True,
+            threads=threads,
+            memory=self.memory,
+            local_files=local_files,
+        )
 
     def _metadata(self) -> Path:
         """The metadata file; a copy where it can't be written to, or is older: reading never changes a store."""

@@ -75,7 +75,8 @@ class Store(Reader):
         store = cls(layout, read_only=read_only)
         if read_only:
             if not layout.format.is_file():
-                raise StoreError(f"no store at {path}: `dqdata run` or `dqdata import` makes one, or give --store PATH")
+                hint = "`dqdata run` or `dqdata import` makes one, or give --store PATH"
+                raise StoreError(f"no store at {path}: {hint}", code="no-store")
             store._check_format()
             refuse_links(layout.root)
             store._known()

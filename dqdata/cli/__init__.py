@@ -56,6 +56,7 @@ VERBS = {
     "ops": "List operators and other plug-ins, or show one: parameters, columns in and out, an example.",
     "new": "Write the files of a plug-in of your own.",
     "show": "Show rows of a catalog (NAME or NAME@3), or its rejects.",
+    "view": "Look at catalogs, rows, costs, runs and models in a browser, and mark rows.",
     "schema": "Print the JSON Schema of pipelines.toml, for editors and checkers.",
     "explain": "Explain the code of an error[CODE], a warning[CODE] or the reason of a reject; without CODE list all.",
     "doctor": "Look at Python, extras, sandbox, GPU, models, keys, store, disk, endpoints.",
