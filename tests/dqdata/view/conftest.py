@@ -58,7 +58,7 @@ def trace(number: int) -> dict[str, Any]:
         "verdict": ("correct", "incorrect", "unverifiable", None)[number % 4],
         "teacher": "teacher-a" if number % 2 else "teacher-b",
         "output_tokens": None if number % 9 == 0 else (number * 37) % 100,
-        "rv": (number * 7) % 10 if number != 5 else float("nan"),
+        "rv": (number * 7) % 10 if number != 25 else float("nan"),
         "cd": (number * 3) % 10 if number % 11 else None,
         "good enough": number % 2 == 0,
         "made_at": f"2026-01-{number % 28 + 1:02}T12:00:00Z",

@@ -211,5 +211,5 @@ def test_what_others_commit_and_drop_is_seen(store, store_path: Path, tmp_path: 
 
 
 def test_nan_is_no_number_of_its_own(store) -> None:
-    rows = store.rows(f"select rv from {store.table('traces@1').sql} where trace_id = 't005'")
+    rows = store.rows(f"select rv from {store.table('traces@1').sql} where trace_id = 't025'")
     assert math.isnan(rows[0]["rv"])
