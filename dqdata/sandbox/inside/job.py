@@ -10,7 +10,7 @@ import os
 import time
 from typing import Any
 
-from . import clock, folders, jail, libc
+from . import clock, folders, jail, libc, unlinked
 from .judge import Judge
 
 CORES = os.cpu_count() or 1
@@ -64,7 +64,7 @@ class Job:
             return max(0.01, float(left))
         if now < self.look:
             return self.look - now
-        if self.watched and folders.exceeds(self.home.scratch, self.limits["disk"], MOST_ENTRIES):
+        if self.watched and self._fills_the_disk():
             self.killed = "disk"
             self.kill()
             return GRACE
@@ -79,6 +79,14 @@ class Job:
             left = min(left, max(DISK_SECONDS, 2 * (time.monotonic() - now)))
         self.look = now + left
         return left
+
+    def _fills_the_disk(self) -> bool:
+        """Whether its folders, or files that it has deleted and holds, take more than it may have."""
+        most = self.limits["disk"]
+        written = [self.home.scratch, self.home.private] if self.kind == "check" else [self.home.scratch]
+        return any(folders.exceeds(folder, most, MOST_ENTRIES) for folder in written) or unlinked.exceeds(
+            self.pid, self.home.scratch, most
+        )
 
     def kill(self) -> None:
         """Its pid is its own until `wait4` has returned it."""

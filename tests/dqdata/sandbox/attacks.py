@@ -224,15 +224,32 @@ def resources() -> list[Attack]:
                limits=short),
         Attack("disk", "with open('x', 'wb') as f:\n    for _ in range(200): f.write(bytes(1 << 20))\nprint('ESCAPED')"),
         Attack("disk_many", "import time\nfor n in range(200):\n    with open(str(n), 'wb') as f: f.write(bytes(1 << 20))\n"
-               "time.sleep(2)\nprint('ESCAPED')"),
+               "time.sleep(10)\nprint('ESCAPED')"),
         Attack("disk_in_folders", "import os, time\nfor n in range(60):\n    os.mkdir(f'd{{n}}')\n"
-               "    open(f'd{{n}}/x', 'wb').write(bytes(1 << 20))\ntime.sleep(2)\nprint('ESCAPED')"),
-        Attack("inodes", "import time\nfor n in range(100_000): open(str(n), 'w').close()\ntime.sleep(2)\nprint('ESCAPED')",
+               "    open(f'd{{n}}/x', 'wb').write(bytes(1 << 20))\ntime.sleep(10)\nprint('ESCAPED')"),
+        Attack("inodes", "import time\nfor n in range(100_000): open(str(n), 'w').close()\ntime.sleep(10)\nprint('ESCAPED')",
                limits={"cpu": 3.0}),
-        Attack("inodes_of_links", "import os, time\nfor n in range(20_000): os.symlink('x', str(n))\ntime.sleep(2)\n"
+        Attack("inodes_of_links", "import os, time\nfor n in range(20_000): os.symlink('x', str(n))\ntime.sleep(10)\n"
                "print('ESCAPED')", limits={"cpu": 3.0}),
         Attack("disk_reserved", "import os, time\nfor n in range(100):\n    f = os.open(str(n), os.O_CREAT | os.O_RDWR)\n"
-               "    os.posix_fallocate(f, 0, 1 << 20)\n    os.close(f)\ntime.sleep(2)\nprint('ESCAPED')"),
+               "    os.posix_fallocate(f, 0, 1 << 20)\n    os.close(f)\ntime.sleep(10)\nprint('ESCAPED')"),
+        Attack("disk_deleted", "import os, time\nfor n in range(60):\n    f = os.open('x', os.O_CREAT | os.O_RDWR)\n"
+               "    os.unlink('x')\n    os.write(f, bytes(1 << 20))\ntime.sleep(10)\nprint('ESCAPED')"),
+        Attack("disk_without_names", "import os, time\nfor n in range(60):\n"
+               "    os.write(os.open('.', os.O_TMPFILE | os.O_RDWR), bytes(1 << 20))\ntime.sleep(10)\nprint('ESCAPED')"),
+        Attack("disk_replaced", "import os, time\nfor n in range(60):\n    f = os.open('y', os.O_CREAT | os.O_RDWR)\n"
+               "    os.write(f, bytes(1 << 20))\n    os.rename('y', 'x')\ntime.sleep(10)\nprint('ESCAPED')"),
+        Attack("disk_mapped", "import mmap, os, time\nk = []\nfor n in range(60):\n"
+               "    f = os.open('x', os.O_CREAT | os.O_RDWR)\n    os.write(f, bytes(1 << 20))\n"
+               "    k.append(mmap.mmap(f, 4096))\n    os.unlink('x')\n    os.close(f)\ntime.sleep(10)\nprint('ESCAPED')"),
+        Attack("disk_of_a_thread", "import ctypes, os, threading, time\nlibc = ctypes.CDLL(None)\ndef hold():\n"
+               "    libc.syscall(272, 0x400)\n    for n in range(60):\n        f = os.open('x', os.O_CREAT | os.O_RDWR)\n"
+               "        os.unlink('x')\n        os.write(f, bytes(1 << 20))\n    time.sleep(10)\n    print('ESCAPED')\n"
+               "t = threading.Thread(target=hold)\nt.start()\nt.join()"),
+        Attack("disk_in_flight", "import array, os, socket, time\na, b = socket.socketpair()\nfor n in range(60):\n"
+               "    f = os.open('x', os.O_CREAT | os.O_RDWR)\n    os.write(f, bytes(1 << 20))\n    os.unlink('x')\n"
+               "    a.sendmsg([b'x'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [f]))])\n    os.close(f)\n"
+               "time.sleep(10)\nprint('ESCAPED')"),
         Attack("shared_memory_disk", "for n in range(100):\n    open(f'/dev/shm/{{n}}', 'wb').write(bytes(1 << 20))\n"
                "print('ESCAPED')"),
         Attack("output", "while True: print('x' * 65536)", limits=short),

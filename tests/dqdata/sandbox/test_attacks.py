@@ -44,6 +44,33 @@ def unprotected() -> object:
         yield sandbox
 
 
+HOLDS = (
+    "import os, time\ndef half(n):\n    for i in range(60):\n        f = os.open('x', os.O_CREAT | os.O_RDWR)\n"
+    "        os.unlink('x')\n        os.write(f, bytes(1 << 20))\n    time.sleep(10)\n    return n / 2\n"
+)
+FILLS = (
+    "import os, time\nfor i in range(60):\n    open(os.path.join(folder, str(i)), 'wb').write(bytes(1 << 20))\n"
+    "time.sleep(10)\nassert half(10) == 5.0"
+)
+
+
+def test_a_check_is_bounded_in_disk_as_a_run_is(sandbox: Sandbox) -> None:
+    """A candidate that holds deleted files, and tests that fill the folder of their own."""
+    for tests in ("assert half(10) == 5.0", "import math\nassert half(10) == 5.0"):
+        assert not sandbox.submit_check(HOLDS, Tests(tests)).result(60).ok
+    for folder in ("folder = os.getcwd()", "folder = os.getcwd() + '-private'"):
+        tests = FILLS.replace("time\n", f"time\n{folder}\n", 1)
+        assert not sandbox.submit_check("def half(n): return n / 2", Tests(tests)).result(60).ok
+
+
+def test_files_that_a_program_deletes_as_it_goes_cost_nothing(sandbox: Sandbox) -> None:
+    program = (
+        "import tempfile\nfor n in range(100):\n    with tempfile.TemporaryFile() as f: f.write(bytes(1 << 20))\n"
+        "    with tempfile.NamedTemporaryFile() as f: f.write(bytes(1 << 20))\nprint('done')"
+    )
+    assert sandbox.submit(program).result(60).stdout == "done\n"
+
+
 LEFT_OVERS = {
     "scratch": ("open('left', 'w').write('x')", "import os\nprint(os.listdir('.'))", "[]\n"),
     "shared_memory": (
