@@ -12,9 +12,9 @@ import hashlib
 import json
 import unicodedata
 from collections.abc import Callable, Mapping
+from json.encoder import encode_basestring
 from typing import Any
 
-_JSON_STRING = json.JSONEncoder(ensure_ascii=False)
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
 
 
@@ -35,7 +35,7 @@ def canonical(value: Any) -> str:
 
 def json_string(text: str) -> str:
     """The text as a JSON string, the same that `canonical` makes of it."""
-    return _JSON_STRING.encode(text)
+    return encode_basestring(text)
 
 
 def fingerprint(value: Mapping[str, Any]) -> str:

@@ -123,7 +123,7 @@ class Secret:
             ]
         return tuple(forms)
 
-    @property
+    @cached_property
     def telling(self) -> bool:
         """Whether even an answer that holds it is changed: a word that answers use isn't blanked out of data."""
         return len(self.bare) >= PART and not _WORD.fullmatch(self.bare)

@@ -42,8 +42,9 @@ def load(group: Group, name: str) -> Any:
     """The class behind a name. Raises PluginError if it is unknown, claimed by two packages, or fails to import."""
     known = claims(group)
     if name not in known:
+        like = nearest(name, known) or ";"
         raise PluginError(
-            f"no {group[:-1]} {name!r}{nearest(name, known)} `dqdata ops --group {group}` lists all {len(known)}",
+            f"no {group[:-1]} {name!r}{like} `dqdata ops --group {group}` lists all {len(known)}",
             code="unknown-plugin",
         )
     point, *others = known[name]
@@ -72,12 +73,14 @@ def source_hash(plugin: type) -> str:
     if file is None:
         return ""
     package = plugin.__module__.partition(".")[0]
-    if package in _editable():
-        root = Path(file).parents[plugin.__module__.count(".") - 1] if "." in plugin.__module__ else Path(file)
-        files = sorted(root.rglob("*.py")) if root.is_dir() else [root]
-    else:
-        files = [Path(file)]
+    files = _package_files(Path(file), plugin.__module__.count(".")) if package in _editable() else [Path(file)]
     return digest("source", *(source.read_text(encoding="utf-8", errors="replace") for source in files))
+
+
+def _package_files(file: Path, depth: int) -> list[Path]:
+    """The sources of the package that a module is in. depth: packages around it; a module of no package is alone."""
+    around = depth if file.name == "__init__.py" else depth - 1
+    return sorted(file.parents[around].rglob("*.py")) if around >= 0 else [file]
 
 
 @functools.cache

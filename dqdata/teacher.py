@@ -17,6 +17,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple
 
 from pydantic import Field
@@ -91,6 +92,21 @@ class Sampling:
             if value is not None and value < 0:
                 raise ValueError(f"{name} must not be negative, got {value}")
 
+    @property
+    def text(self) -> str:
+        """Every field, as `canonical` writes it."""
+        fields = {name: getattr(self, name) for name in Sampling.__slots__}
+        extra, *others = fields.pop("extra"), *fields.values()
+        zero = self.temperature == 0 or self.top_p == 0  # 0.0 and -0.0 are equal, and their texts differ
+        if extra or zero or not isinstance(self.stop, tuple):
+            return canonical({**fields, "extra": extra})
+        return _sampling_text(*others)
+
+
+@lru_cache(maxsize=256, typed=True)  # typed: 1 and 1.0 are equal as well
+def _sampling_text(*others: Any) -> str:
+    return canonical(dict(zip(Sampling.__slots__, (*others, {}), strict=True)))
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -135,17 +151,18 @@ class Request:
 
     def key(self, provider: str, model: str, revision: str) -> str:
         """Ledger key: everything that could change the answer, nothing that couldn't (name, URL, credentials)."""
-        sampling = {name: getattr(self.sampling, name) for name in Sampling.__slots__}
         if self.known is not None:
             return replace(self, messages=self.known, known=None).key(provider, model, revision)
         texts = zip(self.messages, self.json_contents, strict=True)
-        said = (
+        said = [
             f"[{json_string(message.role)},{text}{',' + canonical(message.more) if message.more else ''}]"
             for message, text in texts
-        )
-        before = canonical([provider, model, revision])[:-1]
-        after = canonical([sampling, self.draw, self.sample, self.schema, *([self.tools] if self.tools else [])])[1:]
-        return digest("call", f"{before},[{','.join(said)}],{after}")
+        ]
+        who = f"{json_string(provider)},{json_string(model)},{json_string(revision)}"
+        schema = "null" if self.schema is None else canonical(self.schema)
+        drawn = f"{json_string(self.draw)},{canonical(self.sample)},{schema}"
+        tools = f",{json_string(self.tools)}" if self.tools else ""
+        return digest("call", f"[{who},[{','.join(said)}],{self.sampling.text},{drawn}{tools}]")
 
 
 class Usage(NamedTuple):
@@ -178,6 +195,13 @@ class Completion:
     cached: bool = False
     admitted: bool = False
     tool_calls: tuple[Mapping[str, Any], ...] = ()
+
+    def stored_as(self, key: str) -> Completion:
+        """The same answer under its ledger key."""
+        return Completion(
+            *(self.response, self.finish_reason, self.usage, self.reasoning, self.model, self.seconds, self.logprobs),
+            *(key, self.cached, self.admitted, self.tool_calls),
+        )
 
     @property
     def ending(self) -> Meaning:

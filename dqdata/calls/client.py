@@ -78,8 +78,8 @@ class CallClient:
         call = self._in_flight.get(key)
         if call is not None:
             completion = replace(await self._wait(call), cached=True)
-        elif (stored := await self.owner.lookup(key)) is not None:
-            completion = self.teacher.present(without_secrets(stored))
+        elif (stored := await self._stored(key)) is not None:
+            completion = stored
         elif self.replay:
             self.counters.failed += 1
             raise TeacherError(
@@ -99,6 +99,15 @@ class CallClient:
         self._changed()
         return completion
 
+    async def _stored(self, key: str) -> Completion | None:
+        """The answer of the ledger. One that was interrupted at the endpoint, which version 0.1 stored, is requested
+        again, except in a replay."""
+        stored = await self.owner.lookup(key)
+        if stored is None:
+            return None
+        completion = self.teacher.present(without_secrets(stored))
+        return completion if self.replay or completion.ending != "interrupted" else None
+
     async def close(self) -> None:
         """Sends no more, waits for the calls in flight, closes the teacher."""
         self.end(Stopped("the run is ending: no more calls are made"))
@@ -114,16 +123,16 @@ class CallClient:
     async def _wait(self, call: _InFlight) -> Completion:
         """A caller that is cancelled doesn't take the call from others; a call already sent is paid for, so it ends
         and is stored even when nobody waits for it any more."""
-        call.waiters += 1
+        future: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
+        call.waiting.append(future)
         try:
-            return await asyncio.shield(call.task)
+            return await future
         except asyncio.CancelledError:
-            if call.waiters == 1 and not call.sent:
-                self._in_flight.pop(call.key, None)
+            call.waiting.remove(future)
+            if not call.waiting and not call.sent:
+                call.leave()
                 call.task.cancel()
             raise
-        finally:
-            call.waiters -= 1
 
     async def _run_call(self, call: _InFlight) -> Completion:
         """Attempts until one is answered or the next is not worth it."""
@@ -327,23 +336,40 @@ class _OverError(Exception):
 class _InFlight:
     """One call in flight, and how many wait for it."""
 
-    __slots__ = ("attempt", "context", "elsewhere", "key", "request", "sent", "task", "tried", "waiters")
+    __slots__ = ("_others", "attempt", "context", "elsewhere", "key", "request", "sent", "task", "tried", "waiting")
 
     def __init__(self, client: CallClient, key: str, request: Request, context: CallContext) -> None:
         self.key, self.request, self.context = key, request, context
-        self.attempt = self.waiters = 0
+        self.attempt = 0
         self.sent = self.tried = self.elsewhere = False
-        self.task = asyncio.get_running_loop().create_task(client._run_call(self))
-        in_flight = client._in_flight
-        in_flight[key] = self
+        self.waiting: list[asyncio.Future[Completion]] = []
+        self._others = client._in_flight
+        self._others[key] = self
+        self.task = asyncio.get_running_loop().create_task(self._work(client))
 
-        def completed(task: asyncio.Task[Completion]) -> None:
-            if in_flight.get(key) is self:
-                del in_flight[key]
-            if not task.cancelled():
-                task.exception()  # retrieved: the waiters, if any, have received it
+    async def _work(self, client: CallClient) -> None:
+        """The call, whose end every waiter receives."""
+        try:
+            completion = await client._run_call(self)
+        except BaseException as error:
+            self.leave()
+            for future in self.waiting:
+                if isinstance(error, asyncio.CancelledError):
+                    future.cancel()
+                elif not future.done():
+                    future.set_exception(error)
+            if not isinstance(error, Exception):
+                raise
+        else:
+            self.leave()
+            for future in self.waiting:
+                if not future.done():
+                    future.set_result(completion)
 
-        self.task.add_done_callback(completed)
+    def leave(self) -> None:
+        """Who asks the same from now on begins a call of its own."""
+        if self._others.get(self.key) is self:
+            del self._others[self.key]
 
 
 class _Asked:

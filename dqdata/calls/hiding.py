@@ -26,11 +26,16 @@ def without_secrets(completion: Completion) -> Completion:
     """The answer as it may be stored and read. Tokens with their probabilities would spell out what was hidden in the
     text."""
     reasoning = completion.reasoning
-    masked = replace(
+    before = (completion.response, reasoning or "", completion.finish_reason, completion.model)
+    masked = tuple(map(masker.hide_answer, before))
+    if masked == before:
+        return completion
+    response, thinking, finish_reason, model = masked
+    return replace(
         completion,
-        response=masker.hide_answer(completion.response),
-        reasoning=None if reasoning is None else masker.hide_answer(reasoning),
-        finish_reason=masker.hide_answer(completion.finish_reason),
-        model=masker.hide_answer(completion.model),
+        response=response,
+        reasoning=None if reasoning is None else thinking,
+        finish_reason=finish_reason,
+        model=model,
+        logprobs=None,
     )
-    return completion if masked == completion else replace(masked, logprobs=None)

@@ -63,11 +63,11 @@ class Gate:
 
     async def enter(self, tokens: int) -> None:
         """Waits for a place. tokens: what the call is expected to take of the tokens a minute."""
+        if not self._waiting and self._takes(time.monotonic(), tokens):
+            return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((tokens, future))
         self._admit()
-        if future.done():
-            return
         try:
             await future
         except asyncio.CancelledError:
@@ -162,20 +162,26 @@ class Gate:
             if future.done():
                 self._waiting.popleft()
                 continue
-            alone = now < self._alone_until
-            if self.in_use >= (1 if alone else max(1, int(self.room))):
-                if alone and self._alone_until != math.inf:
-                    self._wake_at(now, self._alone_until)
-                return  # whoever leaves admits the next
-            ready = max(self.cool_until, self._requests.ready(now, 1), self._tokens.ready(now, tokens))
-            if ready > now:
-                self._wake_at(now, ready)
+            if not self._takes(now, tokens):
                 return
             self._waiting.popleft()
-            self._requests.level -= 1
-            self._tokens.level -= tokens
-            self.in_use += 1
             future.set_result(None)
+
+    def _takes(self, now: float, tokens: int) -> bool:
+        """Whether a call has its place from now on. If not, the timer is set, or whoever leaves admits the next."""
+        alone = now < self._alone_until
+        if self.in_use >= (1 if alone else max(1, int(self.room))):
+            if alone and self._alone_until != math.inf:
+                self._wake_at(now, self._alone_until)
+            return False
+        ready = max(self.cool_until, self._requests.ready(now, 1), self._tokens.ready(now, tokens))
+        if ready > now:
+            self._wake_at(now, ready)
+            return False
+        self._requests.level -= 1
+        self._tokens.level -= tokens
+        self.in_use += 1
+        return True
 
     def _wake_at(self, now: float, when: float) -> None:
         if self._timer is not None:

@@ -13,7 +13,7 @@ is recorded is on disk when `record` returns.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from dqdata.calls.budget import Budget, Reservation
@@ -138,7 +138,7 @@ class Owner(ABC):
         """Stores an answer and returns the one that is valid from now on: the first for its key. who: provider, model,
         revision."""
         before = await self.store(answer_of(key, request, completion, who, cost_usd, context))
-        return completion_of(key, before) if before is not None else replace(completion, ledger_key=key)
+        return completion_of(key, before) if before is not None else completion.stored_as(key)
 
     async def record_failure(
         self,

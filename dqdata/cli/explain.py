@@ -56,7 +56,7 @@ def _of_operators(name: str) -> Code:
         return Code("dropped", own[name], "See the operator: `dqdata ops`.")
     known = [*CODES, *own]
     raise InputError(
-        f"no code {name!r}{nearest(name, known)} `dqdata explain` lists all; a reason that a step sets itself "
+        f"no code {name!r}{nearest(name, known) or ';'} `dqdata explain` lists all; a reason that a step sets itself "
         "(reason = '...') is the pipeline's own",
         code="unknown-code",
     )

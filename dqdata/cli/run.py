@@ -79,7 +79,11 @@ def _summary(result: RunResult) -> str:
     name = f"{result.catalog}@{result.version}"
     checks = _checked(result)
     if result.unchanged:
-        return "\n".join([f"{name} is what this recipe makes already: {result.rows_out:,} rows, nothing ran", *checks])
+        lines = [f"{name} is what this recipe makes already: {result.rows_out:,} rows, nothing ran"]
+        if result.failed:
+            failed = ", ".join(f"{count:,} {reason}" for reason, count in result.failed.items())
+            lines.append(f"  failed   {failed}; --retry-failed processes these rows again")
+        return "\n".join([*lines, *checks])
     lines = [f"{name}: {result.rows_out:,} rows from {result.rows_in:,} in {result.seconds:.1f} s"]
     for kind, counts in (("dropped", result.dropped), ("failed", result.failed)):
         if counts:

@@ -380,7 +380,10 @@ def _there_already(store: Store, catalog: str, number: int, pipeline: Pipeline) 
         memory = database_bytes(pipeline.memory)
         checked = tuple(evaluate_version(pipeline.checks, store, catalog, number, memory))
         store.record_checks(catalog, number, [one.record() for one in checked])
-    return RunResult(version.run_id, catalog, number, 0, version.rows, {}, {}, checks=checked, unchanged=True)
+    rejects = f"select reason, count(*) as n from {catalog}__rejects@{number} where kind = 'failed' group by all"
+    batches = store.query(f"{rejects} order by n desc, reason") if version.rejects else ()
+    failed = {row["reason"]: row["n"] for batch in batches for row in batch.to_pylist()}
+    return RunResult(version.run_id, catalog, number, 0, version.rows, {}, failed, checks=checked, unchanged=True)
 
 
 def passed(result: RunResult) -> RunResult:

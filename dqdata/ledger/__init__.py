@@ -14,7 +14,6 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -114,7 +113,7 @@ class Ledger:
         """
         who = (provider, model, revision)
         before = await self.write(answer_of(key, request, completion, who, cost_usd, context))
-        return completion_of(key, before) if before is not None else replace(completion, ledger_key=key)
+        return completion_of(key, before) if before is not None else completion.stored_as(key)
 
     async def put_again(self, answer: Answer) -> tuple[Any, ...] | None:
         """Stores an answer whose first write may have reached the disk without a reply: the same answer of the same

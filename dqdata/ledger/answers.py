@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
+from dqdata.finish_reasons import meaning
+
 Row = tuple[Any, ...]
 
 SIZES = (256, 32, 4, 1)
@@ -25,6 +27,13 @@ INSERT_REQUEST = "insert into requests values {} on conflict do nothing"
 INSERT_CALL = "insert into calls values {} on conflict do nothing"
 INSERT_FAILURE = f"insert into failures values (null, {', '.join('?' * 19)})"
 
+INTERRUPTED = """
+insert into failures
+select null, ledger_key, request_id, draw, sample, provider, model, revision, 'retryable', 'interrupted', null,
+  'the endpoint broke the answer off: finish_reason ' || finish_reason || ', after: ' || response, 1,
+  input_tokens + output_tokens, cost_usd, run_id, pipeline, step, teacher, created_at
+from calls where ledger_key = ?
+"""
 
 CREATED_AT = 22
 """Place of the moment in a row of `calls`."""
@@ -42,14 +51,24 @@ def store(con: sqlite3.Connection, answers: Sequence[Answer]) -> list[Row | None
     stood: list[Row | None] = []
     for chunk in _chunks(answers):
         keys = [answer.call[0] for answer in chunk]
-        sql = f"select ledger_key from calls where ledger_key in ({', '.join('?' * len(keys))})"
-        taken = {key for (key,) in con.execute(sql, keys)}
+        sql = f"select ledger_key, finish_reason from calls where ledger_key in ({', '.join('?' * len(keys))})"
+        taken = {key for key, finish_reason in con.execute(sql, keys) if not _gives_way(con, key, finish_reason)}
         _insert(con, INSERT_REQUEST, [answer.request for answer in chunk])
         _insert(con, INSERT_CALL, [answer.call for answer in chunk])
         for key, answer in zip(keys, chunk, strict=True):
             stood.append(_too_late(con, answer.call) if key in taken else None)
             taken.add(key)
     return stood
+
+
+def _gives_way(con: sqlite3.Connection, key: str, finish_reason: str) -> bool:
+    """Whether the answer under this key was interrupted: version 0.1 stored those. It becomes a failed attempt, with
+    its tokens and cost, and the new answer takes its place."""
+    if meaning(finish_reason) != "interrupted":
+        return False
+    con.execute(INTERRUPTED, (key,))
+    con.execute("delete from calls where ledger_key = ?", (key,))
+    return True
 
 
 def _too_late(con: sqlite3.Connection, call: Row) -> Row:

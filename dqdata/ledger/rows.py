@@ -15,6 +15,8 @@ from dqdata.teacher import Completion, Message, Request, Sampling, ToolMessage, 
 
 _STORED = json.JSONEncoder(ensure_ascii=False, sort_keys=True, default=dict)
 
+_USUAL = tuple((name, getattr(Sampling(), name)) for name in Sampling.__slots__)
+
 
 @dataclass(frozen=True, slots=True)
 class CallContext:
@@ -97,13 +99,12 @@ def _message(stored: dict[str, Any]) -> Message:
 
 
 def _request_row(request: Request) -> tuple[str, str, str, str | None, str | None]:
-    sampling, default = request.sampling, Sampling()
-    said = {name: getattr(sampling, name) for name in Sampling.__slots__}
-    said = {name: value for name, value in said.items() if value != getattr(default, name)}
-    chat = (
+    sampling = request.sampling
+    said = {name: value for name, usual in _USUAL if (value := getattr(sampling, name)) != usual}
+    chat = [
         f'{{"content": {text}, "role": {json_string(message.role)}{_more(message)}}}'
         for message, text in zip(request.messages, request.json_contents, strict=True)
-    )
+    ]
     texts = (
         _encodable(f"[{', '.join(chat)}]"),
         _json(said),
@@ -154,4 +155,4 @@ def _storable(text: str) -> str:
 
 
 def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+    return datetime.now(UTC).isoformat(" ", "microseconds")[:26]  # without the zone, which is always UTC

@@ -25,6 +25,7 @@ from dqdata.thinking import TAGS, merge
 
 SCHEMA_VIOLATION = "schema_violation"
 """finish_reason of an answer that ended by itself but doesn't satisfy the schema it was asked for."""
+_BODY = json.JSONEncoder(ensure_ascii=False)
 MOST_CHARS = 5_000_000
 """Characters of one answer, thinking and response together: some million tokens, more than any model writes. Whatever
 reads answers takes time that grows with their length, so this bounds how long one holds the event loop."""
@@ -100,13 +101,13 @@ def encoded(request: Request, params: ChatParams, *, instruct: bool = False) -> 
     ]
     if request.schema is not None and instruct:
         said.append(f'{{"role": "system", "content": {json_string(instruction(request.schema))}}}')
-    settings = json.dumps(_settings(request, params, instruct), ensure_ascii=False)
+    settings = _BODY.encode(_settings(request, params, instruct))
     return f'{{"messages": [{", ".join(said)}], {settings[1:]}'.encode("utf-8", "replace")
 
 
 def _more(message: Message) -> str:
     """The other keys of a message, as they follow its content in JSON."""
-    return f", {json.dumps(message.more, ensure_ascii=False)[1:-1]}" if message.more else ""
+    return f", {_BODY.encode(message.more)[1:-1]}" if message.more else ""
 
 
 def _settings(request: Request, params: ChatParams, instruct: bool) -> dict[str, Any]:
@@ -153,8 +154,10 @@ def response_format(wanted: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": {"name": "answer", "schema": dict(wanted), "strict": strict}}
 
 
-def completion(data: Any, request: Request, params: Reads) -> Completion:
-    """An endpoint's answer. Raises TeacherError (retryable) where it isn't one, or was interrupted at the endpoint."""
+def completion(data: Any, request: Request, params: Reads, seconds: float = 0.0) -> Completion:
+    """An endpoint's answer. Raises TeacherError (retryable) where it isn't one, or was interrupted at the endpoint.
+
+    seconds: what it took."""
     try:
         choice = data["choices"][0]
         message = choice["message"]
@@ -180,6 +183,7 @@ def completion(data: Any, request: Request, params: Reads) -> Completion:
         finish_reason=finish,
         usage=usage_of(data.get("usage") or choice.get("usage"), request, (thinking or "") + content),
         model=str(data.get("model") or ""),
+        seconds=seconds,
         logprobs=_logprobs(choice.get("logprobs")),
         tool_calls=calls,
     )

@@ -17,7 +17,6 @@ import json
 import socket
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -85,6 +84,7 @@ class OpenAI(Teacher[EndpointParams]):
         self._proxy: str | None = None
         self._url = f"{urlsplit(params.base_url)._replace(query='').geturl()}/chat/completions"
         self._url += f"?{query}" if (query := urlsplit(params.base_url).query) else ""
+        self._where = params.public_url
         self._instruct = params.structured == "instruction"
 
     @property
@@ -131,7 +131,7 @@ class OpenAI(Teacher[EndpointParams]):
                 raise
             self._instruct = True  # this endpoint knows no schemas: ask in words from now on
             data = await self._post(chat.encoded(request, self.params, instruct=True), most)
-        return replace(chat.completion(data, request, self.params), seconds=time.monotonic() - began)
+        return chat.completion(data, request, self.params, time.monotonic() - began)
 
     async def _post(self, body: bytes, most: int) -> Any:
         """The parsed answer, of `most` bytes or fewer. Raises TeacherError, never an error of aiohttp: those carry
@@ -142,12 +142,12 @@ class OpenAI(Teacher[EndpointParams]):
         failed: TeacherError
         try:
             async with self._session.post(self._url, data=body, proxy=self._proxy, allow_redirects=False) as response:
-                raw = await _body(response, most, self.params.public_url)
+                raw = await _body(response, most, self._where)
                 if 200 <= response.status < 300:
-                    return answer_in(raw, response.headers, self.params.public_url)
-                failed = refusal(response.status, raw, response.headers, self.params.public_url)
+                    return answer_in(raw, response.headers, self._where)
+                failed = refusal(response.status, raw, response.headers, self._where)
         except (TimeoutError, OSError, _client_error()) as error:
-            failed = _broken_connection(error, self.params.public_url)
+            failed = _broken_connection(error, self._where)
         raise _hidden(failed)
 
 

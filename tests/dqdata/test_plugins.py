@@ -44,3 +44,34 @@ def test_the_whole_package_counts_where_it_is_editable(package: Path, monkeypatc
     before = hash_of(package)
     (package / "_helper.py").write_text("X = 2\n")
     assert hash_of(package) != before
+
+
+@pytest.mark.parametrize("module", ["", ".shout", ".inner", ".inner.shout"])
+def test_an_editable_package_counts_whole_wherever_its_operator_is(
+    package: Path, monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    """The package of `dqdata new operator` has its operator in `__init__.py`."""
+    (package / "inner").mkdir()
+    for file in ("__init__.py", "inner/__init__.py", "inner/shout.py"):
+        (package / file).write_text("class Shout:\n    loud = 1\n")
+    monkeypatch.setattr(plugins, "_editable", lambda: frozenset({"moody_ops"}))
+
+    def now() -> str:
+        plugins.source_hash.cache_clear()
+        return plugins.source_hash(importlib.import_module(f"moody_ops{module}").Shout)
+
+    seen = {now()}
+    for changed in ("_helper.py", "inner/__init__.py", "inner/new.py"):
+        (package / changed).write_text(f"class Shout:\n    loud = {len(seen) + 1}\n")
+        seen.add(now())
+    assert len(seen) == 4
+
+
+def test_a_module_of_no_package_is_hashed_alone(tmp_path: Path, package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "moody_ops_single.py").write_text("class Shout:\n    loud = 1\n")
+    monkeypatch.setattr(plugins, "_editable", lambda: frozenset({"moody_ops_single"}))
+    kind = importlib.import_module("moody_ops_single").Shout
+    before = plugins.source_hash(kind)
+    (package / "_helper.py").write_text("X = 2\n")
+    plugins.source_hash.cache_clear()
+    assert plugins.source_hash(kind) == before

@@ -14,7 +14,7 @@ from dqdata.calls.client import CallClient, CallContext
 from dqdata.calls.owner import LocalOwner
 from dqdata.errors import TeacherError
 from dqdata.ledger import Ledger
-from dqdata.teacher import Completion, Limits, Message, Request
+from dqdata.teacher import Completion, Limits, Message, Request, Usage
 from dqdata.teachers.openai import EndpointParams, OpenAI
 
 CONTEXT = CallContext("run1", "pipe", "step1", "r1")
@@ -109,3 +109,30 @@ async def test_an_answer_without_a_finish_reason_is_not_taken_for_whole(loopback
     wrong = flaw(await answer(loopback, ledger))
     assert wrong is not None and "gave no finish_reason" in wrong.detail and 'finished = ["unknown"]' in wrong.detail
     assert flaw(await answer(loopback, ledger, finished=("unknown",))) is None and len(loopback.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "word", ["error", "ABORT", "insufficient_system_resource", "network-error", "FinishReason.CANCELLED"]
+)
+async def test_an_interrupted_answer_that_an_older_version_stored_is_requested_again(
+    loopback: Loopback, ledger: Ledger, word: str
+) -> None:
+    teacher = OpenAI(EndpointParams(base_url=loopback.url, model="m"))
+    key = teacher.key(ASKED)
+    earlier = CallContext("run0", "pipe", "step1", "r1")
+    who = {"provider": "openai", "model": "m", "revision": "", "cost_usd": 0.25, "context": earlier}
+    await ledger.put(key, ASKED, Completion("It is", word, Usage(9, 2)), **who)
+
+    replayed = CallClient(teacher, Limits(), LocalOwner(ledger), replay=True)
+    assert (await replayed.at(CONTEXT).complete(ASKED)).response == "It is"
+    admitted = await answer(loopback, ledger, finished=(word,))
+    assert admitted.response == "It is" and not loopback.asked
+
+    loopback.answer = lambda body: "It is 4."
+    again = await answer(loopback, ledger)
+    assert (again.response, again.ledger_key, again.cached) == ("It is 4.", key, False)
+    assert len(loopback.asked) == 1
+    [lost] = ledger.rows("select ledger_key, reason, message, tokens, cost_usd, run_id from failures", ())
+    assert lost == (key, "interrupted", lost[2], 11, 0.25, "run0")
+    assert word in lost[2] and lost[2].endswith("It is")
+    assert (await answer(loopback, ledger)).cached and len(loopback.asked) == 1

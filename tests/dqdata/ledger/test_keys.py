@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -90,3 +91,18 @@ def test_ids_are_those_of_version_0_1() -> None:
     assert ids.child_id("p", "rethink", 0) == "06533a64290968bb61e900d1976039e6"
     assert ids.child_id(["p", "q"], "pairs", 3) == "e1ddc33c6a6a5d49492338126856394f"
     assert ids.fingerprint({"b": [1, "é"], "a": None}) == "62ab788d1a4f7800ba263d80199c11b4"
+
+
+@pytest.mark.parametrize("stop", [(), ("a", "ü"), ["a"]])
+@pytest.mark.parametrize("temperature", [None, 0, 0.0, -0.0, 1, 1.0, True, 0.1 + 0.2, 1e-7, float("nan")])
+@pytest.mark.parametrize("extra", [{}, {"b": 1, "a": {"c": None}}])
+def test_equal_numbers_of_other_types_give_other_keys(stop: Any, temperature: Any, extra: dict[str, Any]) -> None:
+    """As the canonical JSON of all fields, whichever were asked about before."""
+    for sampling in (
+        Sampling(7, temperature, None, 3, stop, None, extra),
+        Sampling(True, 0.5, temperature, None, stop, 2, extra),
+    ):
+        fields = {name: getattr(sampling, name) for name in Sampling.__slots__}
+        said = [["openai", "mü", "r"], [["user", "x"]], fields, "d", 2, RV, "[]"]
+        expected = ids.digest("call", ids.canonical([*said[0], *said[1:]]))  # type: ignore[misc]
+        assert Request(user("x"), sampling, "d", 2, RV, tools="[]").key("openai", "mü", "r") == expected
