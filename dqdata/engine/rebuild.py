@@ -14,7 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TextIO
 
 from dqdata.engine.replay import Comparison, compare, replay, version_table
@@ -149,10 +149,12 @@ def _project(project: Project, store: Store, version: Version, folder: Path) -> 
 
 def _written(prompts: Mapping[str, str], folder: Path) -> dict[str, Path]:
     """Prompt files by name, with the texts of the recipe."""
-    folder.mkdir(parents=True)
+    files = {}
     for name, text in prompts.items():
-        (folder / Path(name).name).write_text(text, encoding="utf-8")
-    return {Path(name).name: folder / Path(name).name for name in prompts}
+        files[name] = folder.joinpath(*(part for part in PurePosixPath(name).parts if part not in ("/", "..")))
+        files[name].parent.mkdir(parents=True, exist_ok=True)
+        files[name].write_text(text, encoding="utf-8")
+    return files
 
 
 def _set(kind: Any, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -171,8 +173,10 @@ def _given(params: Any, prompts: Mapping[str, Path]) -> Any:
         return {key: _given(value, prompts) for key, value in params.items() if value is not None}
     if isinstance(params, list):
         return [_given(value, prompts) for value in params]
-    if isinstance(params, str) and Path(params).name in prompts and ("/" in params or "." in params):
-        return str(prompts[Path(params).name])
+    if isinstance(params, str) and ("/" in params or "." in params):
+        parts = Path(params).parts
+        names = ("/".join(parts[start:]) for start in range(len(parts)))  # the longest that the recipe has
+        return next((str(prompts[name]) for name in names if name in prompts), params)
     return params
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ def recipe(plan: Plan, root: Path, source_rows: int | None = None) -> dict[str, 
                 "op": step.spec.op,
                 "version": step.operator.version,
                 "params": plain(step.operator.params.model_dump()),
-                "prompts": dict(_prompts(step.operator, step.spec, root)),
+                "prompts": _named(_prompts(step.operator, step.spec, root)),
                 "inputs": sorted({name for query in step.catalogs.values() for name in versions_read(query)}),
                 "code": code(step.operator, step.spec, root),
                 "fingerprint": step.fingerprint,
@@ -74,9 +74,19 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _prompts(operator: Operator[Any], spec: StepSpec, root: Path) -> Iterator[tuple[str, str]]:
-    """Name and text of every prompt that the operator, and those it binds, use."""
+def _named(prompts: Iterable[tuple[Path, str]]) -> dict[str, str]:
+    """Texts by the names of their files; of another file of a name that is taken, with as many of its folders as tell
+    it apart."""
+    named: dict[str, str] = {}
+    for path, text in prompts:
+        names = ("/".join(path.parts[-depth:]) for depth in range(1, len(path.parts) + 1))
+        next(name for name in names if named.setdefault(name, text) == text)
+    return named
+
+
+def _prompts(operator: Operator[Any], spec: StepSpec, root: Path) -> Iterator[tuple[Path, str]]:
+    """File and text of every prompt that the operator, and those it binds, use."""
     for path in operator.files():
-        yield path.name, path.read_text(encoding="utf-8", errors="replace")
+        yield path, path.read_text(encoding="utf-8", errors="replace")
     for child in children(operator, spec, root):
         yield from _prompts(child, spec, root)

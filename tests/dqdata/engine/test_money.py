@@ -14,8 +14,10 @@ from loopback import Loopback
 
 from dqdata.catalog import Store
 from dqdata.cli import main
+from dqdata.engine.rebuild import _given, _written
 from dqdata.engine.run import run_pipeline
 from dqdata.errors import BudgetExceeded, ProjectError, TooManyFailures
+from dqdata.project.recipe import _named
 from dqdata.project.tables import Project, read_project
 
 pytestmark = pytest.mark.usefixtures("kept_workers")
@@ -192,7 +194,35 @@ def test_a_version_records_its_prompts_and_versions(tmp_path: Path, loopback: Lo
     )
     [first, second] = [row for batch in rows for row in batch.to_pylist()]
     assert "{{question}}" in first["prompts"] and first["dqdata"]
-    assert json.loads(second["prompts"]) == {"own.md": "Please: {{question}}"}
+    prompts = json.loads(second["prompts"])
+    assert prompts == {"own.md": "Please: {{question}}"}
+
+    docs = (Path(__file__).parents[3] / "docs" / "catalogs.md").read_text()
+    [query] = re.findall(r"```sql\n(select step->>[^`]*)```", docs)
+    query = query.replace("'traces'", "'p'").rstrip(";\n")
+    rows = [row for batch in store.query(query) for row in batch.to_pylist()]
+    assert {(row["step"], row["file"], row["dqdata"]) for row in rows} == {
+        ("generate", name, first["dqdata"]) for name in prompts
+    }
+    assert {row["file"]: row["text"] for row in rows} == prompts
+
+
+def test_prompts_of_one_file_name_are_all_recorded_and_rebuilt(tmp_path: Path) -> None:
+    files = ["solve/v1.md", "judge/v1.md", "other/judge/v1.md", "solve/v1.md", "v2.md"]
+    named = _named((tmp_path / file, f"text of {file}") for file in files)
+    assert named == {
+        "v1.md": "text of solve/v1.md",
+        "judge/v1.md": "text of judge/v1.md",
+        "other/judge/v1.md": "text of other/judge/v1.md",
+        "v2.md": "text of v2.md",
+    }
+    written = _written(named, tmp_path / "again")
+    params = {"prompt": str(tmp_path / "solve/v1.md"), "inner": [{"prompt": "judge/v1.md"}, "no/v3.md", "v2.md"]}
+    given = _given(params, written)
+    texts = [Path(given["prompt"]).read_text(), Path(given["inner"][0]["prompt"]).read_text()]
+    assert texts == ["text of solve/v1.md", "text of judge/v1.md"] and given["inner"][1] == "no/v3.md"
+    outside = _written({"../../x.md": "a", "/etc/y.md": "b"}, tmp_path / "inside" / "1")
+    assert all(path.is_relative_to(tmp_path / "inside" / "1") for path in outside.values())
 
 
 def test_cost_of_a_row_counts_all_attempts_once(tmp_path: Path, loopback: Loopback, store: Store) -> None:
