@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from dqdata.catalog.values import python_rows
 from dqdata.columns import Columns, arrow_schema
 from dqdata.errors import ColumnError, DataError
 from dqdata.ids import digest
@@ -80,7 +81,7 @@ class ChatFiles(Source[ChatFilesParams]):
         number = 0
         for batch in self._files.batches():
             rows: list[dict[str, Any]] = []
-            for row in batch.to_pylist():
+            for row in self._rows(batch, number):
                 number += 1
                 rows += self._read(row, number, {})
             yield pa.RecordBatch.from_pylist(rows, schema)
@@ -101,6 +102,17 @@ class ChatFiles(Source[ChatFilesParams]):
             if name in filled
         }
         return Mapped(self._layout, columns, tuple(self._kept), tuple(unknown))
+
+    def _rows(self, batch: pa.RecordBatch, before: int) -> list[dict[str, Any]]:
+        """before: rows of the files before these."""
+        try:
+            rows: list[dict[str, Any]] = batch.to_pylist()
+        except (ValueError, OverflowError) as error:
+            raise ColumnError(
+                f"{self._where} rows {before + 1} to {before + batch.num_rows}: a date or time that rows can't hold, "
+                f"such as infinity or a year beyond 1 to 9999 ({error}): make it text or null in the file"
+            ) from None
+        return rows
 
     def _read(self, row: Mapping[str, Any], number: int, unknown: dict[str, None]) -> list[dict[str, Any]]:
         kept = {name: row[name] for name in self._kept}
@@ -137,7 +149,7 @@ class ChatFiles(Source[ChatFilesParams]):
     @cached_property
     def _first(self) -> list[dict[str, Any]]:
         return [
-            row for batch in itertools.islice(self._files.batches(), 1) for row in batch.slice(0, SAMPLE).to_pylist()
+            row for batch in itertools.islice(self._files.batches(), 1) for row in python_rows(batch.slice(0, SAMPLE))
         ]
 
     @cached_property

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from dqdata.catalog.values import python_rows
 from dqdata.columns import VOCABULARY, Columns, arrow_schema, columns_of
 from dqdata.errors import DataError
 from dqdata.files import file_hash
@@ -80,7 +81,7 @@ class Files(Source[FilesParams]):
         return None if None in counts else sum(filter(None, counts))
 
     def sample(self, rows: int) -> list[dict[str, Any]]:
-        return [row for batch in itertools.islice(self.batches(), 1) for row in batch.slice(0, rows).to_pylist()]
+        return [row for batch in itertools.islice(self.batches(), 1) for row in python_rows(batch.slice(0, rows))]
 
     def namespace(self) -> str:
         if self.params.namespace is not None:

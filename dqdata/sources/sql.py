@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from dqdata.catalog.values import python_rows
 from dqdata.columns import Columns
 from dqdata.errors import DqdataError
 from dqdata.ids import digest
@@ -58,7 +59,7 @@ class Sql(Source[SqlParams]):
 
     def sample(self, rows: int) -> list[dict[str, Any]]:
         batches = self.context.store.query(f"select * from ({self._pinned[0]}\n) limit {rows}")
-        return [row for batch in batches for row in batch.to_pylist()]
+        return [row for batch in batches for row in python_rows(batch)]
 
     def namespace(self) -> str:
         """Empty: ids in a catalog are dqdata's own."""

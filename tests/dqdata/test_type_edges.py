@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import duckdb
 import pyarrow as pa
 import pyarrow.feather as feather
 import pyarrow.parquet as pq
@@ -211,3 +213,22 @@ class Here(NamedTuple):
 def test_a_struct_without_names_says_what_to_write(project: Write, store: Store, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"fields of a STRUCT have no names: write \{'name': value\}"):
         run_pipeline(of_sql(project, tmp_path, "row(1, 2) as odd"), "p", store)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [("infinity", "DATE"), ("-infinity", "TIMESTAMP"), ("20000-01-01", "DATE"), ("44-03-15 (BC)", "DATE")],
+)
+@pytest.mark.parametrize("question", ["question", "messages"])
+def test_dates_of_files_that_python_lacks_are_refused_by_name(
+    tmp_path: Path, command_line: Any, monkeypatch: pytest.MonkeyPatch, value: str, kind: str, question: str
+) -> None:
+    """`import` looks at the first rows for a layout, and `plan` for the length of prompts."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pipelines.toml").write_text("")
+    asked = "'1 + 1?'" if question == "question" else "[{'role': 'user', 'content': '1 + 1?'}]"
+    with closing(duckdb.connect()) as con:
+        con.execute(f"copy (select {asked} as {question}, '{value}'::{kind} as day) to 'odd.parquet'")
+    said = command_line("import", "odd.parquet", "--into", "odd")
+    assert said.code == 2 and "infinity or a year beyond 1 to 9999" in said.error, said
+    assert "internal-error" not in said.error
