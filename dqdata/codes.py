@@ -322,6 +322,7 @@ _REASONS: dict[str, Code] = {
     "not_recorded": Code(
         "failed", "The replayed ledger has no answer to this request.", "Record it first, or use another teacher."
     ),
+    "no_rule": Code("failed", "No rule of the scripted teacher answers this request.", "Add a rule to its script."),
     "not_finite": Code("failed", "The reward model gave no finite number.", "See detail."),
     "truncated": Code(
         "dropped", "The answer reached max_tokens.", 'Raise max_tokens, or on_truncated = "retry" or "keep".'

@@ -1,61 +1,155 @@
-"""The recipes of the repository's own project: every pipeline in profile tiny, with a scripted endpoint as teacher."""
+"""The recipes of the repository's own project in profile tiny: each step does what it is there for, in a shown run."""
 
 from __future__ import annotations
 
-import json
-import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import pytest
 
 from dqdata.catalog import Store
 from dqdata.engine.run import run_pipeline
 from dqdata.project.graph import build_order
-from dqdata.project.tables import read_project
+from dqdata.project.tables import Project, read_project
 from dqdata.training.leaks import find_leaks
-from tests.loopback import Loopback
-from tests.test_quickstart import EMBEDDED, ROOT
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
-def solver(body: dict[str, Any], draws: dict[str, int]) -> str:
-    """Every second trace of a problem is right; a judge gives the values that its JSON schema allows."""
-    text = body["messages"][-1]["content"]
-    schema = body.get("response_format", {}).get("json_schema", {}).get("schema")
-    if schema is not None:
-        return json.dumps(
-            {
-                name: what["enum"][0] if "enum" in what else 4 if what["type"] != "string" else "plain"
-                for name, what in schema["properties"].items()
-            }
-        )
-    sums = re.findall(r"(\d+) ([+-]) (\d+)", text)
-    if not sums:
-        return "I would say 1000000."
-    left, sign, right = sums[0]
-    draw = draws[text] = draws.get(text, -1) + 1
-    right_answer = int(left) + int(sign + right)
-    return f"<think>{left} {sign} {right}, draw {draw}</think>It is {right_answer + 1000 * (draw % 2)}."
+class Built(NamedTuple):
+    project: Project
+    store: Store
+
+    def values(self, query: str) -> list[object]:
+        return [row[0] for row in self.rows(query)]
+
+    def rows(self, query: str) -> list[tuple[object, ...]]:
+        return [tuple(row.values()) for row in self.store.query(query).read_all().to_pylist()]
 
 
-@pytest.mark.slow
-def test_no_problem_is_on_two_sides_of_a_line(tmp_path: Path, loopback: Loopback) -> None:
-    draws: dict[str, int] = {}
-    loopback.answer = lambda body: solver(body, draws)
-    text = (ROOT / "pipelines.toml").read_text(encoding="utf-8")
-    endpoint = f'provider = "openai"\nbase_url = "{loopback.url}"\nmodel = "m"\n'
-    text, replaced = EMBEDDED.subn(endpoint, text)
-    assert replaced == 1
-    (tmp_path / "pipelines.toml").write_text(text, encoding="utf-8")
-    shutil.copytree(ROOT / "prompts", tmp_path / "prompts")
-    project = read_project(tmp_path / "pipelines.toml", "tiny")
-    rows = {}
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
+    """All pipelines of the profile, made in their order."""
+    folder = tmp_path_factory.mktemp("recipes")
+    for name in ("prompts", "examples/tiny"):
+        shutil.copytree(ROOT / name, folder / name)
+    shutil.copy(ROOT / "pipelines.toml", folder)
+    project = read_project(folder / "pipelines.toml", "tiny")
     with Store.open(project.store_path) as store:
         for name in build_order(project):
-            if name in project.pipelines:
-                rows[name] = run_pipeline(project, name, store).rows_out
-        found = find_leaks(project, store)
+            if name in project.pipelines and not name.startswith("quickstart"):
+                run_pipeline(project, name, store)
+        yield Built(project, store)
+
+
+@pytest.mark.parametrize(
+    ("catalog", "step", "reasons"),
+    [
+        ("problems", "dedup", {"duplicate"}),
+        ("problems", "decontaminate", {"contaminated_exact"}),
+        ("slow_traces", "generate", {"truncated"}),
+        ("slow_thinking", "critique", {"unparseable_judgement"}),
+        ("slow_thinking", "rethink", {"answer_changed"}),
+        ("slow_thinking", "dedup", {"duplicate"}),
+        ("slow_pairs", "pairs", {"unpaired"}),
+        ("adaptive_x", "filter", {"not_correct"}),
+        ("adaptive_x", "select", {"too_few"}),
+        ("adaptive_x", "grade", {"unparseable_judgement"}),
+        ("adaptive_x", "mix", {"cd_limit", "per_problem"}),
+        ("adaptive_y_0528", "filter", {"not_correct"}),
+        ("adaptive_y", "dedup", {"duplicate"}),
+        ("adaptive_y", "mix", {"cd_limit", "per_problem"}),
+        ("adaptive_y", "adapt", {"too_long"}),
+        ("reward_graded", "grade", {"unparseable_judgement"}),
+        ("long2short", "shorten", {"answer_changed", "wrong_length"}),
+        ("long2short", "select", {"not_selected"}),
+        ("instruct", "expand", {"near_duplicate"}),
+        ("instruct", "balance", {"balance"}),
+        ("instruct", "majority", {"no_majority"}),
+        ("instruct", "filter", {"not_correct"}),
+        ("instruct", "select", {"not_selected"}),
+        ("import_open", "filter", {"not_correct"}),
+        ("import_open", "dedup", {"duplicate"}),
+        ("import_open", "mix", {"cd_limit", "per_problem"}),
+    ],
+)
+def test_the_step_drops_rows_for_its_reasons(built: Built, catalog: str, step: str, reasons: set[str]) -> None:
+    assert reasons <= set(built.values(f"select distinct reason from {catalog}__rejects where step = '{step}'"))
+
+
+@pytest.mark.parametrize(
+    ("catalog", "column", "values"),
+    [
+        ("problems", "pool", {"sft", "reward", "rl"}),
+        ("slow_traces", "verdict", {"correct", "incorrect", "unverifiable"}),
+        ("slow_fit", "fit", {"easy", "medium", "hard", None}),
+        ("slow_fit", "rewrite", {"extend", "simplify", None}),
+        ("slow_fit", "rewrite_stop", {"rewritten", "parent", "fitting"}),
+        ("slow_thinking", "rewrite", {"extend", "simplify", None}),
+        ("slow_thinking", "unnest(stages)", {1, 2}),
+        ("slow_pairs", "gap", {"small", "medium", "large"}),
+        ("slow_pairs", "beta", {0.1, 0.2, 0.5}),
+        ("adaptive_x", "judge_verdict", {"correct", None}),
+        ("adaptive_x", "process_valid", {True, False}),
+        ("adaptive_x", "teacher", {"r1", "qwq"}),
+        ("adaptive_y", "mode", {"none", "short", "long"}),
+        ("adaptive_y", "teacher", {"r1", "qwq", "r1_0528"}),
+        ("reward_graded", "correct", {True, False}),
+        ("instruct", "task", {"arithmetic", "story"}),
+    ],
+)
+def test_every_branch_occurs(built: Built, catalog: str, column: str, values: set[object]) -> None:
+    assert values <= set(built.values(f"select distinct {column} from {catalog}"))
+
+
+def test_undecided_answers_were_judged(built: Built) -> None:
+    judged = "select distinct json_extract_string(\"row\", '$.judge_verdict') from adaptive_x__rejects"
+    assert {"incorrect", "undecided"} <= set(built.values(judged))
+
+
+def test_unreadable_judgements_were_repaired(built: Built) -> None:
+    """A critic that answered in prose at first has judged more rows than it lost."""
+    kept = built.values("select count(*) from slow_fit where fit_agreement is not null")
+    lost = built.values("select count(*) from slow_fit__rejects where reason = 'unparseable_judgement'")
+    assert kept > lost
+
+
+def test_pass_rates_choose_prompts(built: Built) -> None:
+    """Problems that the student always, sometimes and never solves; `difficulty` of the trainer keeps those between."""
+    rates = set(built.values("select pass_rate from rl_problems"))
+    assert {0.0, 1.0} < rates
+    (grpo,) = [trainer for name, trainer in built.project.trainers.items() if name == "reward_grpo"]
+    assert "difficulty" in str(grpo)
+
+
+def test_the_verbosity_of_what_is_kept_is_nearer_to_its_target(built: Built) -> None:
+    """`mix` selects toward RV*(CD): of problems with a choice, the kept traces are nearer than the dropped ones."""
+    far = "avg(abs({}::double - (1 + {}::double * 7 / 9)))"
+    kept = built.values(f"select {far.format('rv', 'cd')} from adaptive_x")[0]
+    rejected = far.format("(\"row\"->>'$.rv')", "(\"row\"->>'$.cd')")
+    dropped = built.values(f"select {rejected} from adaptive_x__rejects where reason = 'per_problem'")[0]
+    assert isinstance(kept, float) and isinstance(dropped, float)
+    assert kept < dropped
+
+
+def test_a_pair_shows_where_both_sides_come_from(built: Built) -> None:
+    rows = built.rows(
+        "select chosen_fit, chosen_rewrite, rejected_fit, chosen_parent_id from slow_pairs where gap = 'small'"
+    )
+    assert {(fit, rewrite, parent is not None) for fit, rewrite, _, parent in rows} == {
+        ("medium", None, False),
+        (None, "extend", True),
+        (None, "simplify", True),
+    }
+    assert {fit for _, _, fit, _ in rows} == {"easy", "hard"}
+    used = "select unnest(parent_ids) as id from slow_pairs"
+    known = "select trace_id from slow_fit union all select trace_id from slow_traces"
+    assert built.values(f"select count(*) from ({used}) where id not in ({known})") == [0]
+
+
+def test_no_problem_is_on_two_sides_of_a_line(built: Built) -> None:
+    found = find_leaks(built.project, built.store)
     assert [str(leak) for leak in found.leaks] == []
-    assert found.unchecked == []
-    assert rows["slow_pairs"] > 0 and rows["reward_graded"] > 0 and rows["adaptive_y"] > 0
+    assert [line for line in found.unchecked if not line.startswith("quickstart")] == []

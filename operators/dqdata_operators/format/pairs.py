@@ -11,7 +11,8 @@
 Never two wrong traces, never two that say the same, never a "wrong" one whose answer is the chosen one's; two correct
 ones only across the small gap. Traces nobody could verify are in no pair. A problem gives at most k pairs of each gap,
 and a trace is used again only where no unused one is left; a rewritten trace is set against its own parent first.
-`negative` says whether the rejected trace was sampled or corrupted. Rows in no pair are dropped as `unpaired`.
+`negative` says whether the rejected trace was sampled or corrupted; `parent_ids` are the two traces, and teacher, fit,
+rewrite and parent of each are columns beside them. Rows in no pair are dropped as `unpaired`.
 """
 
 from __future__ import annotations
@@ -42,6 +43,9 @@ Gap: TypeAlias = Literal["small", "medium", "large"]
 BETAS: Mapping[Gap, float] = {"small": 0.1, "medium": 0.2, "large": 0.5}
 KEPT = ("domain", "source", "level", "difficulty")
 """Columns of the problem that a pair keeps where they are there."""
+TRACED = ("teacher", "fit", "rewrite", "parent_id")
+"""Columns of a trace that a pair keeps of both sides, as `chosen_fit` and `rejected_fit`, where they are there."""
+SIDES = (("chosen", "c"), ("rejected", "r"))
 ROWS_AT_ONCE = 2000
 
 
@@ -112,6 +116,7 @@ class Pairs(TableOperator[PairsParams]):
         kept = {name: have[name] for name in KEPT if name in have}
         made = {"pair_id": "VARCHAR", "problem_id": "VARCHAR", **kept, "gap": "VARCHAR", "beta": "DOUBLE"}
         made |= {"negative": "VARCHAR", "parent_ids": "VARCHAR[]"}
+        made |= {f"{side}_{name}": have[name] for side, _ in SIDES for name in TRACED if name in have}
         return Columns({**made, "prompt": MESSAGES, "chosen": MESSAGES, "rejected": MESSAGES})
 
     def process(self, table: Table, run: Run) -> NewRows:
@@ -175,6 +180,8 @@ class Pairs(TableOperator[PairsParams]):
     def _rows(self, con: duckdb.DuckDBPyConnection, have: Columns) -> Iterator[pl.DataFrame]:
         kept = [name for name in KEPT if name in have]
         more = "".join(f", c.{quoted(name)}" for name in kept)
+        traced = {f"{side}_{name}": f"{row}.{name}" for side, row in SIDES for name in TRACED if name in have}
+        more += "".join(f", {value} as {name}" for name, value in traced.items())
         prompt = [] if self.params.system is None else [turn("system", pl.lit(self.params.system))]
         with closing(con):
             reader = con.execute(
@@ -189,7 +196,7 @@ class Pairs(TableOperator[PairsParams]):
                     pl.lit(None, pl.String).alias("pair_id"),
                     *("problem_id", *kept, "gap"),
                     pl.col("gap").replace_strict(dict(self.params.beta), return_dtype=pl.Float64).alias("beta"),
-                    *("negative", "parent_ids"),
+                    *("negative", "parent_ids", *traced),
                     prompt=chat(*prompt, turn("user", pl.col("question").str.strip_chars())),
                     chosen=chat(turn("assistant", thinking(self.params.tags, "good_reasoning", "good_response"))),
                     rejected=chat(turn("assistant", thinking(self.params.tags, "bad_reasoning", "bad_response"))),
