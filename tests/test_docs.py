@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -50,6 +51,7 @@ BLOCKS = [
 def test_toml_of_the_pages_is_read(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in re.findall(r'env = "(\w+)"', block):
         monkeypatch.setenv(name, "key")
+    shutil.copytree(DOCS.parent / "examples", tmp_path / "examples")
     (tmp_path / "pipelines.toml").write_text(block)
     project = read_project(tmp_path / "pipelines.toml")
     for table in project.teachers.values():
