@@ -28,6 +28,8 @@ RECORDS = ("dq_versions", "dq_runs", "dq_models", "dq_metrics", "dq_evals", "dq_
 """Tables of the store's own; they have no versions."""
 COSTS = "dq_costs"
 """A view over them and the ledger."""
+DIFFICULTY = "dq_difficulty"
+"""A view over all catalogs that have pass rates."""
 TRAINED = "trained:"
 DATE = re.compile(r"\d{4}-\d\d-\d\d")
 TAG = r"[A-Za-z][A-Za-z0-9_]{0,62}"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from dqdata.aio import awaitable, outside_loop
+from dqdata.api.reports import Reports
 from dqdata.api.rows import Rows
 from dqdata.errors import InputError, ProjectError, QueryError
 from dqdata.refs import REJECTS_SUFFIX, as_query, catalog_ref, check_name, owner
@@ -71,7 +72,7 @@ class Catalog(Rows):
         return self._shown(f"<p>{self.name}@{self.version}, {len(self):,} rows</p>")
 
 
-class Catalogs:
+class Catalogs(Reports):
     """One store. Each method sees what was committed when it was called."""
 
     def __init__(self, store: Path, *, group: bool | None = None, profile: str = "") -> None:

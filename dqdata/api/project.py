@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from dqdata.aio import awaitable, outside_loop
 from dqdata.api.catalogs import Catalogs, one_version
+from dqdata.api.experiments import Experiments
 from dqdata.api.results import Build, Check, Comparison
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from dqdata.training.run import Prepared, TrainOutcome
 
 
-class Project(Catalogs):
+class Project(Catalogs, Experiments):
     """One pipelines.toml, with one profile laid over it, and the store of its catalogs.
 
     Methods whose names begin with `a` are the asynchronous forms of those without: they work in a thread, and other
@@ -163,8 +164,8 @@ class Project(Catalogs):
         engine: Literal["local", "inline", "spawn"] | None = None,
         out: TextIO | None = None,
     ) -> PilotResult:
-        """Runs a pipeline over the first rows of its source, as `run(limit=rows)`, and states yield, cost and time of a
-        run over all, each with a 95% interval. The full run takes its answers from the ledger."""
+        """Runs over the first rows, as `run(limit=rows)`, and states yield, cost and time of a run over all, each with
+        a 95% interval. The full run takes its answers from the ledger."""
         from dqdata.engine.pilot import pilot
 
         with self._writable() as store:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from dqdata.catalog.marks import Marks
 from dqdata.errors import QueryError, nearest
-from dqdata.refs import COSTS, LATEST, RECORDS, catalog_ref, owner
+from dqdata.refs import COSTS, DIFFICULTY, LATEST, RECORDS, catalog_ref, owner
 from dqdata.sql import PURE, WORD, base_tables, edited, nodes, parsed, quote_refs, quoted, table_functions
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ class Pinned:
     ledger: bool = False
     costs: bool = False
     """Whether it reads the view `dq_costs`, which needs the ledger."""
+    difficulty: bool = False
+    """Whether it reads the view `dq_difficulty`."""
     unknown: tuple[str, ...] = ()
     unpinned: tuple[str, ...] = ()
     functions: tuple[str, ...] = ()
@@ -63,6 +65,7 @@ def pin(
     edits: list[tuple[int, int, str]] = []
     tables = dict.fromkeys(marked)
     records, unknown, unpinned, ledger, costs = [], [], [], False, False
+    difficulty = False
     raw = quoted_sql.encode()
     called = _names_used(tree)
 
@@ -88,6 +91,10 @@ def pin(
             costs = ledger = True
             unpinned.append(f"{bare} has no versions")
             continue
+        elif here and bare == DIFFICULTY:
+            difficulty = True
+            unpinned.append(f"{bare} has no versions")
+            continue
         else:
             ledger = ledger or "ledger" in (part.lower() for part in parts)
             if not any(parts) and re.fullmatch(r"\w+", name):  # else a file, or another schema's table
@@ -107,6 +114,7 @@ def pin(
         tuple(dict.fromkeys(records)),
         ledger,
         costs,
+        difficulty,
         tuple(unknown),
         tuple(dict.fromkeys(unpinned)),
         tuple(table_functions(tree)),

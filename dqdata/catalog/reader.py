@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from dqdata.catalog.answers import query_error, streamed
 from dqdata.catalog.checks import CHECKS, HELD, NEWEST_CHECKS, READABLE
 from dqdata.catalog.costs import cost_view
+from dqdata.catalog.difficulty import difficulty_view
 from dqdata.catalog.format import Facts
 from dqdata.catalog.lake import Layout, attach, copied, lake_errors, writable
 from dqdata.catalog.marks import Marks
@@ -297,6 +298,8 @@ class Reader:
             self._attach_ledger(con)
         if pinned.costs:
             con.execute(cost_view(self.versions(), self.schema, self.table_at))
+        if pinned.difficulty:
+            con.execute(difficulty_view(self.versions(), self.schema, self.table_at))
 
     def _attach_ledger(self, con: duckdb.DuckDBPyConnection) -> None:
         """Only for a query that names it: DuckDB brings a SQLite of its own, which must not open and close the file

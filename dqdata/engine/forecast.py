@@ -152,7 +152,7 @@ def _estimated(plan: Plan, project: Project, rehearsed: Rehearsal | None, measur
             )
     return Forecast(
         plan.rows,
-        {name: _priced(one, _price(plan, project, name)) for name, one in totals.items()},
+        {name: _priced(one, price_of(plan, project, name)) for name, one in totals.items()},
         rehearsed is not None,
         None if rehearsed is None else math.ceil(rows / scale),
         rehearsed.ended if rehearsed else None,
@@ -197,15 +197,15 @@ def _plus(one: CallEstimate, other: CallEstimate) -> CallEstimate:
     return added({"": one}, {"": other})[""]
 
 
-def _price(plan: Plan, project: Project, name: str) -> Price | None:
+def price_of(plan: Plan, project: Project, name: str) -> Price | None:
     return plan.teachers[name].limits(project.teachers[name].limits).price
 
 
 def _priced(one: TeacherForecast, price: Price | None) -> TeacherForecast:
-    return replace(one, cost_usd=_cost(price, one.expected), most_usd=_cost(price, one.most))
+    return replace(one, cost_usd=cost_of(price, one.expected), most_usd=cost_of(price, one.most))
 
 
-def _cost(price: Price | None, calls: CallEstimate) -> float | None:
+def cost_of(price: Price | None, calls: CallEstimate) -> float | None:
     """USD; None where calls are made and the price is unknown, or nothing bounds what they cost."""
     if not calls.calls:
         return 0.0

@@ -16,6 +16,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema
 
 from dqdata.errors import PluginError
 from dqdata.plugins import Group, found, load
+from dqdata.project.experiments import ExperimentKeys
 from dqdata.project.tables import (
     ALLOW_LEAKS,
     EVALUATE,
@@ -56,6 +57,7 @@ class _Builder:
             "pipelines": _named(self._pipeline()),
             "trainers": _named(self._trainer()),
             "evaluations": _named(self._evaluation()),
+            "experiments": _named(self._model(ExperimentKeys, "experiment")),
             "profiles": _named(_profile()),
         }
         return {

@@ -10,7 +10,6 @@ hands them to their owner.
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 from collections.abc import Mapping
@@ -21,9 +20,10 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, Field, SecretStr, StrictBool, field_validator
 
 from dqdata.errors import InputError, ProjectError, nearest
-from dqdata.masking import masker
 from dqdata.params import Params
 from dqdata.project.assertions import CheckSpec
+from dqdata.project.environment import resolved
+from dqdata.project.experiments import ExperimentKeys, ExperimentTable
 from dqdata.project.paths import check_names, check_paths
 from dqdata.project.problems import Problems, check_known, is_table, table_of, validated
 from dqdata.project.profiles import changed_by, with_profile
@@ -36,7 +36,7 @@ EVALUATE, ALLOW_LEAKS = "evaluate", "allow_leaks"
 is trained although problems are measured too."""
 LEAST_MEMORY = 256 << 20
 """The smallest `memory`: DuckDB sorts and joins long texts on disk with no less."""
-TABLES = ("store", "engine", "sandbox", "teachers", "pipelines", "trainers", "evaluations", "profiles")
+TABLES = ("store", "engine", "sandbox", "teachers", "pipelines", "trainers", "evaluations", "experiments", "profiles")
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -172,6 +172,7 @@ class Project(Params):
     pipelines: Mapping[str, Pipeline]
     trainers: Mapping[str, TrainerTable]
     evaluations: Mapping[str, EvaluationTable] = {}
+    experiments: Mapping[str, ExperimentTable] = {}
 
     @property
     def root(self) -> Path:
@@ -219,6 +220,9 @@ class Project(Params):
     def evaluation(self, name: str) -> EvaluationTable:
         return _pick(self.evaluations, name, "evaluation", self.path)
 
+    def experiment(self, name: str) -> ExperimentTable:
+        return _pick(self.experiments, name, "experiment", self.path)
+
 
 def read_project(path: Path, profile: str = "") -> Project:
     """Reads and checks the file's own shape, with a profile laid over it. Raises ProjectError."""
@@ -227,7 +231,7 @@ def read_project(path: Path, profile: str = "") -> Project:
     problems = Problems(path.name)
     with problems.noted():
         check_known(tables, TABLES, path.name, "table")
-    for kind in ("teachers", "pipelines", "trainers", "evaluations", "profiles"):
+    for kind in ("teachers", "pipelines", "trainers", "evaluations", "experiments", "profiles"):
         with problems.noted():
             check_names(f"[{kind}]", list(table_of(tables, kind, path.name)), path.name)
     with problems.noted():
@@ -247,6 +251,7 @@ def read_project(path: Path, profile: str = "") -> Project:
     pipelines = problems.read(tables, "pipelines", place, _pipeline)
     trainers = problems.read(tables, "trainers", place, _trainer)
     evaluations = problems.read(tables, "evaluations", place, _evaluation)
+    experiments = problems.read(tables, "experiments", place, _experiment)
     problems.check()
     return Project(
         path=path,
@@ -259,6 +264,7 @@ def read_project(path: Path, profile: str = "") -> Project:
         pipelines=pipelines,
         trainers=trainers,
         evaluations=evaluations,
+        experiments=experiments,
     )
 
 
@@ -335,7 +341,7 @@ def _teacher(path: Path, name: str, body: dict[str, Any], where: str) -> Teacher
         raise ProjectError(where, "key 'provider' is missing, such as provider = 'openai'", code="missing-key")
     limits = validated(Limits, {key: body.pop(key) for key in list(body) if key in Limits.model_fields}, where)
     missing: list[str] = []
-    params = {key: _resolve(value, missing) for key, value in body.items()}
+    params = {key: resolved(value, missing) for key, value in body.items()}
     return TeacherTable(
         name=name,
         provider=provider,
@@ -365,18 +371,8 @@ def _evaluation(name: str, body: dict[str, Any], where: str) -> EvaluationTable:
     return EvaluationTable(**keys.model_dump(), name=name, params=body, where=where)
 
 
-def _resolve(value: Any, missing: list[str]) -> Any:
-    """`{ env = "NAME" }` anywhere becomes a secret; names that aren't set are noted."""
-    if isinstance(value, Mapping):
-        if set(value) == {"env"} and isinstance(value["env"], str):
-            if value["env"] not in os.environ:
-                missing.append(value["env"])
-            masker.add(os.environ.get(value["env"]))
-            return SecretStr(os.environ.get(value["env"], ""))
-        return {key: _resolve(inner, missing) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_resolve(inner, missing) for inner in value]
-    return value
+def _experiment(name: str, body: dict[str, Any], where: str) -> ExperimentTable:
+    return ExperimentTable(**dict(validated(ExperimentKeys, body, where)), name=name, where=where)
 
 
 def _pick(items: Mapping[str, M], name: str, what: str, path: Path) -> M:

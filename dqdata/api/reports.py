@@ -1,0 +1,54 @@
+"""Reports over the catalogs of a store: how far a judge is to be trusted, what accuracy costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dqdata.reports.calibration import Calibration
+    from dqdata.reports.efficiency import Efficiency
+
+
+class Reports:
+    """The part of a store's API that compares rows; `Catalogs` is the whole of it."""
+
+    store_path: Path
+
+    def efficiency(
+        self,
+        evaluation: str,
+        *,
+        models: Sequence[str] = (),
+        against: str | None = None,
+        by: Sequence[str] = (),
+    ) -> Efficiency:
+        """What the accuracy of models on an evaluation costs in tokens and seconds, from the answers that `eval` kept.
+        by: columns of the answers whose values are shown apart. Raises QueryError for what was not measured."""
+        from dqdata.catalog import Store
+        from dqdata.reports.efficiency import efficiency
+
+        with Store.open(self.store_path, read_only=True) as store:
+            return efficiency(store, evaluation, models, against, by)
+
+    def calibrate(
+        self,
+        rows: str,
+        *,
+        label: str,
+        judge: str = "judge_verdict",
+        labels: str | None = None,
+        key: str | None = None,
+        on: str | None = None,
+        against: str | None = None,
+    ) -> Calibration:
+        """Compares a judge's verdicts with labels. rows, on, against: catalogs or queries; labels: one of these, or a
+        file. See `dqdata.reports.calibration.calibrate`."""
+        from dqdata.catalog import Store
+        from dqdata.reports.calibration import calibrate, label_file
+
+        if labels is not None and Path(labels).suffix and Path(labels).is_file():
+            labels = label_file(labels)
+        with Store.open(self.store_path, read_only=True) as store:
+            return calibrate(store, rows, label=label, judge=judge, labels=labels, key=key, on=on, against=against)

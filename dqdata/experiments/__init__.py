@@ -1,0 +1,1 @@
+"""Experiments: arms of one pipeline and trainer, compared at equal tokens."""

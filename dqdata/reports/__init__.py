@@ -1,0 +1,1 @@
+"""Reports over catalogs: calibration of judges, audits, efficiency."""
