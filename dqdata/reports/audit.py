@@ -110,8 +110,8 @@ def _changed(store: Store, catalog: str, version: int, columns: Mapping[str, str
 
 def _lengths(store: Store, column: str, joined: str, name: str) -> Iterator[Finding]:
     text = quoted(column)
-    script = f"regexp_matches({{0}}, {literal(OTHER_SCRIPTS)})"
-    after, before = script.format(f"c.{text}"), script.format(f"p.{text}")
+    scripts = literal(OTHER_SCRIPTS)
+    after, before = (f"regexp_matches({side}.{text}, {scripts})" for side in "cp")
     [row] = dicts(
         store,
         f"select count(*) as n, avg(length(c.{text})) as after, avg(length(p.{text})) as before, "
