@@ -26,9 +26,10 @@ TEACHER_KEYS = ("teacher", "teachers", "judge", "judges", "student", "model", "s
 
 @dataclass(frozen=True)
 class Arm:
-    """changes: the arm in words."""
+    """catalog: that of the experiment's pipeline, which the trainer reads. changes: the arm in words."""
 
     name: str
+    catalog: str
     pipeline: Pipeline
     trainer: TrainerTable
     changes: str
@@ -36,7 +37,7 @@ class Arm:
     def trained_on(self, seed: int, selection: str) -> TrainerTable:
         """The trainer of one seed, whose training rows are those of the selection, a query."""
         split = "train" if "train" in self.trainer.data else next(iter(self.trainer.data))
-        query = with_table(self.trainer.data[split], self.pipeline.into, selection)
+        query = with_table(self.trainer.data[split], self.catalog, selection)
         return self.trainer.model_copy(
             update={
                 "name": f"{self.pipeline.name}_{seed}",
@@ -116,7 +117,7 @@ def _arm(project: Project, table: ExperimentTable, name: str, spec: ArmSpec) -> 
     args = {**trainer.params.get("args", {}), **spec.trainer.get("args", {})}
     params = {**trainer.params, **spec.trainer, **({"args": args} if args else {})}
     params.pop(EVALUATE, None)  # the experiment measures all of them alike
-    return Arm(name, pipeline, trainer.model_copy(update={"params": params, "where": where}), _words(spec))
+    return Arm(name, base.into, pipeline, trainer.model_copy(update={"params": params, "where": where}), _words(spec))
 
 
 def _step(step: StepSpec, spec: ArmSpec, where: str) -> StepSpec:

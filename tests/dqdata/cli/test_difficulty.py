@@ -90,4 +90,4 @@ def test_attempts_are_added_to_and_a_student_that_learns_retires_problems(
     refused = command_line("sql", "select nothing from dq_difficulty")
     assert refused.code == 2 and "nothing" in refused.error
     Path("pipelines.toml").write_text('[pipelines.kept]\nfrom = "select problem_id from dq_difficulty"\n')
-    assert "dq_difficulty has no versions" in command_line("check").out
+    assert "dq_difficulty has no versions" in command_line("check").error
