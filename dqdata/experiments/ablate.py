@@ -207,7 +207,7 @@ def _checked(project: Project, arms: Sequence[Arm], store: StoreView) -> None:
 
 
 def _table(arm: Arm, version: int) -> str:
-    return quoted(f"{arm.pipeline.into}@{version}")
+    return f"{arm.pipeline.into}@{version}"
 
 
 def _problems(store: Store, arms: Sequence[Arm], versions: Mapping[str, int], table: ExperimentTable) -> str | None:

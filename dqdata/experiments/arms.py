@@ -20,6 +20,7 @@ from dqdata.project.tables import EVALUATE, Pipeline, Project, StepSpec, Trainer
 from dqdata.refs import as_query
 from dqdata.sql import base_tables, edited, parsed, quote_refs, quoted
 
+_PINNED = re.compile(r'"([a-z_][a-z0-9_]*)@(\w+|\d{4}-\d\d-\d\d)"', re.IGNORECASE)
 TEACHER_KEYS = ("teacher", "teachers", "judge", "judges", "student", "model", "scorer")
 """Parameters of steps that name teachers."""
 
@@ -83,7 +84,7 @@ def with_table(text: str, catalog: str, query: str) -> str:
         assert found is not None
         alias = "" if node["alias"] else f" as {quoted(catalog)}"
         edits.append((start, found.end(), f"({query}){alias}"))
-    return edited(raw, edits)
+    return _PINNED.sub(r"\1@\2", edited(raw, edits))  # as people write versions, which every check knows
 
 
 def _reads(text: str, catalog: str) -> bool:

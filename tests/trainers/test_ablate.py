@@ -152,6 +152,7 @@ def test_the_rows_of_a_trainer_are_those_of_a_query_wherever_its_catalog_is_read
         with_table("select t.x, 'traces' from traces@3 t", "traces", query)
         == "select t.x, 'traces' from (select 1 as x) t"
     )
+    assert with_table("from traces join old@2 using (x)", "traces", query).endswith("join old@2 using (x)")
     joined = with_table("with a as (from traces) select traces.x from traces, a", "traces", query)
     assert joined.count("(select 1 as x)") == 2 and "select traces.x" in joined
 
