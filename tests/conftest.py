@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 from kept_workers import kept_pool
 from loopback import Loopback
+from new_stores import create_by_copy
 from warm_workers import fork_server
 
 from dqdata.cli import main
@@ -100,6 +101,12 @@ def warm_workers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     """CPU workers of runs in this process are forks of one that has imported the operators; see warm_workers.py."""
     if request.node.get_closest_marker("cold_workers") is None:
         monkeypatch.setattr("dqdata.workers.pool.fork_server", fork_server)
+
+
+@pytest.fixture(autouse=True)
+def new_stores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stores that this process makes are copies of an empty one; the tests of the catalog make theirs."""
+    monkeypatch.setattr("dqdata.catalog.store.create", create_by_copy)
 
 
 @pytest.fixture

@@ -120,3 +120,8 @@ def mounted(tmp_path: Path) -> Iterator[Callable[..., Path]]:
     yield mount
     for point in reversed(points):
         subprocess.run(["umount", "-l", str(point)], check=True)
+
+
+@pytest.fixture(autouse=True)
+def new_stores() -> None:
+    """Stores of these tests are made as they are outside tests."""
