@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 
 from dqdata.errors import DqdataError
 from dqdata.view.opened import OpenStore
-from dqdata.view.pages import catalogs, rows
+from dqdata.view.pages import box, catalogs, marking, overviews, rows, trace
 from dqdata.view.pages.site import Site, render
 from dqdata.view.security import Guard, Keys
 from dqdata.view.static_files import static
@@ -23,6 +23,10 @@ ROUTES = [
     Route("/static/{name:path}", static),
     *catalogs.ROUTES,
     *rows.ROUTES,
+    *trace.ROUTES,
+    *marking.ROUTES,
+    *overviews.ROUTES,
+    *box.ROUTES,
 ]
 
 

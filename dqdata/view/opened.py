@@ -152,6 +152,8 @@ class OpenStore:
         wanted = state.marks.version(name, ref.label) if ref.label else ref.version or (readable or numbers)[-1]
         if (error := state.marks.unreadable(name, wanted)) is not None:
             raise error
+        if wanted not in numbers:
+            raise QueryError(f"{name} has no version {wanted}", code="unknown-version")
         version = self.reader.version(name, wanted)
         rejects = ref.name.endswith(REJECTS_SUFFIX)
         columns = REJECTS if rejects else self.reader.schema(name, wanted)

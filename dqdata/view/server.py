@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import socket
 from collections.abc import Callable
 from pathlib import Path
 
 import uvicorn
 
-from dqdata.errors import InputError
+from dqdata.errors import DqdataError, InputError
 from dqdata.view.app import make_app
 from dqdata.view.opened import OpenStore
+from dqdata.view.row_marks import MarkLog
 from dqdata.view.security import Keys
+
+log = logging.getLogger("dqdata")
 
 HOST = "127.0.0.1"
 PORT = 8764
@@ -53,5 +57,16 @@ def serve(store: Path, port: int, who: str, given_store: str, ready: Callable[[s
             timeout_graceful_shutdown=2,
         )  # fmt: skip
         ready(f"http://{HOST}:{number}/?token={keys.token}")
-        with contextlib.suppress(KeyboardInterrupt):
-            uvicorn.Server(config).run(sockets=[listening])
+        try:
+            with contextlib.suppress(KeyboardInterrupt):
+                uvicorn.Server(config).run(sockets=[listening])
+        finally:
+            commit_marks(store)
+
+
+def commit_marks(store: Path) -> None:
+    """Commits the marks that wait; where the store can't be written they go on waiting, and the log says so."""
+    try:
+        MarkLog(store).commit()
+    except (DqdataError, OSError) as error:
+        log.warning("the marks of rows wait in row_marks.jsonl for the next viewer: %s", error)

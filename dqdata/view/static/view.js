@@ -35,11 +35,14 @@
   };
 
   document.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      event.target.form?.requestSubmit();
+      return;
+    }
     if (event.ctrlKey || event.metaKey || event.altKey || $("#help").open) return;
     const field = event.target.closest("input:not([type=radio]):not([type=checkbox]), textarea, select");
     if (field) {
       if (event.key === "Escape") field.blur();
-      if (event.key === "Enter" && event.ctrlKey) field.form?.requestSubmit();
       return;
     }
     const action = actions[event.key];
@@ -73,5 +76,5 @@
     setRich(document);
     if (location.hash === "#mark") mark();
   });
-  document.addEventListener("htmx:afterSwap", (event) => setRich(event.target.parentNode || document));
+  document.addEventListener("htmx:afterSwap", () => setRich(document));
 })();
