@@ -18,10 +18,10 @@ BINS, CLASSES, LONGEST_CURVE = 24, 12, 400
 
 
 class Bar(NamedTuple):
-    """One bar, in hundredths of the picture's width and height. count: what it stands for."""
+    """One bar, in hundredths of the picture's width and height. rows: that it stands for."""
 
     label: str
-    count: int
+    rows: int
     x: float
     width: float
     height: float
@@ -42,7 +42,7 @@ class Cell(NamedTuple):
 
     cd: int
     rv: int
-    count: int
+    rows: int
     share: float
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -32,7 +33,9 @@ def _execute(request: Request, query: str) -> Response:
     at, began = site(request), time.monotonic()
     store = f" --store {shlex.quote(at.given_store)}" if at.given_store else ""
     command = f"dqdata sql{store} {shlex.quote(query)}"
-    names, rows, more, error = [], [], False, ""
+    names: list[str] = []
+    rows: list[dict[str, Any]] = []
+    more, error = False, ""
     try:
         names, rows, more = at.store.box(query)
     except DqdataError as refused:

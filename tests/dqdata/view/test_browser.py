@@ -103,7 +103,9 @@ def test_no_page_complains_or_asks_anyone_else(page: Any) -> None:
         shown = opened(page, path)
         assert page.complaints == [], (path, page.complaints)
         assert shown.evaluate("window.hacked") is None, path
-        assert shown.evaluate("[...document.querySelectorAll('main a:not(svg a)')].every(a => a.origin === location.origin)"), path
+        assert shown.evaluate(
+            "[...document.querySelectorAll('main a:not(svg a)')].every(a => a.origin === location.origin)"
+        ), path
     assert all(url.startswith(page.url) for url in page.asked)
 
 

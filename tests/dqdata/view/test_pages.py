@@ -112,7 +112,7 @@ def test_the_heat_map_counts_every_row_with_both_grades(pages: Any) -> None:
     table = pages.store.table("traces@2")
     cells = charts.heat(pages.store, table)
     both = pages.store.rows(f"select count(*) as n from {table.sql} where isfinite(rv) and isfinite(cd)")[0]["n"]
-    assert sum(cell.count for cell in cells) == both > 50 and max(cell.share for cell in cells) == 1
+    assert sum(cell.rows for cell in cells) == both > 50 and max(cell.share for cell in cells) == 1
 
 
 @pytest.mark.parametrize(
@@ -134,8 +134,8 @@ def test_a_histogram_counts_every_value_once(pages: Any, values: list[Any], want
     found = charts.numbers(pages.store, SimpleNamespace(sql=f"(values {rows}) t(v)"), "v", "v")  # type: ignore[arg-type]
     assert found is not None
     finite = [value for value in values if value is not None and abs(value) < float("inf")]
-    assert sum(bar.count for bar in found.bars) == len(finite) and found.empty == len(values) - len(finite)
-    assert wanted is None or [bar.count for bar in found.bars] == wanted
+    assert sum(bar.rows for bar in found.bars) == len(finite) and found.empty == len(values) - len(finite)
+    assert wanted is None or [bar.rows for bar in found.bars] == wanted
 
 
 def test_a_column_without_a_number_has_no_histogram(pages: Any) -> None:
