@@ -40,7 +40,7 @@ class Part(NamedTuple):
 
 
 def parts(text: str) -> list[Part]:
-    """The parts of a text in order; nothing is lost but the marks around code and formulas."""
+    """The parts of a text in order; nothing is lost but the marks around code and formulas, and blank lines there."""
     found: list[Part] = []
     at = 0
     text = text[:LONGEST]
@@ -53,7 +53,18 @@ def parts(text: str) -> list[Part]:
             Part("block", text[opening.end() + 1 : end.start() if end else len(text)].rstrip("\n"), opening[2])
         )
         at = end.end() + 1 if end else len(text)
-    return [*found, *_inside(text[at:])]
+    return _trimmed([*found, *_inside(text[at:])])
+
+
+def _trimmed(found: list[Part]) -> list[Part]:
+    """Without the line breaks beside what has lines of its own."""
+    own = [part.kind in ("block", "display") for part in found]
+    for number, part in enumerate(found):
+        if part.kind == "text":
+            text = part.text.lstrip("\n") if number and own[number - 1] else part.text
+            text = text.rstrip("\n") if number + 1 < len(found) and own[number + 1] else text
+            found[number] = Part("text", text)
+    return [part for part in found if part.kind != "text" or part.text]
 
 
 def _inside(text: str) -> Iterator[Part]:
