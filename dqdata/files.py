@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -32,6 +33,8 @@ REMEMBERED_FROM = 16 << 20
 SETTLED = 2.0
 """Seconds since the last change after which the time of a file tells one content from the next."""
 
+_CANT_LINK = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS}
+"""What a file system says that has no hard links, or not between these two places: the file is copied then."""
 
 UNFINISHED = ".*.part"
 """Glob of what a killed process left of a file or folder that it was writing."""
@@ -68,6 +71,17 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 def _part(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
+def linked(file: Path, target: Path) -> bool:
+    """Makes the target a hard link to the file. False where it can't be one, and has to be a copy."""
+    try:
+        target.hardlink_to(file)
+    except OSError as error:
+        if error.errno not in _CANT_LINK:
+            raise
+        return False
+    return True
 
 
 def is_private(folder: Path) -> bool:

@@ -210,7 +210,7 @@ def run_operator(
                 progress = Progress(1.0, runtime.counters, None)
                 segment = Segment((step,), step.before)
                 executor = LocalExecutor(runtime, progress)
-                await execute_segment(segment, came.rows(), target, runtime, executor, progress, chunk_rows)
+                await execute_segment(segment, came, target, runtime, executor, progress, chunk_rows)
 
         with _ledger(folder) as ledger:
             asyncio.run(work(ledger))

@@ -80,7 +80,8 @@ class PlanReport(Shown):
     cost_usd, most_usd: of all calls that a run makes, as expected and at worst; None where that is unknown. per_rows:
     set where nobody knows the rows before they are read; then the numbers of `teachers` are those of so many rows.
     ledger: whether answers of the ledger were looked up; sampled: in so many rows, spread over the source. ended: the
-    step before which looking up had to end: its calls and later ones are all taken to be new."""
+    step before which looking up had to end: its calls and later ones are all taken to be new. new_rows: in append mode,
+    rows that the last run did not have, which calls and costs are of; None where all rows are processed."""
 
     pipeline: str
     into: str
@@ -99,6 +100,7 @@ class PlanReport(Shown):
     ledger: bool
     sampled: int | None
     ended: str | None
+    new_rows: int | None = None
 
     @classmethod
     def of(cls, plan: Plan, project: Project, forecast: Forecast) -> PlanReport:
@@ -112,7 +114,10 @@ class PlanReport(Shown):
             f"{plan.made[0]}@{plan.made[1]}" if plan.made else None,
             plan.rows,
             dict(plan.columns),
-            tuple(_segment(number, segment, work) for number, segment in enumerate(plan.segments, 1)),
+            tuple(
+                _segment(number, segment, work / plan.checkpoints(segment))
+                for number, segment in enumerate(plan.segments, 1)
+            ),
             tuple(_teacher(name, plan.teachers[name], one) for name, one in forecast.teachers.items()),
             None if unknown else forecast.cost_usd,
             None if unknown else forecast.most_usd,
@@ -122,6 +127,7 @@ class PlanReport(Shown):
             forecast.ledger,
             forecast.sampled,
             forecast.ended,
+            forecast.new_rows,
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -149,8 +155,8 @@ class PlanReport(Shown):
         return fields(about) + table(["segment", "step", "rows after it", "new columns", "columns gone"], steps)
 
 
-def _segment(number: int, segment: Segment, work: Path) -> SegmentReport:
-    done = len(Folder(work / segment.fingerprint).rows())
+def _segment(number: int, segment: Segment, checkpoints: Path) -> SegmentReport:
+    done = len(Folder(checkpoints).rows())
     return SegmentReport(number, done, tuple(_step(step) for step in segment.steps))
 
 

@@ -12,7 +12,6 @@ removes them.
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import shutil
@@ -25,14 +24,11 @@ from typing import TYPE_CHECKING
 
 from dqdata.catalog.lake import Layout
 from dqdata.errors import StoreError
-from dqdata.files import computed_hash, file_mode, make_file, make_folder
+from dqdata.files import computed_hash, file_mode, linked, make_file, make_folder
 from dqdata.sql import literal, quoted
 
 if TYPE_CHECKING:
     import duckdb
-
-_CANT_LINK = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS}
-"""What a file system says that has no hard links, or not between these two places: the file is copied then."""
 
 
 def counted(con: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> dict[Path, int]:
@@ -81,7 +77,7 @@ def bring_in(files: Sequence[Path], layout: Layout, table: str, version: int) ->
         for file in files:
             target = folder / f"v{version}-{uuid.uuid4().hex}.parquet"
             placed.append(target)
-            if not (file.resolve().is_relative_to(layout.work.resolve()) and _linked(file, target)):
+            if not (file.resolve().is_relative_to(layout.work.resolve()) and linked(file, target)):
                 shutil.copyfile(file, target)
             target.chmod(file_mode(folder) & 0o440)
             _sync(target)
@@ -104,17 +100,6 @@ def described(table: str, files: Sequence[Path], rows: Sequence[int]) -> list[di
         }
         for file, count in zip(files, rows, strict=True)
     ]
-
-
-def _linked(file: Path, target: Path) -> bool:
-    """False where this can't be a hard link."""
-    try:
-        target.hardlink_to(file)
-    except OSError as error:
-        if error.errno not in _CANT_LINK:
-            raise
-        return False
-    return True
 
 
 def discard(files: Sequence[Path]) -> None:

@@ -65,6 +65,11 @@ class Layout:
         return self.root / "work"
 
     @property
+    def appended(self) -> Path:
+        """What runs in append mode take over from the run before, by catalog."""
+        return self.root / "append"
+
+    @property
     def spill(self) -> Path:
         return self.root / "spill"
 

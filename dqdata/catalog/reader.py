@@ -86,6 +86,11 @@ class Reader:
         """Where checkpoints live, on the file system of the data files, so that a commit can link them."""
         return self._layout.work
 
+    @property
+    def appended(self) -> Path:
+        """What runs in append mode take over from the run before, in a folder for each catalog."""
+        return self._layout.appended
+
     def close(self) -> None:
         with self._guard:
             if self._db is not None:

@@ -12,7 +12,8 @@ metadata of a version lists its files for ever, and each file belongs to one ver
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -129,10 +130,18 @@ def collect(store: Store, *, dry_run: bool) -> list[Garbage]:
         if not dry_run:
             states = store.marks().states
             write([Mark(*at, "gone") for at in hidden if states[at] == "dropped"])
+            _forget_appended(store, {one.catalog for one in found})
             for there in files.values():
                 for file in there:
                     file.unlink(missing_ok=True)
         return found
+
+
+def _forget_appended(store: Store, catalogs: Collection[str]) -> None:
+    """What the next run in append mode would take over has rows of the versions before it. It costs time to make again,
+    and no request."""
+    for catalog in catalogs:
+        shutil.rmtree(store.appended / catalog, ignore_errors=True)
 
 
 def verify(store: Store, catalog: str | None = None, version: int | None = None) -> Verified:

@@ -56,6 +56,8 @@ def _show(report: PlanReport) -> None:
     click.echo(f"{report.pipeline} -> {report.into}   source: {report.source}, {_count(report.rows)} rows")
     if report.made:
         click.echo(f"made already: {report.made}; a run returns it")
+    if report.new_rows is not None:
+        click.echo(f"append: {_count(report.new_rows)} rows are new since the last run; calls and costs are of these")
     click.echo(f"columns: {', '.join(report.columns)}")
     for segment in report.segments:
         done = f", {segment.chunks_done} chunks done" if segment.chunks_done else ""
@@ -68,8 +70,9 @@ def _show(report: PlanReport) -> None:
         click.echo(f"nobody knows the rows before they are read; for each {report.per_rows:,} of them:")
     for teacher in report.teachers:
         _show_teacher(teacher, made=report.made is not None)
-    if report.sampled is not None and report.rows is not None and report.sampled < report.rows:
-        click.echo(f"the ledger was looked up for {report.sampled:,} of {report.rows:,.0f} rows, evenly spread")
+    rows = report.rows if report.new_rows is None else report.new_rows
+    if report.sampled is not None and rows is not None and report.sampled < rows:
+        click.echo(f"the ledger was looked up for {report.sampled:,} of {rows:,.0f} rows, evenly spread")
     if report.ended:
         click.echo(f"calls of {report.ended} and of later steps are all taken to be new")
     click.echo(_cost(report))

@@ -85,6 +85,7 @@ def _summary(result: RunResult) -> str:
             lines.append(f"  failed   {failed}; --retry-failed processes these rows again")
         return "\n".join([*lines, *checks])
     lines = [f"{name}: {result.rows_out:,} rows from {result.rows_in:,} in {result.seconds:.1f} s"]
+    lines += _appended(result)
     for kind, counts in (("dropped", result.dropped), ("failed", result.failed)):
         if counts:
             lines.append(f"  {kind:8} " + ", ".join(f"{count:,} {reason}" for reason, count in counts.items()))
@@ -118,6 +119,21 @@ def _checked(result: RunResult) -> list[str]:
     return [f"  checks   {good:,} of {len(result.checks):,} passed"] + [
         f"  warning  {one.text}" for one in result.checks if not one.passed
     ]
+
+
+def _appended(result: RunResult) -> list[str]:
+    """What a run in append mode took over, and why it did not take over more."""
+    if result.append is None:
+        return []
+    since, changed = result.append["since"], result.append["changed"]
+    lines = []
+    for steps, taken in result.append["taken"].items():
+        processed = result.append["processed"][steps]
+        taken_over = f"{taken:,} rows as in {since or 'the last run'}, " if taken else ""
+        lines.append(f"  append   {taken_over}{processed:,} rows through {steps}")
+    if changed:
+        lines.append(f"  append   not taken over: {changed}{f' since {since}' if since else ''}")
+    return lines
 
 
 def _all_attempts(result: RunResult) -> list[str]:

@@ -24,8 +24,8 @@ from dqdata.engine.chunks import reader
 from dqdata.engine.counts import error_counts, reject_counts
 from dqdata.engine.executor import execute
 from dqdata.engine.executors import LocalExecutor
+from dqdata.engine.output import merged
 from dqdata.engine.progress import Progress
-from dqdata.engine.run import merged
 from dqdata.engine.runtime import Runtime
 from dqdata.engine.stop import StopSignal, on_signals
 from dqdata.engine.tasks import Labels

@@ -38,6 +38,11 @@ def write_whole(frame: pl.DataFrame, path: Path) -> None:
         ) from error
 
 
+def failed_rows(rejects: Path) -> bool:
+    """Whether rows failed that these rejects are of."""
+    return bool((pl.read_parquet(rejects, columns=["kind"], glob=False).get_column("kind") == "failed").any())
+
+
 @dataclass(frozen=True)
 class Folder:
     """The checkpoints of one segment."""
@@ -78,8 +83,7 @@ class Folder:
         """Removes the checkpoints of chunks in which rows failed, so that they are processed again; how many."""
         reopened = 0
         for file in self.rejects():
-            kinds = pl.read_parquet(file, columns=["kind"], glob=False).get_column("kind")
-            if (kinds == "failed").any():
+            if failed_rows(file):
                 file.with_name(file.name.replace("rejects-", "rows-")).unlink(missing_ok=True)
                 reopened += 1
         if reopened:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dqdata.calls.client import UNPAID
+from dqdata.engine.append import Appending, row_hashes
 from dqdata.engine.chunks import Folder, row_count, slices
 from dqdata.engine.ingest import ingest
 from dqdata.engine.progress import DETAIL, Progress
@@ -33,6 +34,8 @@ class RunOutput:
     rejects: Sequence[Path]
     rows_in: int
     partial: bool
+    source: Folder
+    """Checkpoints of the rows as they entered the first step."""
 
 
 async def execute(
@@ -44,8 +47,10 @@ async def execute(
     *,
     allow_partial: bool = False,
     namespace_ids: bool = True,
+    appending: Appending | None = None,
 ) -> RunOutput:
-    """Runs the plan; finished chunks of an earlier run are passed over. Raises RunError, always resumable."""
+    """Runs the plan; finished chunks of an earlier run are passed over. appending: takes over what the last run made of
+    the same rows. Raises RunError, always resumable."""
     namespace = plan.source.namespace() if namespace_ids else ""
     came = Folder(folder / plan.source_fingerprint)
     pipeline = plan.pipeline
@@ -54,14 +59,15 @@ async def execute(
     )
     facts = came.facts()
     assert facts is not None
+    if appending is not None:
+        await asyncio.to_thread(row_hashes, came.rows(), came, pipeline.memory)
     folders, partial = [came], False
-    _reopen([Folder(folder / segment.fingerprint) for segment in plan.segments])
+    _reopen([Folder(folder / plan.checkpoints(segment)) for segment in plan.segments])
     for segment in plan.segments:
-        target = Folder(folder / (segment.fingerprint + ("-partial" if partial else "")))
+        target = Folder(folder / (plan.checkpoints(segment) + ("-partial" if partial else "")))
         if partial:
             shutil.rmtree(target.path, ignore_errors=True)
-        files = folders[-1].rows()
-        await execute_segment(segment, files, target, runtime, executor, progress, pipeline.chunk_rows)
+        await execute_segment(segment, folders[-1], target, runtime, executor, progress, pipeline.chunk_rows, appending)
         if target.partial():
             partial = True
             if not (allow_partial or (pipeline.target_rows is not None and unpaid(target))):
@@ -69,7 +75,7 @@ async def execute(
         folders.append(target)
     progress.draw(last=True)
     rejects = [file for done in folders for file in done.rejects()]
-    return RunOutput(folders[-1].rows(), rejects, int(facts["rows_in"]), partial)
+    return RunOutput(folders[-1].rows(), rejects, int(facts["rows_in"]), partial, came)
 
 
 def _reopen(folders: Sequence[Folder]) -> None:
@@ -84,17 +90,22 @@ def _reopen(folders: Sequence[Folder]) -> None:
 
 async def execute_segment(
     segment: Segment,
-    files: list[Path],
+    before: Folder,
     target: Folder,
     runtime: Runtime,
     executor: Executor,
     progress: Progress,
     rows_of_chunk: int | None = None,
+    appending: Appending | None = None,
 ) -> None:
-    """Fills the folder with what the segment makes of the rows of the files. rows_of_chunk: rows of a checkpoint, by
-    default few where teachers are called and many elsewhere."""
+    """Fills the target with what the segment makes of the rows of the folder before. rows_of_chunk: rows of a
+    checkpoint, by default few where teachers are called and many elsewhere."""
+    appends = appending if not segment.is_table else None
     if target.facts() is not None:
+        if appends is not None:
+            appends.add(segment, target)
         return
+    files = before.rows()
     total = row_count(files)
     progress.segment(" > ".join(step.spec.id for step in segment.steps), total)
     if segment.is_table:
@@ -105,7 +116,14 @@ async def execute_segment(
         return
     target.prepare()
     job = runtime.job(segment, target.path)
-    tasks = [ChunkTask(job, chunk) for chunk in slices(files, rows_of_chunk or chunk_rows(segment))]
+    most = rows_of_chunk or chunk_rows(segment)
+    if appends is None:
+        chunks = list(slices(files, most))
+    else:
+        memory = runtime.memory_limit
+        chunks = await asyncio.to_thread(appends.slices, segment, files, before, target, memory, most)
+        progress.advance(total - sum(chunk.rows for chunk in chunks))
+    tasks = [ChunkTask(job, chunk) for chunk in chunks]
     await run_tasks(tasks, executor, runtime.stop, progress)
     if not target.partial():
         target.finish({"rows_in": total})

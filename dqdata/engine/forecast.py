@@ -15,7 +15,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dqdata.engine.rehearsal import Rehearsal, Tally, rehearse
+from dqdata.catalog.lake import Layout
+from dqdata.engine.append import Past, new_rows
+from dqdata.engine.rehearsal import ChosenRows, Rehearsal, Tally, rehearse
 from dqdata.ledger import Ledger
 from dqdata.operator import CallEstimate
 from dqdata.project.estimates import added
@@ -43,7 +45,7 @@ class TeacherForecast:
 
 @dataclass(frozen=True)
 class Forecast:
-    """rows: that enter the first step; None where nobody knows, and then all numbers are per `per_rows` rows.
+    """rows: that the numbers are of; None where nobody knows, and then all numbers are per `per_rows` rows.
     ledger: whether answers of the ledger are subtracted. sampled: rows that were looked at for that. ended: the step
     before which that had to end, whose calls and those after it are all taken to be new."""
 
@@ -54,6 +56,9 @@ class Forecast:
     ended: str | None = None
     per_rows: int | None = None
     made: bool = False
+    new_rows: int | None = None
+    """In append mode, rows of the source that the last run did not have, which the numbers are of; None where all rows
+    are processed."""
 
     @property
     def cost_usd(self) -> float | None:
@@ -75,6 +80,15 @@ def forecast(
     whose answers the ledger has."""
     if plan.made is not None and not retry_failed:
         return Forecast(plan.rows, {name: TeacherForecast() for name in plan.teachers}, made=True)
+    if plan.pipeline.mode == "append" and plan.pipeline.limit is None and not retry_failed:
+        past = Past.load(Layout(project.store_path).appended / plan.pipeline.into)
+        if (chosen := new_rows(past, plan)) is not None:
+            plan = replace(plan, source=ChosenRows(plan.source, chosen), rows=float(len(chosen)), counted=True)
+            return replace(_forecast(plan, project, store, subtract), new_rows=len(chosen))
+    return _forecast(plan, project, store, subtract)
+
+
+def _forecast(plan: Plan, project: Project, store: StoreView, subtract: bool) -> Forecast:
     if not project.ledger_path.exists() or not plan.teachers:
         return _estimated(plan, project, None, {})
     with Ledger(project.ledger_path, read_only=True) as ledger:

@@ -138,6 +138,7 @@ def _project(project: Project, store: Store, version: Version, folder: Path) -> 
         seed=recipe["seed"],
         limit=recipe.get("limit"),
         target_rows=recipe.get("target_rows"),
+        mode=recipe.get("mode", "full"),
         max_failed_rate=1.0,
         where=f"{version.catalog}@{version.version}",
     )

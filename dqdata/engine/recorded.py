@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from dqdata.columns import REJECTS
 from dqdata.database import connect
+from dqdata.engine.output import merged
 from dqdata.engine.replay import Comparison, compare, replay
-from dqdata.engine.run import merged, run_pipeline
+from dqdata.engine.run import run_pipeline
 from dqdata.errors import DataError, InputError, ProjectError, RunError
 from dqdata.files import whole_folder
 from dqdata.history.causes import Cause, causes

@@ -10,6 +10,7 @@ that wants to, and what follows is left to estimates.
 from __future__ import annotations
 
 import asyncio
+import bisect
 import math
 import tempfile
 from collections import Counter
@@ -160,6 +161,38 @@ class _Thinned(Source[Any]):
                 return
 
 
+class ChosenRows(Source[Any]):
+    """Some rows of a source, by their positions in ascending order."""
+
+    kind = "chosen"
+
+    def __init__(self, source: Source[Any], positions: Sequence[int]) -> None:
+        super().__init__(source.params, source.context)
+        self._source, self._positions = source, positions
+        setattr(self, "kind", source.kind)  # noqa: B010 - a class variable, but errors name the source itself
+
+    def schema(self) -> Any:
+        return self._source.schema()
+
+    def fingerprint(self) -> str:
+        return self._source.fingerprint()
+
+    def namespace(self) -> str:
+        return self._source.namespace()
+
+    def row_count(self) -> int:
+        return len(self._positions)
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        import pyarrow as pa
+
+        at = first = 0
+        for batch in self._source.batches():
+            last = bisect.bisect_left(self._positions, at + batch.num_rows, first)
+            yield batch.take(pa.array([place - at for place in self._positions[first:last]], pa.int64()))
+            at, first = at + batch.num_rows, last
+
+
 class _Rehearsing(Runtime):
     def __init__(self, *args: Any, **keys: Any) -> None:
         super().__init__(*args, **keys)
@@ -296,4 +329,4 @@ class _Observed(CallOperator[Any]):
                 into[name] = into.get(name, 0.0) + max(0.0, left)
 
 
-__all__ = ["Rehearsal", "Tally", "rehearse"]
+__all__ = ["ChosenRows", "Rehearsal", "Tally", "rehearse"]

@@ -12,7 +12,7 @@ import json
 import secrets
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -24,29 +24,28 @@ from filelock import BaseFileLock, Timeout
 from dqdata.calls.budget import Budget
 from dqdata.calls.client import Counters
 from dqdata.catalog import Store, Version
-from dqdata.columns import REJECTS, Columns
+from dqdata.columns import REJECTS
+from dqdata.engine.append import Appending, Past, keep
 from dqdata.engine.assertions import CheckOutcome, differ, evaluate, evaluate_version
 from dqdata.engine.counts import correct_rows, error_counts, reject_counts
 from dqdata.engine.executor import RunOutput, execute
 from dqdata.engine.executors import make_executor
 from dqdata.engine.garbage import rare_collections
 from dqdata.engine.memory import database_bytes
+from dqdata.engine.output import merged
 from dqdata.engine.progress import Progress
 from dqdata.engine.runtime import Runtime
 from dqdata.engine.stop import StopSignal, on_signals
 from dqdata.engine.target import Reached, until_target
 from dqdata.engine.tasks import Labels
 from dqdata.errors import ChecksFailed, DqdataError, Stopped
-from dqdata.files import lock, make_folder, parquet_file
+from dqdata.files import lock, make_folder
 from dqdata.ledger import Ledger
 from dqdata.notebook import Shown
 from dqdata.project.plan import Plan, check_ready, make_plan
 from dqdata.project.recipe import recipe
 from dqdata.project.tables import EngineKind, Pipeline, Project
 
-MERGED_GROUP = 16_384
-MERGED_ROWS = 500_000
-MERGED_BYTES = 256 << 20
 WAIT_SECONDS = 15.0
 
 
@@ -83,6 +82,9 @@ class RunResult(Shown):
     checks: tuple[CheckOutcome, ...] = ()
     ended_by: str = ""
     """Why a run with `target_rows` took no more rows: target, source or budget."""
+    append: Mapping[str, Any] | None = None
+    """In append mode: `since`, the version whose rows were taken over ("" for none); `taken` and `processed`, rows that
+    entered each run of per-row steps; `changed`, the step because of which rows were processed again."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -128,7 +130,14 @@ def run_pipeline(
             return passed(
                 asyncio.run(
                     _Run(
-                        plan, project, store, folder, out, engine or project.engine.kind, again=force or retry_failed
+                        plan,
+                        project,
+                        store,
+                        folder,
+                        out,
+                        engine or project.engine.kind,
+                        again=force or retry_failed,
+                        force=force,
                     ).run(allow_partial, workers)
                 )
             )
@@ -145,6 +154,7 @@ class _Run:
         engine: EngineKind,
         *,
         again: bool,
+        force: bool,
     ) -> None:
         self.again, self.engine = again, engine
         self.plan, self.project, self.store, self.folder, self.out = plan, project, store, folder, out
@@ -155,6 +165,10 @@ class _Run:
         self.reached: Reached | None = None
         self.checked: tuple[CheckOutcome, ...] = ()
         self.paid_usd = 0.0
+        self.kept = store.appended / plan.pipeline.into
+        self.appending: Appending | None = None
+        if plan.pipeline.mode == "append" and plan.pipeline.limit is None:
+            self.appending = Appending(Past() if force else Past.load(self.kept))
 
     async def run(self, allow_partial: bool, workers: int | None) -> RunResult:
         try:
@@ -193,7 +207,13 @@ class _Run:
                     async with aclosing(executor):
                         if pipeline.target_rows is None:
                             self.output = await execute(
-                                self.plan, runtime, executor, self.folder, progress, allow_partial=allow_partial
+                                self.plan,
+                                runtime,
+                                executor,
+                                self.folder,
+                                progress,
+                                allow_partial=allow_partial,
+                                appending=self.appending,
                             )
                         else:
                             self.reached = await until_target(
@@ -215,6 +235,8 @@ class _Run:
         rejects = merged(output.rejects, REJECTS, self.folder / "merged-rejects")
         memory, checks = database_bytes(self.plan.pipeline.memory), self.plan.pipeline.checks
         self.checked = tuple(evaluate(checks, rows, rejects, self.plan.after, memory=memory))
+        if self.appending is not None and not output.partial:
+            keep(self.kept, self.plan, output.source, self.appending.done)
         return self.store.commit(
             self.plan.pipeline.into,
             rows=rows,
@@ -254,7 +276,20 @@ class _Run:
             target_rows=self.plan.pipeline.target_rows,
             ended_by=self.reached.ended_by if self.reached else "",
             checks=self.checked,
+            append=self._appended(),
         )
+
+    def _appended(self) -> dict[str, Any] | None:
+        if self.appending is None:
+            return None
+        past = self.appending.past
+        since = self.store.find(past.fingerprint)
+        return {
+            "since": f"{since[0]}@{since[1]}" if since else "",
+            "taken": self.appending.taken,
+            "processed": self.appending.processed,
+            "changed": past.changed(self.plan),
+        }
 
     @property
     def _calls(self) -> dict[str, int]:
@@ -295,35 +330,6 @@ class _Run:
             "profile": self.project.profile,
             "error": error,
         }
-
-
-def merged(files: Sequence[Path], columns: Columns, folder: Path) -> list[Path]:
-    """The rows of many checkpoints, in order, as few well-compressed Parquet files; streamed."""
-    import pyarrow.parquet as pq
-
-    from dqdata.columns import arrow_schema
-
-    shutil.rmtree(folder, ignore_errors=True)
-    make_folder(folder)
-    schema = arrow_schema(columns)
-    made: list[Path] = []
-    writer: pq.ParquetWriter | None = None
-    rows = size = 0
-    for file in files:
-        for batch in parquet_file(file).iter_batches(MERGED_GROUP):
-            if not batch.num_rows:
-                continue
-            if writer is None or rows >= MERGED_ROWS or size >= MERGED_BYTES:
-                if writer is not None:
-                    writer.close()
-                made.append(folder / f"{len(made):05}.parquet")
-                writer = pq.ParquetWriter(made[-1], schema, compression="zstd")
-                rows = size = 0
-            writer.write_batch(batch.cast(schema))
-            rows, size = rows + batch.num_rows, size + batch.nbytes
-    if writer is not None:
-        writer.close()
-    return made
 
 
 def _alone(folder: Path, plan: Plan, out: TextIO | None) -> BaseFileLock:

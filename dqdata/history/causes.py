@@ -19,7 +19,7 @@ Recipe = Mapping[str, Any]
 
 
 class Cause(NamedTuple):
-    """One difference of two recipes. kind: input, source, seed, limit, step added, step removed, steps reordered,
+    """One difference of two recipes. kind: input, source, seed, limit, mode, step added, step removed, steps reordered,
     operator, parameter, prompt, teacher, code, library. place: where in the recipe; what: the key or file name.
     before, after: values as text, of a prompt whole; "" where one side has none."""
 
@@ -56,7 +56,7 @@ def _source(before: Recipe, after: Recipe) -> Iterator[Cause]:
             yield Cause("source", "from", key, was, now)
     inputs = list(_inputs("from", before, after))
     yield from inputs
-    for key in ("seed", "limit"):
+    for key in ("seed", "limit", "mode"):
         if before.get(key) != after.get(key) and key in before and key in after:
             yield Cause(key, "pipeline", key, _text(before[key]), _text(after[key]))
     same = old == new and not inputs

@@ -118,8 +118,16 @@ class Plan:
         """Of the whole recipe, its destination included: a second run finds the version by it."""
         last = self.steps[-1].fingerprint if self.steps else self.source_fingerprint
         target = self.pipeline.target_rows
-        stop = {} if target is None else {"target_rows": target}
-        return fingerprint({"into": self.pipeline.into, "rows": last, **stop})
+        more: dict[str, Any] = {} if target is None else {"target_rows": target}
+        if self.pipeline.mode == "append":
+            more["source"] = self.source_fingerprint
+        return fingerprint({"into": self.pipeline.into, "rows": last, **more})
+
+    def checkpoints(self, segment: Segment) -> str:
+        """Name of the folder of a segment's checkpoints in a run of this plan."""
+        if self.pipeline.mode == "append":
+            return fingerprint({"source": self.source_fingerprint, "rows": segment.fingerprint})
+        return segment.fingerprint
 
     @property
     def after(self) -> Columns:
@@ -156,19 +164,20 @@ def make_plan(
         raise
     except InputError as error:
         raise type(error)(f"{pipeline.where} from: {error}") from error
-    base = fingerprint(
-        {
-            "source": pipeline.source.kind,
-            "rows": origin,
-            "seed": pipeline.seed,
-            "namespace": source.namespace() if namespace_ids else "",
-            **({} if pipeline.limit is None else {"limit": pipeline.limit}),
-        }
-    )
+    origins = {
+        "source": pipeline.source.kind,
+        "rows": origin,
+        "seed": pipeline.seed,
+        "namespace": source.namespace() if namespace_ids else "",
+        **({} if pipeline.limit is None else {"limit": pipeline.limit}),
+    }
+    base = fingerprint(origins)
     if counted is not None and pipeline.limit is not None:
         counted = min(counted, pipeline.limit)
 
     columns, before = with_ids(given), base
+    if pipeline.mode == "append":  # what a step makes of a row has the same ids whichever rows are beside it
+        before = fingerprint({name: origins[name] for name in ("source", "seed", "namespace")} | {"mode": "append"})
     rows = expected_rows if counted is None else counted
     check_operators(pipeline, project.root)
     teachers: dict[str, Teacher[Any]] = {}

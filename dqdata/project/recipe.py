@@ -35,6 +35,7 @@ def recipe(plan: Plan, root: Path, source_rows: int | None = None) -> dict[str, 
         "seed": plan.pipeline.seed,
         "limit": plan.pipeline.limit,
         **({} if target is None else {"target_rows": target, "source_rows": source_rows}),
+        "mode": plan.pipeline.mode,
         "versions": versions(),
         "teachers": {
             name: {"provider": t.provider, "model": t.model, "revision": t.revision}

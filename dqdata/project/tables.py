@@ -97,6 +97,9 @@ class PipelineKeys(Params):
     """Share of failed rows above which a run stops, looked at from 50 rows on and at the end."""
     chunk_rows: int | None = Field(None, ge=1)
     """Rows of a checkpoint; by default few where teachers are called and many where only the CPU works."""
+    mode: Literal["full", "append"] = "full"
+    """append: rows that went through the same steps in the last run are taken as they came out then, and only others
+    are processed; the version is the one that processing all rows makes."""
     memory: int = Field(2 << 30, ge=LEAST_MEMORY)
     """Bytes of rows that a run holds before it uses the disk; the program itself takes some 350 MiB more."""
     checks: tuple[CheckSpec, ...] = ()
@@ -303,6 +306,10 @@ def _pipeline(name: str, body: dict[str, Any], where: str) -> Pipeline:
     if not isinstance(steps, list):
         raise ProjectError(where, f"`steps` must be a list of tables, got {steps!r}")
     keys = validated(PipelineKeys, {"into": name, **body}, where)
+    if keys.mode == "append" and keys.target_rows is not None:
+        raise ProjectError(
+            where, 'mode = "append" processes the whole source, and target_rows a part of it: leave one of them out'
+        )
     try:
         check_name(keys.into)
         if FIRST_SUFFIX in keys.into:

@@ -1,0 +1,143 @@
+"""`mode = "append"` as a user meets it: runs, plan, changed steps, a kill, diff, rebuild, gc."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from loopback import Loopback
+
+from .conftest import Invoke
+from .test_history import _answer
+
+pytestmark = pytest.mark.usefixtures("kept_workers")
+
+PROJECT = """
+[teachers.t]
+provider = "openai"
+base_url = "URL"
+model = "m"
+price = { input = 1.0, output = 2.0 }
+concurrency = 2
+
+[pipelines.traces]
+from = "problems.jsonl"
+mode = "append"
+chunk_rows = 4
+steps = [
+  { op = "generate", teacher = "t", temperature = 0.5, max_tokens = 64 },
+  { op = "verify_math" },
+  { op = "dedup", column = "question", method = "exact" },
+  { op = "length" },
+]
+"""
+
+
+@pytest.fixture(scope="module")
+def teacher() -> Iterator[Loopback]:
+    loopback = Loopback()
+    loopback.answer = lambda body: f"\\boxed{{{_answer(body)}}}"
+    loopback.start()
+    yield loopback
+    loopback.stop()
+
+
+def write(folder: Path, teacher: Loopback, rows: range, was: str = "", now: str = "") -> None:
+    problems = [{"question": f"What is {n} + 1?", "answer": str(n + 1)} for n in rows]
+    (folder / "problems.jsonl").write_text("".join(json.dumps(row) + "\n" for row in problems))
+    (folder / "pipelines.toml").write_text(PROJECT.replace("URL", teacher.url).replace(was, now or was))
+
+
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory: pytest.TempPathFactory, teacher: Loopback) -> Path:
+    """traces@1 of eight problems."""
+    from dqdata.cli import main
+
+    folder = tmp_path_factory.mktemp("append")
+    write(folder, teacher, range(8))
+    assert main(["run", "traces", "-q", "-p", str(folder / "pipelines.toml")]) == 0
+    return folder
+
+
+@pytest.fixture
+def made(made_once: Path, tmp_path: Path, dqdata: Invoke, teacher: Loopback) -> Path:
+    shutil.copytree(made_once, tmp_path, dirs_exist_ok=True)
+    teacher.asked.clear()
+    return tmp_path
+
+
+def read(dqdata: Invoke, *arguments: str) -> dict[str, Any]:
+    done = dqdata(*arguments, "--json")
+    assert done.code == 0, done.error
+    found: dict[str, Any] = json.loads(done.out)
+    return found
+
+
+def test_new_problems_alone_are_processed_and_priced(made: Path, dqdata: Invoke, teacher: Loopback) -> None:
+    write(made, teacher, range(11))
+    plan = read(dqdata, "plan", "traces")
+    assert plan["new_rows"] == 3 and plan["teachers"][0]["calls"] == 3
+    assert "append: 3 rows are new since the last run" in dqdata("plan", "traces").out
+    done = read(dqdata, "run", "traces", "-q")
+    assert done["append"] == {
+        "since": "traces@1",
+        "taken": {"generate > verify_math": 8, "length": 8},
+        "processed": {"generate > verify_math": 3, "length": 3},
+        "changed": "",
+    }
+    assert done["calls"] == {"made": 3, "cached": 0, "failed": 0} and len(teacher.asked) == 3
+    found = read(dqdata, "diff", "traces")
+    assert found["counts"][3] == 8 and [cause[0] for cause in found["causes"]] == ["input"]
+    rebuilt = read(dqdata, "rebuild", "traces@2", "--replay", "-q")
+    assert rebuilt["equal"] and rebuilt["same"] == 11 and rebuilt["same_recipe"]
+
+
+def test_a_changed_step_is_named_and_what_precedes_it_is_taken_over(
+    made: Path, dqdata: Invoke, teacher: Loopback
+) -> None:
+    write(made, teacher, range(9), '"exact" }', '"exact", ignore = ["case"] }')
+    done = dqdata("run", "traces", "-q")
+    assert done.code == 0, done.error
+    assert "8 rows as in traces@1, 1 rows through generate > verify_math" in done.out
+    assert "not taken over: step 3 (dedup) has changed since traces@1" in done.out
+    assert len(teacher.asked) == 1
+
+
+def test_gc_forgets_the_rows_of_dropped_versions(made: Path, dqdata: Invoke, teacher: Loopback) -> None:
+    write(made, teacher, range(9))
+    assert dqdata("run", "traces", "-q").code == 0
+    assert dqdata("drop", "traces@2").code == 0 and (made / "catalogs" / "append" / "traces").is_dir()
+    assert dqdata("gc", "--yes").code == 0
+    assert not (made / "catalogs" / "append" / "traces").exists()
+    done = read(dqdata, "run", "traces", "-q")
+    assert done["append"]["since"] == "" and set(done["append"]["taken"].values()) == {0}
+    assert done["rows_out"] == 9 and done["calls"]["made"] == 0
+
+
+def test_a_killed_run_goes_on_and_asks_nothing_twice(made: Path, dqdata: Invoke, teacher: Loopback) -> None:
+    """The process ends hard once the second of six new answers is on its way."""
+    write(made, teacher, range(14))
+    teacher.latency = 0.2
+    process = subprocess.Popen([sys.executable, "-m", "dqdata", "run", "traces", "-q"], cwd=made)
+    try:
+        deadline = time.monotonic() + 120
+        while len(teacher.asked) < 3 and time.monotonic() < deadline and process.poll() is None:
+            time.sleep(0.02)
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        teacher.latency = 0.0
+    assert len(teacher.asked) >= 3
+    done = read(dqdata, "run", "traces", "-q")
+    assert done["version"] == 2 and done["rows_out"] == 14
+    assert done["append"]["taken"] == {"generate > verify_math": 8, "length": 8}
+    assert {str(body["messages"][-1]["content"]).split()[2] for body in teacher.asked} == {str(n) for n in range(8, 14)}
