@@ -62,6 +62,8 @@ def read_chat(value: Any) -> Chat:
             raise DataError(f"a chat is a list of messages, not the text {value[:60]!r}") from None
     if isinstance(value, Mapping) and isinstance(value.get("messages"), list):
         value = value["messages"]
+    if value is None:
+        raise DataError("there is no chat, which is a list of messages")
     if not isinstance(value, Sequence) or isinstance(value, str | bytes):
         raise DataError(f"a chat is a list of messages, not {type(value).__name__}")
     unknown: dict[str, None] = {}

@@ -217,6 +217,8 @@ def columns_of(schema: pa.Schema) -> Columns:
     from dqdata.database import connect
 
     check_names(schema.names)
+    if not schema.names:
+        raise ColumnError("the rows have no column; a row of a problem has at least `question`")
     with connect() as con:
         con.register("rows_of_schema", stored_schema(schema).empty_table())
         return Columns({str(row[0]): str(row[1]) for row in con.sql("describe from rows_of_schema").fetchall()})

@@ -24,7 +24,16 @@ from dqdata.calls.health import UNREACHABLE, is_overload
 from dqdata.calls.hiding import hidden, without_secrets
 from dqdata.calls.owner import Answered, LaneEndedError, Lease, Owner
 from dqdata.calls.stall import Stall
-from dqdata.errors import BudgetExceeded, DqdataError, InputError, Stopped, StoreError, TeacherError
+from dqdata.errors import (
+    PLUGIN_RAISES,
+    BudgetExceeded,
+    DqdataError,
+    InputError,
+    Stopped,
+    StoreError,
+    TeacherError,
+    described,
+)
 from dqdata.ledger import CallContext
 from dqdata.masking import masker
 from dqdata.operator import Ask
@@ -55,7 +64,7 @@ class CallClient:
         """name: of the teacher's table, under which processes share its limits. unpaid_rows_fail: a call that the
         budget has no room for fails its row, instead of ending the run. replay: answers come from the ledger alone; a
         request without one fails its row as `not_recorded`."""
-        self.unpaid_rows_fail, self.replay = unpaid_rows_fail, replay
+        self.name, self.unpaid_rows_fail, self.replay = name, unpaid_rows_fail, replay
         self.teacher, self.limits, self.owner = teacher, teacher.limits(limits), owner
         self.counters = Counters()
         self._on_change = on_change
@@ -118,7 +127,12 @@ class CallClient:
             self._starting.cancel()
             with contextlib.suppress(asyncio.CancelledError, Exception):
                 await self._starting
-        await self.teacher.close()
+        try:
+            await self.teacher.close()
+        except DqdataError as error:
+            log.warning("teacher %s could not be closed: %s", self.name, error)
+        except PLUGIN_RAISES as error:  # every answer is stored: what was made counts
+            log.warning("teacher %s failed when it was closed: %s", self.name, described(error))
 
     async def _wait(self, call: _InFlight) -> Completion:
         """A caller that is cancelled doesn't take the call from others; a call already sent is paid for, so it ends

@@ -162,11 +162,16 @@ def _plain(error: Exception) -> str:
         return f"no permission for {place}: give yourself permission, or choose another folder (`[store] path`)"
     if number == errno.EROFS or "readonly database" in lower or "read-only file system" in lower:
         return "it is read-only; nothing was changed. Open it with read_only=True or copy it to where you may write"
+    if number in (errno.EEXIST, errno.ENOTDIR):
+        place = getattr(error, "filename", None) or "its path"
+        return (
+            f"{place} is a file, and a store is a folder: move the file away, or choose another folder (`[store] path`)"
+        )
     if "database is locked" in lower:
         return "another program holds its metadata; end that program or try again"
     if "catalog version mismatch" in lower:
         return f"made by a newer dqdata with another DuckLake: update dqdata ({text.splitlines()[0]})"
-    if "file is not a database" in lower or "malformed" in lower:
+    if "not a database" in lower or "malformed" in lower or "creating a new ducklake is explicitly disabled" in lower:
         return "the metadata (metadata.sqlite) is damaged; restore it from a backup, the data files are untouched"
     if "no such file" in lower or "no files found" in lower:
         return f"a data file is missing; restore it from a backup ({text.splitlines()[0]})"

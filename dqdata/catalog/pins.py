@@ -128,7 +128,7 @@ def _resolve(marked: str, known: Mapping[str, Sequence[int]], marks: Marks) -> s
     name = owner(table)
     if name not in known:
         there = f" (there are: {', '.join(sorted(known))})" if known else " (the store is empty)"
-        raise QueryError(f"no catalog {name!r}{nearest(name, known) or there}")
+        raise QueryError(f"no catalog {name!r}{nearest(name, known) or there}", code="unknown-catalog")
     versions = known[name]
     if wanted == LATEST:
         version = versions[-1]
@@ -141,7 +141,7 @@ def _resolve(marked: str, known: Mapping[str, Sequence[int]], marks: Marks) -> s
     if (dropped := marks.unreadable(name, version)) is not None:
         raise dropped
     if version not in versions:
-        raise QueryError(f"{name} has no version {version}; it has {_spans(sorted(versions))}")
+        raise QueryError(f"{name} has no version {version}; it has {_spans(sorted(versions))}", code="unknown-version")
     return f"{table}@{version}"
 
 
@@ -171,7 +171,10 @@ def _parse(sql: str, con: duckdb.DuckDBPyConnection) -> Any:
         raise QueryError(f"catalogs are read by one query (SELECT, FROM, WITH, DESCRIBE, SUMMARIZE), got {got}")
     tree = parsed(sql, con)
     if tree["error"]:
-        raise QueryError(f"DuckDB can't analyse this query: {tree.get('error_message', 'no reason given')}")
+        said = str(tree.get("error_message", "no reason given"))
+        if "only select" in said.lower():  # PRAGMA, SHOW, CALL: DuckDB calls them SELECT too
+            said = f"{(sql.split() or ['it'])[0].upper()} is none of SELECT, FROM, WITH, DESCRIBE, SUMMARIZE"
+        raise QueryError(f"catalogs are read by one query that DuckDB can analyse: {said}")
     return tree["statements"]
 
 

@@ -158,7 +158,7 @@ class Reader:
             rows = self._rows(version_query(f"catalog = {literal(name)} and version = {int(version)}"))
             if not rows:
                 there = ", ".join(str(known.version) for known in self.versions(name, dropped=True))
-                raise QueryError(f"{name} has no version {version}; it has {there}")
+                raise QueryError(f"{name} has no version {version}; it has {there}", code="unknown-version")
             self._cached[name, version] = Version.of(rows[0])
         return self._cached[name, version]
 
@@ -324,7 +324,7 @@ class Reader:
     def _refuse_unknown(self, name: str) -> None:
         known = sorted(self._known())
         there = f" (there are: {', '.join(known)})" if known else f": the store {self.path} is empty"
-        raise QueryError(f"no catalog {name!r}{nearest(name, known) or there}")
+        raise QueryError(f"no catalog {name!r}{nearest(name, known) or there}", code="unknown-catalog")
 
     def typed(self, con: duckdb.DuckDBPyConnection, sql: str) -> str:
         """The query with its columns in the types that rows hold."""

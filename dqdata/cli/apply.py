@@ -39,10 +39,12 @@ def command(
 
     try:
         loaded = open_project(project)
-    except ProjectError:
-        if project is not None:
+    except ProjectError as error:
+        if project is not None or error.code != "no-project":
             raise
         loaded = None
+    if target.exists() and file.exists() and target.samefile(file):
+        raise click.BadParameter(f"{target} is the file that is read; name another", param_hint="--out")
     done = apply(
         op,
         dict(setting(text) for text in settings),

@@ -98,9 +98,9 @@ def _schema() -> str:
 
 def _ignore(path: Path) -> None:
     """Makes git ignore the store; existing lines of the file are kept."""
-    before = path.read_text(encoding="utf-8") if path.exists() else ""
-    if IGNORED not in before.splitlines():
-        path.write_text(before + ("\n" if before and not before.endswith("\n") else "") + IGNORED + "\n", "utf-8")
+    before = path.read_bytes() if path.exists() else b""  # in any encoding that has ASCII
+    if IGNORED.encode() not in before.splitlines():
+        path.write_bytes(before + (b"\n" if before and not before.endswith(b"\n") else b"") + IGNORED.encode() + b"\n")
 
 
 def _next(folder: Path, template: Template) -> None:

@@ -30,8 +30,8 @@ def command(name: str | None, group: Group | None, as_json: bool) -> None:
     if not groups:
         names = {known for one in GROUPS for known in found(one)}
         raise PluginError(
-            f"no plug-in {name!r}{nearest(name, names)} `dqdata ops --group operators|trainers|teachers|sources` lists "
-            "them",
+            f"no plug-in {name!r}{nearest(name, names) or ';'} "
+            "`dqdata ops --group operators|trainers|teachers|sources` lists them",
             code="unknown-plugin",
         )
     shown = [_as_json(one, name) for one in groups]

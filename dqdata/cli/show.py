@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     "--row", "row_id", metavar="ID", help="Only the row of this id, whole; the beginning of the id is enough."
 )
 @click.option("--rejects", is_flag=True, help="What was dropped or failed, by reason, with an example of each.")
-@click.option("--limit", type=click.IntRange(min=1), default=3, show_default=True, help="First N rows.")
+@click.option("--limit", type=click.IntRange(min=1, max=1_000_000), default=3, show_default=True, help="First N rows.")
 @project_option
 @store_option
 @json_option

@@ -8,18 +8,27 @@ What is asked is stored once in `requests`; each sample of it is a row of `calls
 from __future__ import annotations
 
 import contextlib
+import logging
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import quote
-
-from filelock import FileLock
 
 from dqdata import sqlite
 from dqdata.errors import StoreError
 from dqdata.files import lock, make_file, make_folder
 from dqdata.ledger import migrations
+
+log = logging.getLogger("dqdata.ledger")
+T = TypeVar("T")
+
+PATIENCE = 60.0
+"""Seconds to wait for another program that writes to the ledger without dqdata's own lock."""
+NOTED_EVERY = 15.0
+"""Seconds between two lines about waiting."""
 
 APPLICATION_ID = 0x6471_6C65
 """`dqle`: tells a ledger from any other SQLite file."""
@@ -125,9 +134,43 @@ def readable_file(path: Path) -> Iterator[Path]:
         yield path if file else copy
 
 
-def write_lock(path: Path) -> FileLock:
+@contextlib.contextmanager
+def write_lock(path: Path) -> Iterator[None]:
     """Writers of several processes queue here, not in SQLite's busy handler, which can starve one or not be asked."""
-    return lock(path, poll=0.002)
+    from filelock import Timeout
+
+    held = lock(path, timeout=NOTED_EVERY, poll=0.002)
+    began = time.monotonic()
+    while True:
+        try:
+            held.acquire()
+            break
+        except Timeout:
+            _note(path, began)
+    try:
+        yield
+    finally:
+        held.release()
+
+
+def patiently(path: Path, act: Callable[[], T]) -> T:
+    """What `act` returns once SQLite has the ledger for it. Raises sqlite3.OperationalError after PATIENCE seconds in
+    which another program held it."""
+    began = time.monotonic()
+    while True:
+        try:
+            return act()
+        except sqlite3.OperationalError as error:
+            held = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+            if not held or time.monotonic() - began >= PATIENCE:
+                raise
+            _note(path, began)
+
+
+def _note(path: Path, began: float) -> None:
+    log.warning(
+        "another program writes to the ledger %s: waiting for it, %.0f s so far", path, time.monotonic() - began
+    )
 
 
 def broken(path: Path, error: Exception) -> StoreError:
@@ -140,7 +183,7 @@ def broken(path: Path, error: Exception) -> StoreError:
     elif "malformed" in text or "not a database" in text:
         advice = "the file is damaged: put it aside (or restore a copy), the next run begins a new one"
     elif "locked" in text:
-        advice = "another process holds it: wait for it to end"
+        advice = f"another program wrote to it for {PATIENCE:.0f} s: wait for that program, or end it, and run again"
     else:
         advice = "see the cause above"
     return StoreError(f"ledger {path}: {error}; {advice}")
@@ -152,13 +195,13 @@ def _connect(path: Path) -> sqlite3.Connection:
     # SQLite's busy handler isn't asked where two processes turn one file to WAL: the second would fail at once.
     with write_lock(path):
         make_file(path)
-        con = sqlite3.connect(where, uri=True, timeout=60, isolation_level=None, check_same_thread=False)
+        con = sqlite3.connect(where, uri=True, timeout=NOTED_EVERY, isolation_level=None, check_same_thread=False)
         try:
-            con.execute("pragma journal_mode = wal")
+            patiently(path, lambda: con.execute("pragma journal_mode = wal"))
             con.execute("pragma synchronous = full")  # a paid answer survives a power cut, not only a crash
             con.execute("pragma wal_autocheckpoint = 0")  # the writer does it, between commits that someone waits for
-            if (version := _version(con, path)) == 0:
-                _create(con)
+            if (version := patiently(path, lambda: _version(con, path))) == 0:
+                patiently(path, lambda: _create(con))
             else:
                 sqlite.migrate(con, path, version, migrations.STEPS)
         except BaseException:
@@ -181,9 +224,9 @@ def _connect_read_only(path: Path) -> sqlite3.Connection:
     if not path.exists():
         raise StoreError(f"ledger {path}: there is none yet; a run with a teacher makes it")
     where = f"file:{quote(str(path.resolve()))}?mode=ro"
-    con = sqlite3.connect(where, uri=True, timeout=60, isolation_level=None, check_same_thread=False)
+    con = sqlite3.connect(where, uri=True, timeout=NOTED_EVERY, isolation_level=None, check_same_thread=False)
     try:
-        version = _version(con, path)
+        version = patiently(path, lambda: _version(con, path))
     except sqlite3.OperationalError:
         con.close()
         if path.with_name(path.name + "-wal").exists():

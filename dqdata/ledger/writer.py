@@ -17,7 +17,7 @@ from typing import Any
 
 from dqdata.errors import StoreError
 from dqdata.ledger.answers import Answer, store
-from dqdata.ledger.tables import broken, connect, write_lock
+from dqdata.ledger.tables import broken, connect, patiently, write_lock
 
 Write = Answer | Callable[[sqlite3.Connection], Any]
 
@@ -32,7 +32,6 @@ class Writer:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.lock = write_lock(path)
         self._con = connect(path)
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._pages = 0
@@ -70,13 +69,13 @@ class Writer:
                 _tell(group, self._commit(group))
             if last or self._pages >= CHECKPOINT_PAGES:
                 self._checkpoint(truncate=last)
-        with self.lock:  # the last connection to close removes the log
+        with write_lock(self.path):  # the last connection to close removes the log
             self._con.close()
 
     def _commit(self, group: Sequence[_Item]) -> StoreError | None:
         try:
-            with self.lock:
-                self._con.execute("begin immediate")
+            with write_lock(self.path):
+                patiently(self.path, lambda: self._con.execute("begin immediate"))
                 try:
                     _carry_out(self._con, group)
                     self._con.execute("commit")
@@ -91,7 +90,7 @@ class Writer:
 
     def _checkpoint(self, *, truncate: bool) -> None:
         try:
-            with self.lock:  # no process folds the log back while another appends to it
+            with write_lock(self.path):  # no process folds the log back while another appends to it
                 row = self._con.execute(f"pragma wal_checkpoint({'truncate' if truncate else 'passive'})").fetchone()
         except sqlite3.Error:
             return  # a reader is in the way, or the disk is full; what was committed is safe in the log

@@ -170,7 +170,7 @@ class PlannedStore:
             return self.planned[name]
         version = self.store.latest(name)
         if version is None:
-            raise QueryError(f"no catalog {name!r}{nearest(name, self.planned)}")
+            raise QueryError(f"no catalog {name!r}{nearest(name, self.planned)}", code="unknown-catalog")
         return self.store.schema(name, version)
 
 
@@ -183,10 +183,10 @@ class NoStore:
         return None
 
     def schema(self, catalog: str, version: int) -> Columns:
-        raise QueryError(f"no catalog {catalog!r}: nothing was run or imported yet")
+        raise QueryError(f"no catalog {catalog!r}: nothing was run or imported yet", code="unknown-catalog")
 
     def row_count(self, catalog: str, version: int) -> int:
-        raise QueryError(f"no catalog {catalog!r}: nothing was run or imported yet")
+        raise QueryError(f"no catalog {catalog!r}: nothing was run or imported yet", code="unknown-catalog")
 
     def find(self, fingerprint: str) -> tuple[str, int] | None:
         return None

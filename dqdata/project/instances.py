@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
-from dqdata.errors import InputError, PluginError, ProjectError
+from dqdata.errors import InputError, PluginError, PluginFault, ProjectError, boundary
 from dqdata.masking import masker
 from dqdata.models import ModelRef, resolve_model
 from dqdata.operator import Operator
@@ -46,9 +46,10 @@ def make_operator(spec: StepSpec, root: Path) -> Operator[Any]:
     given = _with_files(kind.Params, spec.params, root, spec.where)
     params = validated(kind.Params, given, spec.where, "parameter")
     try:
-        return kind(params)
-    except ValueError as error:
-        raise ProjectError(spec.where, str(error)) from error
+        with boundary("operator", spec.op):
+            return kind(params)
+    except PluginFault as error:
+        raise _refused(spec.where, error) from error.__cause__
 
 
 def check_operators(pipeline: Pipeline, root: Path) -> None:
@@ -115,14 +116,25 @@ def make_teacher(table: TeacherTable, store: StoreView) -> Teacher[Any]:
         if isinstance(value, str) and value.startswith("trained:"):
             trained = _made_here(kind.Params, name, value, table, store)
             params[name] = trained.path
-    teacher = kind(validated(kind.Params, params, table.where, also=("provider", *Limits.model_fields)))
-    masker.add_all(teacher.params)
-    teacher.trained = trained
+    checked = validated(kind.Params, params, table.where, also=("provider", *Limits.model_fields))
+    masker.add_all(checked)
     try:
-        teacher.check()
+        with boundary("teacher", table.provider):
+            teacher = kind(checked)
+            teacher.trained = trained
+            teacher.check()
     except InputError as error:
         raise ProjectError(table.where, str(error)) from error
+    except PluginFault as error:
+        raise _refused(table.where, error) from error.__cause__
     return teacher
+
+
+def _refused(where: str, fault: PluginFault) -> ProjectError | PluginFault:
+    """What the author of a plug-in refuses by a ValueError is the user's input; anything else is a fault of the
+    plug-in."""
+    cause = fault.__cause__
+    return ProjectError(where, str(cause)) if isinstance(cause, ValueError) else PluginFault(f"{where}: {fault}")
 
 
 def _made_here(params: type[BaseModel], key: str, name: str, table: TeacherTable, store: StoreView) -> ModelRef:
@@ -155,9 +167,10 @@ def make_trainer(table: TrainerTable, root: Path) -> Trainer[Any]:
                 raise ProjectError(table.where, f"key {name!r}: no file {values[name]}")
     checked = validated(kind.Params, values, table.where)
     try:
-        return kind(checked)
-    except ValueError as error:
-        raise ProjectError(table.where, str(error)) from error
+        with boundary("trainer", table.kind):
+            return kind(checked)
+    except PluginFault as error:
+        raise _refused(table.where, error) from error.__cause__
 
 
 def _with_paths(model: type[BaseModel], given: Mapping[str, Any], root: Path) -> dict[str, Any]:
@@ -179,7 +192,12 @@ def make_source(spec: SourceSpec, context: Context, where: str) -> Source[Any]:
         kind: type[Source[Any]] = load("sources", spec.kind)
     except PluginError as error:
         raise PluginError(f"{where} from: {error}") from error
-    return kind(validated(kind.Params, spec.params, f"{where} from"), context)
+    params = validated(kind.Params, spec.params, f"{where} from")
+    try:
+        with boundary("source", spec.kind):
+            return kind(params, context)
+    except PluginFault as error:
+        raise _refused(f"{where} from", error) from error.__cause__
 
 
 def children(operator: Operator[Any], spec: StepSpec, root: Path) -> list[Operator[Any]]:

@@ -16,7 +16,16 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from dqdata.errors import InputError, ProjectError, ProjectErrors, nearest
+from dqdata.errors import (
+    PLUGIN_RAISES,
+    DqdataError,
+    InputError,
+    PluginFault,
+    ProjectError,
+    ProjectErrors,
+    described,
+    nearest,
+)
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -34,7 +43,8 @@ class Problems:
         try:
             yield
         except InputError as error:
-            self._found.append(error)
+            if str(error) not in map(str, self._found):
+                self._found.append(error)
 
     def read(
         self,
@@ -71,6 +81,10 @@ def validated(model: type[M], values: Mapping[str, Any], where: str, what: str =
         found = error.errors()
         code = {"extra_forbidden": "unknown-key", "missing": "missing-key"}.get(found[0]["type"], "invalid-value")
         raise ProjectError(where, "; ".join(_explain(item, model, what, also) for item in found), code=code) from None
+    except DqdataError:
+        raise
+    except PLUGIN_RAISES as error:  # a validator of a plug-in
+        raise PluginFault(f"{where}: the checks of its {what}s failed: {described(error)}") from error
 
 
 def _explain(item: Any, model: type[BaseModel], what: str, also: Iterable[str]) -> str:
@@ -87,7 +101,7 @@ def _explain(item: Any, model: type[BaseModel], what: str, also: Iterable[str]) 
     given = "" if isinstance(item["input"], Mapping) or secret else f", got {shown}"
     if not name:
         return str(item["msg"]).removeprefix("Value error, ")
-    return f"{what} {name!r}: {item['msg']}{given}"
+    return f"{what} {name!r}: {str(item['msg']).removeprefix('Value error, ')}{given}"
 
 
 def check_known(given: Iterable[str], known: Sequence[str], where: str, what: str = "key") -> None:

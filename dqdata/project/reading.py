@@ -21,6 +21,10 @@ def find_project(start: Path) -> Path:
     for folder in (start.absolute(), *start.absolute().parents):
         if (folder / FILE).is_file():
             return folder / FILE
+        if (folder / FILE).is_dir():
+            raise ProjectError(str(folder / FILE), "is a folder, not a file; move it away", code="no-project")
+        if (folder / FILE).is_symlink():
+            raise ProjectError(str(folder / FILE), "is a link to no file; correct or remove it", code="no-project")
     raise ProjectError(str(start), f"no {FILE} here or in a folder above; `dqdata init` writes one", code="no-project")
 
 

@@ -44,9 +44,16 @@ class StoreTable(Params):
     """`[store]`: where the catalogs are."""
 
     path: str = Field("catalogs", min_length=1)
-    """Folder of the catalogs, relative to pipelines.toml."""
+    """Folder of the catalogs on a disk, relative to pipelines.toml."""
     group: StrictBool = False
     """Whether the group of the folder may read and write it, and not its owner alone."""
+
+    @field_validator("path")
+    @classmethod
+    def _on_a_disk(cls, path: str) -> str:
+        if "://" in path:
+            raise ValueError("a store is a folder on a disk, and this is an address: name a folder, such as 'catalogs'")
+        return path
 
 
 EngineKind = Literal["local", "inline", "spawn"]
@@ -87,7 +94,7 @@ class PipelineKeys(Params):
     """Keys of `[pipelines.NAME]` beside `from` and `steps`."""
 
     into: str
-    budget_usd: float | None = Field(None, gt=0)
+    budget_usd: float | None = Field(None, gt=0, allow_inf_nan=False)
     budget_tokens: int | None = Field(None, gt=0)
     target_rows: int | None = Field(None, ge=1, strict=True)
     """Rows of the result after which a run stops: it takes as many rows of the source, from its beginning, as that
@@ -291,6 +298,8 @@ def source_of(value: Any, where: str) -> SourceSpec:
     text = value.strip()
     if re.match(r"(select|with|from)\s", text, re.IGNORECASE):
         return SourceSpec(kind="sql", params={"query": text})
+    if text == "hf:":
+        raise ProjectError(where, "`from` = 'hf:' names no data set of the hub; write hf:OWNER/NAME")
     if text.startswith("hf:"):
         return SourceSpec(kind="datasets", params={"name": text[3:]})
     if catalog_ref(text):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +12,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent / "bad"))
 import arguments
 import projects
+import values
 from cases import Case
 
-ALL = [*projects.CASES, *arguments.CASES]
+ALL = [*projects.CASES, *arguments.CASES, *values.CASES]
 
 
 @pytest.fixture
@@ -21,6 +23,7 @@ def run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command_line: Callable[..., tuple[int, str, str]]
 ) -> Callable[..., tuple[int, str, str]]:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stdin", io.StringIO())  # nobody answers a question
     return command_line
 
 

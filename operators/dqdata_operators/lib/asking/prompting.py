@@ -107,12 +107,12 @@ class Prompt:
         if single and single[1] not in self.placeholders:
             raise ColumnError(
                 f"prompt {self.path or '(inline)'} has {{{single[1]}}} in single braces, which is sent unchanged; "
-                f"write {{{{{{{{{single[1]}}}}}}}}} for the value of the row"
+                f"write {{{{{single[1]}}}}} for the value of the row"
             )
         if not self.placeholders:
             raise ColumnError(
                 f"prompt {self.path or '(inline)'} has no placeholder, so every row would send the same request; write "
-                f"{{{{{{{{question}}}}}}}} or another column in double braces (have: {', '.join(known)})"
+                f"{{{{question}}}} or another column in double braces (have: {', '.join(known)})"
             )
         for name in self.placeholders:
             if name not in known:
