@@ -31,6 +31,7 @@ VERBS = {
     "init": "Write a first project: pipelines.toml, its schema for editors, .gitignore and what the template needs.",
     "check": "Check pipelines and trainers: keys, operators, teachers, columns, types, environment, cycles.",
     "plan": "Show columns, segments, calls and cost of pipelines: expected, at most, and what the ledger has.",
+    "preview": "Run the first rows of a pipeline and show what each step did to them.",
     "run": "Run a pipeline; a stopped or killed run goes on where it was.",
     "build": "Run and train what NAMES depend on, where it is not up to date, then NAMES themselves.",
     "apply": "Run one operator on a Parquet, JSONL or CSV file; rejects go to OUT.rejects.",
@@ -46,6 +47,7 @@ VERBS = {
     "diff": "Compare two versions: rows added, removed and changed, and the causes in their recipes.",
     "lineage": "Show what a version was made from (sources, versions, models, calls) and what was made from it.",
     "why": "Explain one row by its problem_id, trace_id or pair_id.",
+    "report": "Write what a version is and how it was made: one HTML file, or Markdown.",
     "import": "Import JSONL, Parquet, CSV or Arrow files; ids are given to rows that have none.",
     "export": "Write a catalog (NAME, NAME@3, NAME__rejects@3), the rows of a query, or a model (trained:NAME@2).",
     "train": "Train a model on a catalog; a stopped or killed run goes on from its newest whole checkpoint.",
@@ -184,6 +186,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _failed(error: BaseException, state: State) -> int:
     if isinstance(error, click.exceptions.Abort | EOFError):  # a question that was answered with no, or not at all
+        click.echo("\nnothing was done; where nobody answers, --yes does", err=True)
         return 1
     found = failure(error)
     if state.verbose and (more := details(error)):

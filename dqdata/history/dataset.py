@@ -1,0 +1,174 @@
+"""What a version of a catalog is and how it was made, in numbers and examples: the content of `dqdata report`.
+
+found = describe(store, "traces", 3)
+found.reasons[0].rows
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dqdata.columns import Columns, is_number
+from dqdata.history.lineage import Node, lineage
+from dqdata.history.rows import dicts
+from dqdata.masking import masker
+from dqdata.refs import REJECTS_SUFFIX
+from dqdata.sql import literal, quoted
+
+if TYPE_CHECKING:
+    from dqdata.catalog import Store
+    from dqdata.catalog.records import Version
+
+FEW_VALUES = 12
+"""Different values up to which a column of texts or truth values is counted value by value."""
+BARS = 10
+"""Intervals of a histogram."""
+
+
+class Reason(NamedTuple):
+    """Rows that one step rejected for one reason. kind: dropped or failed."""
+
+    step: str
+    kind: str
+    reason: str
+    rows: int
+
+
+class Numbers(NamedTuple):
+    """A numeric column. nulls: rows without a value. bars: rows in intervals of one width from least to most."""
+
+    column: str
+    nulls: int
+    least: float
+    median: float
+    mean: float
+    most: float
+    bars: tuple[int, ...]
+
+
+class Values(NamedTuple):
+    """A column with few values: rows by value, most frequent first."""
+
+    column: str
+    rows: Mapping[str, int]
+
+
+class Rejected(NamedTuple):
+    """A rejected row, to quote."""
+
+    step: str
+    reason: str
+    detail: str
+    row: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """version: what dq_versions says. run: row of dq_runs that made it, empty for an imported one. cost: row of
+    dq_costs. tree: what it was made from and what was made from it. checks: rows of dq_checks of this version."""
+
+    version: Version
+    columns: Columns
+    run: Mapping[str, Any]
+    cost: Mapping[str, Any]
+    tree: Node
+    reasons: Sequence[Reason]
+    numbers: Sequence[Numbers]
+    values: Sequence[Values]
+    kept: Sequence[Mapping[str, Any]]
+    rejected: Sequence[Rejected]
+    checks: Sequence[Mapping[str, Any]]
+
+    @property
+    def name(self) -> str:
+        return f"{self.version.catalog}@{self.version.version}"
+
+    @property
+    def steps(self) -> list[Mapping[str, Any]]:
+        """Steps of the recipe, first to last."""
+        return list(self.version.recipe.get("steps", ()))
+
+    def rejects_of(self, step: str) -> list[Reason]:
+        """What this step rejected, or a step that it runs."""
+        return [one for one in self.reasons if one.step == step or one.step.startswith(f"{step} > ")]
+
+
+def describe(store: Store, catalog: str, version: int, *, examples: int = 3) -> Dataset:
+    """Reads one version. examples: rows that it quotes: kept ones, and of each of the most frequent reasons one. Raises
+    QueryError for an unknown version."""
+    found = store.version(catalog, version)
+    name, rejects = f"{catalog}@{version}", f"{catalog}{REJECTS_SUFFIX}@{version}"
+    columns = store.schema(catalog, version)
+    counted = dicts(
+        store,
+        f"select step, kind, reason, count(*) as rows from {rejects} group by all order by rows desc, step, reason",
+    )
+    reasons = [Reason(str(one["step"]), str(one["kind"]), str(one["reason"]), int(one["rows"])) for one in counted]
+    runs = dicts(store, f"select * from dq_runs where run_id = {literal(found.run_id)}") if found.run_id else []
+    this = f"catalog = {literal(catalog)} and version = {version}"
+    costs = dicts(store, f"select * from dq_costs where {this}")
+    order = f" order by {quoted(columns.key)}" if columns.key in columns else ""
+    kept = dicts(store, f"select * from (from {name}{order} limit {examples})")
+    return Dataset(
+        found,
+        columns,
+        runs[-1] if runs else {},
+        costs[0] if costs else {},
+        lineage(store, catalog, version),
+        reasons,
+        list(_numbers(store, name, columns)),
+        list(_values(store, name, columns)),
+        kept,
+        [_example(store, rejects, one) for one in reasons[: 2 * examples]],
+        store.checks(catalog, version),
+    )
+
+
+def _example(store: Store, rejects: str, reason: Reason) -> Rejected:
+    """The first row by its key that was rejected for this reason."""
+    where = f"step = {literal(reason.step)} and reason = {literal(reason.reason)} and kind = {literal(reason.kind)}"
+    [one] = dicts(store, f"select detail, row from (from {rejects} where {where} order by row_key limit 1)")
+    row = json.loads(one["row"]) if one["row"] else {}
+    return Rejected(reason.step, reason.reason, masker.hide(str(one["detail"] or "")), row)
+
+
+def _numbers(store: Store, name: str, columns: Columns) -> list[Numbers]:
+    found = []
+    for column in (one for one, kind in columns.items() if is_number(kind)):
+        value = f"{quoted(column)}::double"
+        [row] = dicts(
+            store,
+            f"select count(*) as rows, count(v) as known, min(v) as least, median(v) as median, avg(v) as mean, "
+            f"max(v) as most from (select case when isfinite({value}) then {value} end as v from {name})",
+        )
+        if not row["known"]:
+            continue
+        least, most = float(row["least"]), float(row["most"])
+        width = (most - least) / BARS
+        place = f"least({BARS - 1}, floor(({value} - {least!r}::double) / {width!r}::double)::int)" if width else "0"
+        bars = {
+            int(one["place"]): int(one["rows"])
+            for one in dicts(
+                store, f"select {place} as place, count(*) as rows from {name} where isfinite({value}) group by all"
+            )
+        }
+        counts = tuple(bars.get(at, 0) for at in range(BARS)) if width else (int(row["known"]),)
+        nulls = int(row["rows"]) - int(row["known"])
+        found.append(Numbers(column, nulls, least, float(row["median"]), float(row["mean"]), most, counts))
+    return found
+
+
+def _values(store: Store, name: str, columns: Columns) -> list[Values]:
+    found = []
+    for column in (one for one, kind in columns.items() if kind in ("VARCHAR", "BOOLEAN") and one != columns.key):
+        rows = dicts(
+            store,
+            f"select coalesce(left({quoted(column)}::varchar, 80), '(null)') as value, count(*) as rows from {name} "
+            f"group by all order by rows desc, value limit {FEW_VALUES + 1}",
+        )
+        if len(rows) <= FEW_VALUES and any(int(one["rows"]) > 1 for one in rows):
+            found.append(Values(column, {str(one["value"]): int(one["rows"]) for one in rows}))
+    return found
