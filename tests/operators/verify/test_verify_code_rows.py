@@ -211,6 +211,12 @@ EXITS = "import sys\nfound = open(sys.argv[3]).read().split()\nsys.exit(0 if set
             "class X:\n    def __eq__(self, o): return True\ndef f(): return X()",
             "incorrect",
         ),
+        (
+            "def check(args, found): return True" + " " * 200_000,
+            {"entry_point": "f", "cases": [{"args": [], "expected": None}]},
+            "def f(): return 3",
+            "unverifiable",
+        ),
     ],
 )
 def test_checkers(checker: str, tests: Any, program: str, verdict: str, run: Run) -> None:
