@@ -50,6 +50,7 @@ BENCHMARKS = (
     Benchmark("commit", "--rows 200000 --files 20 --repeat 2"),
     Benchmark("diff", "--rows 100000 --repeat 1"),
     Benchmark("operators", "--rows 100000"),
+    Benchmark("view", "--rows 50000", packages=("starlette", "jinja2")),
     Benchmark("verify_accuracy", "--data DATA", ("mathverify_test_pairs.jsonl", "gsm8k_gpt3_labelled.parquet")),
     Benchmark("verify_speed", "--data DATA", ("math500.jsonl", "gsm8k_gpt3_labelled.parquet")),
     Benchmark(

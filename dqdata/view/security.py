@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import secrets
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+log = logging.getLogger("dqdata")
 
 BODY_BYTES = 256 << 10
 """The largest body of a request: a query, or a note."""
@@ -88,6 +91,9 @@ class Guard:
             await self._app(scope, _limited(receive), send_safely)
         except TooLarge:
             await _plain(413, f"a request may have {BODY_BYTES:,} bytes")(scope, receive, send_safely)
+        except Exception:
+            log.exception("a page of the viewer failed: %s", scope["path"])
+            raise
 
     def _refusal(self, scope: Scope) -> Response | None:
         """The answer to a request that gets no page; None for one that does."""

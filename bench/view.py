@@ -1,0 +1,85 @@
+"""Times of the viewer's pages of rows over one version, in the order that people turn them, over HTTP in this process.
+
+    python bench/view.py --rows 1000000
+
+For each page: wall time and CPU time of the process, the slowest of three. A page far behind is asked for without the
+page before it, so that its place is looked up too. The goal is 0.7 s for any page at 1,000,000 rows on an idle machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import duckdb
+from starlette.testclient import TestClient
+
+from dqdata.catalog import Store
+from dqdata.columns import Columns
+from dqdata.view.app import make_app
+from dqdata.view.opened import OpenStore
+from dqdata.view.security import Keys
+
+PAGES = {
+    "first": "",
+    "in the middle": "after={middle}",
+    "last": "before={rows}",
+    "by a number": "sort=output_tokens&desc=1",
+    "by a number, in the middle": "sort=output_tokens&after={middle}",
+    "by a long text": "sort=reasoning",
+    "by a long text, in the middle": "sort=reasoning&after={middle}",
+    "by the key, backwards": "sort=trace_id&before={middle}",
+    "filtered by a class": "column=verdict&op=eq&value=incorrect",
+    "filtered by words, by a number": "column=reasoning&op=has&value=step&sort=rv&after={middle}",
+    "words that no row has": "column=reasoning&op=has&value=nowhere",
+    "by a condition in SQL": "where=rv+%3E+cd+and+output_tokens+%3C+100&sort=cd",
+}
+
+
+def make_store(path: Path, rows: int) -> None:
+    """A catalog of traces of 150 to 600 characters in one version."""
+    file = path.parent / "traces.parquet"
+    with duckdb.connect() as con:
+        con.execute(
+            f"""copy (
+                select md5(i::varchar) as problem_id, md5((i * 7 + 1)::varchar) as trace_id,
+                    'What is ' || i || ' plus ' || (i % 97) || '?' as question, (i + i % 97)::varchar as answer,
+                    repeat('Add the numbers step by step. ', 4 + (hash(i) % 16)::int) || i as reasoning,
+                    'The answer is $' || (i + i % 97) || '$.' as response,
+                    if(hash(i) % 5 = 0, 'incorrect', 'correct') as verdict, (hash(i) % 4096)::bigint as output_tokens,
+                    (hash(i * 3) % 10)::double as rv, (hash(i * 5) % 10)::double as cd
+                from range({rows}) t(i)
+            ) to '{file}' (format parquet, row_group_size 4096)"""
+        )
+        columns = Columns({name: kind for name, kind, *_ in con.execute(f"describe from '{file}'").fetchall()})
+    with Store.open(path) as store:
+        store.commit("traces", rows=[file], rejects=[], columns=columns, fingerprint="bench", recipe={}, run_id="bench")
+
+
+def main() -> None:
+    given = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    given.add_argument("--rows", type=int, default=1_000_000)
+    rows = given.parse_args().rows
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "catalogs"
+        make_store(path, rows)
+        opened, keys = OpenStore(path), Keys()
+        client = TestClient(make_app(opened, keys, 8764), base_url="http://127.0.0.1:8764")
+        client.get("/", params={"token": keys.token})
+        print(f"{rows:,} rows\n{'page':<34}{'wall s':>8}{'CPU s':>8}")
+        for name, query in PAGES.items():
+            worst = 0.0, 0.0
+            for _ in range(3):
+                opened.edges = type(opened.edges)()
+                wall, cpu = time.perf_counter(), time.process_time()
+                answer = client.get(f"/c/traces@1/rows?{query.format(middle=rows // 2, rows=rows)}")
+                worst = max(worst, (time.perf_counter() - wall, time.process_time() - cpu))
+                assert answer.status_code == 200, answer.text
+            print(f"{name:<34}{worst[0]:>8.2f}{worst[1]:>8.2f}")
+        opened.close()
+
+
+if __name__ == "__main__":
+    main()
