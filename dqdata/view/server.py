@@ -53,9 +53,14 @@ def serve(store: Path, port: int, who: str, given_store: str, ready: Callable[[s
         number, keys = int(listening.getsockname()[1]), Keys()
         app = make_app(opened, keys, number, who=who, given_store=given_store)
         config = uvicorn.Config(
-            app, log_level="critical", access_log=False, limit_concurrency=REQUESTS, server_header=False, lifespan="off",
+            app,
+            log_level="critical",
+            access_log=False,
+            limit_concurrency=REQUESTS,
+            server_header=False,
+            lifespan="off",
             timeout_graceful_shutdown=2,
-        )  # fmt: skip
+        )
         ready(f"http://{HOST}:{number}/?token={keys.token}")
         try:
             with contextlib.suppress(KeyboardInterrupt):
