@@ -12,8 +12,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TextIO
 
+from dqdata.catalog import Store
 from dqdata.engine.forecast import cost_of, price_of
 from dqdata.errors import InputError, ProjectError
 from dqdata.experiments.arms import Arm, arms_of, with_arms
@@ -23,9 +25,9 @@ from dqdata.sql import literal, quoted
 from dqdata.statistics import clustered, holm, paired
 from dqdata.training.build import Node, build
 from dqdata.training.evaluation import Asked, evaluate_models, settle
+from dqdata.training.plan import check_trainer
 
 if TYPE_CHECKING:
-    from dqdata.catalog import Store
     from dqdata.project.experiments import ExperimentTable
     from dqdata.project.tables import Project, TrainerTable
     from dqdata.source import StoreView
@@ -201,7 +203,11 @@ def ablate(
 
 
 def _checked(project: Project, arms: Sequence[Arm], store: StoreView) -> None:
-    found, _ = check_project(project, store, [arm.pipeline.name for arm in arms])
+    """Raises InputError for an arm whose pipeline is wrong, or whose trainer cannot learn from its columns."""
+    trainers = [arm.trained_on(0, f"select * from {arm.pipeline.into}") for arm in arms]
+    whole = with_arms(project, arms, {one.name: one for one in trainers})
+    check = partial(check_trainer, whole, store if isinstance(store, Store) else None)
+    found, _ = check_project(whole, store, [one.name for one in trainers], check)
     if found:
         raise InputError("\n".join(str(problem) for problem in found))
 

@@ -37,6 +37,7 @@ steps = [
   { op = "generate", teacher = "t", max_tokens = 50, n = 2, temperature = 0.5 },
   { op = "verify_math" },
   { op = "filter", id = "right", where = "correct" },
+  { op = "to_messages" },
 ]
 
 [trainers.student]
@@ -59,7 +60,7 @@ KEYS
 
 [experiments.what_helps.arms]
 full = {}
-raw = { only = ["generate"] }
+raw = { only = ["generate", "to_messages"] }
 few = { steps = { generate = { n = 1 } } }
 ARMS
 """
@@ -122,6 +123,7 @@ def test_a_plan_counts_what_arms_share_once(dqdata: Invoke, teacher: Loopback) -
         ('bad = { teachers = { t = "nobody" } }', "", "no teacher 'nobody'"),
         ("bad = { steps = { generate = { nn = 3 } } }", "", "nn"),
         ('bad = { without = ["verify_math"] }', "", "correct"),
+        ('bad = { without = ["to_messages"] }', "", "messages"),
         ("Bad = { }", "", "small letters"),
         (OTHER, "tokens = 0", "tokens"),
         (OTHER, "problems = -3", "at least 1 problem"),
@@ -170,7 +172,7 @@ def test_arms_are_trained_at_equal_tokens_and_go_on_after_a_stop(
         patch.setattr("dqdata.experiments.ablate.evaluate_models", _stopped)
         assert dqdata("ablate", "what_helps", "-q").code == 1
     asked = len(teacher.asked)
-    assert asked == 12 * 2 + 12, "raw's calls are full's; few asks each problem once"
+    assert asked == 12 * 2, "raw's calls are full's, and the first samples of few are among them"
     done = dqdata("ablate", "what_helps", "-o", "report", "--json")
     assert done.code == 0, done.error
     assert len(teacher.asked) == asked and "what_helps_full_0: trained:what_helps_full_0@1, there already" in done.error
@@ -179,7 +181,7 @@ def test_arms_are_trained_at_equal_tokens_and_go_on_after_a_stop(
     assert all(arm["tokens"] <= found["tokens"] for arm in found["arms"])
     assert found["tokens"] == 30 and all(arm["problems"] <= 6 for arm in found["arms"])
     assert found["arms"][0]["p_value"] is None and all(0 <= arm["p_adjusted"] <= 1 for arm in found["arms"][1:])
-    assert [arm["calls"] for arm in found["arms"]] == [24, 0, 12]
+    assert [arm["calls"] for arm in found["arms"]] == [24, 0, 0]
     assert "| full | as it is |" in Path("report/report.md").read_text()
     assert Path("report/accuracy.svg").read_text().startswith("<svg")
     with Store.open(Path("catalogs"), read_only=True) as store:
