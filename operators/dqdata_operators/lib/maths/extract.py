@@ -158,12 +158,15 @@ def answer_part(response: str) -> str | None:
 
 def _mentioned(text: str, tag: re.Match[str]) -> bool:
     """Whether a tag is only spoken of: an opening one inside a sentence that is never closed."""
-    if tag[1] or tag[2] or tag[3] or not (before := text[: tag.start()].strip()):
+    end = tag.start()
+    while end and text[end - 1].isspace():
+        end -= 1
+    if tag[1] or tag[2] or tag[3] or not end:
         return False
     around = text[tag.start() - 1], text[tag.end() : tag.end() + 2]
     quoted = around[0] in " `\"'“" and re.match(r"[ `\"'”.,;]", around[1]) is not None
     later = next((t for t in _THINK.finditer(text, tag.end())), None)
-    return quoted and later is None and before[-1] not in ".:!?>\n" and "\n" not in text[len(before) : tag.start()]
+    return quoted and later is None and text[end - 1] not in ".:!?>\n" and "\n" not in text[end : tag.start()]
 
 
 def extract(
