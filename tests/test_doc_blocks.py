@@ -104,7 +104,14 @@ TABLES = {
     "rated": {"score_by": "m", "score_rv": 0.5, "rv": 0.4, "score_cd": 0.2, "cd": 0.3},
     "verified": {"question": "1 + 1?", "correct": True, "ledger_key": "k"},
     "solutions": {"verdict_reason": "failed", "checked": "inside", "tests_passed": 1, "tests_total": 2},
-    "judged": {"question": "1?", "extracted": "1", "answer": "2", "verdict": "incorrect", "judge_verdict": "correct"},
+    "judged": {
+        "trace_id": "t",
+        "problem_id": "p",
+        "extracted": "1",
+        "answer": "2",
+        "verdict": "incorrect",
+        "judge_verdict": "correct",
+    },
     "eval_math500": {"question": "1?", "response": "1", "model": "m", "correct": True, "output_tokens": 3},
 }
 
@@ -148,8 +155,8 @@ def test_commands_run_or_the_page_says_why_not(
     for words in block.commands():
         assert words[0] == "dqdata", f"{words} is no command of dqdata: say below the block why it does not run"
         if words[1] == "why":  # an id of this store instead of the page's
-            rows = json.loads(command_line("sql", "select problem_id from traces limit 1", "--json")[1])["rows"]
-            words[2] = rows[0]["problem_id"]
+            rows = json.loads(command_line("sql", "select trace_id from traces@2 limit 1", "--json")[1])["rows"]
+            words[2] = rows[0]["trace_id"]
         code, _, error = command_line(*words[1:])
         assert code == 0, f"{words}: {error}"
 

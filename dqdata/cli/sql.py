@@ -24,7 +24,17 @@ _TABLE_ROWS = 100
 """Rows that a table on the screen shows by default."""
 
 
-@click.command()
+class _Query(click.Command):
+    """A query may begin with a comment, which is no option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        queries = [one for one in args if one.startswith("--") and one[2:3].isspace()]
+        return super().parse_args(
+            ctx, [one for one in args if one not in queries] + (["--", *queries] if queries else [])
+        )
+
+
+@click.command(cls=_Query)
 @click.argument("query")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="By default table, or what the name of -o says.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write.")
