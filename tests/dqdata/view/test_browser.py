@@ -64,9 +64,14 @@ def page(served: Any, browser: Any) -> Iterator[Any]:
     context.set_default_timeout(120_000)
     made = context.new_page()
     complaints: list[str] = []
-    made.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
-    made.on("pageerror", lambda error: complaints.append(str(error)))
-    made.on("requestfailed", lambda request: complaints.append(f"{request.url} {request.failure}"))
+
+    def complain(text: str) -> None:
+        if "ERR_ABORTED" not in text and "htmx:sendAbort" not in text:  # a page that was left while it asked
+            complaints.append(text)
+
+    made.on("console", lambda said: complain(said.text) if said.type in ("error", "warning") else None)
+    made.on("pageerror", lambda error: complain(str(error)))
+    made.on("requestfailed", lambda request: complain(f"{request.url} {request.failure}"))
     asked: list[str] = []
     made.on("request", lambda request: asked.append(request.url))
     made.goto(f"{served.url}/?token={served.token}")
@@ -75,6 +80,7 @@ def page(served: Any, browser: Any) -> Iterator[Any]:
 
 
 def opened(page: Any, path: str) -> Any:
+    page.page.goto("about:blank")
     page.complaints.clear()
     page.page.goto(page.url + path, wait_until="networkidle" if "runs" not in path and path != "/" else "load")
     return page.page
