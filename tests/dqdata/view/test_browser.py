@@ -125,12 +125,10 @@ def test_formulas_and_code_are_set(page: Any) -> None:
 def test_keys(page: Any) -> None:
     shown = opened(page, "/c/traces@2/rows")
 
-    def focused() -> str:
-        return str(shown.evaluate("document.activeElement.textContent.trim()"))
-
+    shown.click("h1")
     for key, wanted in (("j", "t020"), ("j", "t021"), ("j", "t022"), ("k", "t021")):
         shown.keyboard.press(key)
-        assert focused() == wanted
+        shown.wait_for_function("wanted => document.activeElement.textContent.trim() === wanted", arg=wanted)
     shown.keyboard.press("?")
     assert shown.locator("#help").is_visible()
     shown.keyboard.press("Escape")
