@@ -74,7 +74,8 @@
       localStorage.setItem("dqdata-theme", next);
     });
     setRich(document);
-    if (location.hash === "#mark") mark();
   });
+  // After the browser has moved the focus to the fragment of the address, which it can't focus.
+  addEventListener("load", () => { if (location.hash === "#mark") setTimeout(mark); });
   document.addEventListener("htmx:afterSwap", () => setRich(document));
 })();

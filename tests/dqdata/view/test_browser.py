@@ -145,7 +145,7 @@ def test_keys(page: Any) -> None:
     shown.keyboard.press("j")
     shown.keyboard.press("m")
     shown.wait_for_url("**/row/0#mark")
-    assert shown.evaluate("document.activeElement.name") == "mark"
+    shown.wait_for_function("document.activeElement.name === 'mark'")
     shown.wait_for_selector("a[data-next-row]")
     shown.keyboard.press("j")
     shown.wait_for_url("**/row/1")
