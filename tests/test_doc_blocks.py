@@ -31,6 +31,13 @@ ELSEWHERE = {
     "catalogs: cd ../ben": "dqdata/cli/test_story.py",
     "catalogs: dqdata run traces --force": "dqdata/cli/test_story.py",
     "catalogs: dqdata rebuild traces@release": "dqdata/cli/test_story.py",
+    "experiments: dqdata audit": "dqdata/cli/test_audit.py",
+    "experiments: dqdata calibrate": "dqdata/cli/test_calibrate.py",
+    "experiments: dqdata ablate": "dqdata/cli/test_pilot.py",
+    "experiments: dqdata efficiency": "dqdata/cli/test_efficiency.py",
+    "view: pip": "dqdata/view/test_rows.py",
+    "view: dqdata": "dqdata/view/test_rows.py",
+    "experiments: select question, answer": "dqdata/cli/test_audit.py",
     "README: make run": "test_quickstart.py",
     "README: dqdata build slow_cogpo": "test_recipes.py",
 }
@@ -71,7 +78,7 @@ def blocks() -> Iterator[Block]:
 BLOCKS = list(blocks())
 CONSOLE = [block for block in BLOCKS if block.language == "console" and not block.runs_elsewhere()]
 PARTS = [block for block in BLOCKS if block.language == "toml" and not block.text.startswith("[")]
-QUERIES = [block for block in BLOCKS if block.language == "sql"]
+QUERIES = [block for block in BLOCKS if block.language == "sql" and not block.runs_elsewhere()]
 
 PROJECT = """
 [teachers.r1]
