@@ -150,9 +150,9 @@ def _yield(found: Dataset) -> list[tuple[str, str, str, str]]:
     left, out = found.version.rows, []
     for step in reversed([*others, *known]):
         rejects = found.rejects_of(step)
-        counts = [sum(one.rows for one in rejects if one.kind == kind) for kind in ("dropped", "failed")]
-        out.append((step, *(f"{count:,}" for count in counts), f"{left:,}"))
-        left += sum(counts)
+        dropped, failed = (sum(one.rows for one in rejects if one.kind == kind) for kind in ("dropped", "failed"))
+        out.append((step, f"{dropped:,}", f"{failed:,}", f"{left:,}"))
+        left += dropped + failed
     return out[::-1] or [("(no step)", "0", "0", f"{left:,}")]
 
 
