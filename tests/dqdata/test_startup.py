@@ -41,3 +41,16 @@ def test_the_list_of_verbs_says_what_each_verb_says() -> None:
     for name, summary in VERBS.items():
         command = dqdata.get_command(None, name)  # type: ignore[arg-type]
         assert command is not None and command.get_short_help_str(LIMIT) == summary
+
+
+def test_ctrl_c_while_it_starts_ends_it_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from dqdata import __main__, cli
+
+    def interrupted() -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "main", interrupted)
+    assert __main__.main() == 130
+    assert "interrupted before anything was done" in capsys.readouterr().err
