@@ -96,16 +96,35 @@ def query_error(error: duckdb.Error, layout: Layout) -> QueryError | StoreError:
     return QueryError(f"{text}{advice(error)}")
 
 
-def streamed(answer: pa.RecordBatchReader, con: duckdb.DuckDBPyConnection, layout: Layout) -> pa.RecordBatchReader:
-    """The batches, with the connection closed after the last one and DuckDB's errors as ours."""
+INTERRUPTED = "INTERRUPT Error"
+TRIES_FOR_CAUSE = 5
+
+
+def streamed(answer: pa.RecordBatchReader, con: duckdb.DuckDBPyConnection, sql: str) -> pa.RecordBatchReader:
+    """The batches of a query, with the connection closed after the last one and DuckDB's errors as ours."""
     import pyarrow as pa
 
     def batches() -> Iterator[pa.RecordBatch]:
         try:
             yield from answer
         except Exception as error:
-            raise QueryError(f"{str(error).strip()}{advice(error)}") from error
+            cause = _cause(error, con, sql)
+            raise QueryError(f"{str(cause).strip()}{advice(cause)}") from error
         finally:
             con.close()
 
     return pa.RecordBatchReader.from_batches(answer.schema, batches())
+
+
+def _cause(error: Exception, con: duckdb.DuckDBPyConnection, sql: str) -> Exception:
+    """The error itself: DuckDB stops all threads of a query when one fails, and sometimes names the stop instead of the
+    failure. The query then runs again, until it names it."""
+    for _ in range(TRIES_FOR_CAUSE):
+        if INTERRUPTED not in str(error):
+            break
+        try:
+            for _ in con.execute(sql).to_arrow_reader():
+                pass
+        except Exception as other:
+            error = other
+    return error

@@ -237,11 +237,12 @@ class Reader:
         con, pinned = self.prepared(sql, repeatable, local_files)
         with self._failing():
             try:
-                answer = self._bound(con, self.typed(con, pinned.sql)).to_arrow_reader(_BATCH_ROWS)
+                typed = self.typed(con, pinned.sql)
+                answer = self._bound(con, typed).to_arrow_reader(_BATCH_ROWS)
             except BaseException:
                 con.close()
                 raise
-        return streamed(answer, con, self._layout)
+        return streamed(answer, con, typed)
 
     def pinned(self, sql: str, *, local_files: bool = False) -> str:
         """The SQL with every catalog in the version that is newest now, for reading the same rows later, and again.

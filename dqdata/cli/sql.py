@@ -28,6 +28,8 @@ class _Query(click.Command):
     """A query may begin with a comment, which is no option."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if "--" in args:
+            return super().parse_args(ctx, args)
         queries = [one for one in args if one.startswith("--") and one[2:3].isspace()]
         return super().parse_args(
             ctx, [one for one in args if one not in queries] + (["--", *queries] if queries else [])
