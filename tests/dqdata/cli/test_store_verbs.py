@@ -76,6 +76,11 @@ def test_sql_as_json(dqdata: Run) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_a_query_may_begin_with_a_comment(dqdata: Run) -> None:
+    for words in (["--", "-- rows\nfrom arith"], ["-- rows\nfrom arith"], ["-- rows\nfrom arith", "--limit", "1"]):
+        assert dqdata("sql", *words).stdout.splitlines()[-1] == "1 row"
+
+
 def test_sql_as_a_table(dqdata: Run) -> None:
     done = dqdata("sql", "select * from arith@1")
     lines = done.stdout.splitlines()
