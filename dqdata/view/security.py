@@ -83,12 +83,18 @@ class Guard:
                 headers.setdefault("cache-control", "no-store")
             await send(message)
 
+        body = _Body(receive)
+
+        async def send_page(message: Message) -> None:
+            if not body.too_large:  # then the application answers with a page of its own about the error
+                await send_safely(message)
+
         refusal = self._refusal(scope)
         if refusal is not None:
             await refusal(scope, receive, send_safely)
             return
         try:
-            await self._app(scope, _limited(receive), send_safely)
+            await self._app(scope, body.receive, send_page)
         except TooLarge:
             await _plain(413, f"a request may have {BODY_BYTES:,} bytes")(scope, receive, send_safely)
         except Exception:
@@ -126,18 +132,19 @@ class Guard:
         return response
 
 
-def _limited(receive: Receive) -> Receive:
-    taken = 0
+class _Body:
+    """The body of a request as it comes. too_large: it has had more than BODY_BYTES, and TooLarge was raised."""
 
-    async def limited() -> Message:
-        nonlocal taken
-        message = await receive()
-        taken += len(message.get("body", b""))
-        if taken > BODY_BYTES:
+    def __init__(self, receive: Receive) -> None:
+        self._receive, self._taken, self.too_large = receive, 0, False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._taken += len(message.get("body", b""))
+        if self._taken > BODY_BYTES:
+            self.too_large = True
             raise TooLarge
         return message
-
-    return limited
 
 
 def _cookie(headers: Headers, name: str) -> str:

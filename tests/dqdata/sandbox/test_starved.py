@@ -99,6 +99,7 @@ def blamed(result: Result | Check, seconds: float) -> bool:
     return result.why == "wall" and result.cpu_seconds < 0.9 * seconds
 
 
+@pytest.mark.slow  # how a core is shared is the machine's: for one that nobody else uses
 def test_a_program_without_a_core_is_starved(own: Sandbox, hogs: Hogs) -> None:
     before = descendants()
     future = own.submit(SPIN.format(60) + "f()", limits=Limits(wall=0.3, cpu=60))
@@ -108,6 +109,7 @@ def test_a_program_without_a_core_is_starved(own: Sandbox, hogs: Hogs) -> None:
     assert (result.ok, result.cpu_seconds < 2.4) == (False, True)
 
 
+@pytest.mark.slow  # how a core is shared is the machine's: for one that nobody else uses
 @pytest.mark.parametrize("code", ["assert f() == 7", "import ast\nassert f() == ast.literal_eval('7')"])
 def test_a_candidate_without_a_core_is_starved(own: Sandbox, hogs: Hogs, code: str) -> None:
     """Beside a judge, and beside a checker of its own."""
@@ -118,6 +120,7 @@ def test_a_candidate_without_a_core_is_starved(own: Sandbox, hogs: Hogs, code: s
     assert not blamed(check, 0.3), check
 
 
+@pytest.mark.slow  # how a core is shared is the machine's: for one that nobody else uses
 def test_a_call_without_a_core_is_starved(own: Sandbox, hogs: Hogs) -> None:
     before = descendants()
     future = own.submit_check(SPIN.format(60), Tests("assert f() == 7", seconds=0.08), limits=Limits(wall=60, cpu=60))
@@ -127,6 +130,7 @@ def test_a_call_without_a_core_is_starved(own: Sandbox, hogs: Hogs) -> None:
     assert check.stop == ("Starved" if check.why == "starved" else "TooLong")
 
 
+@pytest.mark.slow  # how a core is shared is the machine's: for one that nobody else uses
 def test_a_program_that_waits_for_a_core_and_then_has_it_is_right(own: Sandbox, hogs: Hogs) -> None:
     before = descendants()
     future = own.submit_check(SPIN.format(0.3), Tests("assert f() == 7", seconds=9), limits=Limits(wall=2, cpu=9))
