@@ -27,6 +27,7 @@ from dqdata.catalog.migrations import NEWEST, migrate_copy
 from dqdata.catalog.pins import Pinned, pin
 from dqdata.catalog.records import MODELS, Version, version_query
 from dqdata.catalog.rights import inside
+from dqdata.catalog.snapshots import SnapshotCache
 from dqdata.columns import Columns, check_names
 from dqdata.errors import ColumnError, QueryError, StoreError, nearest
 from dqdata.refs import REJECTS_SUFFIX, Ref, owner
@@ -58,6 +59,7 @@ class Reader:
         self._guard = threading.RLock()
         self._db: duckdb.DuckDBPyConnection | None = None
         self._copies: dict[Path, tempfile.TemporaryDirectory[str]] = {}
+        self._asked = SnapshotCache()
         self._cached: dict[tuple[str, int], Version] = {}
         self._schemas: dict[tuple[str, int], Columns] = {}
         self._pinned: dict[str, None] = {}
@@ -349,7 +351,7 @@ class Reader:
 
         def ask() -> list[tuple[Any, ...]]:
             with contextlib.closing(self.cursor()) as con:
-                return con.execute(sql).fetchall()
+                return self._asked.rows(con, sql)
 
         return self._patiently(ask)
 
