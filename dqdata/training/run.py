@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets")
 KEPT = (
     "problem_id", "trace_id", "question", "answer", "answer_type", "tests", "choices", "entry_point", "checker",
+    "instruction_id_list", "kwargs",
 )  # fmt: skip
 """Columns of a question that travel with its answer, beside those that the prompt names."""
 

@@ -295,11 +295,11 @@ def test_traces_are_scored_once_and_a_long_one_is_rejected(store: Store, models:
     [
         (
             ('student = "student"', 'student = "style"'),
-            r"step 1 \(pass_rate\): teacher 'style' is a reward model: it gives rv, cd",
+            r"step 1 \(pass_rate\): teacher 'style' \(provider 'reward_model'\) gives rv, cd and",
         ),
         (
             ('model = "style" }', 'judge = "style" }'),
-            r"step 2 \(score\): teacher 'style' is a reward model.*`model` of a step",
+            r"step 2 \(score\): teacher 'style' .*gives rv, cd.*`model` of a step",
         ),
         (
             ('model = "style" }', 'model = "student" }'),

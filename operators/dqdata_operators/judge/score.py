@@ -27,7 +27,7 @@ from pydantic import Field, model_validator
 
 from dqdata.columns import MESSAGES, Columns
 from dqdata.errors import ColumnError, RowError
-from dqdata.models import PREFERENCE
+from dqdata.models import LIKELIHOOD, PREFERENCE
 from dqdata.operator import (
     CallEstimate,
     CallOperator,
@@ -114,6 +114,8 @@ class Score(CallOperator[ScoreParams]):
                 "a reward model reads column 'messages', the chat to score: put a step `to_messages` before"
             )
         have.require("messages", MESSAGES)
+        if set(schema.scores[self.params.model]) == set(LIKELIHOOD):
+            raise ColumnError(f"model = {self.params.model!r} reads traces for a step `student_fit`; it scores none")
         return have.add(**{column_of(name): "DOUBLE" for name in schema.scores[self.params.model]}, score_by="VARCHAR")
 
     def estimate(self, rows: float) -> Estimate:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import polars as pl
 import pytest
-from dqdata_operators.annotate._languages import language, share_of_scripts
 from dqdata_operators.annotate.pii import Pii, PiiParams, luhn
 from dqdata_operators.annotate.quality import FLAGS, Quality, QualityParams
+from dqdata_operators.lib.texts.languages import language, share_of_scripts
 from outcomes import batched, have
 
 from dqdata.errors import ColumnError
