@@ -66,7 +66,7 @@ $(VENV)/.dev: $(VENV)/.run
 	@echo 'installing torch into $(VENV): some 200 MB for a CPU, 3 GB for a GPU'
 	@$(PIP) torch
 	@echo 'installing what training and tests need: some 1 GB, a few minutes'
-	@$(PIP) -e '.[llamacpp,train,gym,curation,tokens,dev]'
+	@$(PIP) -e '.[llamacpp,train,gym,curation,tokens,cloud,dev]'
 	@touch $@
 
 $(VENV)/.slow: pyproject.toml constraints.txt | $(VENV)/.dev

@@ -25,6 +25,7 @@ __version__ = "0.1.0"
 _MODULES = {
     "dqdata.api.project": ("Project", "apply", "open"),
     "dqdata.api.catalogs": ("Catalog", "Catalogs", "open_store"),
+    "dqdata.api.ledger": ("CallLedger",),
     "dqdata.api.rows": ("Rows",),
     "dqdata.api.plans": ("PlanReport",),
     "dqdata.api.results": ("Build", "Check", "Comparison"),
@@ -60,6 +61,7 @@ _MODULE_OF = {name: module for module, names in _MODULES.items() for name in nam
 
 if TYPE_CHECKING:
     from dqdata.api.catalogs import Catalog, Catalogs, open_store
+    from dqdata.api.ledger import CallLedger
     from dqdata.api.plans import PlanReport
     from dqdata.api.project import Project, apply, open
     from dqdata.api.results import Build, Check, Comparison
@@ -99,6 +101,7 @@ __all__ = [
     "BatchOperator",
     "Build",
     "CallEstimate",
+    "CallLedger",
     "CallOperator",
     "Catalog",
     "CatalogRef",

@@ -85,12 +85,18 @@ def _extension(name: str) -> Path:
     raise StoreError(f"DuckDB's {name} extension is missing: pip install {package}=={duckdb.__version__}")
 
 
-def lock(con: duckdb.DuckDBPyConnection, files: Iterable[Path] = (), folders: Iterable[Path] = ()) -> None:
-    """From now on the database reaches these files and what lies below these folders, and nothing can be set."""
+def lock(
+    con: duckdb.DuckDBPyConnection,
+    files: Iterable[Path] = (),
+    folders: Iterable[Path] = (),
+    prefixes: Iterable[str] = (),
+) -> None:
+    """From now on the database reaches these files and what is below these folders and URLs, and nothing can be set.
+    prefixes: URLs that end with a slash."""
     paths = ", ".join(_text(path) for file in files for path in _spellings(file))
-    below = ", ".join(_text(f"{path.rstrip('/')}/") for folder in folders for path in _spellings(folder))
+    below = [f"{path.rstrip('/')}/" for folder in folders for path in _spellings(folder)] + list(prefixes)
     con.execute(f"set allowed_paths = [{paths}]")
-    con.execute(f"set allowed_directories = [{below}]")
+    con.execute(f"set allowed_directories = [{', '.join(map(_text, below))}]")
     con.execute("set enable_external_access = false")
     con.execute("set allow_unsigned_extensions = false")
     con.execute("set lock_configuration = true")

@@ -38,6 +38,7 @@ from dqdata.engine.tasks import Labels
 from dqdata.ledger import Ledger
 from dqdata.operator import Operator, Row
 from dqdata.params import NoParams
+from dqdata.place import StorePlace
 from dqdata.project.check import NoStore
 from dqdata.project.instances import make_operator
 from dqdata.project.plan import Segment, plan_operator
@@ -257,7 +258,7 @@ def _project(folder: Path, teachers: Mapping[str, Teacher[Any]]) -> Project:
         for name, one in teachers.items()
     }
     return Project(
-        path=folder / "pipelines.toml", store_path=folder / "store", teachers=tables, pipelines={}, trainers={}
+        path=folder / "pipelines.toml", store=StorePlace(folder / "store"), teachers=tables, pipelines={}, trainers={}
     )
 
 

@@ -37,7 +37,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
         shutil.copytree(ROOT / name, folder / name)
     shutil.copy(ROOT / "pipelines.toml", folder)
     project = read_project(folder / "pipelines.toml", "tiny")
-    with Store.open(project.store_path) as store:
+    with Store.open(project.store) as store:
         for name in build_order(project):
             if name in project.pipelines and not name.startswith("quickstart"):
                 run_pipeline(project, name, store)

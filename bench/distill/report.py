@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=Path, help="folder for distillation.svg")
     given = parser.parse_args()
     project = read_project(given.folder / "pipelines.toml", given.profile)
-    with Store.open(project.store_path) as store:
+    with Store.open(project.store) as store:
         teacher_yield(store)
         training(store)
         found = variants(project, store)
@@ -199,7 +199,7 @@ def together(folders: Sequence[Path]) -> None:
     right: dict[str, list[dict[str, int]]] = {}
     for folder in folders:
         project = read_project(folder / "pipelines.toml")
-        with Store.open(project.store_path) as store:
+        with Store.open(project.store) as store:
             questions = [str(text) for (text,) in ask(store, "select question from heldout")]
             there = {str(model["name"]) for model in store.models()}
             names = [BASE, *(f"trained:{name}@latest" for name in TRAINERS if name in there)]

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from dqdata.aio import awaitable, outside_loop
+from dqdata.api.ledger import CallLedger
 from dqdata.api.reports import Reports
 from dqdata.api.rows import Rows
 from dqdata.errors import InputError, ProjectError, QueryError
+from dqdata.place import StorePlace, place_of
 from dqdata.refs import REJECTS_SUFFIX, as_query, catalog_ref, check_name, owner
 from dqdata.sql import quoted
 
@@ -42,7 +44,7 @@ KINDS = "{0}, {0}@3, {0}@latest, {0}@TAG or {0}@2026-11-01"
 class Catalog(Rows):
     """The rows of one version of a catalog, or of what it rejected. Versions never change."""
 
-    def __init__(self, store: Path, name: str, info: Version, columns: Columns) -> None:
+    def __init__(self, store: StorePlace, name: str, info: Version, columns: Columns) -> None:
         super().__init__(store, f"select * from {quoted(f'{name}@{info.version}')}")
         self.name, self.info, self.columns = name, info, columns
 
@@ -75,10 +77,11 @@ class Catalog(Rows):
 class Catalogs(Reports):
     """One store. Each method sees what was committed when it was called."""
 
-    def __init__(self, store: Path, *, group: bool | None = None, profile: str = "") -> None:
+    def __init__(self, place: StorePlace, *, group: bool | None = None, profile: str = "") -> None:
         """group: whether the store is for its group too; None leaves that as it is. profile: what runs are recorded
         with."""
-        self.store_path, self._group, self._profile = store, group, profile
+        self.place, self._group, self._profile = place, group, profile
+        self.ledger = CallLedger(place)
 
     def sql(self, query: str, *, local_files: bool = False) -> Rows:
         """The rows of a query over catalogs: `name` is the newest version, `name@3` the third, `name__rejects` what was
@@ -86,8 +89,8 @@ class Catalogs(Reports):
         read local files as well; the network never. Raises QueryError, StoreError."""
         from dqdata.catalog import Store
 
-        with Store.open(self.store_path, read_only=True) as store:
-            return Rows(self.store_path, store.pinned(query, local_files=local_files), local_files=local_files)
+        with Store.open(self.place, read_only=True) as store:
+            return Rows(self.place, store.pinned(query, local_files=local_files), local_files=local_files)
 
     def catalog(self, name: str) -> Catalog:
         """A version of a catalog: `problems`, `problems@latest`, `problems@3`, `problems__rejects@3`. Raises QueryError
@@ -97,23 +100,23 @@ class Catalogs(Reports):
         ref = catalog_ref(name)
         if ref is None:
             raise QueryError(f"{name!r} names no catalog: write {KINDS.format('name')}; `sql` takes queries")
-        with Store.open(self.store_path, read_only=True) as store:
+        with Store.open(self.place, read_only=True) as store:
             info = store.version(ref.name, store.resolve(ref))
-            return Catalog(self.store_path, ref.name, info, store.schema(ref.name, info.version))
+            return Catalog(self.place, ref.name, info, store.schema(ref.name, info.version))
 
     def versions(self, catalog: str | None = None, *, dropped: bool = False) -> Sequence[Version]:
         """Versions of a catalog, or of all, oldest first. dropped: those too that were dropped. Raises QueryError for
         an unknown catalog."""
         from dqdata.catalog import Store
 
-        with Store.open(self.store_path, read_only=True) as store:
+        with Store.open(self.place, read_only=True) as store:
             return store.versions(catalog, dropped=dropped)
 
     def marks(self) -> Marks:
         """Tags, notes and dropped versions of the store."""
         from dqdata.catalog import Store
 
-        with Store.open(self.store_path, read_only=True) as store:
+        with Store.open(self.place, read_only=True) as store:
             return store.marks()
 
     def diff(self, before: str, after: str | None = None, *, examples: int = 3) -> Diff:
@@ -126,7 +129,7 @@ class Catalogs(Reports):
         from dqdata.catalog import Store
         from dqdata.history.diff import diff
 
-        with Store.open(self.store_path, read_only=True) as store:
+        with Store.open(self.place, read_only=True) as store:
             return diff(store, *_two_versions(store, before, after), examples=examples)
 
     def lineage(self, version: str) -> Node:
@@ -135,7 +138,7 @@ class Catalogs(Reports):
         from dqdata.catalog import Store
         from dqdata.history.lineage import lineage
 
-        with Store.open(self.store_path, read_only=True) as store:
+        with Store.open(self.place, read_only=True) as store:
             return lineage(store, *one_version(store, version))
 
     def why(self, row_id: str, *, within: str | None = None) -> Why:
@@ -145,7 +148,7 @@ class Catalogs(Reports):
         from dqdata.catalog import Store
         from dqdata.history.why import why
 
-        with Store.open(self.store_path, read_only=True) as store:
+        with Store.open(self.place, read_only=True) as store:
             return why(store, row_id, within=None if within is None else one_version(store, within))
 
     def tag(self, version: str, name: str, *, move: bool = False) -> None:
@@ -167,7 +170,7 @@ class Catalogs(Reports):
         """Tags of a catalog with the versions that they name."""
         from dqdata.catalog import Store
 
-        with Store.open(self.store_path, read_only=True) as store:
+        with Store.open(self.place, read_only=True) as store:
             name = one_version(store, catalog.partition("@")[0])[0]
             return {tag: version for (owner_, tag), version in sorted(store.marks().tags.items()) if owner_ == name}
 
@@ -204,7 +207,7 @@ class Catalogs(Reports):
         """Reads the data files of a catalog, a version or the whole store, and compares them with their checksums."""
         from dqdata.catalog import Store, upkeep
 
-        with Store.open(self.store_path, read_only=True) as store:
+        with Store.open(self.place, read_only=True) as store:
             if name is None:
                 return upkeep.verify(store)
             ref = catalog_ref(name)
@@ -215,7 +218,7 @@ class Catalogs(Reports):
         """Models trained into this store, or the versions of one, oldest first: the rows of dq_models."""
         from dqdata.catalog import Store
 
-        with Store.open(self.store_path, read_only=True) as store:
+        with Store.open(self.place, read_only=True) as store:
             return store.models(name)
 
     def compare(
@@ -233,7 +236,7 @@ class Catalogs(Reports):
         from dqdata.catalog import Store
         from dqdata.history.scores import scoreboard
 
-        with Store.open(self.store_path, read_only=True) as store:
+        with Store.open(self.place, read_only=True) as store:
             boards = scoreboard(store, evaluations, models, against)
         return boards if published else [replace(board, published=()) for board in boards]
 
@@ -294,7 +297,7 @@ class Catalogs(Reports):
         )
         project = Project(
             path=Path.cwd() / "pipelines.toml",
-            store_path=self.store_path,
+            store=self.place,
             profile=self._profile,
             teachers={},
             pipelines={pipeline.name: pipeline},
@@ -314,7 +317,7 @@ class Catalogs(Reports):
         from dqdata.exchange.export import export
 
         ref = catalog_ref(what)
-        with Store.open(self.store_path, read_only=True) as store:
+        with Store.open(self.place, read_only=True) as store:
             return export(store, as_query(what), ref.name if ref else "rows", to, Path(folder), kind)
 
     def export_model(self, name: str, target: Path | str) -> ExportedModel:
@@ -323,7 +326,7 @@ class Catalogs(Reports):
         from dqdata.catalog import Store
         from dqdata.training.export import export_model
 
-        with Store.open(self.store_path, read_only=True) as store:
+        with Store.open(self.place, read_only=True) as store:
             return export_model(store, name, Path(target))
 
     aimport_files = awaitable(import_files)
@@ -331,7 +334,7 @@ class Catalogs(Reports):
     def _writable(self) -> Store:
         from dqdata.catalog import Store
 
-        return Store.open(self.store_path, group=self._group)
+        return Store.open(self.place, group=self._group)
 
 
 def _file_params(
@@ -390,7 +393,7 @@ def _two_versions(store: Store, before: str, after: str | None) -> tuple[tuple[s
     return (name, older[-1]), (name, newest)
 
 
-def open_store(path: Path | str) -> Catalogs:
-    """The catalogs of a store without its project: the folder that `[store] path` names. A store that is not there is
-    made by `import_files`; whatever reads it raises StoreError before."""
-    return Catalogs(Path(path).absolute())
+def open_store(place: Path | str | StorePlace) -> Catalogs:
+    """The catalogs of a store without its project: the folder that `[store] path` names, or a `StorePlace` with URLs. A
+    store that is not there is made by `import_files`; whatever reads it raises StoreError before."""
+    return Catalogs(place_of(Path(place) if isinstance(place, str) else place).absolute())

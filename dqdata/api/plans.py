@@ -104,7 +104,7 @@ class PlanReport(Shown):
 
     @classmethod
     def of(cls, plan: Plan, project: Project, forecast: Forecast) -> PlanReport:
-        work = project.store_path / "work" / plan.pipeline.into
+        work = project.store.work / plan.pipeline.into
         unknown = forecast.per_rows is not None and bool(plan.teachers)
         return cls(
             plan.pipeline.name,

@@ -45,7 +45,7 @@ class Project(Catalogs, Experiments):
     """
 
     def __init__(self, tables: Tables) -> None:
-        super().__init__(tables.store_path, group=tables.store_group, profile=tables.profile)
+        super().__init__(tables.store, group=tables.store_group, profile=tables.profile)
         self.tables = tables
 
     @property
@@ -73,7 +73,7 @@ class Project(Catalogs, Experiments):
         from dqdata.notebook import fields
 
         about = {"project": str(self.path), "profile": self.profile, "pipelines": ", ".join(self.pipelines)}
-        return fields({**about, "trainers": ", ".join(self.trainers), "store": str(self.store_path)})
+        return fields({**about, "trainers": ", ".join(self.trainers), "store": str(self.place)})
 
     def check(self, names: Sequence[str] = (), *, leaks: bool = False) -> Check:
         """What is wrong in pipelines and trainers, found without a call and without reading rows. names: by default
@@ -303,7 +303,7 @@ class Project(Catalogs, Experiments):
         from dqdata.training.deploy import Serving, deploy
 
         folder = Path(target) if target is not None else Path(name.removeprefix("trained:").replace("@", "-"))
-        with Store.open(self.store_path, read_only=True) as store:
+        with Store.open(self.place, read_only=True) as store:
             return deploy(store, name, folder, serving or Serving())
 
     @outside_loop
@@ -337,10 +337,10 @@ class Project(Catalogs, Experiments):
         from dqdata.catalog import Store
         from dqdata.project.check import NoStore
 
-        if not Store.exists(self.store_path):
+        if not Store.exists(self.place):
             yield NoStore()
             return
-        with Store.open(self.store_path, read_only=True) as store:
+        with Store.open(self.place, read_only=True) as store:
             yield store
 
 

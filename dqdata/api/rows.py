@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dqdata.errors import InputError
+from dqdata.place import StorePlace
 
 if TYPE_CHECKING:
     import datasets
@@ -30,8 +31,8 @@ class Rows:
     """Rows of a query over a store. They are read when a method asks for them, and again by the next one; every catalog
     is read in the version that was newest when the query was given, so each time the rows are the same."""
 
-    def __init__(self, store: Path, query: str, *, local_files: bool = False) -> None:
-        """store: the store's folder. query: SQL in which each catalog has its version."""
+    def __init__(self, store: StorePlace, query: str, *, local_files: bool = False) -> None:
+        """store: where the store is. query: SQL in which each catalog has its version."""
         self.store, self.query = store, query
         self._local_files = local_files
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-    from dqdata.catalog.lake import Layout
+    from dqdata.catalog.backend import Backend
     from dqdata.catalog.reader import Reader
 
 
@@ -43,7 +43,7 @@ def first_rows(reader: Reader, sql: str, *, rows: int, seconds: float) -> First:
                 answer = con.execute(f"select * from ({reader.typed(con, pinned.sql)}\n) limit {rows + 1}")
                 found: pa.Table = answer.to_arrow_table()
         except duckdb.Error as error:
-            raise query_error(error, reader.layout) from error
+            raise query_error(error, reader.backend) from error
     return First(found.slice(0, rows), found.num_rows > rows)
 
 
@@ -84,16 +84,27 @@ def _refuse_files(sql: str, con: duckdb.DuckDBPyConnection) -> None:
             )
 
 
-def query_error(error: duckdb.Error, layout: Layout) -> QueryError | StoreError:
+def query_error(error: duckdb.Error, backend: Backend) -> QueryError | StoreError:
     """Whose fault it is: a file of the store that is gone, or the query."""
-    if str(layout.data.resolve()) in str(error):
-        return StoreError(f"the store {layout.root} is damaged: {error}; restore the file from a backup")
+    if backend.data.url in str(error):
+        return StoreError(f"the store {backend.place} is damaged: {error}; restore the file from a backup")
     text = str(error).strip()
     if "file system operations are disabled" in text:
         text += (
             ". Only catalogs are read here; `dqdata sql --files` reads local files, and `dqdata import` takes them in"
         )
     return QueryError(f"{text}{advice(error)}")
+
+
+@contextlib.contextmanager
+def query_errors(backend: Backend) -> Iterator[None]:
+    """What DuckDB raises for a query, as QueryError or StoreError."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.Error as error:
+        raise query_error(error, backend) from error
 
 
 INTERRUPTED = "INTERRUPT Error"

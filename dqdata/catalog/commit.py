@@ -1,7 +1,7 @@
 """The commit protocol: finished Parquet files become one version, completely or not at all.
 
-    files = bring_in(finished, layout.table("problems"), version=4)
-    add_table(con, "problems", columns, files)          # inside a transaction that the store opens
+    placed = backend.data.publish(finished, "problems", 4, backend.work)
+    add_table(con, "problems", columns, placed)         # inside a transaction that the store opens
 
 Every file is finished before the transaction and gets a unique name that the lake alone owns: DuckLake would count the
 rows of a file registered twice, and one shared by two versions would go with the first that is removed. A process
@@ -11,24 +11,31 @@ removes them.
 
 from __future__ import annotations
 
-import contextlib
 import json
+import logging
 import os
-import shutil
 import socket
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dqdata.catalog.lake import Layout
+from dqdata.catalog.backend import PENDING, Backend, DataFile, Lock, Published
 from dqdata.errors import StoreError
-from dqdata.files import computed_hash, file_mode, linked, make_file, make_folder
 from dqdata.sql import literal, quoted
 
 if TYPE_CHECKING:
     import duckdb
+
+
+log = logging.getLogger("dqdata")
+
+PATIENCE = 600.0
+"""Seconds to wait for another process's commit: links take moments, copies from another file system minutes."""
+
+NOTED_EVERY = 15.0
+"""Seconds between two lines about waiting for that."""
 
 
 def counted(con: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> dict[Path, int]:
@@ -66,58 +73,27 @@ def check_key(con: duckdb.DuckDBPyConnection, files: Sequence[Path], key: str, c
     )
 
 
-def bring_in(files: Sequence[Path], layout: Layout, table: str, version: int) -> list[Path]:
-    """The files under new unique names in a table's folder, read-only. Checkpoints in the store's work folder are
-    hard-linked, as nobody writes to them again; any other file is copied, or its owner could change a version by
-    writing over it. On disk when it returns; all gone again when it raises."""
-    folder = layout.table(table)
-    make_folder(folder)
-    placed: list[Path] = []
-    try:
-        for file in files:
-            target = folder / f"v{version}-{uuid.uuid4().hex}.parquet"
-            placed.append(target)
-            if not (file.resolve().is_relative_to(layout.work.resolve()) and linked(file, target)):
-                shutil.copyfile(file, target)
-            target.chmod(file_mode(folder) & 0o440)
-            _sync(target)
-        _sync(folder)
-        return placed
-    except BaseException:
-        discard(placed)
-        raise
-
-
-def described(table: str, files: Sequence[Path], rows: Sequence[int]) -> list[dict[str, object]]:
+def described(table: str, placed: Sequence[Published], rows: Sequence[int]) -> list[dict[str, object]]:
     """What the manifest says of a table's files: name, rows, bytes and hash."""
     return [
-        {
-            "table_name": table,
-            "file": file.name,
-            "rows": count,
-            "bytes": file.stat().st_size,
-            "blake2b": computed_hash(file, "blake2b"),
-        }
-        for file, count in zip(files, rows, strict=True)
+        {"table_name": table, "file": one.file.name, "rows": count, "bytes": one.bytes, "blake2b": one.blake2b}
+        for one, count in zip(placed, rows, strict=True)
     ]
 
 
-def discard(files: Sequence[Path]) -> None:
-    """Removes files that no version refers to."""
-    for file in files:
-        file.unlink(missing_ok=True)
-
-
-def add_table(con: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, str], files: Sequence[Path]) -> None:
-    """The table anew, with these columns and the rows of these files, which lie in its folder. DuckLake refuses a file
+def add_table(
+    con: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, str], placed: Sequence[Published]
+) -> None:
+    """The table anew, with these columns and the rows of these files, which are in its folder. DuckLake refuses a file
     whose columns differ."""
     types = ", ".join(f"{quoted(name)} {kind}" for name, kind in columns.items())
     con.execute(f"create or replace table lake.main.{quoted(table)} ({types})")
-    if files:
-        con.execute(f"call ducklake_add_data_files('lake', {literal(table)}, {_list(files)}, schema => 'main')")
+    if placed:
+        urls = _list([one.file.url for one in placed])
+        con.execute(f"call ducklake_add_data_files('lake', {literal(table)}, {urls}, schema => 'main')")
 
 
-def mark_pending(layout: Layout, catalog: str) -> None:
+def mark_pending(backend: Backend, catalog: str) -> None:
     """Leaves word that a commit has begun: who to wait for, and what to clean up after."""
     note = {
         "pid": os.getpid(),
@@ -125,52 +101,50 @@ def mark_pending(layout: Layout, catalog: str) -> None:
         "catalog": catalog,
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    make_file(layout.pending)
-    layout.pending.write_text(json.dumps(note))
+    backend.data.write_note(PENDING, json.dumps(note))
 
 
-def pending_note(layout: Layout) -> str:
+def pending_note(backend: Backend) -> str:
     """Who is committing, for a message: ` (process 12 on host box, since ...)`."""
     try:
-        note = json.loads(layout.pending.read_text())
+        note = json.loads(backend.data.read_note(PENDING) or "")
         return f" (process {note['pid']} on {note['host']}, committing {note['catalog']} since {note['since']})"
     except (OSError, ValueError, KeyError):
         return ""
 
 
-def remove_orphans(con: duckdb.DuckDBPyConnection, layout: Layout) -> list[Path]:
+def acquired(backend: Backend) -> Lock:
+    """The store's lock, held. Reports who has it while it waits. Raises StoreError after `PATIENCE` seconds."""
+    held, began = backend.metadata.lock(), time.monotonic()
+    while True:
+        waited = time.monotonic() - began
+        if held.acquire(min(NOTED_EVERY, max(0.0, PATIENCE - waited))):
+            return held
+        holder, waited = pending_note(backend), time.monotonic() - began
+        if waited >= PATIENCE:
+            raise StoreError(
+                f"the store {backend.place} is locked by another program{holder}; wait for it or end it. "
+                "The lock goes with the process: there is no file to delete"
+            )
+        log.warning("the store %s is locked%s; waiting for it, %.0f s so far", backend.place, holder, waited)
+
+
+def remove_orphans(con: duckdb.DuckDBPyConnection, backend: Backend) -> list[DataFile]:
     """Removes data files that no snapshot refers to; call it under the lock. Names are unique, so a name that the
     metadata mentions anywhere is alive."""
     parts = ("data_file", "delete_file", "files_scheduled_for_deletion")
     alive = {
         Path(str(path)).name
         for part in parts
-        for (path,) in con.execute(f"select path from __ducklake_metadata_lake.ducklake_{part}").fetchall()
+        for (path,) in con.execute(
+            f"select path from __ducklake_metadata_lake.{backend.metadata.schema}.ducklake_{part}"
+        ).fetchall()
     }
-    orphans = [file for file in layout.data.rglob("*.parquet") if file.name not in alive]
-    discard(orphans)
+    orphans = [file for file in backend.data.files() if file.name not in alive]
+    for file in orphans:
+        file.remove()
     return orphans
 
 
-@contextlib.contextmanager
-def synced(folder: Path) -> Iterator[None]:
-    """Brings files that appear in this folder meanwhile to disk; DuckDB itself leaves that to the system."""
-    make_folder(folder)
-    before = set(folder.iterdir())
-    yield
-    for file in set(folder.iterdir()) - before:
-        file.chmod(file_mode(folder))
-        _sync(file)
-    _sync(folder)
-
-
-def _list(files: Sequence[Path]) -> str:
+def _list(files: Sequence[Path | str]) -> str:
     return "[" + ", ".join(literal(str(file)) for file in files) + "]"
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

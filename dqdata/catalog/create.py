@@ -1,6 +1,6 @@
 """Makes a store.
 
-    create(Layout(Path("catalogs")))         # store.json, metadata.sqlite, data/, work/; a folder in use is left alone
+    create(backend_of(StorePlace(Path("catalogs"))))    # notes, metadata, data; a folder in use is left alone
 
 `store.json` is written last: a store without it was never finished, and creating it again finishes it.
 """
@@ -8,20 +8,18 @@
 from __future__ import annotations
 
 from dqdata import __version__
+from dqdata.catalog.backend import Backend, backend_of
 from dqdata.catalog.format import Facts, read_facts, write_facts
-from dqdata.catalog.lake import Layout, attach, make_metadata
+from dqdata.catalog.lake import attach
 from dqdata.catalog.migrations import NEWEST
 from dqdata.catalog.records import make_tables
-from dqdata.files import make_folder
 from dqdata.ids import DEFAULT_SCHEME
 
 
-def create(layout: Layout) -> None:
+def create(backend: Backend) -> None:
     """Makes the store, or finishes one whose creation was interrupted. Call it under the lock."""
-    for folder in (layout.data, layout.work):
-        make_folder(folder)
-    make_metadata(layout.metadata)
-    con = attach(layout, read_only=False)
+    backend.create()
+    con = attach(backend, read_only=False)
     try:
         con.execute("call lake.set_option('parquet_compression', 'zstd')")
         con.execute("begin")
@@ -29,12 +27,11 @@ def create(layout: Layout) -> None:
         con.execute("commit")
     finally:
         con.close()
-    write_facts(layout, Facts(NEWEST, _scheme(layout), f"dqdata {__version__}"))
+    write_facts(backend, Facts(NEWEST, _scheme(backend), f"dqdata {__version__}"))
 
 
-def _scheme(layout: Layout) -> str:
+def _scheme(backend: Backend) -> str:
     """How problems are named: in the store of a profile as in the store that it belongs to."""
-    above = layout.root.parent
-    if above.name == "profiles" and Layout(above.parent).format.is_file():
-        return read_facts(Layout(above.parent), NEWEST).ids
+    if (place := backend.place.above) is not None and (above := backend_of(place)).exists():
+        return read_facts(above, NEWEST).ids
     return DEFAULT_SCHEME

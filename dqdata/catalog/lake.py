@@ -1,108 +1,36 @@
-"""Opens the DuckLake of a store: DuckDB with its two extensions, the metadata attached, readable errors.
+"""Opens the DuckLake of a store: DuckDB with its extensions, the metadata attached, readable errors.
 
-    with lake_errors(path, "reading"):
-        con = attach(Layout(path), read_only=True)
+    with lake_errors(backend.place, "reading"):
+        con = attach(backend, read_only=True)
         con.sql("from lake.main.dq_versions")
 
-The extensions come with the installation (PyPI wheels); nothing is fetched at run time. Python's own sqlite3 must not
-open a SQLite file while DuckDB's copy of SQLite has it open in the same process: closing it there would drop the locks
-held here. So sqlite3 makes the empty metadata file and is never used on it again.
+The extensions come with the installation (PyPI wheels); nothing is fetched at run time.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import os
-import shutil
-import sqlite3
 import tempfile
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dqdata.catalog.backend import Backend
+from dqdata.catalog.folder import address_of, writable
 from dqdata.database import lock, open_database
 from dqdata.errors import StoreError
-from dqdata.files import make_file
+from dqdata.masking import masker
+from dqdata.place import StorePlace
 from dqdata.sql import literal
 
 if TYPE_CHECKING:
     import duckdb
 
 
-@dataclass(frozen=True)
-class Layout:
-    """Where things lie in a store. Data files are the lake's alone; work and spill are never part of it."""
-
-    root: Path
-
-    @property
-    def format(self) -> Path:
-        return self.root / "store.json"
-
-    @property
-    def metadata(self) -> Path:
-        return self.root / "metadata.sqlite"
-
-    @property
-    def data(self) -> Path:
-        return self.root / "data"
-
-    def table(self, name: str) -> Path:
-        """Folder of a table's files; DuckLake's own convention, so that it keeps relative paths."""
-        return self.data / "main" / name
-
-    @property
-    def ledger(self) -> Path:
-        """A profile's store lies in `profiles/NAME` of another and shares its ledger: nothing is paid twice."""
-        above = self.root.parent
-        return (above.parent if above.name == "profiles" else self.root) / "ledger.sqlite"
-
-    @property
-    def work(self) -> Path:
-        return self.root / "work"
-
-    @property
-    def appended(self) -> Path:
-        """What runs in append mode take over from the run before, by catalog."""
-        return self.root / "append"
-
-    @property
-    def spill(self) -> Path:
-        return self.root / "spill"
-
-    @property
-    def commit(self) -> Path:
-        return self.root / "commit"
-
-    @property
-    def pending(self) -> Path:
-        """Exists while a commit is under way; left behind by one that was killed."""
-        return self.root / "commit.pending"
-
-
-def writable(path: Path) -> bool:
-    """Whether this process may write the file, or make files in the folder."""
-    return os.access(path, os.W_OK | os.X_OK if path.is_dir() else os.W_OK)
-
-
-def make_metadata(file: Path) -> None:
-    """An empty SQLite file in WAL mode, so that others read while one writes. DuckLake fills it when it is attached."""
-    make_file(file)
-    with contextlib.closing(sqlite3.connect(file)) as con:
-        con.execute("pragma journal_mode = wal")
-
-
-def snapshot(file: Path, target: Path) -> None:
-    """Copies a SQLite file as it is at this moment, whoever writes to it. DuckDB mustn't have it open here."""
-    with contextlib.closing(sqlite3.connect(file)) as con, contextlib.closing(sqlite3.connect(target)) as to:
-        con.backup(to)
-
-
 def attach(
-    layout: Layout,
+    backend: Backend,
     metadata: Path | None = None,
     *,
     read_only: bool,
@@ -111,45 +39,42 @@ def attach(
     local_files: bool = False,
 ) -> duckdb.DuckDBPyConnection:
     """A DuckDB of its own with the lake attached as `lake`, locked: it reaches the files of the store, with
-    `local_files` every local file, and never the network. The data path is always given afresh, as files are noted
-    relative to it: a store that was moved opens as it is. `metadata`: a copy to use instead of the store's own.
-    `memory`: bytes that queries may hold before they spill."""
-    spill = layout.spill if writable(layout.root) else Path(tempfile.gettempdir()) / f"dqdata-spill-{uuid.uuid4().hex}"
-    con = open_database(["sqlite_scanner", "ducklake"], spill=spill, threads=threads)
-    options = f"data_path {literal(str(layout.data.resolve()) + '/')}, override_data_path true"
-    options += ", read_only" if read_only else ", data_inlining_row_limit 0"
-    con.execute(f"attach {literal(f'ducklake:sqlite:{(metadata or layout.metadata).resolve()}')} as lake ({options})")
-    if memory is not None:
-        con.execute(f"set memory_limit = '{memory // (1 << 20)}MB'")
-    lock(con, [metadata or layout.metadata], [Path("/")] if local_files else [layout.data, layout.work])
+    `local_files` every local file, and of the network the store's own bucket alone. The data path is always given
+    afresh, as files are noted relative to it: a store that was moved opens as it is. `metadata`: a copy of a SQLite
+    file to use instead of the store's own. `memory`: bytes that queries may hold before they spill."""
+    there = writable(backend.root)
+    spill = backend.spill if there else Path(tempfile.gettempdir()) / f"dqdata-spill-{uuid.uuid4().hex}"
+    database, data = backend.metadata, backend.data
+    extensions = dict.fromkeys(["sqlite_scanner", "ducklake", database.extension, *data.extensions])
+    con = open_database(list(extensions), spill=spill, threads=threads)
+    try:
+        data.prepare(con)
+        address = database.address() if metadata is None else address_of(metadata)
+        options = f"data_path {literal(data.url)}, override_data_path true, metadata_schema {literal(database.schema)}"
+        options += ", read_only" if read_only else ", data_inlining_row_limit 0"
+        con.execute(f"attach {literal(address)} as lake ({options})")
+        if memory is not None:
+            con.execute(f"set memory_limit = '{memory // (1 << 20)}MB'")
+        folders = [Path("/")] if local_files else [*filter(None, [data.folder]), backend.work]
+        file = metadata or database.file
+        lock(con, [file] if file else [], folders, [] if data.folder else [data.url])
+    except BaseException:
+        con.close()
+        raise
     return con
 
 
-def copied(file: Path) -> tempfile.TemporaryDirectory[str]:
-    """A folder with a private copy of a SQLite file that DuckDB hasn't open here. Of one that can't be written to the
-    bytes are copied: in WAL mode SQLite has to make a file beside the database even to read it."""
-    folder = tempfile.TemporaryDirectory(prefix="dqdata-", ignore_cleanup_errors=True)
-    if writable(file.parent) and writable(file):
-        snapshot(file, Path(folder.name) / file.name)
-        return folder
-    for suffix in ("", "-wal"):
-        part = file.with_name(file.name + suffix)
-        if part.exists():
-            shutil.copyfile(part, Path(folder.name) / part.name)
-    return folder
-
-
 @contextlib.contextmanager
-def lake_errors(root: Path, doing: str) -> Iterator[None]:
+def lake_errors(store: StorePlace, doing: str) -> Iterator[None]:
     """What DuckDB and the system say, as StoreError in plain words with the next action."""
     import duckdb
 
     try:
         yield
     except OSError as error:
-        raise StoreError(f"{doing} the store {root}: {_plain(error)}") from error
+        raise StoreError(f"{doing} the store {store}: {_plain(error)}") from error
     except duckdb.Error as error:
-        raise StoreError(f"{doing} the store {root}: {_plain(error)}") from error
+        raise StoreError(f"{doing} the store {store}: {_plain(error)}") from error
 
 
 def _plain(error: Exception) -> str:
@@ -175,4 +100,6 @@ def _plain(error: Exception) -> str:
         return "the metadata (metadata.sqlite) is damaged; restore it from a backup, the data files are untouched"
     if "no such file" in lower or "no files found" in lower:
         return f"a data file is missing; restore it from a backup ({text.splitlines()[0]})"
-    return text.strip()
+    if "unable to connect to postgres" in lower:
+        return f"its metadata can't be reached: start the server, or change [store] metadata ({masker.hide(text)})"
+    return masker.hide(text.strip())

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dqdata.catalog import commit as protocol
-from dqdata.catalog.lake import Layout
+from dqdata.catalog.backend import Backend
 from dqdata.catalog.records import Measured
 from dqdata.files import make_folder
 from dqdata.sql import literal
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def insert_metrics(
-    con: duckdb.DuckDBPyConnection, layout: Layout, model: str, version: int, metrics: Sequence[Measured]
+    con: duckdb.DuckDBPyConnection, backend: Backend, model: str, version: int, metrics: Sequence[Measured]
 ) -> None:
     """Through a file of its own: a long training has more numbers than SQL text should hold."""
     if not metrics:
@@ -35,9 +34,9 @@ def insert_metrics(
         "name": pa.array(names, pa.string()),
         "value": pa.array(values, pa.float64()),
     }
-    make_folder(layout.work)
-    with tempfile.TemporaryDirectory(dir=layout.work, prefix=".metrics-") as folder:
+    make_folder(backend.work)
+    with tempfile.TemporaryDirectory(dir=backend.work, prefix=".metrics-") as folder:
         file = Path(folder) / "metrics.parquet"
         pq.write_table(pa.table(columns), file)
-        with protocol.synced(layout.table("dq_metrics")):
+        with backend.data.written("dq_metrics"):
             con.execute(f"insert into lake.main.dq_metrics from read_parquet({literal(str(file))})")

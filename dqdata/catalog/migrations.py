@@ -1,6 +1,6 @@
 """Brings a store that an earlier dqdata made to the present format, a numbered step after the other.
 
-    migrate(layout, facts)                       # under the store's lock; Facts of the format NEWEST
+    migrate(backend, facts)                      # under the store's lock; Facts of the format NEWEST
 
 A step changes the metadata alone, never a data file, and does so in one transaction that also notes its number (as a
 comment on dq_versions): a process killed on the way leaves a store at the step before or after, and the next one goes
@@ -11,7 +11,6 @@ format appends a step here and leaves those before as they are: they run on stor
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -19,8 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dqdata import __version__
+from dqdata.catalog.backend import FACTS, Backend
+from dqdata.catalog.folder import snapshot
 from dqdata.catalog.format import FIRST, Facts, write_facts
-from dqdata.catalog.lake import Layout, attach, snapshot
+from dqdata.catalog.lake import attach
 from dqdata.files import make_file, make_folder, whole_folder
 from dqdata.sql import literal
 
@@ -89,15 +90,15 @@ NEWEST = STEPS[-1].to
 """The format that this dqdata writes. A store with a higher one is refused."""
 
 
-def migrate(layout: Layout, facts: Facts) -> Facts:
+def migrate(backend: Backend, facts: Facts) -> Facts:
     """The facts after every step that this store lacks. Call it under the store's lock, while nothing in this process
     has the metadata open. Raises DuckDB's and the system's errors, with the store at the last step that was whole."""
     if facts.format == NEWEST:
         return facts
-    with closing(attach(layout, read_only=True)) as con:
+    with closing(attach(backend, read_only=True)) as con:
         noted = max(_noted(con), facts.format)
-    backup = back_up(layout, facts, fresh=noted == facts.format)
-    con = attach(layout, read_only=False)
+    backup = back_up(backend, facts, fresh=noted == facts.format)
+    con = attach(backend, read_only=False)
     try:
         for step in pending(facts):
             if step.to > noted:
@@ -106,20 +107,20 @@ def migrate(layout: Layout, facts: Facts) -> Facts:
                 con.execute(f"comment on table lake.main.dq_versions is {literal(f'{_NOTE}{step.to}')}")
                 con.execute("commit")
             facts = after(facts, step)
-            write_facts(layout, facts)
+            write_facts(backend, facts)
     finally:
         con.close()
     log.warning(
         "the store %s was migrated to format %d (dqdata %s); earlier versions of dqdata cannot open it; %s holds "
         "its metadata from before",
-        *(layout.root, facts.format, __version__, backup),
+        *(backend.place, facts.format, __version__, backup),
     )
     return facts
 
 
-def migrate_copy(layout: Layout, facts: Facts, metadata: Path) -> None:
+def migrate_copy(backend: Backend, facts: Facts, metadata: Path) -> None:
     """The steps that the store lacks, on a private copy of its metadata: for a store that is only read."""
-    with closing(attach(layout, metadata, read_only=False)) as con:
+    with closing(attach(backend, metadata, read_only=False)) as con:
         noted = max(_noted(con), facts.format)
         for step in pending(facts):
             if step.to > noted:
@@ -135,18 +136,19 @@ def after(facts: Facts, step: Step) -> Facts:
     return replace(facts, format=step.to, **step.facts)
 
 
-def back_up(layout: Layout, facts: Facts, *, fresh: bool) -> Path:
-    """Folder with metadata and store.json as they are at this format. fresh: no step was done yet, so an older copy
-    makes way for one of now; otherwise it is the copy that an interrupted migration made."""
-    folder = layout.root / "backups" / f"format-{facts.format}"
+def back_up(backend: Backend, facts: Facts, *, fresh: bool) -> Path:
+    """Folder with metadata (those of a SQLite file) and store.json as they are at this format. fresh: no step was done
+    yet, so an older copy makes way for one of now; otherwise it is the copy that an interrupted migration made."""
+    folder = backend.root / "backups" / f"format-{facts.format}"
     if folder.exists() and not fresh:
         return folder
     make_folder(folder.parent)
     with whole_folder(folder) as unfinished:
-        copy = unfinished / layout.metadata.name
-        make_file(copy)
-        snapshot(layout.metadata, copy)
-        shutil.copyfile(layout.format, unfinished / layout.format.name)
+        if (file := backend.metadata.file) is not None:
+            copy = unfinished / file.name
+            make_file(copy)
+            snapshot(file, copy)
+        (unfinished / FACTS).write_text(backend.data.read_note(FACTS) or "", encoding="utf-8")
     return folder
 
 

@@ -16,12 +16,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dqdata.catalog.answers import query_error, streamed
+from dqdata.catalog.answers import query_errors, streamed
+from dqdata.catalog.backend import Backend
 from dqdata.catalog.checks import CHECKS, HELD, NEWEST_CHECKS, READABLE
 from dqdata.catalog.costs import cost_view
 from dqdata.catalog.difficulty import difficulty_view
+from dqdata.catalog.folder import copied, writable
 from dqdata.catalog.format import Facts
-from dqdata.catalog.lake import Layout, attach, copied, lake_errors, writable
+from dqdata.catalog.lake import attach, lake_errors
 from dqdata.catalog.marks import Marks
 from dqdata.catalog.migrations import NEWEST, migrate_copy
 from dqdata.catalog.pins import Pinned, pin
@@ -30,6 +32,7 @@ from dqdata.catalog.rights import inside
 from dqdata.catalog.snapshots import SnapshotCache
 from dqdata.columns import Columns, check_names
 from dqdata.errors import ColumnError, QueryError, StoreError, nearest
+from dqdata.place import StorePlace
 from dqdata.refs import REJECTS_SUFFIX, Ref, owner
 from dqdata.source import TrainedModel
 from dqdata.sql import ABOUT, FILES, PURE, check_functions, literal, quoted
@@ -51,8 +54,8 @@ _BUSY_SECONDS = 30.0
 class Reader:
     """The reading half of a store. Its DuckDB opens with the first question and is shared by cursors."""
 
-    def __init__(self, layout: Layout) -> None:
-        self._layout = layout
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
         self.facts: Facts
         self.memory: int | None = None
         """Bytes that queries may hold; without it DuckDB takes most of the machine's."""
@@ -67,12 +70,17 @@ class Reader:
         self._chosen_models: dict[str, int] = {}
 
     @property
-    def layout(self) -> Layout:
-        return self._layout
+    def backend(self) -> Backend:
+        return self._backend
+
+    @property
+    def place(self) -> StorePlace:
+        return self._backend.place
 
     @property
     def path(self) -> Path:
-        return self._layout.root
+        """The folder of this machine: of the whole store, or of what is not elsewhere."""
+        return self._backend.root
 
     @property
     def id_scheme(self) -> str:
@@ -81,17 +89,17 @@ class Reader:
 
     @property
     def ledger_path(self) -> Path:
-        return self._layout.ledger
+        return self._backend.ledger
 
     @property
     def work(self) -> Path:
-        """Where checkpoints live, on the file system of the data files, so that a commit can link them."""
-        return self._layout.work
+        """Where checkpoints are: a folder of this machine."""
+        return self._backend.work
 
     @property
     def appended(self) -> Path:
         """What runs in append mode take over from the run before, in a folder for each catalog."""
-        return self._layout.appended
+        return self._backend.appended
 
     def close(self) -> None:
         with self._guard:
@@ -326,25 +334,17 @@ class Reader:
 
     def _refuse_unknown(self, name: str) -> None:
         known = sorted(self._known())
-        there = f" (there are: {', '.join(known)})" if known else f": the store {self.path} is empty"
+        there = f" (there are: {', '.join(known)})" if known else f": the store {self.place} is empty"
         raise QueryError(f"no catalog {name!r}{nearest(name, known) or there}", code="unknown-catalog")
 
     def typed(self, con: duckdb.DuckDBPyConnection, sql: str) -> str:
         """The query with its columns in the types that rows hold."""
-        import duckdb
-
-        try:
+        with query_errors(self._backend):
             return stored_query(con, sql)
-        except duckdb.Error as error:
-            raise query_error(error, self._layout) from error
 
     def _bound(self, con: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyConnection:
-        import duckdb
-
-        try:
+        with query_errors(self._backend):
             return con.execute(sql)
-        except duckdb.Error as error:
-            raise query_error(error, self._layout) from error
 
     def _rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of a small question about the store itself."""
@@ -379,7 +379,7 @@ class Reader:
 
     def _attached(self, threads: int | None = None, local_files: bool = False) -> duckdb.DuckDBPyConnection:
         return attach(
-            self._layout,
+            self._backend,
             self._metadata(),
             read_only=True,
             threads=threads,
@@ -387,16 +387,17 @@ class Reader:
             local_files=local_files,
         )
 
-    def _metadata(self) -> Path:
+    def _metadata(self) -> Path | None:
         """The metadata file; a copy where it can't be written to, or is older: reading never changes a store."""
-        file = self._layout.metadata
-        old = self.facts.format < NEWEST
+        file, old = self._backend.metadata.file, self.facts.format < NEWEST
+        if file is None:
+            return None
         if writable(self.path) and writable(file) and not old:
             return file
         new = file not in self._copies
         copy = self._copy(file)
         if new and old:
-            migrate_copy(self._layout, self.facts, copy)
+            migrate_copy(self._backend, self.facts, copy)
         return copy
 
     def _copy(self, file: Path) -> Path:
@@ -406,4 +407,4 @@ class Reader:
             return Path(self._copies[file].name) / file.name
 
     def _failing(self) -> contextlib.AbstractContextManager[None]:
-        return lake_errors(self.path, "reading")
+        return lake_errors(self.place, "reading")

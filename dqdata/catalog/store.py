@@ -10,8 +10,6 @@ Reading is the other half, in `reader`; `commit` describes how a commit is made 
 from __future__ import annotations
 
 import contextlib
-import logging
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,10 +17,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from dqdata.catalog import commit as protocol
+from dqdata.catalog.backend import PENDING, Backend, DataFile, backend_of
 from dqdata.catalog.checks import CHECKS, NO_CHECKS
 from dqdata.catalog.create import create
+from dqdata.catalog.folder import writable
 from dqdata.catalog.format import read_facts
-from dqdata.catalog.lake import Layout, attach, lake_errors, writable
+from dqdata.catalog.lake import attach, lake_errors
 from dqdata.catalog.marks import Mark
 from dqdata.catalog.metrics import insert_metrics
 from dqdata.catalog.migrations import NEWEST, migrate
@@ -33,77 +33,72 @@ from dqdata.catalog.secrets import without_secrets
 from dqdata.columns import REJECTS, Columns
 from dqdata.database import connect
 from dqdata.errors import StoreError
-from dqdata.files import lock, make_folder
+from dqdata.files import make_folder
 from dqdata.ids import canonical
+from dqdata.place import StorePlace, place_of
 from dqdata.refs import REJECTS_SUFFIX, check_name
 from dqdata.sql import literal, quoted
 
 if TYPE_CHECKING:
     import duckdb
-    from filelock import BaseFileLock
-
-log = logging.getLogger("dqdata")
-
-PATIENCE = 600.0
-"""Seconds to wait for another process's commit: links take moments, copies from another file system minutes."""
-
-
-NOTED_EVERY = 15.0
-"""Seconds between two lines about waiting for that."""
 
 
 class Store(Reader):
     """A store. Reading needs no lock; commits of all processes happen one after another."""
 
-    def __init__(self, layout: Layout, *, read_only: bool) -> None:
-        super().__init__(layout)
+    def __init__(self, backend: Backend, *, read_only: bool) -> None:
+        super().__init__(backend)
         self.read_only = read_only
         self._write_db: duckdb.DuckDBPyConnection | None = None
 
     @staticmethod
-    def exists(path: Path) -> bool:
-        """Whether this folder holds a store; a folder of that name may be there for other reasons."""
-        return Layout(Path(path).absolute()).format.is_file()
+    def exists(place: Path | StorePlace) -> bool:
+        """Whether a store was made there. Raises StoreError where that can't be found out."""
+        backend = backend_of(place_of(place).absolute())
+        with lake_errors(backend.place, "looking for"):
+            return backend.exists()
 
     @classmethod
-    def open(cls, path: Path, *, read_only: bool = False, group: bool | None = None) -> Store:
-        """The store in this folder, made if it isn't there and `read_only` is false. group: whether its group may read
-        and write it; nobody else but its owner may. None leaves that as it is, and makes a new store for its owner
-        alone. Raises StoreError for one that is missing, newer, damaged, locked for long or not writable, or that holds
-        a symbolic link."""
-        layout = Layout(Path(path).absolute())
-        store = cls(layout, read_only=read_only)
+    def open(cls, place: Path | StorePlace, *, read_only: bool = False, group: bool | None = None) -> Store:
+        """The store at this place or in this folder, made if it isn't there and `read_only` is false. group: whether
+        its group may read and write it; nobody else but its owner may. None leaves that as it is, and makes a new store
+        for its owner alone. Raises StoreError for one that is missing, newer, damaged, locked for long or not writable,
+        or that holds a symbolic link."""
+        backend = backend_of(place_of(place).absolute())
+        store, root = cls(backend, read_only=read_only), backend.root
+        with lake_errors(backend.place, "opening"):
+            there = backend.exists()
         if read_only:
-            if not layout.format.is_file():
+            if not there:
                 hint = "`dqdata run` or `dqdata import` makes one, or give --store PATH"
-                raise StoreError(f"no store at {path}: {hint}", code="no-store")
+                raise StoreError(f"no store at {place}: {hint}", code="no-store")
             store._check_format()
-            refuse_links(layout.root)
+            refuse_links(root)
             store._known()
             return store
-        with lake_errors(layout.root, "opening"):
-            make_private(layout.root, group)
-            refuse_links(layout.root)
-            tighten(layout.root)
-        if not writable(layout.root):
-            raise StoreError(f"the store {path} is read-only for you: give it write permission, or copy it elsewhere")
-        if not layout.format.is_file():
-            with store._locked(), lake_errors(layout.root, "making"):
-                if not layout.format.is_file():
-                    create(layout)
+        with lake_errors(backend.place, "opening"):
+            make_private(root, group)
+            refuse_links(root)
+            tighten(root)
+        if not writable(root):
+            raise StoreError(f"the store {root} is read-only for you: give it write permission, or copy it elsewhere")
+        if not there:
+            with store._locked(), lake_errors(backend.place, "making"):
+                if not backend.exists():
+                    create(backend)
         store._check_format()
         store._clean_up()
-        make_folder(layout.work)
+        make_folder(backend.work)
         store._known()
         return store
 
     def _check_format(self) -> None:
         """Reads what store.json says, and brings an older store that is opened for writing to the present format."""
-        self.facts = read_facts(self._layout, NEWEST)
+        self.facts = read_facts(self._backend, NEWEST)
         if self.facts.format < NEWEST and not self.read_only:
-            with self._locked(), lake_errors(self.path, "migrating"):
+            with self._locked(), lake_errors(self.place, "migrating"):
                 self._drop_writer()  # it may have cleaned up after a killed commit
-                self.facts = migrate(self._layout, read_facts(self._layout, NEWEST))
+                self.facts = migrate(self._backend, read_facts(self._backend, NEWEST))
 
     def __enter__(self) -> Store:
         return self
@@ -148,8 +143,8 @@ class Store(Reader):
         if (made := _whole(self._readable(catalog), fingerprint, made_by)) is not None:
             return made
 
-        checking = connect(files=[*rows, *rejects], spill=self._layout.spill, memory=memory)
-        with lake_errors(self.path, "checking rows for"), checking as con:
+        checking = connect(files=[*rows, *rejects], spill=self._backend.spill, memory=memory)
+        with lake_errors(self.place, "checking rows for"), checking as con:
             counts, reject_counts = protocol.counted(con, rows), protocol.counted(con, rejects)
             protocol.check_key(con, rows, key, catalog)
         record = {
@@ -191,7 +186,7 @@ class Store(Reader):
             given = {"created_at": datetime.now(UTC), **without_secrets(model, record=True), "version": version}
             with self._transaction() as con:
                 self._insert(con, "dq_models", values_of(given, MODELS))
-                insert_metrics(con, self._layout, name, version, metrics)
+                insert_metrics(con, self._backend, name, version, metrics)
         return version
 
     def record_evals(self, answers: str, evals: Sequence[Mapping[str, Any]]) -> None:
@@ -236,12 +231,12 @@ class Store(Reader):
         with self._locked():
             yield write
 
-    def table_files(self, catalog: str, version: int) -> dict[str, list[Path]]:
+    def table_files(self, catalog: str, version: int) -> dict[str, list[DataFile]]:
         """The data files of a version and of its rejects, by table, whether they are there or not."""
         snapshot = self.version(catalog, version).snapshot_id
         return {
             table: [
-                self._layout.table(table) / Path(str(path)).name
+                self._backend.data.file(table, Path(str(path)).name)
                 for (path,) in self._rows(
                     f"select data_file from ducklake_list_files('lake', {literal(table)}, schema => 'main', "
                     f"snapshot_version => {snapshot})"
@@ -270,9 +265,9 @@ class Store(Reader):
     ) -> None:
         """Links the files in and commits tables and record together; what it linked goes again where that fails."""
         name, version = str(record["catalog"]), int(record["version"])
-        with lake_errors(self.path, "committing to"), self._undone_on_failure(name):
+        with lake_errors(self.place, "committing to"), self._undone_on_failure(name):
             placed = {
-                table: protocol.bring_in(list(files), self._layout, table, version)
+                table: self._backend.data.publish(list(files), table, version, self._backend.work)
                 for table, (_, files) in tables.items()
             }
             manifest = [
@@ -297,63 +292,47 @@ class Store(Reader):
     def _undone_on_failure(self, catalog: str) -> Iterator[None]:
         """Marks a commit as under way. When it fails, the metadata says which files it left are nobody's; should even
         that be impossible, the mark stays and the next commit sees to it."""
-        protocol.mark_pending(self._layout, catalog)
+        protocol.mark_pending(self._backend, catalog)
         try:
             yield
         except BaseException:
             with contextlib.suppress(StoreError):
                 self._remove_orphans()
             raise
-        self._layout.pending.unlink()
+        self._backend.data.remove_note(PENDING)
 
     def _remove_orphans(self) -> None:
         with self._transaction() as con:
-            protocol.remove_orphans(con, self._layout)
-        self._layout.pending.unlink(missing_ok=True)
+            protocol.remove_orphans(con, self._backend)
+        self._backend.data.remove_note(PENDING)
 
     def _clean_up(self) -> None:
         """After a commit that was killed; one that is under way is left alone."""
-        from filelock import Timeout
-
-        if self._layout.pending.exists():
-            with (
-                lake_errors(self.path, "cleaning up"),
-                contextlib.suppress(Timeout),
-                lock(self._layout.commit, timeout=0),
-            ):
-                self._remove_orphans()
+        with lake_errors(self.place, "cleaning up"):
+            if self._backend.data.read_note(PENDING) is not None and (held := self._backend.metadata.lock()).acquire(0):
+                try:
+                    self._remove_orphans()
+                finally:
+                    held.release()
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         """The one commit lock of the store, held by a process until it ends, however it ends. A mark that is there
         when we get it belongs to a process that was killed."""
         with self._guard, contextlib.ExitStack() as stack:
-            with lake_errors(self.path, "locking"):
-                held = lock(self._layout.commit)
-                began = time.monotonic()
-                while not _acquired(held, began):
-                    holder = protocol.pending_note(self._layout)
-                    waited = time.monotonic() - began
-                    if waited < PATIENCE:
-                        log.warning(
-                            "the store %s is locked%s; waiting for it, %.0f s so far", self.path, holder, waited
-                        )
-                        continue
-                    raise StoreError(
-                        f"the store {self.path} is locked by another program{holder}; wait for it or end it. "
-                        "The lock goes with the process: there is no file to delete"
-                    )
+            with lake_errors(self.place, "locking"):
+                held = protocol.acquired(self._backend)
                 stack.callback(held.release)
-            if self._layout.pending.exists():
-                self._remove_orphans()
+                if self._backend.data.read_note(PENDING) is not None:
+                    self._remove_orphans()
             yield
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """All or nothing, on a connection that is thrown away when it fails."""
-        with lake_errors(self.path, "writing to"):
+        with lake_errors(self.place, "writing to"):
             if self._write_db is None:
-                self._write_db = attach(self._layout, read_only=False)
+                self._write_db = attach(self._backend, read_only=False)
             con = self._write_db
             try:
                 con.execute("begin")
@@ -371,25 +350,13 @@ class Store(Reader):
 
     def _check_writable(self) -> None:
         if self.read_only:
-            raise StoreError(f"the store {self.path} was opened read-only: Store.open(path) opens it for writing")
+            raise StoreError(f"the store {self.place} was opened read-only: Store.open(path) opens it for writing")
 
     def _insert(self, con: duckdb.DuckDBPyConnection, table: str, *rows: Sequence[Any]) -> None:
         """Rows, and the file that DuckLake writes them to on disk before the commit says that they are there."""
         values = ", ".join(f"({', '.join(literal(value) for value in row)})" for row in rows)
-        with protocol.synced(self._layout.table(table)):
+        with self._backend.data.written(table):
             con.execute(f"insert into lake.main.{table} values {values}")
-
-
-def _acquired(held: BaseFileLock, began: float) -> bool:
-    """Whether the lock came before the next line about waiting is due. began: when the waiting began."""
-    from filelock import Timeout
-
-    left = max(0.0, PATIENCE - (time.monotonic() - began))
-    try:
-        held.acquire(timeout=min(NOTED_EVERY, left))
-    except Timeout:
-        return False
-    return True
 
 
 def _whole(versions: Sequence[Version], fingerprint: str, run_id: str | None) -> Version | None:

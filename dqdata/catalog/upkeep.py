@@ -15,15 +15,14 @@ from __future__ import annotations
 import shutil
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dqdata.catalog.marks import Mark, check_tag
 from dqdata.errors import InputError, QueryError
-from dqdata.files import computed_hash
 from dqdata.refs import REJECTS_SUFFIX
 
 if TYPE_CHECKING:
+    from dqdata.catalog.backend import DataFile
     from dqdata.catalog.store import Store
 
 
@@ -124,16 +123,14 @@ def collect(store: Store, *, dry_run: bool) -> list[Garbage]:
     with store.marking() as write:
         hidden = sorted(at for at, state in store.marks().states.items() if state)
         files = {at: [file for file in _files(store, *at) if file.exists()] for at in hidden}
-        found = [
-            Garbage(*at, len(there), sum(file.stat().st_size for file in there)) for at, there in files.items() if there
-        ]
+        found = [Garbage(*at, len(there), sum(file.size() for file in there)) for at, there in files.items() if there]
         if not dry_run:
             states = store.marks().states
             write([Mark(*at, "gone") for at in hidden if states[at] == "dropped"])
             _forget_appended(store, {one.catalog for one in found})
             for there in files.values():
                 for file in there:
-                    file.unlink(missing_ok=True)
+                    file.remove()
         return found
 
 
@@ -165,28 +162,27 @@ def verify(store: Store, catalog: str | None = None, version: int | None = None)
                 if manifest:
                     faults.append(Fault(one.catalog, one.version, name, "missing"))
                 continue
-            files, size = files + 1, size + file.stat().st_size
+            files, size = files + 1, size + file.size()
             if name in manifest and (problem := _compared(file, manifest[name]["blake2b"])):
                 faults.append(Fault(one.catalog, one.version, name, problem))
     return Verified(len(versions), files, size, tuple(unknown), tuple(faults))
 
 
-def _compared(file: Path, wanted: str) -> str:
+def _compared(file: DataFile, wanted: str) -> str:
     try:
-        return "" if computed_hash(file, "blake2b") == wanted else "changed"
+        return "" if file.digest() == wanted else "changed"
     except OSError:
         return "unreadable"
 
 
-def _counted(files: Sequence[Path], wanted: int) -> list[tuple[str, str]]:
+def _counted(files: Sequence[DataFile], wanted: int) -> list[tuple[str, str]]:
     """Faults of a table whose files have no checksums: (file, problem)."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     rows, faults = 0, []
     for file in files:
         try:
-            rows += pq.read_metadata(file).num_rows
+            rows += file.rows()
         except FileNotFoundError:
             faults.append((file.name, "missing"))
         except (OSError, pa.ArrowException):
@@ -196,5 +192,5 @@ def _counted(files: Sequence[Path], wanted: int) -> list[tuple[str, str]]:
     return faults
 
 
-def _files(store: Store, catalog: str, version: int) -> list[Path]:
+def _files(store: Store, catalog: str, version: int) -> list[DataFile]:
     return [file for table in store.table_files(catalog, version).values() for file in table]

@@ -81,7 +81,7 @@ def open_store(project: Path | None, store: Path | None, *, read_only: bool = Fa
     """The store itself, for commands that ask it for more than rows."""
     from dqdata.catalog import Store
 
-    return Store.open(open_catalogs(project, store).store_path, read_only=read_only)
+    return Store.open(open_catalogs(project, store).place, read_only=read_only)
 
 
 def printable(text: str) -> str:

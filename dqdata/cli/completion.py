@@ -40,15 +40,21 @@ def _tables(context: click.Context) -> dict[str, Any]:
 
 
 def _catalogs(context: click.Context) -> Iterable[str]:
+    from dqdata.catalog.backend import backend_of
+    from dqdata.place import StorePlace
     from dqdata.project.reading import find_project, project_file
 
     tables = _tables(context)
     given = context.params.get("project")
     root = (project_file(given) if given else find_project(Path.cwd())).parent
-    store = context.params.get("store") or root / tables.get("store", {}).get("path", "catalogs")
-    if profile := context.meta.get(PROFILE):
-        store = store / "profiles" / profile
-    return [path.name for path in (Path(store) / "data" / "main").iterdir() if not path.name.startswith("dq_")]
+    if store := context.params.get("store"):
+        place = StorePlace(Path(store))
+    else:
+        keys = {"path": "catalogs", **tables.get("store", {})}
+        place = StorePlace(root / keys["path"], keys.get("metadata", ""), keys.get("data", ""))
+        if profile := context.meta.get(PROFILE):
+            place = place.of_profile(profile)
+    return [name for name in backend_of(place).data.tables() if not name.startswith("dq_")]
 
 
 def _formats(_: click.Context) -> Iterable[str]:

@@ -165,18 +165,19 @@ def _store(project: Project) -> Finding:
     from dqdata.catalog import Store
     from dqdata.errors import DqdataError
 
-    if not Store.exists(project.store_path):
-        folder = next(parent for parent in (project.store_path, *project.store_path.parents) if parent.is_dir())
+    if not Store.exists(project.place):
+        path = project.place.path
+        folder = next(parent for parent in (path, *path.parents) if parent.is_dir())
         writable = os.access(folder, os.W_OK)
         fix = "" if writable else f"give yourself permission, or set [store] path ({folder} is read-only)"
-        return Finding("store", "off" if writable else "bad", f"none yet; a run makes {project.store_path}", fix)
+        return Finding("store", "off" if writable else "bad", f"none yet; a run makes {project.place}", fix)
     try:
-        with Store.open(project.store_path, read_only=True) as store:
+        with Store.open(project.place, read_only=True) as store:
             count = len(store.versions())
     except DqdataError as error:
         return Finding("store", "bad", str(error))
     ledger = project.tables.ledger_path.stat().st_size if project.tables.ledger_path.exists() else 0
-    return Finding("store", "ok", f"{project.store_path}: {count} versions, ledger {ledger / 1e6:,.1f} MB")
+    return Finding("store", "ok", f"{project.place}: {count} versions, ledger {ledger / 1e6:,.1f} MB")
 
 
 def _endpoints(project: Project) -> Iterator[Finding]:

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from dqdata.cli.common import json_option, open_catalogs, print_json, project_option, store_option
 from dqdata.cli.help import WholeHelp
+
+if TYPE_CHECKING:
+    from dqdata.api.ledger import CallLedger
 
 file_option = click.option(
     "--file", type=click.Path(path_type=Path, dir_okay=False), help="A ledger file; by default the store's own."
@@ -34,10 +38,8 @@ def command() -> None:
 @json_option
 def size(file: Path | None, project: Path | None, store: Path | None, as_json: bool) -> None:
     """How many calls, of which models, tokens and cost."""
-    from dqdata.ledger import maintenance
-
-    path = _path(file, project, store)
-    found = maintenance.size(path)
+    ledger = _ledger(file, project, store)
+    found, path = ledger.size(), ledger.path
     names = ("provider", "model", "revision", "calls", "input_tokens", "output_tokens", "cost_usd")
     if as_json:
         print_json(
@@ -73,19 +75,16 @@ def prune(
     as_json: bool,
 ) -> None:
     """Forget calls by age or run. Asking them again costs again."""
-    from dqdata.ledger import maintenance
-
     if older_than is None and run_id is None:
         raise click.UsageError("prune what? give --older-than or --run")
-    before = maintenance.moment(older_than) if older_than is not None else None
-    path = _path(file, project, store)
-    found = maintenance.prune(path, before=before, run_id=run_id, dry=True)
+    ledger = _ledger(file, project, store)
+    found = ledger.prune(older_than=older_than, run_id=run_id, dry_run=True)
     if not dry_run and (found.calls or found.failures):
         if not yes:
             click.confirm(
                 f"Forget {found.calls:,} answers and {found.failures:,} failures for good?", abort=True, err=True
             )
-        found = maintenance.prune(path, before=before, run_id=run_id)
+        found = ledger.prune(older_than=older_than, run_id=run_id)
     if as_json:
         print_json({**asdict(found), "dry_run": dry_run})
     else:
@@ -101,10 +100,8 @@ def prune(
 @json_option
 def verify(file: Path | None, project: Path | None, store: Path | None, as_json: bool) -> None:
     """Check the file, and of each call that its key belongs to what was asked. Exit code 1 if anything is wrong."""
-    from dqdata.ledger import maintenance
-
-    path = _path(file, project, store)
-    problems = list(maintenance.verify(path))
+    ledger = _ledger(file, project, store)
+    problems, path = ledger.verify(), ledger.path
     if as_json:
         print_json({"file": str(path), "sound": not problems, "problems": problems})
     else:
@@ -126,11 +123,7 @@ def export(
     output: Path, failures: bool, file: Path | None, project: Path | None, store: Path | None, as_json: bool
 ) -> None:
     """Write every call, with what was asked, to a Parquet, JSONL or CSV file."""
-    from dqdata.catalog.export import format_of, write
-    from dqdata.ledger import maintenance
-
-    with maintenance.exported(_path(file, project, store), failures=failures) as rows:
-        count = write(rows, output, format_of(output))
+    count = _ledger(file, project, store).export(output, failures=failures)
     if as_json:
         print_json({"file": str(output), "rows": count})
     else:
@@ -145,10 +138,8 @@ def export(
 @json_option
 def merge(other: Path, file: Path | None, project: Path | None, store: Path | None, as_json: bool) -> None:
     """Take over what the ledger file OTHER holds and this one doesn't; a new project gets a ledger by it."""
-    from dqdata.ledger import maintenance
-
-    path = _path(file, project, store, make=True)
-    done = maintenance.merge(path, other)
+    ledger = _ledger(file, project, store)
+    done, path = ledger.merge(other), ledger.path
     if as_json:
         print_json(asdict(done))
         return
@@ -157,12 +148,8 @@ def merge(other: Path, file: Path | None, project: Path | None, store: Path | No
         click.echo(f"{done.differing:,} calls have another answer there; the ones here stay", err=True)
 
 
-def _path(file: Path | None, project: Path | None, store: Path | None, *, make: bool = False) -> Path:
-    """make: a store where there is none yet, instead of an error."""
-    if file is not None:
-        return file
-    from dqdata.catalog import Store
+def _ledger(file: Path | None, project: Path | None, store: Path | None) -> CallLedger:
+    """The file that --file names, else the ledger of the store."""
+    from dqdata.api.ledger import CallLedger
 
-    folder = open_catalogs(project, store).store_path
-    with Store.open(folder, read_only=not make) as opened:
-        return opened.ledger_path
+    return CallLedger(file) if file is not None else open_catalogs(project, store).ledger

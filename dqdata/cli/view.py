@@ -41,7 +41,7 @@ def command(port: int, browser: bool, who: str, project: Path | None, store: Pat
         if browser:
             webbrowser.open(address)
 
-    path = open_catalogs(project, store).store_path
+    path = open_catalogs(project, store).place
     serve(path, port, who or _user(), "" if store is None else str(store), ready)
 
 

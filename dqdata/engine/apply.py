@@ -31,6 +31,7 @@ from dqdata.engine.stop import StopSignal, on_signals
 from dqdata.engine.tasks import Labels
 from dqdata.ledger import Ledger
 from dqdata.notebook import Shown
+from dqdata.place import StorePlace
 from dqdata.project.check import NoStore
 from dqdata.project.plan import make_plan
 from dqdata.project.tables import Pipeline, Project, SandboxTable, SourceSpec, StepSpec
@@ -80,19 +81,19 @@ def apply_operator(
         where=where,
     )
     root = project.path if project else Path.cwd() / "pipelines.toml"
-    there = project is not None and Store.exists(project.store_path)
+    there = project is not None and Store.exists(project.store)
     with tempfile.TemporaryDirectory(prefix="dqdata-apply-") as temporary, ExitStack() as stack:
         folder = Path(temporary)
         bare = Project(
             path=root,
-            store_path=project.store_path if project else folder / "store",
+            store=project.store if project else StorePlace(folder / "store"),
             profile=project.profile if project else "",
             sandbox=project.sandbox if project else SandboxTable(),
             teachers=project.teachers if project else {},
             pipelines={"apply": pipeline},
             trainers={},
         )
-        store = stack.enter_context(Store.open(bare.store_path, read_only=True)) if there else NoStore()
+        store = stack.enter_context(Store.open(bare.store, read_only=True)) if there else NoStore()
         plan = make_plan(bare, "apply", store, namespace_ids=False)
 
         async def carried() -> Applied:

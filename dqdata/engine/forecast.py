@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dqdata.catalog.lake import Layout
 from dqdata.engine.append import Past, new_rows
 from dqdata.engine.rehearsal import ChosenRows, Rehearsal, Tally, rehearse
 from dqdata.ledger import Ledger
@@ -81,7 +80,7 @@ def forecast(
     if plan.made is not None and not retry_failed:
         return Forecast(plan.rows, {name: TeacherForecast() for name in plan.teachers}, made=True)
     if plan.pipeline.mode == "append" and plan.pipeline.limit is None and not retry_failed:
-        past = Past.load(Layout(project.store_path).appended / plan.pipeline.into)
+        past = Past.load(project.store.appended / plan.pipeline.into)
         if (chosen := new_rows(past, plan)) is not None:
             plan = replace(plan, source=ChosenRows(plan.source, chosen), rows=float(len(chosen)), counted=True)
             return replace(_forecast(plan, project, store, subtract), new_rows=len(chosen))

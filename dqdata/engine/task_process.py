@@ -35,8 +35,8 @@ async def run_task(task: ChunkTask, owner: OwnerAddress, processes: int = 1) -> 
     job = replace(job, memory=max(job.memory // processes, 1 << 28))
     async with AsyncExitStack() as stack:
         stack.enter_context(on_signals(stop))
-        there = Store.exists(job.project.store_path)
-        store = stack.enter_context(Store.open(job.project.store_path, read_only=True)) if there else NoStore()
+        there = Store.exists(job.project.store)
+        store = stack.enter_context(Store.open(job.project.store, read_only=True)) if there else NoStore()
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="dqdata-task-"))
         runtime = await stack.enter_async_context(
             Runtime(

@@ -17,6 +17,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema
 from dqdata.errors import PluginError
 from dqdata.plugins import Group, found, load
 from dqdata.project.experiments import ExperimentKeys
+from dqdata.project.store_table import StoreTable
 from dqdata.project.tables import (
     ALLOW_LEAKS,
     EVALUATE,
@@ -24,7 +25,6 @@ from dqdata.project.tables import (
     EvaluationKeys,
     PipelineKeys,
     SandboxTable,
-    StoreTable,
 )
 from dqdata.teacher import Limits
 

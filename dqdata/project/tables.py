@@ -17,10 +17,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, Field, SecretStr, StrictBool, field_validator
+from pydantic import BaseModel, Field, SecretStr, field_validator
 
 from dqdata.errors import InputError, ProjectError, nearest
 from dqdata.params import Params
+from dqdata.place import StorePlace
 from dqdata.project.assertions import CheckSpec
 from dqdata.project.environment import resolved
 from dqdata.project.experiments import ExperimentKeys, ExperimentTable
@@ -28,6 +29,7 @@ from dqdata.project.paths import check_names, check_paths
 from dqdata.project.problems import Problems, check_known, is_table, table_of, validated
 from dqdata.project.profiles import changed_by, with_profile
 from dqdata.project.reading import find_project, project_file, read_tables
+from dqdata.project.store_table import StoreTable
 from dqdata.refs import FIRST_SUFFIX, as_query, catalog_ref, check_name
 from dqdata.teacher import Limits
 
@@ -38,22 +40,6 @@ LEAST_MEMORY = 256 << 20
 """The smallest `memory`: DuckDB sorts and joins long texts on disk with no less."""
 TABLES = ("store", "engine", "sandbox", "teachers", "pipelines", "trainers", "evaluations", "experiments", "profiles")
 M = TypeVar("M", bound=BaseModel)
-
-
-class StoreTable(Params):
-    """`[store]`: where the catalogs are."""
-
-    path: str = Field("catalogs", min_length=1)
-    """Folder of the catalogs on a disk, relative to pipelines.toml."""
-    group: StrictBool = False
-    """Whether the group of the folder may read and write it, and not its owner alone."""
-
-    @field_validator("path")
-    @classmethod
-    def _on_a_disk(cls, path: str) -> str:
-        if "://" in path:
-            raise ValueError("a store is a folder on a disk, and this is an address: name a folder, such as 'catalogs'")
-        return path
 
 
 EngineKind = Literal["local", "inline", "spawn"]
@@ -172,7 +158,7 @@ class EvaluationTable(EvaluationKeys):
 class Project(Params):
     path: Path
     """The TOML file."""
-    store_path: Path
+    store: StorePlace
     store_group: bool = False
     """Whether the store is for its group too, and not for its owner alone."""
     profile: str = ""
@@ -192,7 +178,7 @@ class Project(Params):
     @property
     def ledger_path(self) -> Path:
         """Of all calls; profiles share it."""
-        return (self.store_path.parents[1] if self.profile else self.store_path) / "ledger.sqlite"
+        return self.store.ledger
 
     def command(self, *words: str) -> str:
         """The command line that does this in this project: with -p where the folder's own is another, and --profile."""
@@ -265,7 +251,7 @@ def read_project(path: Path, profile: str = "") -> Project:
     problems.check()
     return Project(
         path=path,
-        store_path=path.parent / store.path / (f"profiles/{profile}" if profile else ""),
+        store=store.place(path.parent, profile),
         store_group=store.group,
         profile=profile,
         engine=engine,

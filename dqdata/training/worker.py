@@ -56,7 +56,7 @@ class Rank:
         project = read_project(Path(self.job.project), self.job.profile)
         label = f"train-{os.environ.get('RANK', '0')}"
         named = any(str(value).startswith("trained:") for t in project.teachers.values() for value in t.params.values())
-        store = Store.open(project.store_path, read_only=True) if named else None
+        store = Store.open(project.store, read_only=True) if named else None
         return Runtime(project, Ledger(project.ledger_path), Labels(label, label), store=store)
 
     def operator(self, name: str, params: Mapping[str, Any]) -> Bound:
@@ -115,7 +115,7 @@ class Evaluation:
         answer_with(Writer.over(model, tokenizer), _questions(folder), self.evaluate, answers, lambda done, total: None)
         model.train(training)
         project = read_project(Path(self.job.project), self.job.profile)
-        with Store.open(project.store_path, read_only=True) as store:
+        with Store.open(project.store, read_only=True) as store:
             return verified(answers, self.evaluate, project, store).score.accuracy
 
 

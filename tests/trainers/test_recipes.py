@@ -33,7 +33,7 @@ def recipes(tmp_path: Path, tiny: Path) -> Path:
 @pytest.mark.parametrize("names", [SMALLEST, pytest.param(SMALLEST + REST, marks=pytest.mark.slow)], ids=len)
 def test_every_series_ends_in_a_student(recipes: Path, names: tuple[str, ...]) -> None:
     project = read_project(recipes, "tiny")
-    with Store.open(project.store_path) as store:
+    with Store.open(project.store) as store:
         reports = {node.name: node for node in build(project, names, store, report=lambda node: None)}
         assert all(reports[name].made == f"trained:{name}@1" for name in names)
         measured = {name for name, node in reports.items() if node.accuracy is not None}

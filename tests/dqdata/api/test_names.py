@@ -14,7 +14,7 @@ import dqdata
 
 PUBLIC = {
     *("open", "open_store", "apply", "__version__"),
-    *("Project", "Catalogs", "Catalog", "Rows"),
+    *("Project", "Catalogs", "Catalog", "CallLedger", "Rows"),
     *("Applied", "Build", "Check", "Comparison", "PlanReport", "RunResult", "TrainOutcome"),
     *("Row", "RowOperator", "BatchOperator", "CallOperator", "TableOperator", "Columns", "Run", "Table"),
     *("Batch", "Decisions", "NewRows", "Outcome", "Reject", "Estimate", "CallEstimate", "Schema", "Ask"),

@@ -15,9 +15,13 @@ from typing import Any
 
 import polars as pl
 import pytest
+from servers import MODULES, Servers
 
 from dqdata.catalog import Store, Version
+from dqdata.catalog.backend import DataFile, backend_of
+from dqdata.catalog.lake import attach
 from dqdata.columns import REJECTS, Columns, polars_schema
+from dqdata.place import StorePlace
 
 CHAT = 'STRUCT("role" VARCHAR, "content" VARCHAR)[]'
 """Chats as catalogs of dqdata 0.1 have them."""
@@ -27,10 +31,54 @@ _numbers = itertools.count()
 Rows = Sequence[Mapping[str, Any]]
 
 
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """Postgres and S3 on loopback; skips where they are not installed."""
+    for module in MODULES:
+        pytest.importorskip(module)
+    with Servers(tmp_path_factory.mktemp("servers")) as started:
+        yield started
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(tmp_path / "catalogs") as opened:
+def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StorePlace:
+    """Where a new store is to be: in a folder; in tests marked `both`, with metadata in Postgres and data in S3 too."""
+    folder = tmp_path / "catalogs"
+    if getattr(request, "param", "folder") == "folder":
+        return StorePlace(folder)
+    started: Servers = request.getfixturevalue("servers")
+    for name, value in started.variables.items():
+        monkeypatch.setenv(name, value)
+    return started.place(folder)
+
+
+@pytest.fixture
+def store(place: StorePlace) -> Iterator[Store]:
+    with Store.open(place) as opened:
         yield opened
+
+
+@pytest.fixture
+def on_disk(place: StorePlace, request: pytest.FixtureRequest) -> Callable[[DataFile], Path]:
+    """on_disk(file): the bytes of a data file, for tests that damage them."""
+    if not place.data:
+        return lambda file: Path(file.url)
+    started: Servers = request.getfixturevalue("servers")
+    return lambda file: started.on_disk(file.url)
+
+
+@pytest.fixture
+def nobodys() -> Callable[[StorePlace], set[str]]:
+    """nobodys(place): data files that no snapshot refers to, of a store of any kind that is closed."""
+
+    def find(place: StorePlace) -> set[str]:
+        backend = backend_of(place)
+        tables = f"__ducklake_metadata_lake.{backend.metadata.schema}"
+        with closing(attach(backend, read_only=True)) as con:
+            known = con.execute(f"select path from {tables}.ducklake_data_file").fetchall()
+        return {file.name for file in backend.data.files()} - {Path(path).name for (path,) in known}
+
+    return find
 
 
 @pytest.fixture

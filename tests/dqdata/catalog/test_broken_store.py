@@ -105,7 +105,7 @@ def test_a_path_that_is_a_file(tmp_path: Path) -> None:
 
 
 def test_locked(root: Path, commit_to: Make, problems: Problems, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dqdata.catalog.store, "PATIENCE", 0.2)
+    monkeypatch.setattr(dqdata.catalog.commit, "PATIENCE", 0.2)
     note = {"pid": 12, "host": "box", "catalog": "q", "since": "2026-11-22T10:00:00+00:00"}
     with FileLock(root / "commit.lock"):
         (root / "commit.pending").write_text(json.dumps(note))

@@ -13,11 +13,14 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from servers import both
 
 from dqdata.catalog import Store, Version
+from dqdata.catalog.backend import PENDING, backend_of
 from dqdata.catalog.records import Measured
 from dqdata.columns import REJECTS, Columns
 from dqdata.errors import ColumnError, InputError, QueryError, StoreError
+from dqdata.place import StorePlace
 from dqdata.refs import check_name
 
 Make = Callable[..., Version]
@@ -25,6 +28,7 @@ Read = Callable[[str], list[dict[str, Any]]]
 Problems = Callable[..., list[dict[str, Any]]]
 
 
+@both
 def test_what_goes_in_comes_out(store: Store, commit: Make, read: Read, problems: Problems) -> None:
     reject = {**dict.fromkeys(REJECTS), "step": "verify", "kind": "dropped", "reason": "wrong", "row": '{"a": 1}'}
     before = datetime.now(UTC)
@@ -62,6 +66,7 @@ def test_each_version_keeps_its_rows_and_its_columns(commit: Make, read: Read, p
     assert [row["change"] for row in read(diff)] == ["removed", "changed", "changed", "added"]
 
 
+@both
 def test_a_version_of_no_rows(commit: Make, read: Read, problems: Problems) -> None:
     for lots in ([], [problems([])], [problems([]), problems([1])]):
         made = commit("p", *lots)
@@ -70,6 +75,7 @@ def test_a_version_of_no_rows(commit: Make, read: Read, problems: Problems) -> N
     assert read("describe p@1")[0]["column_name"] == "problem_id"
 
 
+@both
 def test_files_of_any_writer(store: Store, read: Read, problems: Problems, tmp_path: Path) -> None:
     rows = problems([1, 2])
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "arrow.parquet")
@@ -108,6 +114,7 @@ def test_checkpoints_are_linked_and_other_files_copied(
     assert [row["problem_id"] for row in store.query("from p").read_all().to_pylist()] == ["1", "2"]
 
 
+@both
 def test_a_fingerprint_is_committed_once(store: Store, commit: Make, problems: Problems) -> None:
     first = commit("p", problems([1]), fingerprint="same")
     commit("p", problems([2]), fingerprint="other")
@@ -125,14 +132,17 @@ def test_a_partial_version_satisfies_nobody(store: Store, commit: Make, problems
     assert commit("p", problems([1]), fingerprint="f", partial=True).version == 2, "the whole one is better"
 
 
-def test_duplicate_keys(store: Store, commit: Make, problems: Problems, orphans: Callable[[Path], set[str]]) -> None:
+@both
+def test_duplicate_keys(
+    store: Store, commit: Make, problems: Problems, nobodys: Callable[[StorePlace], set[str]]
+) -> None:
     with pytest.raises(StoreError, match=r"p: problem_id must be unique.* '1' \(3 times\), '2' \(2 times\)"):
         commit("p", problems([1, 2, 1]), problems([3, 1, 2]))
     with pytest.raises(StoreError, match="2 rows have no problem_id"):
         commit("p", [{**row, "problem_id": None} for row in problems([1, 2])])
     assert store.latest("p") is None
     store.close()
-    assert orphans(store.path) == set()
+    assert nobodys(store.place) == set()
 
 
 @pytest.mark.parametrize(
@@ -148,7 +158,7 @@ def test_duplicate_keys(store: Store, commit: Make, problems: Problems, orphans:
 def test_files_that_differ_from_the_columns(
     store: Store,
     parquet: Callable[..., Path],
-    orphans: Callable[[Path], set[str]],
+    nobodys: Callable[[StorePlace], set[str]],
     columns: dict[str, str],
     message: str,
 ) -> None:
@@ -161,8 +171,8 @@ def test_files_that_differ_from_the_columns(
     made = store.commit("p", rows=[file], rejects=[], columns=Columns(have), fingerprint="f", recipe={}, run_id="r")
     assert (made.version, made.rows) == (1, 1)
     store.close()
-    assert orphans(store.path) == set()
-    assert not (store.path / "commit.pending").exists()
+    assert nobodys(store.place) == set()
+    assert backend_of(store.place).data.read_note(PENDING) is None
 
 
 def test_a_file_that_is_gone_or_no_parquet(store: Store, tmp_path: Path) -> None:
@@ -200,6 +210,7 @@ def test_rows_without_a_key_column(commit: Make) -> None:
         commit("p", [{"x": "1"}], columns=Columns({"x": "VARCHAR"}))
 
 
+@both
 def test_runs_and_models(store: Store, read: Read) -> None:
     store.record_run(
         {
@@ -233,6 +244,7 @@ def test_runs_and_models(store: Store, read: Read) -> None:
     assert store.models("none") == []
 
 
+@both
 def test_figures_of_each_step_go_with_the_model(store: Store, read: Read) -> None:
     figures = [Measured(step, name, step / 4) for step in range(1, 4) for name in ("loss", "grad_norm")]
     store.record_model({"name": "sft"})
@@ -243,8 +255,9 @@ def test_figures_of_each_step_go_with_the_model(store: Store, read: Read) -> Non
     assert not list((store.path / "work").glob(".metrics-*"))
 
 
+@both
 def test_no_secret_is_written_down(
-    store: Store, commit: Make, problems: Problems, monkeypatch: pytest.MonkeyPatch
+    store: Store, commit: Make, problems: Problems, monkeypatch: pytest.MonkeyPatch, on_disk: Callable[[Any], Path]
 ) -> None:
     monkeypatch.setenv("R1_API_KEY", "a-very-secret-value")
     recipe = {
@@ -256,16 +269,19 @@ def test_no_secret_is_written_down(
     store.record_model({"name": "m", "recipe": {"hub_token": "hf_abcdefghijklmnopqrstuv"}})
     store.close()
     secrets = (b"a-very-secret-value", b"plain-secret", b"hunter22", b"abcdefghijkl")
-    for file in (Path(root) / name for root, _, names in os.walk(store.path) for name in names):
+    data = [on_disk(file) for file in backend_of(store.place).data.files()]
+    assert len(data) > 3
+    for file in [*data, *(Path(root) / name for root, _, names in os.walk(store.path) for name in names)]:
         content = file.read_bytes()
         assert not [secret for secret in secrets if secret in content], file
-    with Store.open(store.path, read_only=True) as again:
+    with Store.open(store.place, read_only=True) as again:
         assert again.versions("p")[0].recipe["teacher"] == {"api_key": "***", "url": "https://***@host/v1"}
 
 
+@both
 def test_reading_does_not_write(store: Store, commit: Make, problems: Problems) -> None:
     commit("p", problems([1]))
-    with Store.open(store.path, read_only=True) as reader:
+    with Store.open(store.place, read_only=True) as reader:
         for refused in (
             lambda: reader.commit("p", rows=[], rejects=[], columns=Columns({}), fingerprint="", recipe={}, run_id=""),
             lambda: reader.record_run({}),

@@ -19,13 +19,19 @@ from together import together
 
 from dqdata import ids
 from dqdata.catalog import Store, create, migrations, reader, store
+from dqdata.catalog.backend import Backend, backend_of
 from dqdata.catalog.format import read_facts, write_facts
-from dqdata.catalog.lake import Layout, attach
+from dqdata.catalog.lake import attach
 from dqdata.errors import StoreError
+from dqdata.place import StorePlace
 
 NOW = migrations.NEWEST
 LAST = NOW + 2
 MADE = Path(__file__).parent / "data" / "store_0_1.tar.xz"
+
+
+def at(root: Path) -> Backend:
+    return backend_of(StorePlace(root))
 
 
 @pytest.fixture
@@ -103,26 +109,26 @@ def test_opening_for_writing_carries_out_every_step_once(
 
 def test_from_a_format_in_between(old: Path, three_steps: None) -> None:
     """The store has taken the first step, as with a dqdata of that time."""
-    layout = Layout(old)
+    backend = at(old)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(migrations, "STEPS", migrations.STEPS[:-2])
         for module in (migrations, store, reader):
             patch.setattr(module, "NEWEST", NOW)
         wanted = state(old)
-    assert read_facts(layout, LAST).format == NOW
-    assert state(old) == wanted and read_facts(layout, LAST).format == LAST
+    assert read_facts(backend, LAST).format == NOW
+    assert state(old) == wanted and read_facts(backend, LAST).format == LAST
     assert sorted(path.name for path in (old / "backups").iterdir()) == ["format-1", f"format-{NOW}"]
 
 
 def test_a_store_without_a_number_is_of_version_0_1(old: Path) -> None:
     (old / "store.json").write_text('{"made_by": "dqdata 0.1.0"}\n')
     assert len(state(old)["versions"]) == 9
-    assert read_facts(Layout(old), migrations.NEWEST).format == migrations.NEWEST
+    assert read_facts(at(old), migrations.NEWEST).format == migrations.NEWEST
 
 
 def test_a_store_from_before_dq_metrics_gets_it(old: Path) -> None:
     """As version 0.1 made them at first."""
-    with closing(attach(Layout(old), read_only=False)) as con:
+    with closing(attach(at(old), read_only=False)) as con:
         con.execute("drop table lake.main.dq_metrics")
     for options in ({"read_only": True}, {}):
         with Store.open(old, **options) as opened:
@@ -134,8 +140,8 @@ def test_the_backup_is_a_store_of_the_format_before(old: Path, three_steps: None
     state(old)
     for file in (old / "backups" / "format-1").iterdir():
         shutil.copy(file, old / file.name)
-    assert read_facts(Layout(old), LAST).format == 1
-    assert state(old) == wanted and read_facts(Layout(old), LAST).format == LAST
+    assert read_facts(at(old), LAST).format == 1
+    assert state(old) == wanted and read_facts(at(old), LAST).format == LAST
 
 
 def test_a_step_that_fails_leaves_the_store_before_it(old: Path, three_steps: None) -> None:
@@ -148,8 +154,8 @@ def test_a_step_that_fails_leaves_the_store_before_it(old: Path, three_steps: No
         patch.setattr(migrations, "STEPS", (*migrations.STEPS[:-1], migrations.Step(LAST, "breaks", broken)))
         with pytest.raises(StoreError, match=r"migrating the store .*size"):
             Store.open(old)
-    assert read_facts(Layout(old), LAST).format == NOW + 1
-    assert state(old) == wanted and read_facts(Layout(old), LAST).format == LAST
+    assert read_facts(at(old), LAST).format == NOW + 1
+    assert state(old) == wanted and read_facts(at(old), LAST).format == LAST
 
 
 def test_killed_at_any_line(old: Path, three_steps: None, tmp_path: Path) -> None:
@@ -160,7 +166,7 @@ def test_killed_at_any_line(old: Path, three_steps: None, tmp_path: Path) -> Non
         line += 3
         copy = shutil.copytree(old, tmp_path / f"copy-{line}")
         status = _killed_at(line, lambda root=copy: Store.open(root).close())
-        seen.add(read_facts(Layout(copy), LAST).format)
+        seen.add(read_facts(at(copy), LAST).format)
         with Store.open(copy) as opened:
             assert (len(opened.versions()), opened.facts.format) == (9, LAST), f"killed at line {line}"
             assert len(opened.query("select remark, run_id from dq_runs").read_all()) == 10
@@ -239,15 +245,15 @@ def test_processes_that_open_an_older_store_at_once_migrate_it_once(
             assert (len(opened.versions()), opened.facts.format) == (9, LAST)
 
     assert together(work, processes) == [0] * processes
-    assert state(old) == wanted and read_facts(Layout(old), LAST).format == LAST
+    assert state(old) == wanted and read_facts(at(old), LAST).format == LAST
     assert columns(old, "dq_runs").count("remark") == 1 and columns(old, "dq_models").count("size") == 1
     assert [path.name for path in (old / "backups").iterdir()] == ["format-1"]
 
 
 def test_a_process_that_read_the_old_number_finds_the_steps_done(old: Path, three_steps: None) -> None:
-    layout = Layout(old)
-    facts = read_facts(layout, LAST)
+    backend = at(old)
+    facts = read_facts(backend, LAST)
     state(old)
-    write_facts(layout, replace(facts, format=1))
+    write_facts(backend, replace(facts, format=1))
     assert len(state(old)["versions"]) == 9
     assert columns(old, "dq_runs").count("remark") == 1

@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from servers import both
 
 from dqdata.catalog import Store, Version
 from dqdata.columns import Columns
@@ -21,6 +22,7 @@ Read = Callable[[str], list[dict[str, Any]]]
 Problems = Callable[..., list[dict[str, Any]]]
 
 
+@both
 def test_hard_queries_give_the_right_rows(commit: Make, read: Read, problems: Problems) -> None:
     commit("p", problems([1]))
     commit("p", problems([1, 2]))
@@ -75,6 +77,7 @@ def test_a_query_that_fails_half_way_says_so(store: Store) -> None:
         reader.read_all()
 
 
+@both
 def test_a_query_for_a_recipe(store: Store, commit: Make, read: Read, problems: Problems) -> None:
     commit("p", problems([1, 2]))
     sql, columns = store.query_columns("select problem_id, messages, length(p.question) as n from p where 'p@9' <> ''")
@@ -132,6 +135,7 @@ def test_files_of_the_user_can_be_joined_on_request(
         store.query(joined)
 
 
+@both
 def test_the_ledger_is_there(store: Store, read: Read) -> None:
     with Ledger(store.ledger_path):
         pass
@@ -189,7 +193,7 @@ def test_readers_see_whole_versions_while_one_writes(
 
     def look() -> None:
         try:
-            with Store.open(store.path, read_only=True) as reader:
+            with Store.open(store.place, read_only=True) as reader:
                 last = False
                 while not last:
                     last = done.is_set()

@@ -16,11 +16,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from servers import both
 from together import together
 
 from dqdata.catalog import Store, upkeep
 from dqdata.columns import Columns
 from dqdata.errors import InputError, QueryError
+from dqdata.place import StorePlace
 
 COLUMNS = Columns({"problem_id": "VARCHAR", "question": "VARCHAR"})
 
@@ -38,23 +40,31 @@ def count(store: Store, name: str) -> int:
     return int(store.query(f"select count(*) as n from {name}").read_all()["n"][0].as_py())
 
 
+def fill(store: Store, folder: Path) -> None:
+    for rows in (3, 5, 7):
+        add(store, "traces", rows, folder)
+    add(store, "other", 2, folder)
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made")
     with Store.open(folder / "catalogs") as opened:
-        for rows in (3, 5, 7):
-            add(opened, "traces", rows, folder)
-        add(opened, "other", 2, folder)
+        fill(opened, folder)
     return folder / "catalogs"
 
 
 @pytest.fixture
-def store(made: Path, tmp_path: Path) -> Any:
-    shutil.copytree(made, tmp_path / "catalogs")
-    with Store.open(tmp_path / "catalogs") as opened:
+def store(place: StorePlace, made: Path, tmp_path: Path) -> Any:
+    if not place.data:
+        shutil.copytree(made, place.path)
+    with Store.open(place) as opened:
+        if place.data:
+            fill(opened, tmp_path)
         yield opened
 
 
+@both
 def test_a_tag_and_a_day_name_a_version(store: Store) -> None:
     upkeep.tag(store, "traces", 2, "Release")
     day = f"{store.version('traces', 3).created_at:%Y-%m-%d}"
@@ -90,6 +100,7 @@ def test_what_is_no_tag(store: Store, name: str) -> None:
         upkeep.tag(store, "traces", 1, name)
 
 
+@both
 def test_dropped_versions_come_back_until_their_files_are_removed(store: Store, tmp_path: Path) -> None:
     upkeep.tag(store, "traces", 2, "release")
     with pytest.raises(InputError, match="has the tag 'release'"):
@@ -113,14 +124,15 @@ def test_dropped_versions_come_back_until_their_files_are_removed(store: Store, 
     assert add(store, "traces", 3, tmp_path) == 4, "a dropped version is not what a recipe made, nor is its number free"
 
 
-def test_verify_finds_files_that_are_gone_or_changed(store: Store) -> None:
+@both
+def test_verify_finds_files_that_are_gone_or_changed(store: Store, on_disk: Callable[[Any], Path]) -> None:
     assert upkeep.verify(store).files == 4
-    [file] = store.table_files("traces", 1)["traces"]
+    file = on_disk(store.table_files("traces", 1)["traces"][0])
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     file.chmod(0o600)
     file.write_bytes(content)
-    store.table_files("other", 1)["other"][0].unlink()
+    store.table_files("other", 1)["other"][0].remove()
     faults = {(one.catalog, one.version): one.problem for one in upkeep.verify(store).faults}
     assert faults == {("traces", 1): "changed", ("other", 1): "missing"}
     assert upkeep.verify(store, "traces", 2).faults == ()
@@ -146,7 +158,7 @@ def test_the_verbs(store: Store, tmp_path: Path, command_line: Callable[..., Any
     assert command_line("verify", *at).out.endswith("sound\n")
     assert json.loads(command_line("gc", "--yes", "--json", *at).out)["removed"][0]["version"] == 1
     assert command_line("sql", "from traces@1", *at).code == 2
-    store.table_files("traces", 2)["traces"][0].unlink()
+    store.table_files("traces", 2)["traces"][0].remove()
     done = command_line("verify", "traces@release", *at)
     assert done.code == 1 and "missing" in done.out
 
@@ -238,5 +250,5 @@ def test_an_older_store_verifies_without_checksums(tmp_path: Path) -> None:
     assert found.faults == () and len(found.unknown) == found.versions == 9
     assert before == {path: path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file()}
     with Store.open(root) as opened:
-        opened.table_files("traces", 1)["traces"][0].unlink()
+        opened.table_files("traces", 1)["traces"][0].remove()
         assert [fault.problem for fault in upkeep.verify(opened, "traces").faults] == ["missing"]

@@ -120,11 +120,11 @@ def test_a_commit_under_way_is_left_alone(tmp_path: Path, commit_to: Make, probl
 def test_who_waits_for_the_store_says_for_how_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from dqdata.catalog import store as module
+    from dqdata.catalog import commit as module
     from dqdata.errors import StoreError
     from dqdata.files import lock
 
-    with module.Store.open(tmp_path / "catalogs") as opened:
+    with Store.open(tmp_path / "catalogs") as opened:
         monkeypatch.setattr(module, "PATIENCE", 0.5)
         monkeypatch.setattr(module, "NOTED_EVERY", 0.1)
         with lock(tmp_path / "catalogs" / "commit"), pytest.raises(StoreError, match="is locked by another program"):

@@ -19,6 +19,7 @@ from dqdata.engine.chunks import slices
 from dqdata.engine.run import run_pipeline
 from dqdata.engine.tasks import ChunkTask, Job, Labels
 from dqdata.errors import BudgetExceeded, InputError, ProjectError, RunError, TooManyFailures
+from dqdata.place import StorePlace
 from dqdata.project.plan import make_plan
 from dqdata.project.tables import EngineKind, Project
 
@@ -53,8 +54,8 @@ def outcome(project: Write, tmp_path: Path) -> Callable[..., tuple[Any, ...]]:
     """What a run with an executor makes, in a store of its own."""
 
     def of(engine: EngineKind, toml: str, **more: Any) -> tuple[Any, ...]:
-        loaded = project(toml).model_copy(update={"store_path": tmp_path / engine / "catalogs"})
-        with Store.open(loaded.store_path) as store:
+        loaded = project(toml).model_copy(update={"store": StorePlace(tmp_path / engine / "catalogs")})
+        with Store.open(loaded.store) as store:
             made = run_pipeline(loaded, "p", store, engine=engine, workers=2, **more)
             rows, rejects = frame(store, "select * from p"), frame(store, "select * from p__rejects")
             rejects = rejects.with_columns(pl.col("detail").str.replace_all(r"\(\S+:\d+\)|in \d+ pieces", ""))
@@ -114,7 +115,7 @@ from dqdata.engine.run import run_pipeline
 from dqdata.project.tables import read_project
 
 project = read_project(Path(sys.argv[1]))
-with Store.open(project.store_path) as store:
+with Store.open(project.store) as store:
     print(run_pipeline(project, "p", store, engine=sys.argv[2]).rows_out)
 """
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from dqdata.errors import DataError, StoreError, TeacherError
+from dqdata import CallLedger, open_store
+from dqdata.errors import DataError, InputError, StoreError, TeacherError
 from dqdata.ledger import CallContext, Ledger, maintenance
 from dqdata.teacher import Completion, Message, Request, Sampling, Usage
 
@@ -158,3 +159,22 @@ def test_an_age_must_be_one(text: str) -> None:
         maintenance.moment("2d") < maintenance.moment("1h")
         and maintenance.moment("2026-01-31").isoformat() == "2026-01-31T00:00:00+00:00"
     )
+
+
+def test_the_same_in_python(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    fill(path, {"one": "1", "two": "2"})
+    fill(tmp_path / "other.sqlite", {"two": "2", "three": "3"}, run_id="run2")
+    ledger = CallLedger(path)
+    assert (ledger.size().calls, ledger.size().failures, ledger.verify()) == (2, 1, [])
+    assert ledger.merge(tmp_path / "other.sqlite").calls == 1
+    assert ledger.export(tmp_path / "calls.jsonl") == 3
+    assert ledger.export(str(tmp_path / "failed.parquet"), failures=True) == 2
+    with pytest.raises(InputError, match="prune what"):
+        ledger.prune()
+    assert ledger.prune(run_id="run2", dry_run=True).calls == 1
+    assert ledger.size().calls == 3 and ledger.prune(run_id="run2").calls == 1 and ledger.size().calls == 2
+    catalogs = open_store(tmp_path / "catalogs")
+    with pytest.raises(StoreError, match="no store at"):
+        catalogs.ledger.size()
+    assert catalogs.ledger.merge(path).calls == 2 and catalogs.ledger.path == tmp_path / "catalogs" / "ledger.sqlite"

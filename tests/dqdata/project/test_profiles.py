@@ -61,7 +61,7 @@ def test_a_profile_changes_what_it_names_and_nothing_else(path: Path) -> None:
 
 
 def test_a_profile_has_a_store_of_its_own(path: Path, tmp_path: Path) -> None:
-    assert read_project(path, "tiny").store_path == tmp_path / "catalogs" / "profiles" / "tiny"
+    assert read_project(path, "tiny").store.path == tmp_path / "catalogs" / "profiles" / "tiny"
 
 
 @pytest.mark.parametrize(

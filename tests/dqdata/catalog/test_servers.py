@@ -1,0 +1,193 @@
+"""A store with metadata in Postgres and data in S3: commands, locks, killed processes, broken servers."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from servers import BUCKET, Bucket, Servers
+
+from dqdata.catalog import Store, Version, upkeep
+from dqdata.catalog.backend import PENDING, backend_of
+from dqdata.errors import InputError, StoreError
+from dqdata.place import StorePlace
+
+Make = Callable[..., Version]
+Problems = Callable[..., list[dict[str, Any]]]
+on_servers = pytest.mark.parametrize("place", ["servers"], indirect=True)
+
+PROJECT = """
+[store]
+metadata = {metadata!r}
+data = {data!r}
+
+[pipelines.measured]
+from = "words@1"
+steps = [{{ op = "sql", query = "select *, length(question) as letters from rows order by problem_id" }}]
+
+[profiles.tiny.pipelines.measured]
+seed = 5
+"""
+
+
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
+    """A server of S3 that is busy for every third upload."""
+    for module in ("localbucket", "obstore", "duckdb_extension_httpfs"):
+        pytest.importorskip(module)
+    started = Bucket(tmp_path_factory.mktemp("busy"), fails_every=3)
+    yield started
+    started.close()
+
+
+@on_servers
+def test_the_commands_work_and_nothing_of_a_version_is_in_the_folder(
+    place: StorePlace, tmp_path: Path, command_line: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pipelines.toml").write_text(PROJECT.format(metadata=place.metadata, data=place.data))
+    rows = [{"question": f"What is {n} + {n}?", "answer": str(2 * n)} for n in (3, 44, 555)]
+    (tmp_path / "words.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    assert command_line("doctor").out.count("none yet") == 1
+    for words in (("import", "words.jsonl", "--into", "words"), ("check",), ("run", "measured")):
+        done = command_line(*words)
+        assert done.code == 0, done
+    found = json.loads(command_line("sql", "select letters from measured@1 order by letters", "--json").out)
+    assert [list(row.values()) for row in found["rows"]] == [[14], [16], [18]]
+    assert command_line("run", "measured").code == 0
+    assert "measured@1" in command_line("log", "measured").out
+    assert command_line("verify").out.endswith("sound\n")
+
+    (tmp_path / "fewer.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows[:2]))
+    for words in (("import", "fewer.jsonl", "--into", "words"), ("run", "measured")):
+        assert command_line(*words, "--profile", "tiny").code == 0
+    counts = [
+        json.loads(command_line("sql", "select count(*) as n from measured", "--json", *words).out)["rows"]
+        for words in ((), ("--profile", "tiny"))
+    ]
+    assert counts == [[{"n": 3}], [{"n": 2}]], "a profile has a schema and a prefix of its own"
+
+    assert command_line("drop", "measured@1").code == 0
+    assert command_line("gc", "--yes").code == 0
+    assert command_line("sql", "from measured@1").code == 2
+    assert "versions" in command_line("doctor").out
+    there = {path.name for path in (tmp_path / "catalogs").rglob("*") if path.is_file()}
+    assert not {name for name in there if name.endswith((".parquet", ".json")) or name.startswith("metadata")}, there
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from dqdata.catalog.backend import backend_of
+from dqdata.place import StorePlace
+held = backend_of(StorePlace(Path(sys.argv[1]), *sys.argv[2:])).metadata.lock()
+assert held.acquire(60)
+print("held", flush=True)
+time.sleep(600)
+"""
+
+
+@on_servers
+def test_the_lock_is_held_by_one_process_and_free_when_it_was_killed(place: StorePlace) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(place.path), place.metadata, place.data], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None and process.stdout.readline() == "held\n"
+        lock = backend_of(place).metadata.lock()
+        assert not lock.acquire(0)
+        process.kill()
+    assert lock.acquire(60)
+    assert not backend_of(place).metadata.lock().acquire(0), "another lock of the same process waits too"
+    lock.release()
+    again = backend_of(place).metadata.lock()
+    assert again.acquire(0)
+    again.release()
+
+
+@on_servers
+def test_what_a_killed_commit_left_is_removed(
+    place: StorePlace, commit_to: Make, problems: Problems, parquet: Callable[..., Path], nobodys: Any, tmp_path: Path
+) -> None:
+    with Store.open(place) as store:
+        commit_to(store, "p", problems([1, 2]))
+    backend = backend_of(place)
+    backend.data.publish([parquet(tmp_path, problems([3]))], "p", 2, backend.work)
+    assert len(nobodys(place)) == 1
+    with Store.open(place):
+        assert len(nobodys(place)) == 1, "without a note nobody was killed, and nothing is touched"
+    backend.data.write_note(PENDING, "{}")
+    with Store.open(place) as store:
+        assert nobodys(place) == set() and backend.data.read_note(PENDING) is None
+        assert [row["problem_id"] for row in store.query("from p").read_all().to_pylist()] == ["1", "2"]
+
+
+def test_uploads_that_a_busy_server_refuses_are_sent_again(
+    bucket: Bucket, commit_to: Make, problems: Problems, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in bucket.variables.items():
+        monkeypatch.setenv(name, value)
+    with Store.open(StorePlace(tmp_path / "catalogs", data=f"s3://{BUCKET}/busy")) as store:
+        for number in range(1, 4):
+            commit_to(store, "p", problems(range(number)), problems([number]))
+        assert [one.rows for one in store.versions("p")] == [2, 3, 4]
+        found = upkeep.verify(store)
+        assert (found.faults, found.files) == ((), 6)
+
+
+def test_a_bucket_that_is_not_there_is_named_without_a_secret(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = StorePlace(tmp_path / "catalogs", data="s3://nowhere/at/all")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
+    with pytest.raises(StoreError, match="set AWS_ACCESS_KEY_ID in the environment"):
+        Store.open(place)
+    for name, value in {**bucket.variables, "AWS_SECRET_ACCESS_KEY": "very-secret-words-1"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(
+        StoreError, match=r"the store s3://nowhere/at/all: there is no bucket nowhere at http://127"
+    ) as caught:
+        Store.open(place)
+    assert "very-secret" not in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("server", ["host=127.0.0.1 port=1 dbname=x", "//someone@127.0.0.1:1/x"])
+def test_a_database_that_does_not_answer(server: str, tmp_path: Path) -> None:
+    pytest.importorskip("duckdb_extension_postgres_scanner")
+    with pytest.raises(StoreError, match=r"its metadata can't be reached: start the server.*127\.0\.0\.1"):
+        Store.open(StorePlace(tmp_path / "catalogs", f"postgres:{server}"))
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"metadata": "mysql:host=x"}, "only `postgres:"),
+        ({"metadata": "postgres:host=x password=abcdefgh"}, "PGPASSWORD"),
+        ({"metadata": "postgresql://me:abcdefgh@host/x"}, "PGPASSWORD"),
+        ({"data": "s3://B/x"}, "is no `s3://BUCKET/PREFIX`"),
+        ({"data": "gs://bucket/x"}, "is no `s3://BUCKET/PREFIX`"),
+        ({"data": "s3://bucket/../x y"}, "is no `s3://BUCKET/PREFIX`"),
+        ({"data": "s3://key:abcdefgh@bucket/x"}, "is no `s3://BUCKET/PREFIX`"),
+    ],
+)
+def test_urls_that_no_store_has(
+    keys: dict[str, str], message: str, tmp_path: Path, command_line: Callable[..., Any], monkeypatch: Any
+) -> None:
+    with pytest.raises(InputError, match=message):
+        StorePlace(tmp_path, **keys)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pipelines.toml").write_text("[store]\n" + "".join(f"{k} = {v!r}\n" for k, v in keys.items()))
+    done = command_line("check")
+    assert done.code == 2 and "[store]" in done.error and "abcdefgh" not in done.out + done.error
+
+
+def test_the_servers_give_each_store_its_own_place(servers: Servers, tmp_path: Path) -> None:
+    one, two = (servers.place(tmp_path / name) for name in "ab")
+    assert one.metadata != two.metadata and one.data != two.data
+    profile = one.of_profile("tiny")
+    assert (profile.above, profile.ledger) == (one, one.ledger)
