@@ -94,6 +94,10 @@ class DataFile(ABC):
         """From its footer. Raises FileNotFoundError, OSError, pyarrow's errors."""
 
     @abstractmethod
+    def fetched(self, folder: Path) -> Path:
+        """The file on this machine: itself, or a copy in the folder. Raises OSError."""
+
+    @abstractmethod
     def remove(self) -> None:
         """One that is gone already is no error."""
 

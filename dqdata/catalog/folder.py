@@ -22,6 +22,7 @@ from dqdata.files import computed_hash, file_mode, linked, lock, make_file, make
 if TYPE_CHECKING:
     import duckdb
 
+
 class SqliteMetadata(Metadata):
     extension = "sqlite_scanner"
     schema = "main"
@@ -92,6 +93,9 @@ class FolderFile(DataFile):
         import pyarrow.parquet as pq
 
         return int(pq.read_metadata(self._path).num_rows)
+
+    def fetched(self, folder: Path) -> Path:
+        return self._path
 
     def remove(self) -> None:
         self._path.unlink(missing_ok=True)

@@ -65,6 +65,13 @@ class S3File(DataFile):
 
         return int(pq.read_metadata(pa.BufferReader(self.read())).num_rows)
 
+    def fetched(self, folder: Path) -> Path:
+        path = folder / self.name
+        with path.open("wb") as target, _errors() as obstore:
+            for piece in obstore.get(self._data.objects, self._path).stream(min_chunk_size=_PIECE):
+                target.write(piece)
+        return path
+
     def read(self) -> bytes:
         with _errors() as obstore:
             return bytes(obstore.get(self._data.objects, self._path).bytes())

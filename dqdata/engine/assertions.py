@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from dqdata.columns import REJECTS, Columns
@@ -72,8 +73,10 @@ def evaluate_version(
     checks: Sequence[CheckSpec], store: Store, catalog: str, version: int, memory: int
 ) -> list[CheckOutcome]:
     """The same over a version that is there."""
-    files = list(store.table_files(catalog, version).values())
-    return evaluate(checks, files[0], files[1], store.schema(catalog, version), memory=memory)
+    with TemporaryDirectory(prefix="dqdata-checks-") as folder:
+        there = store.table_files(catalog, version).values()
+        rows, rejects = ([file.fetched(Path(folder)) for file in files] for files in there)
+        return evaluate(checks, rows, rejects, store.schema(catalog, version), memory=memory)
 
 
 def differ(recorded: Sequence[Mapping[str, Any]], checks: Sequence[CheckSpec]) -> bool:

@@ -20,6 +20,7 @@ from dqdata.catalog.answers import deadline, first_rows, query_error
 from dqdata.catalog.values import python_rows
 from dqdata.columns import REJECTS, Columns
 from dqdata.errors import QueryError, nearest
+from dqdata.place import StorePlace
 from dqdata.refs import REJECTS_SUFFIX, catalog_ref, owner
 
 if TYPE_CHECKING:
@@ -113,9 +114,9 @@ class Edges:
 class OpenStore:
     """One store, opened for reading as long as the viewer runs. Threads may share it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, place: Path | StorePlace) -> None:
         """Raises StoreError where there is no store."""
-        self.reader = Store.open(path, read_only=True)
+        self.reader = Store.open(place, read_only=True)
         self.reader.close()  # its DuckDB opens again with the next question, under the limit
         self.reader.memory = MEMORY
         self.edges = Edges()

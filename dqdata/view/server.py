@@ -7,11 +7,11 @@ import errno
 import logging
 import socket
 from collections.abc import Callable
-from pathlib import Path
 
 import uvicorn
 
 from dqdata.errors import DqdataError, InputError
+from dqdata.place import StorePlace
 from dqdata.view.app import make_app
 from dqdata.view.opened import OpenStore
 from dqdata.view.row_marks import MarkLog
@@ -45,7 +45,7 @@ def listen(port: int) -> socket.socket:
     return listening
 
 
-def serve(store: Path, port: int, who: str, given_store: str, ready: Callable[[str], None]) -> None:
+def serve(store: StorePlace, port: int, who: str, given_store: str, ready: Callable[[str], None]) -> None:
     """Serves the store until SIGINT or SIGTERM. who: the name that marks are given. given_store: what `--store` named,
     for commands that pages show. ready: gets the address with its token. Raises StoreError where there is no store,
     InputError for a port that is taken."""
