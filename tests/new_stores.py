@@ -7,32 +7,37 @@ import tempfile
 from pathlib import Path
 
 from dqdata import __version__
+from dqdata.catalog.backend import Backend, backend_of
 from dqdata.catalog.create import _scheme, create
+from dqdata.catalog.folder import snapshot
 from dqdata.catalog.format import Facts, write_facts
-from dqdata.catalog.lake import Layout, snapshot
 from dqdata.catalog.migrations import NEWEST
 from dqdata.files import make_file, make_folder
+from dqdata.place import StorePlace
 
 
 @functools.cache
 def _empty() -> bytes:
     """Metadata of a store that was just made, in one file."""
     with tempfile.TemporaryDirectory() as folder:
-        made = Layout(Path(folder) / "store")
+        made = backend_of(StorePlace(Path(folder) / "store"))
         made.root.mkdir()
         create(made)
-        snapshot(made.metadata, Path(folder) / "whole.sqlite")
+        assert made.metadata.file is not None
+        snapshot(made.metadata.file, Path(folder) / "whole.sqlite")
         return (Path(folder) / "whole.sqlite").read_bytes()
 
 
-def create_by_copy(layout: Layout) -> None:
-    """In place of `dqdata.catalog.store.create`; one whose creation was interrupted is finished by the real one."""
-    if layout.metadata.exists():
-        create(layout)
+def create_by_copy(backend: Backend) -> None:
+    """In place of `dqdata.catalog.store.create`. The real one makes a store on servers, and finishes one whose creation
+    was interrupted."""
+    file = backend.metadata.file
+    if file is None or file.exists():
+        create(backend)
         return
     empty = _empty()
-    for folder in (layout.data, layout.work):
-        make_folder(folder)
-    make_file(layout.metadata)
-    layout.metadata.write_bytes(empty)
-    write_facts(layout, Facts(NEWEST, _scheme(layout), f"dqdata {__version__}"))
+    make_folder(backend.work)
+    backend.data.create()
+    make_file(file)
+    file.write_bytes(empty)
+    write_facts(backend, Facts(NEWEST, _scheme(backend), f"dqdata {__version__}"))

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dqdata.place import StorePlace
+
 if TYPE_CHECKING:
     from dqdata.reports.calibration import Calibration
     from dqdata.reports.efficiency import Efficiency
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 class Reports:
     """The part of a store's API that compares rows; `Catalogs` is the whole of it."""
 
-    store_path: Path
+    place: StorePlace
 
     def efficiency(
         self,
@@ -29,7 +31,7 @@ class Reports:
         from dqdata.catalog import Store
         from dqdata.reports.efficiency import efficiency
 
-        with Store.open(self.store_path, read_only=True) as store:
+        with Store.open(self.place, read_only=True) as store:
             return efficiency(store, evaluation, models, against, by)
 
     def calibrate(
@@ -50,5 +52,5 @@ class Reports:
 
         if labels is not None and Path(labels).suffix and Path(labels).is_file():
             labels = label_file(labels)
-        with Store.open(self.store_path, read_only=True) as store:
+        with Store.open(self.place, read_only=True) as store:
             return calibrate(store, rows, label=label, judge=judge, labels=labels, key=key, on=on, against=against)

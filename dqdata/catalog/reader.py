@@ -55,7 +55,7 @@ class Reader:
     """The reading half of a store. Its DuckDB opens with the first question and is shared by cursors."""
 
     def __init__(self, backend: Backend) -> None:
-        self._backend = backend
+        self.backend = backend
         self.facts: Facts
         self.memory: int | None = None
         """Bytes that queries may hold; without it DuckDB takes most of the machine's."""
@@ -70,17 +70,13 @@ class Reader:
         self._chosen_models: dict[str, int] = {}
 
     @property
-    def backend(self) -> Backend:
-        return self._backend
-
-    @property
     def place(self) -> StorePlace:
-        return self._backend.place
+        return self.backend.place
 
     @property
     def path(self) -> Path:
         """The folder of this machine: of the whole store, or of what is not elsewhere."""
-        return self._backend.root
+        return self.backend.root
 
     @property
     def id_scheme(self) -> str:
@@ -89,12 +85,12 @@ class Reader:
 
     @property
     def ledger_path(self) -> Path:
-        return self._backend.ledger
+        return self.backend.ledger
 
     @property
     def work(self) -> Path:
         """Where checkpoints are: a folder of this machine."""
-        return self._backend.work
+        return self.backend.work
 
     @property
     def appended(self) -> Path:
@@ -339,11 +335,11 @@ class Reader:
 
     def typed(self, con: duckdb.DuckDBPyConnection, sql: str) -> str:
         """The query with its columns in the types that rows hold."""
-        with query_errors(self._backend):
+        with query_errors(self.backend):
             return stored_query(con, sql)
 
     def _bound(self, con: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyConnection:
-        with query_errors(self._backend):
+        with query_errors(self.backend):
             return con.execute(sql)
 
     def _rows(self, sql: str) -> list[tuple[Any, ...]]:
@@ -379,7 +375,7 @@ class Reader:
 
     def _attached(self, threads: int | None = None, local_files: bool = False) -> duckdb.DuckDBPyConnection:
         return attach(
-            self._backend,
+            self.backend,
             self._metadata(),
             read_only=True,
             threads=threads,
@@ -389,7 +385,7 @@ class Reader:
 
     def _metadata(self) -> Path | None:
         """The metadata file; a copy where it can't be written to, or is older: reading never changes a store."""
-        file, old = self._backend.metadata.file, self.facts.format < NEWEST
+        file, old = self.backend.metadata.file, self.facts.format < NEWEST
         if file is None:
             return None
         if writable(self.path) and writable(file) and not old:
@@ -397,7 +393,7 @@ class Reader:
         new = file not in self._copies
         copy = self._copy(file)
         if new and old:
-            migrate_copy(self._backend, self.facts, copy)
+            migrate_copy(self.backend, self.facts, copy)
         return copy
 
     def _copy(self, file: Path) -> Path:

@@ -94,11 +94,11 @@ class Store(Reader):
 
     def _check_format(self) -> None:
         """Reads what store.json says, and brings an older store that is opened for writing to the present format."""
-        self.facts = read_facts(self._backend, NEWEST)
+        self.facts = read_facts(self.backend, NEWEST)
         if self.facts.format < NEWEST and not self.read_only:
             with self._locked(), lake_errors(self.place, "migrating"):
                 self._drop_writer()  # it may have cleaned up after a killed commit
-                self.facts = migrate(self._backend, read_facts(self._backend, NEWEST))
+                self.facts = migrate(self.backend, read_facts(self.backend, NEWEST))
 
     def __enter__(self) -> Store:
         return self
@@ -143,7 +143,7 @@ class Store(Reader):
         if (made := _whole(self._readable(catalog), fingerprint, made_by)) is not None:
             return made
 
-        checking = connect(files=[*rows, *rejects], spill=self._backend.spill, memory=memory)
+        checking = connect(files=[*rows, *rejects], spill=self.backend.spill, memory=memory)
         with lake_errors(self.place, "checking rows for"), checking as con:
             counts, reject_counts = protocol.counted(con, rows), protocol.counted(con, rejects)
             protocol.check_key(con, rows, key, catalog)
@@ -186,7 +186,7 @@ class Store(Reader):
             given = {"created_at": datetime.now(UTC), **without_secrets(model, record=True), "version": version}
             with self._transaction() as con:
                 self._insert(con, "dq_models", values_of(given, MODELS))
-                insert_metrics(con, self._backend, name, version, metrics)
+                insert_metrics(con, self.backend, name, version, metrics)
         return version
 
     def record_evals(self, answers: str, evals: Sequence[Mapping[str, Any]]) -> None:
@@ -236,7 +236,7 @@ class Store(Reader):
         snapshot = self.version(catalog, version).snapshot_id
         return {
             table: [
-                self._backend.data.file(table, Path(str(path)).name)
+                self.backend.data.file(table, Path(str(path)).name)
                 for (path,) in self._rows(
                     f"select data_file from ducklake_list_files('lake', {literal(table)}, schema => 'main', "
                     f"snapshot_version => {snapshot})"
@@ -267,7 +267,7 @@ class Store(Reader):
         name, version = str(record["catalog"]), int(record["version"])
         with lake_errors(self.place, "committing to"), self._undone_on_failure(name):
             placed = {
-                table: self._backend.data.publish(list(files), table, version, self._backend.work)
+                table: self.backend.data.publish(list(files), table, version, self.backend.work)
                 for table, (_, files) in tables.items()
             }
             manifest = [
@@ -292,24 +292,24 @@ class Store(Reader):
     def _undone_on_failure(self, catalog: str) -> Iterator[None]:
         """Marks a commit as under way. When it fails, the metadata says which files it left are nobody's; should even
         that be impossible, the mark stays and the next commit sees to it."""
-        protocol.mark_pending(self._backend, catalog)
+        protocol.mark_pending(self.backend, catalog)
         try:
             yield
         except BaseException:
             with contextlib.suppress(StoreError):
                 self._remove_orphans()
             raise
-        self._backend.data.remove_note(PENDING)
+        self.backend.data.remove_note(PENDING)
 
     def _remove_orphans(self) -> None:
         with self._transaction() as con:
-            protocol.remove_orphans(con, self._backend)
-        self._backend.data.remove_note(PENDING)
+            protocol.remove_orphans(con, self.backend)
+        self.backend.data.remove_note(PENDING)
 
     def _clean_up(self) -> None:
         """After a commit that was killed; one that is under way is left alone."""
         with lake_errors(self.place, "cleaning up"):
-            if self._backend.data.read_note(PENDING) is not None and (held := self._backend.metadata.lock()).acquire(0):
+            if self.backend.data.read_note(PENDING) is not None and (held := self.backend.metadata.lock()).acquire(0):
                 try:
                     self._remove_orphans()
                 finally:
@@ -321,9 +321,9 @@ class Store(Reader):
         when we get it belongs to a process that was killed."""
         with self._guard, contextlib.ExitStack() as stack:
             with lake_errors(self.place, "locking"):
-                held = protocol.acquired(self._backend)
+                held = protocol.acquired(self.backend)
                 stack.callback(held.release)
-                if self._backend.data.read_note(PENDING) is not None:
+                if self.backend.data.read_note(PENDING) is not None:
                     self._remove_orphans()
             yield
 
@@ -332,7 +332,7 @@ class Store(Reader):
         """All or nothing, on a connection that is thrown away when it fails."""
         with lake_errors(self.place, "writing to"):
             if self._write_db is None:
-                self._write_db = attach(self._backend, read_only=False)
+                self._write_db = attach(self.backend, read_only=False)
             con = self._write_db
             try:
                 con.execute("begin")
@@ -355,7 +355,7 @@ class Store(Reader):
     def _insert(self, con: duckdb.DuckDBPyConnection, table: str, *rows: Sequence[Any]) -> None:
         """Rows, and the file that DuckLake writes them to on disk before the commit says that they are there."""
         values = ", ".join(f"({', '.join(literal(value) for value in row)})" for row in rows)
-        with self._backend.data.written(table):
+        with self.backend.data.written(table):
             con.execute(f"insert into lake.main.{table} values {values}")
 
 
