@@ -95,7 +95,7 @@ class Reader:
     @property
     def appended(self) -> Path:
         """What runs in append mode take over from the run before, in a folder for each catalog."""
-        return self._backend.appended
+        return self.backend.appended
 
     def close(self) -> None:
         with self._guard:
