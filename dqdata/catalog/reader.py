@@ -92,11 +92,6 @@ class Reader:
         """Where checkpoints are: a folder of this machine."""
         return self.backend.work
 
-    @property
-    def appended(self) -> Path:
-        """What runs in append mode take over from the run before, in a folder for each catalog."""
-        return self.backend.appended
-
     def close(self) -> None:
         with self._guard:
             if self._db is not None:

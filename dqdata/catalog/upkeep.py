@@ -138,7 +138,7 @@ def _forget_appended(store: Store, catalogs: Collection[str]) -> None:
     """What the next run in append mode would take over has rows of the versions before it. It costs time to make again,
     and no request."""
     for catalog in catalogs:
-        shutil.rmtree(store.appended / catalog, ignore_errors=True)
+        shutil.rmtree(store.place.appended / catalog, ignore_errors=True)
 
 
 def verify(store: Store, catalog: str | None = None, version: int | None = None) -> Verified:

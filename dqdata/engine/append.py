@@ -1,8 +1,8 @@
 """`mode = "append"`: rows that went through the same steps before are taken as they came out then.
 
-    run = Appending(Past.load(store.appended / "traces"))
+    run = Appending(Past.load(store.place.appended / "traces"))
     run.slices(segment, files, before, target, memory, 256)     # target has chunks of the last run; these are left
-    keep(store.appended / "traces", plan, source, run.done)     # for the next run
+    keep(store.place.appended / "traces", plan, source, run.done)     # for the next run
 
 What is kept of the last run, for each segment of steps that take rows one by one: the checkpoints of its chunks, and a
 128-bit hash of each row that entered them. A chunk is taken over when its rows enter the segment again: with the same

@@ -165,7 +165,7 @@ class _Run:
         self.reached: Reached | None = None
         self.checked: tuple[CheckOutcome, ...] = ()
         self.paid_usd = 0.0
-        self.kept = store.appended / plan.pipeline.into
+        self.kept = store.place.appended / plan.pipeline.into
         self.appending: Appending | None = None
         if plan.pipeline.mode == "append" and plan.pipeline.limit is None:
             self.appending = Appending(Past() if force else Past.load(self.kept))

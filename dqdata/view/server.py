@@ -69,7 +69,7 @@ def serve(store: StorePlace, port: int, who: str, given_store: str, ready: Calla
             commit_marks(store)
 
 
-def commit_marks(store: Path) -> None:
+def commit_marks(store: StorePlace) -> None:
     """Commits the marks that wait; where the store can't be written they go on waiting, and the log says so."""
     try:
         MarkLog(store).commit()
