@@ -61,7 +61,7 @@ def command(
     made = loaded.run(
         name, limit=rows, budget_usd=budget_usd, engine=engine, allow_partial=True, out=progress_out(quiet)
     )
-    with Store.open(loaded.store, read_only=True) as store:
+    with Store.open(loaded.place, read_only=True) as store:
         found = effects(store, made.catalog, made.version)
     if as_json:
         print_json({"run": made.as_json(), "steps": list(map(asdict, steps)), "rows": list(map(asdict, found))})

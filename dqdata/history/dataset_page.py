@@ -147,7 +147,8 @@ def _yield(found: Dataset) -> list[tuple[str, str, str, str]]:
     known = [str(step["id"]) for step in found.steps]
     owned = {one for step in known for one in found.rejects_of(step)}
     others = list(dict.fromkeys(one.step for one in found.reasons if one not in owned))
-    left, out = found.version.rows, []
+    left = found.version.rows
+    out: list[tuple[str, str, str, str]] = []
     for step in reversed([*others, *known]):
         rejects = found.rejects_of(step)
         dropped, failed = (sum(one.rows for one in rejects if one.kind == kind) for kind in ("dropped", "failed"))

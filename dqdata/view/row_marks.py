@@ -27,6 +27,7 @@ from dqdata.errors import InputError, QueryError
 from dqdata.files import lock, make_file, make_folder, whole_file
 from dqdata.history.rows import dicts
 from dqdata.ids import digest
+from dqdata.place import StorePlace, place_of
 
 VALUES = ("good", "bad", "")
 """What a row can be marked as; "" for tags or a note alone, and with neither for no mark any more."""
@@ -76,8 +77,9 @@ class RowMark:
 class MarkLog:
     """The marks of a store that are in no version yet. Several processes may write."""
 
-    def __init__(self, root: Path) -> None:
-        self.root, self.file = root, root / "row_marks.jsonl"
+    def __init__(self, store: Path | StorePlace) -> None:
+        self.place = place_of(store)
+        self.file = self.place.path / "row_marks.jsonl"
 
     def add(self, mark: RowMark) -> None:
         """Notes a mark; it is on disk when this returns. Raises OSError."""
@@ -113,7 +115,7 @@ class MarkLog:
             if not waiting:
                 return []
             catalogs = dict.fromkeys(one.catalog for one in waiting)
-            with Store.open(self.root) as store:
+            with Store.open(self.place) as store:
                 made = [_commit(store, name, [one for one in waiting if one.catalog == name]) for name in catalogs]
             with whole_file(self.file) as empty:
                 empty.touch(mode=self.file.stat().st_mode & 0o777)

@@ -38,7 +38,7 @@ def _mark(request: Request, given: dict[str, str]) -> Response:
     _, _, key, row_id = marked(at.store, shown)
     tags = dict.fromkeys(tag for part in given.get("tags", "").split(",") if (tag := part.strip()))
     who = given.get("who", "").strip() or at.who
-    log = MarkLog(at.store.reader.path)
+    log = MarkLog(at.store.reader.place)
     log.add(
         RowMark(
             table.version_name,
@@ -68,7 +68,7 @@ def _mark(request: Request, given: dict[str, str]) -> Response:
 
 def overview(request: Request) -> Response:
     at = site(request)
-    waiting = MarkLog(at.store.reader.path).pending()
+    waiting = MarkLog(at.store.reader.place).pending()
     catalogs = [one for one in at.store.state().newest() if one.catalog.endswith(SUFFIX)]
     return render(request, "marks.html", waiting=waiting[::-1], catalogs=catalogs, made=None)
 
@@ -76,7 +76,7 @@ def overview(request: Request) -> Response:
 def commit(request: Request) -> Response:
     """Commits what waits."""
     at = site(request)
-    log = MarkLog(at.store.reader.path)
+    log = MarkLog(at.store.reader.place)
     if not log.pending():
         raise InputError("no marks wait to be committed")
     made = log.commit()

@@ -143,7 +143,7 @@ def marked(store: OpenStore, shown: Shown) -> tuple[list[Any], dict[str, Any] | 
     row_id = str(shown.values.get(key) or "")
     if not row_id:
         return [], None, "", ""
-    log = MarkLog(store.reader.path)
+    log = MarkLog(store.reader.place)
     waiting = [one for one in log.pending() if (one.catalog, one.id) == (table.catalog, row_id)]
     return waiting, marks_of(store.reader, table.catalog, key, row_id).get(row_id), key, row_id
 
