@@ -7,7 +7,8 @@ import tempfile
 from pathlib import Path
 
 from dqdata import __version__
-from dqdata.catalog.backend import Backend, backend_of
+from dqdata.catalog.backend import Backend
+from dqdata.catalog.choice import backend_of
 from dqdata.catalog.create import _scheme, create
 from dqdata.catalog.folder import snapshot
 from dqdata.catalog.format import Facts, write_facts

@@ -1,10 +1,10 @@
 """What a store is made of: metadata, data files, a lock and a ledger, each wherever it may be.
 
-    backend = backend_of(StorePlace(Path("catalogs"), data="s3://bucket/prefix"))
     placed = backend.data.publish(finished, "problems", 4, backend.work)
 
-`folder` has metadata in a SQLite file and data in a folder, `postgres` and `s3` what is elsewhere. No other module
-knows where anything of a store is; on this machine are only checkpoints (`work`), what DuckDB spills, and models.
+`folder` has metadata in a SQLite file and data in a folder, `postgres` and `s3` what is elsewhere; `choice` picks them.
+No other module knows where anything of a store is; on this machine are only checkpoints (`work`), what DuckDB spills,
+and models.
 """
 
 from __future__ import annotations
@@ -197,21 +197,3 @@ class Backend:
         make_folder(self.work)
         self.data.create()
         self.metadata.create()
-
-
-def backend_of(place: StorePlace) -> Backend:
-    """The parts that a place names. Raises StoreError for one that needs a package or a variable that isn't there."""
-    from dqdata.catalog.folder import FolderData, SqliteMetadata
-
-    root = place.path
-    metadata: Metadata = SqliteMetadata(root)
-    data: Data = FolderData(root)
-    if place.metadata:
-        from dqdata.catalog.postgres import PostgresMetadata
-
-        metadata = PostgresMetadata(place.metadata, place.profile)
-    if place.data:
-        from dqdata.catalog.s3 import S3Data
-
-        data = S3Data(place.data)
-    return Backend(place, metadata, data)

@@ -8,7 +8,8 @@
 from __future__ import annotations
 
 from dqdata import __version__
-from dqdata.catalog.backend import Backend, backend_of
+from dqdata.catalog.backend import Backend
+from dqdata.catalog.choice import backend_of
 from dqdata.catalog.format import Facts, read_facts, write_facts
 from dqdata.catalog.lake import attach
 from dqdata.catalog.migrations import NEWEST

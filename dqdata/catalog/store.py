@@ -17,8 +17,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from dqdata.catalog import commit as protocol
-from dqdata.catalog.backend import PENDING, Backend, DataFile, backend_of
+from dqdata.catalog.backend import PENDING, Backend, DataFile
 from dqdata.catalog.checks import CHECKS, NO_CHECKS
+from dqdata.catalog.choice import backend_of
 from dqdata.catalog.create import create
 from dqdata.catalog.folder import writable
 from dqdata.catalog.format import read_facts

@@ -40,7 +40,7 @@ def _tables(context: click.Context) -> dict[str, Any]:
 
 
 def _catalogs(context: click.Context) -> Iterable[str]:
-    from dqdata.catalog.backend import backend_of
+    from dqdata.catalog.choice import backend_of
     from dqdata.place import StorePlace
     from dqdata.project.reading import find_project, project_file
 

@@ -18,7 +18,8 @@ import pytest
 from servers import MODULES, Servers
 
 from dqdata.catalog import Store, Version
-from dqdata.catalog.backend import DataFile, backend_of
+from dqdata.catalog.backend import DataFile
+from dqdata.catalog.choice import backend_of
 from dqdata.catalog.lake import attach
 from dqdata.columns import REJECTS, Columns, polars_schema
 from dqdata.place import StorePlace

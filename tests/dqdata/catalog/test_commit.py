@@ -16,7 +16,8 @@ import pytest
 from servers import both
 
 from dqdata.catalog import Store, Version
-from dqdata.catalog.backend import PENDING, backend_of
+from dqdata.catalog.backend import PENDING
+from dqdata.catalog.choice import backend_of
 from dqdata.catalog.records import Measured
 from dqdata.columns import REJECTS, Columns
 from dqdata.errors import ColumnError, InputError, QueryError, StoreError

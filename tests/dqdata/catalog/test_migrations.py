@@ -19,7 +19,8 @@ from together import together
 
 from dqdata import ids
 from dqdata.catalog import Store, create, migrations, reader, store
-from dqdata.catalog.backend import Backend, backend_of
+from dqdata.catalog.backend import Backend
+from dqdata.catalog.choice import backend_of
 from dqdata.catalog.format import read_facts, write_facts
 from dqdata.catalog.lake import attach
 from dqdata.errors import StoreError

@@ -13,7 +13,8 @@ import pytest
 from servers import BUCKET, Bucket, Servers
 
 from dqdata.catalog import Store, Version, upkeep
-from dqdata.catalog.backend import PENDING, backend_of
+from dqdata.catalog.backend import PENDING
+from dqdata.catalog.choice import backend_of
 from dqdata.errors import InputError, StoreError
 from dqdata.place import StorePlace
 
@@ -84,7 +85,7 @@ def test_the_commands_work_and_nothing_of_a_version_is_in_the_folder(
 HOLD = """
 import sys, time
 from pathlib import Path
-from dqdata.catalog.backend import backend_of
+from dqdata.catalog.choice import backend_of
 from dqdata.place import StorePlace
 held = backend_of(StorePlace(Path(sys.argv[1]), *sys.argv[2:])).metadata.lock()
 assert held.acquire(60)
