@@ -89,10 +89,10 @@ def test_marks_become_versions_with_the_newest_of_each_person(log: Any) -> None:
     log.add(mark(value="good", at=NOON + timedelta(hours=2)))
     log.add(mark("t021", value="", at=NOON + timedelta(hours=2)))  # takes the note back
     assert [one.version for one in log.commit()] == [2]
-    [row] = dqdata.open_store(log.root).catalog("traces_marks")
+    [row] = dqdata.open_store(log.place.path).catalog("traces_marks")
     assert (row["trace_id"], row["mark"], row["good"], row["bad"], row["who"]) == ("t020", "good", 2, 0, "ann")
     assert [one["who"] for one in row["marks"]] == ["bob", "ann"] and row["marked_in"] == "traces@2"
-    [before] = [one for one in dqdata.open_store(log.root).catalog("traces_marks@1") if one["trace_id"] == "t020"]
+    [before] = [one for one in dqdata.open_store(log.place.path).catalog("traces_marks@1") if one["trace_id"] == "t020"]
     assert before["mark"] == "good" and before["bad"] == 1 and before["marks"][0]["tags"] == ["units", "sign"]
 
 
@@ -149,7 +149,7 @@ steps = [{ op = "filter", where = "human = 'good'" }]
 """
     )
     assert main(["run", "judged", "-p", str(tmp_path / "pipelines.toml"), "-q"]) == 0
-    rows = list(dqdata.open_store(log.root).catalog("judged"))
+    rows = list(dqdata.open_store(log.place.path).catalog("judged"))
     assert sorted(row["trace_id"] for row in rows) == [f"t{number:03}" for number in range(21, 30, 2)]
     assert {row["human"] for row in rows} == {"good"}
 
@@ -161,7 +161,7 @@ def test_marks_by_the_page(log: Any) -> None:
     from dqdata.view.opened import OpenStore
     from dqdata.view.security import Keys
 
-    opened, keys = OpenStore(log.root), Keys()
+    opened, keys = OpenStore(log.place.path), Keys()
     client = TestClient(make_app(opened, keys, 8764, who="ann"), base_url="http://127.0.0.1:8764")
     client.get("/", params={"token": keys.token})
     pages = SimpleNamespace(post=lambda path, **data: client.post(path, data=data, headers={"x-csrf-token": keys.csrf}))
