@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dqdata.columns import Columns
-from dqdata.errors import DqdataError, InputError, ProjectError, nearest
+from dqdata.errors import DqdataError, InputError, PluginError, ProjectError, nearest
 from dqdata.ids import fingerprint
 from dqdata.models import ModelRef, pinned, resolve_model
+from dqdata.operator import Operator, TableOperator
 from dqdata.packages import check_packages
 from dqdata.params import Params, markers
-from dqdata.plugins import distribution, found
+from dqdata.plugins import distribution, found, load
+from dqdata.project.columns_used import columns_used
 from dqdata.project.instances import make_trainer
 from dqdata.project.plan import operator_identity
 from dqdata.project.problems import validated
@@ -202,10 +204,36 @@ def _settled(table: TrainerTable, project: Project, store: StoreView) -> _Settle
 
 
 def verifier(evaluate: Evaluate, where: str, project: Project, store: StoreView) -> dict[str, Any]:
-    """Identity of the operator that judges answers. Raises InputError for one that cannot run, which is worth asking
-    before any model answers."""
+    """Identity of the operator that judges answers. Raises InputError for one that cannot run or makes no column
+    `correct`, which is worth asking before any model answers."""
     spec = StepSpec(op=evaluate.verify, id=evaluate.verify, params=evaluate.verify_params, where=f"{where} verify")
-    return operator_identity(spec, project, store)
+    identity = operator_identity(spec, project, store)
+    if not _judges(load("operators", evaluate.verify)):
+        judges = [name for name in found("operators") if _known_judge(name)]
+        raise ProjectError(
+            spec.where,
+            f"operator {evaluate.verify!r} does not judge single answers: it makes no column 'correct' in their rows; "
+            f"use one of {', '.join(judges)}",
+            code="invalid-value",
+        )
+    return identity
+
+
+def _judges(kind: type[Operator[Any]]) -> bool:
+    """Whether an operator says of one row whether its answer is right, and makes no other of it; where its columns
+    cannot be known, yes."""
+    if issubclass(kind, TableOperator):
+        return False
+    used = columns_used(kind)
+    return used is None or ("correct" in used.makes and "parent_id" not in used.makes)
+
+
+def _known_judge(name: str) -> bool:
+    try:
+        kind = load("operators", name)
+    except PluginError:  # one that is broken judges nothing
+        return False
+    return columns_used(kind) is not None and _judges(kind)
 
 
 def split_of(store: StoreView, text: str, where: str) -> Split:

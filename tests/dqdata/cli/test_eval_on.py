@@ -174,6 +174,10 @@ def test_compare_tells_models_apart_beside_published_scores(dqdata: Invoke, fold
         (("eval", "teacher:good", "--on", "gsm8k", "--path", "gsm8k.jsonl", "--by", "levl"), "levl"),
         (("eval", "teacher:good", "--path", "gsm8k.jsonl", "--data", "x"), "eval --path"),
         (("eval", "teacher:good", "--on", "gsm8k", "--path", "gsm8k.jsonl", "--verify", "verify_mth"), "verify_mth"),
+        *(
+            (("eval", "teacher:good", "--on", "gsm8k", "--path", "gsm8k.jsonl", "--verify", name), "use one of verify")
+            for name in ("length", "dedup", "level", "pii")
+        ),
         (
             ("eval", "teacher:good", "--on", "aime25", "--path", "aime25.jsonl", "--chat", "thinking=false"),
             "extra_body",
@@ -198,6 +202,7 @@ def test_wrong_input_is_refused(dqdata: Invoke, folder: Path, arguments: tuple[s
         ("benchmark = 'gsm8k'\nsamples = 3\ntemperature = 0.0", "all the same"),
         ("benchmark = 'gsm8k'\nevery_steps = 3", "every_steps is for"),
         ("benchmark = 'gsm8k'\nverify = 'verify_meth'", "verify_meth"),
+        ("benchmark = 'gsm8k'\nverify = 'quality'", "makes no column 'correct'"),
         ("benchmark = 3", "benchmark"),
     ],
 )
