@@ -231,6 +231,11 @@ _ERRORS: dict[str, Code] = {
         "A path of the project leads out of its folder.",
         "Keep it if it is meant; DQDATA_ALLOWED_PATHS names folders that are.",
     ),
+    "no-rows": Code(
+        "warning",
+        "A run committed a version without a row: its source has none, or every row was dropped or failed.",
+        "Read the reasons in the message; `dqdata show NAME --rejects` shows a row of each.",
+    ),
     "unchecked-leaks": Code(
         "warning",
         "A side could not be looked at for leaks.",

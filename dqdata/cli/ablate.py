@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dqdata.cli.common import json_option, open_project, print_json, progress_out, project_option, usd
+from dqdata.cli.lines import say
 from dqdata.errors import InputError
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def command(
         if as_json:
             print_json(plan.as_json())
         else:
-            click.echo("\n".join(_planned(plan)))
+            say("\n".join(_planned(plan)))
         return
     if output is not None and output.exists() and not output.is_dir():
         raise InputError(f"{output} is no folder", code="file-exists")
@@ -60,7 +61,7 @@ def command(
     if as_json:
         print_json(found.as_json())
     else:
-        click.echo("\n".join(_plain(found)))
+        say("\n".join(_plain(found)))
 
 
 def _planned(plan: AblationPlan) -> Iterator[str]:

@@ -10,6 +10,7 @@ import click
 
 from dqdata.cli import completion
 from dqdata.cli.common import json_option, open_project, print_json, progress_out, project_option
+from dqdata.cli.lines import say
 
 
 @click.command()
@@ -58,12 +59,12 @@ def command(
     if as_json:
         print_json(done.as_json())
         return
-    click.echo(f"{target}: {done.rows_out:,} of {done.rows_in:,} rows in {done.seconds:.1f} s")
+    say(f"{target}: {done.rows_out:,} of {done.rows_in:,} rows in {done.seconds:.1f} s")
     for kind, counts in (("dropped", done.dropped), ("failed", done.failed)):
         for reason, count in counts.items():
-            click.echo(f"  {kind} {count:,} {reason}")
+            say(f"  {kind} {count:,} {reason}")
     for reason, count in done.errors.items():
-        click.echo(f"  unverifiable {count:,} {reason}")
+        say(f"  unverifiable {count:,} {reason}")
 
 
 def pair(text: str, option: str, form: str = "NEW=OLD") -> tuple[str, str]:

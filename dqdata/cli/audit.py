@@ -17,6 +17,7 @@ from dqdata.cli.common import (
     project_option,
     usd,
 )
+from dqdata.cli.lines import say
 
 
 @click.command()
@@ -58,11 +59,11 @@ def command(
             print_json(plan.as_json())
         else:
             calls = sum(one.calls for one in plan.teachers)
-            click.echo(f"{calls:,.0f} calls, expected {usd(plan.cost_usd, 4)}, at most {usd(plan.most_usd, 4)}")
+            say(f"{calls:,.0f} calls, expected {usd(plan.cost_usd, 4)}, at most {usd(plan.most_usd, 4)}")
         return
     name, found = loaded.audit(version, judge=judge, probes=probes, budget_usd=budget_usd, out=progress_out(quiet))
     if as_json:
         print_json({"version": name, "findings": [one.as_json() for one in found]})
         return
-    click.echo(f"{name}: {len(found)} findings, {sum(not one.passed for one in found)} out of bounds (!)")
-    click.echo(printable("\n".join(as_lines(found))))
+    say(f"{name}: {len(found)} findings, {sum(not one.passed for one in found)} out of bounds (!)")
+    say(printable("\n".join(as_lines(found))))

@@ -9,6 +9,7 @@ import click
 
 from dqdata.cli import completion
 from dqdata.cli.common import json_option, open_project, print_json, progress_out, project_option, usd
+from dqdata.cli.lines import say
 from dqdata.errors import InputError, RunError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def command(
         else:
             for node in planned:
                 _tell(node)
-            click.echo(_cost(planned))
+            say(_cost(planned))
         return
 
     made = 0
@@ -80,7 +81,7 @@ def command(
     if as_json:
         print_json(done.as_json())
     else:
-        click.echo(f"{done.built} built, {len(done.nodes) - done.built} up to date, in {done.seconds:.1f} s")
+        say(f"{done.built} built, {len(done.nodes) - done.built} up to date, in {done.seconds:.1f} s")
 
 
 def _cost(planned: Build) -> str:
@@ -100,4 +101,4 @@ def _tell(node: Node) -> None:
         state = f"built, {node.seconds:.1f} s: {node.why}"
     else:
         state = node.why if node.made else f"to build: {node.why}"
-    click.echo(f"{node.name:20} {node.made or '-':28} {held:>14}   {state}")
+    say(f"{node.name:20} {node.made or '-':28} {held:>14}   {state}")

@@ -9,6 +9,7 @@ import click
 from dqdata.cli import completion
 from dqdata.cli.common import json_option, open_project, print_json, project_option
 from dqdata.cli.failures import print_error, warning
+from dqdata.cli.lines import say
 
 
 @click.command()
@@ -34,6 +35,6 @@ def command(names: tuple[str, ...], leaks: bool, project: Path | None, as_json: 
         if not found.ok:
             click.echo("`dqdata explain CODE` says more of a code, `dqdata doctor` what this machine lacks", err=True)
         else:
-            click.echo(f"{loaded.path.name}: {', '.join(found.checked) or 'nothing'} in order")
+            say(f"{loaded.path.name}: {', '.join(found.checked) or 'nothing'} in order")
     if not found.ok:
         raise click.exceptions.Exit(2)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dqdata.cli.common import json_option, open_catalogs, print_json, project_option, store_option
+from dqdata.cli.lines import say
 
 if TYPE_CHECKING:
     from dqdata.history.scores import Board, Scored
@@ -45,9 +46,9 @@ def command(
         print_json({"evaluations": [asdict(board) for board in boards]})
         return
     if not boards:
-        click.echo("no model was measured yet: `dqdata eval MODEL --on BENCHMARK` does it")
+        say("no model was measured yet: `dqdata eval MODEL --on BENCHMARK` does it")
     for board in boards:
-        click.echo("\n".join(_markdown(board) if markdown else _plain(board)))
+        say("\n".join(_markdown(board) if markdown else _plain(board)))
 
 
 def _plain(board: Board) -> Iterator[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from dqdata.cli.common import json_option, open_project, print_json, progress_out, project_option
+from dqdata.cli.lines import say, say_command
 
 
 @click.command()
@@ -60,9 +61,9 @@ def command(
         if as_json:
             print_json(found.as_json())
         else:
-            click.echo(f"{url}  {found.score}")
+            say(f"{url}  {found.score}")
             verdict = "the same within chance" if found.agrees else "not the same model, template or settings"
-            click.echo(f"{found.model} had {found.recorded:.1%} after its training: {verdict}")
+            say(f"{found.model} had {found.recorded:.1%} after its training: {verdict}")
         if not found.agrees:
             raise click.exceptions.Exit(1)
         return
@@ -71,7 +72,7 @@ def command(
     if as_json:
         print_json(made.as_json())
         return
-    click.echo(f"{made.path}: {', '.join(made.files)}")
-    click.echo(f"  serve    {made.command}")
+    say(f"{made.path}: {', '.join(made.files)}")
+    say_command("  serve    ", made.command)
     for blank in made.blanks:
-        click.echo(f"  fill in  {blank} of service.json, for PAI-EAS")
+        say(f"  fill in  {blank} of service.json, for PAI-EAS")

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from dqdata.cli.common import json_option, open_catalogs, print_json, printable, project_option, store_option
+from dqdata.cli.lines import say
 
 
 @click.command()
@@ -49,14 +50,14 @@ def command(
         return
     text = as_markdown(found) if markdown or output is not None else as_text(found, _width())
     if output is None:
-        click.echo(printable(text))
+        click.echo(printable(text))  # its lines are as wide as they may be, and those of Markdown are not broken
         return
     with whole_file(output) as file:
         file.write_text(printable(text), encoding="utf-8")
     if as_json:
         print_json({"file": str(output)})
     else:
-        click.echo(f"{output}: {found.before} -> {found.after}")
+        say(f"{output}: {found.before} -> {found.after}")
 
 
 def _width() -> int:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import click
 
 from dqdata.cli.common import json_option, open_project, print_json, project_option
+from dqdata.cli.lines import say
 from dqdata.packages import extras, installed
 
 if TYPE_CHECKING:
@@ -48,9 +49,9 @@ def command(project: Path | None, ping: bool, as_json: bool) -> None:
     else:
         width = max(len(one.part) for one in found)
         for one in found:
-            click.echo(f"{MARKS[one.state]} {one.part:{width}}  {one.says}")
+            say(f"{MARKS[one.state]} {one.part:{width}}  {one.says}")
             if one.fix:
-                click.echo(f"    {'':{width}}  fix: {one.fix}")
+                say(f"    {'':{width}}  fix: {one.fix}")
     if bad:
         raise click.exceptions.Exit(1)
 

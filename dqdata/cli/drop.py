@@ -8,6 +8,7 @@ import click
 
 from dqdata.cli import completion
 from dqdata.cli.common import json_option, open_catalogs, print_json, project_option, store_option
+from dqdata.cli.lines import say, say_command
 
 
 @click.command()
@@ -24,4 +25,6 @@ def command(versions: tuple[str, ...], project: Path | None, store: Path | None,
     if as_json:
         print_json({"dropped": dropped})
         return
-    click.echo(f"dropped {', '.join(dropped)}\nback:  dqdata restore {' '.join(dropped)}\nspace: dqdata gc --dry-run")
+    say(f"dropped {', '.join(dropped)}")
+    say_command("back:  ", f"dqdata restore {' '.join(dropped)}")
+    say_command("space: ", "dqdata gc --dry-run")

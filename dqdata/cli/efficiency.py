@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dqdata.cli.common import json_option, open_catalogs, print_json, printable, project_option, store_option
+from dqdata.cli.lines import say
 from dqdata.errors import InputError
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def command(
     if as_json:
         print_json(_finite(found.as_json()))
     else:
-        click.echo(printable("\n".join(_plain(found))))
+        say(printable("\n".join(_plain(found))))
 
 
 def _plain(found: Efficiency) -> Iterator[str]:

@@ -10,6 +10,7 @@ import click
 from dqdata.cli import completion
 from dqdata.cli.apply import setting
 from dqdata.cli.common import Finite, json_option, open_project, print_json, progress_out, project_option
+from dqdata.cli.lines import say
 
 
 @click.command()
@@ -62,8 +63,8 @@ def command(
     width = max(len(one.name) for one in compared)
     for one in compared:
         against = "" if one.p_value is None else f"  p = {one.p_value:.3g} against {compared.models[0].name}"
-        click.echo(f"{one.name:{width}}  {one.score}{against}")
+        say(f"{one.name:{width}}  {one.score}{against}")
         for column, found in one.groups.items():
             for value, scored in found.items():
-                click.echo(f"{'':{width}}  {column} {value}: {scored}")
-    click.echo(f"answers: {compared.answers}; `dqdata compare` prints scores side by side")
+                say(f"{'':{width}}  {column} {value}: {scored}")
+    say(f"answers: {compared.answers}; `dqdata compare` prints scores side by side")

@@ -8,6 +8,7 @@ import click
 
 from dqdata.cli import completion
 from dqdata.cli.common import json_option, print_json
+from dqdata.cli.lines import say
 
 if TYPE_CHECKING:
     from dqdata.codes import Code
@@ -29,7 +30,7 @@ def command(code: str | None, as_json: bool) -> None:
             return
         width = max(map(len, CODES))
         for name, one in CODES.items():
-            click.echo(f"{name:{width}}  {one.meaning}")
+            say(f"{name:{width}}  {one.meaning}")
         return
     name = code.strip().removeprefix("error").removeprefix("warning").strip("[]:")
     family = next((family for start, family in FAMILIES.items() if name.startswith(start)), name)
@@ -37,7 +38,7 @@ def command(code: str | None, as_json: bool) -> None:
     if as_json:
         print_json({"code": name, **one._asdict()})
         return
-    click.echo(f"{name}  ({KINDS[one.kind]})\n\n{one.meaning}\nWhat to do: {one.action}")
+    say(f"{name}  ({KINDS[one.kind]})\n\n{one.meaning}\nWhat to do: {one.action}")
 
 
 def _of_operators(name: str) -> Code:

@@ -8,7 +8,6 @@ $ dqdata export trained:slow_sft@2 -o slow_sft
 
 from __future__ import annotations
 
-import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ import click
 
 from dqdata.cli import completion
 from dqdata.cli.common import json_option, open_catalogs, print_json, project_option, store_option
+from dqdata.cli.lines import say, say_command, width, wrapped
 from dqdata.refs import TRAINED, as_query
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def command(
     if as_json:
         print_json({"file": str(output), "rows": count})
     else:
-        click.echo(f"{output}: {count:,} rows")
+        say(f"{output}: {count:,} rows")
 
 
 def _export_to(
@@ -93,10 +93,10 @@ def _export_to(
         print_json(made.as_json())
         return
     for split, count in made.rows.items():
-        click.echo(f"{split}: {count:,} rows{f' for {made.kind}' if made.kind else ''}")
-    click.echo(f"{made.folder}: {', '.join(made.files)}")
+        say(f"{split}: {count:,} rows{f' for {made.kind}' if made.kind else ''}")
+    say(f"{made.folder}: {', '.join(made.files)}")
     for note in made.notes:
-        click.echo(textwrap.fill(note, 78, initial_indent="  ", subsequent_indent="  "))
+        say("\n".join(wrapped(f"  {note}", min(width(), 80), 2)))
 
 
 def _export_model(name: str, output: Path, project: Path | None, store: Path | None, as_json: bool) -> None:
@@ -104,11 +104,11 @@ def _export_model(name: str, output: Path, project: Path | None, store: Path | N
     if as_json:
         print_json(made.as_json())
         return
-    click.echo(f"{made.path}: {made.files} {'file' if made.files == 1 else 'files'}, {made.bytes / 1e6:,.1f} MB")
+    say(f"{made.path}: {made.files} {'file' if made.files == 1 else 'files'}, {made.bytes / 1e6:,.1f} MB")
     if made.command:
-        click.echo(f"  serve    {made.command}")
+        say_command("  serve    ", made.command)
     else:
-        click.echo("  a model that predicts scores: `dqdata.models.reward_model` and transformers load it")
+        say("  a model that predicts scores: `dqdata.models.reward_model` and transformers load it")
 
 
 def _pair(text: str) -> tuple[str, str]:

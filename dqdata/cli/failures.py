@@ -104,7 +104,11 @@ def print_error(line: str) -> None:
     """One error or warning on standard error, secrets hidden, in colour on a terminal."""
     import click
 
-    click.echo(clear_line() + coloured(hidden(line), colour=use_colour()), err=True, color=True)
+    from dqdata.cli.lines import width, wrapped
+
+    columns = width(sys.stderr)
+    text = "\n".join(part for one in hidden(line).split("\n") for part in wrapped(one, columns))
+    click.echo(clear_line() + coloured(text, colour=use_colour()), err=True, color=True)
 
 
 def hidden(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import click
 
 from dqdata.cli.apply import pair
 from dqdata.cli.common import json_option, open_catalogs, print_json, progress_out, project_option, store_option
+from dqdata.cli.lines import say, width, wrapped
 
 if TYPE_CHECKING:
     from dqdata.sources.chat_files import Mapped
@@ -77,25 +77,23 @@ def command(
     if as_json:
         print_json({**result.as_json(), "layout": mapped.as_json() if mapped else None})
         return
-    click.echo(
-        f"{result.catalog}@{result.version}: {result.rows_out:,} rows" + (", unchanged" if result.unchanged else "")
-    )
+    say(f"{result.catalog}@{result.version}: {result.rows_out:,} rows" + (", unchanged" if result.unchanged else ""))
     for reason, count in [*result.dropped.items(), *result.failed.items()]:
-        click.echo(f"  {count:,} {reason}")
+        say(f"  {count:,} {reason}")
 
 
 def _print_layout(mapped: Mapped | None) -> None:
     if mapped is None:
-        click.echo("layout rows: columns as the files have them")
+        say("layout rows: columns as the files have them")
         return
-    click.echo(f"layout {mapped.layout.name}: {mapped.layout.about}")
+    say(f"layout {mapped.layout.name}: {mapped.layout.about}")
     for name, origin in mapped.made.items():
-        click.echo(_line(f"  {name:10} from {origin}"))
+        say(_line(f"  {name:10} from {origin}"))
     if mapped.kept:
-        click.echo(_line(f"  as it is   {', '.join(mapped.kept)}"))
+        say(_line(f"  as it is   {', '.join(mapped.kept)}"))
     if mapped.unknown:
-        click.echo(_line(f"  not understood in messages, left out: {', '.join(mapped.unknown)}"))
+        say(_line(f"  not understood in messages, left out: {', '.join(mapped.unknown)}"))
 
 
 def _line(text: str) -> str:
-    return textwrap.fill(text, 80, subsequent_indent=" " * 13, break_long_words=False)
+    return "\n".join(wrapped(text, min(width(), 80), 13))

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import click
 
+from dqdata.cli.lines import say, say_command
+
 TEMPLATES = Path(__file__).with_name("templates")
 SCHEMA_FILE = "pipelines.schema.json"
 IGNORED = "/catalogs/"
@@ -86,7 +88,7 @@ def command(folder: Path, name: str) -> None:
         raise ProjectError(
             str(error.filename or folder), f"can't be written: {error.strerror or error}", code="unwritable-file"
         ) from None
-    click.echo(f"wrote {', '.join(str(folder / file) for file in [*contents, SCHEMA_FILE, '.gitignore'])}")
+    say(f"wrote {', '.join(str(folder / file) for file in [*contents, SCHEMA_FILE, '.gitignore'])}")
     _next(folder, KNOWN[name])
 
 
@@ -107,6 +109,6 @@ def _next(folder: Path, template: Template) -> None:
     """The commands that come next: they work, or the one that is missing comes first."""
     enter = f"cd {shlex.quote(str(folder))} && " if folder.resolve() != Path.cwd() else ""
     if missing := template.missing():
-        click.echo(f"first: {missing}")
-    click.echo(f"next:  {enter}dqdata run {template.pipeline}")
-    click.echo(f"then:  dqdata show {template.pipeline}")
+        say_command("first: ", missing)
+    say_command("next:  ", f"{enter}dqdata run {template.pipeline}")
+    say_command("then:  ", f"dqdata show {template.pipeline}")

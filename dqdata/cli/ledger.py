@@ -14,6 +14,7 @@ import click
 
 from dqdata.cli.common import json_option, open_catalogs, print_json, project_option, store_option
 from dqdata.cli.help import WholeHelp
+from dqdata.cli.lines import say
 
 if TYPE_CHECKING:
     from dqdata.api.ledger import CallLedger
@@ -46,13 +47,13 @@ def size(file: Path | None, project: Path | None, store: Path | None, as_json: b
             {**asdict(found), "file": str(path), "models": [dict(zip(names, row, strict=True)) for row in found.models]}
         )
         return
-    click.echo(
+    say(
         f"{path}: {found.bytes / 1e6:,.1f} MB, {found.calls:,} calls of {found.requests:,} requests, "
         f"{found.failures:,} failed attempts"
     )
     for provider, model, revision, calls, used, made, cost in found.models:
         name = f"{provider} {model}" + (f" ({revision})" if revision else "")
-        click.echo(f"  {name:<50} {calls:>10,} calls {used:>14,} + {made:,} tokens  {cost:,.4f} USD")
+        say(f"  {name:<50} {calls:>10,} calls {used:>14,} + {made:,} tokens  {cost:,.4f} USD")
 
 
 @command.command()
@@ -90,7 +91,7 @@ def prune(
     else:
         would = "would forget" if dry_run else "forgot"
         freed = "" if dry_run else f"; {found.freed_bytes / 1e6:,.1f} MB are free"
-        click.echo(f"{would} {found.calls:,} answers and {found.failures:,} failures{freed}")
+        say(f"{would} {found.calls:,} answers and {found.failures:,} failures{freed}")
 
 
 @command.command()
@@ -106,8 +107,8 @@ def verify(file: Path | None, project: Path | None, store: Path | None, as_json:
         print_json({"file": str(path), "sound": not problems, "problems": problems})
     else:
         for problem in problems:
-            click.echo(problem)
-        click.echo(f"{path}: {'sound' if not problems else f'{len(problems)} problems'}")
+            say(problem)
+        say(f"{path}: {'sound' if not problems else f'{len(problems)} problems'}")
     if problems:
         raise click.exceptions.Exit(1)
 
@@ -127,7 +128,7 @@ def export(
     if as_json:
         print_json({"file": str(output), "rows": count})
     else:
-        click.echo(f"{output}: {count:,} rows")
+        say(f"{output}: {count:,} rows")
 
 
 @command.command()
@@ -143,7 +144,7 @@ def merge(other: Path, file: Path | None, project: Path | None, store: Path | No
     if as_json:
         print_json(asdict(done))
         return
-    click.echo(f"{path}: {done.calls:,} answers and {done.failures:,} failures new, {done.known:,} known before")
+    say(f"{path}: {done.calls:,} answers and {done.failures:,} failures new, {done.known:,} known before")
     if done.differing:
         click.echo(f"{done.differing:,} calls have another answer there; the ones here stay", err=True)
 

@@ -16,6 +16,7 @@ from dqdata.cli.common import (
     project_option,
     store_option,
 )
+from dqdata.cli.lines import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +39,7 @@ def command(version: str, project: Path | None, store: Path | None, as_json: boo
         print_json(asdict(found))
         return
     lines = [_line(found), "made from", *_tree(found.up, "up"), "used by", *_tree(found.down, "down")]
-    click.echo(printable("\n".join(lines)))
+    say(printable("\n".join(lines)))
 
 
 def _tree(nodes: list[Node], way: str, depth: int = 1) -> Iterator[str]:

@@ -11,7 +11,7 @@ import click
 
 from dqdata.cli import completion
 from dqdata.cli.common import json_option, open_catalogs, print_json, printable, project_option, store_option
-from dqdata.cli.records import cut
+from dqdata.cli.lines import cut, say
 
 if TYPE_CHECKING:
     from dqdata.catalog import Version
@@ -32,12 +32,12 @@ def command(catalog: str | None, verbose: bool, project: Path | None, store: Pat
         print_json({"versions": [_as_json(version, marks) for version in versions]})
         return
     if not versions:
-        click.echo("no versions yet: `dqdata run` or `dqdata import` makes one")
+        say("no versions yet: `dqdata run` or `dqdata import` makes one")
     width = max((len(f"{version.catalog}@{version.version}") for version in versions), default=0)
     for version in versions:
-        click.echo(_line(version, width, marks))
+        say(_line(version, width, marks))
         if said := marks.notes.get((version.catalog, version.version)):
-            click.echo(printable(_indented(said)))
+            say(printable(_indented(said)))
         if verbose:
             click.echo(_indented(json.dumps(version.recipe, indent=2, ensure_ascii=False)))
 

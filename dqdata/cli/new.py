@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from dqdata.cli.help import WholeHelp
+from dqdata.cli.lines import say
 
 OPERATOR_KINDS = {
     "row": "CPU work on one row that could hang",
@@ -36,7 +37,8 @@ def command() -> None:
 def operator(name: str, kind: str, folder: Path | None) -> None:
     """Write a package with the operator NAME and a test of it that passes."""
     target = write_operator(name, kind, folder or Path(f"dqdata-{name}"))
-    click.echo(f"wrote {target}\nnext: cd {target}, pip install -e '.[dev]', python -m pytest")
+    say(f"wrote {target}")
+    say(f"next: cd {target}, pip install -e '.[dev]', python -m pytest")
 
 
 def write_operator(name: str, kind: str, folder: Path) -> Path:

@@ -11,6 +11,7 @@ import click
 
 from dqdata.cli import completion
 from dqdata.cli.common import json_option, print_json
+from dqdata.cli.lines import say, width, wrapped
 from dqdata.errors import PluginError, nearest
 from dqdata.plugins import Group, distribution, found, load
 
@@ -50,9 +51,9 @@ def _list(group: Group, as_json: bool) -> None:
     if as_json:
         print_json({group: listed})
         return
-    width = max((len(item["name"]) for item in listed), default=0)
+    longest = max((len(item["name"]) for item in listed), default=0)
     for item in listed:
-        click.echo(f"{item['name']:{width}}  {item['does']}")
+        say(f"{item['name']:{longest}}  {item['does']}")
 
 
 def _as_json(group: Group, name: str) -> dict[str, Any]:
@@ -75,27 +76,27 @@ def _show(group: Group, name: str) -> None:
     from dqdata.project.parameters import described
 
     kind = load(group, name)
-    click.echo(f"{name} ({group[:-1]}): {inspect.getdoc(kind) or ''}".rstrip())
+    say(f"{name} ({group[:-1]}): {inspect.getdoc(kind) or ''}".rstrip())
     if group == "operators" and (used := columns_used(kind)):
-        click.echo("\ncolumns, with the defaults")
-        click.echo(_filled(f"in:  {', '.join(used.reads) or 'none of its own'}"))
-        click.echo(_filled(f"out: {', '.join(f'+{one}' for one in used.makes) or 'the same'}"))
+        say("\ncolumns, with the defaults")
+        say(_filled(f"in:  {', '.join(used.reads) or 'none of its own'}", hang=7))
+        say(_filled(f"out: {', '.join(f'+{one}' for one in used.makes) or 'the same'}", hang=7))
         if used.removes:
-            click.echo(_filled(f"     {', '.join(f'-{one}' for one in used.removes)}"))
+            say(_filled(f"     {', '.join(f'-{one}' for one in used.removes)}", hang=7))
     if example := _example(kind):
-        click.echo(f"\nexample\n{textwrap.indent(example, '  ')}")
+        say(f"\nexample\n{textwrap.indent(example, '  ')}")
     parameters = list(described(kind.Params))
     if parameters:
-        click.echo("\nparameters")
+        say("\nparameters")
     for one in parameters:
         default = f" = {one.default}" if one.default else "  (required)"
-        click.echo(f"  {one.name}: {one.type}{default}")
+        say(f"  {one.name}: {one.type}{default}")
         if one.meaning:
-            click.echo(textwrap.fill(one.meaning, 80, initial_indent=" " * 6, subsequent_indent=" " * 6))
+            say(_filled(one.meaning, " " * 6))
 
 
-def _filled(text: str) -> str:
-    return textwrap.fill(text, 80, initial_indent="  ", subsequent_indent=" " * 7)
+def _filled(text: str, before: str = "  ", hang: int = 6) -> str:
+    return "\n".join(wrapped(before + text, min(width(), 80), hang))
 
 
 def _example(kind: type) -> str:

@@ -10,6 +10,7 @@ import click
 
 from dqdata.cli import completion
 from dqdata.cli.common import Finite, json_option, open_project, print_json, project_option, usd
+from dqdata.cli.lines import say
 
 if TYPE_CHECKING:
     from dqdata.api.plans import PlanReport, StepReport, TeacherReport
@@ -44,7 +45,7 @@ def command(
         _show(report)
     if len(reports) > 1:
         total = _total(reports)
-        click.echo(f"all {len(reports)}: expected {usd(total['cost_usd'])}, at most {usd(total['most_usd'])}")
+        say(f"all {len(reports)}: expected {usd(total['cost_usd'])}, at most {usd(total['most_usd'])}")
 
 
 def _total(reports: Sequence[PlanReport]) -> dict[str, float | None]:
@@ -53,42 +54,42 @@ def _total(reports: Sequence[PlanReport]) -> dict[str, float | None]:
 
 
 def _show(report: PlanReport) -> None:
-    click.echo(f"{report.pipeline} -> {report.into}   source: {report.source}, {_count(report.rows)} rows")
+    say(f"{report.pipeline} -> {report.into}   source: {report.source}, {_count(report.rows)} rows")
     if report.made:
-        click.echo(f"made already: {report.made}; a run returns it")
+        say(f"made already: {report.made}; a run returns it")
     if report.new_rows is not None:
-        click.echo(f"append: {_count(report.new_rows)} rows are new since the last run; calls and costs are of these")
-    click.echo(f"columns: {', '.join(report.columns)}")
+        say(f"append: {_count(report.new_rows)} rows are new since the last run; calls and costs are of these")
+    say(f"columns: {', '.join(report.columns)}")
     for segment in report.segments:
         done = f", {segment.chunks_done} chunks done" if segment.chunks_done else ""
-        click.echo(f"segment {segment.number}{done}")
+        say(f"segment {segment.number}{done}")
         for step in segment.steps:
-            click.echo(f"  {step.id:16} {_count(step.rows):>10} rows   {_changes(step)}")
+            say(f"  {step.id:16} {_count(step.rows):>10} rows   {_changes(step)}")
     if not report.teachers:
         return
     if report.per_rows:
-        click.echo(f"nobody knows the rows before they are read; for each {report.per_rows:,} of them:")
+        say(f"nobody knows the rows before they are read; for each {report.per_rows:,} of them:")
     for teacher in report.teachers:
         _show_teacher(teacher, made=report.made is not None)
     rows = report.rows if report.new_rows is None else report.new_rows
     if report.sampled is not None and rows is not None and report.sampled < rows:
-        click.echo(f"the ledger was looked up for {report.sampled:,} of {rows:,.0f} rows, evenly spread")
+        say(f"the ledger was looked up for {report.sampled:,} of {rows:,.0f} rows, evenly spread")
     if report.ended:
-        click.echo(f"calls of {report.ended} and of later steps are all taken to be new")
-    click.echo(_cost(report))
+        say(f"calls of {report.ended} and of later steps are all taken to be new")
+    say(_cost(report))
 
 
 def _show_teacher(teacher: TeacherReport, *, made: bool) -> None:
-    click.echo(f"teacher {teacher.name} ({teacher.model}{', not trained yet' if teacher.untrained else ''})")
+    say(f"teacher {teacher.name} ({teacher.model}{', not trained yet' if teacher.untrained else ''})")
     if teacher.answered:
-        click.echo(f"  in the ledger {_count(teacher.answered):>10} calls, which are not paid again")
+        say(f"  in the ledger {_count(teacher.answered):>10} calls, which are not paid again")
     for label, one in (("new, expected", teacher), ("new, at most", teacher.most)):
         written = "unbounded" if one.output_tokens is None else _count(one.output_tokens)
         tokens = f", {_count(one.input_tokens)} tokens in, {written} out, {usd(one.cost_usd)}" if one.calls else ""
-        click.echo(f"  {label:13} {_count(one.calls):>10} calls{tokens}")
+        say(f"  {label:13} {_count(one.calls):>10} calls{tokens}")
     if teacher.calls and not made:
         by = f"{teacher.measured:,} answers in the ledger" if teacher.measured else "the operator's guess"
-        click.echo(f"  {_count(teacher.output_tokens / teacher.calls)} tokens an answer: {by}")
+        say(f"  {_count(teacher.output_tokens / teacher.calls)} tokens an answer: {by}")
 
 
 def _cost(report: PlanReport) -> str:

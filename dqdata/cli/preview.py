@@ -15,6 +15,7 @@ import click
 
 from dqdata.cli import completion
 from dqdata.cli.common import Finite, json_option, open_project, print_json, progress_out, project_option, usd
+from dqdata.cli.lines import say
 
 if TYPE_CHECKING:
     from dqdata.history.preview import Outcome, StepEffect
@@ -48,7 +49,7 @@ def command(
     """
     from dqdata.api.project import Project
     from dqdata.catalog import Store
-    from dqdata.cli.records import cut
+    from dqdata.cli.lines import cut
     from dqdata.history.preview import StepEffect, effects
 
     loaded = open_project(project)
@@ -67,16 +68,14 @@ def command(
         print_json({"run": made.as_json(), "steps": list(map(asdict, steps)), "rows": list(map(asdict, found))})
         return
     for number, one in enumerate(found, 1):
-        click.echo(
-            cut(f"-- row {number} of {len(found)}: {_short(one.outcomes[0].values.get('question', one.key))} --")
-        )
+        say(cut(f"-- row {number} of {len(found)}: {_short(one.outcomes[0].values.get('question', one.key))} --"))
         for place, outcome in enumerate(one.outcomes, 1):
             if len(one.outcomes) > 1:
-                click.echo(f"   {place} of the {len(one.outcomes)} rows that came of it")
+                say(f"   {place} of the {len(one.outcomes)} rows that came of it")
             _print(outcome, steps)
     cost = "" if not sum(made.calls.values()) else f", {made.calls['made']:,} new calls, {usd(made.cost_usd, 4)}"
-    click.echo(f"{made.catalog}@{made.version}: {made.rows_out:,} rows kept, {len(found):,} came in{cost}")
-    click.echo(f"next: dqdata run {name}")
+    say(f"{made.catalog}@{made.version}: {made.rows_out:,} rows kept, {len(found):,} came in{cost}")
+    say(f"next: dqdata run {name}")
 
 
 def _print(outcome: Outcome, steps: list[StepEffect]) -> None:
@@ -103,13 +102,11 @@ def _effect(step: StepEffect, values: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _wrapped(label: str, text: str) -> None:
-    import textwrap
-
-    from dqdata.cli.records import width
+    from dqdata.cli.lines import width, wrapped
 
     room = max(min(width(), 100) - len(label), 20)
-    for number, line in enumerate(textwrap.wrap(text, room) or [""]):
-        click.echo(f"{label if not number else ' ' * len(label)}{line}".rstrip())
+    for number, line in enumerate(wrapped(text, room, 0)):
+        say(f"{label if not number else ' ' * len(label)}{line}".rstrip())
 
 
 def _short(value: Any) -> str:

@@ -9,6 +9,7 @@ import click
 
 from dqdata.cli import completion
 from dqdata.cli.common import json_option, open_project, print_json, progress_out, project_option
+from dqdata.cli.lines import say
 
 if TYPE_CHECKING:
     from dqdata.engine.rebuild import Rebuilt
@@ -41,7 +42,7 @@ def command(version: str, replay: bool, workers: int | None, quiet: bool, projec
             }
         )
     else:
-        click.echo("\n".join(_lines(found)))
+        say("\n".join(_lines(found)))
     return 0 if found.comparison.equal else 1
 
 

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
 from dqdata.cli.common import printable
+from dqdata.cli.lines import cells, cut, width, wrapped
 
 NARROW = 12
 """Characters that a column of a table must have to be read."""
 CELL = 100
 TEXT_LINES = 6
 """Lines of a text that a record shows where it is not asked for alone."""
-
-
-def width() -> int:
-    """Columns of the terminal; of a pipe or file, enough for anything."""
-    return shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else 10_000
-
-
-def cut(line: str) -> str:
-    """The line, not longer than the terminal is wide."""
-    return line if len(line) <= width() else line[: width() - 1] + "…"
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], names: Sequence[str], numbers: Sequence[bool]) -> None:
@@ -52,20 +41,16 @@ def print_rows(rows: Sequence[Mapping[str, Any]], names: Sequence[str], numbers:
 def print_record(row: Mapping[str, Any], names: Sequence[str], *, title: str, whole: bool = False) -> None:
     """One row, a column a line, its texts below one another. whole: with every line of its texts."""
     room = min(width(), CELL)
-    click.echo(f"-- {title} ".ljust(room, "-"))
+    click.echo(cut(f"-- {title} ".ljust(room, "-"), room))
     label = min(max(map(len, names), default=0), 24)
     for name in names:
         value = as_text(row[name])
-        lines = [
-            part
-            for line in value.splitlines() or [""]
-            for part in textwrap.wrap(line, max(room - label - 2, 20), drop_whitespace=False) or [""]
-        ]
-        cut = lines if whole else lines[:TEXT_LINES]
-        for number, line in enumerate(cut):
-            click.echo(f"{name if number == 0 else '':{label}}  {line}".rstrip()[: max(room, 20)])
-        if len(cut) < len(lines):
-            click.echo(f"{'':{label}}  ... {len(lines) - len(cut):,} more lines: --row ID shows them")
+        lines = [part for line in value.splitlines() or [""] for part in wrapped(line, max(room - label - 2, 20), 0)]
+        shown = lines if whole else lines[:TEXT_LINES]
+        for number, line in enumerate(shown):
+            click.echo(cut(f"{name[:label] if number == 0 else '':{label}}  {line}".rstrip(), room))
+        if len(shown) < len(lines):
+            click.echo(cut(f"{'':{label}}  ... {len(lines) - len(shown):,} more lines: --row ID shows them", room))
 
 
 def as_text(value: Any) -> str:
@@ -87,6 +72,6 @@ def cell(value: Any) -> str:
 
 def _fits(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> bool:
     """Whether every column has what it needs, or at least enough to be read."""
-    need = [max([len(name), *(len(cell(row[name])) for row in rows)]) for name in names]
-    least = [max(len(name), min(size, NARROW * 2)) for name, size in zip(names, need, strict=True)]
+    need = [max([cells(name), *(cells(cell(row[name])) for row in rows)]) for name in names]
+    least = [max(cells(name), min(size, NARROW * 2)) for name, size in zip(names, need, strict=True)]
     return sum(least) + 2 * max(len(names) - 1, 0) <= width()

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from dqdata.cli.common import json_option, open_catalogs, print_json, project_option, store_option
+from dqdata.cli.lines import say
 
 
 @click.command()
@@ -20,4 +21,4 @@ def command(versions: tuple[str, ...], project: Path | None, store: Path | None,
     if as_json:
         print_json({"restored": restored})
         return
-    click.echo(f"restored {', '.join(restored)}")
+    say(f"restored {', '.join(restored)}")

@@ -9,6 +9,8 @@ import click
 
 from dqdata.cli import completion
 from dqdata.cli.common import Finite, json_option, open_project, print_json, progress_out, project_option, usd
+from dqdata.cli.failures import print_error, warning
+from dqdata.cli.lines import say, say_command
 from dqdata.cli.pilots import projected
 
 if TYPE_CHECKING:
@@ -55,8 +57,8 @@ def command(
         if as_json:
             print_json(found.as_json())
         else:
-            click.echo(_summary(found.run))
-            click.echo(projected(name, found))
+            _print(found.run)
+            say(projected(name, found))
         return
     result = open_project(project).run(
         name,
@@ -72,7 +74,28 @@ def command(
     if as_json:
         print_json(result.as_json())
     else:
-        click.echo(_summary(result))
+        _print(result)
+    if not result.rows_out:
+        print_error(warning("no-rows", _none_kept(result)))
+
+
+def _print(result: RunResult) -> None:
+    say(_summary(result))
+    if not result.unchanged:
+        say_command("  look     ", f'dqdata sql "select * from {result.catalog}@{result.version} limit 5"')
+
+
+def _none_kept(result: RunResult) -> str:
+    """Why a version has no rows, and where those that came in are."""
+    name = f"{result.catalog}@{result.version}"
+    if not result.rows_in:
+        return f"{name} has no rows: its source has none"
+    reasons = {**result.dropped, **result.failed}
+    counted = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items())
+    return (
+        f"{name} has no rows: none of {result.rows_in:,} was kept ({counted or 'see its rejects'}); "
+        f"dqdata show {name} --rejects shows them"
+    )
 
 
 def _summary(result: RunResult) -> str:
@@ -108,7 +131,6 @@ def _summary(result: RunResult) -> str:
     lines += [
         f"  price    [teachers.{name}] has no `price`, so what its calls cost is unknown" for name in result.unpriced
     ]
-    lines.append(f'  look     dqdata sql "select * from {name} limit 5"')
     return "\n".join(lines)
 
 

@@ -13,6 +13,7 @@ import click
 
 from dqdata.cli import completion
 from dqdata.cli.common import json_option, open_store, print_json, project_option, store_option
+from dqdata.cli.lines import say
 
 if TYPE_CHECKING:
     from dqdata.catalog import Store
@@ -60,9 +61,7 @@ def command(
         title = f"{table} {row_id}" if row_id else f"{table} {number}"
         print_record(row, list(row), title=title, whole=row_id is not None)
     what = "rejected rows" if rejects else "rows"
-    click.echo(
-        f"{total:,} {what}" + ("" if row_id or rejects or total <= limit else f"; --limit N shows more than {limit}")
-    )
+    say(f"{total:,} {what}" + ("" if row_id or rejects or total <= limit else f"; --limit N shows more than {limit}"))
 
 
 def _of_id(store: Store, table: str, row_id: str) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dqdata.cli.common import json_option, open_catalogs, print_json, project_option, store_option
+from dqdata.cli.lines import say
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -79,7 +80,7 @@ def command(
         if as_json:
             print_json({"file": str(output), "rows": count})
         else:
-            click.echo(f"{output}: {count:,} rows")
+            say(f"{output}: {count:,} rows")
     elif form == "table":
         _print_table(rows, _TABLE_ROWS if limit is None else limit)
     elif form == "json":
@@ -117,9 +118,7 @@ def _print_table(rows: pa.RecordBatchReader, limit: int) -> None:
         if more:
             break
     print_rows(taken, names, [_is_number(field.type) for field in rows.schema])
-    click.echo(
-        f"{len(taken):,} row{'' if len(taken) == 1 else 's'}" + (", and more: --limit N shows them" if more else "")
-    )
+    say(f"{len(taken):,} row{'' if len(taken) == 1 else 's'}" + (", and more: --limit N shows them" if more else ""))
 
 
 def _is_number(kind: pa.DataType) -> bool:

@@ -8,6 +8,7 @@ import click
 
 from dqdata.cli import completion
 from dqdata.cli.common import json_option, open_catalogs, print_json, project_option, store_option
+from dqdata.cli.lines import say
 
 
 @click.command()
@@ -46,6 +47,6 @@ def command(
         return
     name = version.partition("@")[0]
     for known, number in tags.items():
-        click.echo(f"{name}@{known} is {name}@{number}")
+        say(f"{name}@{known} is {name}@{number}")
     if not tags:
-        click.echo(f"{name} has no tags: `dqdata tag {name}@VERSION TAG` makes one")
+        say(f"{name} has no tags: `dqdata tag {name}@VERSION TAG` makes one")

@@ -10,6 +10,7 @@ import click
 
 from dqdata.cli import completion
 from dqdata.cli.common import json_option, open_project, print_json, progress_out, project_option
+from dqdata.cli.lines import say
 
 if TYPE_CHECKING:
     from dqdata.engine.recorded import Tested
@@ -44,15 +45,15 @@ def command(
             print_json({"recorded": {n: {"folder": str(at), "answers": answers} for n, (at, answers) in made.items()}})
         else:
             for name, (folder, answers) in made.items():
-                click.echo(f"{name}: {answers:,} answers in {folder}\ntest it: dqdata test {name}")
+                say(f"{name}: {answers:,} answers in {folder}\ntest it: dqdata test {name}")
         return 0
     found = opened.test(*names, workers=workers)
     if as_json:
         print_json({"tests": [_as_json(one) for one in found]})
     elif not found:
-        click.echo("no recorded tests: `dqdata test NAME --record 5` makes one")
+        say("no recorded tests: `dqdata test NAME --record 5` makes one")
     else:
-        click.echo("\n".join(line for one in found for line in _lines(one)))
+        say("\n".join(line for one in found for line in _lines(one)))
     return 0 if all(one.passed for one in found) else 1
 
 

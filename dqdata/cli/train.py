@@ -9,6 +9,7 @@ import click
 
 from dqdata.cli import completion
 from dqdata.cli.common import json_option, open_project, print_json, progress_out, project_option
+from dqdata.cli.lines import say
 
 if TYPE_CHECKING:
     from dqdata.training.run import Prepared, TrainOutcome
@@ -52,7 +53,7 @@ def command(
     if as_json:
         print_json(outcome.as_json())
     else:
-        click.echo(_summary(outcome))
+        say(_summary(outcome))
 
 
 def _how_to_start(prepared: Prepared) -> str:

@@ -9,6 +9,7 @@ import click
 
 from dqdata.cli import completion
 from dqdata.cli.common import json_option, open_catalogs, print_json, project_option, store_option
+from dqdata.cli.lines import say
 
 
 @click.command()
@@ -25,11 +26,11 @@ def command(name: str | None, project: Path | None, store: Path | None, as_json:
     if as_json:
         print_json(asdict(found))
     else:
-        click.echo(f"{found.versions:,} versions, {found.files:,} files, {found.bytes / 1e6:,.1f} MB read")
+        say(f"{found.versions:,} versions, {found.files:,} files, {found.bytes / 1e6:,.1f} MB read")
         for one in found.unknown:
-            click.echo(f"{one}: made before checksums were kept; its files and their rows are there")
+            say(f"{one}: made before checksums were kept; its files and their rows are there")
         for fault in found.faults:
-            click.echo(f"{fault.catalog}@{fault.version}: {fault.file} is {fault.problem}; restore it from a backup")
+            say(f"{fault.catalog}@{fault.version}: {fault.file} is {fault.problem}; restore it from a backup")
         if not found.faults:
-            click.echo("sound")
+            say("sound")
     return 1 if found.faults else 0

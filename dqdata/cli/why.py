@@ -17,6 +17,7 @@ from dqdata.cli.common import (
     project_option,
     store_option,
 )
+from dqdata.cli.lines import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +44,7 @@ def command(row_id: str, within: str | None, project: Path | None, store: Path |
     if as_json:
         print_json(asdict(found))
         return
-    click.echo(printable("\n".join(_lines(found))))
+    say(printable("\n".join(_lines(found))))
 
 
 def _lines(found: Why) -> Iterator[str]:

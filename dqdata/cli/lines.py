@@ -1,0 +1,107 @@
+"""Lines on a terminal, none wider than it is: text is broken between words, and a command to be copied stays whole.
+
+    say("verify_math  Compares the answer with the reference.")      # further lines begin below the second column
+
+What goes to a pipe or a file is not broken: one line stays one line for grep and awk.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import unicodedata
+from typing import Final, TextIO
+
+import click
+
+ANY: Final = 10_000
+"""Columns of a pipe or file: enough for anything."""
+LEAST: Final = 20
+"""Columns of the narrowest terminal that lines are made for."""
+
+_COLUMNS = re.compile(r"(\s*\S.*?\s{2,})\S")
+_WORDS = re.compile(r"\s*\S+")
+
+
+def width(stream: TextIO | None = None) -> int:
+    """Columns of the terminal that `stream`, by default standard output, writes to; of a pipe or file, `ANY`."""
+    stream = stream or sys.stdout
+    if not stream.isatty():
+        return ANY
+    try:
+        own = os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):
+        own = 0
+    columns = own if own and "COLUMNS" not in os.environ else shutil.get_terminal_size((own or 100, 24)).columns
+    return max(columns, LEAST)
+
+
+def cells(text: str) -> int:
+    """Columns that a terminal takes for the text: two for a Chinese character, none for a combining one."""
+    if text.isascii():
+        return len(text)
+    return sum(map(_cells, text))
+
+
+def _cells(sign: str) -> int:
+    if unicodedata.combining(sign):
+        return 0
+    return 2 if unicodedata.east_asian_width(sign) in "WF" else 1
+
+
+def cut(line: str, columns: int | None = None) -> str:
+    """The line, not longer than the terminal is wide."""
+    columns = columns or width()
+    return line if cells(line) <= columns else f"{_beginning(line, columns - 1)}…"
+
+
+def wrapped(line: str, columns: int, hang: int | None = None) -> list[str]:
+    """The line as several of at most so many columns. hang: blanks before all but the first; by default as many as
+    stand before the second column of the line, where there is one in the left half, else two more than before it."""
+    if cells(line) <= columns:
+        return [line]
+    indent = _hang(line, columns) if hang is None else min(hang, columns // 2)
+    lines, now = [], ""
+    for word in _WORDS.findall(line):
+        if cells(now) + cells(word) > columns and now.strip():
+            lines.append(now)
+            now, word = " " * indent, word.lstrip()
+        while cells(now) + cells(word) > columns:
+            part = _beginning(word, columns - cells(now))
+            lines.append(now + part)
+            now, word = " " * indent, word[len(part) :]
+        now += word
+    return [*lines, now]
+
+
+def say(text: str = "") -> None:
+    """Prints the text on standard output, its lines broken where they are wider than the terminal."""
+    columns = width()
+    click.echo("\n".join(part for line in text.split("\n") for part in wrapped(line, columns)))
+
+
+def say_command(label: str, command: str) -> None:
+    """Prints a command to be copied behind its label: in a line of its own where both don't fit, and never broken,
+    because half of a command is none."""
+    fits = cells(label) + cells(command) <= width()
+    click.echo(f"{label}{command}" if fits else f"{label.rstrip()}\n{command}")
+
+
+def _hang(line: str, columns: int) -> int:
+    before = len(line) - len(line.lstrip())
+    second = _COLUMNS.match(line)
+    at = cells(second.group(1)) if second else 0
+    return at if 0 < at <= columns // 2 else min(before + 2, columns // 2)
+
+
+def _beginning(text: str, columns: int) -> str:
+    """As much of the text as fits, at least one character of it."""
+    taken = at = 0
+    for sign in text:
+        taken += _cells(sign)
+        if taken > columns:
+            break
+        at += 1
+    return text[: max(at, 1)]
