@@ -102,16 +102,43 @@ PATHS = [
     "/marks",
     *(f"/c/traces@1/row/{number}" for number in range(0, 30, 3)),
 ]
+NAMELESS = """
+[...document.querySelectorAll(
+  'a, button, input:not([type=hidden]), select, textarea, svg[role=img], [role=region]'
+)].filter(
+  (one) => !(one.getAttribute('aria-label') || one.textContent.trim() || one.labels?.length || one.title
+    || one.getAttribute('aria-labelledby'))
+).map((one) => one.outerHTML.slice(0, 120))
+"""
+FITS = "document.documentElement.scrollWidth <= innerWidth"
+BACKGROUND = "getComputedStyle(document.body).backgroundColor"
+LOCAL = "[...document.querySelectorAll('main a:not(svg a)')].every(a => a.origin === location.origin)"
 
 
-def test_no_page_complains_or_asks_anyone_else(page: Any) -> None:
+@pytest.fixture(scope="module")
+def visits(page: Any) -> dict[str, SimpleNamespace]:
+    """What each page is like in a wide, light window; each is opened once for all tests that look at all of them."""
+    found = {}
     for path in PATHS:
         shown = opened(page, path)
-        assert page.complaints == [], (path, page.complaints)
-        assert shown.evaluate("window.hacked") is None, path
-        assert shown.evaluate(
-            "[...document.querySelectorAll('main a:not(svg a)')].every(a => a.origin === location.origin)"
-        ), path
+        found[path] = SimpleNamespace(
+            complaints=list(page.complaints),
+            hacked=shown.evaluate("window.hacked"),
+            local=shown.evaluate(LOCAL),
+            nameless=shown.evaluate(NAMELESS),
+            mains=shown.locator("main").count(),
+            headings=shown.locator("h1").count(),
+            title=shown.title(),
+            fits=shown.evaluate(FITS),
+            background=shown.evaluate(BACKGROUND),
+        )
+    return found
+
+
+def test_no_page_complains_or_asks_anyone_else(page: Any, visits: dict[str, SimpleNamespace]) -> None:
+    for path, seen in visits.items():
+        assert seen.complaints == [], (path, seen.complaints)
+        assert seen.hacked is None and seen.local, path
     assert all(url.startswith(page.url) for url in page.asked)
 
 
@@ -182,41 +209,30 @@ def test_the_sql_box_runs_by_keyboard(page: Any) -> None:
 FITTING = ("/c/traces@2/rows", "/c/traces@1/row/3", "/c/traces@2/charts", "/diff?before=traces@1&after=traces@2")
 
 
-def test_dark_and_narrow_pages_fit_and_can_be_read(page: Any) -> None:
+def test_dark_and_narrow_pages_fit_and_can_be_read(page: Any, visits: dict[str, SimpleNamespace]) -> None:
+    for path, seen in visits.items():
+        assert seen.fits, path
+        assert max(_levels(seen.background)) > 200, path
     shown = page.page
-    dark = "getComputedStyle(document.body).backgroundColor"
-    for scheme, narrow in (("light", False), ("dark", True)):
-        shown.emulate_media(color_scheme=scheme)
-        shown.set_viewport_size({"width": 390 if narrow else 1280, "height": 800})
-        for path in (
-            "/c/traces@2/rows",
-            "/c/traces@1/row/3",
-            "/c/traces@2/charts",
-            "/diff?before=traces@1&after=traces@2",
-        ):
-            opened(page, path)
-            assert shown.evaluate("document.documentElement.scrollWidth <= innerWidth"), (path, scheme)
-        levels = [int(part) for part in shown.evaluate(dark)[4:-1].split(",")]
-        assert (max(levels) < 90) == (scheme == "dark")
+    shown.emulate_media(color_scheme="dark")
+    shown.set_viewport_size({"width": 390, "height": 800})
+    for path in FITTING:
+        opened(page, path)
+        assert shown.evaluate(FITS), path
+        assert max(_levels(shown.evaluate(BACKGROUND))) < 90, path
     shown.click("#theme")
-    assert min(int(part) for part in shown.evaluate(dark)[4:-1].split(",")) > 200
+    assert min(_levels(shown.evaluate(BACKGROUND))) > 200
     shown.click("#theme")
     shown.set_viewport_size({"width": 1280, "height": 800})
     shown.emulate_media(color_scheme="light")
 
 
-NAMELESS = """
-[...document.querySelectorAll(
-  'a, button, input:not([type=hidden]), select, textarea, svg[role=img], [role=region]'
-)].filter(
-  (one) => !(one.getAttribute('aria-label') || one.textContent.trim() || one.labels?.length || one.title
-    || one.getAttribute('aria-labelledby'))
-).map((one) => one.outerHTML.slice(0, 120))
-"""
+def _levels(colour: str) -> list[int]:
+    """Red, green and blue of `rgb(R, G, B)`."""
+    return [int(part) for part in colour[4:-1].split(",")]
 
 
-def test_everything_has_a_name_for_screen_readers(page: Any) -> None:
-    for path in PATHS:
-        shown = opened(page, path)
-        assert shown.evaluate(NAMELESS) == [], path
-        assert shown.locator("main").count() == 1 and shown.locator("h1").count() == 1 and shown.title(), path
+def test_everything_has_a_name_for_screen_readers(visits: dict[str, SimpleNamespace]) -> None:
+    for path, seen in visits.items():
+        assert seen.nameless == [], path
+        assert seen.mains == seen.headings == 1 and seen.title, path
