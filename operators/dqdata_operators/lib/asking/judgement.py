@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from statistics import median
-from typing import Any, NamedTuple, NoReturn, TypeAlias
+from typing import Any, NamedTuple, NoReturn, Protocol
 
 
 class UnreadableError(ValueError):
@@ -110,7 +110,21 @@ class YesNo:
         return Settled(said, (yes if said else len(votes) - yes) / len(votes))
 
 
-Asked: TypeAlias = Scale | Choice | YesNo
+class Asked(Protocol):
+    """What is asked about one key of the answer."""
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """JSON schema of the value."""
+        ...
+
+    def check(self, value: Any) -> Any:
+        """The value in its type. Raises UnreadableError."""
+        ...
+
+    def settle(self, votes: Sequence[Any]) -> Settled:
+        """What several checked values come to."""
+        ...
 
 
 class Settled(NamedTuple):
