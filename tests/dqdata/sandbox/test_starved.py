@@ -64,14 +64,31 @@ def cpu_of(pid: int) -> float:
 
 class Hogs:
     """A process that computes on the core that a program is bound to, with all the weight that the kernel gives. A
-    kernel that shares cores among sessions, or a user who may not lower a priority, leaves the program a part of it."""
+    kernel that shares cores among sessions, or a user who may not lower a priority, leaves the program a part of it:
+    `used` is what new processes had, as the kernel counts it."""
 
     def __init__(self, core: int) -> None:
         self.core = core
+        self._cpu: dict[int, float] = {}
+        self._ended = threading.Event()
+        self._watch: threading.Thread | None = None
         self.process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
         os.sched_setaffinity(self.process.pid, {core})
 
-    def starve(self, pid: int) -> None:
+    @property
+    def used(self) -> float:
+        return sum(self._cpu.values())
+
+    def _look(self, before: set[int]) -> None:
+        while not self._ended.wait(0.01):
+            for pid in descendants() - before - {self.process.pid}:
+                with contextlib.suppress(OSError, IndexError):
+                    self._cpu[pid] = cpu_of(pid)
+
+    def starve(self, pid: int, before: set[int]) -> None:
+        """Gives the core of a process away. before: processes that do not count as new."""
+        self._watch = threading.Thread(target=self._look, args=[before])
+        self._watch.start()
         with contextlib.suppress(ProcessLookupError):
             os.sched_setaffinity(pid, {self.core})
             os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
@@ -82,6 +99,9 @@ class Hogs:
             os.sched_setscheduler(pid, os.SCHED_OTHER, os.sched_param(0))
 
     def end(self) -> None:
+        self._ended.set()
+        if self._watch is not None:
+            self._watch.join()
         self.process.kill()
         self.process.wait()
 
@@ -93,49 +113,50 @@ def hogs() -> Iterator[Hogs]:
     made.end()
 
 
-def blamed(result: Result | Check, seconds: float) -> bool:
-    """Whether a program was blamed for a time limit that it did not have: `wall` is right for one that had a core."""
+def blamed(result: Result | Check, seconds: float, hogs: Hogs) -> bool:
+    """Whether a program was blamed for a time limit that it did not have: `wall` is right for one that had a core. Half
+    of the time is enough for that: a virtual machine whose host takes its core away sees no difference."""
     assert result.why in ("starved", "wall"), result
-    return result.why == "wall" and result.cpu_seconds < 0.9 * seconds
+    return result.why == "wall" and hogs.used < 0.5 * seconds
 
 
-@pytest.mark.slow  # how a core is shared is the machine's: for one that nobody else uses
+@pytest.mark.slow  # takes a whole core for seconds, from other tests as well
 def test_a_program_without_a_core_is_starved(own: Sandbox, hogs: Hogs) -> None:
     before = descendants()
     future = own.submit(SPIN.format(60) + "f()", limits=Limits(wall=0.3, cpu=60))
-    hogs.starve(newest(before, of_init=False))
+    hogs.starve(newest(before, of_init=False), before)
     result = future.result(120)
-    assert not blamed(result, 0.3), result
+    assert not blamed(result, 0.3, hogs), result
     assert (result.ok, result.cpu_seconds < 2.4) == (False, True)
 
 
-@pytest.mark.slow  # how a core is shared is the machine's: for one that nobody else uses
+@pytest.mark.slow  # takes a whole core for seconds, from other tests as well
 @pytest.mark.parametrize("code", ["assert f() == 7", "import ast\nassert f() == ast.literal_eval('7')"])
 def test_a_candidate_without_a_core_is_starved(own: Sandbox, hogs: Hogs, code: str) -> None:
     """Beside a judge, and beside a checker of its own."""
     before = descendants()
     future = own.submit_check(SPIN.format(60), Tests(code, seconds=60), limits=Limits(wall=0.3, cpu=60))
-    hogs.starve(newest(before, of_init=False))
+    hogs.starve(newest(before, of_init=False), before)
     check = future.result(120)
-    assert not blamed(check, 0.3), check
+    assert not blamed(check, 0.3, hogs), check
 
 
-@pytest.mark.slow  # how a core is shared is the machine's: for one that nobody else uses
+@pytest.mark.slow  # takes a whole core for seconds, from other tests as well
 def test_a_call_without_a_core_is_starved(own: Sandbox, hogs: Hogs) -> None:
     before = descendants()
-    future = own.submit_check(SPIN.format(60), Tests("assert f() == 7", seconds=0.08), limits=Limits(wall=60, cpu=60))
-    hogs.starve(newest(before, of_init=False))
+    future = own.submit_check(SPIN.format(60), Tests("assert f() == 7", seconds=0.3), limits=Limits(wall=60, cpu=60))
+    hogs.starve(newest(before, of_init=False), before)
     check = future.result(120)
-    assert not blamed(check, 0.08), check
+    assert not blamed(check, 0.3, hogs), check
     assert check.stop == ("Starved" if check.why == "starved" else "TooLong")
 
 
-@pytest.mark.slow  # how a core is shared is the machine's: for one that nobody else uses
+@pytest.mark.slow  # takes a whole core for seconds, from other tests as well
 def test_a_program_that_waits_for_a_core_and_then_has_it_is_right(own: Sandbox, hogs: Hogs) -> None:
     before = descendants()
     future = own.submit_check(SPIN.format(0.3), Tests("assert f() == 7", seconds=9), limits=Limits(wall=2, cpu=9))
     pid = newest(before, of_init=False)
-    hogs.starve(pid)
+    hogs.starve(pid, before)
     time.sleep(2.5)
     hogs.spare(pid)
     check = future.result(120)
