@@ -57,6 +57,26 @@ def clustered(correct: Sequence[int], samples: int) -> Interval:
     return wilson(mean * effective, effective)
 
 
+def grouped(groups: Sequence[Sequence[bool]]) -> Interval:
+    """Interval of the share of true values over groups of alike ones, of any sizes, such as answers by question: as
+    `clustered`, whose interval it is where all groups have one size. The variance is that of a ratio of sums (Cochran,
+    1977, equation 2.45).
+
+    >>> grouped([[True, False], [True, True]]) == clustered([1, 2], 2)
+    True
+    """
+    total, count = sum(map(len, groups)), len(groups)
+    if not total:
+        return Interval(0.0, 1.0)
+    mean = sum(map(sum, groups)) / total
+    effective = float(count)
+    if count > 1:
+        variance = sum((sum(one) - mean * len(one)) ** 2 for one in groups) / total**2 * count / (count - 1)
+        if variance > 0:
+            effective = min(max(effective, mean * (1 - mean) / variance), float(total))
+    return wilson(mean * effective, effective)
+
+
 def student_t(confidence: float, degrees: int) -> float:
     """The value t that a variable of Student's distribution exceeds in size with probability 1 - confidence, by
     bisection of the exact distribution for whole degrees of freedom (M. Abramowitz and I. Stegun, 1964, 26.7.3 and

@@ -14,7 +14,7 @@ Data is materialised once as memory-mapped Arrow before any rank starts. Found b
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol
@@ -132,6 +132,13 @@ class Trainer(ABC, Generic[P]):
         """Raises InputError, naming the row, where rows of a split can't be trained on: the student's chat template
         loses part of them. Called by `dqdata check` with the first rows where they and the student are on this machine;
         `train` checks all. model: a folder with the student's tokenizer."""
+
+    def tokens(self, rows: Iterable[Mapping[str, Any]], model: str) -> Iterator[int] | None:
+        """Tokens of each row of `train` as a step of the training counts them: by the student's tokenizer and chat
+        template, cut or left out where the row is too long. None where that is not known before the training, as where
+        the student writes. model: a folder or hub name with the student's tokenizer. `dqdata ablate` gives its arms
+        equal tokens by it."""
+        return None
 
     def requires(self) -> tuple[str, ...]:
         """Distributions that it needs with these parameters beside those of dqdata: names as pip takes them, or

@@ -12,7 +12,8 @@ from dqdata.aio import outside_loop
 if TYPE_CHECKING:
     from dqdata.api.plans import PlanReport
     from dqdata.catalog import Store
-    from dqdata.experiments.ablate import Ablation, AblationPlan
+    from dqdata.experiments.ablate import AblationPlan
+    from dqdata.experiments.comparison import Ablation
     from dqdata.project.tables import Project as Tables
     from dqdata.reports.audit import Finding
     from dqdata.source import StoreView

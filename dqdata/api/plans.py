@@ -81,7 +81,9 @@ class PlanReport(Shown):
     set where nobody knows the rows before they are read; then the numbers of `teachers` are those of so many rows.
     ledger: whether answers of the ledger were looked up; sampled: in so many rows, spread over the source. ended: the
     step before which looking up had to end: its calls and later ones are all taken to be new. new_rows: in append mode,
-    rows that the last run did not have, which calls and costs are of; None where all rows are processed."""
+    rows that the last run did not have, which calls and costs are of; None where all rows are processed.
+    target_rows: of the pipeline; target_from: the first rows of the source that are expected to give so many, which
+    expected calls and costs are of, while the worst case is of all rows."""
 
     pipeline: str
     into: str
@@ -101,6 +103,8 @@ class PlanReport(Shown):
     sampled: int | None
     ended: str | None
     new_rows: int | None = None
+    target_rows: int | None = None
+    target_from: int | None = None
 
     @classmethod
     def of(cls, plan: Plan, project: Project, forecast: Forecast) -> PlanReport:
@@ -128,6 +132,8 @@ class PlanReport(Shown):
             forecast.sampled,
             forecast.ended,
             forecast.new_rows,
+            plan.pipeline.target_rows,
+            forecast.target_from,
         )
 
     def as_json(self) -> dict[str, Any]:

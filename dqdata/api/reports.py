@@ -11,6 +11,7 @@ from dqdata.place import StorePlace
 if TYPE_CHECKING:
     from dqdata.reports.calibration import Calibration
     from dqdata.reports.efficiency import Efficiency
+    from dqdata.reports.strategy import Strategies
 
 
 class Reports:
@@ -33,6 +34,38 @@ class Reports:
 
         with Store.open(self.place, read_only=True) as store:
             return efficiency(store, evaluation, models, against, by)
+
+    def strategy(
+        self,
+        evaluation: str,
+        *,
+        models: Sequence[str] = (),
+        by: str | None = None,
+        at: tuple[float, float] | None = None,
+        margin: float = 1.0,
+        short_tokens: int = 1000,
+        traces: str | None = None,
+        unanswerable: str | None = None,
+        abstained: str | None = None,
+    ) -> Strategies:
+        """Which mode of thinking models chose, and whether it was the right one. See
+        `dqdata.reports.strategy.strategy`."""
+        from dqdata.catalog import Store
+        from dqdata.reports.strategy import strategy
+
+        with Store.open(self.store_path, read_only=True) as store:
+            return strategy(
+                store,
+                evaluation,
+                models=models,
+                by=by,
+                at=at,
+                margin=margin,
+                short_tokens=short_tokens,
+                traces=traces,
+                unanswerable=unanswerable,
+                abstained=abstained,
+            )
 
     def calibrate(
         self,

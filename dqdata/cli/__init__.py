@@ -57,6 +57,7 @@ VERBS = {
     "audit": "Report changed answers, drift of length, language and difficulty by step, style, agreement and bias.",
     "calibrate": "Compare a judge's verdicts with labels: its rates of error, kappa, the corrected share, drift.",
     "efficiency": "Show what the accuracy of models costs in tokens and seconds, as distributions, whole and by group.",
+    "strategy": "Show which mode of thinking models chose (none, short, long), by difficulty, and what that wasted.",
     "deploy": "Write a folder that serves a model: vLLM command, compose file, PAI-EAS service.",
     "ledger": "Look after the record of all teacher calls.",
     "ops": "List operators and other plug-ins, or show one: parameters, columns in and out, an example.",

@@ -14,7 +14,8 @@ from dqdata.cli.lines import say
 from dqdata.errors import InputError
 
 if TYPE_CHECKING:
-    from dqdata.experiments.ablate import Ablation, AblationPlan
+    from dqdata.experiments.ablate import AblationPlan
+    from dqdata.experiments.comparison import Ablation, ArmResult
 
 
 @click.command()
@@ -89,22 +90,41 @@ def _plain(found: Ablation) -> Iterator[str]:
     for arm in found.arms:
         p = "" if arm.p_adjusted is None else f"  {arm.difference:+.1%}  p = {arm.p_adjusted:.3g}"
         yield f"  {arm.name:{width}}  {arm.accuracy:6.1%}  [{arm.low:.1%}, {arm.high:.1%}]{p}"
-        yield (
-            f"  {'':{width}}  {arm.rows:,} rows of {arm.problems:,} problems, {arm.tokens:,} tokens; "
-            f"{arm.calls:,} calls, {usd(arm.paid_usd, 4)}"
-        )
+        yield f"  {'':{width}}  {arm.rows:,} rows of {arm.problems:,} problems, {_tokens(arm)}"
+        yield f"  {'':{width}}  {arm.calls:,} calls, {usd(arm.paid_usd, 4)}"
+    yield _equality(found)
     yield f"p: against {found.baseline}, paired by question, corrected for {len(found.arms) - 1} tests (Holm)"
+
+
+def _tokens(arm: ArmResult) -> str:
+    trained = "" if arm.trained_tokens is None else f", {arm.trained_tokens:,} in training"
+    return f"{arm.tokens:,} tokens{trained}"
+
+
+def _equality(found: Ablation) -> str:
+    """Whether the trainings had equal tokens, by their logs."""
+    if found.equal is None:
+        return "the trainings log no tokens: whether the arms had equal ones is not known"
+    if found.equal:
+        return f"tokens by the training logs: equal to within a step an epoch ({found.step_tokens:,} tokens)"
+    return (
+        f"NOT at equal tokens: the training logs differ by more than a step an epoch ({found.step_tokens:,} tokens). "
+        "max_steps ends trainings before their rows do; give `tokens` in its place"
+    )
 
 
 def _markdown(found: Ablation) -> Iterator[str]:
     yield f"# {found.experiment}\n"
     yield (
         f"{found.questions:,} questions of {found.evaluation}, {found.samples} samples each, seeds "
-        f"{', '.join(map(str, found.seeds))}; every arm learns from at most {found.tokens:,} tokens.\n"
+        f"{', '.join(map(str, found.seeds))}; every arm learns from at most {found.tokens:,} tokens "
+        f"({found.counted_by}); {_equality(found)}.\n"
     )
-    heads = "arm change accuracy 95%_interval by_seed difference p p_(Holm) rows problems tokens calls paid".split()
+    heads = (
+        "arm change accuracy 95%_interval by_seed difference p p_(Holm) rows problems tokens trained calls paid".split()
+    )
     yield f"| {' | '.join(head.replace('_', ' ') for head in heads)} |"
-    yield "|---|---|---:|---|---|---:|---:|---:|---:|---:|---:|---:|---:|"
+    yield "|---|---|---:|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
     for arm in found.arms:
         seeds = ", ".join(f"{one:.1%}" for one in arm.by_seed)
         tests = [
@@ -113,7 +133,9 @@ def _markdown(found: Ablation) -> Iterator[str]:
         ]
         cells = (
             *(arm.name, arm.changes.replace("|", "\\|"), f"{arm.accuracy:.1%}", f"{arm.low:.1%} to {arm.high:.1%}"),
-            *(seeds, *tests, f"{arm.rows:,}", f"{arm.problems:,}", f"{arm.tokens:,}", f"{arm.calls:,}"),
+            *(seeds, *tests, f"{arm.rows:,}", f"{arm.problems:,}", f"{arm.tokens:,}"),
+            "" if arm.trained_tokens is None else f"{arm.trained_tokens:,}",
+            f"{arm.calls:,}",
             usd(arm.paid_usd, 4),
         )
         yield f"| {' | '.join(cells)} |"

@@ -108,3 +108,12 @@ def usd(cost: float | None, digits: int = 2) -> str:
 def progress_out(quiet: bool) -> TextIO | None:
     """Where progress is drawn: stderr, so that stdout holds results alone."""
     return None if quiet else sys.stderr
+
+
+def finite(value: object) -> object:
+    """Values as JSON has them: a quantile of no values is null."""
+    if isinstance(value, dict):
+        return {key: finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(inner) for inner in value]
+    return None if isinstance(value, float) and value != value else value

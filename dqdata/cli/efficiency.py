@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dqdata.cli.common import json_option, open_catalogs, print_json, printable, project_option, store_option
+from dqdata.cli.common import finite, json_option, open_catalogs, print_json, printable, project_option, store_option
 from dqdata.cli.lines import say
 from dqdata.errors import InputError
 
@@ -50,7 +50,7 @@ def command(
     if output is not None:
         _write(found, output)
     if as_json:
-        print_json(_finite(found.as_json()))
+        print_json(finite(found.as_json()))
     else:
         say(printable("\n".join(_plain(found))))
 
@@ -145,13 +145,4 @@ def _write(found: Efficiency, folder: Path) -> None:
         spreads(f"{found.evaluation}: tokens of an answer", rows), encoding="utf-8"
     )
     (folder / "report.md").write_text("\n".join(_markdown(found)) + "\n", encoding="utf-8")
-    (folder / "results.json").write_text(json.dumps(_finite(found.as_json()), indent=1) + "\n", encoding="utf-8")
-
-
-def _finite(value: object) -> object:
-    """Values as JSON has them: a quantile of no values is null."""
-    if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    return None if isinstance(value, float) and value != value else value
+    (folder / "results.json").write_text(json.dumps(finite(found.as_json()), indent=1) + "\n", encoding="utf-8")

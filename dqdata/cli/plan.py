@@ -57,6 +57,11 @@ def _show(report: PlanReport) -> None:
     say(f"{report.pipeline} -> {report.into}   source: {report.source}, {_count(report.rows)} rows")
     if report.made:
         say(f"made already: {report.made}; a run returns it")
+    if report.target_from is not None:
+        say(
+            f"target_rows = {report.target_rows:,}: expected from the first {report.target_from:,} rows of the source; "
+            "at worst, all of them"
+        )
     if report.new_rows is not None:
         say(f"append: {_count(report.new_rows)} rows are new since the last run; calls and costs are of these")
     say(f"columns: {', '.join(report.columns)}")

@@ -17,6 +17,7 @@ from typing import Any
 
 from dqdata.engine.append import Past, new_rows
 from dqdata.engine.rehearsal import ChosenRows, Rehearsal, Tally, rehearse
+from dqdata.engine.target import expected_source_rows
 from dqdata.ledger import Ledger
 from dqdata.operator import CallEstimate
 from dqdata.project.estimates import added
@@ -58,6 +59,9 @@ class Forecast:
     new_rows: int | None = None
     """In append mode, rows of the source that the last run did not have, which the numbers are of; None where all rows
     are processed."""
+    target_from: int | None = None
+    """With `target_rows`, the first rows of the source that the expected numbers are of, by what the operators expect
+    to keep; the worst case is of all rows."""
 
     @property
     def cost_usd(self) -> float | None:
@@ -84,7 +88,22 @@ def forecast(
         if (chosen := new_rows(past, plan)) is not None:
             plan = replace(plan, source=ChosenRows(plan.source, chosen), rows=float(len(chosen)), counted=True)
             return replace(_forecast(plan, project, store, subtract), new_rows=len(chosen))
+    if plan.pipeline.target_rows is not None and plan.pipeline.limit is None and plan.rows is not None:
+        return _until_target(plan, project, store, subtract)
     return _forecast(plan, project, store, subtract)
+
+
+def _until_target(plan: Plan, project: Project, store: StoreView, subtract: bool) -> Forecast:
+    """As expected, the first rows of the source that the target needs; at worst, all rows."""
+    assert plan.pipeline.target_rows is not None and plan.rows is not None
+    needed = min(plan.rows, float(expected_source_rows(plan, plan.pipeline.target_rows)))
+    whole = _forecast(plan, project, store, subtract)
+    first = _forecast(replace(plan.first(int(needed)), rows=needed), project, store, subtract)
+    teachers = {
+        name: replace(one, most=whole.teachers[name].most, most_usd=whole.teachers[name].most_usd)
+        for name, one in first.teachers.items()
+    }
+    return replace(first, rows=plan.rows, teachers=teachers, target_from=int(needed))
 
 
 def _forecast(plan: Plan, project: Project, store: StoreView, subtract: bool) -> Forecast:

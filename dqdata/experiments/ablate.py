@@ -19,21 +19,18 @@ from dqdata.catalog import Store
 from dqdata.engine.forecast import cost_of, price_of
 from dqdata.errors import InputError, ProjectError
 from dqdata.experiments.arms import Arm, arms_of, with_arms
+from dqdata.experiments.comparison import Ablation, Entry, compared
+from dqdata.experiments.tokens import GUESS, STUDENT, selection, weigh
 from dqdata.notebook import Shown
 from dqdata.project.check import check_project, plans_ahead
-from dqdata.sql import literal, quoted
-from dqdata.statistics import clustered, holm, paired
 from dqdata.training.build import Node, build
 from dqdata.training.evaluation import Asked, evaluate_models, settle
 from dqdata.training.plan import check_trainer
 
 if TYPE_CHECKING:
     from dqdata.project.experiments import ExperimentTable
-    from dqdata.project.tables import Project, TrainerTable
+    from dqdata.project.tables import Project
     from dqdata.source import StoreView
-
-CHARACTERS = 4
-"""Characters that a token is taken to have, where rows have no `output_tokens`."""
 
 
 @dataclass(frozen=True)
@@ -60,51 +57,6 @@ class AblationPlan(Shown):
     arms: Sequence[ArmPlan]
     trainings: int
     cost_usd: float | None
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class ArmResult:
-    """rows, problems, tokens: that its models learn from. accuracy: of all seeds and samples, with the interval of
-    answers clustered by question. by_seed: accuracy of each model. p_value: that arm and baseline are equally good,
-    paired by question; p_adjusted: corrected for the number of arms (Holm). paid_usd: for calls that no earlier arm had
-    paid for; None where a price is unknown."""
-
-    name: str
-    changes: str
-    catalog: str
-    models: Sequence[str]
-    rows: int
-    problems: int
-    tokens: int
-    accuracy: float
-    low: float
-    high: float
-    by_seed: Sequence[float]
-    difference: float | None
-    p_value: float | None
-    p_adjusted: float | None
-    answer_tokens: float
-    seconds: float
-    calls: int
-    paid_usd: float | None
-
-
-@dataclass(frozen=True)
-class Ablation(Shown):
-    """tokens: that every arm was given at most. answers: the version with every answer."""
-
-    experiment: str
-    baseline: str
-    evaluation: str
-    questions: int
-    samples: int
-    tokens: int
-    seeds: Sequence[int]
-    answers: str
-    arms: Sequence[ArmResult]
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -161,30 +113,32 @@ def ablate(
         if report is not None:
             report(f"{node.name}: {node.made}, {'made' if node.built else 'there already'}")
 
-    build(
-        whole,
-        [arm.pipeline.name for arm in arms],
-        store,
-        report=told,
-        workers=workers,
-        out=out,
-    )
-    versions = {arm.name: store.latest(arm.pipeline.into) or 0 for arm in arms}
+    nodes = build(whole, [arm.pipeline.name for arm in arms], store, report=told, workers=workers, out=out)
+    made = {node.name: node.made for node in nodes}
+    versions = {arm.name: int(made[arm.pipeline.name].partition("@")[2]) for arm in arms}
     problems = _problems(store, arms, versions, table)
-    sizes = {arm.name: _total(store, arm, versions[arm.name], problems) for arm in arms}
-    if empty := [arm for arm, tokens in sizes.items() if not tokens]:
+    weighed = {arm.name: weigh(project, arm, store, versions[arm.name], problems) for arm in arms}
+    if empty := [arm for arm, rows in weighed.items() if not rows.total]:
         raise InputError(f"{table.where}: arm {empty[0]} has no row to learn from; loosen its steps, or leave it out")
-    tokens = table.tokens or min(sizes.values())
-    trainers: dict[str, dict[int, TrainerTable]] = {}
-    for arm in arms:
-        trainers[arm.name] = {
-            seed: arm.trained_on(seed, _selection(store, arm, versions[arm.name], problems, tokens, seed))
-            for seed in table.seeds
-        }
-    trained = with_arms(project, arms, {one.name: one for by_seed in trainers.values() for one in by_seed.values()})
+    fewest = min(weighed, key=lambda arm: weighed[arm].total)
+    tokens = min(table.tokens or weighed[fewest].total, weighed[fewest].total)
+    if report is not None and tokens < (table.tokens or tokens):
+        report(f"tokens = {table.tokens:,}, but arm {fewest} has {tokens:,}: so many for every arm")
+    chosen = {arm.name: [selection(weighed[arm.name], tokens, seed) for seed in table.seeds] for arm in arms}
+    if empty := [arm for arm, listed in chosen.items() if not all(one.rows for one in listed)]:
+        raise ProjectError(
+            table.where,
+            f"{tokens:,} tokens are less than a row of arm {empty[0]} has; give more `tokens`, or shorter rows",
+        )
+    trainers = {
+        arm.name: [arm.trained_on(seed, one.query) for seed, one in zip(table.seeds, chosen[arm.name], strict=True)]
+        for arm in arms
+    }
+    listed = [one for by_seed in trainers.values() for one in by_seed]
+    trained = with_arms(project, arms, {one.name: one for one in listed})
     nodes = build(
         trained,
-        [one.name for by_seed in trainers.values() for one in by_seed.values()],
+        [one.name for one in listed],
         store,
         report=told,
         workers=workers,
@@ -192,14 +146,20 @@ def ablate(
         out=out,
     )
     made = {node.name: node.made for node in nodes}
-    models = {arm.name: [made[one.name] for one in trainers[arm.name].values()] for arm in arms}
-    asked = tuple(dict.fromkeys(model for listed in models.values() for model in listed))
-    done = evaluate_models(trained, store, settle(trained, asked, Asked(on=table.evaluation)), out)
-    chosen = {
-        arm.name: [_selection(store, arm, versions[arm.name], problems, tokens, seed) for seed in table.seeds]
+    entries = [
+        Entry(
+            arm.name,
+            arm.changes,
+            _table(arm, versions[arm.name]),
+            [made[one.name] for one in trainers[arm.name]],
+            chosen[arm.name],
+        )
         for arm in arms
-    }
-    return _compared(store, table, arms, versions, models, done.answers, tokens, chosen)
+    ]
+    asked = tuple(dict.fromkeys(model for entry in entries for model in entry.models))
+    done = evaluate_models(trained, store, settle(trained, asked, Asked(on=table.evaluation)), out)
+    counted = next((STUDENT for one in weighed.values() if one.source == STUDENT), GUESS)
+    return compared(store, table, entries, done.answers, tokens, counted)
 
 
 def _checked(project: Project, arms: Sequence[Arm], store: StoreView) -> None:
@@ -229,151 +189,3 @@ def _problems(store: Store, arms: Sequence[Arm], versions: Mapping[str, int], ta
             table.where, f'problems = {table.problems}, and all arms share {count}: give fewer, or "equal"'
         )
     return query
-
-
-def _tokens_of(store: Store, arm: Arm, version: int) -> str:
-    """SQL for the tokens of a row: as the endpoint counted, else by its characters."""
-    columns = store.schema(arm.pipeline.into, version)
-    texts = [name for name in ("reasoning", "response", "messages", "chosen", "rejected") if name in columns]
-    if not texts:
-        texts = [name for name, kind in columns.items() if kind == "VARCHAR" and not name.endswith("_id")]
-    length = " + ".join(f"coalesce(length({quoted(name)}::varchar), 0)" for name in texts) or "0"
-    guess = f"ceil(({length}) / {CHARACTERS})::bigint"
-    return f"coalesce(output_tokens, {guess})" if "output_tokens" in columns else guess
-
-
-def _weighed(store: Store, arm: Arm, version: int, problems: str | None) -> str:
-    """The key and the tokens of every row that the arm may learn from."""
-    key = quoted(store.schema(arm.pipeline.into, version).key)
-    chosen = "" if problems is None else f" where problem_id in ({problems})"
-    return f"select {key} as k, {_tokens_of(store, arm, version)} as t from {_table(arm, version)}{chosen}"
-
-
-def _total(store: Store, arm: Arm, version: int, problems: str | None) -> int:
-    query = f"select coalesce(sum(t), 0)::bigint as n from ({_weighed(store, arm, version, problems)})"
-    return int(store.query(query).read_all()["n"].to_pylist()[0])
-
-
-def _selection(store: Store, arm: Arm, version: int, problems: str | None, tokens: int, seed: int) -> str:
-    """The query for rows of at most so many tokens, drawn by the seed, in the order of the catalog."""
-    key = quoted(store.schema(arm.pipeline.into, version).key)
-    drawn = (
-        f"select k, sum(t) over (order by md5(k || ':{seed}'), k rows unbounded preceding) as used "
-        f"from ({_weighed(store, arm, version, problems)})"
-    )
-    return f"select * from {_table(arm, version)} where {key} in (select k from ({drawn}) where used <= {tokens})"
-
-
-def _compared(
-    store: Store,
-    table: ExperimentTable,
-    arms: Sequence[Arm],
-    versions: Mapping[str, int],
-    models: Mapping[str, Sequence[str]],
-    answers: str,
-    tokens: int,
-    chosen: Mapping[str, Sequence[str]],
-) -> Ablation:
-    counts = {arm.name: _answers(store, answers, models[arm.name]) for arm in arms}
-    questions = sorted({problem for found in counts.values() for problem in found.right})
-    samples = max(found.samples for found in counts.values())
-    base = counts[arms[0].name]
-    p_values = [
-        paired([counts[arm.name].right.get(one, 0) for one in questions], [base.right.get(one, 0) for one in questions])
-        for arm in arms[1:]
-    ]
-    adjusted = holm(p_values)
-    made: list[ArmResult] = []
-    for number, arm in enumerate(arms):
-        found = counts[arm.name]
-        right = [found.right.get(one, 0) for one in questions]
-        accuracy = sum(right) / len(right) / found.samples
-        low, high = clustered(right, found.samples)
-        learned = _learned(store, arm, versions[arm.name], chosen[arm.name])
-        calls, paid = _paid(store, arm, versions[arm.name])
-        made.append(
-            ArmResult(
-                arm.name,
-                arm.changes,
-                f"{arm.pipeline.into}@{versions[arm.name]}",
-                models[arm.name],
-                *learned,
-                accuracy,
-                low,
-                high,
-                found.by_model,
-                None if not number else accuracy - made[0].accuracy,
-                None if not number else p_values[number - 1],
-                None if not number else adjusted[number - 1],
-                found.tokens,
-                found.seconds,
-                calls,
-                paid,
-            )
-        )
-    per_model = samples // len(table.seeds)
-    return Ablation(
-        table.name, arms[0].name, table.evaluation, len(questions), per_model, tokens, table.seeds, answers, made
-    )
-
-
-@dataclass(frozen=True)
-class _Answers:
-    """right: correct answers by problem, of all models. samples: answers of each problem. by_model: accuracies."""
-
-    right: Mapping[str, int]
-    samples: int
-    by_model: Sequence[float]
-    tokens: float
-    seconds: float
-
-
-def _answers(store: Store, answers: str, models: Sequence[str]) -> _Answers:
-    names = ", ".join(literal(model) for model in models)
-    sql = (
-        "select problem_id, model, count(*) filter (where correct) as right_, count(*) as n, "
-        "sum(output_tokens) as tokens, sum(seconds) as seconds "
-        f"from {quoted(answers)} where model in ({names}) group by all order by all"
-    )
-    rows = store.query(sql, repeatable=True).read_all().to_pylist()
-    right: dict[str, int] = {}
-    samples: dict[str, int] = {}
-    for row in rows:
-        right[row["problem_id"]] = right.get(row["problem_id"], 0) + row["right_"]
-        samples[row["problem_id"]] = samples.get(row["problem_id"], 0) + row["n"]
-    total = sum(samples.values())
-    by_model = []
-    for model in models:
-        own = [row for row in rows if row["model"] == model]
-        by_model.append(sum(row["right_"] for row in own) / sum(row["n"] for row in own))
-    return _Answers(
-        right,
-        max(samples.values()),
-        by_model,
-        sum(row["tokens"] or 0 for row in rows) / total,
-        sum(row["seconds"] or 0.0 for row in rows) / total,
-    )
-
-
-def _learned(store: Store, arm: Arm, version: int, queries: Sequence[str]) -> tuple[int, int, int]:
-    """Rows, problems and tokens that a model learns from: the mean over its seeds."""
-    tokens = _tokens_of(store, arm, version)
-    sums = [0, 0, 0]
-    for query in queries:
-        sql = f"select count(*) as n, count(distinct problem_id) as p, sum({tokens})::bigint as t from ({query})"
-        [row] = store.query(sql).read_all().to_pylist()
-        sums = [total + (row[name] or 0) for total, name in zip(sums, "npt", strict=True)]
-    rows, problems, learned = (round(total / len(queries)) for total in sums)
-    return rows, problems, learned
-
-
-def _paid(store: Store, arm: Arm, version: int) -> tuple[int, float | None]:
-    """Calls that the arm's run made, over all its attempts, and their cost."""
-    run = store.version(arm.pipeline.into, version).run_id
-    sql = (
-        "select coalesce(sum(calls_made), 0)::bigint as calls, "
-        "case when bool_and(cost_usd is not null) then sum(cost_usd) end as usd "
-        f"from dq_runs where run_id = {literal(run)}"
-    )
-    [row] = store.query(sql).read_all().to_pylist()
-    return int(row["calls"]), row["usd"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import NamedTuple
 
@@ -61,6 +61,29 @@ def spreads(title: str, rows: Sequence[Spread5]) -> str:
             f'height="12" fill="{colour}" fill-opacity="0.35"/>'
         )
         parts.append(_line(across(row.p50), y - 8, across(row.p50), y + 8, colour, 3))
+    return _svg(height, parts)
+
+
+def stacked(title: str, rows: Sequence[tuple[str, Mapping[str, float]]]) -> str:
+    """A row for each label: its shares side by side, which add up to 1, in the colours of their names."""
+    names = list(dict.fromkeys(name for _, shares in rows for name in shares))
+    height, span = 64 + ROW * len(rows), WIDTH - LEFT - RIGHT
+    parts = [_text(12, 22, title, size=15)]
+    for place, name in enumerate(names):
+        left, colour = LEFT + 110 * place, COLOURS[place % len(COLOURS)]
+        parts.append(f'<rect x="{left}" y="{height - 20}" width="12" height="12" fill="{colour}"/>')
+        parts.append(_text(left + 18, height - 9, name, size=11))
+    for number, (label, shares) in enumerate(rows):
+        y, at = 52 + ROW * number, float(LEFT)
+        parts.append(_text(12, y + 4, label[-28:]))
+        for place, name in enumerate(names):
+            width = span * shares.get(name, 0.0)
+            if width:
+                parts.append(
+                    f'<rect x="{at:.1f}" y="{y - 8}" width="{width:.1f}" height="16" '
+                    f'fill="{COLOURS[place % len(COLOURS)]}"/>'
+                )
+            at += width
     return _svg(height, parts)
 
 

@@ -101,6 +101,58 @@ def test_equal_groups_leave_the_loss(tiny: Path, data_of: Callable[..., Any], tm
     assert batch["num_items_in_batch"] == batch["completion_mask"].sum()
 
 
+def test_equal_groups_are_sampled_anew_with_other_prompts(
+    tiny: Path, data_of: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Prompts with "2 +" teach; each group of another is replaced by one, and what taught already stays as it was."""
+    from dqdata_trainers._groups import DroppingGrpo
+    from trl import GRPOConfig
+
+    def only_twos(prompts: Any, completion_ids: Any, **_: Any) -> list[float]:
+        sampled.append([prompt[0]["content"] for prompt in prompts])
+        return [float(n) if "2 +" in prompt[0]["content"] else 1.0 for n, prompt in enumerate(prompts)]
+
+    sampled: list[list[str]] = []
+    texts = ("1 + 1?", "What is 3 + 3, and no more than that?", "2 + 2?", "Please: 2 + 5?", "2 + 3?")
+    rows = [{"prompt": [{"role": "user", "content": text}]} for text in texts]
+    keys = {key: FAST[key] for key in ("num_generations", "max_completion_length", "per_device_train_batch_size")}
+    config = GRPOConfig(output_dir=str(tmp_path), bf16=False, report_to="none", remove_unused_columns=False, **keys)
+    dataset = data_of(train=rows).dataset("train")
+    trainer = DroppingGrpo(model=str(tiny), reward_funcs=[only_twos], args=config, train_dataset=dataset)
+    trainer.model.train()
+
+    def prompts(batch: dict[str, Any]) -> list[str]:
+        return [trainer.processing_class.decode(ids) for ids in batch["prompt_ids"]]
+
+    trainer.resample = 8
+    batch = trainer._generate_and_score_completions([rows[0]] * 4 + [rows[2]] * 4)
+    assert all("2 +" in text for text in prompts(batch)) and all("2 + 2" in text for text in prompts(batch)[4:])
+    assert sampled[0] == [texts[0]] * 4 + [texts[2]] * 4 and all(len(more) == 4 for more in sampled[1:])
+    assert texts[0] not in sampled[-1] and texts[2] not in sampled[-1]
+    for name in ("completion_ids", "completion_mask"):
+        assert batch[name].shape[0] == 8 and batch[name].shape[1] <= 10
+    assert (batch["completion_mask"].sum(dim=1) > 0).all() and (batch["prompt_mask"].sum(dim=1) > 0).all()
+    assert batch["num_items_in_batch"] == batch["completion_mask"].sum()
+    assert (batch["advantages"].view(2, 4).std(dim=1) > 0).all()
+    assert trainer._metrics["train"]["groups_resampled"] == [0.5]
+    assert trainer._metrics["train"]["groups_dropped"] == [0.0]
+
+    sampled.clear()
+    trainer.train_dataset = data_of(train=rows[:2]).dataset("train")  # none that teaches is left
+    batch = trainer._generate_and_score_completions([rows[0]] * 4 + [rows[2]] * 4)
+    assert len(sampled) == 9 and (batch["completion_mask"].sum(dim=1) > 0).tolist() == [False] * 4 + [True] * 4
+    assert trainer._metrics["train"]["groups_resampled"][-1] == 0.0
+
+
+def test_resample_is_a_key_of_its_own() -> None:
+    """A table without it has the recipe that it had before there was such a key."""
+    table = {"model": "m", "rewards": [LETTERS]}
+    assert "resample" not in GrpoParams(**table).model_dump(mode="json")
+    assert GrpoParams(**table, resample=3).model_dump(mode="json")["resample"] == 3
+    with pytest.raises(ValueError, match="drop_equal_groups"):
+        GrpoParams(**table, resample=1, drop_equal_groups=False)
+
+
 def test_verify_math_is_a_reward_and_gates_style(run: OperatorRun) -> None:
     tables = [
         RewardTable(op="verify_math"),

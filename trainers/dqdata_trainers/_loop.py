@@ -32,17 +32,25 @@ ONE_WISH = 2.0
 """Seconds in which further signals are the same wish: the kernel tells of a dead parent once a thread of it."""
 
 
-class Keeper(TrainerCallback):  # type: ignore[misc]
-    """Checkpoints by time, on the project's own clock, and one more when the process is asked to stop."""
+COUNTED = "_total_train_tokens"
+"""Attribute of TRL's trainers: tokens of all steps so far, without padding, which it logs as num_tokens."""
+TOKENS = "tokens.txt"
+"""File of a checkpoint with the tokens that were trained on until then, which TRL counts anew after a resume."""
 
-    def __init__(self, minutes: float, run: TrainRun) -> None:
-        self.seconds, self.run = minutes * 60, run
+
+class Keeper(TrainerCallback):  # type: ignore[misc]
+    """Checkpoints by time, on the project's own clock, and one more when the process is asked to stop. The last step is
+    always logged, and tokens are counted over all attempts of the training."""
+
+    def __init__(self, trainer: Any, minutes: float, run: TrainRun) -> None:
+        self.trainer, self.seconds, self.run = trainer, minutes * 60, run
         self.saved_at = time.monotonic()
         self.asked_to_stop: float | None = None
         self.stopped = False
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
         self.run.progress(state.global_step, state.max_steps)
+        control.should_log = control.should_log or state.global_step >= state.max_steps
         save = time.monotonic() - self.saved_at >= self.seconds
         stop, save = _any_rank(self.asked_to_stop is not None, save)
         if stop and state.global_step < state.max_steps:
@@ -55,6 +63,8 @@ class Keeper(TrainerCallback):  # type: ignore[misc]
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
         self.saved_at = time.monotonic()
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        if state.is_world_process_zero and hasattr(self.trainer, COUNTED):
+            (folder / TOKENS).write_text(str(getattr(self.trainer, COUNTED)), encoding="utf-8")
         mark_whole(folder, args.process_index, args.world_size)
         return control
 
@@ -72,7 +82,7 @@ def fit(trainer: Any, params: TrlParams, out: Path, run: TrainRun, notes: Sequen
     check_savable(trainer)
     notes = (*notes, memory_note(trainer))
     run.log(notes[-1])
-    keeper = Keeper(params.checkpoint_minutes, run)
+    keeper = Keeper(trainer, params.checkpoint_minutes, run)
     trainer.add_callback(keeper)
     trainer.remove_callback(PrinterCallback)
     measure = getattr(run, "evaluation", None)
@@ -81,6 +91,8 @@ def fit(trainer: Any, params: TrlParams, out: Path, run: TrainRun, notes: Sequen
         trainer.add_callback(best)
     if run.resume:
         run.log(f"resuming from {run.resume.name}")
+        if (counted := run.resume / TOKENS).exists() and hasattr(trainer, COUNTED):
+            setattr(trainer, COUNTED, int(counted.read_text(encoding="utf-8")))
     with _stop_signals(keeper):
         trainer.train(resume_from_checkpoint=str(run.resume) if run.resume else None)
     if keeper.stopped:

@@ -10,7 +10,7 @@ refused by name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from dqdata.ids import canonical, digest
 from dqdata.models import IGNORED, tokenize
 from dqdata.trainer import Data
 from dqdata_trainers._config import TrlParams
-from dqdata_trainers._rows import Prepared, map_once, row_lengths, row_name, settle_long
+from dqdata_trainers._rows import Prepared, map_once, row_lengths, row_name, settle_long, trained_tokens
 from dqdata_trainers._students import load_tokenizer
 
 SPLITS = ("train", "eval")
@@ -60,6 +60,17 @@ def check_pairs(split: str, rows: Sequence[Mapping[str, Any]], model: str, param
     tokenizer = load_tokenizer(model, params)
     for index, row in enumerate(rows):
         _named_pair(tokenizer, row, dict(params.chat_template_kwargs), row_name(split, row, index))
+
+
+def pair_tokens(rows: Iterable[Mapping[str, Any]], model: str, params: TrlParams) -> Iterator[int]:
+    """Tokens that each pair of the train split is trained with, those of the prompt before each turn; `model` has the
+    student's tokenizer."""
+    tokenizer, kwargs = load_tokenizer(model, params), dict(params.chat_template_kwargs)
+    for index, row in enumerate(rows):
+        pair = _named_pair(tokenizer, row, kwargs, row_name("train", row, index))
+        prompt, turns = len(pair["prompt_ids"]), (len(pair["chosen_ids"]), len(pair["rejected_ids"]))
+        fits = trained_tokens(prompt + max(turns), params) > 0
+        yield sum(trained_tokens(prompt + turn, params) for turn in turns) if fits else 0
 
 
 def _named_pair(tokenizer: Any, row: Mapping[str, Any], kwargs: Mapping[str, Any], name: str) -> dict[str, list[int]]:

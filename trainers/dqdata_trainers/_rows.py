@@ -9,7 +9,7 @@ All ranks map the files that the first of them wrote.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -111,6 +111,25 @@ def check_chats(
     tokenizer = load_tokenizer(model, params)
     for index, row in enumerate(rows):
         chat_rows(tokenizer, row, row_name(split, row, index), dict(params.chat_template_kwargs), turns)
+
+
+def chat_tokens(
+    rows: Iterable[Mapping[str, Any]], model: str, params: TrlParams, turns: Turns = "whole"
+) -> Iterator[int]:
+    """Tokens that each row of the train split is trained with; `model` has the student's tokenizer."""
+    from dqdata_trainers._students import load_tokenizer
+
+    tokenizer, kwargs = load_tokenizer(model, params), dict(params.chat_template_kwargs)
+    for index, row in enumerate(rows):
+        made = chat_rows(tokenizer, row, row_name("train", row, index), kwargs, turns)
+        yield sum(trained_tokens(len(one.input_ids), params) for one in made)
+
+
+def trained_tokens(length: int, params: TrlParams) -> int:
+    """Tokens of a training row of so many that a step sees, by what becomes of rows that are too long."""
+    if params.max_length is None or length <= params.max_length:
+        return length
+    return 0 if params.on_too_long == "drop" else params.max_length if params.on_too_long == "truncate" else length
 
 
 def map_once(rows: Dataset, function: Any, file: Path, features: Any = None, *, many: bool = False) -> Dataset:

@@ -14,7 +14,7 @@ fitting, correct      wrong                   large    0.5
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from dqdata.errors import DataError
 from dqdata.trainer import Data, Trainer, TrainResult, TrainRun
 from dqdata_trainers._config import TrlParams
 from dqdata_trainers._fields import REQUIRED, check_args
-from dqdata_trainers._pairs import check_pairs, needs_pairs
+from dqdata_trainers._pairs import check_pairs, needs_pairs, pair_tokens
 from dqdata_trainers.dpo import train_on_pairs
 
 
@@ -49,6 +49,9 @@ class CogPo(Trainer[CogPoParams]):
 
     def check_rows(self, split: str, rows: Sequence[Mapping[str, Any]], model: str) -> None:
         check_pairs(split, rows, model, self.params)
+
+    def tokens(self, rows: Iterable[Mapping[str, Any]], model: str) -> Iterator[int]:
+        return pair_tokens(rows, model, self.params)
 
     def train(self, data: Data, out: Path, run: TrainRun) -> TrainResult:
         from dqdata_trainers._preference import BetaTrainer

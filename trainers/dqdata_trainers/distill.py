@@ -19,7 +19,7 @@ DistillationTrainer; its `beta`, between forward (0) and reverse (1) KL, is then
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -104,6 +104,11 @@ class Distill(Trainer[DistillParams]):
 
         if not self.params.on_policy:
             check_chats(split, rows, model, self.params)
+
+    def tokens(self, rows: Iterable[Mapping[str, Any]], model: str) -> Iterator[int] | None:
+        from dqdata_trainers._rows import chat_tokens
+
+        return None if self.params.on_policy else chat_tokens(rows, model, self.params)
 
     def _needs_stored(self, have: Columns) -> None:
         try:

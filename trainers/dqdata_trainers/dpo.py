@@ -9,7 +9,7 @@ args = { beta = 0.1, learning_rate = 5e-6 }
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from dqdata.columns import Columns
 from dqdata.trainer import Data, Trainer, TrainResult, TrainRun
 from dqdata_trainers._config import TrlParams, built, trl_config
 from dqdata_trainers._fields import REQUIRED, check_args
-from dqdata_trainers._pairs import check_pairs, needs_pairs, prepare_pairs
+from dqdata_trainers._pairs import check_pairs, needs_pairs, pair_tokens, prepare_pairs
 from dqdata_trainers._students import load_tokenizer, quantization
 
 
@@ -42,6 +42,9 @@ class Dpo(Trainer[DpoParams]):
 
     def check_rows(self, split: str, rows: Sequence[Mapping[str, Any]], model: str) -> None:
         check_pairs(split, rows, model, self.params)
+
+    def tokens(self, rows: Iterable[Mapping[str, Any]], model: str) -> Iterator[int]:
+        return pair_tokens(rows, model, self.params)
 
     def train(self, data: Data, out: Path, run: TrainRun) -> TrainResult:
         from dqdata_trainers._preference import PairTrainer

@@ -55,6 +55,15 @@ class GroupParams(TrlParams):
 class GrpoParams(GroupParams):
     drop_equal_groups: bool = True
     """Leave groups whose rewards are all equal out of the loss: they teach nothing and dilute the rest."""
+    resample: int = Field(0, ge=0, exclude_if=lambda times: times == 0)
+    """How often another prompt is sampled in the place of a group whose rewards are all equal, before it is left out
+    (dynamic sampling, DAPO)."""
+
+    @model_validator(mode="after")
+    def _drops_what_stays_equal(self) -> GrpoParams:
+        if self.resample and not self.drop_equal_groups:
+            raise ValueError("resample is for groups that drop_equal_groups leaves out: not with false")
+        return self
 
 
 class GroupTrainer(Trainer[Any]):
@@ -137,7 +146,8 @@ class Grpo(GroupTrainer):
 
         from dqdata_trainers._groups import DroppingGrpo
 
-        trainer = DroppingGrpo if self.params.drop_equal_groups else GRPOTrainer
+        resampling = type("ResamplingGrpo", (DroppingGrpo,), {"resample": self.params.resample})
+        trainer = resampling if self.params.drop_equal_groups else GRPOTrainer
         return self._fit(data, out, run, GRPOConfig, trainer)
 
 

@@ -13,7 +13,7 @@ target counts for nothing. Either model is named as a reward by `kind = "grpo"`.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from dqdata.models import PREFERENCE
 from dqdata.trainer import Data, Trainer, TrainResult, TrainRun
 from dqdata_trainers._config import TrlParams, built, trl_config
 from dqdata_trainers._fields import REQUIRED, check_args
-from dqdata_trainers._pairs import SPLITS, check_pairs, needs_pairs, prepare_pairs
+from dqdata_trainers._pairs import SPLITS, check_pairs, needs_pairs, pair_tokens, prepare_pairs
 from dqdata_trainers._students import load_tokenizer, quantization
 
 TAKEN = ("input_ids", "labels", "row", "stale")
@@ -68,6 +68,12 @@ class Reward(Trainer[RewardParams]):
 
         check = check_chats if self.params.targets else check_pairs
         check(split, rows, model, self.params)
+
+    def tokens(self, rows: Iterable[Mapping[str, Any]], model: str) -> Iterator[int]:
+        from dqdata_trainers._rows import chat_tokens
+
+        count = chat_tokens if self.params.targets else pair_tokens
+        return count(rows, model, self.params)
 
     def scores(self) -> tuple[str, ...]:
         return self.params.targets or (PREFERENCE,)

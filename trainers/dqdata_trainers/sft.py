@@ -13,7 +13,7 @@ what the chat template would lose, a turn that doesn't end, and rows that don't 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,11 @@ class Sft(Trainer[SftParams]):
         from dqdata_trainers._rows import check_chats
 
         check_chats(split, rows, model, self.params, self.params.turns)
+
+    def tokens(self, rows: Iterable[Mapping[str, Any]], model: str) -> Iterator[int]:
+        from dqdata_trainers._rows import chat_tokens
+
+        return chat_tokens(rows, model, self.params, self.params.turns)
 
     def train(self, data: Data, out: Path, run: TrainRun) -> TrainResult:
         from trl import SFTConfig, SFTTrainer

@@ -8,6 +8,10 @@
     p1         | t2       |  1 |  2        stays, mix_bin "0-3", rv_target 2.0
     p2         | t3       |  8 |  8        goes: cd_limit
 
+cd_limit = { pass_rate = "pass_rate", at_least = 0.1 } takes the limit from what the student can solve: problems are
+grouped by the median CD of their traces, rounded, and the limit is the last CD, from the easiest upwards, whose
+problems have a mean pass rate of `at_least`.
+
 Traces are drawn without replacement, P(j) proportional to exp(-beta * |RV_j - RV*(CD_j)|): first the best draws of
 each problem, then those of each cell of bin and domain up to its quota, in rows or in tokens. beta = 0 draws evenly, a
 large one takes the nearest. RV*(CD) runs in straight lines through `rv_target`. Draws come from a hash of seed and key,
@@ -18,14 +22,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from pydantic import Field, model_validator
 
 from dqdata.columns import NUMBERS, Columns
-from dqdata.errors import ColumnError
+from dqdata.errors import ColumnError, DataError
 from dqdata.operator import Decisions, Params, Run, Schema, Table, TableOperator
 from dqdata.sql import literal, quoted
 from dqdata.verbosity import USUAL, Points, VerbosityTarget
@@ -56,13 +60,22 @@ class Bin(Params):
         return 9.0001 if self.cd[1] == 9 else self.cd[1]
 
 
+class StudentLimit(Params):
+    """The highest difficulty at which the student still solves some problems."""
+
+    pass_rate: str = "pass_rate"
+    """Column with the student's pass rate on the problem, as the operator pass_rate makes it."""
+    at_least: float = Field(0.1, gt=0, le=1)
+    """Mean pass rate of the problems of a difficulty that the student can follow."""
+
+
 class MixParams(Params):
     cd: str = "cd"
     """Column with the difficulty, 0 to 9."""
     rv: str = "rv"
     """Column with the verbosity, 0 to 9."""
-    cd_limit: float | None = None
-    """Difficulty that the student can follow; traces above it go."""
+    cd_limit: float | StudentLimit | None = None
+    """Difficulty that the student can follow; traces above it go. A table derives it from the student's pass rates."""
     rv_target: Points = USUAL
     """Points (CD, RV) that RV*(CD) runs through."""
     beta: float = Field(0.5, ge=0)
@@ -110,6 +123,8 @@ class Mix(TableOperator[MixParams]):
 
     def columns(self, have: Columns, schema: Schema) -> Columns:
         have.require("problem_id").require(self.params.cd, *NUMBERS).require(self.params.rv, *NUMBERS)
+        if isinstance(self.params.cd_limit, StudentLimit):
+            have.require(self.params.cd_limit.pass_rate, *NUMBERS)
         if self.params.domains:
             have.require(self.params.domain_column, "VARCHAR")
         if self.params.tokens is not None:
@@ -124,7 +139,8 @@ class Mix(TableOperator[MixParams]):
         dropped, added = run.scratch / "not_mixed.parquet", run.scratch / "mixed.parquet"
         with table.connect() as con:
             check_one_judge(con, table.columns, "cd", "graded_by", allowed=self.params.mix_judges)
-            con.execute(f"create temp table drawn as {self._drawn(table.key, seed)}")
+            limit = self._limit(con, run)
+            con.execute(f"create temp table drawn as {self._drawn(table.key, seed, limit)}")
             cells = self._cells(con)
             con.execute("create temp table cells (cell varchar, quota bigint, budget double, report varchar)")
             for name, cell in cells.items():
@@ -154,7 +170,36 @@ class Mix(TableOperator[MixParams]):
             )
         return Decisions(pl.scan_parquet(dropped), pl.scan_parquet(added))
 
-    def _drawn(self, key: str, seed: int) -> str:
+    def _limit(self, con: duckdb.DuckDBPyConnection, run: Run) -> float | None:
+        """Highest difficulty of a trace that stays; None where all do. Raises DataError where no problem has a pass
+        rate, or the student solves too few of the easiest."""
+        derived = self.params.cd_limit
+        if not isinstance(derived, StudentLimit):
+            return derived
+        rates = con.execute(
+            f"""with problems as (
+                    select problem_id, round(median({quoted(self.params.cd)}::double)) as level,
+                        max({quoted(derived.pass_rate)}::double) as rate
+                    from rows group by problem_id
+                )
+                select level, avg(rate), count(*) from problems where level is not null and rate is not null
+                group by level order by level"""
+        ).fetchall()
+        followed = list(takewhile(lambda one: one[1] >= derived.at_least, rates))
+        shown = ", ".join(f"{level:g}: {rate:.0%} of {count}" for level, rate, count in rates)
+        if not followed:
+            raise DataError(
+                f"cd_limit: no difficulty has a mean {derived.pass_rate} of {derived.at_least:g} or more from the "
+                f"easiest upwards ({shown or 'no row has both'}): take a lower `at_least`, easier problems, or a number"
+            )
+        if len(followed) == len(rates):
+            run.log(f"cd_limit none: the student solves enough at every difficulty ({shown})")
+            return None
+        limit = float(followed[-1][0])
+        run.log(f"cd_limit {limit:g}: mean {derived.pass_rate} by difficulty {shown}")
+        return limit + 0.5
+
+    def _drawn(self, key: str, seed: int, most: float | None) -> str:
         """Query: every row with its target, score and cell, or the reason why it can't be chosen. The score is the log
         weight plus Gumbel noise: the highest k of it are a draw of k without replacement in these proportions."""
         params = self.params
@@ -163,7 +208,7 @@ class Mix(TableOperator[MixParams]):
         domain = quoted(params.domain_column) if params.domains else "null"
         unknown = ", ".join(literal(name) for name in params.domains)
         bins = "".join(f" when cd >= {one.cd[0]} and cd < {one.end} then {literal(one.label)}" for one in params.bins)
-        limit = "false" if params.cd_limit is None else f"cd > {params.cd_limit}"
+        limit = "false" if most is None else f"cd > {most}"
         no_domain = f"domain is null or domain not in ({unknown})" if unknown else "false"
         return f"""
             with given as (

@@ -135,6 +135,32 @@ def test_a_pilot_goes_with_no_other_choice_of_rows(dqdata: Invoke, write: Any) -
     assert empty.code == 2 and "holds no row" in empty.error
 
 
+@pytest.mark.parametrize(("target", "samples", "expected"), [(1, 1, 1), (40, 4, 10), (119, 1, 119), (500, 2, 120)])
+def test_a_plan_expects_the_rows_that_the_target_needs(
+    dqdata: Invoke, teacher: Loopback, write: Any, target: int, samples: int, expected: int
+) -> None:
+    """At worst every row of the source is needed; the filter of this pipeline is expected to keep all."""
+    write(f"target_rows = {target}", samples=samples)
+    plan = json.loads(dqdata("plan", "traces", "--json").out)
+    [calls] = plan["teachers"]
+    assert plan["rows"] == 120 and plan["target_rows"] == target and plan["target_from"] == expected
+    assert calls["calls"] == expected * samples and calls["most"]["calls"] == 120 * samples
+    assert plan["cost_usd"] <= plan["most_usd"] and not teacher.asked
+    shown = dqdata("plan", "traces").out
+    assert f"expected from the first {expected:,} rows" in shown
+    limited = json.loads(dqdata("plan", "traces", "--limit", "7", "--json").out)
+    assert limited["target_from"] is None and limited["teachers"][0]["calls"] == 7 * samples
+
+
+def test_a_plan_of_a_target_counts_what_the_ledger_answers(dqdata: Invoke, teacher: Loopback, write: Any) -> None:
+    write("target_rows = 30")
+    found(dqdata, "--pilot", "10")
+    [calls] = json.loads(dqdata("plan", "traces", "--json").out)["teachers"]
+    assert (calls["answered"], calls["calls"], calls["most"]["calls"]) == (10, 20, 110)
+    done = found(dqdata)
+    assert done["calls"]["cached"] == 10 and done["rows_out"] == 30 <= done["rows_in"] <= 120
+
+
 @pytest.mark.parametrize(("target", "samples"), [(1, 1), (40, 3), (89, 1)])
 def test_a_run_stops_when_it_has_enough(
     dqdata: Invoke, teacher: Loopback, write: Any, tmp_path: Path, target: int, samples: int

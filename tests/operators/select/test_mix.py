@@ -48,6 +48,52 @@ def test_cd_limit_and_missing_grades(tmp_path: Path) -> None:
     assert sorted(reason for reason, _ in gone.values()) == ["cd_limit", "not_graded", "not_graded"]
 
 
+RATES = [1.0, 1.0, 0.9, 0.6, 0.5, 0.3, 0.2, 0.05, 0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("rates", "at_least", "highest"),
+    [
+        (RATES, 0.1, 6),
+        (RATES, 0.5, 4),
+        (RATES, 0.95, 1),
+        ([1.0] * 10, 0.1, 9),
+        ([0.5, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0], 0.1, 0),
+        ([0.2, None, 0.2, None, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0], 0.2, 2),
+    ],
+)
+def test_the_limit_follows_from_what_the_student_solves(
+    tmp_path: Path, rates: list[float | None], at_least: float, highest: int
+) -> None:
+    """From the easiest upwards, to the last difficulty before one that the student fails."""
+    rows: list[tuple[str, float | None, float | None]] = [(f"p{n // 2}", float(n // 4), 5.0) for n in range(40)]
+    frame = traces(rows, pass_rate=[rates[n // 4] for n in range(40)])
+    operator = mix(cd_limit={"pass_rate": "pass_rate", "at_least": at_least})
+    kept, gone = decided(operator, frame, tmp_path)
+    assert kept["cd"].max() == highest and kept.height == 4 * (highest + 1)
+    assert {reason for reason, _ in gone.values()} == ({"cd_limit"} if highest < 9 else set())
+    run = OperatorRun(tmp_path)
+    operator.process(disk_table(frame, tmp_path), run)
+    assert f"cd_limit {highest if highest < 9 else 'none'}" in str(run.messages)
+
+
+def test_a_limit_goes_by_the_difficulty_of_problems_and_needs_pass_rates(tmp_path: Path) -> None:
+    """Two traces of one problem that were graded apart, 3 and 4.4, are a problem of 4; its trace of 4.4 is within 4."""
+    rows: list[tuple[str, float | None, float | None]] = [
+        ("a", 1, 5), ("b", 3, 5), ("b", 4.4, 5), ("c", 6, 5), ("c", 4.6, 5)
+    ]  # fmt: skip
+    frame = traces(rows, pass_rate=[1.0, 0.5, 0.5, 0.0, 0.0])
+    limit = {"at_least": 0.25}
+    kept, _ = decided(mix(cd_limit=limit), frame, tmp_path)
+    assert kept["cd"].to_list() == [1, 3, 4.4]
+    with pytest.raises(ColumnError, match="pass_rate"):
+        mix(cd_limit=limit).columns(have(traces([])), Schema())
+    for rates in ([0.1] * 5, [None] * 5):
+        failing = frame.with_columns(pass_rate=pl.Series(rates, dtype=pl.Float64))
+        with pytest.raises(DataError, match="easiest upwards"):
+            decided(mix(cd_limit=limit), failing, tmp_path)
+
+
 def test_quotas_are_filled_in_their_shares_and_reported(tmp_path: Path) -> None:
     bins = [{"cd": (0, 5), "share": 0.75}, {"cd": (5, 9), "share": 0.25}]
     operator, frame = mix(rows=200, bins=bins), many()
