@@ -53,7 +53,7 @@ class Reports:
         from dqdata.catalog import Store
         from dqdata.reports.strategy import strategy
 
-        with Store.open(self.store_path, read_only=True) as store:
+        with Store.open(self.place, read_only=True) as store:
             return strategy(
                 store,
                 evaluation,
