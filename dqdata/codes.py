@@ -58,6 +58,21 @@ _ERRORS: dict[str, Code] = {
         "Make the folder, choose another one, or give yourself permission.",
     ),
     "file-exists": Code("input", "A file that would be written exists.", "Choose another folder, or remove the file."),
+    "unstated-license": Code(
+        "input",
+        "Nobody stated the licence of rows that would be published.",
+        "`dqdata tag NAME@VERSION --license NAME` for each version that the message lists.",
+    ),
+    "license-conflict": Code(
+        "input",
+        "The licences of the sources can't be published together, or under the one that was chosen.",
+        "Leave out the rows of one source, or choose another licence.",
+    ),
+    "key-in-rows": Code(
+        "input",
+        "Rows that would be published hold what looks like a key of a service.",
+        "Drop the rows with the operator `pii` and a filter; withdraw the key if it is one.",
+    ),
     "unknown-key": Code(
         "input", "A table has a key that nothing reads.", "Correct the key to one of those that the message lists."
     ),

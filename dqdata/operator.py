@@ -210,6 +210,9 @@ class Operator(ABC, Generic[P]):
     reasons: ClassVar[Mapping[str, str]] = {}
     """Reasons of rejects that are this operator's own, with their meaning: `dqdata explain REASON` shows them."""
     Params: ClassVar[type[Params]] = NoParams
+    compares: ClassVar[bool] = False
+    """Whether rows of the catalogs that it reads decide on its rows alone, and nothing of them becomes part of these:
+    their licences then bind nobody who gets its rows."""
 
     def __init__(self, params: P) -> None:
         self._params = params

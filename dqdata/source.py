@@ -104,6 +104,11 @@ class Source(ABC, Generic[P]):
         """Versions of catalogs whose rows it yields, such as `problems@3`; recorded in the recipe."""
         return ()
 
+    def license(self) -> str:
+        """Licence of the rows where the source itself knows it, by the Hub's name; empty where it does not. The key
+        `license` of a pipeline takes precedence over it."""
+        return ""
+
     def row_count(self) -> int | None:
         """Number of rows where that is known without reading them all."""
         return None

@@ -36,6 +36,8 @@ ELSEWHERE = {
     "experiments: dqdata ablate": "trainers/test_ablate.py",
     "experiments: dqdata efficiency": "dqdata/cli/test_efficiency.py",
     "experiments: dqdata strategy": "dqdata/cli/test_strategy.py",
+    "publishing: dqdata publish": "dqdata/publish/test_publish.py",
+    "publishing: dqdata tag": "dqdata/publish/test_publish.py",
     "view: pip": "dqdata/view/test_rows.py",
     "view: dqdata": "dqdata/view/test_rows.py",
     "experiments: select question, answer": "dqdata/cli/test_audit.py",

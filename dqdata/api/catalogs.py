@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from dqdata.aio import awaitable, outside_loop
+from dqdata.api.exports import Exports
 from dqdata.api.ledger import CallLedger
 from dqdata.api.reports import Reports
 from dqdata.api.rows import Rows
+from dqdata.api.versions import KINDS, one_version
 from dqdata.errors import InputError, ProjectError, QueryError
+from dqdata.licenses import checked
 from dqdata.place import StorePlace, place_of
-from dqdata.refs import REJECTS_SUFFIX, as_query, catalog_ref, check_name, owner
+from dqdata.refs import REJECTS_SUFFIX, catalog_ref, check_name, owner
 from dqdata.sql import quoted
 
 if TYPE_CHECKING:
@@ -27,18 +30,11 @@ if TYPE_CHECKING:
     from dqdata.catalog.upkeep import Garbage, Verified
     from dqdata.columns import Columns
     from dqdata.engine.run import RunResult
-    from dqdata.exchange.example import Kind
-    from dqdata.exchange.export import Exported
     from dqdata.history.diff import Diff
     from dqdata.history.lineage import Node
     from dqdata.history.scores import Board
     from dqdata.history.why import Why
     from dqdata.sources.chat_files import Mapped
-    from dqdata.training.export import Exported as ExportedModel
-
-
-KINDS = "{0}, {0}@3, {0}@latest, {0}@TAG or {0}@2026-11-01"
-"""How a version is named."""
 
 
 class Catalog(Rows):
@@ -74,7 +70,7 @@ class Catalog(Rows):
         return self._shown(f"<p>{self.name}@{self.version}, {len(self):,} rows</p>")
 
 
-class Catalogs(Reports):
+class Catalogs(Exports, Reports):
     """One store. Each method sees what was committed when it was called."""
 
     def __init__(self, place: StorePlace, *, group: bool | None = None, profile: str = "") -> None:
@@ -181,6 +177,14 @@ class Catalogs(Reports):
         with self._writable() as store:
             upkeep.note(store, *one_version(store, version), text)
 
+    def state_license(self, version: str, name: str) -> None:
+        """Records the licence of the rows that a version brought into the store, instead of the one before. Raises
+        InputError for an unknown licence, and for a version whose rows come from other catalogs."""
+        from dqdata.catalog import upkeep
+
+        with self._writable() as store:
+            upkeep.state_license(store, *one_version(store, version), name)
+
     def drop(self, *versions: str) -> list[str]:
         """Makes versions (`NAME@3`) unreadable until `restore`. Raises InputError for a version with a tag, and for a
         name without a version; then nothing is changed."""
@@ -272,12 +276,14 @@ class Catalogs(Reports):
         format: str | None = None,
         encoding: str | None = None,
         layout: str | None = None,
+        license: str | None = None,
         out: TextIO | None = None,
     ) -> RunResult:
         """Makes a version of the catalog `into` from JSONL, Parquet, CSV or Arrow files, whose rows get ids where they
         have none. columns: new names to the files' own. types: DuckDB types by name. format, encoding: where the name
         of the file and UTF-8 are wrong. layout: of chats and traces of other tools (`layout` finds it); by default the
-        rows are taken as they are. out: gets the progress. Raises DataError by file and line or row."""
+        rows are taken as they are. license: of the rows, as the Hub or SPDX calls it. out: gets the
+        progress. Raises DataError by file and line or row."""
         from dqdata.engine.run import run_pipeline
         from dqdata.project.tables import Pipeline, Project, SourceSpec
 
@@ -285,6 +291,7 @@ class Catalogs(Reports):
             check_name(into)
         except InputError as error:
             raise ProjectError("import into", str(error)) from None
+        license = None if license is None else checked(license)
         params = _file_params(files, columns, types, format, encoding)
         if layout is not None:
             params["layout"] = layout
@@ -293,6 +300,7 @@ class Catalogs(Reports):
             name=f"import_{into}",
             source=SourceSpec(kind="files" if layout is None else "chats", params=params),
             steps=(),
+            license=license,
             where=f"import into {into}",
         )
         project = Project(
@@ -305,29 +313,6 @@ class Catalogs(Reports):
         )
         with self._writable() as store:
             return run_pipeline(project, pipeline.name, store, out=out)
-
-    def export_to(self, what: str, to: str, folder: Path | str, *, kind: Kind | None = None) -> Exported:
-        """Writes a catalog (`NAME`, `NAME@3`) or the rows of a query into a new folder, in the format of another tool.
-
-        to: llama-factory, ms-swift, verl, trl, verifiers, openrlhf, axolotl; jsonl, parquet, csv, hf hold the rows as
-        they are. kind: sft, preference, prompt or unpaired, where the rows could be for several. Raises DataError, by
-        row, for what the format cannot hold.
-        """
-        from dqdata.catalog import Store
-        from dqdata.exchange.export import export
-
-        ref = catalog_ref(what)
-        with Store.open(self.place, read_only=True) as store:
-            return export(store, as_query(what), ref.name if ref else "rows", to, Path(folder), kind)
-
-    def export_model(self, name: str, target: Path | str) -> ExportedModel:
-        """Writes a model trained here, `trained:NAME@2`, to a folder that vLLM and transformers serve, or to one .gguf
-        file. Raises InputError for an unknown model and StoreError where the target cannot be written."""
-        from dqdata.catalog import Store
-        from dqdata.training.export import export_model
-
-        with Store.open(self.place, read_only=True) as store:
-            return export_model(store, name, Path(target))
 
     aimport_files = awaitable(import_files)
 
@@ -351,17 +336,6 @@ def _file_params(
         "types": dict(types or {}),
     }
     return params | {name: value for name, value in (("format", format), ("encoding", encoding)) if value is not None}
-
-
-def one_version(store: Store, text: str) -> tuple[str, int]:
-    """The catalog and version that NAME or NAME@VERSION means. Raises QueryError for anything else."""
-    named = catalog_ref(text)
-    if named is None:
-        raise QueryError(
-            f"{text!r} is no version of a catalog: {KINDS.format('NAME')}",
-            code="unknown-catalog",
-        )
-    return named.name, store.resolve(named)
 
 
 def _each(store: Store, names: Sequence[str], change: Callable[[Store, str, Sequence[int]], None]) -> list[str]:

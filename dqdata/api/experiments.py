@@ -56,8 +56,8 @@ class Experiments:
 
     def plan_probes(self, version: str, judge: str, *, rows: int = 50) -> PlanReport:
         """What the probes of `audit` would call and cost; makes no call."""
-        from dqdata.api.catalogs import one_version
         from dqdata.api.plans import PlanReport
+        from dqdata.api.versions import one_version
         from dqdata.engine.forecast import forecast
         from dqdata.experiments.probes import with_probes
         from dqdata.project.plan import make_plan
@@ -79,7 +79,7 @@ class Experiments:
     ) -> tuple[str, Sequence[Finding]]:
         """Findings about a version (`NAME@3`), which become rows of dq_checks; returns its name with them. judge: a
         teacher whose bias by length and position is probed on so many rows, three calls each. budget_usd: of these."""
-        from dqdata.api.catalogs import one_version
+        from dqdata.api.versions import one_version
         from dqdata.engine.run import run_pipeline
         from dqdata.experiments.probes import biases, with_probes
         from dqdata.reports.audit import audit

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from dqdata.aio import awaitable, outside_loop
-from dqdata.api.catalogs import Catalogs, one_version
+from dqdata.api.catalogs import Catalogs
 from dqdata.api.experiments import Experiments
 from dqdata.api.results import Build, Check, Comparison
+from dqdata.api.versions import one_version
 
 if TYPE_CHECKING:
     from dqdata.api.plans import PlanReport

@@ -31,8 +31,9 @@ class Benchmark:
     that holds the problem. answer_type: which verifier applies. columns: what its rows have beside `COMMON`. read: one
     published record to those columns and the question, from (record, seed); raises KeyError with the name of a field
     that is missing, and ValueError for one that can't be read. user: the user's turn of an evaluation. by: columns that
-    an evaluation groups its scores by. files: JSONL files by release, oldest first, each of which adds to those before,
-    where the hub's set has a loading script that `datasets` no longer runs.
+    an evaluation groups its scores by. license: that its publisher states, empty where none is known here. files: JSONL
+    files by release, oldest first, each of which adds to those before, where the hub's set has a loading script that
+    `datasets` no longer runs.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Benchmark:
     user: str
     by: tuple[str, ...] = ()
     config: str | None = None
+    license: str = ""
     files: tuple[str, ...] = ()
 
     @property

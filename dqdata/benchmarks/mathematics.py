@@ -61,8 +61,13 @@ def _benchmark(name: str, hub: str, read: Callable[[Record, int], Row], split: s
 
 _MATH500 = _benchmark("math500", "HuggingFaceH4/MATH-500", _math500, "test", "problem")
 MATHEMATICS = (
-    replace(_benchmark("gsm8k", "openai/gsm8k", _gsm8k, "test", "question"), config="main"),
-    replace(_MATH500, columns={**_MATH500.columns, "subject": "VARCHAR", "level": "BIGINT"}, by=("level", "subject")),
+    replace(_benchmark("gsm8k", "openai/gsm8k", _gsm8k, "test", "question"), config="main", license="mit"),
+    replace(
+        _MATH500,
+        columns={**_MATH500.columns, "subject": "VARCHAR", "level": "BIGINT"},
+        by=("level", "subject"),
+        license="mit",
+    ),
     _benchmark("aime24", "HuggingFaceH4/aime_2024", _aime, "train", "problem"),
     _benchmark("aime25", "math-ai/aime25", _aime, "test", "problem"),
 )

@@ -76,6 +76,7 @@ PROGRAMS = (
     Benchmark(
         name="humaneval",
         hub="openai/openai_humaneval",
+        license="mit",
         split="test",
         problem="prompt",
         answer_type="code",
@@ -88,6 +89,7 @@ PROGRAMS = (
         name="mbpp",
         hub="google-research-datasets/mbpp",
         config="full",
+        license="cc-by-4.0",
         split="test",
         problem="text",
         answer_type="code",

@@ -34,6 +34,7 @@ SCIENCE = (
         name="gpqa_diamond",
         hub="Idavidrein/gpqa",
         config="gpqa_diamond",
+        license="cc-by-4.0",
         split="train",
         problem="Question",
         answer_type="choice",

@@ -1,4 +1,5 @@
-"""Marks on versions: tags, notes, and which were dropped. Rows of dq_marks, of which the last of a kind holds.
+"""Marks on versions: tags, notes, licences, and which were dropped. Rows of dq_marks, of which the last of a kind is
+valid.
 
 marks = Marks.of(rows)
 marks.version("traces", "release")              # 3: the version that the tag names
@@ -18,13 +19,13 @@ from dqdata.catalog.checks import held_back
 from dqdata.errors import InputError, QueryError, nearest
 from dqdata.refs import DATE, LATEST, TAG
 
-Kind = Literal["tag", "untag", "note", "drop", "restore", "gone"]
+Kind = Literal["tag", "untag", "note", "license", "drop", "restore", "gone"]
 State = Literal["", "dropped", "gone"]
 _STATES: dict[str, State] = {"drop": "dropped", "restore": "", "gone": "gone"}
 
 
 class Mark(NamedTuple):
-    """value: the tag's name or the text of the note; empty for the other kinds."""
+    """value: the tag's name, the text of the note or the licence; empty for the other kinds."""
 
     catalog: str
     version: int
@@ -34,13 +35,15 @@ class Mark(NamedTuple):
 
 @dataclass(frozen=True)
 class Marks:
-    """tags: version by catalog and tag. notes: text by catalog and version. states: of what is no longer readable.
+    """tags: version by catalog and tag. notes: text by catalog and version. licenses: stated since a version was made,
+    by catalog and version. states: of what is no longer readable.
     made: when the versions of a catalog were made, oldest first."""
 
     tags: Mapping[tuple[str, str], int] = field(default_factory=dict)
     notes: Mapping[tuple[str, int], str] = field(default_factory=dict)
     states: Mapping[tuple[str, int], State] = field(default_factory=dict)
     made: Mapping[str, Sequence[tuple[datetime, int]]] = field(default_factory=dict)
+    licenses: Mapping[tuple[str, int], str] = field(default_factory=dict)
     held: frozenset[tuple[str, int]] = frozenset()
     """Versions that their checks keep from being `@latest`."""
 
@@ -55,6 +58,7 @@ class Marks:
         version, oldest first."""
         tags: dict[tuple[str, str], int] = {}
         notes: dict[tuple[str, int], str] = {}
+        licenses: dict[tuple[str, int], str] = {}
         states: dict[tuple[str, int], State] = {}
         for row in rows:
             catalog, version, kind, value = str(row[0]), int(str(row[1])), str(row[2]), str(row[3] or "")
@@ -64,12 +68,14 @@ class Marks:
                 tags.pop((catalog, value), None)
             elif kind == "note":
                 notes[catalog, version] = value
+            elif kind == "license":
+                licenses[catalog, version] = value
             else:
                 states[catalog, version] = _STATES[kind]
         times: dict[str, list[tuple[datetime, int]]] = {}
         for catalog, version, when in made:
             times.setdefault(catalog, []).append((when.astimezone(UTC), version))
-        return cls(tags, {at: text for at, text in notes.items() if text}, states, times, held)
+        return cls(tags, {at: text for at, text in notes.items() if text}, states, times, licenses, held)
 
     def state(self, catalog: str, version: int) -> State:
         return self.states.get((catalog, version), "")

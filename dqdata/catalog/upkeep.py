@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from dqdata.catalog.marks import Mark, check_tag
 from dqdata.errors import InputError, QueryError
+from dqdata.licenses import checked
 from dqdata.refs import REJECTS_SUFFIX
 
 if TYPE_CHECKING:
@@ -86,6 +87,24 @@ def note(store: Store, catalog: str, version: int, text: str) -> None:
         if (error := store.marks().unreadable(catalog, version)) is not None:
             raise error
         write([Mark(catalog, version, "note", text)])
+
+
+def state_license(store: Store, catalog: str, version: int, name: str) -> None:
+    """Records the licence of the rows that a version brought into the store, instead of the one before. Raises
+    InputError for a version whose rows come from other catalogs, where their licences are recorded."""
+    name = checked(name)
+    with store.marking() as write:
+        marks = store.marks()
+        if (error := marks.unreadable(catalog, version)) is not None:
+            raise error
+        recipe = store.version(catalog, version).recipe
+        if inputs := recipe.get("inputs"):
+            raise InputError(
+                f"{catalog}@{version} comes from {', '.join(inputs)}: state the licence of what they come from, as "
+                f"`dqdata lineage {catalog}@{version}` shows it"
+            )
+        if (marks.licenses.get((catalog, version)) or recipe.get("license")) != name:
+            write([Mark(catalog, version, "license", name)])
 
 
 def drop(store: Store, catalog: str, versions: Sequence[int]) -> None:

@@ -33,6 +33,7 @@ FORMATS = ("jsonl", "json", "csv", "tsv", "parquet", "arrow")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="By default what the name of the file says.")
 @click.option("--encoding", help="Of CSV and JSON, by its Python name; utf-8 by default.")
 @click.option("--types", multiple=True, metavar="NAME=TYPE", help="DuckDB type of a column, such as answer=VARCHAR.")
+@click.option("--license", metavar="NAME", help="Licence of the rows, such as mit or CC-BY-4.0; recorded with them.")
 @project_option
 @store_option
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
@@ -46,6 +47,7 @@ def command(
     form: str | None,
     encoding: str | None,
     types: tuple[str, ...],
+    license: str | None,
     project: Path | None,
     store: Path | None,
     quiet: bool,
@@ -72,6 +74,7 @@ def command(
         format=form,
         encoding=encoding,
         layout=mapped.layout.name if mapped else None,
+        license=license,
         out=progress_out(quiet),
     )
     if as_json:

@@ -25,7 +25,7 @@ def command(version: str, output: Path | None, examples: int, project: Path | No
     Pipeline, yield by step, costs, distributions, checks, and examples of kept and rejected rows. The HTML file needs
     no network and holds no script; texts of models are shown as text.
     """
-    from dqdata.api.catalogs import one_version
+    from dqdata.api.versions import one_version
     from dqdata.catalog.export import check_target
     from dqdata.errors import InputError
     from dqdata.history.dataset import describe

@@ -24,6 +24,7 @@ from filelock import BaseFileLock, Timeout
 from dqdata.calls.budget import Budget
 from dqdata.calls.client import Counters
 from dqdata.catalog import Store, Version
+from dqdata.catalog.upkeep import state_license
 from dqdata.columns import REJECTS
 from dqdata.engine.append import Appending, Past, keep
 from dqdata.engine.assertions import CheckOutcome, differ, evaluate, evaluate_version
@@ -40,6 +41,7 @@ from dqdata.engine.target import Reached, until_target
 from dqdata.engine.tasks import Labels
 from dqdata.errors import ChecksFailed, DqdataError, Stopped
 from dqdata.files import lock, make_folder
+from dqdata.history.origins import allow
 from dqdata.ledger import Ledger
 from dqdata.notebook import Shown
 from dqdata.project.plan import Plan, check_ready, make_plan
@@ -120,11 +122,16 @@ def run_pipeline(
     plan = make_plan(project, name, store)
     if force or retry_failed or plan.made is None:
         check_ready(plan, project)
+    if plan.pipeline.licenses is not None:
+        new = not plan.source.reads()
+        allow(store, plan.read, new, plan.license, plan.pipeline.licenses, plan.pipeline.where)
     folder = store.work / plan.pipeline.into
     make_folder(folder)
     with _alone(folder, plan, out):
         made = None if force else store.find(plan.fingerprint)
         if made is not None and not (retry_failed and _failed_rows(store, *made)):
+            if plan.pipeline.license is not None:
+                state_license(store, *made, plan.pipeline.license)
             return passed(_there_already(store, *made, plan.pipeline))
         with rare_collections():
             return passed(

@@ -96,9 +96,10 @@ class Dataset:
         return [one for one in self.reasons if one.step == step or one.step.startswith(f"{step} > ")]
 
 
-def describe(store: Store, catalog: str, version: int, *, examples: int = 3) -> Dataset:
-    """Reads one version. examples: rows that it quotes: kept ones, and of each of the most frequent reasons one. Raises
-    QueryError for an unknown version."""
+def describe(store: Store, catalog: str, version: int, *, examples: int = 3, within: Node | None = None) -> Dataset:
+    """Reads one version. examples: rows that it quotes: kept ones, and of each of the most frequent reasons one.
+    within: its node in the lineage of another version; then it is described in brief, without run, distributions, cost
+    and checks. Raises QueryError for an unknown version."""
     found = store.version(catalog, version)
     name, rejects = f"{catalog}@{version}", f"{catalog}{REJECTS_SUFFIX}@{version}"
     columns = store.schema(catalog, version)
@@ -107,23 +108,25 @@ def describe(store: Store, catalog: str, version: int, *, examples: int = 3) -> 
         f"select step, kind, reason, count(*) as rows from {rejects} group by all order by rows desc, step, reason",
     )
     reasons = [Reason(str(one["step"]), str(one["kind"]), str(one["reason"]), int(one["rows"])) for one in counted]
-    runs = dicts(store, f"select * from dq_runs where run_id = {literal(found.run_id)}") if found.run_id else []
+    brief = within is not None
+    of_run = f"select * from dq_runs where run_id = {literal(found.run_id)}"
+    runs = dicts(store, of_run) if found.run_id and not brief else []
     this = f"catalog = {literal(catalog)} and version = {version}"
-    costs = dicts(store, f"select * from dq_costs where {this}")
+    costs = [] if brief else dicts(store, f"select * from dq_costs where {this}")
     order = f" order by {quoted(columns.key)}" if columns.key in columns else ""
-    kept = dicts(store, f"select * from (from {name}{order} limit {examples})")
+    kept = dicts(store, f"select * from (from {name}{order} limit {examples})") if examples else []
     return Dataset(
         found,
         columns,
         runs[-1] if runs else {},
         costs[0] if costs else {},
-        lineage(store, catalog, version),
+        within or lineage(store, catalog, version),
         reasons,
-        list(_numbers(store, name, columns)),
-        list(_values(store, name, columns)),
+        [] if brief else list(_numbers(store, name, columns)),
+        [] if brief else list(_values(store, name, columns)),
         kept,
         [_example(store, rejects, one) for one in reasons[: 2 * examples]],
-        store.checks(catalog, version),
+        [] if brief else store.checks(catalog, version),
     )
 
 
@@ -136,39 +139,68 @@ def _example(store: Store, rejects: str, reason: Reason) -> Rejected:
 
 
 def _numbers(store: Store, name: str, columns: Columns) -> list[Numbers]:
-    found = []
-    for column in (one for one, kind in columns.items() if is_number(kind)):
-        value = f"{quoted(column)}::double"
-        [row] = dicts(
+    values = {one: f"{quoted(one)}::double" for one, kind in columns.items() if is_number(kind)}
+    if not values:
+        return []
+    known = {
+        str(row["name"]): row
+        for row in dicts(
             store,
-            f"select count(*) as rows, count(v) as known, min(v) as least, median(v) as median, avg(v) as mean, "
-            f"max(v) as most from (select case when isfinite({value}) then {value} end as v from {name})",
+            " union all ".join(
+                f"select {literal(one)} as name, count(*) as rows, count(v) as known, min(v) as least, median(v) as "
+                f"median, avg(v) as mean, max(v) as most from "
+                f"(select case when isfinite({value}) then {value} end as v from {name})"
+                for one, value in values.items()
+            ),
         )
-        if not row["known"]:
-            continue
-        least, most = float(row["least"]), float(row["most"])
-        width = (most - least) / BARS
-        place = f"least({BARS - 1}, floor(({value} - {least!r}::double) / {width!r}::double)::int)" if width else "0"
-        bars = {
-            int(one["place"]): int(one["rows"])
-            for one in dicts(
-                store, f"select {place} as place, count(*) as rows from {name} where isfinite({value}) group by all"
-            )
-        }
-        counts = tuple(bars.get(at, 0) for at in range(BARS)) if width else (int(row["known"]),)
-        nulls = int(row["rows"]) - int(row["known"])
-        found.append(Numbers(column, nulls, least, float(row["median"]), float(row["mean"]), most, counts))
-    return found
+        if row["known"]
+    }
+    parts = [_bars(name, one, values[one], row) for one, row in known.items()]
+    counted = dicts(store, " union all ".join(parts)) if parts else []
+    bars = {(str(one["name"]), int(one["place"])): int(one["rows"]) for one in counted}
+    return [
+        Numbers(
+            one,
+            int(row["rows"]) - int(row["known"]),
+            float(row["least"]),
+            float(row["median"]),
+            float(row["mean"]),
+            float(row["most"]),
+            tuple(bars.get((one, at), 0) for at in range(BARS if row["most"] > row["least"] else 1)),
+        )
+        for one in values
+        if (row := known.get(one)) is not None
+    ]
+
+
+def _bars(table: str, column: str, value: str, row: Mapping[str, Any]) -> str:
+    """SQL that counts a column's values by interval, from 0 on."""
+    least = float(row["least"])
+    width = (float(row["most"]) - least) / BARS
+    place = f"least({BARS - 1}, floor(({value} - {least!r}::double) / {width!r}::double)::int)" if width else "0"
+    return (
+        f"select {literal(column)} as name, {place} as place, count(*) as rows from {table} where isfinite({value}) "
+        "group by all"
+    )
 
 
 def _values(store: Store, name: str, columns: Columns) -> list[Values]:
-    found = []
-    for column in (one for one, kind in columns.items() if kind in ("VARCHAR", "BOOLEAN") and one != columns.key):
-        rows = dicts(
-            store,
-            f"select coalesce(left({quoted(column)}::varchar, 80), '(null)') as value, count(*) as rows from {name} "
-            f"group by all order by rows desc, value limit {FEW_VALUES + 1}",
+    texts = [one for one, kind in columns.items() if kind in ("VARCHAR", "BOOLEAN") and one != columns.key]
+    if not texts:
+        return []
+    value = {one: f"coalesce(left({quoted(one)}::varchar, 80), '(null)')" for one in texts}
+    counts = ", ".join(f"count(distinct {value[one]})" for one in texts)
+    [row] = dicts(store, f"select [{counts}] as n from {name}")
+    few = [one for one, count in zip(texts, row["n"], strict=True) if 0 < count <= FEW_VALUES]
+    if not few:
+        return []
+    counted = dicts(
+        store,
+        " union all ".join(
+            f"(select {literal(one)} as name, {value[one]} as value, count(*) as rows from {name} group by all)"
+            for one in few
         )
-        if len(rows) <= FEW_VALUES and any(int(one["rows"]) > 1 for one in rows):
-            found.append(Values(column, {str(one["value"]): int(one["rows"]) for one in rows}))
-    return found
+        + " order by rows desc, value",
+    )
+    found = {one: {str(row["value"]): int(row["rows"]) for row in counted if row["name"] == one} for one in few}
+    return [Values(one, rows) for one, rows in found.items() if any(count > 1 for count in rows.values())]

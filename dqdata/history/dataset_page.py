@@ -36,14 +36,14 @@ svg { max-width: 100%; height: auto; } svg text { fill: currentColor; font: 13px
 def as_markdown(found: Dataset) -> str:
     """Headings, tables, and the pipeline as a Mermaid diagram."""
     out = [f"# {found.name}", "", *(f"{line}  " for line in _summary(found)), "", "## How it was made", ""]
-    out += ["```mermaid", "flowchart LR", *_mermaid(found), "```"]
+    out += ["```mermaid", "flowchart LR", *mermaid(found), "```"]
     for title, about, head, rows in _sections(found):
         out += ["", f"## {title}", ""]
         out += [about, ""] if about else []
         if head:
-            out += [_line(map(_cell, head)), _line(["---"] * len(head)), *(_line(map(_cell, row)) for row in rows)]
+            out += [line(map(cell, head)), line(["---"] * len(head)), *(line(map(cell, row)) for row in rows)]
         else:
-            out += [f"- {_cell(name)}: {_code(text)}" if name else "" for name, text in rows]
+            out += [f"- {cell(name)}: {code(text)}" if name else "" for name, text in rows]
     return "\n".join(out) + "\n"
 
 
@@ -87,10 +87,10 @@ def _sections(found: Dataset) -> Iterator[Section]:
             "Steps",
             "",
             ("step", "operator", "parameters"),
-            [(str(step["id"]), str(step["op"]), _json(_said(step.get("params", {})))) for step in found.steps],
+            [(str(step["id"]), str(step["op"]), as_json(said(step.get("params", {})))) for step in found.steps],
         )
     yield "Sources and uses", "", ("what", "name", "about"), [*_nodes(found.tree)]
-    yield "Yield by step", _rows_in(found), ("step", "dropped", "failed", "left after it at most"), _yield(found)
+    yield "Yield by step", _rows_in(found), ("step", "dropped", "failed", "left after it at most"), yield_by_step(found)
     if found.reasons:
         yield (
             "Reasons",
@@ -130,7 +130,7 @@ def _sections(found: Dataset) -> Iterator[Section]:
         yield f"Rejected by {one.step}: {one.reason}", "", (), _rejected(one)
 
 
-def _said(params: Mapping[str, Any]) -> dict[str, Any]:
+def said(params: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters less those that are empty."""
     return {name: value for name, value in params.items() if value not in (None, [], {}, "", False)}
 
@@ -141,7 +141,7 @@ def _rows_in(found: Dataset) -> str:
     return f"{int(rows):,} rows entered; a step that makes several rows of one raises the number."
 
 
-def _yield(found: Dataset) -> list[tuple[str, str, str, str]]:
+def yield_by_step(found: Dataset) -> list[tuple[str, str, str, str]]:
     """Rejected rows by step in the order of the steps, and how many rows were left: counted from the end, since kept
     rows and those that later steps rejected have passed a step."""
     known = [str(step["id"]) for step in found.steps]
@@ -196,11 +196,11 @@ def _rejected(one: Rejected) -> list[tuple[str, str]]:
 
 
 def _text(value: Any) -> str:
-    text = value if isinstance(value, str) else _json(value)
+    text = value if isinstance(value, str) else as_json(value)
     return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"
 
 
-def _json(value: Any) -> str:
+def as_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
@@ -214,7 +214,7 @@ def _boxes(found: Dataset) -> list[tuple[str, str]]:
     return [*boxes, (found.name, f"{found.version.rows:,} rows")]
 
 
-def _mermaid(found: Dataset) -> Iterator[str]:
+def mermaid(found: Dataset) -> Iterator[str]:
     boxes = _boxes(found)
     for number, (label, note) in enumerate(boxes):
         text = html.escape(f"{label[:60]} {note}".strip()).replace("`", "'").replace("#", "#35;")
@@ -275,17 +275,17 @@ def _pre(text: str) -> str:
     return f"<pre>{html.escape(text)}</pre>"
 
 
-def _line(cells: Any) -> str:
+def line(cells: Any) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """One line of a table as Markdown and HTML show it; names and values of rows are as models wrote them."""
     line = html.escape(" ".join(text.split()), quote=False)
     return "".join(f"\\{sign}" if sign in "\\`*_[]|~!" else sign for sign in line)
 
 
-def _code(text: str) -> str:
+def code(text: str) -> str:
     """The text as one line of code, within more backticks than it has in a row."""
     line = " ".join(text.split())
     longest = run = 0

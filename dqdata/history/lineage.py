@@ -64,6 +64,7 @@ class _Graph:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._licenses = store.marks().licenses
         self._versions = {f"{one.catalog}@{one.version}": one for one in store.versions()}
         self._models = {f"{TRAINED}{one['name']}@{one['version']}": one for one in store.models()}
         self._reads: dict[str, list[str]] = {name: _inputs(one.recipe) for name, one in self._versions.items()}
@@ -76,9 +77,13 @@ class _Graph:
             return node
         seen.add(name)
         node.up = [self.upwards(one, seen) for one in self._reads.get(name, ())]
-        if (version := self._versions.get(name)) is not None and (origin := _source(version.recipe)):
-            node.up.append(Node(origin, "source"))
+        if (version := self._versions.get(name)) is not None and (origin := source_name(version.recipe)):
+            node.up.append(Node(origin, "source", self._license(version)))
         return node
+
+    def _license(self, version: Version) -> str:
+        stated = self._licenses.get((version.catalog, version.version)) or version.recipe.get("license")
+        return f"licence {stated}" if stated else "no licence stated"
 
     def downwards(self, name: str, seen: set[str]) -> list[Node]:
         found = []
@@ -121,13 +126,15 @@ def _model_inputs(model: Mapping[str, Any], folders: Mapping[str, str]) -> list[
     return list(dict.fromkeys(found))
 
 
-def _source(recipe: Mapping[str, Any]) -> str:
+def source_name(recipe: Mapping[str, Any]) -> str:
     """A source that is no catalog: its kind and what it names."""
     source = recipe.get("source") or {}
     if not source or source.get("kind") == "sql":
         return ""
     params = source.get("params") or {}
     named = params.get("path") or params.get("name") or params.get("tasks") or ""
+    if isinstance(named, list) and all(isinstance(one, str) for one in named):
+        named = ", ".join(named)
     return f"{source['kind']}: {named if isinstance(named, str) else json.dumps(named)}".rstrip(": ")
 
 

@@ -43,6 +43,7 @@ from dqdata.project.step_teachers import check_answers, check_bounded, check_mod
 from dqdata.project.tables import Pipeline, Project, StepSpec, plain
 from dqdata.schema import Child, Schema
 from dqdata.source import Source, StoreView
+from dqdata.sql import versions_read
 from dqdata.teacher import Teacher
 from dqdata.types import stored_columns
 
@@ -123,6 +124,17 @@ class Plan:
             more["source"] = self.source_fingerprint
         return fingerprint({"into": self.pipeline.into, "rows": last, **more})
 
+    @property
+    def license(self) -> str:
+        """Licence of the rows of the source, empty where nobody states it."""
+        return self.pipeline.license or self.source.license()
+
+    @property
+    def read(self) -> list[str]:
+        """Versions whose rows become part of the result."""
+        steps = [query for step in self.steps if not step.operator.compares for query in step.catalogs.values()]
+        return list(dict.fromkeys([*self.source.reads(), *(name for query in steps for name in versions_read(query))]))
+
     def checkpoints(self, segment: Segment) -> str:
         """Name of the folder of a segment's checkpoints in a run of this plan."""
         if self.pipeline.mode == "append":
@@ -164,6 +176,12 @@ def make_plan(
         raise
     except InputError as error:
         raise type(error)(f"{pipeline.where} from: {error}") from error
+    if pipeline.license is not None and source.reads():
+        raise ProjectError(
+            pipeline.where,
+            f"the rows come from {', '.join(source.reads())}, and `license` is for rows that are new in the store: "
+            f"leave it out, or state it there with `dqdata tag {source.reads()[0]} --license NAME`",
+        )
     origins = {
         "source": pipeline.source.kind,
         "rows": origin,

@@ -17,13 +17,13 @@ from pydantic.errors import PydanticInvalidForJsonSchema
 from dqdata.errors import PluginError
 from dqdata.plugins import Group, found, load
 from dqdata.project.experiments import ExperimentKeys
+from dqdata.project.pipeline_keys import PipelineKeys
 from dqdata.project.store_table import StoreTable
 from dqdata.project.tables import (
     ALLOW_LEAKS,
     EVALUATE,
     EngineTable,
     EvaluationKeys,
-    PipelineKeys,
     SandboxTable,
 )
 from dqdata.teacher import Limits

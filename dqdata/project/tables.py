@@ -17,15 +17,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, Field, SecretStr, field_validator
+from pydantic import BaseModel, SecretStr
 
 from dqdata.errors import InputError, ProjectError, nearest
 from dqdata.params import Params
 from dqdata.place import StorePlace
-from dqdata.project.assertions import CheckSpec
 from dqdata.project.environment import resolved
 from dqdata.project.experiments import ExperimentKeys, ExperimentTable
 from dqdata.project.paths import check_names, check_paths
+from dqdata.project.pipeline_keys import PipelineKeys
 from dqdata.project.problems import Problems, check_known, is_table, table_of, validated
 from dqdata.project.profiles import changed_by, with_profile
 from dqdata.project.reading import find_project, project_file, read_tables
@@ -36,8 +36,6 @@ from dqdata.teacher import Limits
 EVALUATE, ALLOW_LEAKS = "evaluate", "allow_leaks"
 """Keys of a trainer's table that are the training's own, not the trainer's: what the model is measured on, and that it
 is trained although problems are measured too."""
-LEAST_MEMORY = 256 << 20
-"""The smallest `memory`: DuckDB sorts and joins long texts on disk with no less."""
 TABLES = ("store", "engine", "sandbox", "teachers", "pipelines", "trainers", "evaluations", "experiments", "profiles")
 M = TypeVar("M", bound=BaseModel)
 
@@ -74,37 +72,6 @@ class StepSpec(Params):
     params: Mapping[str, Any]
     where: str
     """`pipelines.toml [pipelines.x] step 2 (dedup)`: where errors about it point."""
-
-
-class PipelineKeys(Params):
-    """Keys of `[pipelines.NAME]` beside `from` and `steps`."""
-
-    into: str
-    budget_usd: float | None = Field(None, gt=0, allow_inf_nan=False)
-    budget_tokens: int | None = Field(None, gt=0)
-    target_rows: int | None = Field(None, ge=1, strict=True)
-    """Rows of the result after which a run stops: it takes as many rows of the source, from its beginning, as that
-    needs. It stops earlier at the end of the source, or of the budget."""
-    seed: int = 0
-    max_failed_rate: float = Field(0.1, ge=0, le=1)
-    """Share of failed rows above which a run stops, looked at from 50 rows on and at the end."""
-    chunk_rows: int | None = Field(None, ge=1)
-    """Rows of a checkpoint; by default few where teachers are called and many where only the CPU works."""
-    mode: Literal["full", "append"] = "full"
-    """append: rows that went through the same steps in the last run are taken as they came out then, and only others
-    are processed; the version is the one that processing all rows makes."""
-    memory: int = Field(2 << 30, ge=LEAST_MEMORY)
-    """Bytes of rows that a run holds before it uses the disk; the program itself takes some 350 MiB more."""
-    checks: tuple[CheckSpec, ...] = ()
-    """What must hold of the result."""
-
-    @field_validator("checks")
-    @classmethod
-    def _named_once(cls, checks: tuple[CheckSpec, ...]) -> tuple[CheckSpec, ...]:
-        names = [check.name for check in checks]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"two checks are named {twice[0]!r}")
-        return checks
 
 
 class Pipeline(PipelineKeys):

@@ -69,6 +69,9 @@ class BenchmarkProblems(Source[BenchmarkParams]):
         how = self.params.model_dump(mode="json", exclude={"path", "revision"})
         return digest("benchmark", str(VERSION), canonical(how), self._published.fingerprint())
 
+    def license(self) -> str:
+        return self._benchmark.license
+
     def row_count(self) -> int | None:
         return None if self._window else self._published.row_count()
 

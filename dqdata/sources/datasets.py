@@ -22,6 +22,7 @@ from dqdata.columns import VOCABULARY, Columns, arrow_schema, columns_of
 from dqdata.errors import DataError, InputError, PluginError
 from dqdata.files import file_hash
 from dqdata.ids import canonical, digest
+from dqdata.licenses import OTHER, checked
 from dqdata.params import Params
 from dqdata.source import Source
 from dqdata.sources.record import new_names
@@ -53,6 +54,9 @@ class HubDataset(Source[HubDatasetParams]):
     kind = "datasets"
     Params = HubDatasetParams
 
+    _card: Mapping[str, Any] = {}
+    """Metadata of its page on the hub, where that was asked."""
+
     def schema(self) -> Columns:
         return self._schema
 
@@ -64,6 +68,14 @@ class HubDataset(Source[HubDatasetParams]):
         return digest(
             "datasets", how, *(f"{file.relative_to(self._folder)} {file_hash(file, 'blake2b')}" for file in files)
         )
+
+    def license(self) -> str:
+        """What the card says, where it names one licence."""
+        if self._folder is None:
+            _ = self._commit
+            return _card_license(self._card)
+        readme = self._folder / "README.md"
+        return _card_license(card_of(readme.read_text(encoding="utf-8", errors="replace"))) if readme.is_file() else ""
 
     def row_count(self) -> int | None:
         if self._is_saved:
@@ -128,7 +140,9 @@ class HubDataset(Source[HubDatasetParams]):
                 f"{self._where}: the hub is switched off (HF_HUB_OFFLINE), so give `revision` as a whole commit"
             )
         try:
-            return str(HfApi().dataset_info(self.params.name, revision=self.params.revision, timeout=30).sha)
+            info = HfApi().dataset_info(self.params.name, revision=self.params.revision, timeout=30)
+            self._card = {key: info.card_data.get(key) for key in ("license", "license_name") if info.card_data}
+            return str(info.sha)
         except Exception as error:
             raise DataError(
                 f"{self._where}: the hub doesn't give it ({type(error).__name__}: {str(error).splitlines()[0]}); check "
@@ -191,6 +205,31 @@ class HubDataset(Source[HubDatasetParams]):
             as_text = known is not None and known.type == "VARCHAR" and not pa.types.is_nested(kind)
             fields.append((new, pa.string() if as_text or pa.types.is_null(kind) else kind))
         return columns_of(pa.schema(fields))
+
+
+def card_of(readme: str) -> Mapping[str, Any]:
+    """Metadata of a card: the YAML between its first lines of dashes, nothing where it has none that can be read."""
+    import yaml
+
+    found = re.match(r"---\s*\n(.*?)\n---\s*\n", readme, re.DOTALL)
+    try:
+        read = yaml.safe_load(found.group(1)) if found else None
+    except yaml.YAMLError:
+        return {}
+    return read if isinstance(read, Mapping) else {}
+
+
+def _card_license(card: Mapping[str, Any]) -> str:
+    named = card.get("license")
+    if isinstance(named, list) and len(named) == 1:
+        named = named[0]
+    if not isinstance(named, str):
+        return ""
+    own = card.get("license_name")
+    try:
+        return checked(f"{OTHER}:{own}" if named == OTHER and own else named)
+    except InputError:
+        return ""
 
 
 def _no_rows(schema: pa.Schema) -> pa.RecordBatch:

@@ -65,6 +65,9 @@ class Gym(Source[GymParams]):
         _factory()
         return digest("gym", version("reasoning-gym"), canonical(self.params.model_dump()))
 
+    def license(self) -> str:
+        return "apache-2.0"
+
     def row_count(self) -> int:
         return self.params.size
 

@@ -74,6 +74,9 @@ class Problems(Source[ProblemsParams]):
     def fingerprint(self) -> str:
         return digest("problems", str(VERSION), canonical(self.params.model_dump()))
 
+    def license(self) -> str:
+        return "apache-2.0"
+
     def row_count(self) -> int:
         return self.params.rows
 

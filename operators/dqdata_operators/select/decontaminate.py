@@ -82,6 +82,7 @@ class Decontaminate(TableOperator[DecontaminateParams]):
     name = "decontaminate"
     version = 6
     Params = DecontaminateParams
+    compares = True
 
     def columns(self, have: Columns, schema: Schema) -> Columns:
         have.require(self.params.column, "VARCHAR")
