@@ -37,7 +37,7 @@ VERBS = {
     "apply": "Run one operator on a Parquet, JSONL or CSV file; rejects go to OUT.rejects.",
     "sql": "Run one SQL query over the catalogs; it can only read.",
     "log": "List the versions of a catalog, or of all, oldest first, with tags and notes.",
-    "tag": "Name a version of a catalog (NAME@TAG reads it), or keep a note on it.",
+    "tag": "Name a version of a catalog (NAME@TAG reads it), keep a note on it, or state its licence.",
     "drop": "Make versions unreadable; `dqdata restore` brings them back until `dqdata gc` removes their files.",
     "restore": "Bring back versions (NAME@VERSION) that were dropped and whose files are still there.",
     "gc": "Remove the files of dropped versions, which can't be restored afterwards.",
