@@ -49,7 +49,7 @@ VERBS = {
     "why": "Explain one row by its problem_id, trace_id or pair_id.",
     "report": "Write what a version is and how it was made: one HTML file, or Markdown.",
     "import": "Import JSONL, Parquet, CSV or Arrow files; ids are given to rows that have none.",
-    "publish": "Publish a version as a data set with card, licence and metadata: a new FOLDER, or hf:OWNER/NAME.",
+    "publish": "Publish a version as a data set: a new FOLDER, or hf:OWNER/NAME on the Hub.",
     "export": "Write a catalog (NAME, NAME@3, NAME__rejects@3), the rows of a query, or a model (trained:NAME@2).",
     "train": "Train a model on a catalog; a stopped or killed run goes on from its newest whole checkpoint.",
     "eval": "Score models: trained:NAME@version, a folder, a GGUF file, a hub name, or teacher:NAME.",
