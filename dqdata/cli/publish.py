@@ -12,7 +12,8 @@ from pathlib import Path
 import click
 
 from dqdata.cli import completion
-from dqdata.cli.common import json_option, open_catalogs, print_json, printable, project_option, say, store_option
+from dqdata.cli.common import json_option, open_catalogs, print_json, printable, project_option, store_option
+from dqdata.cli.lines import say
 
 
 @click.command()

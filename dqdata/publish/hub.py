@@ -33,7 +33,7 @@ def publish(
     api = connected()
     refuse_files_of_others(api, repository)
     url = f"{api.endpoint}/datasets/{repository}"
-    with tempfile.TemporaryDirectory(dir=store.work, prefix="publish-") as place:
+    with tempfile.TemporaryDirectory(prefix="dqdata-publish-") as place:
         folder = Path(place) / repository.rpartition("/")[2]
         made = build(store, catalog, version, folder, repository=repository, url=url, **how)
         commit = upload(api, repository, folder, f"{made.name} by dqdata", private=private)
