@@ -82,6 +82,15 @@ def interrupt() -> Interrupt | None:
     return _interrupt.get()
 
 
+def inside_loop() -> bool:
+    """Whether an event loop runs in this thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
 def outside_loop(method: Callable[A, T]) -> Callable[A, T]:
     """The function, callable where an event loop runs in this thread, as in a notebook's cell: it then works in a
     thread of its own, and the loop waits. Ctrl-C is passed on to the work, which ends resumable; a second one leaves it
@@ -89,9 +98,7 @@ def outside_loop(method: Callable[A, T]) -> Callable[A, T]:
 
     @functools.wraps(method)
     def called(*args: A.args, **kwargs: A.kwargs) -> T:
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
+        if not inside_loop():
             return method(*args, **kwargs)
         done, sent = _in_thread(functools.partial(method, *args, **kwargs))
         try:

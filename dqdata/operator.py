@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Typ
 
 from dqdata.columns import Columns
 from dqdata.params import CatalogRef as CatalogRef
+from dqdata.params import EmbeddingName as EmbeddingName
 from dqdata.params import NoParams as NoParams
 from dqdata.params import P, marked
 from dqdata.params import Params as Params
@@ -171,15 +172,14 @@ class Run(Protocol):
         ...
 
     @property
-    def kept(self) -> Path:
-        """The folder of the ledger, which outlives all runs: for answers that were paid for and that the ledger can't
-        hold, such as embeddings."""
-        ...
-
-    @property
     def sandbox(self) -> Sandbox: ...
     def teacher(self, name: str) -> Ask:
         """The teacher of that `[teachers.NAME]` table."""
+        ...
+
+    def answers(self, teacher: str, requests: Sequence[Request]) -> list[Completion]:
+        """Answers of a teacher for a table operator, which works in a thread of its own: all of them, in order. Raises
+        TeacherError for the first that failed, after those in flight have ended and are in the ledger."""
         ...
 
     async def cpu(self, function: Callable[..., T], *args: Any, deadline: float) -> T:
@@ -246,13 +246,21 @@ class Operator(ABC, Generic[P]):
         return self._tokens.get(column, otherwise)
 
     def teachers(self) -> tuple[str, ...]:
-        """Names of the teachers it calls; by default every parameter marked TeacherName or ScorerName."""
-        return tuple(dict.fromkeys(str(value) for kind in ("teacher", "scorer") for value in self._marked(kind)))
+        """Names of the teachers it calls; by default every parameter marked TeacherName or ScorerName, and those of
+        `embedders`."""
+        named = (str(value) for kind in ("teacher", "scorer") for value in self._marked(kind))
+        return tuple(dict.fromkeys((*named, *self.embedders())))
 
     def scorers(self) -> tuple[str, ...]:
         """Those of its teachers that must give scores; the others must write. By default every parameter marked
         ScorerName."""
         return tuple(dict.fromkeys(str(value) for value in self._marked("scorer")))
+
+    def embedders(self) -> tuple[str, ...]:
+        """Those of its teachers that must embed texts: by default every parameter marked EmbeddingName that says
+        `teacher:NAME`."""
+        said = (str(value) for value in self._marked("embedding"))
+        return tuple(dict.fromkeys(one.removeprefix("teacher:") for one in said if one.startswith("teacher:")))
 
     def files(self) -> tuple[Path, ...]:
         """Files whose bytes are part of the fingerprint; by default every parameter marked PromptFile. An operator

@@ -12,9 +12,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
 from pydantic.fields import FieldInfo
+
+from dqdata.masking import masker
 
 
 class Params(BaseModel):
@@ -48,13 +51,29 @@ P = TypeVar("P", bound=Params)
 class Marker:
     """What a parameter refers to, so that the plan can check it and fingerprint what is behind it."""
 
-    refers_to: Literal["teacher", "scorer", "file", "path", "model", "sql", "catalog"]
+    refers_to: Literal["teacher", "scorer", "embedding", "file", "path", "model", "sql", "catalog"]
 
 
 TeacherName = Annotated[str, Marker("teacher")]
 """Name of a `[teachers.NAME]` table whose model writes."""
 ScorerName = Annotated[str, Marker("scorer")]
 """Name of a `[teachers.NAME]` table whose model gives scores for a chat: provider = "reward_model" or "likelihood"."""
+
+
+def _no_address(name: str) -> str:
+    """Refuses the address of an endpoint, which dqdata 0.1 took."""
+    if name.startswith(("http:", "https:")):
+        parts = urlsplit(name)
+        masker.add(parts.password, *(value for _, value in parse_qsl(parts.query)))
+        raise ValueError(
+            'an endpoint is a teacher: write a table [teachers.NAME] with provider = "openai_embeddings", base_url and '
+            'model, and embedding = "teacher:NAME"; vectors that a store of dqdata 0.1 kept are used'
+        )
+    return name
+
+
+EmbeddingName = Annotated[str, Marker("embedding"), AfterValidator(_no_address)]
+"""`teacher:NAME` for a `[teachers.NAME]` table whose model embeds texts, or the name of a model that runs here."""
 PromptFile = Annotated[Path, Marker("file")]
 """A file whose bytes enter the fingerprint; relative to pipelines.toml. Absolute by the time an operator sees it."""
 LocalPath = Annotated[Path, Marker("path")]

@@ -18,7 +18,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -253,6 +253,8 @@ class Teacher(ABC, Generic[P]):
     Params: ClassVar[type[Params]] = NoParams
     free: ClassVar[bool] = False
     """Whether a call costs nothing unless the table has a price: the model runs here, or the answer is recorded."""
+    embeds: ClassVar[bool] = False
+    """Whether its answers are vectors of the last message's text: base64 of float32, little-endian."""
     usual_limits: ClassVar[Mapping[str, Any]] = {}
     """Fields of Limits that this kind of teacher needs otherwise than most; what the user writes goes before them."""
 
@@ -306,6 +308,13 @@ class Teacher(ABC, Generic[P]):
     def scores(self) -> tuple[str, ...]:
         """Names of the scores that its answers are, as a JSON object; empty for a teacher that writes."""
         return ()
+
+    @property
+    def does(self) -> Literal["write", "score", "embed"]:
+        """What its answers are: text, a JSON object of `scores`, or vectors."""
+        if self.embeds:
+            return "embed"
+        return "score" if self.scores else "write"
 
     def key(self, request: Request) -> str:
         return request.key(self.provider, self.keyed_model, self.revision)

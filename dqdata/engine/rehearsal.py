@@ -231,8 +231,7 @@ class _Step(StepRun):
     def sandbox(self) -> Sandbox:
         raise _UnrehearsedError(self.step_name)
 
-    @property
-    def kept(self) -> Path:
+    def answers(self, teacher: str, requests: Sequence[Request]) -> list[Completion]:
         raise _UnrehearsedError(self.step_name)
 
     def teacher(self, name: str) -> Ask:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from dqdata.aio import gather_all, inside_loop
 from dqdata.calls.budget import Budget
 from dqdata.calls.client import CallClient, Counters
 from dqdata.calls.owner import LocalOwner, Owner
@@ -37,7 +38,7 @@ from dqdata.project.tables import Project, StepSpec, TeacherTable
 from dqdata.sandbox import Sandbox
 from dqdata.schema import Child, child_key
 from dqdata.source import StoreView
-from dqdata.teacher import Teacher
+from dqdata.teacher import Completion, Request, Teacher
 from dqdata.workers.inline import InlinePool
 from dqdata.workers.pool import Pool
 
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 log = logging.getLogger("dqdata")
+PER_PLACE = 4
+"""Requests of a table operator that are given to the loop together, for each call that may be in flight."""
 
 
 class Runtime:
@@ -90,8 +93,10 @@ class Runtime:
         self._clients: dict[str, CallClient] = {}
         self._elsewhere: dict[str, Counters] = {}
         self._sandbox: Sandbox | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
 
     async def __aenter__(self) -> Runtime:
+        self.loop = asyncio.get_running_loop()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -205,10 +210,6 @@ class StepRun:
         return folder
 
     @property
-    def kept(self) -> Path:
-        return self._runtime.project.ledger_path.parent
-
-    @property
     def sandbox(self) -> Sandbox:
         return self._runtime.sandbox
 
@@ -216,6 +217,18 @@ class StepRun:
         labels = self._runtime.labels
         context = CallContext(labels.run_id, labels.pipeline, self.step_name, name)
         return self._runtime.client(name).at(context)
+
+    def answers(self, teacher: str, requests: Sequence[Request]) -> list[Completion]:
+        """As `Run` says. Raises RunError outside a run, and in the thread of the engine's own loop."""
+        loop, ask = self._runtime.loop, self.teacher(teacher)
+        if loop is None or inside_loop():
+            raise RunError(f"{self.step_name}: `run.answers` is for table operators; others await `run.teacher`")
+        at_once = PER_PLACE * self._runtime.concurrency([teacher])
+        made: list[Completion] = []
+        for part in (requests[start : start + at_once] for start in range(0, len(requests), at_once)):
+            asked = gather_all(ask.complete(request) for request in part)
+            made += asyncio.run_coroutine_threadsafe(asked, loop).result()
+        return made
 
     async def cpu(self, function: Callable[..., T], *args: Any, deadline: float) -> T:
         return await self._runtime.pool.call(function, *args, deadline=deadline)

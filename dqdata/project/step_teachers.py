@@ -42,22 +42,25 @@ def check_model(teacher: Teacher[Any], table: TeacherTable) -> None:
         raise type(error)(f"{table.where}: {error}") from error
 
 
+_DOES = {"write": "writes text", "score": "gives scores", "embed": "embeds texts"}
+_NEEDED = {
+    "write": "text is needed here. Name a teacher that writes; scores of a reward model are the `model` of a step "
+    "`score`, those of provider 'likelihood' the `student` of a step `student_fit`, vectors the `embedding` of `dedup`",
+    "score": 'scores are needed here: name one with provider = "reward_model" (in `student_fit`: "likelihood"), or '
+    "name this one as `judge`",
+    "embed": 'vectors are needed here: name one with provider = "openai_embeddings"',
+}
+
+
 def check_answers(operator: Operator[Any], spec: StepSpec, root: Path, teachers: Mapping[str, Teacher[Any]]) -> None:
-    """A judge must write and a scorer must give scores. Raises ProjectError."""
+    """A judge must write, a scorer must give scores, and an embedder vectors. Raises ProjectError."""
     for name in operator.teachers():
+        needed = "score" if name in operator.scorers() else "embed" if name in operator.embedders() else "write"
         teacher = teachers[name]
-        if name in operator.scorers() and not teacher.scores:
+        if teacher.does != needed:
             raise ProjectError(
                 spec.where,
-                f"teacher {name!r} (provider {teacher.provider!r}) writes text, and scores are needed here: name one "
-                'with provider = "reward_model" (in `student_fit`: "likelihood"), or name this one as `judge`',
-            )
-        if name not in operator.scorers() and teacher.scores:
-            raise ProjectError(
-                spec.where,
-                f"teacher {name!r} (provider {teacher.provider!r}) gives {', '.join(teacher.scores)} and writes no "
-                "text. Name one that writes here; scores of a reward model are the `model` of a step `score`, those of "
-                "provider 'likelihood' the `student` of a step `student_fit`",
+                f"teacher {name!r} (provider {teacher.provider!r}) {_DOES[teacher.does]}, and {_NEEDED[needed]}",
             )
     for child in children(operator, spec, root):
         check_answers(child, spec, root, teachers)

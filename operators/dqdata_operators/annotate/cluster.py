@@ -18,11 +18,11 @@ import polars as pl
 from pydantic import Field
 
 from dqdata.columns import Columns
-from dqdata.operator import Decisions, Params, Run, Schema, Table, TableOperator
+from dqdata.operator import Decisions, EmbeddingName, Estimate, Params, Run, Schema, Table, TableOperator
 from dqdata_operators.lib.near import semantic
 from dqdata_operators.lib.near.clusters import I64
 from dqdata_operators.lib.vectors import F32
-from dqdata_operators.lib.vectors.embedding import embedder, packages_of
+from dqdata_operators.lib.vectors.embedding import embedder, embedding_calls, packages_of
 
 LEARNT_ROWS = 50_000
 """Rows that centres are learnt from; all are then assigned."""
@@ -37,8 +37,8 @@ class ClusterParams(Params):
     """Topics at most; fewer where there are fewer different texts."""
     representatives: int = Field(3, ge=0)
     """Rows of each topic, the nearest to its centre, that are marked."""
-    embedding: str = "wordllama"
-    """wordllama, minilm, use-multilingual, model2vec:NAME, sentence-transformers:NAME or URL#MODEL."""
+    embedding: EmbeddingName = "wordllama"
+    """wordllama, minilm, use-multilingual, model2vec:NAME, sentence-transformers:NAME or teacher:NAME."""
     into: str = "topic"
     """Column for the number of the topic."""
 
@@ -58,6 +58,9 @@ class Cluster(TableOperator[ClusterParams]):
 
     def requires(self) -> tuple[str, ...]:
         return packages_of(self.params.embedding)
+
+    def estimate(self, rows: float) -> Estimate:
+        return Estimate(rows, embedding_calls(self, (self.params.column,), rows))
 
     def process(self, table: Table, run: Run) -> Decisions:
         texts = (batch[self.params.column] for batch in table.batches([self.params.column]))

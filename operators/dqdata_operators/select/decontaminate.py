@@ -24,7 +24,7 @@ from pydantic import Field, field_validator
 from dqdata.columns import Columns, polars_schema
 from dqdata.errors import InputError
 from dqdata.ids import canonical
-from dqdata.operator import Decisions, Params, Run, Schema, Table, TableOperator
+from dqdata.operator import Decisions, EmbeddingName, Estimate, Params, Run, Schema, Table, TableOperator
 from dqdata_operators.lib.benchmarks.evidence import Doubt, Pair
 from dqdata_operators.lib.benchmarks.layouts import Benchmark, Problems, read_benchmarks
 from dqdata_operators.lib.benchmarks.search import Search
@@ -62,8 +62,8 @@ class DecontaminateParams(Params):
     """Nearest problems by embedding that a row is compared with; 0 leaves embeddings out."""
     min_cosine: float = Field(0.4, ge=0, le=1)
     """Similarity of embeddings below which a neighbour isn't looked at."""
-    embedding: str = "wordllama"
-    """wordllama, minilm, use-multilingual, model2vec:NAME, sentence-transformers:NAME or URL#MODEL."""
+    embedding: EmbeddingName = "wordllama"
+    """wordllama, minilm, use-multilingual, model2vec:NAME, sentence-transformers:NAME or teacher:NAME."""
     doubt: tuple[float, float] = (-3.0, 0.0)
     """Log odds between which a pair is doubtful; from the second on it is the same problem, below the first nothing.
     -3 is a chance of 5%, 0 of 50%, 2.2 of 90%."""
@@ -100,6 +100,12 @@ class Decontaminate(TableOperator[DecontaminateParams]):
         from dqdata_operators.lib.vectors.embedding import packages_of
 
         return ("rapidfuzz", *(packages_of(self.params.embedding) if self.params.neighbours else ()))
+
+    def estimate(self, rows: float) -> Estimate:
+        """Of an embedding by a teacher the problems of the benchmarks are not counted."""
+        from dqdata_operators.lib.vectors.embedding import embedding_calls
+
+        return Estimate(rows, embedding_calls(self, (self.params.column,), rows) if self.params.neighbours else {})
 
     def process(self, table: Table, run: Run) -> Decisions:
         try:

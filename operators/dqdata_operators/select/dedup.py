@@ -35,7 +35,7 @@ from dqdata.columns import Columns
 from dqdata.errors import ColumnError, QueryError
 from dqdata.expressions import check_ranking
 from dqdata.files import parquet_file
-from dqdata.operator import Decisions, Params, Run, Schema, SqlExpression, Table, TableOperator
+from dqdata.operator import Decisions, EmbeddingName, Estimate, Params, Run, Schema, SqlExpression, Table, TableOperator
 from dqdata.sql import PARQUET, literal, quoted
 from dqdata_operators.lib.near import exact
 from dqdata_operators.lib.near.clusters import I64, U64
@@ -70,8 +70,8 @@ class DedupParams(Params):
     """minhash: words that make one element of a text's set."""
     num_perm: int = Field(128, ge=16, le=1024)
     """minhash: length of a signature. More finds more of the pairs just above the threshold."""
-    embedding: str = "wordllama"
-    """semantic: wordllama, minilm, use-multilingual, model2vec:NAME, sentence-transformers:NAME or URL#MODEL."""
+    embedding: EmbeddingName = "wordllama"
+    """semantic: wordllama, minilm, use-multilingual, model2vec:NAME, sentence-transformers:NAME or teacher:NAME."""
     distinguish: tuple[Distinction, ...] = DISTINCTIONS
     """minhash, semantic: what near duplicates must agree in. numbers, with what they count; operators: also relations,
     brackets and variables; negations; contrasts: words such as area and perimeter, more and fewer; answers, where both
@@ -120,6 +120,12 @@ class Dedup(TableOperator[DedupParams]):
         from dqdata_operators.lib.vectors.embedding import packages_of
 
         return packages_of(self.params.embedding) if self.params.method == "semantic" else ()
+
+    def estimate(self, rows: float) -> Estimate:
+        from dqdata_operators.lib.vectors.embedding import embedding_calls
+
+        calls = embedding_calls(self, self.params.names, rows) if self.params.method == "semantic" else {}
+        return Estimate(rows, calls)
 
     def process(self, table: Table, run: Run) -> Decisions:
         import duckdb

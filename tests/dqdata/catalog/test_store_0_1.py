@@ -131,7 +131,6 @@ def asks_for(catalog: str, query: str) -> tuple[str, str]:
     [
         ("traces", asks_for("traces", ANSWERABLE), 16, 16),
         ("graded", ("where correct", "where correct and true"), 13, 26),
-        ("unlike", asks_for("unlike", ANSWERABLE), 7, 0),
         ("batched", ("from problems where answer != '2'", "from problems where answer <> '2'"), 9, 9),
         ("lossy", asks_for("lossy", ANSWERABLE), 8, 8),
         ("unfinished", asks_for("unfinished", ANSWERABLE), 8, 8),
@@ -147,7 +146,7 @@ def test_nothing_is_paid_for_again(
     rows_out: int,
     calls: int,
 ) -> None:
-    """A recipe that isn't there yet and asks what was asked before; vectors are kept too, as nobody is at their URL."""
+    """A recipe that isn't there yet and asks what was asked before."""
     if name == "student":
         pytest.importorskip("transformers")
     file = old / "pipelines.toml"
@@ -160,6 +159,19 @@ def test_nothing_is_paid_for_again(
     assert not told["unchanged"]
     assert (told["rows_out"], told["calls"]) == (rows_out, {"made": 0, "cached": calls, "failed": 0})
     assert loopback.asked == []
+
+
+def test_vectors_are_not_paid_for_again(old: Path, command_line: CommandLine) -> None:
+    """Nobody is at their address any more."""
+    file = old / "pipelines.toml"
+    text = file.read_text(encoding="utf-8")
+    [address] = re.findall(r'embedding = "(http[^"]*)#letters"', text)
+    assert "openai_embeddings" in command_line("check", "unlike").error
+    teacher = f'\n[teachers.letters]\nprovider = "openai_embeddings"\nbase_url = "{address}"\nmodel = "letters"\n'
+    file.write_text(text.replace(f"{address}#letters", "teacher:letters") + teacher, encoding="utf-8")
+    done = command_line("run", "unlike", "-q", "--json")
+    assert done.code == 0, done.error
+    assert json.loads(done.out)["rows_out"] == 9
 
 
 def test_a_recipe_that_is_done_asks_nothing(old: Path, command_line: CommandLine, loopback: Loopback) -> None:

@@ -7,14 +7,14 @@
 Names: `wordllama` (static, 16 MB, MIT, comes with its package: tens of thousands of questions a second), `minilm`
 (all-MiniLM-L6-v2 as int8 ONNX, Apache-2.0: hundreds of times slower), `use-multilingual` (Universal Sentence Encoder
 multilingual v3 in numpy, 30 MB, Apache-2.0: finds translations, about as slow), `model2vec:NAME` and
-`sentence-transformers:NAME` (hub names or folders), or an OpenAI-compatible endpoint as `URL#MODEL`, its key in the
-environment variable DQDATA_EMBEDDING_KEY, whose answers are kept (endpoint.py). The first two give a text the same
-vector whatever it is embedded with, bit for bit; other models may round their batches differently, in the seventh
-digit.
+`sentence-transformers:NAME` (hub names or folders), or `teacher:NAME` for a `[teachers.NAME]` table with provider
+"openai_embeddings", whose answers are in the ledger. The first two give a text the same vector whatever it is embedded
+with, bit for bit; other models may round their batches differently, in the seventh digit.
 """
 
 from __future__ import annotations
 
+import base64
 import functools
 import importlib.util
 import os
@@ -27,11 +27,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from dqdata.errors import InputError
-from dqdata.operator import Run
+from dqdata.errors import InputError, RunError, TeacherError
+from dqdata.operator import CallEstimate, Operator, Run
+from dqdata.teacher import Message, Request
 from dqdata_operators.lib.texts.shingles import U64, plain, split_words, word_hashes
 from dqdata_operators.lib.vectors import F32
 
+TEACHER = "teacher:"
 TABLE_WORDS = 200_000
 """Words whose vectors are kept; the table starts anew when it is full."""
 
@@ -44,11 +46,15 @@ class Embedder(Protocol):
 
 def embedder(name: str, run: Run) -> Embedder:
     """The model behind a name. Raises InputError that says what to install."""
-    if name.startswith(("http:", "https:")):
-        from dqdata_operators.lib.vectors.endpoint import Endpoint
-
-        return Encoded(Endpoint(name, run.kept))
+    if name.startswith(TEACHER):
+        return Encoded(Asked(name.removeprefix(TEACHER), run))
     return _here(name)
+
+
+def embedding_calls(operator: Operator[Any], columns: Sequence[str], rows: float) -> dict[str, CallEstimate]:
+    """Calls of the operator's embedder where that is a teacher: one a row at most, with the texts of these columns."""
+    tokens = sum(operator.tokens_of(column, 100.0) for column in columns)
+    return {name: CallEstimate(rows, rows * tokens, 0.0) for name in operator.embedders()}
 
 
 def packages_of(name: str) -> tuple[str, ...]:
@@ -81,8 +87,7 @@ def _here(name: str) -> Embedder:
         return Encoded(_loaded(name, safe, rest))
     raise InputError(
         f"embedding {name!r} isn't known: wordllama, minilm, use-multilingual, model2vec:NAME, "
-        "sentence-transformers:NAME or "
-        "URL#MODEL"
+        "sentence-transformers:NAME or teacher:NAME"
     )
 
 
@@ -210,8 +215,31 @@ class Multilingual:
         return np.concatenate([self._model.encode(list(texts[at : at + 64])) for at in range(0, len(texts), 64)])
 
 
+class Asked:
+    """A teacher that embeds, with ledger, limits and budget in front: a text that was embedded is never asked again."""
+
+    def __init__(self, name: str, run: Run) -> None:
+        self._name, self._run = name, run
+        self._width = 0
+
+    def encode(self, texts: Sequence[str]) -> F32:
+        requests = [Request((Message("user", text),)) for text in texts]
+        try:
+            answers = self._run.answers(self._name, requests)
+        except TeacherError as error:
+            raise RunError(f"teacher {self._name!r} embeds no more: {error}; what it gave is in the ledger") from error
+        vectors = [np.frombuffer(base64.b64decode(answer.response), "<f4") for answer in answers]
+        if len({len(vector) for vector in vectors} | ({self._width} if self._width else set())) > 1:
+            raise RunError(
+                f"teacher {self._name!r} gave vectors of several lengths: if another model answers under this name "
+                "now, give its table another `revision`, so that every text is asked for again"
+            )
+        self._width = len(vectors[0]) if vectors else 0
+        return np.stack(vectors)
+
+
 class Encoder(Protocol):
-    """A model with `encode(list of texts)`: model2vec's, sentence-transformers' own, and endpoints."""
+    """A model with `encode(list of texts)`: model2vec's, sentence-transformers' own, and teachers."""
 
     def encode(self, texts: Sequence[str]) -> Any: ...
 
