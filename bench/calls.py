@@ -85,6 +85,7 @@ async def dqdata(url: str, calls: int, concurrency: int, folder: str | None = No
     from dqdata.calls.budget import Budget
     from dqdata.calls.client import CallClient, CallContext
     from dqdata.calls.owner import LocalOwner
+    from dqdata.engine.garbage import rare_collections
     from dqdata.ledger import Ledger
     from dqdata.teacher import Limits, Message, Price, Request, Sampling
     from dqdata.teachers.openai import EndpointParams, OpenAI
@@ -99,7 +100,8 @@ async def dqdata(url: str, calls: int, concurrency: int, folder: str | None = No
             message = Message("user", question(i)[0]["content"])
             await step.complete(Request((message,), Sampling(max_tokens=1_000)))
 
-        await workers(call, calls, concurrency + 32)
+        with rare_collections():  # as every run does
+            await workers(call, calls, concurrency + 32)
         await client.close()
         return client.counters.made
 

@@ -22,6 +22,7 @@ from dqdata.calls.budget import Reservation
 from dqdata.calls.counters import Counters
 from dqdata.calls.health import UNREACHABLE, is_overload
 from dqdata.calls.hiding import hidden, without_secrets
+from dqdata.calls.in_flight import InFlight
 from dqdata.calls.owner import Answered, LaneEndedError, Lease, Owner
 from dqdata.calls.stall import Stall
 from dqdata.errors import (
@@ -68,7 +69,7 @@ class CallClient:
         self.teacher, self.limits, self.owner = teacher, teacher.limits(limits), owner
         self.counters = Counters()
         self._on_change = on_change
-        self._in_flight: dict[str, _InFlight] = {}
+        self._in_flight: dict[str, InFlight] = {}
         self._ended: DqdataError | None = None
         self._end_event = asyncio.Event()
         self._starting: asyncio.Task[None] | None = None
@@ -86,7 +87,7 @@ class CallClient:
         key = self.teacher.key(request)
         call = self._in_flight.get(key)
         if call is not None:
-            completion = replace(await self._wait(call), cached=True)
+            completion = replace(await call.wait(), cached=True)
         elif (stored := await self._stored(key)) is not None:
             completion = stored
         elif self.replay:
@@ -98,10 +99,10 @@ class CallClient:
                 reason="not_recorded",
             )
         elif (call := self._in_flight.get(key)) is not None:  # it began while the look-up waited
-            completion = replace(await self._wait(call), cached=True)
+            completion = replace(await call.wait(), cached=True)
         else:
-            call = _InFlight(self, key, request, context)
-            completion = await self._wait(call)
+            call = InFlight(key, request, context, self._in_flight, self._run_call)
+            completion = await call.wait()
             if not call.elsewhere:
                 return completion
         self.counters.cached += 1
@@ -134,21 +135,7 @@ class CallClient:
         except PLUGIN_RAISES as error:  # every answer is stored: what was made counts
             log.warning("teacher %s failed when it was closed: %s", self.name, described(error))
 
-    async def _wait(self, call: _InFlight) -> Completion:
-        """A caller that is cancelled doesn't take the call from others; a call already sent is paid for, so it ends
-        and is stored even when nobody waits for it any more."""
-        future: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
-        call.waiting.append(future)
-        try:
-            return await future
-        except asyncio.CancelledError:
-            call.waiting.remove(future)
-            if not call.waiting and not call.sent:
-                call.leave()
-                call.task.cancel()
-            raise
-
-    async def _run_call(self, call: _InFlight) -> Completion:
+    async def _run_call(self, call: InFlight) -> Completion:
         """Attempts until one is answered or the next is not worth it."""
         began = time.monotonic()
         while True:
@@ -162,7 +149,7 @@ class CallClient:
             self.counters.retried += 1
             self._changed()
 
-    async def _attempt(self, call: _InFlight) -> Completion:
+    async def _attempt(self, call: InFlight) -> Completion:
         expected = self._expected_tokens(call.request) if self.limits.tokens_per_minute else 0
         self._go_on()
         worst = self._worst(call) if self.owner.limited else None
@@ -188,7 +175,7 @@ class CallClient:
             call.tried = False
             lease.leave()
 
-    async def _send(self, call: _InFlight, lease: Lease, expected: int) -> Completion:
+    async def _send(self, call: InFlight, lease: Lease, expected: int) -> Completion:
         began = time.monotonic()
         call.sent = call.tried = True
         self.counters.in_flight += 1
@@ -220,7 +207,7 @@ class CallClient:
         lease.answered(Answered(completion.seconds, usage.output, expected, usage.input + usage.output))
         return completion
 
-    async def _keep(self, call: _InFlight, completion: Completion, lease: Lease) -> Completion:
+    async def _keep(self, call: InFlight, completion: Completion, lease: Lease) -> Completion:
         """Stores an answer and books what it took. What can't be stored must not be paid for: a ledger that fails
         ends all calls."""
         call.sent = True
@@ -245,7 +232,7 @@ class CallClient:
         self._changed()
         return self.teacher.present(completion)
 
-    async def _failed(self, call: _InFlight, error: TeacherError, seconds: float) -> None:
+    async def _failed(self, call: InFlight, error: TeacherError, seconds: float) -> None:
         """Records a failed attempt and waits before the next; raises where there is none."""
         if error.kind == "retryable" and error.reason == UNREACHABLE:
             call.attempt -= 1  # nobody was there to refuse it
@@ -261,7 +248,7 @@ class CallClient:
         if not overload:
             await self._pause(min(30.0, 0.25 * 2.0**call.attempt) * (0.5 + random.random() / 2))
 
-    async def _record(self, call: _InFlight, error: TeacherError) -> None:
+    async def _record(self, call: InFlight, error: TeacherError) -> None:
         charged = self._worst(call) if error.usage_unknown else _NOTHING
         try:
             attempt = (call.attempt, charged.tokens, charged.usd)
@@ -270,7 +257,7 @@ class CallClient:
             self.end(broken)
             raise
 
-    def _worst(self, call: _InFlight) -> Reservation:
+    def _worst(self, call: InFlight) -> Reservation:
         """The most that one call can take: no token is shorter than a byte, and no answer longer than max_tokens."""
         request = call.request
         text = sum(len(message.content.encode("utf-8", "replace")) + 16 for message in request.messages)
@@ -345,45 +332,6 @@ class _OverError(Exception):
     def __init__(self, error: DqdataError) -> None:
         super().__init__(error)
         self.error = error
-
-
-class _InFlight:
-    """One call in flight, and how many wait for it."""
-
-    __slots__ = ("_others", "attempt", "context", "elsewhere", "key", "request", "sent", "task", "tried", "waiting")
-
-    def __init__(self, client: CallClient, key: str, request: Request, context: CallContext) -> None:
-        self.key, self.request, self.context = key, request, context
-        self.attempt = 0
-        self.sent = self.tried = self.elsewhere = False
-        self.waiting: list[asyncio.Future[Completion]] = []
-        self._others = client._in_flight
-        self._others[key] = self
-        self.task = asyncio.get_running_loop().create_task(self._work(client))
-
-    async def _work(self, client: CallClient) -> None:
-        """The call, whose end every waiter receives."""
-        try:
-            completion = await client._run_call(self)
-        except BaseException as error:
-            self.leave()
-            for future in self.waiting:
-                if isinstance(error, asyncio.CancelledError):
-                    future.cancel()
-                elif not future.done():
-                    future.set_exception(error)
-            if not isinstance(error, Exception):
-                raise
-        else:
-            self.leave()
-            for future in self.waiting:
-                if not future.done():
-                    future.set_result(completion)
-
-    def leave(self) -> None:
-        """Who asks the same from now on begins a call of its own."""
-        if self._others.get(self.key) is self:
-            del self._others[self.key]
 
 
 class _Asked:

@@ -8,6 +8,7 @@ What is asked is stored once in `requests`; each sample of it is a row of `calls
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import sqlite3
 import tempfile
@@ -20,7 +21,7 @@ from urllib.parse import quote
 from dqdata import sqlite
 from dqdata.errors import StoreError
 from dqdata.files import lock, make_file, make_folder
-from dqdata.ledger import migrations
+from dqdata.ledger import locking, migrations
 
 log = logging.getLogger("dqdata.ledger")
 T = TypeVar("T")
@@ -29,6 +30,8 @@ PATIENCE = 60.0
 """Seconds to wait for another program that writes to the ledger without dqdata's own lock."""
 NOTED_EVERY = 15.0
 """Seconds between two lines about waiting."""
+POLL = 0.002
+"""Seconds between two tries to take the lock of the writers."""
 
 APPLICATION_ID = 0x6471_6C65
 """`dqle`: tells a ledger from any other SQLite file."""
@@ -137,20 +140,24 @@ def readable_file(path: Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def write_lock(path: Path) -> Iterator[None]:
     """Writers of several processes queue here, not in SQLite's busy handler, which can starve one or not be asked."""
-    from filelock import Timeout
-
-    held = lock(path, timeout=NOTED_EVERY, poll=0.002)
-    began = time.monotonic()
-    while True:
-        try:
-            held.acquire()
-            break
-        except Timeout:
-            _note(path, began)
+    file = path.with_name(f"{path.name}.lock")
+    began = noted = time.monotonic()
+    try:
+        while (held := locking.acquire(file)) is None:
+            time.sleep(POLL)
+            if time.monotonic() - noted >= NOTED_EVERY:
+                noted = time.monotonic()
+                _note(path, began)
+    except OSError as error:
+        if error.errno not in (errno.ENOSYS, errno.ENOTSUP):
+            raise
+        with lock(path, poll=POLL):  # a file system without locks
+            yield
+        return
     try:
         yield
     finally:
-        held.release()
+        locking.release(held)
 
 
 def patiently(path: Path, act: Callable[[], T]) -> T:

@@ -133,16 +133,17 @@ async def test_a_cancelled_waiter_takes_nothing_from_the_others(ledger: Ledger) 
 
 
 async def test_a_sent_call_is_stored_though_nobody_waits_for_it(ledger: Ledger) -> None:
-    gate = asyncio.Event()
+    asked, gate = asyncio.Event(), asyncio.Event()
 
     async def answer(request: Request) -> str:
+        asked.set()
         await gate.wait()
         return "4"
 
     teacher = Scripted(answer)
     client = CallClient(teacher, Limits(), LocalOwner(ledger))
     waiter = asyncio.create_task(client.at(CONTEXT).complete(ask("x")))
-    await asyncio.sleep(0.02)
+    await asked.wait()
     waiter.cancel()
     await asyncio.sleep(0)
     asyncio.get_running_loop().call_later(0.02, gate.set)
