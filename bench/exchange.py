@@ -146,7 +146,7 @@ def main() -> None:
     parser.add_argument("--peers", type=Path, help="folder of the libraries' environments")
     parser.add_argument("--out", type=Path, default=HERE / "exchange.json")
     given = parser.parse_args()
-    from dqdata.api.catalogs import Catalogs
+    from dqdata.api.catalogs import open_store
     from dqdata.exchange.formats import NAMES
 
     report: dict[str, Any] = {"rows": given.rows, "template": "qwen3 (of TRL)", "formats": {}}
@@ -155,7 +155,7 @@ def main() -> None:
         rows = traces(given.rows)
         source = folder / "traces.jsonl"
         source.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-        catalogs = Catalogs(folder / "catalogs")
+        catalogs = open_store(folder / "catalogs")
         catalogs.import_files([source], "traces", layout="openai")
         plain = tokenizer_folder(folder / "tokenizer", "qwen3")
         training = tokenizer_folder(folder / "training", "qwen3_training")

@@ -19,11 +19,13 @@ from typing import IO, TYPE_CHECKING, Any
 
 from dqdata.catalog.export import write
 from dqdata.catalog.values import python_rows
+from dqdata.chats import read_tools
 from dqdata.columns import Columns, arrow_schema
 from dqdata.errors import ColumnError, DataError, StoreError
 from dqdata.exchange.card import hub_yaml
 from dqdata.exchange.example import SPLIT, Example, Kind, example_of, kind_of
 from dqdata.exchange.formats import TABLES, format_named
+from dqdata.exchange.splits import file_names, split_names
 from dqdata.exchange.writers import Format, Written, file_of
 from dqdata.json_text import json_text
 from dqdata.sql import literal, quoted
@@ -95,12 +97,14 @@ def _table(store: Store, query: str, columns: Columns, to: str, folder: Path, ki
     rows: dict[str, int] = {}
     suffix = TABLES[to]
     (folder / "data").mkdir()
-    for split in _splits(store, query, columns):
+    splits = _splits(store, query, columns)
+    names = split_names(splits) if to == "hf" else file_names(splits)
+    for split, name in names.items():
         chosen = f"select * from ({query}\n) where {_split_of(columns)} = {literal(split)}"
-        target = folder / "data" / f"{file_name(split)}.{suffix}"
-        rows[split] = write(store.query(chosen, repeatable=True), target, suffix)  # type: ignore[arg-type]
+        target = folder / "data" / f"{name}.{suffix}"
+        rows[name if to == "hf" else split] = write(store.query(chosen, repeatable=True), target, suffix)  # type: ignore[arg-type]
     if to == "hf":
-        files = {split: f"data/{file_name(split)}.parquet" for split in rows}
+        files = {split: f"data/{split}.parquet" for split in rows}
         (folder / "README.md").write_text(f"---\n{hub_yaml({'default': files})}---\n", encoding="utf-8")
     return rows, [], None
 
@@ -122,7 +126,9 @@ def _examples(
         raise ColumnError(f"{form.tool} has no rows for {kind}: it takes {', '.join(form.kinds)} (--kind)")
     counts: Counter[str] = Counter()
     tools = False
-    with _Files(folder, form, kind) as files:
+    file_names(_splits(store, query, columns))
+    shape, shape_notes = _shape_of_tools(store, query, columns, form)
+    with _Files(folder, form, kind, shape) as files:
         for example in _read(store, query, kind):
             counts[example.split] += 1
             tools |= bool(example.tools)
@@ -136,10 +142,47 @@ def _examples(
         rows=counts,
         tools=tools,
     )
-    notes = list(form.notes(written)) if form.notes else []
+    notes = [*(form.notes(written) if form.notes else ()), *shape_notes]
     for beside, text in (form.beside(written) if form.beside else {}).items():
         (folder / beside).write_text(text, encoding="utf-8")
     return dict(counts), notes, kind
+
+
+def _shape_of_tools(store: Store, query: str, columns: Columns, form: Format) -> tuple[Any, list[str]]:
+    """The Arrow type of the definitions of tools of all rows, for a format that holds them as values in Parquet, and a
+    note where some get keys that they do not have. Raises DataError where no type holds all of them."""
+    import pyarrow as pa
+
+    if not form.typed_tools or "tools" not in columns:
+        return None, []
+    rows = [row for batch in store.query(f"select distinct tools from ({query}\n)") for row in python_rows(batch)]
+    sets = [read_tools(row["tools"]) for row in rows]
+    try:
+        made = pa.array(sets)
+        _check_structs(made.type)
+    except (pa.ArrowException, ValueError) as error:
+        raise DataError(
+            f"{form.tool} reads the definitions of tools as values in Parquet, which has one type for all rows, and "
+            f"these have none in common ({error}): export rows with other tools apart"
+        ) from error
+    if made.to_pylist() == sets or pa.types.is_null(made.type.value_type):
+        return (None if pa.types.is_null(made.type.value_type) else made.type), []
+    return made.type, [
+        "Tools have definitions of several shapes: what one lacks of another's keys is null in its prompt."
+    ]
+
+
+def _check_structs(kind: Any) -> None:
+    """Raises ValueError for a type with an empty struct, which Parquet does not hold."""
+    import pyarrow as pa
+
+    if pa.types.is_struct(kind):
+        if not kind.num_fields:
+            raise ValueError("an object without keys")
+        for at in range(kind.num_fields):
+            _check_structs(kind.field(at).type)
+    elif pa.types.is_list(kind):
+        _check_structs(kind.value_type)
 
 
 def _read(store: Store, query: str, kind: Kind) -> Iterator[Example]:
@@ -150,16 +193,12 @@ def _read(store: Store, query: str, kind: Kind) -> Iterator[Example]:
             number += 1
 
 
-def file_name(split: str) -> str:
-    """The name of a split's file, without its suffix."""
-    return re.sub(r"[^\w.-]+", "_", split).strip(".") or "train"
-
-
 class _Files:
     """The open files of the splits."""
 
-    def __init__(self, folder: Path, form: Format, kind: Kind) -> None:
-        self.folder, self.form, self.kind = folder, form, kind
+    def __init__(self, folder: Path, form: Format, kind: Kind, tools: Any) -> None:
+        """tools: Arrow type of the column `tools` where it has one of its own."""
+        self.folder, self.form, self.kind, self.tools = folder, form, kind, tools
         self._stack = ExitStack()
         self._text: dict[str, IO[str]] = {}
         self._tables: dict[str, Any] = {}
@@ -191,6 +230,8 @@ class _Files:
 
         assert self.form.schema is not None
         schema = arrow_schema(self.form.schema(self.kind))
+        if self.tools is not None:
+            schema = schema.append(pa.field("tools", self.tools))
         if split not in self._tables:
             path = self.folder / file_of(self.form, self.kind, split)
             self._tables[split] = self._stack.enter_context(pq.ParquetWriter(path, schema, compression="zstd"))

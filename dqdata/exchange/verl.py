@@ -10,7 +10,7 @@ from dqdata.chats import whole
 from dqdata.columns import MESSAGES, Columns
 from dqdata.errors import DataError
 from dqdata.exchange.example import Example, Kind
-from dqdata.exchange.writers import Format, Written, json_line, plain, whole_turns_only
+from dqdata.exchange.writers import Format, Written, plain, whole_turns_only
 
 _MATHS = "math_dapo"
 """The source whose built-in reward compares the final answer of any mathematical problem."""
@@ -22,11 +22,7 @@ def row(example: Example) -> dict[str, Any]:
     whole_turns_only(example, "verl")
     messages = [{k: v for k, v in whole(message).items() if k != "train"} for message in plain(example.messages)]
     thinks = any(message.get("reasoning_content") for message in example.messages)
-    return {
-        "messages": messages,
-        "tools": json_line(example.tools) if example.tools else None,
-        "enable_thinking": thinks,
-    }
+    return {"messages": messages, "tools": example.tools, "enable_thinking": thinks}
 
 
 def _problem(example: Example) -> dict[str, Any]:
@@ -54,12 +50,12 @@ def notes(written: Written) -> Sequence[str]:
         "each turn alone and trains on all of them."
     ]
     if written.tools:
-        said.append("`tools` is JSON text, and so are the arguments of calls: Parquet has one type for all rows.")
+        said.append("Arguments of calls are JSON text: Parquet has one type for all rows.")
     return said
 
 
 _CHAT = MESSAGES.replace(", train BOOLEAN", "")
-_SFT = Columns({"messages": _CHAT, "tools": "VARCHAR", "enable_thinking": "BOOLEAN"})
+_SFT = Columns({"messages": _CHAT, "enable_thinking": "BOOLEAN"})
 _PROBLEMS = Columns(
     {
         "data_source": "VARCHAR",
@@ -75,4 +71,4 @@ def schema(kind: Kind) -> Columns:
     return _PROBLEMS if kind == "prompt" else _SFT
 
 
-FORMAT = Format("verl", "verl", ("sft", "prompt"), row, suffix="parquet", schema=schema, notes=notes)
+FORMAT = Format("verl", "verl", ("sft", "prompt"), row, suffix="parquet", schema=schema, notes=notes, typed_tools=True)

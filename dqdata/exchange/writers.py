@@ -44,6 +44,8 @@ class Format:
     beside: Callable[[Written], Mapping[str, str]] | None = None
     notes: Callable[[Written], Sequence[str]] | None = None
     schema: Callable[[Kind], Columns] | None = None
+    typed_tools: bool = False
+    """Whether the definitions of tools are values in Parquet, in a column that rows without any lack."""
     stems: Mapping[Kind, str] = field(default_factory=dict)
     """Name of the file where the tool wants one of its own, without its suffix."""
 

@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING, Any
 from dqdata.columns import KEYS, Columns
 from dqdata.errors import DataError, PluginError, RunError, StoreError
 from dqdata.exchange.example import SPLIT
+from dqdata.exchange.splits import split_names
 from dqdata.history.dataset import Dataset, describe
 from dqdata.history.origins import reached
 from dqdata.history.rows import dicts
 from dqdata.publish.card import card, limits, personal, shareable
 from dqdata.publish.croissant import croissant
 from dqdata.publish.keys import refuse_keys
-from dqdata.publish.shards import SHARD_BYTES, patterns, split_names, write_shards
+from dqdata.publish.shards import SHARD_BYTES, patterns, write_shards
 from dqdata.publish.terms import Terms, terms
 from dqdata.sql import literal, quoted
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from dqdata.errors import DataError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -15,23 +12,6 @@ if TYPE_CHECKING:
 SHARD_BYTES = 400_000_000
 """Bytes of a file before compression, about; the Hub asks for files below 500 MB."""
 GROUP_BYTES = 64_000_000
-RESERVED = ("all",)
-"""Names that `datasets` keeps for itself."""
-
-
-def split_names(splits: Iterable[str]) -> dict[str, str]:
-    """A name that `datasets` takes for a split (letters, digits, `_` and single dots) by each value of the column.
-    Raises DataError where two values would have one name."""
-    names: dict[str, str] = {}
-    for split in splits:
-        name = re.sub(r"[^\w.]+", "_", split)
-        name = re.sub(r"\.{2,}", ".", name).strip(".") or "train"
-        name = f"{name}_" if name.lower() in RESERVED else name
-        taken = next((one for one, known in names.items() if known.lower() == name.lower()), None)
-        if taken is not None:
-            raise DataError(f"the splits {taken!r} and {split!r} would have one file, {name}; rename one of them")
-        names[split] = name
-    return names
 
 
 def write_shards(rows: pa.RecordBatchReader, folder: Path, stem: str, shard_bytes: int = SHARD_BYTES) -> list[Path]:

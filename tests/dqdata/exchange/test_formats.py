@@ -28,14 +28,14 @@ def exported(store: Path, folder: Path, to: str, query: str = "chats", *options:
 
 def read_back(folder: Path, to: str) -> list[tuple[Any, Any]]:
     """(messages, tools) of the rows as the import of dqdata reads the format."""
-    from dqdata.api.catalogs import Catalogs
+    from dqdata.api.catalogs import open_store
 
     if to == "verl":
         import pyarrow.parquet as pq
 
-        return [(row["messages"], row["tools"]) for row in pq.read_table(folder / "train.parquet").to_pylist()]
+        return [(row["messages"], row.get("tools")) for row in pq.read_table(folder / "train.parquet").to_pylist()]
     file = folder / ("traces.jsonl" if to == "verifiers" else "train.jsonl")
-    catalogs = Catalogs(folder / "cat")
+    catalogs = open_store(folder / "cat")
     mapped = catalogs.layout([file])
     assert mapped is not None and not mapped.unknown
     catalogs.import_files([file], "back", layout=mapped.layout.name)
@@ -180,3 +180,63 @@ def test_a_folder_that_holds_something_is_left_alone(store: Path, tmp_path: Path
     (tmp_path / "x" / "mine").write_text("1")
     assert main(["export", "chats", "--to", "trl", "-o", str(tmp_path / "x"), "--store", str(store)]) == 2
     assert [file.name for file in (tmp_path / "x").iterdir()] == ["mine"]
+
+
+def import_chats(folder: Path, rows: list[dict[str, Any]]) -> list[str]:
+    """The options of a store in which the catalog `chats` has these rows."""
+    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    options = ["--store", str(folder / "cat")]
+    assert main(["import", str(folder / "rows.jsonl"), "--into", "chats", "--layout", "openai", "-q", *options]) == 0
+    return options
+
+
+def with_tool(number: int, parameters: dict[str, Any] | None, split: str = "train") -> dict[str, Any]:
+    chat = [{"role": "user", "content": f"q{number}"}, {"role": "assistant", "content": f"a{number}"}]
+    tool = {"type": "function", "function": {"name": f"tool_{number}", "description": "x", "parameters": parameters}}
+    return {"messages": chat, "split": split, **({} if parameters is None else {"tools": json.dumps([tool])})}
+
+
+def test_verl_gets_definitions_of_tools_as_values(tmp_path: Path) -> None:
+    """verl hands what the column holds to the template, which takes no JSON text."""
+    import pyarrow.parquet as pq
+
+    shape = {"type": "object", "properties": {"code": {"type": "string", "enum": ["a"]}}, "required": ["code"]}
+    rows = [with_tool(1, shape), with_tool(2, None), with_tool(3, shape)]
+    options = import_chats(tmp_path, rows)
+    assert main(["export", "chats", "--to", "verl", "-o", str(tmp_path / "verl"), *options]) == 0
+    back = pq.read_table(tmp_path / "verl" / "train.parquet").to_pylist()
+    found = {row["messages"][0]["content"]: row["tools"] for row in back}
+    assert found == {"q1": json.loads(rows[0]["tools"]), "q2": [], "q3": json.loads(rows[2]["tools"])}
+
+
+def test_verl_has_no_column_of_tools_where_no_row_has_any(tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    options = import_chats(tmp_path, [with_tool(1, None)])
+    assert main(["export", "chats", "--to", "verl", "-o", str(tmp_path / "verl"), *options]) == 0
+    assert "tools" not in pq.read_schema(tmp_path / "verl" / "train.parquet").names
+
+
+@pytest.mark.parametrize(
+    ("parameters", "named"),
+    [
+        ([{"type": "object", "properties": {}}], "an object without keys"),
+        ([{"type": "object", "enum": [1]}, {"type": "object", "enum": ["a"]}], "none in common"),
+    ],
+)
+def test_tools_that_no_type_of_parquet_holds_are_refused(
+    tmp_path: Path, parameters: list[dict[str, Any]], named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = import_chats(tmp_path, [with_tool(at, one) for at, one in enumerate(parameters)])
+    assert main(["export", "chats", "--to", "verl", "-o", str(tmp_path / "verl"), *options]) == 2
+    assert named in capsys.readouterr().err and not (tmp_path / "verl").exists()
+
+
+@pytest.mark.parametrize("to", ["jsonl", "trl", "axolotl"])
+def test_splits_that_would_have_one_file_are_refused(
+    tmp_path: Path, to: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The second would have replaced the first."""
+    options = import_chats(tmp_path, [with_tool(1, None, "a b"), with_tool(2, None, "a_b")])
+    assert main(["export", "chats", "--to", to, "-o", str(tmp_path / "out"), *options]) == 2
+    assert "'a b' and 'a_b' would have one file" in capsys.readouterr().err

@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from dqdata.errors import DataError
-from dqdata.publish.shards import split_names, write_shards
+from dqdata.exchange.splits import split_names
+from dqdata.publish.shards import write_shards
 
 
 @pytest.mark.parametrize(
