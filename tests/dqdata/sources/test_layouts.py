@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dqdata.api.catalogs import Catalogs
+from dqdata.api.catalogs import open_store
 from dqdata.chats import bare, read_chat, read_tools
 from dqdata.cli import main
 from dqdata.errors import DataError
@@ -30,7 +30,7 @@ def written(folder: Path, rows: list[dict[str, Any]], name: str = "rows.jsonl") 
 
 def imported(folder: Path, rows: list[dict[str, Any]], name: str = "rows.jsonl", **more: Any) -> list[dict[str, Any]]:
     file = written(folder, rows, name)
-    catalogs = Catalogs(folder / "cat")
+    catalogs = open_store(folder / "cat")
     mapped = catalogs.layout([file], **more)
     assert mapped is not None
     catalogs.import_files([file], "made", layout=mapped.layout.name, **{k: v for k, v in more.items() if k != "layout"})
@@ -142,7 +142,7 @@ def test_corrections_name_the_layout_and_the_columns(tmp_path: Path) -> None:
     options = ["--into", "x", "--store", str(tmp_path / "cat"), "-q"]
     mapping = ["--map", "conversations=talk", "--map", "level=rank"]
     assert main(["import", str(file), *options, *mapping]) == 0
-    [row] = Catalogs(tmp_path / "cat").sql("select question, response, level from x").arrow().to_pylist()
+    [row] = open_store(tmp_path / "cat").sql("select question, response, level from x").arrow().to_pylist()
     assert row == {"question": "2+2?", "response": "4", "level": 2}
     assert main(["import", str(file), "--into", "y", *options[2:], "--layout", "sharegpt", *mapping[:2]]) == 0
 
@@ -150,10 +150,10 @@ def test_corrections_name_the_layout_and_the_columns(tmp_path: Path) -> None:
 def test_rows_of_dqdata_and_rows_asked_for_stay_as_they_are(tmp_path: Path) -> None:
     chat = [USER, {"role": "assistant", "content": THINKS}]
     own = written(tmp_path, [{"trace_id": "t", "question": "2+2?", "messages": chat}], "own.jsonl")
-    assert Catalogs(tmp_path / "cat").layout([own]) is None
+    assert open_store(tmp_path / "cat").layout([own]) is None
     file = written(tmp_path, [{"question": "2+2?", "messages": chat}])
     assert main(["import", str(file), "--into", "x", "--layout", "rows", "--store", str(tmp_path / "cat"), "-q"]) == 0
-    [row] = Catalogs(tmp_path / "cat").sql("from x").arrow().to_pylist()
+    [row] = open_store(tmp_path / "cat").sql("from x").arrow().to_pylist()
     assert "response" not in row and row["messages"][1]["content"] == THINKS
 
 
