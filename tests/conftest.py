@@ -19,6 +19,26 @@ from warm_workers import fork_server
 
 from dqdata.cli import main
 
+LONGEST = (
+    "tests/trainers/test_recipes.py",
+    "tests/test_recipes.py",
+    "tests/dqdata/catalog/test_migrations.py",
+    "tests/dqdata/view/test_browser.py",
+    "tests/trainers/test_train_verb.py",
+    "tests/trainers/test_build_models.py",
+    "tests/trainers/test_splits.py",
+    "tests/dqdata/cli/test_build.py",
+    "tests/dqdata/cli/test_history.py",
+    "tests/dqdata/cli/test_eval_on.py",
+    "tests/test_doc_blocks.py",
+    "tests/dqdata/catalog/test_store_0_1.py",
+    "tests/dqdata/catalog/test_writers.py",
+    "tests/dqdata/catalog/test_upkeep.py",
+    "tests/dqdata/engine/test_deadlines.py",
+    "tests/dqdata/engine/test_run.py",
+)
+"""Files of tests or fixtures that take most, to be begun first: at the end each core has short tests to share."""
+
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -51,6 +71,10 @@ def pytest_xdist_auto_num_workers() -> int:
     """Workers of `-n auto`: the cores that this process may use, at most eight, since each takes a gigabyte."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores, 8)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.nodeid.partition("::")[0] not in LONGEST)
 
 
 def pytest_collection_finish() -> None:
