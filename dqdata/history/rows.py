@@ -244,17 +244,19 @@ def shares(store: Queries, before: Table, after: Table) -> list[Share]:
                 distinct = ", ".join(f"approx_count_distinct({quoted(name)})" for name in texts)
                 found = _row(store, f"select {distinct} from (select {names} from {of.name} {rows_read})")
                 texts = [name for name, values in zip(texts, found, strict=True) if values <= FEW]
-    changed: list[Share] = []
-    for name in texts:
+    if not texts:
+        return []
+    compared = []
+    for place, name in enumerate(texts):
         value = f"coalesce({quoted(name)}, '(null)') as v, count(*) / sum(count(*)) over () as share"
         old, new = (f"(select {value} from {of.name} group by 1)" for of in (before, after))
-        rows = _rows(
-            store,
-            "select coalesce(a.v, b.v) as v, coalesce(a.share, 0) as x, coalesce(b.share, 0) as y "
-            f"from {old} a full join {new} b on a.v = b.v order by abs(x - y) desc, v",
+        compared.append(
+            f"select {place} as place, coalesce(a.v, b.v) as v, coalesce(a.share, 0) as x, coalesce(b.share, 0) as y "
+            f"from {old} a full join {new} b on a.v = b.v"
         )
-        changed += [Share(name, *row) for row in rows if abs(row[1] - row[2]) >= 0.01]
-    return sorted(changed, key=lambda share: -abs(share.before - share.after))
+    differ = f"from ({' union all '.join(compared)}) where abs(x - y) >= 0.01"
+    rows = _rows(store, f"{differ} order by abs(x - y) desc, place, v")
+    return [Share(texts[place], *rest) for place, *rest in rows]
 
 
 def examples(store: Queries, before: Table, after: Table, keys: Keys) -> dict[str, list[dict[str, Any]]]:
