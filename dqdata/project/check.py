@@ -98,7 +98,7 @@ def plans_ahead(project: Project, names: Sequence[str], store: StoreView) -> dic
             unmade.add(plan)
             last = plan.steps[-1].estimate if plan.steps else None
             if (left := last.rows if last else plan.rows) is not None:
-                rows[pipeline.into] = left
+                rows[pipeline.into] = min(left, pipeline.target_rows or left)
     return plans
 
 
