@@ -170,7 +170,7 @@ def main() -> None:
                 if to == "trl":
                     python = Path(sys.executable)
                 found = {"error": "no environment"} if python is None or not python.exists() else peer(
-                    to, folder / to, training if to == "trl" else plain, python
+                    to, folder / to, training if to in ("trl", "verl") else plain, python
                 )  # fmt: skip
                 reader = f"{to} {found.get('version', '')}".strip()
             else:

@@ -13,6 +13,7 @@ import importlib
 import inspect
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -310,6 +311,10 @@ OTHER_KINDS = """## Other kinds
 
 `dqdata.testing` runs an operator of any kind with the plan, the row accounting and the ledger of a real run; a script
 answers in a teacher's place."""
+SUMMARY = (
+    "Reasoning datasets for distillation, and training on them: pipelines in TOML, verified and graded traces, versions "
+    "of catalogs read with SQL, trainers built on TRL."
+)
 MODULES = ("<!-- modules -->", "<!-- /modules -->")
 WIDTH = 28
 PAGES = {
@@ -323,8 +328,22 @@ PAGES = {
     "architecture.md": architecture,
 }
 
+
+def llms(made: Mapping[str, str]) -> str:
+    """llms.txt: every page with its title and first sentence (https://llmstxt.org). made: generated pages."""
+    out = ["# dqdata", "", f"> {SUMMARY}", "", "## Docs", ""]
+    for page in sorted(HERE.glob("*.md")):
+        text = made.get(page.name) or page.read_text(encoding="utf-8")
+        title, _, rest = text.partition("\n")
+        paragraph = next((one for one in rest.split("\n\n") if re.match(r"\s*(?!Made by|```)[A-Z`]", one)), "")
+        first = re.split(r"(?<=[.:])\s", " ".join(paragraph.split()))[0].rstrip(":")
+        out.append(f"- [{title.lstrip('# ')}]({page.name}){f': {first}' if first else ''}")
+    return "\n".join(out) + "\n"
+
+
 if __name__ == "__main__":
     made = {name: page() for name, page in PAGES.items()}
+    made["llms.txt"] = llms(made)
     if "--check" in sys.argv:
         sys.exit(
             ", ".join(

@@ -34,6 +34,24 @@ def test_links_between_pages_lead_somewhere() -> None:
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
+def anchors(page: Path) -> set[str]:
+    """Anchors of the headings of a page, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_links_to_headings_lead_to_one() -> None:
+    for page in [*DOCS.parent.glob("*.md"), *DOCS.glob("*.md")]:
+        for target, heading in re.findall(r"\]\((?!https?://)([^)#\s]*)#([^)]+)\)", page.read_text(encoding="utf-8")):
+            aim = page.parent / target if target else page
+            assert aim.suffix != ".md" or heading in anchors(aim), f"{page.name} links to {target}#{heading}"
+
+
+def test_llms_txt_names_every_page() -> None:
+    text = (DOCS / "llms.txt").read_text(encoding="utf-8")
+    assert re.findall(r"^- \[[^\]]+\]\(([^)]+)\)", text, re.MULTILINE) == sorted(one.name for one in DOCS.glob("*.md"))
+
+
 def console(page: Path) -> list[str]:
     """What stands in the blocks of a page that a person types."""
     return re.findall(r"^```(?:console|sh|bash)\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)

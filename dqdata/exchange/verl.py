@@ -46,8 +46,9 @@ def notes(written: Written) -> Sequence[str]:
             "`custom_reward_function`.",
         )
     said = [
-        "Set `data.ignore_input_ids_mismatch=True` for templates that drop the thinking of past turns: verl renders "
-        "each turn alone and trains on all of them."
+        "Set `data.ignore_input_ids_mismatch=True`, and a template that keeps thinking, such as the training templates "
+        "of TRL: verl renders each turn alone, and the templates of Qwen3 and others drop the thinking of a turn that "
+        "has no question before it."
     ]
     if written.tools:
         said.append("Arguments of calls are JSON text: Parquet has one type for all rows.")
