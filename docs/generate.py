@@ -312,8 +312,8 @@ OTHER_KINDS = """## Other kinds
 `dqdata.testing` runs an operator of any kind with the plan, the row accounting and the ledger of a real run; a script
 answers in a teacher's place."""
 SUMMARY = (
-    "Reasoning datasets for distillation, and training on them: pipelines in TOML, verified and graded traces, versions "
-    "of catalogs read with SQL, trainers built on TRL."
+    "Reasoning datasets for distillation, and training on them: pipelines in TOML, verified and graded traces, "
+    "versions of catalogs read with SQL, trainers built on TRL."
 )
 MODULES = ("<!-- modules -->", "<!-- /modules -->")
 WIDTH = 28
