@@ -109,7 +109,7 @@ class PlanReport(Shown):
     @classmethod
     def of(cls, plan: Plan, project: Project, forecast: Forecast) -> PlanReport:
         work = project.store.work / plan.pipeline.into
-        unknown = forecast.per_rows is not None and bool(plan.teachers)
+        unknown = forecast.per_rows is not None and bool(forecast.most_usd is None or forecast.most_usd)
         return cls(
             plan.pipeline.name,
             plan.pipeline.into,

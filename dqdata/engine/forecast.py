@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 from dqdata.engine.append import Past, new_rows
@@ -234,7 +234,10 @@ def price_of(plan: Plan, project: Project, name: str) -> Price | None:
 
 
 def _priced(one: TeacherForecast, price: Price | None) -> TeacherForecast:
-    return replace(one, cost_usd=cost_of(price, one.expected), most_usd=cost_of(price, one.most))
+    """With costs. The worst case is never below what is expected: requests that were seen may be longer than those
+    that the operator took the worst of."""
+    most = CallEstimate(*map(max, astuple(one.expected), astuple(one.most)))
+    return replace(one, most=most, cost_usd=cost_of(price, one.expected), most_usd=cost_of(price, most))
 
 
 def cost_of(price: Price | None, calls: CallEstimate) -> float | None:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import codecs
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,17 +18,21 @@ from dqdata.sources.paths import Format, opened
 BLOCK = 1 << 20
 MOST = 1 << 30
 """Bytes of text from which on the count is left to the run: counting them takes seconds."""
+MOST_ARRAY = 64 << 20
+"""The same of a JSON array, which is parsed to be counted."""
 
 
 def rows_in(file: Path, kind: Format, encoding: str) -> int | None:
-    """Rows of a file; None for JSON arrays, for encodings of more than a byte a sign, and past MOST bytes. Raises
-    DataError where the file can't be read."""
+    """Rows of a file; None for encodings of more than a byte a sign, past MOST bytes (MOST_ARRAY of a JSON array), and
+    for JSON that is none. Raises DataError where the file can't be read."""
     if kind == "parquet":
         return parquet_rows(file)
     if kind == "arrow":
         return arrow_rows(file)
-    if kind == "json" or codecs.lookup(encoding).name.startswith(("utf-16", "utf-32")):
+    if codecs.lookup(encoding).name.startswith(("utf-16", "utf-32")):
         return None
+    if kind == "json" and (text := _beginning(file)).lstrip().startswith(b"["):
+        return _array(text, encoding) if len(text) <= MOST_ARRAY else None
     pieces = _records(file) if kind in ("csv", "tsv") else _lines(file)
     count = 0
     for rows in pieces:
@@ -35,6 +40,19 @@ def rows_in(file: Path, kind: Format, encoding: str) -> int | None:
             return None
         count += rows
     return max(0, count - 1) if kind in ("csv", "tsv") else count
+
+
+def _beginning(file: Path) -> bytes:
+    """The file without its byte order mark; of a larger one somewhat more than MOST_ARRAY."""
+    with opened(file) as source:
+        return source.read(MOST_ARRAY + 4).removeprefix(codecs.BOM_UTF8)
+
+
+def _array(text: bytes, encoding: str) -> int | None:
+    try:
+        return len(json.loads(text.decode(encoding)))
+    except (ValueError, RecursionError):
+        return None
 
 
 def _blocks(file: Path) -> Iterator[bytes | None]:

@@ -260,3 +260,41 @@ def test_the_installed_script_shows_expected_cost_worst_case_and_budget(work: Wo
     assert re.search(r"^expected \$0\.\d\d, at most \$0\.\d\d, budget \$0\.25", done.stdout, re.MULTILINE)
     work.write(pipeline="budget_usd = 0.0001")
     assert "budget $0.000100: it ends the run early" in work.text("plan", "p")
+
+
+@pytest.mark.parametrize(
+    ("expected", "most", "worst"),
+    [
+        ((62, 2356, 186), (62, 2325, 6200), (62, 2356, 6200)),
+        ((10, 100, 900), (10, 100, 500), (10, 100, 900)),
+        ((0, 0, 0), (3, 30, 300), (3, 30, 300)),
+    ],
+)
+def test_the_worst_case_is_never_below_what_is_expected(
+    expected: tuple[float, ...], most: tuple[float, ...], worst: tuple[float, ...]
+) -> None:
+    from dqdata.engine.forecast import TeacherForecast, _priced
+    from dqdata.operator import CallEstimate
+    from dqdata.teacher import Price
+
+    made = _priced(TeacherForecast(CallEstimate(*expected), CallEstimate(*most)), Price(input=1.0, output=2.0))
+    assert made.most == CallEstimate(*worst)
+    assert made.cost_usd is not None and made.most_usd is not None and made.cost_usd <= made.most_usd
+    assert made.most_usd == pytest.approx((worst[1] + 2 * worst[2]) / 1e6)
+
+
+def test_rows_that_nobody_knows_cost_nothing_where_no_call_costs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "answers.toml").write_text('[[rules]]\nmatch = "."\nanswers = ["4"]\n')
+    (tmp_path / "problems.jsonl").write_bytes(json.dumps({"question": "How much is 2 + 2?"}).encode("utf-16"))
+    (tmp_path / "pipelines.toml").write_text(
+        '[teachers.s]\nprovider = "scripted"\nmodel = "s"\nscript = "answers.toml"\n'
+        '[pipelines.p]\nfrom = { source = "files", path = "problems.jsonl", encoding = "utf-16" }\n'
+        'steps = [{ op = "generate", teacher = "s", max_tokens = 9 }]\n'
+    )
+    assert main(["plan", "p", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["rows"] is None
+    assert (report["cost_usd"], report["most_usd"]) == (0, 0)

@@ -49,9 +49,48 @@ def test_json_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int)
     assert rows_in(packed, "jsonl", "utf-8") == len(lines)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1", "gbk"])
+def test_json_arrays(tmp_path: Path, encoding: str) -> None:
+    texts = [*HARD, "[{", "}, {", "\\"]
+    if encoding != "latin-1":
+        texts.append("表表求和")
+    rows = [{"question": text.replace("\u2028", ""), "tests": [{"a": [1, {}]}]} for text in texts]
+    file = tmp_path / "a.json"
+    for count in (0, 1, len(rows)):
+        for indent in (None, 2):
+            file.write_text("\n " + json.dumps(rows[:count], ensure_ascii=False, indent=indent), encoding=encoding)
+            if encoding == "utf-8-sig":
+                file.write_bytes(json.dumps(rows[:count], indent=indent).encode("utf-8-sig"))
+            assert rows_in(file, "json", encoding.removesuffix("-sig")) == count
+    packed = tmp_path / "a.json.gz"
+    packed.write_bytes(gzip.compress(json.dumps(rows).encode()))
+    assert rows_in(packed, "json", "utf-8") == len(rows)
+
+
+def test_json_lines_under_the_name_of_an_array_are_counted_as_lines(tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    file.write_text('{"question": "x"}\n' * 9)
+    assert rows_in(file, "json", "utf-8") == 9
+
+
+@pytest.mark.parametrize("text", ['[{"question": "x"}', "[1, 2", "[" * 100_000, '[{"question": "\xff'])
+def test_a_broken_array_is_not_counted(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "a.json"
+    file.write_bytes(text.encode("latin-1"))
+    assert rows_in(file, "json", "utf-8") is None
+
+
+def test_an_array_that_is_too_long_is_left_to_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "a.json"
+    file.write_text(json.dumps([{"question": "x"}] * 10))
+    assert rows_in(file, "json", "utf-8") == 10
+    monkeypatch.setattr(counting, "MOST_ARRAY", 50)
+    assert rows_in(file, "json", "utf-8") is None
+
+
 def test_what_is_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "a.jsonl"
     file.write_text('{"question": "x"}\n' * 100)
-    assert rows_in(file, "jsonl", "utf-16") is None and rows_in(file, "json", "utf-8") is None
+    assert rows_in(file, "jsonl", "utf-16") is None and rows_in(file, "json", "utf-16") is None
     monkeypatch.setattr(counting, "MOST", 50)
     assert rows_in(file, "jsonl", "utf-8") is None
