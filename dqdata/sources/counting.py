@@ -45,7 +45,8 @@ def rows_in(file: Path, kind: Format, encoding: str) -> int | None:
 def _beginning(file: Path) -> bytes:
     """The file without its byte order mark; of a larger one somewhat more than MOST_ARRAY."""
     with opened(file) as source:
-        return source.read(MOST_ARRAY + 4).removeprefix(codecs.BOM_UTF8)
+        text: bytes = source.read(MOST_ARRAY + 4)
+    return text.removeprefix(codecs.BOM_UTF8)
 
 
 def _array(text: bytes, encoding: str) -> int | None:
