@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import HealthCheck, settings
 from kept_workers import kept_pool
 from loopback import Loopback
 from new_stores import create_by_copy
@@ -38,6 +39,12 @@ LONGEST = (
     "tests/dqdata/engine/test_run.py",
 )
 """Files of tests or fixtures that take most, to be begun first: at the end each core has short tests to share."""
+
+# The same examples in every run, and no limit of time: a slow machine is no fault.
+settings.register_profile(
+    "anywhere", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("anywhere")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
