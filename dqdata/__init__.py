@@ -41,6 +41,7 @@ _MODULES = {
         "CallEstimate",
         "CallOperator",
         "Decisions",
+        "EmbeddingName",
         "Estimate",
         "NewRows",
         "Outcome",
@@ -51,7 +52,16 @@ _MODULES = {
         "Table",
         "TableOperator",
     ),
-    "dqdata.params": ("CatalogRef", "NoParams", "Params", "PromptFile", "ScorerName", "SqlExpression", "TeacherName"),
+    "dqdata.params": (
+        "CatalogRef",
+        "EmbeddingName",
+        "NoParams",
+        "Params",
+        "PromptFile",
+        "ScorerName",
+        "SqlExpression",
+        "TeacherName",
+    ),
     "dqdata.teacher": ("Completion", "Message", "Request", "Sampling", "Teacher", "Usage"),
     "dqdata.source": ("Source",),
     "dqdata.trainer": ("Data", "TrainResult", "TrainRun", "Trainer"),
@@ -87,7 +97,16 @@ if TYPE_CHECKING:
         Table,
         TableOperator,
     )
-    from dqdata.params import CatalogRef, NoParams, Params, PromptFile, ScorerName, SqlExpression, TeacherName
+    from dqdata.params import (
+        CatalogRef,
+        EmbeddingName,
+        NoParams,
+        Params,
+        PromptFile,
+        ScorerName,
+        SqlExpression,
+        TeacherName,
+    )
     from dqdata.schema import Schema
     from dqdata.source import Source
     from dqdata.teacher import Completion, Message, Request, Sampling, Teacher, Usage
@@ -113,6 +132,7 @@ __all__ = [
     "Data",
     "Decisions",
     "DqdataError",
+    "EmbeddingName",
     "Estimate",
     "InputError",
     "Message",

@@ -67,6 +67,8 @@ class BoundOperator:
     async def _outcomes(
         self, rows: Sequence[Row], framed: Callable[[Sequence[Row]], pl.DataFrame]
     ) -> list[Sequence[Outcome]]:
+        if not rows:  # no row says which columns there are
+            return []
         if isinstance(self._operator, RowOperator):
             return [[outcome] for outcome in await self._pool.map_rows(self._operator, rows)]
         if isinstance(self._operator, CallOperator):

@@ -18,7 +18,7 @@ PUBLIC = {
     *("Applied", "Build", "Check", "Comparison", "PlanReport", "RunResult", "TrainOutcome"),
     *("Row", "RowOperator", "BatchOperator", "CallOperator", "TableOperator", "Columns", "Run", "Table"),
     *("Batch", "Decisions", "NewRows", "Outcome", "Reject", "Estimate", "CallEstimate", "Schema", "Ask"),
-    *("Params", "NoParams", "TeacherName", "ScorerName", "PromptFile", "CatalogRef", "SqlExpression"),
+    *("Params", "NoParams", "TeacherName", "ScorerName", "EmbeddingName", "PromptFile", "CatalogRef", "SqlExpression"),
     *("Teacher", "Request", "Message", "Sampling", "Completion", "Usage"),
     *("Source", "Trainer", "Data", "TrainResult", "TrainRun"),
     *("DqdataError", "InputError", "RunError", "Stopped", "RowError", "TeacherError"),
