@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -89,6 +90,13 @@ def first_stage(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> tuple[P
     return path, json.loads(printed.getvalue())
 
 
+@pytest.fixture
+def own_stages(first_stage: tuple[Path, dict[str, Any]], tmp_path: Path) -> tuple[Path, dict[str, Any]]:
+    """A copy of it, for tests that train another version of a stage."""
+    path, told = first_stage
+    return shutil.copytree(path.parent, tmp_path / "stages") / path.name, told
+
+
 def test_trains_scores_and_records(first_stage: tuple[Path, dict[str, Any]], tiny: Path) -> None:
     project, told = first_stage
     assert told["model"] == "trained:stage1@1"
@@ -137,8 +145,8 @@ def test_a_curriculum_is_a_chain_of_trainers(
 
 
 @pytest.mark.slow
-def test_the_model_answers_while_it_trains(first_stage: tuple[Path, dict[str, Any]]) -> None:
-    project, _ = first_stage
+def test_the_model_answers_while_it_trains(own_stages: tuple[Path, dict[str, Any]]) -> None:
+    project, _ = own_stages
     with Store.open(project.parent / "catalogs") as store:
         keys = ["args.max_steps=60", "evaluate.every_steps=20"]
         told = train(read_project(project), "stage1", store, keys=keys)
@@ -154,9 +162,9 @@ def test_the_model_answers_while_it_trains(first_stage: tuple[Path, dict[str, An
 
 
 @pytest.mark.slow
-def test_each_stage_of_a_curriculum_is_evaluated(first_stage: tuple[Path, dict[str, Any]]) -> None:
+def test_each_stage_of_a_curriculum_is_evaluated(own_stages: tuple[Path, dict[str, Any]]) -> None:
     """Before the second stage the model scores what it did after the first."""
-    project, told = first_stage
+    project, told = own_stages
     evaluate = "evaluate={ data = 'select question, answer from sums order by trace_id limit 5', max_new_tokens = 40 }"
     with Store.open(project.parent / "catalogs") as store:
         second = train(read_project(project), "stage2", store, keys=[evaluate, "allow_leaks=true", "args.max_steps=2"])
