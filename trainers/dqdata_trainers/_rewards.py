@@ -4,6 +4,7 @@
       { op = "verify_math" },                                            # column `correct`: 1, 0, or null for none
       { shape = "format", weight = 0.1 },                                # thinking in its tags, then an answer
       { shape = "overlong", soft = 3072, hard = 4096, weight = 0.5 },    # 0, falling to -1 (DAPO)
+      { shape = "cosine", hard = 4096, weight = 0.1 },                   # short where right, long where wrong
       { model = "trained:style@1", style = "rv", weight = 0.2, gated = true },
     ]
 
@@ -14,6 +15,7 @@ a wrong answer. A null reward is none at all.
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -47,13 +49,20 @@ class RewardTable(Params):
     rv_target: Points = USUAL
     """Points (CD, RV) that RV*(CD) runs through, as in `mix`."""
 
-    shape: Literal["format", "length", "overlong"] | None = None
+    shape: Literal["format", "length", "overlong", "cosine"] | None = None
     pattern: str = WELL_FORMED
     """format: the whole completion must match."""
     soft: int | None = Field(None, ge=0)
     """overlong: tokens up to which nothing is taken off."""
     hard: int | None = Field(None, ge=1)
-    """overlong: tokens from which 1 is taken off. length: tokens at which the reward, 1 at none, reaches 0."""
+    """overlong: tokens from which 1 is taken off. length: tokens at which the reward, 1 at none, reaches 0. cosine:
+    tokens at which the reward reaches the second value of `right` or `wrong`."""
+    right: tuple[float, float] = (2.0, 1.0)
+    """cosine: the reward of a right answer without tokens, and of one with `hard` tokens."""
+    wrong: tuple[float, float] = (-10.0, 0.0)
+    """cosine: the same of a wrong answer."""
+    exceeded: float = -10.0
+    """cosine: the reward of any answer of `hard` tokens or more that did not end."""
 
     weight: float = 1.0
     gated: bool = False
@@ -68,8 +77,8 @@ class RewardTable(Params):
         if self.shape == "overlong" and (self.soft is None or self.hard is None or self.soft >= self.hard):
             raise ValueError("shape = 'overlong' needs `soft` and a larger `hard`, in tokens")
         VerbosityTarget(self.rv_target)
-        if self.shape == "length" and self.hard is None:
-            raise ValueError("shape = 'length' needs `hard`, in tokens")
+        if self.shape in ("length", "cosine") and self.hard is None:
+            raise ValueError(f"shape = {self.shape!r} needs `hard`, in tokens")
         for name, (needs, applies) in self._meant_for().items():
             if not applies and getattr(self, name) != type(self).model_fields[name].get_default(
                 call_default_factory=True
@@ -86,7 +95,8 @@ class RewardTable(Params):
             "rv_target": ("style = 'rv'", self.style == "rv"),
             "pattern": ("shape = 'format'", self.shape == "format"),
             "soft": ("shape = 'overlong'", self.shape == "overlong"),
-            "hard": ("shape = 'overlong' or 'length'", self.shape in ("overlong", "length")),
+            "hard": ("shape = 'overlong', 'length' or 'cosine'", self.shape in ("overlong", "length", "cosine")),
+            **dict.fromkeys(("right", "wrong", "exceeded"), ("shape = 'cosine'", self.shape == "cosine")),
         }
 
     @property
@@ -147,6 +157,10 @@ class Rewards:
         """Values of each reward for the rows, gates applied."""
         made = [scorer(rows) for scorer in self._scorers]
         if self.gate is not None:
+            judged = made[self.gate]
+            for index, table in enumerate(self.tables):
+                if table.shape == "cosine":
+                    made[index] = [cosine(table, row, value) for row, value in zip(rows, judged, strict=True)]
             open_gates = [value is not None and value > 0 for value in made[self.gate]]
             for index, table in enumerate(self.tables):
                 if table.gated:
@@ -220,6 +234,8 @@ def text_of(completion: Any) -> str:
 def shaped(table: RewardTable, row: Mapping[str, Any]) -> float:
     """format: 1 or 0. length: 1 falling to 0. overlong: 0, falling to -1 between `soft` and `hard`, as in DAPO
     (arXiv 2503.14476, equation 13)."""
+    if table.shape == "cosine":
+        return 0.0  # `score` knows whether the answer is right
     tokens = int(row["output_tokens"])
     if table.shape == "format":
         return 1.0 if re.fullmatch(table.pattern, str(row["text"]), re.DOTALL) else 0.0
@@ -228,6 +244,20 @@ def shaped(table: RewardTable, row: Mapping[str, Any]) -> float:
         return max(0.0, 1.0 - tokens / table.hard)
     assert table.soft is not None
     return -min(1.0, max(0.0, (tokens - table.soft) / (table.hard - table.soft)))
+
+
+def cosine(table: RewardTable, row: Mapping[str, Any], judged: float | None) -> float | None:
+    """A reward for length that depends on whether the answer is right: along half a cosine, from the first value of
+    `right` or `wrong` to the second at `hard` tokens (arXiv 2502.03373, section 3.2). judged: the gate's reward; None
+    gives none."""
+    assert table.hard is not None
+    tokens = int(row["output_tokens"])
+    if tokens >= table.hard and row["finish_reason"] != "stop":
+        return table.exceeded
+    if judged is None:
+        return None
+    begin, end = table.right if judged > 0 else table.wrong
+    return end + 0.5 * (begin - end) * (1 + math.cos(math.pi * min(tokens, table.hard) / table.hard))
 
 
 def styled(table: RewardTable, model: Any, rows: Rows) -> Values:
@@ -256,13 +286,16 @@ def _value(table: RewardTable, outcome: Outcome) -> float | None:
 
 
 def _gate(tables: Sequence[RewardTable], labels: Sequence[str], gate: str | None) -> int | None:
-    if not any(table.gated for table in tables):
+    if not any(table.gated or table.shape == "cosine" for table in tables):
         if gate is not None:
             raise InputError(f"gate = {gate!r} opens nothing: set gated = true on the rewards that it holds back")
         return None
     found = next((i for i, table in enumerate(tables) if (labels[i] == gate if gate else table.op is not None)), None)
     if found is None:
-        raise InputError(f"gated rewards need a gate: {gate or 'no operator'} is among {', '.join(labels)}")
+        raise InputError(
+            "gated rewards need a gate, and so does shape = 'cosine': "
+            f"{gate or 'no operator'} is among {', '.join(labels)}"
+        )
     return found
 
 

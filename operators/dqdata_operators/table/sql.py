@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     import duckdb
 
 FRAME_ROWS = 4096
+NULL = "INTEGER"
+"""What DuckDB takes a bare null for: that of a key is filled with text."""
 
 
 class SqlParams(Params):
@@ -46,6 +48,7 @@ class Sql(TableOperator[SqlParams]):
         made = check_query(self.params.query, have)
         if "parent_ids" in made:
             made.require("parent_ids", "VARCHAR[]")
+            made = made.add(**{key: "VARCHAR" for key in KEYS if made.get(key) == NULL})
         elif have.key not in made:
             raise ColumnError(
                 f"query gives no {have.key!r}: select it, or for rows made of several give "

@@ -14,7 +14,7 @@ from outcomes import decided, have
 from dqdata.columns import Columns
 from dqdata.errors import ColumnError, DataError, OperatorError, QueryError
 from dqdata.operator import NewRows, Schema
-from dqdata.testing import OperatorRun, disk_table
+from dqdata.testing import OperatorRun, disk_table, run_operator
 
 
 def problems(count=2000, twins=200):
@@ -179,3 +179,17 @@ def test_join_never_multiplies_rows(tmp_path):
     other = Join(JoinParams(catalog="graded", on="level"))
     with pytest.raises(ColumnError, match="no column 'level'"):
         other.columns(Columns({"problem_id": "VARCHAR", "level": "BIGINT"}), GRADED)
+
+
+@pytest.mark.parametrize("key", ["pair_id", "trace_id"])
+def test_a_bare_null_is_a_key_that_is_filled(key: str) -> None:
+    """DuckDB takes a bare null for an integer; a key is text."""
+    rows = [{"trace_id": f"t{n}", "problem_id": f"p{n // 2}", "response": str(n)} for n in range(4)]
+    query = (
+        f"select null as {key}, a.problem_id, a.response || b.response as joined, [a.trace_id, b.trace_id] as "
+        "parent_ids "
+        "from rows a join rows b on a.problem_id = b.problem_id and a.trace_id < b.trace_id"
+    )
+    tried = run_operator("sql", rows, params={"query": query})
+    assert sorted(row["joined"] for row in tried.rows) == ["01", "23"] and tried.columns[key] == "VARCHAR"
+    assert all(isinstance(row[key], str) for row in tried.rows) and len({row[key] for row in tried.rows}) == 2
