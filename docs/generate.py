@@ -39,9 +39,25 @@ GROUPS = (
 )
 
 
+COMPLETION = """## Completion in the shell
+
+Tab completes verbs, options, pipelines, trainers, profiles, catalogs, plug-ins and codes, once the shell knows how:
+
+```sh
+eval "$(_DQDATA_COMPLETE=bash_source dqdata)"    # in ~/.bashrc
+eval "$(_DQDATA_COMPLETE=zsh_source dqdata)"     # in ~/.zshrc, after compinit
+_DQDATA_COMPLETE=fish_source dqdata | source     # in ~/.config/fish/config.fish
+```"""
+
+
 def cli() -> str:
     """Each verb's help, as a terminal of 100 columns shows it."""
-    pages = ["# The command line", "Made by `make docs` from the commands themselves.", _help(group, "dqdata")]
+    pages = [
+        "# The command line",
+        "Made by `make docs` from the commands themselves.",
+        _help(group, "dqdata"),
+        COMPLETION,
+    ]
     for verb in VERBS:
         command = group.get_command(click.Context(group), verb)
         assert command is not None
