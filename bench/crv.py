@@ -17,7 +17,8 @@ from pathlib import Path
 import duckdb
 
 from dqdata.catalog import Store
-from dqdata.engine.run import RunResult, run_pipeline
+from dqdata.engine.result import RunResult
+from dqdata.engine.run import run_pipeline
 from dqdata.project.tables import read_project
 
 PROJECT = """

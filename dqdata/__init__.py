@@ -30,7 +30,7 @@ _MODULES = {
     "dqdata.api.plans": ("PlanReport",),
     "dqdata.api.results": ("Build", "Check", "Comparison"),
     "dqdata.engine.apply": ("Applied",),
-    "dqdata.engine.run": ("RunResult",),
+    "dqdata.engine.result": ("RunResult",),
     "dqdata.training.run": ("TrainOutcome",),
     "dqdata.columns": ("Columns",),
     "dqdata.schema": ("Schema",),
@@ -78,7 +78,7 @@ if TYPE_CHECKING:
     from dqdata.api.rows import Rows
     from dqdata.columns import Columns
     from dqdata.engine.apply import Applied
-    from dqdata.engine.run import RunResult
+    from dqdata.engine.result import RunResult
     from dqdata.errors import DqdataError, InputError, RowError, RunError, Stopped, TeacherError
     from dqdata.operator import (
         Ask,

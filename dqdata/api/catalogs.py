@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from dqdata.catalog.marks import Marks
     from dqdata.catalog.upkeep import Garbage, Verified
     from dqdata.columns import Columns
-    from dqdata.engine.run import RunResult
+    from dqdata.engine.result import RunResult
     from dqdata.history.diff import Diff
     from dqdata.history.lineage import Node
     from dqdata.history.scores import Board

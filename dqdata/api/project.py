@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from dqdata.engine.pilot import PilotResult
     from dqdata.engine.rebuild import Rebuilt
     from dqdata.engine.recorded import Tested
-    from dqdata.engine.run import RunResult
+    from dqdata.engine.result import RunResult
     from dqdata.project.tables import Project as Tables
     from dqdata.source import StoreView
     from dqdata.training.build import Node

@@ -14,7 +14,7 @@ from dqdata.cli.lines import say, say_command
 from dqdata.cli.pilots import projected
 
 if TYPE_CHECKING:
-    from dqdata.engine.run import RunResult
+    from dqdata.engine.result import RunResult
     from dqdata.project.tables import EngineKind
 
 

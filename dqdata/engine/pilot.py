@@ -25,7 +25,8 @@ import polars as pl
 
 from dqdata.engine.forecast import PER_ROWS
 from dqdata.engine.replay import replay
-from dqdata.engine.run import RunResult, run_pipeline
+from dqdata.engine.result import RunResult
+from dqdata.engine.run import run_pipeline
 from dqdata.errors import DataError
 from dqdata.ledger import Ledger
 from dqdata.notebook import Shown

@@ -12,9 +12,7 @@ import json
 import secrets
 import shutil
 import time
-from collections.abc import Mapping
 from contextlib import aclosing
-from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -27,7 +25,7 @@ from dqdata.catalog import Store, Version
 from dqdata.catalog.upkeep import state_license
 from dqdata.columns import REJECTS
 from dqdata.engine.append import Appending, Past, keep
-from dqdata.engine.assertions import CheckOutcome, differ, evaluate, evaluate_version
+from dqdata.engine.assertions import CheckOutcome, evaluate
 from dqdata.engine.counts import correct_rows, error_counts, reject_counts
 from dqdata.engine.executor import RunOutput, execute
 from dqdata.engine.executors import make_executor
@@ -35,61 +33,20 @@ from dqdata.engine.garbage import rare_collections
 from dqdata.engine.memory import database_bytes
 from dqdata.engine.output import merged
 from dqdata.engine.progress import Progress
+from dqdata.engine.result import RunResult, passed, there_already
 from dqdata.engine.runtime import Runtime
 from dqdata.engine.stop import StopSignal, on_signals
 from dqdata.engine.target import Reached, until_target
 from dqdata.engine.tasks import Labels
-from dqdata.errors import ChecksFailed, DqdataError, Stopped
+from dqdata.errors import DqdataError, Stopped
 from dqdata.files import lock, make_folder
 from dqdata.history.origins import allow
 from dqdata.ledger import Ledger
-from dqdata.notebook import Shown
 from dqdata.project.plan import Plan, check_ready, make_plan
 from dqdata.project.recipe import recipe
-from dqdata.project.tables import EngineKind, Pipeline, Project
+from dqdata.project.tables import EngineKind, Project
 
 WAIT_SECONDS = 15.0
-
-
-@dataclass(frozen=True)
-class RunResult(Shown):
-    """A run that committed a version. rows_in: of the source; rows_out: of the version. dropped, failed: how many rows
-    by reason. calls: made, cached (from the ledger) and failed; tokens: input and output of those made. seconds: of
-    this attempt."""
-
-    run_id: str
-    catalog: str
-    version: int
-    rows_in: int
-    rows_out: int
-    dropped: Mapping[str, int]
-    failed: Mapping[str, int]
-    calls: Mapping[str, int] = field(default_factory=lambda: {"made": 0, "cached": 0, "failed": 0})
-    tokens: Mapping[str, int] = field(default_factory=lambda: {"input": 0, "output": 0})
-    cost_usd: float | None = 0.0
-    """None where it is unknown: a teacher without a price was called."""
-    unpriced: tuple[str, ...] = ()
-    """Teachers whose calls have no known price."""
-    paid_usd: float | None = 0.0
-    """Of all attempts of this run, those that were stopped included, and answers that never came at worst. None where
-    it is unknown."""
-    verified: int | None = None
-    """Rows that are `correct`; None where the rows have no such column."""
-    seconds: float = 0.0
-    unchanged: bool = False
-    """The version was there already, and nothing ran."""
-    errors: Mapping[str, int] = field(default_factory=dict)
-    """Kept rows whose verdict is `unverifiable` because a rule broke, by error."""
-    target_rows: int | None = None
-    checks: tuple[CheckOutcome, ...] = ()
-    ended_by: str = ""
-    """Why a run with `target_rows` took no more rows: target, source or budget."""
-    append: Mapping[str, Any] | None = None
-    """In append mode: `since`, the version whose rows were taken over ("" for none); `taken` and `processed`, rows that
-    entered each run of per-row steps; `changed`, the step because of which rows were processed again."""
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def run_pipeline(
@@ -132,7 +89,7 @@ def run_pipeline(
         if made is not None and not (retry_failed and _failed_rows(store, *made)):
             if plan.pipeline.license is not None:
                 state_license(store, *made, plan.pipeline.license)
-            return passed(_there_already(store, *made, plan.pipeline))
+            return passed(there_already(store, *made, plan.pipeline))
         with rare_collections():
             return passed(
                 asyncio.run(
@@ -383,30 +340,3 @@ def _failed_rows(store: Store, catalog: str, number: int) -> int:
     """Rows of a version that failed."""
     [batch] = store.query(f"select count(*) as n from {catalog}__rejects@{number} where kind = 'failed'")
     return int(batch["n"][0].as_py())
-
-
-def _there_already(store: Store, catalog: str, number: int, pipeline: Pipeline) -> RunResult:
-    """The version that is there. Checks that changed since, or failed, are evaluated again."""
-    [version] = [v for v in store.versions(catalog) if v.version == number]
-    checked: tuple[CheckOutcome, ...] = ()
-    if differ(store.checks(catalog, number), pipeline.checks) or (catalog, number) in store.held():
-        memory = database_bytes(pipeline.memory)
-        checked = tuple(evaluate_version(pipeline.checks, store, catalog, number, memory))
-        store.record_checks(catalog, number, [one.record() for one in checked])
-    rejects = f"select reason, count(*) as n from {catalog}__rejects@{number} where kind = 'failed' group by all"
-    batches = store.query(f"{rejects} order by n desc, reason") if version.rejects else ()
-    failed = {row["reason"]: row["n"] for batch in batches for row in batch.to_pylist()}
-    return RunResult(version.run_id, catalog, number, 0, version.rows, {}, failed, checks=checked, unchanged=True)
-
-
-def passed(result: RunResult) -> RunResult:
-    """The result. Raises ChecksFailed where a check of severity "error" failed."""
-    failed = [one for one in result.checks if one.holds_back]
-    if not failed:
-        return result
-    name = f"{result.catalog}@{result.version}"
-    raise ChecksFailed(
-        f"{name} was committed, and {len(failed)} of its {len(result.checks)} checks failed, so it is not "
-        f"{result.catalog}@latest: {'; '.join(one.text for one in failed)}. Look at it with "
-        f'`dqdata sql "from {name}"`; correct the pipeline or the check, then run again'
-    )

@@ -14,7 +14,8 @@ from aiohttp import web
 from loopback import Loopback
 
 from dqdata.catalog import Store
-from dqdata.engine.run import RunResult, run_pipeline
+from dqdata.engine.result import RunResult
+from dqdata.engine.run import run_pipeline
 from dqdata.errors import RunError
 from dqdata.project.tables import read_project
 

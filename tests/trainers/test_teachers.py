@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from dqdata.catalog import Store
-from dqdata.engine.run import RunResult, run_pipeline
+from dqdata.engine.result import RunResult
+from dqdata.engine.run import run_pipeline
 from dqdata.errors import InputError, PluginError, TeacherError
 from dqdata.models import RewardModel
 from dqdata.project.check import NoStore, check_project
