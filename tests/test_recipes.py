@@ -10,7 +10,9 @@ from typing import NamedTuple
 import pytest
 
 from dqdata.catalog import Store
+from dqdata.engine.forecast import forecast
 from dqdata.engine.run import run_pipeline
+from dqdata.project.check import NoStore, plans_ahead
 from dqdata.project.graph import build_order
 from dqdata.project.tables import Project, read_project
 from dqdata.training.leaks import find_leaks
@@ -65,6 +67,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
         ("reward_graded", "grade", {"unparseable_judgement"}),
         ("long2short", "shorten", {"answer_changed", "wrong_length"}),
         ("long2short", "select", {"not_selected"}),
+        ("tapir_1", "filter", {"teacher_fails"}),
+        ("tapir_2", "filter", {"teacher_fails"}),
         ("instruct", "expand", {"near_duplicate"}),
         ("instruct", "balance", {"balance"}),
         ("instruct", "majority", {"no_majority"}),
@@ -120,8 +124,42 @@ def test_pass_rates_choose_prompts(built: Built) -> None:
     """Problems that the student always, sometimes and never solves; `difficulty` of the trainer keeps those between."""
     rates = set(built.values("select pass_rate from rl_problems"))
     assert {0.0, 1.0} < rates
-    (grpo,) = [trainer for name, trainer in built.project.trainers.items() if name == "reward_grpo"]
-    assert "difficulty" in str(grpo)
+    for name in ("reward_grpo", "pairs_grpo"):
+        difficulty = built.project.trainer(name).params["difficulty"]
+        assert 0 < difficulty["min"] < difficulty["max"] < 1, "the profile tiny chooses too"
+        between = f"pass_rate between {difficulty['min']} and {difficulty['max']}"
+        assert built.values(f"select count(*) > 1 from rl_problems where {between}") == [True]
+
+
+def test_the_second_round_of_tapir_asks_for_harder_problems(built: Built) -> None:
+    rates = [built.values(f"select max(pass_rate) from tapir_{number}")[0] for number in (1, 2)]
+    assert isinstance(rates[0], float) and isinstance(rates[1], float) and rates[1] <= rates[0] < 0.75
+
+
+def test_full_plans_the_sizes_of_the_paper(tmp_path: Path) -> None:
+    """743,000 problems; 105,000 traces for series 1; three traces a problem for X, some 2 million right ones; 365,000
+    more for Y; all with prices."""
+    names = ["slow_traces", "adaptive_x_r1", "adaptive_x_qwq", "adaptive_y_0528"]
+    with pytest.MonkeyPatch.context() as patch:
+        for key in ("R1_API_KEY", "QWQ_API_KEY"):
+            patch.setenv(key, "k")
+        shutil.copytree(ROOT / "prompts", tmp_path / "prompts")
+        shutil.copy(ROOT / "pipelines.toml", tmp_path)
+        project = read_project(tmp_path / "pipelines.toml", "full")
+        plans = plans_ahead(project, names, NoStore())
+        calls = {}
+        for name in names:
+            made = forecast(plans[name], project, NoStore())
+            [teacher] = made.teachers.values()
+            calls[name] = teacher.expected.calls
+            assert made.cost_usd and made.most_usd and made.cost_usd < made.most_usd
+    assert plans["problems"].rows == 743_000
+    assert calls == {
+        "slow_traces": 105_000,
+        "adaptive_x_r1": 1_486_000,
+        "adaptive_x_qwq": 743_000,
+        "adaptive_y_0528": 365_000,
+    }
 
 
 def test_the_verbosity_of_what_is_kept_is_nearer_to_its_target(built: Built) -> None:
