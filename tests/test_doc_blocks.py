@@ -38,6 +38,8 @@ ELSEWHERE = {
     "experiments: dqdata strategy": "dqdata/cli/test_strategy.py",
     "publishing: dqdata publish": "dqdata/publish/test_publish.py",
     "publishing: dqdata tag": "dqdata/publish/test_publish.py",
+    "questions: select": "test_questions.py",
+    "questions: dqdata build": "test_questions.py",
     "view: pip": "dqdata/view/test_rows.py",
     "view: dqdata": "dqdata/view/test_rows.py",
     "experiments: select question, answer": "dqdata/cli/test_audit.py",
