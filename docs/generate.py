@@ -133,7 +133,8 @@ def api() -> str:
 def _public(name: str, value: Any) -> str:
     """One class or function. A name that is only a type has the comment of its module."""
     if not callable(value) or not getattr(value, "__module__", "").startswith("dqdata"):
-        return f"### {name}\n\n`{value}`"
+        shown = re.sub(r"<function (\w+) at 0x[0-9a-f]+>", r"\1", str(value))
+        return f"### {name}\n\n`{shown}`"
     parts = [
         f"### {name}",
         f"```python\n{name}{_signature(value)}\n```",
