@@ -21,7 +21,13 @@ from dqdata.plugins import found, load
 from dqdata.teacher import Request
 from dqdata.testing import Tried, run_operator
 
-CALLERS = [name for name in sorted(found("operators")) if issubclass(load("operators", name), CallOperator)]
+MODELS = ("student_fit",)
+"""It reads with a model, which no script can stand for: tests/trainers/test_student_fit.py."""
+CALLERS = [
+    name
+    for name in sorted(found("operators"))
+    if issubclass(load("operators", name), CallOperator) and name not in MODELS
+]
 PARAMS: dict[str, dict[str, Any]] = {"generate": {"teacher": "t"}, "score": {"judge": "t"}}
 """Of operators that can do without a teacher; a required one is found by its marker."""
 COLUMNS = {
@@ -30,13 +36,15 @@ COLUMNS = {
     **dict.fromkeys(("output_tokens", "level"), "BIGINT"),
     **dict.fromkeys(("fit", "contamination", "contamination_text"), "VARCHAR"),
     **dict.fromkeys(("rv", "cd", "rv_length"), "DOUBLE"),
+    **dict.fromkeys(("response_a", "response_b", "rubric"), "VARCHAR"),
+    **dict.fromkeys(("candidates", "good", "bad"), "VARCHAR[]"),
     "correct": "BOOLEAN",
     "messages": MESSAGES,
 }
 PARENTS = ("parent_id", "parent_ids", "seed_id")
-MAKERS = ("expand", "refine")
-"""They make problems from problems, and refuse traces."""
-PROBLEM = ["problem_id", "question", "answer", "answer_type", "tests", "domain", "level"]
+MAKERS = ("expand", "refine", "add_instructions", "write_rubric")
+"""They work on problems, and refuse traces."""
+PROBLEM = ["problem_id", "question", "answer", "answer_type", "tests", "domain", "level", "good", "bad"]
 ANSWERS = {
     "prose": "Two and two are four, so I add them.\n\n\\boxed{4}",
     "nothing": "",
@@ -72,6 +80,8 @@ def rows_for(name: str) -> pl.DataFrame:
         }
         row |= {"fit": ("medium", "easy", "hard", None)[number]}
         row |= {"contamination": ("doubtful", None, None, None)[number], "contamination_text": "What is 1 + 2?"}
+        row |= {"response_a": said, "response_b": "It is 3.", "candidates": [said, "It is 3.", None], "good": [said]}
+        row |= {"rubric": '[{"criterion": "States a number.", "weight": 2}]' if number else None, "bad": None}
         row |= {"verdict": "correct" if number != 1 else "incorrect", "correct": number != 1, "messages": [chat]}
         made.append([row[name] for name in COLUMNS])
     frame = frame_of(COLUMNS, made)

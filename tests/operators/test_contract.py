@@ -36,6 +36,7 @@ BENCHMARK = Path(__file__).parent / "data" / "benchmark.jsonl"
 PARAMS: dict[str, dict[str, Any]] = {
     "balance": {"column": "source"},
     "decontaminate": {"benchmarks": [{"name": "own", "path": str(BENCHMARK)}], "neighbours": 0},
+    "delta_pairs": {"strong": "teacher = 'm0'", "weak": "teacher = 'm1'"},
     "dedup": {"column": "reasoning", "keep": "correct desc"},
     "filter": {"where": "correct or rv > 3"},
     "level": {"column": "cd", "at": [3, 6]},
@@ -56,6 +57,8 @@ COLUMNS = {
     **dict.fromkeys(("rv", "cd", "pass_rate"), "DOUBLE"),
     "correct": "BOOLEAN",
     "messages": MESSAGES,
+    "instruction_id_list": "VARCHAR",
+    "kwargs": "VARCHAR",
 }
 
 
@@ -89,6 +92,8 @@ def sample() -> pl.DataFrame:
             "cd": float(n * 3 % 10),
             "pass_rate": (problem % 5) / 4,
             "messages": [{"role": "user", "content": f"q{n}"}, {"role": "assistant", "content": f"a{n}"}],
+            "instruction_id_list": None if n == 3 else '["punctuation:no_comma", "startend:quotation"]',
+            "kwargs": "[{}, {}]" if n % 5 else "[{}",
         }  # fmt: skip
         rows.append(list(row.values()))
     return frame_of(COLUMNS, rows)
