@@ -209,6 +209,8 @@ class Operator(ABC, Generic[P]):
     version: ClassVar[int] = 1
     reasons: ClassVar[Mapping[str, str]] = {}
     """Reasons of rejects that are this operator's own, with their meaning: `dqdata explain REASON` shows them."""
+    reads_scores: ClassVar[tuple[str, ...]] = ()
+    """Names of the scores that its scorers must give; empty where it takes any."""
     Params: ClassVar[type[Params]] = NoParams
     compares: ClassVar[bool] = False
     """Whether rows of the catalogs that it reads decide on its rows alone, and nothing of them becomes part of these:

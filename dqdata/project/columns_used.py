@@ -50,7 +50,7 @@ def _used(kind: type[Operator[Any]], given: Mapping[str, Any], keys: tuple[str, 
             operator = kind(kind.Params.model_validate(given))
             schema = Schema(
                 {name: Columns({**have, **dict.fromkeys(_names(given), "VARCHAR")}) for name in operator.catalogs()},
-                dict.fromkeys(operator.scorers(), ("score",)),
+                dict.fromkeys(operator.scorers(), operator.reads_scores or ("score",)),
             )
             after = operator.columns(Columns(have), schema)
         except DqdataError as error:

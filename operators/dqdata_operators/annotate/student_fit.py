@@ -58,6 +58,7 @@ class StudentFit(CallOperator[StudentFitParams]):
 
     name = "student_fit"
     Params = StudentFitParams
+    reads_scores = LIKELIHOOD
 
     def columns(self, have: Columns, schema: Schema) -> Columns:
         if set(schema.scores[self.params.student]) != set(LIKELIHOOD):
