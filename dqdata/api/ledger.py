@@ -11,23 +11,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dqdata.errors import InputError
-from dqdata.place import StorePlace
+from dqdata.place import LedgerPlace, StorePlace, ledger_at
 
 if TYPE_CHECKING:
-    from dqdata.ledger.maintenance import Merged, Pruned, Size
+    from dqdata.ledger.maintenance import Pruned, Size
+    from dqdata.ledger.transfer import Merged
 
 
 class CallLedger:
-    """The ledger of a store, or a ledger file. Each method sees what was recorded when it was called; SQL reads the
+    """The ledger of a store, or one by itself. Each method sees what was recorded when it was called; SQL reads the
     ledger of a store as `ledger.calls`."""
 
-    def __init__(self, of: StorePlace | Path | str) -> None:
-        """of: where a store is, or a file."""
-        self._of = of if isinstance(of, StorePlace) else Path(of)
+    def __init__(self, of: StorePlace | LedgerPlace | str) -> None:
+        """of: where a store is, or a file, or the `postgres:` of a ledger."""
+        self._of = of if isinstance(of, StorePlace) else ledger_at(of)
 
     @property
-    def path(self) -> Path:
-        """The file; it appears with the first call."""
+    def place(self) -> LedgerPlace:
+        """The file, or the database; it appears with the first call."""
         return self._of.ledger if isinstance(self._of, StorePlace) else self._of
 
     def size(self) -> Size:
@@ -63,18 +64,18 @@ class CallLedger:
         with maintenance.exported(self._opened(), failures=failures) as rows:
             return write(rows, Path(target), format_of(Path(target)))
 
-    def merge(self, other: Path | str) -> Merged:
-        """Takes over what another ledger file holds and this one does not; a store and its ledger are made where there
-        are none. Where both have an answer, the one here stays."""
-        from dqdata.ledger import maintenance
+    def merge(self, other: LedgerPlace | str) -> Merged:
+        """Takes over what another ledger, a file or `postgres:`, holds and this one does not; a store and its ledger
+        are made where there are none. Where both have an answer, the one here stays."""
+        from dqdata.ledger.transfer import merge
 
-        return maintenance.merge(self._opened(make=True), Path(other))
+        return merge(self._opened(make=True), ledger_at(other))
 
-    def _opened(self, *, make: bool = False) -> Path:
-        """The file of a store that can be opened. Raises StoreError for one that is not there, unless `make`."""
+    def _opened(self, *, make: bool = False) -> LedgerPlace:
+        """The ledger of a store that can be opened. Raises StoreError for one that is not there, unless `make`."""
         if isinstance(self._of, StorePlace):
             from dqdata.catalog import Store
 
             with Store.open(self._of, read_only=not make):
                 pass
-        return self.path
+        return self.place

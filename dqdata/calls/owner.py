@@ -22,8 +22,8 @@ from dqdata.calls.limits import Gate
 from dqdata.calls.stall import Stall
 from dqdata.errors import TeacherError
 from dqdata.ledger import CallContext, Ledger
-from dqdata.ledger.answers import Answer
-from dqdata.ledger.rows import Failure, answer_of, completion_of, failure_of
+from dqdata.ledger.answers import Answer, Failure
+from dqdata.ledger.rows import answer_of, completion_of, failure_of
 from dqdata.teacher import Completion, Limits, Request
 
 Row = tuple[Any, ...]
@@ -102,7 +102,7 @@ class Owner(ABC):
 
     @property
     def ledger(self) -> Ledger | None:
-        """The ledger's file, where this process may open it: for teachers that keep more in it than answers."""
+        """The ledger, where this process may open it: for teachers that keep more in it than answers."""
         return None
 
     @abstractmethod
@@ -172,45 +172,53 @@ class LocalOwner(Owner):
         return self._ledger
 
     def lane(self, name: str, limits: Limits, stall: Stall) -> LocalLane:
-        return LocalLane(limits, self.budget, stall)
+        return LocalLane(limits, self.budget, stall, self._ledger)
 
     async def stored(self, key: str) -> Row | None:
-        return self._ledger.answer_row(key)
+        return await self._ledger.find(key)
 
     async def store(self, answer: Answer) -> Row | None:
         before: Row | None = await self._ledger.write(answer)
         return before
 
     async def store_failure(self, failure: Failure) -> None:
-        await self._ledger.put_failed(failure)
+        await self._ledger.write(failure)
 
 
 class LocalLane:
-    """A gate, the health of the endpoint, and the budget that all lanes share."""
+    """A gate, the health of the endpoint, the budget that all lanes share, and the claims of other machines."""
 
-    def __init__(self, limits: Limits, budget: Budget, stall: Stall) -> None:
+    def __init__(self, limits: Limits, budget: Budget, stall: Stall, ledger: Ledger) -> None:
+        self.ledger = ledger
         self.gate = Gate(limits)
         self.health = Health(limits, self.gate, stall)
         self._budget = budget
         self._ended = False
 
     async def lease(self, key: str, tokens: int, worst: Reservation | None) -> LocalLease:
-        await self.gate.enter(tokens)
+        if not await self.ledger.claim(key):
+            return LocalLease(self, key, self._budget, None, elsewhere=True)
         try:
-            if self._ended:
-                raise LaneEndedError
-            reservation = await self._budget.reserve(*worst) if worst is not None else None
+            await self.gate.enter(tokens)
+            try:
+                if self._ended:
+                    raise LaneEndedError
+                reservation = await self._budget.reserve(*worst) if worst is not None else None
+            except BaseException:
+                self.gate.leave()
+                raise
         except BaseException:
-            self.gate.leave()
+            self.ledger.release(key)
             raise
-        return LocalLease(self, self._budget, reservation)
+        return LocalLease(self, key, self._budget, reservation)
 
-    def take(self, worst: Reservation | None) -> LocalLease:
+    def take(self, key: str, worst: Reservation | None) -> LocalLease:
         """A lease of a call that another owner admitted, before it was restarted."""
+        self.ledger.hold(key)
         self.gate.in_use += 1
         if worst is not None:
             self._budget.hold(worst)
-        return LocalLease(self, self._budget, worst)
+        return LocalLease(self, key, self._budget, worst)
 
     def end(self) -> None:
         self._ended = True
@@ -218,13 +226,15 @@ class LocalLane:
 
 
 class LocalLease:
-    """A place in the gate, and a reservation of the budget."""
+    """A place in the gate, a reservation of the budget and a claim; with `elsewhere` none of them."""
 
-    __slots__ = ("_budget", "_lane", "_reservation")
-    answered_elsewhere = False
+    __slots__ = ("_budget", "_key", "_lane", "_reservation", "answered_elsewhere")
 
-    def __init__(self, lane: LocalLane, budget: Budget, reservation: Reservation | None) -> None:
-        self._lane, self._budget, self._reservation = lane, budget, reservation
+    def __init__(
+        self, lane: LocalLane, key: str, budget: Budget, reservation: Reservation | None, *, elsewhere: bool = False
+    ) -> None:
+        self._lane, self._key, self._budget, self._reservation = lane, key, budget, reservation
+        self.answered_elsewhere = elsewhere
 
     def sent(self) -> None:
         self._lane.gate.sent()
@@ -242,4 +252,6 @@ class LocalLease:
             self._reservation = None
 
     def leave(self) -> None:
-        self._lane.gate.leave()
+        if not self.answered_elsewhere:
+            self._lane.gate.leave()
+            self._lane.ledger.release(self._key)

@@ -23,8 +23,7 @@ from dqdata.calls.owner import Answered, LaneEndedError, Owner, Row
 from dqdata.calls.stall import Stall
 from dqdata.calls.wire import OwnerAddress, connect, frame, read, received_error, received_failure, sent_failure
 from dqdata.errors import StoreError, TeacherError
-from dqdata.ledger.answers import Answer
-from dqdata.ledger.rows import Failure
+from dqdata.ledger.answers import Answer, Failure
 from dqdata.teacher import Limits
 
 PATIENCE = 60.0

@@ -29,8 +29,8 @@ from dqdata.calls.stall import Stall
 from dqdata.calls.wire import GREETING, OwnerAddress, frame, read, received_failure, sent_error, sent_failure
 from dqdata.errors import DqdataError, RunError
 from dqdata.ledger import Ledger
-from dqdata.ledger.answers import Answer
-from dqdata.ledger.rows import Failure
+from dqdata.ledger.answers import Answer, Failure
+from dqdata.place import ledger_at
 from dqdata.teacher import Limits
 
 GREETING_SECONDS = 10.0
@@ -109,10 +109,15 @@ class OwnerServer:
         """Waits until no other process asks for this key; False where it was answered meanwhile."""
         while (other := self._claims.get(key)) is not None:
             await asyncio.shield(other)
-        if await self.owner.stored(key) is not None:
-            return False
         self._claims[key] = asyncio.get_running_loop().create_future()
-        return True
+        try:
+            answered = await self.owner.stored(key) is not None
+        except BaseException:
+            self.release(key)
+            raise
+        if answered:
+            self.release(key)
+        return not answered
 
     def release(self, key: str) -> None:
         if (claim := self._claims.pop(key, None)) is not None and not claim.done():
@@ -190,7 +195,7 @@ class _Client:
         """A lease that an owner before this one gave: the call is in flight."""
         worst = Reservation(*message["worst"]) if message["worst"] is not None else None
         lane = self._server.lane(message["lane"], message["limits"])
-        held = self._leases[message["lease"]] = _Held(message["key"], lane.take(worst), worst)
+        held = self._leases[message["lease"]] = _Held(message["key"], lane.take(message["key"], worst), worst)
         held.sent = bool(message["sent"])
 
     async def _answer(self, number: int, message: dict[str, Any]) -> None:
@@ -206,16 +211,14 @@ class _Client:
             self.send({"id": number, "ok": value})
 
     async def _done(self, message: dict[str, Any]) -> Any:
-        owner, again = self._server.owner, bool(message.get("again"))
+        owner = self._server.owner
         match message.get("do"):
             case "lookup":
                 return await owner.stored(message["key"])
             case "record":
-                answer = Answer(tuple(message["request"]), tuple(message["call"]))
-                return await (owner.ledger.put_again(answer) if again else owner.store(answer))
+                return await owner.store(Answer(tuple(message["request"]), tuple(message["call"])))
             case "fail":
-                failure = Failure(tuple(message["request"]), tuple(message["row"]))
-                return await owner.ledger.put_failed(failure, again=again)
+                return await owner.store_failure(Failure(tuple(message["request"]), tuple(message["row"])))
             case "lease":
                 return await self._lease(message)
             case "failed":
@@ -238,6 +241,9 @@ class _Client:
         except BaseException:
             self._server.release(key)
             raise
+        if lease.answered_elsewhere:
+            self._server.release(key)
+            return False
         self._leases[message["lease"]] = _Held(key, lease, worst)
         return True
 
@@ -248,8 +254,8 @@ def _remove(socket: str) -> None:
 
 
 async def serve(config: dict[str, Any]) -> None:
-    """An owner until the process ends. config: ledger (path), url, token, run_id, usd, tokens."""
-    with Ledger(Path(config["ledger"])) as ledger:
+    """An owner until the process ends. config: ledger (path or URL), url, token, run_id, usd, tokens."""
+    with Ledger(ledger_at(config["ledger"])) as ledger:
         already = ledger.spent(run_id=config["run_id"])
         owner = LocalOwner(ledger, Budget(config["usd"], config["tokens"], already))
         async with OwnerServer(owner, OwnerAddress(config["url"], config["token"])):

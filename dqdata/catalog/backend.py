@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from dqdata.files import make_folder
-from dqdata.place import StorePlace
+from dqdata.place import LedgerPlace, StorePlace
 
 if TYPE_CHECKING:
     import duckdb
@@ -186,7 +186,7 @@ class Backend:
         return self.root / "spill"
 
     @property
-    def ledger(self) -> Path:
+    def ledger(self) -> LedgerPlace:
         return self.place.ledger
 
     def exists(self) -> bool:

@@ -22,7 +22,7 @@ from dqdata.catalog.folder import address_of, writable
 from dqdata.database import lock, open_database
 from dqdata.errors import StoreError
 from dqdata.masking import masker
-from dqdata.place import StorePlace
+from dqdata.place import LEDGER_SCHEMA, LedgerPlace, PostgresPlace, StorePlace
 from dqdata.sql import literal
 
 if TYPE_CHECKING:
@@ -37,15 +37,21 @@ def attach(
     threads: int | None = None,
     memory: int | None = None,
     local_files: bool = False,
+    ledger: LedgerPlace | None = None,
 ) -> duckdb.DuckDBPyConnection:
     """A DuckDB of its own with the lake attached as `lake`, locked: it reaches the files of the store, with
     `local_files` every local file, and of the network the store's own bucket alone. The data path is always given
     afresh, as files are noted relative to it: a store that was moved opens as it is. `metadata`: a copy of a SQLite
-    file to use instead of the store's own. `memory`: bytes that queries may hold before they spill."""
+    file to use instead of the store's own. `memory`: bytes that queries may hold before they spill.
+    `ledger`: attached too, if it is in a server that answers: that can't be done later."""
+    import duckdb
+
     there = writable(backend.root)
     spill = backend.spill if there else Path(tempfile.gettempdir()) / f"dqdata-spill-{uuid.uuid4().hex}"
     database, data = backend.metadata, backend.data
-    extensions = dict.fromkeys(["sqlite_scanner", "ducklake", database.extension, *data.extensions])
+    server = ledger if isinstance(ledger, PostgresPlace) else None
+    more = [*data.extensions, *(["postgres_scanner"] if server else [])]
+    extensions = dict.fromkeys(["sqlite_scanner", "ducklake", database.extension, *more])
     con = open_database(list(extensions), spill=spill, threads=threads)
     try:
         data.prepare(con)
@@ -53,6 +59,10 @@ def attach(
         options = f"data_path {literal(data.url)}, override_data_path true, metadata_schema {literal(database.schema)}"
         options += ", read_only" if read_only else ", data_inlining_row_limit 0"
         con.execute(f"attach {literal(address)} as lake ({options})")
+        if server is not None:
+            with contextlib.suppress(duckdb.Error):  # a query that needs it is told why it isn't there
+                options = f"type postgres, read_only, schema {literal(LEDGER_SCHEMA)}"
+                con.execute(f"attach {literal(server.connection)} as ledger ({options})")
         if memory is not None:
             con.execute(f"set memory_limit = '{memory // (1 << 20)}MB'")
         folders = [Path("/")] if local_files else [*filter(None, [data.folder]), backend.work]

@@ -7,12 +7,12 @@ process or its connection. Password and the like come from libpq's variables (PG
 from __future__ import annotations
 
 import hashlib
-import re
 import time
 from typing import TYPE_CHECKING
 
 from dqdata.catalog.backend import Lock, Metadata
 from dqdata.database import open_database
+from dqdata.place import PostgresPlace
 from dqdata.sql import literal, quoted
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class PostgresMetadata(Metadata):
     extension = "postgres_scanner"
 
     def __init__(self, url: str, profile: str = "") -> None:
-        self._connection = re.sub(r"^postgres(ql)?:(?!//)", "", url)
+        self._connection = PostgresPlace(url, "metadata").connection
         self.schema = f"dqdata_{profile}" if profile else "dqdata"
 
     def exists(self) -> bool:

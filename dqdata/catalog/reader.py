@@ -32,7 +32,8 @@ from dqdata.catalog.rights import inside
 from dqdata.catalog.snapshots import SnapshotCache
 from dqdata.columns import Columns, check_names
 from dqdata.errors import ColumnError, QueryError, StoreError, nearest
-from dqdata.place import StorePlace
+from dqdata.ledger.choice import has_ledger
+from dqdata.place import LedgerPlace, StorePlace
 from dqdata.refs import REJECTS_SUFFIX, Ref, owner
 from dqdata.source import TrainedModel
 from dqdata.sql import ABOUT, FILES, PURE, check_functions, literal, quoted
@@ -84,7 +85,7 @@ class Reader:
         return self.facts.ids
 
     @property
-    def ledger_path(self) -> Path:
+    def ledger_place(self) -> LedgerPlace:
         return self.backend.ledger
 
     @property
@@ -311,9 +312,14 @@ class Reader:
     def _attach_ledger(self, con: duckdb.DuckDBPyConnection) -> None:
         """Only for a query that names it: DuckDB brings a SQLite of its own, which must not open and close the file
         beside the one that a run in this process writes through."""
-        file = self.ledger_path
-        if not file.is_file():
+        file = self.ledger_place
+        if not has_ledger(file):
             raise QueryError(f"there is no ledger yet: {file} appears with the first call to a teacher")
+        if not isinstance(file, Path):
+            if not con.execute("from duckdb_databases() where database_name = 'ledger'").fetchall():
+                raise QueryError(f"the ledger {file} did not answer when the store was opened: run the query again")
+            con.execute("call pg_clear_cache()")  # its tables may be younger than the connection
+            return
         if not writable(file.parent):
             file = self._copy(file)
         con.execute(f"attach if not exists {literal(str(file))} as ledger (type sqlite, read_only)")
@@ -376,6 +382,7 @@ class Reader:
             threads=threads,
             memory=self.memory,
             local_files=local_files,
+            ledger=self.ledger_place,
         )
 
     def _metadata(self) -> Path | None:

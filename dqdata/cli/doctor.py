@@ -165,6 +165,7 @@ def _keys(project: Project) -> Iterator[Finding]:
 def _store(project: Project) -> Finding:
     from dqdata.catalog import Store
     from dqdata.errors import DqdataError
+    from dqdata.ledger.choice import ledger_bytes
 
     if not Store.exists(project.place):
         path = project.place.path
@@ -175,9 +176,9 @@ def _store(project: Project) -> Finding:
     try:
         with Store.open(project.place, read_only=True) as store:
             count = len(store.versions())
+        ledger = ledger_bytes(project.tables.ledger_place)
     except DqdataError as error:
         return Finding("store", "bad", str(error))
-    ledger = project.tables.ledger_path.stat().st_size if project.tables.ledger_path.exists() else 0
     return Finding("store", "ok", f"{project.place}: {count} versions, ledger {ledger / 1e6:,.1f} MB")
 
 

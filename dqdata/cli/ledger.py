@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from dqdata.api.ledger import CallLedger
 
 file_option = click.option(
-    "--file", type=click.Path(path_type=Path, dir_okay=False), help="A ledger file; by default the store's own."
+    "--file",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="A ledger file, or the postgres:... of one; by default the store's own.",
 )
 
 
@@ -37,10 +40,10 @@ def command() -> None:
 @project_option
 @store_option
 @json_option
-def size(file: Path | None, project: Path | None, store: Path | None, as_json: bool) -> None:
+def size(file: str | None, project: Path | None, store: Path | None, as_json: bool) -> None:
     """How many calls, of which models, tokens and cost."""
     ledger = _ledger(file, project, store)
-    found, path = ledger.size(), ledger.path
+    found, path = ledger.size(), ledger.place
     names = ("provider", "model", "revision", "calls", "input_tokens", "output_tokens", "cost_usd")
     if as_json:
         print_json(
@@ -70,7 +73,7 @@ def prune(
     run_id: str | None,
     dry_run: bool,
     yes: bool,
-    file: Path | None,
+    file: str | None,
     project: Path | None,
     store: Path | None,
     as_json: bool,
@@ -99,10 +102,10 @@ def prune(
 @project_option
 @store_option
 @json_option
-def verify(file: Path | None, project: Path | None, store: Path | None, as_json: bool) -> None:
+def verify(file: str | None, project: Path | None, store: Path | None, as_json: bool) -> None:
     """Check the file, and of each call that its key belongs to what was asked. Exit code 1 if anything is wrong."""
     ledger = _ledger(file, project, store)
-    problems, path = ledger.verify(), ledger.path
+    problems, path = ledger.verify(), ledger.place
     if as_json:
         print_json({"file": str(path), "sound": not problems, "problems": problems})
     else:
@@ -121,7 +124,7 @@ def verify(file: Path | None, project: Path | None, store: Path | None, as_json:
 @store_option
 @json_option
 def export(
-    output: Path, failures: bool, file: Path | None, project: Path | None, store: Path | None, as_json: bool
+    output: Path, failures: bool, file: str | None, project: Path | None, store: Path | None, as_json: bool
 ) -> None:
     """Write every call, with what was asked, to a Parquet, JSONL or CSV file."""
     count = _ledger(file, project, store).export(output, failures=failures)
@@ -132,15 +135,17 @@ def export(
 
 
 @command.command()
-@click.argument("other", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("other", type=click.Path(dir_okay=False))
 @file_option
 @project_option
 @store_option
 @json_option
-def merge(other: Path, file: Path | None, project: Path | None, store: Path | None, as_json: bool) -> None:
-    """Take over what the ledger file OTHER holds and this one doesn't; a new project gets a ledger by it."""
+def merge(other: str, file: str | None, project: Path | None, store: Path | None, as_json: bool) -> None:
+    """Take over what the ledger OTHER (a file, or postgres:...) holds and this one doesn't.
+
+    A new project gets a ledger by it."""
     ledger = _ledger(file, project, store)
-    done, path = ledger.merge(other), ledger.path
+    done, path = ledger.merge(other), ledger.place
     if as_json:
         print_json(asdict(done))
         return
@@ -149,7 +154,7 @@ def merge(other: Path, file: Path | None, project: Path | None, store: Path | No
         click.echo(f"{done.differing:,} calls have another answer there; the ones here stay", err=True)
 
 
-def _ledger(file: Path | None, project: Path | None, store: Path | None) -> CallLedger:
+def _ledger(file: str | None, project: Path | None, store: Path | None) -> CallLedger:
     """The file that --file names, else the ledger of the store."""
     from dqdata.api.ledger import CallLedger
 

@@ -98,10 +98,13 @@ def apply_operator(
 
         async def carried() -> Applied:
             stop = StopSignal()
-            ledger_path = project.ledger_path if plan.teachers and project else folder / "ledger.sqlite"
-            if not ledger_path.parent.is_dir():
-                make_private(ledger_path.parent, project.store_group if project else False)
-            with Ledger(ledger_path) as ledger, on_signals(stop):
+            kept = project.store.shared if plan.teachers and project else folder
+            if not kept.is_dir():
+                make_private(kept, project.store_group if project else False)
+            with (
+                Ledger(project.ledger_place if plan.teachers and project else folder / "ledger.sqlite") as ledger,
+                on_signals(stop),
+            ):
                 labels = Labels("apply", "apply")
                 async with Runtime(
                     bare,

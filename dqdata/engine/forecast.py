@@ -19,6 +19,7 @@ from dqdata.engine.append import Past, new_rows
 from dqdata.engine.rehearsal import ChosenRows, Rehearsal, Tally, rehearse
 from dqdata.engine.target import expected_source_rows
 from dqdata.ledger import Ledger
+from dqdata.ledger.choice import has_ledger
 from dqdata.operator import CallEstimate
 from dqdata.project.estimates import added
 from dqdata.project.plan import Plan, Step
@@ -107,9 +108,9 @@ def _until_target(plan: Plan, project: Project, store: StoreView, subtract: bool
 
 
 def _forecast(plan: Plan, project: Project, store: StoreView, subtract: bool) -> Forecast:
-    if not project.ledger_path.exists() or not plan.teachers:
+    if not has_ledger(project.ledger_place) or not plan.teachers:
         return _estimated(plan, project, None, {})
-    with Ledger(project.ledger_path, read_only=True) as ledger:
+    with Ledger(project.ledger_place, read_only=True) as ledger:
         measured = _measured(plan, ledger)
         rehearsed = rehearse(plan, project, store, ledger) if subtract and _worth_it(plan, ledger) else None
     return _estimated(plan, project, rehearsed, measured)

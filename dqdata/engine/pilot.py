@@ -29,7 +29,9 @@ from dqdata.engine.result import RunResult
 from dqdata.engine.run import run_pipeline
 from dqdata.errors import DataError
 from dqdata.ledger import Ledger
+from dqdata.ledger.choice import has_ledger
 from dqdata.notebook import Shown
+from dqdata.place import LedgerPlace
 from dqdata.project.plan import Plan, make_plan
 from dqdata.project.tables import EngineKind, Project
 from dqdata.statistics import Interval, clustered, total_of
@@ -105,7 +107,7 @@ def pilot(
     plan = make_plan(limited, name, store)
     folder = Path(tempfile.mkdtemp(prefix=f"pilot-{name}-", dir=store.work))
     try:
-        ledger = store.ledger_path if store.ledger_path.exists() else None
+        ledger = store.ledger_place if has_ledger(store.ledger_place) else None
         noted: dict[str, str] = {}
         began = time.monotonic()
         done = replay(plan, limited, store, ledger, folder, workers=workers, noted=noted)
@@ -271,7 +273,7 @@ def _divided(one: _Asked, by: int) -> _Asked:
     return _Asked(one.calls / by, one.usd / by, *parts)
 
 
-def _asked(file: Path, plan: Plan, project: Project, noted: Mapping[str, str]) -> dict[str, _Asked]:
+def _asked(file: LedgerPlace, plan: Plan, project: Project, noted: Mapping[str, str]) -> dict[str, _Asked]:
     """The calls of each problem, from the ledger. noted: the problem whose row first used the answer under a key."""
     who = {(one.provider, one.keyed_model, one.revision): name for name, one in plan.teachers.items()}
     parts: defaultdict[str, list[_Asked]] = defaultdict(list)

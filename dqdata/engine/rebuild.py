@@ -73,7 +73,7 @@ def rebuild(
         plan = make_plan(remade, catalog, store)
         taken = version.recipe.get("source_rows")
         over = plan if taken is None else plan.first(taken)
-        found = replay(over, remade, store, store.ledger_path, folder / "run", calls=calls, workers=workers, out=out)
+        found = replay(over, remade, store, store.ledger_place, folder / "run", calls=calls, workers=workers, out=out)
         columns = store.schema(catalog, number)
         if dict(columns) != dict(plan.after):
             more = [name for name in plan.after if columns.get(name) != plan.after[name]]
@@ -209,7 +209,7 @@ def _teacher(project: Project, store: Store, name: str, entry: Mapping[str, str]
             "of": entry["provider"],
             "model": entry["model"],
             "revision": entry["revision"],
-            "ledger": str(store.ledger_path.absolute()),
+            "ledger": str(store.ledger_place),
         },
         root=project.root,
         where=f"the recorded teacher {name!r}",

@@ -26,7 +26,7 @@ from dqdata.engine.run import run_pipeline
 from dqdata.errors import DataError, InputError, ProjectError, RunError
 from dqdata.files import whole_folder
 from dqdata.history.causes import Cause, causes
-from dqdata.ledger.maintenance import extract
+from dqdata.ledger.transfer import extract
 from dqdata.project.plan import Plan, make_plan
 from dqdata.project.recipe import recipe
 from dqdata.project.tables import Project, SourceSpec
@@ -75,7 +75,7 @@ def record(
     with tempfile.TemporaryDirectory(prefix="dqdata-record-") as temporary, whole_folder(target) as folder:
         work = Path(temporary)
         used: set[str] = set()
-        done = replay(plan, limited, store, store.ledger_path, work / "run", workers=workers, used=used)
+        done = replay(plan, limited, store, store.ledger_place, work / "run", workers=workers, used=used)
         if done.missing:
             raise RunError(f"{done.missing} requests of the first {rows} rows have no answer in the ledger: run again")
         came = sorted((work / "run" / plan.source_fingerprint).glob("rows-*.parquet"))
@@ -85,7 +85,7 @@ def record(
         shutil.copyfile(files[0], folder / SOURCE)
         merged(done.output.rows, plan.after, folder / ROWS)
         merged(done.output.rejects, REJECTS, folder / REJECTED)
-        answers = extract(store.ledger_path, folder / LEDGER, used) if used else 0
+        answers = extract(store.ledger_place, folder / LEDGER, used) if used else 0
         about = {"pipeline": name, "rows": rows, "columns": dict(plan.after), "recipe": recipe(plan, project.root)}
         (folder / ABOUT).write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return target, answers

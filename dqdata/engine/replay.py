@@ -26,6 +26,8 @@ from dqdata.engine.tasks import Labels
 from dqdata.errors import InputError
 from dqdata.files import make_folder
 from dqdata.ledger import Ledger
+from dqdata.ledger.choice import has_ledger
+from dqdata.place import LedgerPlace
 from dqdata.project.plan import Plan
 from dqdata.project.tables import Project
 from dqdata.source import StoreView
@@ -73,7 +75,7 @@ def replay(
     plan: Plan,
     project: Project,
     store: StoreView,
-    ledger: Path | None,
+    ledger: LedgerPlace | None,
     folder: Path,
     *,
     calls: bool = False,
@@ -87,7 +89,7 @@ def replay(
     asked for. used: gets the ledger keys of the answers; noted: for each key the problem whose row used it first.
     Raises InputError where the plan has teachers and there is no ledger; RunError."""
     make_folder(folder)
-    if ledger is None or not ledger.exists():
+    if ledger is None or not has_ledger(ledger):
         if plan.teachers and not calls:
             raise InputError(f"there is no ledger {ledger or ''} with the answers of {', '.join(plan.teachers)}")
         ledger = ledger if calls and ledger is not None else folder / "ledger.sqlite"
@@ -126,8 +128,8 @@ def replay(
 class _Noted(Ledger):
     """A ledger that notes which answers it gave."""
 
-    def __init__(self, path: Path, used: set[str], noted: dict[str, str], *, read_only: bool) -> None:
-        super().__init__(path, read_only=read_only)
+    def __init__(self, place: LedgerPlace, used: set[str], noted: dict[str, str], *, read_only: bool) -> None:
+        super().__init__(place, read_only=read_only)
         self._used, self._noted = used, noted
 
     def answer_row(self, key: str) -> tuple[Any, ...] | None:

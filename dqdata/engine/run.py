@@ -148,7 +148,7 @@ class _Run:
 
     async def _carry_out(self, allow_partial: bool, workers: int | None) -> Version:
         pipeline, stop = self.plan.pipeline, StopSignal()
-        with Ledger(self.store.ledger_path) as ledger, on_signals(stop):
+        with Ledger(self.store.ledger_place) as ledger, on_signals(stop):
             budget = Budget(pipeline.budget_usd, pipeline.budget_tokens, ledger.spent(run_id=self.run_id))
             async with Runtime(
                 self.project,

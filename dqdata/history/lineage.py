@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from dqdata.history.rows import dicts
+from dqdata.ledger.choice import has_ledger
 from dqdata.refs import TRAINED
 from dqdata.sql import literal, versions_read
 
@@ -139,7 +140,7 @@ def source_name(recipe: Mapping[str, Any]) -> str:
 
 
 def _calls(store: Store, version: Version) -> list[Calls]:
-    if not version.run_id or not store.ledger_path.is_file():
+    if not version.run_id or not has_ledger(store.ledger_place):
         return []
     sql = (
         "select teacher, model, count(*), sum(input_tokens)::bigint, sum(output_tokens)::bigint, sum(cost_usd) "

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from dqdata.columns import KEYS, REJECTS
 from dqdata.errors import QueryError
 from dqdata.history.rows import dicts
+from dqdata.ledger.choice import has_ledger
 from dqdata.masking import masker
 from dqdata.refs import REJECTS_SUFFIX
 from dqdata.sql import literal, quoted
@@ -108,7 +109,7 @@ def _parents(row: dict[str, Any]) -> list[str]:
 
 
 def _calls(store: Store, keys: list[str]) -> list[dict[str, Any]]:
-    if not keys or not store.ledger_path.is_file():
+    if not keys or not has_ledger(store.ledger_place):
         return []
     wanted = ", ".join(map(literal, keys))
     calls = dicts(

@@ -4,25 +4,25 @@
         if (answer := ledger.get(teacher.key(request))) is None:
             answer = await ledger.put(key, request, await teacher.complete(request), ...)
 
-An answer is on disk before `put` returns. Failed calls are recorded and never reused. Several processes may share the
-file; SQL reads it as `ledger.calls`, `ledger.failures` and `ledger.requests`.
+An answer is on disk before `put` returns. Failed calls are recorded and never reused. Several processes may share a
+ledger, in a file of SQLite or, from many machines, in a schema of Postgres. SQL reads it as `ledger.calls`,
+`ledger.failures` and `ledger.requests`.
 """
 
 from __future__ import annotations
 
 import json
-import sqlite3
-import threading
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
 from dqdata.errors import StoreError, TeacherError
-from dqdata.ledger.answers import ANSWER, CREATED_AT, INSERT_FAILURE, INSERT_REQUEST, Answer, store
-from dqdata.ledger.rows import CallContext, Failure, answer_of, completion_of, failure_of, stored_request
-from dqdata.ledger.tables import broken, connect
+from dqdata.ledger.answers import ANSWER
+from dqdata.ledger.choice import database_of
+from dqdata.ledger.database import KEYS, Row
+from dqdata.ledger.rows import CallContext, answer_of, completion_of, failure_of, stored_request
 from dqdata.ledger.writer import Write, Writer
+from dqdata.place import LedgerPlace
 from dqdata.teacher import Completion, Request
 
 __all__ = ["CallContext", "Ledger", "Spent", "stored_request"]
@@ -43,13 +43,15 @@ class Spent(NamedTuple):
 
 
 class Ledger:
-    """One SQLite file. Reading blocks for microseconds; `put` waits for the disk without blocking the loop."""
+    """One ledger. `put`, `find` and `claim` wait without blocking the loop; the other look-ups block, for microseconds
+    where it is a file."""
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        self.path = path
-        self._writer = None if read_only else Writer(path)
-        self._con = connect(path, read_only=read_only)
-        self._lock = threading.Lock()
+    def __init__(self, place: LedgerPlace, *, read_only: bool = False) -> None:
+        self.place = place
+        database = database_of(place)
+        self._writer = None if read_only else Writer(database)
+        self._session = database.open(read_only=read_only)
+        self._claims = database.claims(read_only=read_only)
 
     def __enter__(self) -> Ledger:
         return self
@@ -58,10 +60,11 @@ class Ledger:
         self.close()
 
     def close(self) -> None:
-        with self._lock:
-            self._con.close()
         if self._writer is not None:
             self._writer.close()
+        if self._claims is not None:
+            self._claims.close()
+        self._session.close()
 
     def get(self, key: str) -> Completion | None:
         """The answer stored under this key; None where the call was never answered."""
@@ -70,7 +73,7 @@ class Ledger:
 
     def get_many(self, keys: Iterable[str]) -> dict[str, Completion]:
         """The answers there are, by key."""
-        sql = f"select ledger_key, {ANSWER} from calls where ledger_key in (select value from json_each(?))"
+        sql = f"select ledger_key, {ANSWER} from calls where ledger_key in {KEYS}"
         found: dict[str, Completion] = {}
         for chunk in _chunks(keys):
             found |= {row[0]: completion_of(row[0], row[1:]) for row in self.rows(sql, (json.dumps(chunk),))}
@@ -78,18 +81,19 @@ class Ledger:
 
     def count_present(self, keys: Iterable[str]) -> int:
         """How many of these different keys are answered."""
-        sql = "select count(*) from calls where ledger_key in (select value from json_each(?))"
+        sql = f"select count(*) from calls where ledger_key in {KEYS}"
         return sum(self.rows(sql, (json.dumps(chunk),))[0][0] for chunk in _chunks(dict.fromkeys(keys)))
 
     def spent(self, pipeline: str | None = None, run_id: str | None = None) -> Spent:
         """What was paid, over all runs or for one pipeline or run."""
-        where = "where (?1 is null or pipeline = ?1) and (?2 is null or run_id = ?2)"
-        sums = "count(*), " + ", ".join(f"coalesce(sum({name}), 0)" for name in Spent._fields[1:5])
+        where = "where coalesce(pipeline = ?1, true) and coalesce(run_id = ?2, true)"
+        sums = ", ".join(f"cast(coalesce(sum({name}), 0) as bigint)" for name in Spent._fields[1:4])
+        sums = f"count(*), {sums}, coalesce(sum(cost_usd), 0.0)"
         calls = self.rows(f"select {sums} from calls {where}", (pipeline, run_id))[0]
-        lost = f"select coalesce(sum(tokens), 0), coalesce(sum(cost_usd), 0.0) from failures {where}"
+        lost = f"select cast(coalesce(sum(tokens), 0) as bigint), coalesce(sum(cost_usd), 0.0) from failures {where}"
         return Spent(*calls, *self.rows(lost, (pipeline, run_id))[0])
 
-    def answer_row(self, key: str) -> tuple[Any, ...] | None:
+    def answer_row(self, key: str) -> Row | None:
         """The columns `ANSWER` of the answer under this key; None where the call was never answered."""
         rows = self.rows(f"select {ANSWER} from calls where ledger_key = ?", (key,))
         return rows[0] if rows else None
@@ -115,18 +119,24 @@ class Ledger:
         before = await self.write(answer_of(key, request, completion, who, cost_usd, context))
         return completion_of(key, before) if before is not None else completion.stored_as(key)
 
-    async def put_again(self, answer: Answer) -> tuple[Any, ...] | None:
-        """Stores an answer whose first write may have reached the disk without a reply: the same answer of the same
-        moment is not counted twice. Returns the row of an earlier answer, as `write` does."""
+    async def find(self, key: str) -> Row | None:
+        """`answer_row`; look-ups in a server that wait at about the same time share one."""
+        return self.answer_row(key) if self._claims is None else await self._claims.find(key)
 
-        def write(con: sqlite3.Connection) -> tuple[Any, ...] | None:
-            key, at = answer.call[0], answer.call[CREATED_AT]
-            if con.execute("select 1 from calls where ledger_key = ? and created_at = ?", (key, at)).fetchone():
-                return None
-            return store(con, [answer])[0]
+    async def claim(self, key: str) -> bool:
+        """Whether this process is to ask for the answer: waits as long as another machine asks. False where it is there
+        now. Of a file that one machine has, each process may ask."""
+        return self._claims is None or await self._claims.claim(key)
 
-        made: tuple[Any, ...] | None = await self.write(write)
-        return made
+    def hold(self, key: str) -> None:
+        """The call is in flight already: its claim is this process's."""
+        if self._claims is not None:
+            self._claims.hold(key)
+
+    def release(self, key: str) -> None:
+        """The claim ends: the answer is stored, or nobody waits for it."""
+        if self._claims is not None:
+            self._claims.release(key)
 
     async def put_failure(
         self,
@@ -144,33 +154,18 @@ class Ledger:
     ) -> None:
         """Records one failed attempt. tokens, cost_usd: the worst case where the endpoint may have charged for it."""
         who = (provider, model, revision)
-        await self.put_failed(failure_of(key, request, error, who, (attempt, tokens, cost_usd), context))
-
-    async def put_failed(self, failure: Failure, *, again: bool = False) -> None:
-        """Records a failed attempt. again: its first write may have reached the disk; then nothing is added."""
-
-        def write(con: sqlite3.Connection) -> None:
-            row = failure.row
-            same = "select 1 from failures where request_id = ? and ledger_key = ? and created_at = ?"
-            if again and con.execute(same, (row[1], row[0], row[-1])).fetchone():
-                return
-            con.execute(INSERT_REQUEST.format(f"({', '.join('?' * len(failure.request))})"), failure.request)
-            con.execute(INSERT_FAILURE, row)
-
-        await self.write(write)
+        await self.write(failure_of(key, request, error, who, (attempt, tokens, cost_usd), context))
 
     async def write(self, write: Write) -> Any:
-        """Stores an answer, or runs a function on the writing connection: on disk on return."""
+        """Stores an answer or a failed attempt, or runs a function on the writing connection: on disk on return. An
+        answer's result is the row of an earlier one, which stays. What is handed in twice is stored once."""
         if self._writer is None:
-            raise StoreError(f"ledger {self.path}: opened read-only, so no call can be recorded")
+            raise StoreError(f"ledger {self.place}: opened read-only, so no call can be recorded")
         return await self._writer.write(write)
 
-    def rows(self, sql: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-        try:
-            with self._lock:
-                return self._con.execute(sql, values).fetchall()
-        except sqlite3.Error as error:
-            raise broken(self.path, error) from error
+    def rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[Row]:
+        """Of a query in the words that `dqdata.ledger.database` allows. Raises StoreError."""
+        return self._session.rows(sql, values)
 
 
 def _chunks(keys: Iterable[str]) -> Iterator[list[str]]:

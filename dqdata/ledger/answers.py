@@ -2,20 +2,23 @@
 
     store(con, [Answer(request, call), ...])       # [None, None, ...]: all of them stand
 
+A key means one answer for ever: the first. An answer that is stored a second time (its first write may have reached
+the disk without a reply) is known by its moment and run, and not counted twice.
+
 SQLite's module gives up the interpreter's lock at each statement, and a thread gets it back from a busy event loop only
 after milliseconds. A statement for each row would let a thousand answers wait for seconds.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 from dqdata.finish_reasons import meaning
+from dqdata.ledger.database import Connection, Cursor, Row
 
-Row = tuple[Any, ...]
+T = TypeVar("T")
 
 SIZES = (256, 32, 4, 1)
 """Rows of one statement: few different ones, so that each is compiled once. SQLite takes 32,766 values in one."""
@@ -23,18 +26,28 @@ ANSWER = (
     "response, reasoning, finish_reason, input_tokens, output_tokens, cached_tokens, usage_estimated, answered_by, "
     "seconds, logprobs, tool_calls"
 )
-INSERT_REQUEST = "insert into requests values {} on conflict do nothing"
-INSERT_CALL = "insert into calls values {} on conflict do nothing"
-INSERT_FAILURE = f"insert into failures values (null, {', '.join('?' * 19)})"
+CALL_COLUMNS = (
+    "ledger_key, request_id, draw, sample, provider, model, revision, response, reasoning, finish_reason, "
+    "input_tokens, output_tokens, cached_tokens, usage_estimated, cost_usd, seconds, answered_by, logprobs, run_id, "
+    "pipeline, step, teacher, created_at, tool_calls"
+)
+FAILURE_COLUMNS = (
+    "ledger_key, request_id, draw, sample, provider, model, revision, kind, reason, status, message, attempt, tokens, "
+    "cost_usd, run_id, pipeline, step, teacher, created_at"
+)
+INSERT_REQUESTS = "insert into requests values {} on conflict do nothing"
+INSERT_CALLS = f"insert into calls ({CALL_COLUMNS}) values {{}} on conflict do nothing returning ledger_key"
+INSERT_FAILURES = f"insert into failures ({FAILURE_COLUMNS}) values {{}}"
 
-INTERRUPTED = """
-insert into failures
-select null, ledger_key, request_id, draw, sample, provider, model, revision, 'retryable', 'interrupted', null,
+INTERRUPTED = f"""
+insert into failures ({FAILURE_COLUMNS})
+select ledger_key, request_id, draw, sample, provider, model, revision, 'retryable', 'interrupted', null,
   'the endpoint broke the answer off: finish_reason ' || finish_reason || ', after: ' || response, 1,
   input_tokens + output_tokens, cost_usd, run_id, pipeline, step, teacher, created_at
 from calls where ledger_key = ?
 """
 
+RUN_ID = 18
 CREATED_AT = 22
 """Place of the moment in a row of `calls`."""
 
@@ -46,48 +59,69 @@ class Answer(NamedTuple):
     call: Row
 
 
-def store(con: sqlite3.Connection, answers: Sequence[Answer]) -> list[Row | None]:
+class Failure(NamedTuple):
+    """request: a row of `requests`. row: a row of `failures` without its number."""
+
+    request: Row
+    row: Row
+
+
+def store(con: Connection, answers: Sequence[Answer]) -> list[Row | None]:
     """For each answer None where it is valid from now on, else the answer that was stored before it."""
     stood: list[Row | None] = []
-    for chunk in _chunks(answers):
+    for chunk in chunks(answers):
         keys = [answer.call[0] for answer in chunk]
         sql = f"select ledger_key, finish_reason from calls where ledger_key in ({', '.join('?' * len(keys))})"
-        taken = {key for key, finish_reason in con.execute(sql, keys) if not _gives_way(con, key, finish_reason)}
-        _insert(con, INSERT_REQUEST, [answer.request for answer in chunk])
-        _insert(con, INSERT_CALL, [answer.call for answer in chunk])
+        for key, finish_reason in con.execute(sql, keys).fetchall():
+            _give_way(con, key, finish_reason)
+        insert(con, INSERT_REQUESTS, [answer.request for answer in chunk])
+        new = {key for (key,) in insert(con, INSERT_CALLS, [answer.call for answer in chunk]).fetchall()}
         for key, answer in zip(keys, chunk, strict=True):
-            stood.append(_too_late(con, answer.call) if key in taken else None)
-            taken.add(key)
+            stood.append(None if key in new else _too_late(con, answer.call))
+            new.discard(key)
     return stood
 
 
-def _gives_way(con: sqlite3.Connection, key: str, finish_reason: str) -> bool:
-    """Whether the answer under this key was interrupted: version 0.1 stored those. It becomes a failed attempt, with
-    its tokens and cost, and the new answer takes its place."""
-    if meaning(finish_reason) != "interrupted":
-        return False
-    con.execute(INTERRUPTED, (key,))
-    con.execute("delete from calls where ledger_key = ?", (key,))
-    return True
+def store_failure(con: Connection, failure: Failure) -> None:
+    """Records a failed attempt; the same one of the same moment is there once."""
+    row = failure.row
+    same = "select 1 from failures where request_id = ? and ledger_key = ? and created_at = ?"
+    if con.execute(same, (row[1], row[0], row[-1])).fetchone() is None:
+        insert(con, INSERT_REQUESTS, [failure.request])
+        insert(con, INSERT_FAILURES, [row])
 
 
-def _too_late(con: sqlite3.Connection, call: Row) -> Row:
-    """Books the cost of an answer that another process was given first. Returns that one."""
+def insert(con: Connection, sql: str, rows: Sequence[Row]) -> Cursor:
+    """sql: with `{}` for the rows of values, of which there are as many as `chunks` makes."""
+    places = f"({', '.join('?' * len(rows[0]))})"
+    return con.execute(sql.format(", ".join([places] * len(rows))), tuple(chain.from_iterable(rows)))
+
+
+def chunks(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    start = 0
+    while start < len(rows):
+        size = next(size for size in SIZES if size <= len(rows) - start)
+        yield rows[start : start + size]
+        start += size
+
+
+def _give_way(con: Connection, key: str, finish_reason: str) -> None:
+    """Where the answer under this key was interrupted, which version 0.1 stored: it becomes a failed attempt, with its
+    tokens and cost, and the new answer takes its place."""
+    if meaning(finish_reason) == "interrupted":
+        con.execute(INTERRUPTED, (key,))
+        con.execute("delete from calls where ledger_key = ?", (key,))
+
+
+def _too_late(con: Connection, call: Row) -> Row | None:
+    """Books the cost of an answer that another process was given first, and returns that one. None where it is the
+    same answer."""
+    [(*before, run_id, created_at)] = con.execute(
+        f"select {ANSWER}, run_id, created_at from calls where ledger_key = ?", call[:1]
+    ).fetchall()
+    if (run_id, created_at) == (call[RUN_ID], call[CREATED_AT]):
+        return None
     tokens, cost = call[10] + call[11], call[14]
     lost = ("duplicate", "answered_twice", None, "another process was answered first", 1)
-    con.execute(INSERT_FAILURE, (*call[:7], *lost, tokens, cost, *call[18:23]))
-    row: Row = con.execute(f"select {ANSWER} from calls where ledger_key = ?", call[:1]).fetchone()
-    return row
-
-
-def _insert(con: sqlite3.Connection, sql: str, rows: Sequence[Row]) -> None:
-    places = f"({', '.join('?' * len(rows[0]))})"
-    con.execute(sql.format(", ".join([places] * len(rows))), tuple(chain.from_iterable(rows)))
-
-
-def _chunks(answers: Sequence[Answer]) -> Iterator[Sequence[Answer]]:
-    start = 0
-    while start < len(answers):
-        size = next(size for size in SIZES if size <= len(answers) - start)
-        yield answers[start : start + size]
-        start += size
+    insert(con, INSERT_FAILURES, [(*call[:7], *lost, tokens, cost, *call[18:23])])
+    return tuple(before)

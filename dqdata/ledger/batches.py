@@ -8,15 +8,15 @@ await batches.open()
 from __future__ import annotations
 
 import json
-import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from dqdata.ledger import Ledger
+from dqdata.ledger.database import KEYS, Connection
 
-REFUSED = """
+REFUSED = f"""
 select count(distinct ledger_key) from failures
-where kind = 'row' and ledger_key in (select value from json_each(?)) and created_at > ?
+where kind = 'row' and ledger_key in {KEYS} and created_at > ?
 and ledger_key not in (select ledger_key from calls)
 """
 
@@ -64,7 +64,7 @@ class Batches:
         at = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
         row = (batch.plan_id, batch.batch_id, *self._who, json.dumps(batch.ledger_keys), status, at)
 
-        def write(con: sqlite3.Connection) -> None:
+        def write(con: Connection) -> None:
             con.execute(
                 "insert into batches values (?, ?, ?, ?, ?, ?, ?, ?) "
                 "on conflict (plan_id) do update set batch_id = excluded.batch_id, status = excluded.status",

@@ -1,65 +1,30 @@
 """Maintenance of a ledger: size, integrity, removal, export and import of answers.
 
-size(path).bytes
-merge(path, Path("colleague/ledger.sqlite"))      # their answers, paid once
+size(place).bytes
+merge(place, Path("colleague/ledger.sqlite"))      # their answers, paid once
 """
 
 from __future__ import annotations
 
 import re
-import sqlite3
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dqdata.database import lock, open_database
 from dqdata.errors import DataError, StoreError
 from dqdata.ledger import stored_request
-from dqdata.ledger.tables import broken, connect, readable_file, write_lock
-from dqdata.sql import literal
+from dqdata.ledger.choice import database_of
+from dqdata.ledger.database import Connection, Row, Session
+from dqdata.place import LedgerPlace
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_CALL_COLUMNS = (
-    "ledger_key, request_id, draw, sample, provider, model, revision, response, reasoning, finish_reason, "
-    "input_tokens, output_tokens, cached_tokens, usage_estimated, cost_usd, seconds, answered_by, logprobs, run_id, "
-    "pipeline, step, teacher, created_at, tool_calls"
-)
-_FAILURE_COLUMNS = (
-    "ledger_key, request_id, draw, sample, provider, model, revision, kind, reason, status, message, attempt, tokens, "
-    "cost_usd, run_id, pipeline, step, teacher, created_at"
-)
-
-
-def extract(path: Path, target: Path, keys: Collection[str]) -> int:
-    """Copies the calls of these keys, with what was asked, into a new ledger file. Returns how many there were."""
-    con = connect(target, read_only=False)
-    try:
-        con.execute("attach ? as given", (str(path),))
-        con.execute("create temp table wanted (ledger_key text primary key)")
-        con.executemany("insert into wanted values (?)", [(key,) for key in sorted(keys)])
-        con.execute("begin")
-        con.execute(
-            "insert into requests select * from given.requests where request_id in "
-            "(select request_id from given.calls join wanted using (ledger_key))"
-        )
-        con.execute(
-            f"insert into calls ({_CALL_COLUMNS}) select {_CALL_COLUMNS} from given.calls "
-            "where ledger_key in (select ledger_key from wanted)"
-        )
-        con.execute("commit")
-        copied = int(con.execute("select count(*) from calls").fetchone()[0])
-        con.execute("detach given")
-        con.execute("pragma journal_mode = delete")
-        return copied
-    except sqlite3.Error as error:
-        raise broken(path, error) from error
-    finally:
-        con.close()
+PAGE = 1_000
+"""Rows that are read at once."""
 
 
 @dataclass(frozen=True)
@@ -81,40 +46,32 @@ class Pruned:
     freed_bytes: int
 
 
-@dataclass(frozen=True)
-class Merged:
-    """`differing`: calls that both ledgers hold with different answers; the ones here stay."""
-
-    calls: int
-    failures: int
-    known: int
-    differing: int
-
-
-def size(path: Path) -> Size:
-    with _reading(path) as con:
-        requests, calls, failures = (con.execute(f"select count(*) from {name}").fetchone()[0] for name in _TABLES)
-        models = con.execute(
-            "select provider, model, revision, count(*), sum(input_tokens), sum(output_tokens), sum(cost_usd) "
-            "from calls group by 1, 2, 3 order by 4 desc"
-        ).fetchall()
-    return Size(_bytes(path), requests, calls, failures, models)
+def size(place: LedgerPlace) -> Size:
+    with _reading(place) as session:
+        requests, calls, failures = (session.rows(f"select count(*) from {name}")[0][0] for name in _TABLES)
+        sums = ", ".join(f"cast(sum({name}) as bigint)" for name in ("input_tokens", "output_tokens"))
+        models = session.rows(
+            f"select provider, model, revision, count(*), {sums}, sum(cost_usd) from calls group by 1, 2, 3 "
+            "order by 4 desc"
+        )
+    return Size(database_of(place).size(), requests, calls, failures, [(*row,) for row in models])
 
 
 _TABLES = ("requests", "calls", "failures")
 
 
-def verify(path: Path) -> Iterator[str]:
+def verify(place: LedgerPlace) -> Iterator[str]:
     """What is wrong with it, one line each: pages, rows without their request, rows whose key isn't theirs."""
-    with _reading(path) as con:
-        for (said,) in con.execute("pragma integrity_check(20)"):
-            if said != "ok":
-                yield f"file: {said}"
-        rows = con.execute(
+    with _reading(place) as session:
+        yield from database_of(place).damage(session)
+        rows = pages(
+            session,
             "select ledger_key, provider, model, revision, messages, sampling, answer_schema, draw, sample, tools "
-            "from calls left join requests using (request_id)"
+            "from calls left join requests using (request_id)",
+            "ledger_key",
+            "",
         )
-        for key, provider, model, revision, messages, *rest in rows:
+        for key, provider, model, revision, messages, *rest in (row for page in rows for row in page):
             if messages is None:
                 yield f"call {key}: its request is missing"
                 continue
@@ -127,64 +84,51 @@ def verify(path: Path) -> Iterator[str]:
                 yield f"call {key}: the request stored with it has the key {found}"
 
 
-def prune(path: Path, *, before: datetime | None = None, run_id: str | None = None, dry: bool = False) -> Pruned:
+def pages(session: Session, select: str, key: str, first: str | int) -> Iterator[list[Row]]:
+    """The rows of a query in the order of a key, which is its first column and above `first`."""
+    while rows := session.rows(f"{select} where {key} > ? order by {key} limit {PAGE}", [first]):
+        yield rows
+        first = rows[-1][0]
+
+
+def prune(
+    place: LedgerPlace, *, before: datetime | None = None, run_id: str | None = None, dry: bool = False
+) -> Pruned:
     """Forgets calls and failures older than a moment, or of one run, or both. What is forgotten is paid for again
     when it is asked again. dry: only counts."""
     if before is None and run_id is None:
         raise DataError("prune what? name an age or a run")
-    where = "(?1 is null or created_at < ?1) and (?2 is null or run_id = ?2)"
+    database = database_of(place)
+    if not database.exists():
+        raise StoreError(f"ledger {place}: there is none yet; a run with a teacher makes it")
+    where = "coalesce(created_at < ?1, true) and coalesce(run_id = ?2, true)"
     values = (None if before is None else before.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S"), run_id)
-    size_before = _bytes(path)
-    with _writing(path) as con:
-        counts = f"select (select count(*) from calls where {where}), (select count(*) from failures where {where})"
-        calls, failures = con.execute(counts, values).fetchone()
-        if dry:
-            return Pruned(calls, failures, 0, 0)
-        con.execute("begin immediate")
+
+    def work(con: Connection) -> int:
         for name in ("calls", "failures"):
             con.execute(f"delete from {name} where {where}", values)
-        orphans = con.execute(
+        return con.execute(
             "delete from requests where request_id not in (select request_id from calls) "
             "and request_id not in (select request_id from failures)"
         ).rowcount
-        con.execute("commit")
-        con.execute("vacuum")
-        con.execute("pragma wal_checkpoint(truncate)")
-    return Pruned(calls, failures, orphans, max(0, size_before - _bytes(path)))
 
-
-def merge(path: Path, other: Path) -> Merged:
-    """Takes over what another ledger holds and this one doesn't, which is made if need be. The other isn't changed."""
-    if other.exists() and path.exists() and other.samefile(path):
-        raise DataError(f"{other} is this ledger itself")
-    with readable_file(other) as readable, _writing(path, make=True) as con:
-        con.execute("attach ? as other", (f"file:{readable.resolve()}?mode=ro",))
-        known, differing = con.execute(
-            "select count(*), "
-            "coalesce(sum((mine.response, mine.reasoning) is not (theirs.response, theirs.reasoning)), 0) "
-            "from other.calls theirs join main.calls mine using (ledger_key)"
-        ).fetchone()
-        con.execute("begin immediate")
-        con.execute("insert into main.requests select * from other.requests where true on conflict do nothing")
-        calls = con.execute(
-            f"insert into main.calls ({_CALL_COLUMNS}) select {_CALL_COLUMNS} from other.calls where true "
-            "on conflict do nothing"
-        ).rowcount
-        failures = con.execute(
-            f"insert into main.failures ({_FAILURE_COLUMNS}) select {_FAILURE_COLUMNS} from other.failures theirs "
-            "where not exists (select 1 from main.failures mine where mine.request_id = theirs.request_id "
-            "and mine.ledger_key = theirs.ledger_key and mine.created_at = theirs.created_at)"
-        ).rowcount
-        con.execute("commit")
-        con.execute("detach other")
-    return Merged(calls, failures, known, differing)
+    size_before = database.size()
+    with closing(database.open(read_only=False)) as session:
+        calls, failures = (
+            session.rows(f"select count(*) from {name} where {where}", values)[0][0] for name in ("calls", "failures")
+        )
+        if dry:
+            return Pruned(calls, failures, 0, 0)
+        orphans = session.transact(work)
+    database.compact()
+    return Pruned(calls, failures, orphans, max(0, size_before - database.size()))
 
 
 @contextmanager
-def exported(path: Path, *, failures: bool = False) -> Iterator[pa.RecordBatchReader]:
+def exported(place: LedgerPlace, *, failures: bool = False) -> Iterator[pa.RecordBatchReader]:
     """Every call (or failed attempt) with what was asked, as Arrow batches."""
-    with readable_file(path) as file, open_database(["sqlite_scanner"], spill=None) as con:
-        con.execute(f"attach {literal(file)} as ledger (type sqlite, read_only)")
+    database = database_of(place)
+    with open_database([database.extension], spill=None) as con, database.attached(con):
         lock(con)
         table = "failures" if failures else "calls"
         yield con.sql(
@@ -207,28 +151,6 @@ def moment(text: str) -> datetime:
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    with closing(connect(path, read_only=True)) as con:
-        try:
-            yield con
-        except sqlite3.Error as error:
-            raise broken(path, error) from error
-
-
-@contextmanager
-def _writing(path: Path, *, make: bool = False) -> Iterator[sqlite3.Connection]:
-    """Under the lock that writers take: a run that goes on beside waits. make: also where there is no ledger yet."""
-    if not make and not path.exists():
-        raise StoreError(f"ledger {path}: there is none yet; a run with a teacher makes it")
-    with closing(connect(path)) as con, write_lock(path):
-        try:
-            yield con
-        except sqlite3.Error as error:
-            if con.in_transaction:
-                con.execute("rollback")
-            raise broken(path, error) from error
-
-
-def _bytes(path: Path) -> int:
-    files: Any = (path, path.with_name(path.name + "-wal"))
-    return sum(file.stat().st_size for file in files if file.exists())
+def _reading(place: LedgerPlace) -> Iterator[Session]:
+    with closing(database_of(place).open(read_only=True)) as session:
+        yield session

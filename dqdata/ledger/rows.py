@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from dqdata.errors import TeacherError
 from dqdata.ids import digest, json_string
-from dqdata.ledger.answers import Answer
+from dqdata.ledger.answers import Answer, Failure
 from dqdata.masking import masker
 from dqdata.teacher import Completion, Message, Request, Sampling, ToolMessage, Usage
 
@@ -26,13 +26,6 @@ class CallContext:
     pipeline: str
     step: str
     teacher: str
-
-
-class Failure(NamedTuple):
-    """request: a row of `requests`. row: a row of `failures` without its number."""
-
-    request: tuple[Any, ...]
-    row: tuple[Any, ...]
 
 
 def answer_of(

@@ -1,4 +1,4 @@
-"""The writer thread of the ledger: calls that end at about the same time share one commit and one fsync.
+"""The writer thread of a ledger: calls that end at about the same time share one commit and one fsync.
 
     await writer.write(Answer(request, call))      # returns once the rows are on disk
 
@@ -9,32 +9,27 @@ from __future__ import annotations
 
 import asyncio
 import queue
-import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from dqdata.errors import StoreError
-from dqdata.ledger.answers import Answer, store
-from dqdata.ledger.tables import broken, connect, patiently, write_lock
+from dqdata.ledger.answers import Answer, Failure, store, store_failure
+from dqdata.ledger.database import Connection, Database
 
-Write = Answer | Callable[[sqlite3.Connection], Any]
+Write = Answer | Failure | Callable[[Connection], Any]
+"""A function may be called again where a server did not say whether its first transaction was committed."""
 
 GROUP = 2_000
-CHECKPOINT_PAGES = 8_000
-"""Pages of the write-ahead log (4 kB each) after which it is folded into the file: readers slow down with its size."""
 
 
 class Writer:
     """Stores answers and runs functions inside shared transactions. Raises StoreError to those whose transaction
     failed."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._con = connect(path)
+    def __init__(self, database: Database) -> None:
+        self.session = database.open(read_only=False)
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
-        self._pages = 0
         self._thread = threading.Thread(target=self._work, name="ledger-writer", daemon=True)
         self._thread.start()
 
@@ -47,7 +42,7 @@ class Writer:
         return await item.future
 
     def close(self) -> None:
-        """Writes what was handed in, folds the log into the file."""
+        """Writes what was handed in."""
         if self._thread.is_alive():
             self._queue.put(None)
             self._thread.join()
@@ -67,35 +62,17 @@ class Writer:
                 item = self._queue.get()
             if group:
                 _tell(group, self._commit(group))
-            if last or self._pages >= CHECKPOINT_PAGES:
-                self._checkpoint(truncate=last)
-        with write_lock(self.path):  # the last connection to close removes the log
-            self._con.close()
+            self.session.tidy(len(group), last=last)
+        self.session.close()
 
     def _commit(self, group: Sequence[_Item]) -> StoreError | None:
         try:
-            with write_lock(self.path):
-                patiently(self.path, lambda: self._con.execute("begin immediate"))
-                try:
-                    _carry_out(self._con, group)
-                    self._con.execute("commit")
-                except BaseException:
-                    if self._con.in_transaction:
-                        self._con.execute("rollback")
-                    raise
+            self.session.transact(lambda con: _carry_out(con, group))
+        except StoreError as error:
+            return error
         except Exception as error:
-            return broken(self.path, error)
-        self._pages += 2 * len(group)
+            return StoreError(f"the ledger could not write: {type(error).__name__}: {error}")
         return None
-
-    def _checkpoint(self, *, truncate: bool) -> None:
-        try:
-            with write_lock(self.path):  # no process folds the log back while another appends to it
-                row = self._con.execute(f"pragma wal_checkpoint({'truncate' if truncate else 'passive'})").fetchone()
-        except sqlite3.Error:
-            return  # a reader is in the way, or the disk is full; what was committed is safe in the log
-        # A reader that holds an old snapshot leaves frames behind: try again a while later, not at each commit.
-        self._pages = 0 if row[1] == row[2] else CHECKPOINT_PAGES // 2
 
 
 class _Item:
@@ -106,13 +83,16 @@ class _Item:
         self.result: Any = None
 
 
-def _carry_out(con: sqlite3.Connection, group: Sequence[_Item]) -> None:
+def _carry_out(con: Connection, group: Sequence[_Item]) -> None:
     answers = []
     for item in group:
         if isinstance(item.write, Answer):
             answers.append((item, item.write))
+        elif isinstance(item.write, Failure):
+            store_failure(con, item.write)
         else:
             item.result = item.write(con)
+    answers.sort(key=lambda pair: pair[1].call[0])  # processes that store the same keys wait for one another in order
     for (item, _), stood in zip(answers, store(con, [answer for _, answer in answers]), strict=True):
         item.result = stood
 

@@ -20,6 +20,8 @@ class StoreTable(Params):
     """Where DuckLake's metadata are: `postgres:` with a connection string, by default a file in the folder."""
     data: str = ""
     """Where the files of versions are: `s3://BUCKET/PREFIX`, by default the folder."""
+    ledger: str = ""
+    """Where calls to teachers are recorded: `postgres:` with a connection string, by default a file in the folder."""
     group: StrictBool = False
     """Whether the group of the folder may read and write it, and not its owner alone."""
 
@@ -40,5 +42,5 @@ class StoreTable(Params):
 
     def place(self, root: Path, profile: str = "") -> StorePlace:
         """root: the folder of the project."""
-        place = StorePlace(root / self.path, self.metadata, self.data)
+        place = StorePlace(root / self.path, self.metadata, self.data, self.ledger)
         return place.of_profile(profile) if profile else place

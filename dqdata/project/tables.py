@@ -21,7 +21,7 @@ from pydantic import BaseModel, SecretStr
 
 from dqdata.errors import InputError, ProjectError, nearest
 from dqdata.params import Params
-from dqdata.place import StorePlace
+from dqdata.place import LedgerPlace, StorePlace
 from dqdata.project.environment import resolved
 from dqdata.project.experiments import ExperimentKeys, ExperimentTable
 from dqdata.project.paths import check_names, check_paths
@@ -143,7 +143,7 @@ class Project(Params):
         return self.path.parent
 
     @property
-    def ledger_path(self) -> Path:
+    def ledger_place(self) -> LedgerPlace:
         """Of all calls; profiles share it."""
         return self.store.ledger
 

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, model_validator
 
 from dqdata.errors import DataError, TeacherError
-from dqdata.params import LocalPath
+from dqdata.params import LocalPath, NameOrPath
+from dqdata.place import ledger_at
 from dqdata.refs import catalog_ref
 from dqdata.teacher import Completion, Limits, Price, Request, Teacher, Usage
 from dqdata.teachers import chat
@@ -38,8 +39,8 @@ class ReplayParams(chat.ReadingParams):
     """Provider of the recorded teacher."""
     revision: str = ""
     """Its revision, as `dqdata ledger size` shows it."""
-    ledger: LocalPath | None = None
-    """A ledger file."""
+    ledger: NameOrPath | None = None
+    """A ledger file, or the `postgres:` of one."""
     catalog: str | None = None
     """A catalog such as `slow_thinking@3`. Its traces and rejects hold the answers that became rows; those of judges
     and rewritten traces are read from the ledger of its store."""
@@ -82,7 +83,7 @@ class Replay(Teacher[ReplayParams]):
         from dqdata.ledger import Ledger
 
         if self.params.ledger is not None:
-            self._record = Ledger(self.params.ledger, read_only=True)
+            self._record = Ledger(ledger_at(self.params.ledger), read_only=True)
             who = (self.params.of, self.params.model, self.params.revision)
             known = self._record.rows("select distinct provider, model, revision from calls", ())
             if who not in known:
@@ -166,10 +167,11 @@ def _ledger_of(params: ReplayParams) -> Ledger | None:
     """The ledger of the store that the catalog is in."""
     from dqdata.catalog import Store
     from dqdata.ledger import Ledger
+    from dqdata.ledger.choice import has_ledger
 
     with Store.open(params.store, read_only=True) as store:
-        path = store.ledger_path
-    return Ledger(path, read_only=True) if path.exists() else None
+        place = store.ledger_place
+    return Ledger(place, read_only=True) if has_ledger(place) else None
 
 
 def _index(params: ReplayParams, index: Path) -> None:

@@ -164,7 +164,7 @@ def _ask_teacher(
     todo = unanswered(len(rows), evaluate, out)
 
     async def ask_all() -> list[dict[str, Any]]:
-        with Ledger(store.ledger_path) as ledger:
+        with Ledger(store.ledger_place) as ledger:
             async with Runtime(project, ledger, Labels("evaluate", "evaluate"), store=store) as runtime:
                 teacher = runtime.at_step("eval", "eval").teacher(name.removeprefix(TEACHER))
                 done = itertools.count(len(rows) * evaluate.samples - len(todo) + 1)

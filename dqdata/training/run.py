@@ -329,7 +329,7 @@ def write_questions(store: Store, query: str, evaluate: Evaluate, file: Path) ->
 
 def verified(answers: Path, evaluate: Evaluate, project: Project, store: Store) -> Judged:
     """Judges an answers file with the project's own verifier."""
-    with Ledger(store.ledger_path) as ledger:
+    with Ledger(store.ledger_place) as ledger:
         runtime = Runtime(project, ledger, Labels("evaluate", "evaluate"), store=store)
         try:
             return judge(answers, evaluate, runtime)

@@ -57,7 +57,7 @@ class Rank:
         label = f"train-{os.environ.get('RANK', '0')}"
         named = any(str(value).startswith("trained:") for t in project.teachers.values() for value in t.params.values())
         store = Store.open(project.store, read_only=True) if named else None
-        return Runtime(project, Ledger(project.ledger_path), Labels(label, label), store=store)
+        return Runtime(project, Ledger(project.ledger_place), Labels(label, label), store=store)
 
     def operator(self, name: str, params: Mapping[str, Any]) -> Bound:
         return self.runtime.operator(name, params)  # type: ignore[no-any-return]

@@ -10,12 +10,23 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from servers import MODULES, Servers
 
 from dqdata import plugins
 from dqdata.catalog import Store
+from dqdata.place import LedgerPlace
 from dqdata.project.tables import Project, read_project
 
 PACKAGE = Path(__file__).resolve().parents[1] / "package"
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """Postgres and S3 on loopback; skips where they are not installed."""
+    for module in MODULES:
+        pytest.importorskip(module)
+    with Servers(tmp_path_factory.mktemp("servers")) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")
@@ -69,3 +80,12 @@ def calls(tmp_path: Path) -> Callable[[], list[str]]:
         return log.read_text().split() if log.exists() else []
 
     return read
+
+
+@pytest.fixture
+def at(request: pytest.FixtureRequest, tmp_path: Path) -> LedgerPlace:
+    """Where a new ledger is to be: in a file; in tests marked `either`, in Postgres too."""
+    if getattr(request, "param", "file") == "file":
+        return tmp_path / "ledger.sqlite"
+    started: Servers = request.getfixturevalue("servers")
+    return started.ledger()

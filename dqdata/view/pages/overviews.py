@@ -11,6 +11,7 @@ from starlette.routing import Route
 from dqdata.catalog.answers import first_rows
 from dqdata.columns import is_number
 from dqdata.history.scores import scoreboard
+from dqdata.ledger.choice import has_ledger
 from dqdata.sql import quoted
 from dqdata.view import charts
 from dqdata.view.filters import Condition, Selection
@@ -73,7 +74,7 @@ def _histogram(store: OpenStore, table: Any, name: str, wanted: bool) -> charts.
 
 def costs(request: Request) -> Response:
     store = site(request).store
-    if not store.reader.ledger_path.is_file():
+    if not has_ledger(store.reader.ledger_place):
         return render(request, "costs.html", teachers=[], versions=[])
     teachers = _ask(
         store,

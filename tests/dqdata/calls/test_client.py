@@ -17,6 +17,7 @@ from dqdata.calls.client import CallClient, CallContext, Counters
 from dqdata.calls.owner import LocalOwner
 from dqdata.errors import BudgetExceeded, InputError, StoreError, TeacherError
 from dqdata.ledger import Ledger
+from dqdata.ledger.file import FileSession
 from dqdata.operator import NoParams
 from dqdata.teacher import Completion, Limits, Message, Price, Request, Sampling, Teacher, Usage
 from dqdata.teachers.openai import EndpointParams, OpenAI
@@ -217,11 +218,11 @@ async def test_nothing_is_paid_for_that_cannot_be_stored(ledger: Ledger) -> None
 
     teacher = Scripted(answer)
     client = CallClient(teacher, Limits(concurrency=1), LocalOwner(ledger))
-    assert ledger._writer is not None
-    ledger._writer._con.execute("pragma query_only = on")
+    assert ledger._writer is not None and isinstance(ledger._writer.session, FileSession)
+    ledger._writer.session.con.execute("pragma query_only = on")
     errors = await asyncio.gather(*(client.ask(ask(str(i)), CONTEXT) for i in range(20)), return_exceptions=True)
     assert {type(error) for error in errors} == {StoreError} and teacher.asked.total() <= 2
-    ledger._writer._con.execute("pragma query_only = off")
+    ledger._writer.session.con.execute("pragma query_only = off")
     await client.close()
 
 

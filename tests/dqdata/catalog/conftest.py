@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from servers import MODULES, Servers
+from servers import Servers
 
 from dqdata.catalog import Store, Version
 from dqdata.catalog.backend import DataFile
@@ -30,15 +30,6 @@ COLUMNS = Columns({"problem_id": "VARCHAR", "question": "VARCHAR", "messages": C
 _numbers = itertools.count()
 
 Rows = Sequence[Mapping[str, Any]]
-
-
-@pytest.fixture(scope="session")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    """Postgres and S3 on loopback; skips where they are not installed."""
-    for module in MODULES:
-        pytest.importorskip(module)
-    with Servers(tmp_path_factory.mktemp("servers")) as started:
-        yield started
 
 
 @pytest.fixture

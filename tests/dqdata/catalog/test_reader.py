@@ -137,7 +137,7 @@ def test_files_of_the_user_can_be_joined_on_request(
 
 @both
 def test_the_ledger_is_there(store: Store, read: Read) -> None:
-    with Ledger(store.ledger_path):
+    with Ledger(store.ledger_place):
         pass
     assert read("select count(*) n from ledger.calls") == [{"n": 0}]
     with pytest.raises(QueryError, match=r"ledger\.calls is no catalog"):

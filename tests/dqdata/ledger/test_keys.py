@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
+from servers import either, rows
 
 from dqdata import ids
 from dqdata.ledger import CallContext, Ledger
+from dqdata.place import LedgerPlace
 from dqdata.teacher import Completion, Message, Request, Sampling, Usage
 
 
@@ -67,16 +66,16 @@ KNOWN = [
 
 
 @pytest.mark.parametrize(("request_", "who", "key", "request_id"), KNOWN, ids=range(len(KNOWN)))
+@either
 async def test_keys_are_those_of_version_0_1(
-    request_: Request, who: tuple[str, str, str], key: str, request_id: str, tmp_path: Path
+    request_: Request, who: tuple[str, str, str], key: str, request_id: str, at: LedgerPlace
 ) -> None:
     assert request_.key(*who) == key
-    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+    with Ledger(at) as ledger:
         answer = Completion("4", "stop", Usage(1, 1))
         names = dict(zip(("provider", "model", "revision"), who, strict=True))
         await ledger.put(key, request_, answer, cost_usd=0.0, context=CallContext("r", "p", "s", "t"), **names)
-    with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as con:
-        assert con.execute("select ledger_key, request_id from calls").fetchall() == [(key, request_id)]
+    assert rows(at, "select ledger_key, request_id from calls") == [(key, request_id)]
 
 
 def test_ids_are_those_of_version_0_1() -> None:

@@ -14,9 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from servers import either, rows
 
+from dqdata.database import open_database
 from dqdata.errors import StoreError, TeacherError
 from dqdata.ledger import CallContext, Ledger, Spent, stored_request
+from dqdata.ledger.choice import database_of
+from dqdata.ledger.file import FileSession
+from dqdata.place import LedgerPlace
 from dqdata.teacher import Completion, Message, Request, Sampling, Usage
 
 CONTEXT = CallContext("run1", "pipe", "step1", "r1")
@@ -37,12 +42,13 @@ async def put(ledger: Ledger, request: Request, text: str = "4", cost: float = 0
     return await ledger.put(key(request), request, answer, cost_usd=cost, context=context, **WHO)
 
 
-async def test_what_was_put_is_got_by_another_process_view(tmp_path: Path) -> None:
+@either
+async def test_what_was_put_is_got_by_another_process_view(at: LedgerPlace) -> None:
     request = ask("2 + 2?", schema={"type": "object"})
-    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+    with Ledger(at) as ledger:
         assert ledger.get(key(request)) is None
         put_back = await put(ledger, request, "vier ½ \0 ", reasoning="𝔁", logprobs=({"token": "4", "logprob": -0.1},))
-        with Ledger(tmp_path / "ledger.sqlite", read_only=True) as other:
+        with Ledger(at, read_only=True) as other:
             got = other.get(key(request))
     assert got is not None and got.cached and not put_back.cached
     assert (got.response, got.reasoning, got.finish_reason) == ("vier ½ \0 ", "𝔁", "stop")
@@ -51,9 +57,10 @@ async def test_what_was_put_is_got_by_another_process_view(tmp_path: Path) -> No
     assert got.ledger_key == put_back.ledger_key == key(request)
 
 
-async def test_counts_many_and_spent(tmp_path: Path) -> None:
+@either
+async def test_counts_many_and_spent(at: LedgerPlace) -> None:
     requests = [ask(f"q{i}") for i in range(6_000)]
-    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+    with Ledger(at) as ledger:
         await asyncio.gather(*(put(ledger, request) for request in requests[:5_500]))
         keys = [key(request) for request in requests]
         assert ledger.count_present(keys) == 5_500
@@ -62,39 +69,40 @@ async def test_counts_many_and_spent(tmp_path: Path) -> None:
         assert ledger.spent("other") == Spent() == ledger.spent(run_id="other")
 
 
-async def test_a_request_is_stored_once_for_all_its_samples(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.sqlite"
-    with Ledger(path) as ledger:
+@either
+async def test_a_request_is_stored_once_for_all_its_samples(at: LedgerPlace) -> None:
+    with Ledger(at) as ledger:
         for sample in range(4):
             await put(ledger, ask("same", sample))
         await put(ledger, ask("same", 0, draw="votes"))
-    with sqlite3.connect(path) as con:
-        assert con.execute("select count(*) from requests").fetchone() == (1,)
-        rows = con.execute(
-            "select messages, sampling, answer_schema, draw, sample, ledger_key "
-            "from calls join requests using (request_id)"
-        ).fetchall()
-    assert len(rows) == 5
-    for *stored, ledger_key in rows:
+    assert rows(at, "select count(*) from requests") == [(1,)]
+    found = rows(
+        at,
+        "select messages, sampling, answer_schema, draw, sample, ledger_key "
+        "from calls join requests using (request_id)",
+    )
+    assert len(found) == 5
+    for *stored, ledger_key in found:
         assert key(stored_request(*stored)) == ledger_key  # what is stored is all that the key stands for
 
 
-async def test_a_failure_is_recorded_and_never_an_answer(tmp_path: Path) -> None:
+@either
+async def test_a_failure_is_recorded_and_never_an_answer(at: LedgerPlace) -> None:
     request = ask("x")
-    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+    with Ledger(at) as ledger:
         error = TeacherError("cut", kind="retryable", reason="cut", status=None, usage_unknown=True)
         where: dict[str, Any] = {"context": CONTEXT, **WHO}
         await ledger.put_failure(key(request), request, error, attempt=2, tokens=70, cost_usd=0.25, **where)
         assert ledger.get(key(request)) is None
         assert ledger.spent("pipe") == Spent(unsure_tokens=70, unsure_usd=0.25)
-    with sqlite3.connect(tmp_path / "ledger.sqlite") as con:
-        sql = "select kind, reason, message, attempt, teacher from failures"
-        assert con.execute(sql).fetchall() == [("retryable", "cut", "cut", 2, "r1")]
+    sql = "select kind, reason, message, attempt, teacher from failures"
+    assert rows(at, sql) == [("retryable", "cut", "cut", 2, "r1")]
 
 
-async def test_the_first_of_two_answers_stands_and_both_are_booked(tmp_path: Path) -> None:
+@either
+async def test_the_first_of_two_answers_stands_and_both_are_booked(at: LedgerPlace) -> None:
     request = ask("x")
-    with Ledger(tmp_path / "ledger.sqlite") as one, Ledger(tmp_path / "ledger.sqlite") as two:
+    with Ledger(at) as one, Ledger(at) as two:
         await put(one, request, "first")
         assert (await put(two, request, "second", cost=0.75)).response == "first"
         stored = two.get(key(request))
@@ -102,25 +110,20 @@ async def test_the_first_of_two_answers_stands_and_both_are_booked(tmp_path: Pat
         assert two.spent() == Spent(1, 10, 20, 5, 0.5, 30, 0.75)
 
 
-async def test_halves_of_surrogate_pairs_are_survived(tmp_path: Path) -> None:
+@either
+async def test_halves_of_surrogate_pairs_are_survived(at: LedgerPlace) -> None:
     request = ask("half \ud83d")
-    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+    with Ledger(at) as ledger:
         await put(ledger, request, "\udc00")
         stored = ledger.get(key(request))
         assert stored is not None and stored.response == "?"
 
 
-def test_duckdb_reads_it_as_sql(tmp_path: Path) -> None:
-    import duckdb
-    import duckdb_extensions
-
-    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+@either
+def test_duckdb_reads_it_as_sql(at: LedgerPlace) -> None:
+    with Ledger(at) as ledger:
         asyncio.run(put(ledger, ask("2 + 2?")))
-        with duckdb.connect() as con:
-            duckdb_extensions.import_extension("sqlite_scanner", con=con)
-            con.execute(
-                f"load sqlite_scanner; attach '{tmp_path / 'ledger.sqlite'}' as ledger (type sqlite, read_only)"
-            )
+        with open_database([database_of(at).extension], spill=None) as con, database_of(at).attached(con):
             sql = """select teacher, count(*), sum(cost_usd), max(created_at)::timestamp > '2020-01-01'::timestamp,
                      min(messages ->> '$[0].content')
                      from ledger.calls join ledger.requests using (request_id) group by 1"""
@@ -147,9 +150,10 @@ def test_bad_files_are_named_with_what_to_do(tmp_path: Path) -> None:
         Ledger(path)
 
 
-async def test_read_only_takes_no_calls(tmp_path: Path) -> None:
-    Ledger(tmp_path / "ledger.sqlite").close()
-    with Ledger(tmp_path / "ledger.sqlite", read_only=True) as ledger, pytest.raises(StoreError, match="read-only"):
+@either
+async def test_read_only_takes_no_calls(at: LedgerPlace) -> None:
+    Ledger(at).close()
+    with Ledger(at, read_only=True) as ledger, pytest.raises(StoreError, match="read-only"):
         await put(ledger, ask("x"))
 
 
@@ -158,20 +162,20 @@ async def test_a_full_disk_fails_the_put_and_keeps_the_rest(tmp_path: Path) -> N
     with Ledger(path) as ledger:
         await put(ledger, ask("before"))
         writer = ledger._writer
-        assert writer is not None
-        pages = writer._con.execute("pragma page_count").fetchone()[0]
-        writer._con.execute(f"pragma max_page_count = {pages}")  # SQLite's own way to run out of room
+        assert writer is not None and isinstance(writer.session, FileSession)
+        pages = writer.session.con.execute("pragma page_count").fetchone()[0]
+        writer.session.con.execute(f"pragma max_page_count = {pages}")  # SQLite's own way to run out of room
         with pytest.raises(StoreError, match="the disk is full: free some space"):
             await put(ledger, ask("after"), "x" * 100_000)
-        writer._con.execute("pragma max_page_count = 1000000")
+        writer.session.con.execute("pragma max_page_count = 1000000")
         await put(ledger, ask("after"))
         assert ledger.count_present([key(ask("before")), key(ask("after"))]) == 2
 
 
 WRITER = """
     import asyncio, sys
-    from pathlib import Path
     from dqdata.ledger import CallContext, Ledger
+    from dqdata.place import ledger_at
     from dqdata.teacher import Completion, Message, Request, Usage
 
     async def main(path, name, count):
@@ -181,7 +185,7 @@ WRITER = """
                              provider="p", model="m", revision="", cost_usd=0.0,
                              context=CallContext("r", "p", "s", "t"))
             print(i, flush=True)
-        with Ledger(Path(path)) as ledger:
+        with Ledger(ledger_at(path)) as ledger:
             for start in range(0, count, 50):
                 await asyncio.gather(*(one(i) for i in range(start, start + 50)))
 
@@ -189,20 +193,18 @@ WRITER = """
 """
 
 
-def start_writer(path: Path, name: str, count: int) -> subprocess.Popen[str]:
+def start_writer(at: LedgerPlace, name: str, count: int) -> subprocess.Popen[str]:
     code = textwrap.dedent(WRITER)
-    return subprocess.Popen(
-        [sys.executable, "-c", code, str(path), name, str(count)], stdout=subprocess.PIPE, text=True
-    )
+    return subprocess.Popen([sys.executable, "-c", code, str(at), name, str(count)], stdout=subprocess.PIPE, text=True)
 
 
-def test_two_processes_write_one_file(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.sqlite"
-    writers = [start_writer(path, name, 1_000) for name in ("a", "b")]
+@either
+def test_two_processes_write_one_file(at: LedgerPlace) -> None:
+    writers = [start_writer(at, name, 1_000) for name in ("a", "b")]
     said = [writer.communicate(timeout=60)[0] for writer in writers]
     assert [writer.returncode for writer in writers] == [0, 0]
     assert [len(text.split()) for text in said] == [1_000, 1_000]
-    with Ledger(path, read_only=True) as ledger:
+    with Ledger(at, read_only=True) as ledger:
         assert ledger.spent().calls == 2_000
 
 
@@ -226,16 +228,16 @@ def test_two_processes_make_one_file_at_the_same_moment(tmp_path: Path) -> None:
     assert [opener.communicate(timeout=60)[1] for opener in openers] == ["", ""]
 
 
+@either
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs kill -9")
-def test_what_put_returned_for_is_there_after_kill_9(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.sqlite"
+def test_what_put_returned_for_is_there_after_kill_9(at: LedgerPlace) -> None:
     for attempt in range(5):
-        writer = start_writer(path, f"w{attempt}", 100_000)
+        writer = start_writer(at, f"w{attempt}", 100_000)
         assert writer.stdout is not None
         done = [int(writer.stdout.readline()) for _ in range(150 + 130 * attempt)]
         os.kill(writer.pid, signal.SIGKILL)
         done += [int(line) for line in writer.stdout.read().splitlines() if line.strip()][:-1]
         writer.wait()
-        with Ledger(path) as ledger:
+        with Ledger(at) as ledger:
             requests = [Request((Message("user", f"w{attempt} {i}"),)) for i in done]
             assert ledger.count_present(request.key("p", "m", "") for request in requests) == len(done)

@@ -21,6 +21,7 @@ from dqdata import sqlite
 from dqdata.errors import StoreError
 from dqdata.ledger import Ledger, maintenance, migrations
 from dqdata.ledger.tables import connect
+from dqdata.ledger.transfer import merge
 
 MADE = Path(__file__).parents[1] / "catalog" / "data" / "store_0_1.tar.xz"
 KEY = "7496dcc2484b6aa6516ba5284c270a20"
@@ -91,7 +92,7 @@ def test_reading_changes_nothing(old: Path, two_steps: None, tmp_path: Path) -> 
     assert list(maintenance.verify(old)) == []
     with maintenance.exported(old, failures=True) as rows:
         assert len(rows.read_all()) == 8
-    assert maintenance.merge(tmp_path / "new.sqlite", old).calls == 63
+    assert merge(tmp_path / "new.sqlite", old).calls == 63
     assert old.read_bytes() == before and version(tmp_path / "new.sqlite") == 3
     assert not list(old.parent.glob("*version*"))
 
@@ -106,7 +107,7 @@ def test_on_a_read_only_folder(old: Path, two_steps: None) -> None:
 
 def test_a_merge_into_an_older_one_migrates_it(old: Path, two_steps: None, tmp_path: Path) -> None:
     other = shutil.copy(old, tmp_path / "other.sqlite")
-    assert maintenance.merge(old, Path(other)).known == 63
+    assert merge(old, Path(other)).known == 63
     assert (version(old), version(Path(other))) == (3, 1)
 
 

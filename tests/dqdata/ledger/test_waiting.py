@@ -14,6 +14,7 @@ import pytest
 from dqdata.errors import StoreError
 from dqdata.files import lock
 from dqdata.ledger import tables
+from dqdata.ledger.file import FileLedger
 from dqdata.ledger.writer import Writer
 
 
@@ -40,7 +41,7 @@ def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def rows(path: Path) -> int:
     """Failed attempts in the ledger after a writer has deleted them all, in a transaction."""
-    writer = Writer(path)
+    writer = Writer(FileLedger(path))
     try:
         return int(asyncio.run(writer.write(lambda con: con.execute("delete from failures").rowcount)))
     finally:

@@ -89,7 +89,7 @@ def test_a_store_for_a_group(tmp_path: Path, dqdata: Invoke) -> None:
 
 def test_files_beside_an_open_database(tmp_path: Path) -> None:
     """SQLite's write-ahead log and shared memory, and the locks, while a run is at work."""
-    with Store.open(tmp_path / "catalogs") as store, Ledger(store.ledger_path) as ledger:
+    with Store.open(tmp_path / "catalogs") as store, Ledger(store.ledger_place) as ledger:
         ledger.rows("select count(*) from calls", ())
         names = {path.name for path in store.path.iterdir()}
         assert {"ledger.sqlite-wal", "ledger.sqlite-shm", "ledger.sqlite.lock", "commit.lock"} <= names

@@ -212,7 +212,7 @@ def test_costs_runs_and_models_of_a_store(tmp_path: Path) -> None:
             {"name": "m", "path": "models/m", "base_model": "<i>base</i>", "trainer": "sft", "data": {}, "recipe": {}},
             [Measured(step, "loss", 1 / (step + 1)) for step in range(1000)] + [Measured(0, "nan", float("nan"))],
         )
-        with Ledger(store.ledger_path):
+        with Ledger(store.ledger_place):
             pass
         work = store.work / "going"
         work.mkdir()
