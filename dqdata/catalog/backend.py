@@ -148,6 +148,10 @@ class Data(ABC):
         work: the store's own folder, where nobody writes to a finished file again."""
 
     @abstractmethod
+    def place(self, table: str, file: Path) -> None:
+        """A copy of the file under its own name in a table's folder: whole or not at all, durable when it returns."""
+
+    @abstractmethod
     def written(self, table: str) -> AbstractContextManager[None]:
         """What DuckDB itself writes for this table within the block is durable when it ends."""
 

@@ -147,6 +147,14 @@ class FolderData(Data):
                 path.unlink(missing_ok=True)
             raise
 
+    def place(self, table: str, file: Path) -> None:
+        folder = self._table(table)
+        make_folder(folder)
+        with whole_file(folder / file.name) as unfinished:
+            shutil.copyfile(file, unfinished)
+            unfinished.chmod(file_mode(folder) & 0o440)
+        _sync(folder)
+
     @contextlib.contextmanager
     def written(self, table: str) -> Iterator[None]:
         """DuckDB itself leaves it to the system when a file is brought to disk."""

@@ -28,6 +28,9 @@ from dqdata.sql import literal
 if TYPE_CHECKING:
     import duckdb
 
+RETRIES = 100
+"""Times that DuckLake tries a commit again that another one has overtaken, where it is not under the store's lock."""
+
 
 def attach(
     backend: Backend,
@@ -55,6 +58,7 @@ def attach(
     con = open_database(list(extensions), spill=spill, threads=threads)
     try:
         data.prepare(con)
+        con.execute(f"set ducklake_max_retry_count = {RETRIES}")
         address = database.address() if metadata is None else address_of(metadata)
         options = f"data_path {literal(data.url)}, override_data_path true, metadata_schema {literal(database.schema)}"
         options += ", read_only" if read_only else ", data_inlining_row_limit 0"

@@ -137,6 +137,9 @@ class S3Data(Data):
                 target.remove()
             raise
 
+    def place(self, table: str, file: Path) -> None:
+        self.file(table, file.name).upload(file)
+
     @contextmanager
     def written(self, table: str) -> Iterator[None]:
         """An object is durable when the server has said that it is there."""

@@ -61,6 +61,7 @@ VERBS = {
     "strategy": "Show which mode of thinking models chose (none, short, long), by difficulty, and what that wasted.",
     "deploy": "Write a folder that serves a model: vLLM command, compose file, PAI-EAS service.",
     "ledger": "Look after the record of all teacher calls.",
+    "store": "Copy a whole store between a folder, Postgres and S3.",
     "ops": "List operators and other plug-ins, or show one: parameters, columns in and out, an example.",
     "new": "Write the files of a plug-in of your own.",
     "show": "Show rows of a catalog (NAME or NAME@3), or its rejects.",

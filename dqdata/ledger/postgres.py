@@ -300,7 +300,18 @@ def _refused(place: PostgresPlace, error: Exception) -> StoreError:
         advice = "the server's disk is full: free some space, then start the same command again"
     elif any(
         words in lower
-        for words in ("connection failed", "could not", "refused", "timeout", "closed", "lost", "shut", "starting up")
+        for words in (
+            "connection failed",
+            "connection to server",
+            "connection is bad",
+            "could not",
+            "refused",
+            "timeout",
+            "closed",
+            "lost",
+            "shut",
+            "starting up",
+        )
     ):
         advice = (
             "start the server, or correct [store] ledger; then start the same command again: nothing stored is lost"

@@ -19,7 +19,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from dqdata.errors import DataError, TeacherError
 from dqdata.params import LocalPath, NameOrPath
@@ -46,6 +46,11 @@ class ReplayParams(chat.ReadingParams):
     and rewritten traces are read from the ledger of its store."""
     store: LocalPath = Path("catalogs")
     """Folder of the catalogs."""
+
+    @field_validator("ledger", mode="before")
+    @classmethod
+    def _path_or_text(cls, ledger: Any) -> Any:
+        return str(ledger) if isinstance(ledger, Path) else ledger
 
     @model_validator(mode="after")
     def _one_record(self) -> ReplayParams:
