@@ -27,6 +27,7 @@ from dqdata.errors import InputError
 from dqdata.files import make_folder
 from dqdata.ledger import Ledger
 from dqdata.ledger.choice import has_ledger
+from dqdata.ledger.database import Row
 from dqdata.place import LedgerPlace
 from dqdata.project.plan import Plan
 from dqdata.project.tables import Project
@@ -132,8 +133,8 @@ class _Noted(Ledger):
         super().__init__(place, read_only=read_only)
         self._used, self._noted = used, noted
 
-    def answer_row(self, key: str) -> tuple[Any, ...] | None:
-        if (found := super().answer_row(key)) is not None:
+    async def find(self, key: str) -> Row | None:
+        if (found := await super().find(key)) is not None:
             self._used.add(key)
             self._noted.setdefault(key, PROBLEM.get())
         return found

@@ -214,6 +214,8 @@ def test_the_commands(
     assert json.loads(command_line("ledger", "size", "--json").out)["calls"] == 3
     assert command_line("ledger", "verify").code == 0
     assert command_line("rebuild", "traces@1").code == 0, "from the recorded answers alone"
+    assert command_line("test", "traces", "--record", "2").code == 0
+    assert maintenance.size(tmp_path / "tests" / "recorded" / "traces" / "ledger.sqlite").calls == 2
     assert command_line("ledger", "export", "calls.jsonl").code == 0
     assert len((tmp_path / "calls.jsonl").read_text().splitlines()) == 3
     assert command_line("ledger", "merge", at.url, "--file", "copy.sqlite").code == 0
