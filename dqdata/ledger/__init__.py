@@ -12,14 +12,15 @@ ledger, in a file of SQLite or, from many machines, in a schema of Postgres. SQL
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, NamedTuple
 
 from dqdata.errors import StoreError, TeacherError
-from dqdata.ledger.answers import ANSWER
+from dqdata.ledger.answers import ANSWER, SIZES, padded
 from dqdata.ledger.choice import database_of
 from dqdata.ledger.database import KEYS, Row
+from dqdata.ledger.lookups import Lookups
 from dqdata.ledger.rows import CallContext, answer_of, completion_of, failure_of, stored_request
 from dqdata.ledger.writer import Write, Writer
 from dqdata.place import LedgerPlace
@@ -52,6 +53,7 @@ class Ledger:
         self._writer = None if read_only else Writer(database)
         self._session = database.open(read_only=read_only)
         self._claims = database.claims(read_only=read_only)
+        self._lookups = Lookups(self._answers)
 
     def __enter__(self) -> Ledger:
         return self
@@ -120,8 +122,16 @@ class Ledger:
         return completion_of(key, before) if before is not None else completion.stored_as(key)
 
     async def find(self, key: str) -> Row | None:
-        """`answer_row`; look-ups in a server that wait at about the same time share one."""
-        return self.answer_row(key) if self._claims is None else await self._claims.find(key)
+        """`answer_row`; look-ups of about the same time share one. Of one event loop at a time."""
+        return await (self._lookups.row(key) if self._claims is None else self._claims.find(key))
+
+    def _answers(self, keys: Sequence[str]) -> dict[str, Row]:
+        found: dict[str, Row] = {}
+        for start in range(0, len(keys), SIZES[0]):
+            asked = padded(keys[start : start + SIZES[0]])
+            sql = f"select ledger_key, {ANSWER} from calls where ledger_key in ({', '.join('?' * len(asked))})"
+            found |= {row[0]: row[1:] for row in self.rows(sql, tuple(asked))}
+        return found
 
     async def claim(self, key: str) -> bool:
         """Whether this process is to ask for the answer: waits as long as another machine asks. False where it is there

@@ -69,13 +69,15 @@ class Failure(NamedTuple):
 def store(con: Connection, answers: Sequence[Answer]) -> list[Row | None]:
     """For each answer None where it is valid from now on, else the answer that was stored before it."""
     stood: list[Row | None] = []
-    for chunk in chunks(answers):
+    for start in range(0, len(answers), SIZES[0]):
+        chunk = answers[start : start + SIZES[0]]
         keys = [answer.call[0] for answer in chunk]
-        sql = f"select ledger_key, finish_reason from calls where ledger_key in ({', '.join('?' * len(keys))})"
-        for key, finish_reason in con.execute(sql, keys).fetchall():
+        asked = padded(keys)
+        sql = f"select ledger_key, finish_reason from calls where ledger_key in ({', '.join('?' * len(asked))})"
+        for key, finish_reason in con.execute(sql, asked).fetchall():
             _give_way(con, key, finish_reason)
-        insert(con, INSERT_REQUESTS, [answer.request for answer in chunk])
-        new = {key for (key,) in insert(con, INSERT_CALLS, [answer.call for answer in chunk]).fetchall()}
+        insert(con, INSERT_REQUESTS, padded([answer.request for answer in chunk]))
+        new = {key for (key,) in insert(con, INSERT_CALLS, padded([answer.call for answer in chunk])).fetchall()}
         for key, answer in zip(keys, chunk, strict=True):
             stood.append(None if key in new else _too_late(con, answer.call))
             new.discard(key)
@@ -95,6 +97,12 @@ def insert(con: Connection, sql: str, rows: Sequence[Row]) -> Cursor:
     """sql: with `{}` for the rows of values, of which there are as many as `chunks` makes."""
     places = f"({', '.join('?' * len(rows[0]))})"
     return con.execute(sql.format(", ".join([places] * len(rows))), tuple(chain.from_iterable(rows)))
+
+
+def padded(items: Sequence[T]) -> Sequence[T]:
+    """The items, the last of them repeated up to a power of two: one statement for any number of them, and few
+    different ones. A row that is there twice is inserted once where conflicts do nothing."""
+    return [*items, *[items[-1]] * ((1 << (len(items) - 1).bit_length()) - len(items))]
 
 
 def chunks(rows: Sequence[T]) -> Iterator[Sequence[T]]:
