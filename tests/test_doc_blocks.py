@@ -47,6 +47,7 @@ ELSEWHERE = {
     "view: dqdata": "dqdata/view/test_rows.py",
     "experiments: select question, answer": "dqdata/cli/test_audit.py",
     "README: make run": "test_quickstart.py",
+    "pipelines: dqdata store copy": "dqdata/catalog/test_copy.py",
     "README: dqdata build slow_cogpo": "test_recipes.py",
 }
 """Page and beginning of a console block, to the file of the test that runs it or what stands for it."""

@@ -42,7 +42,6 @@ def check_model(teacher: Teacher[Any], table: TeacherTable) -> None:
         raise type(error)(f"{table.where}: {error}") from error
 
 
-_DOES = {"write": "writes text", "score": "gives scores", "embed": "embeds texts"}
 _NEEDED = {
     "write": "text is needed here. Name a teacher that writes; scores of a reward model are the `model` of a step "
     "`score`, those of provider 'likelihood' the `student` of a step `student_fit`, vectors the `embedding` of `dedup`",
@@ -50,6 +49,11 @@ _NEEDED = {
     "name this one as `judge`",
     "embed": 'vectors are needed here: name one with provider = "openai_embeddings"',
 }
+
+
+def _what_it_does(teacher: Teacher[Any]) -> str:
+    scores = f"gives {', '.join(teacher.scores)} and writes no text"
+    return {"write": "writes text", "score": scores, "embed": "embeds texts"}[teacher.does]
 
 
 def check_answers(operator: Operator[Any], spec: StepSpec, root: Path, teachers: Mapping[str, Teacher[Any]]) -> None:
@@ -60,7 +64,7 @@ def check_answers(operator: Operator[Any], spec: StepSpec, root: Path, teachers:
         if teacher.does != needed:
             raise ProjectError(
                 spec.where,
-                f"teacher {name!r} (provider {teacher.provider!r}) {_DOES[teacher.does]}, and {_NEEDED[needed]}",
+                f"teacher {name!r} (provider {teacher.provider!r}) {_what_it_does(teacher)}, and {_NEEDED[needed]}",
             )
     for child in children(operator, spec, root):
         check_answers(child, spec, root, teachers)

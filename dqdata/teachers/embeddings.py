@@ -92,7 +92,7 @@ class OpenAIEmbeddings(Teacher[EmbeddingParams]):
         return 0
 
     def remember_in(self, ledger: Any) -> None:
-        self._beside = getattr(ledger, "path", None)
+        self._beside = ledger.place if isinstance(ledger.place, Path) else None
 
     async def start(self) -> None:
         await self._endpoint.start()

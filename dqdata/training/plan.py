@@ -207,8 +207,11 @@ def verifier(evaluate: Evaluate, where: str, project: Project, store: StoreView)
     """Identity of the operator that judges answers. Raises InputError for one that cannot run or makes no column
     `correct`, which is worth asking before any model answers."""
     spec = StepSpec(op=evaluate.verify, id=evaluate.verify, params=evaluate.verify_params, where=f"{where} verify")
-    identity = operator_identity(spec, project, store)
-    if not _judges(load("operators", evaluate.verify)):
+    try:
+        judges_answers = _judges(load("operators", evaluate.verify))
+    except PluginError:  # told with its place below
+        judges_answers = True
+    if not judges_answers:
         judges = [name for name in found("operators") if _known_judge(name)]
         raise ProjectError(
             spec.where,
@@ -216,7 +219,7 @@ def verifier(evaluate: Evaluate, where: str, project: Project, store: StoreView)
             f"use one of {', '.join(judges)}",
             code="invalid-value",
         )
-    return identity
+    return operator_identity(spec, project, store)
 
 
 def _judges(kind: type[Operator[Any]]) -> bool:

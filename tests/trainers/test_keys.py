@@ -149,6 +149,7 @@ TABLE: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any], Callable[[Any], 
     ),
     "difficulty": ({}, {"difficulty": {"min": 0.3}}, tokens),
     "drop_equal_groups": ({}, {"drop_equal_groups": False}, lambda trainer: type(trainer).__name__),
+    "resample": ({}, {"resample": 3}, lambda trainer: getattr(trainer, "resample", None)),
     "teacher": (
         {}, {"teacher": "STUDENT"},
         lambda trainer: float(next(trainer.teacher_model.parameters()).double().abs().sum()),
@@ -261,6 +262,9 @@ REWARDS: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
     "pattern": ({"shape": "format"}, {"shape": "format", "pattern": "[A-Z]+ .*"}),
     "soft": ({"shape": "overlong", "soft": 1, "hard": 9}, {"shape": "overlong", "soft": 5, "hard": 10}),
     "hard": ({"shape": "length", "hard": 8}, {"shape": "length", "hard": 20}),
+    "right": ({"shape": "cosine", "hard": 9}, {"shape": "cosine", "hard": 9, "right": [5.0, 4.0]}),
+    "wrong": ({"shape": "cosine", "hard": 9}, {"shape": "cosine", "hard": 9, "wrong": [-5.0, -4.0]}),
+    "exceeded": ({"shape": "cosine", "hard": 1}, {"shape": "cosine", "hard": 1, "exceeded": -3.0}),
     "weight": (LETTERS, {**LETTERS, "weight": 0.3}),
     "gated": ({"shape": "length", "hard": 9}, {"shape": "length", "hard": 9, "gated": True}),
     "name": (LETTERS, {**LETTERS, "name": "small"}),
@@ -296,7 +300,7 @@ def test_each_key_of_a_reward_changes_what_the_library_calls(
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({"shape": "format", "hard": 4}, "`hard` has no meaning without shape = 'overlong' or 'length'"),
+        ({"shape": "format", "hard": 4}, "`hard` has no meaning without shape = 'overlong', 'length' or 'cosine'"),
         ({"op": "x", "rv_target": [[0, 1]]}, "`rv_target` has no meaning without style = 'rv'"),
         ({"model": "m", "style": "rv", "rv_target": [[5, 1], [2, 3]]}, "points whose CD rises"),
         ({"model": "m", "params": {"a": 1}}, "`params` has no meaning without `op`"),

@@ -176,7 +176,7 @@ def test_compare_tells_models_apart_beside_published_scores(dqdata: Invoke, fold
         (("eval", "teacher:good", "--on", "gsm8k", "--path", "gsm8k.jsonl", "--verify", "verify_mth"), "verify_mth"),
         *(
             (("eval", "teacher:good", "--on", "gsm8k", "--path", "gsm8k.jsonl", "--verify", name), "use one of verify")
-            for name in ("length", "dedup", "level", "pii")
+            for name in ("length", "dedup", "level", "quality")
         ),
         (
             ("eval", "teacher:good", "--on", "aime25", "--path", "aime25.jsonl", "--chat", "thinking=false"),

@@ -219,12 +219,14 @@ provider = "llamacpp"
     made = project(text)
     (made.root / "models").mkdir()
     (made.root / "models" / "small.gguf").touch()
+    (made.root / "old").mkdir()
+    (made.root / "old" / "ledger.sqlite").touch()
     (elsewhere := tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(elsewhere)
     replay, small, bundled = (
         make_teacher(made.teachers[name], NoStore()).params for name in ("r1", "small", "bundled")
     )
-    assert replay.ledger == made.root / "old" / "ledger.sqlite"
+    assert replay.ledger == str(made.root / "old" / "ledger.sqlite")
     assert replay.store == made.root / "catalogs"
     assert small.model == str(made.root / "models" / "small.gguf")
     assert bundled.model == "smollm2-135m"

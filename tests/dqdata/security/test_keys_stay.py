@@ -6,13 +6,14 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from dqdata_operators.lib.vectors.endpoint import KEY, Endpoint
 
 from dqdata.catalog import Store
 from dqdata.errors import RunError, TeacherError
-from dqdata.teacher import Message, Request
+from dqdata.teacher import Message, Request, Teacher
+from dqdata.teachers.embeddings import EmbeddingParams, OpenAIEmbeddings
 from dqdata.teachers.openai import EndpointParams, OpenAI
 from dqdata.teachers.openai_batch import BatchParams, OpenAIBatch
 from tests.dqdata.security.conftest import Invoke
@@ -155,42 +156,42 @@ def elsewhere() -> Iterator[Running]:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("kind", ["openai", "openai_batch", "embedding"])
-async def test_no_client_follows_a_redirect(
-    kind: str, status: int, elsewhere: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(KEY, SECRET)
-    monkeypatch.setattr("dqdata_operators.lib.vectors.endpoint.PAUSE", 0.0)
-
+async def test_no_client_follows_a_redirect(kind: str, status: int, elsewhere: Running) -> None:
     def answer(request: Seen) -> Reply:
         return Reply(status, b"", {"Location": f"{elsewhere.url}{request.path}?k={SECRET}"})
 
     given = {"model": "m", "api_key": SECRET, "headers": {"X-Team": HEADER}}
     request = Request((Message("user", "hello"),))
     with serving(answer) as server, pytest.raises((TeacherError, RunError)) as refused:
+        params = {**given, "base_url": server.url}
+        teacher: Teacher[Any]
         if kind == "embedding":
-            Endpoint(f"{server.url}#m", tmp_path).encode(["hello"])
+            teacher = OpenAIEmbeddings(EmbeddingParams.model_validate(params))
+        elif kind == "openai":
+            teacher = OpenAI(EndpointParams.model_validate(params))
         else:
-            params = {**given, "base_url": server.url}
-            teacher = (
-                OpenAI(EndpointParams.model_validate(params))
-                if kind == "openai"
-                else OpenAIBatch(BatchParams.model_validate({**params, "gather_seconds": 0.01, "poll_seconds": 0.01}))
-            )
-            try:
-                await teacher.complete(request)
-            finally:
-                await teacher.close()
+            quick = {**params, "gather_seconds": 0.01, "poll_seconds": 0.01}
+            teacher = OpenAIBatch(BatchParams.model_validate(quick))
+        try:
+            await teacher.complete(request)
+        finally:
+            await teacher.close()
     assert not elsewhere.seen
     check(str(refused.value))
 
 
-def test_the_embedding_endpoint_shows_no_part_of_its_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(KEY, SECRET)
+async def test_the_embedding_endpoint_shows_no_part_of_its_key() -> None:
     for name in ("as it is", "beginning", "end in base64", "JSON in JSON", "URL, every character"):
         sent = ENCODINGS[name](SECRET)
         reply = refusing(401, "w" * 480 + sent)
-        with serving(lambda request, reply=reply: reply) as server, pytest.raises(RunError) as refused:
-            Endpoint(f"{server.url}#m", tmp_path / name.replace(" ", "_")).encode(["hello"])
+        with serving(lambda request, reply=reply: reply) as server, pytest.raises(TeacherError) as refused:
+            teacher = OpenAIEmbeddings(
+                EmbeddingParams.model_validate({"model": "m", "api_key": SECRET, "base_url": server.url})
+            )
+            try:
+                await teacher.complete(Request((Message("user", "hello"),)))
+            finally:
+                await teacher.close()
         check(str(refused.value))
 
 

@@ -63,8 +63,8 @@ def test_what_is_no_rubric(rubric: Any, says: str) -> None:
 def checks(request: Request) -> str:
     """True for the sum where the response has a 4, for the addition where it has a plus, for two answers by `or`."""
     text = request.messages[1].content
-    response = text.split("<response ")[1].split("</response")[0]
-    met = {"c1": "4" in response, "c2": "+" in response.split(">", 1)[1], "c3": " or " in response}
+    response = text.split("<response ")[1].split("</response")[0].split(">", 1)[1]
+    met = {"c1": "4" in response, "c2": "+" in response, "c3": " or " in response}
     return json.dumps(met) if "unreadable" not in response else '{"c1": true}'
 
 
