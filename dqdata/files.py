@@ -23,6 +23,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from dqdata.errors import DataError, StoreError
+
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
     from filelock import FileLock
@@ -67,6 +69,32 @@ def whole_folder(path: Path) -> Iterator[Path]:
         part.rename(path)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def refuse_taken(folder: Path) -> None:
+    """Raises DataError for a folder that holds something, and for a file of that name."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise DataError(f"{folder} is there and not empty; name a new folder", code="unwritable-file")
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """As `whole_folder`, for one that is not there, or empty: nothing is replaced. Raises StoreError where the disk
+    fails."""
+    unfinished = folder.parent / f".{folder.name}.part"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        unfinished.mkdir(parents=True)
+        yield unfinished
+        with suppress(FileNotFoundError):
+            folder.rmdir()
+        unfinished.rename(folder)
+    except OSError as error:
+        raise StoreError(
+            f"can't write {folder}: {error.strerror or error}; nothing is left of it", code="unwritable-file"
+        ) from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _part(path: Path) -> Path:

@@ -9,10 +9,9 @@ A file per value of the column `split`, `train` where there is none. The folder 
 from __future__ import annotations
 
 import re
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -21,12 +20,13 @@ from dqdata.catalog.export import write
 from dqdata.catalog.values import python_rows
 from dqdata.chats import read_tools
 from dqdata.columns import Columns, arrow_schema
-from dqdata.errors import ColumnError, DataError, StoreError
+from dqdata.errors import ColumnError, DataError
 from dqdata.exchange.card import hub_yaml
 from dqdata.exchange.example import SPLIT, Example, Kind, example_of, kind_of
 from dqdata.exchange.formats import TABLES, format_named
 from dqdata.exchange.splits import file_names, split_names
 from dqdata.exchange.writers import Format, Written, file_of
+from dqdata.files import new_folder, refuse_taken
 from dqdata.json_text import json_text
 from dqdata.sql import literal, quoted
 
@@ -63,26 +63,13 @@ def export(store: Store, query: str, name: str, to: str, folder: Path, kind: Kin
     """Raises DataError for an unknown format, a folder that holds something, and by row for what the format cannot
     hold; ColumnError where columns are missing; StoreError where the disk fails."""
     form = format_named(to)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise DataError(f"{folder} is there and not empty; name a new folder", code="unwritable-file")
+    refuse_taken(folder)
     pinned, columns = store.query_columns(query)
-    unfinished = folder.parent / f".{folder.name}.part"
-    shutil.rmtree(unfinished, ignore_errors=True)
-    try:
-        unfinished.mkdir(parents=True)
+    with new_folder(folder) as unfinished:
         if form is None:
             made = _table(store, pinned, columns, to, unfinished, kind)
         else:
             made = _examples(store, pinned, columns, name, form, unfinished, kind)
-        with suppress(FileNotFoundError):
-            folder.rmdir()
-        unfinished.rename(folder)
-    except OSError as error:
-        raise StoreError(
-            f"can't write {folder}: {error.strerror or error}; nothing is left of it", code="unwritable-file"
-        ) from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     rows, notes, found = made
     files = tuple(sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()))
     return Exported(folder, to, found, rows, files, tuple(notes))

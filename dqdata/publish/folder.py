@@ -8,18 +8,17 @@ The folder appears whole or not at all, and only when `datasets` reads the same 
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dqdata.columns import KEYS, Columns
-from dqdata.errors import DataError, PluginError, RunError, StoreError
+from dqdata.errors import PluginError, RunError
 from dqdata.exchange.example import SPLIT
 from dqdata.exchange.splits import split_names
+from dqdata.files import new_folder, refuse_taken
 from dqdata.history.dataset import Dataset, describe
 from dqdata.history.origins import reached
 from dqdata.history.rows import dicts
@@ -81,32 +80,19 @@ def build(
     """Raises InputError for licences that are missing or in conflict, DataError for rows with keys, for names of splits
     that can't be told apart and for a folder that holds something, PluginError where `datasets` is not installed, and
     StoreError where the disk fails. title: of the card. repository, url: of the data set on the Hub."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise DataError(f"{folder} is there and not empty; name a new folder", code="unwritable-file")
+    refuse_taken(folder)
     agreed = terms(store, catalog, version, license, accept=accept_licenses)
     columns = store.schema(catalog, version)
     splits = split_names(_splits(store, f"{catalog}@{version}", columns))
     refuse_keys(store, f"{catalog}@{version}", columns)
     _package()
-    unfinished = folder.parent / f".{folder.name}.part"
-    shutil.rmtree(unfinished, ignore_errors=True)
-    try:
-        unfinished.mkdir(parents=True)
+    with new_folder(folder) as unfinished:
         named = title or catalog
         made = _write(
             store, catalog, version, unfinished, splits, agreed, named, repository or folder.name, url, shard_bytes
         )
         notes = _validated(unfinished / METADATA)
         _loads(unfinished, made)
-        with suppress(FileNotFoundError):
-            folder.rmdir()
-        unfinished.rename(folder)
-    except OSError as error:
-        raise StoreError(
-            f"can't write {folder}: {error.strerror or error}; nothing is left of it", code="unwritable-file"
-        ) from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     files = tuple(sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()))
     return Published(f"{catalog}@{version}", str(folder), made, files, agreed.ids, agreed.warnings, notes)
 
