@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class AddressParams(Params):
-    """Where an endpoint is, and what it is told of the caller."""
+    """Where an endpoint is, and which credentials it receives."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
 

@@ -44,4 +44,4 @@ class KeptVectors:
         return base64.b64encode(found[0]).decode("ascii") if found else None
 
     def _broken(self, error: Exception) -> StoreError:
-        return StoreError(f"embeddings {self._path}: {error}; put the file aside, and what it held is asked for again")
+        return StoreError(f"embeddings {self._path}: {error}; move the file away, and its texts are requested again")

@@ -47,7 +47,7 @@ class VerifyInstructionsParams(Params):
     mode: Literal["strict", "loose"] = "strict"
     """Which check gives `verdict`, `correct` and `instructions_share`."""
     language_by: Identifier = "words"
-    """How languages are told: by scripts and frequent words, or by the model lid.176 (`pip install
+    """How a language is identified: by scripts and frequent words, or by the model lid.176 (`pip install
     'dqdata[language]'`)."""
     deadline: float = Field(10.0, gt=0)
     """CPU seconds for one row; past them it is unverifiable, with the reason `timeout`."""

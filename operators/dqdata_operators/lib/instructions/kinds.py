@@ -25,7 +25,7 @@ Kind: TypeAlias = Literal["count", "relation", "text", "letter", "texts"]
 Values: TypeAlias = Mapping[str, Any]
 RELATIONS = ("less than", "at least")
 LANGUAGE_BY = "language_by"
-"""Key beside the arguments: how languages are told, as `speaks` takes it."""
+"""Key beside the arguments: how a language is identified, as `speaks` takes it."""
 OPTIONS = ("My answer is yes.", "My answer is no.", "My answer is maybe.")
 
 

@@ -60,7 +60,7 @@ LATIN = {
     for code in (*FREQUENT, *MORE_FREQUENT)
 }
 CODES = (*SCRIPT, *LATIN)
-"""Languages that are told without a model."""
+"""Languages that are identified without a model."""
 LEAST_SHARE = 0.8
 """Of a response's letters that must be in the script of its language."""
 

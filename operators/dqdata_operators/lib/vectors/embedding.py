@@ -232,7 +232,7 @@ class Asked:
         if len({len(vector) for vector in vectors} | ({self._width} if self._width else set())) > 1:
             raise RunError(
                 f"teacher {self._name!r} gave vectors of several lengths: if another model answers under this name "
-                "now, give its table another `revision`, so that every text is asked for again"
+                "now, give its table another `revision`, so that every text is requested again"
             )
         self._width = len(vectors[0]) if vectors else 0
         return np.stack(vectors)
