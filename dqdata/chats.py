@@ -36,12 +36,13 @@ ROLES: Mapping[str, str] = {
 one of these where another turn of the tool follows or its text is a call, else the tool's answer."""
 
 _THINKING = ("reasoning_content", "reasoning", "thinking", "reasoningContent", "thought")
-_TEXT = ("content", "value", "text")
-_ROLE = ("role", "from", "speaker")
+TEXT = ("content", "value", "text")
+ROLE = ("role", "from", "speaker")
 _CALLS = ("tool_calls", "toolCalls")
 _IDS = ("tool_call_id", "toolCallId")
 _TRAIN = ("train", "loss", "trainable", "training", "weight")
 _CALL_MARKS = ("<tool_call>", "</tool_call>")
+_ANSWER_MARKS = ("<tool_response>", "</tool_response>")
 
 
 @dataclass(frozen=True)
@@ -80,11 +81,11 @@ def read_chat(value: Any) -> Chat:
 
 def _take(given: Mapping[str, Any], messages: list[Message], unknown: dict[str, None]) -> None:
     rest = {name: value for name, value in given.items() if value is not None}
-    word = _first(rest, _ROLE)
+    word = _first(rest, ROLE)
     role = ROLES.get(str(word).strip().lower()) if word is not None else None
     if role is None:
         raise DataError("no role (one of role, from)" if word is None else f"role {word!r} is not one of a chat")
-    text, thinking, calls, results = _content(_first(rest, _TEXT), unknown)
+    text, thinking, calls, results = _content(_first(rest, TEXT), unknown)
     thought = _first(rest, _THINKING)
     if thought is not None:
         thinking = _content(thought, unknown)[0] if isinstance(thought, list) else str(thought)
@@ -105,7 +106,10 @@ def _take(given: Mapping[str, Any], messages: list[Message], unknown: dict[str, 
         if (found := _first(rest, keys)) is not None:
             message[name] = str(found)
     if (train := _first(rest, _TRAIN)) is not None:
-        message["train"] = bool(train)
+        if role == "assistant":
+            message["train"] = _is_true(train)
+        elif _is_true(train):
+            unknown[f"a loss over turns of the {role}"] = None
     messages += results  # Anthropic puts the results of tools into a turn of the user
     last = messages[-1] if messages else {}
     if spoken and last.get("role") == "assistant" and not text and thinking is None:
@@ -113,6 +117,11 @@ def _take(given: Mapping[str, Any], messages: list[Message], unknown: dict[str, 
     elif not results or text:
         messages.append(message)
     unknown.update(dict.fromkeys(name for name in rest if name not in ("type", "id", "timestamp", "function_call")))
+
+
+def _is_true(value: Any) -> bool:
+    """Whether a turn is learnt, by a flag, a weight, or the text of either."""
+    return str(value).strip().lower() not in ("false", "no", "off", "none", "") and str(value).strip("0. ") != ""
 
 
 def _first(rest: dict[str, Any], names: Sequence[str]) -> Any:
@@ -198,6 +207,29 @@ def _call_turn(text: str, thinking: str | None) -> tuple[str | None, str | None,
         thinking = thinking or thought
     before = text.partition(_CALL_MARKS[0])[0].strip() if _CALL_MARKS[0] in text else ""
     return thinking, before or None, [_call(one) for block in _calls_in(text) for one in _listed(block)]
+
+
+def calls_apart(message: Mapping[str, Any]) -> list[Message]:
+    """The message with calls and answers of tools that its text holds between tags, as Hermes writes them, in keys of
+    their own; a message for each answer. As it is where there is other text after them, or they can't be read.
+
+    >>> calls_apart({"role": "tool", "content": "<tool_response>4</tool_response>"})
+    [{'role': 'tool', 'content': '4'}]
+    """
+    text = message.get("content")
+    opening, closing = _CALL_MARKS if message.get("role") == "assistant" else _ANSWER_MARKS
+    if message.get("role") not in ("assistant", "tool") or not isinstance(text, str) or opening not in text:
+        return [dict(message)]
+    if message.get("tool_calls") or text.lstrip().lower().startswith(TAGS[0]):
+        return [dict(message)]
+    first, *blocks = text.split(opening)
+    if any(rest.strip() for _, _, rest in (block.partition(closing) for block in blocks)):
+        return [dict(message)]
+    inside = [block.partition(closing)[0].strip() for block in blocks]
+    if message["role"] == "tool":
+        return [dict(message)] if first.strip() else [{**message, "content": said} for said in inside]
+    said, calls = calls_in_text(text)
+    return [{**message, "content": said or None, "tool_calls": calls} if calls else dict(message)]
 
 
 def calls_in_text(text: str) -> tuple[str, list[dict[str, Any]]]:

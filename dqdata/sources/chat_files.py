@@ -10,6 +10,7 @@ calls tools, `tools`; its first question and last answer are in `question`, `rea
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,11 +22,13 @@ from dqdata.errors import ColumnError, DataError
 from dqdata.ids import digest
 from dqdata.source import Source
 from dqdata.sources.files import Files, FilesParams
-from dqdata.sources.layouts import LAYOUTS, NESTED, Layout, layout_named, layout_of
+from dqdata.sources.layouts import LAYOUTS, NESTED, Layout, chat_columns, layout_named, layout_of
 from dqdata.sources.paths import format_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+log = logging.getLogger("dqdata")
 
 SAMPLE = 200
 TAKEN_OVER = ("messages", "tools")
@@ -78,13 +81,16 @@ class ChatFiles(Source[ChatFilesParams]):
         import pyarrow as pa
 
         schema = arrow_schema(self._columns)
-        number = 0
+        number, unknown, told = 0, dict[str, None](), 0
         for batch in self._files.batches():
             rows: list[dict[str, Any]] = []
             for row in self._rows(batch, number):
                 number += 1
-                rows += self._read(row, number, {})
+                rows += self._read(row, number, unknown)
+                told = len(unknown) if number <= SAMPLE else told
             yield pa.RecordBatch.from_pylist(rows, schema)
+        if later := list(unknown)[told:]:
+            log.warning("%s: after row %d, not understood and left out: %s", self._where, SAMPLE, ", ".join(later))
 
     def mapped(self) -> Mapped:
         """How the file is read, with what of its first rows is not understood. Raises InputError."""
@@ -93,7 +99,7 @@ class ChatFiles(Source[ChatFilesParams]):
         for number, row in enumerate(self._first, 1):
             for made in self._read(row, number, unknown):
                 filled.update(dict.fromkeys(name for name, value in made.items() if value is not None))
-        used = [name for name in self._layout.uses if name in self._names]
+        used = [name for name in self._uses if name in self._names]
         definitions = [name for name in used if name in ("tools", "functions")]
         rest = [name for name in used if name not in definitions] or used
         columns = {
@@ -166,8 +172,14 @@ class ChatFiles(Source[ChatFilesParams]):
         return found
 
     @cached_property
+    def _uses(self) -> tuple[str, ...]:
+        """Columns that the layout reads."""
+        uses, chats = self._layout.uses, chat_columns(self._names, self._first)
+        return (*(name for name in chats if name not in uses), *uses) if "conversations" in uses else uses
+
+    @cached_property
     def _kept(self) -> list[str]:
-        used = {name for name in self._layout.uses if name in self._names}
+        used = {name for name in self._uses if name in self._names}
         return [name for name in self._names if name not in used or (name == "question" and "question" in used)]
 
     @cached_property

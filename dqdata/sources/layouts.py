@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from dqdata.chats import Chat, Message, bare, read_chat, read_tools, separated, whole
+from dqdata.chats import ROLE, TEXT, Chat, Message, bare, calls_apart, read_chat, read_tools, separated, whole
 from dqdata.columns import MESSAGES
 from dqdata.errors import DataError, nearest
 from dqdata.json_text import json_text
@@ -26,13 +26,14 @@ Row: TypeAlias = dict[str, Any]
 Name: TypeAlias = Literal["openai", "sharegpt", "alpaca", "openthoughts", "openr1", "verifiers"]
 
 CHATS = ("messages", "conversations", "conversation", "dialogue", "dialog", "turns", "chat")
-"""Columns that hold chats."""
+"""Columns that hold chats. Where there is none of these, another one whose values are chats does."""
 NESTED = (*CHATS, "tools", "functions", "generations", "history", "nodes", "task", "traces", "prompt", "completion",
           "agent", "rewards", "metrics", "calls", "timing", "errors", "env", "info")  # fmt: skip
 """Columns that are read as JSON text from JSON files: what is in them has another shape in every row."""
 MADE: Mapping[str, str] = {
     "question": "VARCHAR", "reasoning": "VARCHAR", "response": "VARCHAR", "messages": MESSAGES, "tools": "VARCHAR",
 }  # fmt: skip
+_NO_CHATS = frozenset(NESTED) - frozenset(CHATS) | {"chosen", "rejected", "input", "output", "responses"}
 _PER_GENERATION: Mapping[str, str] = {
     "correctness_math_verify": "BOOLEAN", "correctness_llama": "BOOLEAN", "is_reasoning_complete": "BOOLEAN",
     "finish_reasons": "VARCHAR",
@@ -71,6 +72,17 @@ def layout_named(name: str) -> Layout:
     raise DataError(f"no layout {name!r}{nearest(name, names)} (there are: {', '.join(names)}, rows)")
 
 
+def chat_columns(columns: Collection[str], rows: Sequence[Row]) -> tuple[str, ...]:
+    """The columns that hold chats, by their names or else by what the rows have in them."""
+    named = tuple(name for name in CHATS if name in columns)
+    return named or tuple(name for name in columns if name not in _NO_CHATS and _holds_chats(rows, name))
+
+
+def _holds_chats(rows: Sequence[Row], name: str) -> bool:
+    first = (_first(rows, (name,)) or [None])[0]
+    return isinstance(first, Mapping) and any(key in first for key in ROLE) and any(key in first for key in TEXT)
+
+
 def _value(row: Row, *names: str) -> Any:
     """The first of these columns that isn't null, JSON text as the value."""
     for name in names:
@@ -91,19 +103,18 @@ def _text(row: Row, *names: str) -> str | None:
 
 
 def _chat_row(chat: Chat, tools: Any, unknown: dict[str, None]) -> Row:
-    """The columns that a chat gives: its first question, and thinking and text of its last answer."""
+    """The columns that a chat gives: its first question, and thinking and text of its last answer. All are null of a
+    row without a chat."""
     unknown.update(dict.fromkeys(chat.unknown))
-    messages = [separated(_unmarked(message)) for message in chat.messages]
-    if not messages:
-        raise DataError("the chat has no messages")
+    messages = [part for message in chat.messages for part in calls_apart(separated(_unmarked(message)))]
     asked = next((one["content"] for one in messages if one["role"] == "user"), None)
-    last = messages[-1] if messages[-1]["role"] == "assistant" else {}
+    last = messages[-1] if messages and messages[-1]["role"] == "assistant" else {}
     definitions = read_tools(tools)
     return {
         "question": asked,
         "reasoning": last.get("reasoning_content"),
         "response": last.get("content"),
-        "messages": [whole(bare(message)) for message in messages],
+        "messages": [whole(bare(message)) for message in messages] or None,
         "tools": json.dumps(definitions, ensure_ascii=False) if definitions else None,
     }
 
@@ -118,34 +129,45 @@ def _unmarked(message: Message) -> Message:
     return {**message, "content": rest.strip(), "reasoning_content": thought.group(1).strip() if thought else None}
 
 
-def _with_system(messages: Any, system: Any) -> Any:
-    if isinstance(messages, list) and isinstance(system, str) and system.strip():
-        first = messages[0] if messages else {}
-        if isinstance(first, Mapping) and (first.get("role") or first.get("from")) in ("system", "developer"):
-            return messages
-        return [{"role": "system", "content": system}, *messages]
-    return messages
+def _chat_in(messages: Any, system: Any) -> Chat:
+    """The chat of these messages, after a system message that is beside them, in text or parts. It is empty where the
+    row has none."""
+    chat = Chat([]) if messages is None else read_chat(messages)
+    if not chat.messages or not system or chat.messages[0]["role"] == "system":
+        return chat
+    before = read_chat([{"role": "system", "content": system}])
+    if not str(before.messages[0]["content"] or "").strip():
+        return chat
+    return Chat([*before.messages, *chat.messages], (*before.unknown, *chat.unknown))
 
 
 def _openai(row: Row, unknown: dict[str, None]) -> Iterator[Row]:
-    messages = _value(row, *CHATS)
+    have = [name for name, value in row.items() if value is not None]
+    messages = _value(row, *chat_columns(have, (row,)))
+    if messages is None and row.get("instruction") is not None:
+        raise DataError("there is no chat in it, but an instruction: import rows of another layout from their own file")
     if messages is None and row.get("prompt") is not None:
         prompt, completion = _value(row, "prompt"), _value(row, "completion")
         asked = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
         said = [{"role": "assistant", "content": completion}] if isinstance(completion, str) else completion
         messages = [*asked, *(said or [])]
-    yield _chat_row(read_chat(_with_system(messages, row.get("system"))), _value(row, "tools", "functions"), unknown)
+    yield _chat_row(_chat_in(messages, _value(row, "system")), _value(row, "tools", "functions"), unknown)
+
+
+def _input(row: Row) -> str:
+    """The column of what an instruction is about: `context` where Dolly wrote the rows."""
+    return "context" if row.get("input") is None and "context" in row else "input"
 
 
 def _alpaca(row: Row, unknown: dict[str, None]) -> Iterator[Row]:
     messages: list[Any] = []
     for pair in _value(row, "history") or ():
         messages += [{"role": "user", "content": pair[0]}, {"role": "assistant", "content": pair[1]}]
-    asked = "\n\n".join(part for name in ("instruction", "input") if (part := (_text(row, name) or "").strip()))
+    asked = "\n\n".join(part for name in ("instruction", _input(row)) if (part := (_text(row, name) or "").strip()))
     messages.append({"role": "user", "content": asked})
     if (said := _text(row, "output", "response")) is not None:
         messages.append({"role": "assistant", "content": said})
-    made = _chat_row(read_chat(_with_system(messages, row.get("system"))), None, unknown)
+    made = _chat_row(_chat_in(messages, _value(row, "system")), None, unknown)
     yield {**made, "question": asked}
 
 
@@ -161,6 +183,8 @@ def _openthoughts(row: Row, unknown: dict[str, None]) -> Iterator[Row]:
 def _openr1(row: Row, unknown: dict[str, None]) -> Iterator[Row]:
     question = _text(row, "problem", "question")
     generations = _value(row, "generations") or ()
+    if not generations:
+        yield _chat_row(Chat([{"role": "user", "content": question}]), None, unknown)
     for place, text in enumerate(generations):
         reasoning, response = split(str(text))
         said: Message = {"role": "assistant", "content": response}
@@ -178,8 +202,8 @@ def _verifiers(row: Row, unknown: dict[str, None]) -> Iterator[Row]:
     values = {name: _value(row, name) for name in row}
     for trace in values["traces"] if isinstance(values.get("traces"), list) else [values]:
         data = (trace.get("task") or {}).get("data") or {}
-        rewards = [one["score"] * one.get("weight", 1.0) for one in (trace.get("rewards") or {}).values() if one]
-        for chat, tools in chats_of(trace):
+        rewards = [reward for one in (trace.get("rewards") or {}).values() if (reward := _reward(one)) is not None]
+        for chat, tools in list(chats_of(trace)) or [(Chat([]), None)]:
             yield {
                 **_chat_row(chat, tools, unknown),
                 "answer": _text(data, "answer"),
@@ -187,6 +211,16 @@ def _verifiers(row: Row, unknown: dict[str, None]) -> Iterator[Row]:
                 "teacher": ((trace.get("agent") or {}).get("config") or {}).get("model"),
                 "stop_condition": trace.get("stop_condition"),
             }
+
+
+def _reward(given: Any) -> float | None:
+    """A reward times its weight, which is 1 where none is said; a number alone is one too."""
+    if isinstance(given, int | float):
+        return float(given)
+    if not isinstance(given, Mapping) or given.get("score") is None:
+        return None
+    weight = given.get("weight")
+    return float(given["score"]) * (1.0 if weight is None else float(weight))
 
 
 def _first(rows: Sequence[Row], names: Sequence[str]) -> Any:
@@ -197,9 +231,9 @@ def _first(rows: Sequence[Row], names: Sequence[str]) -> Any:
     return None
 
 
-def _is_chat(columns: Collection[str], rows: Sequence[Row], key: str) -> bool:
-    chat = _first(rows, [name for name in CHATS if name in columns])
-    return chat is not None and any(key in message for message in chat if isinstance(message, Mapping))
+def _is_chat(columns: Collection[str], rows: Sequence[Row], *keys: str) -> bool:
+    chat = _first(rows, chat_columns(columns, rows))
+    return chat is not None and any(key in one for one in chat if isinstance(one, Mapping) for key in keys)
 
 
 def _is_openthoughts(columns: Collection[str], rows: Sequence[Row]) -> bool:
@@ -239,7 +273,7 @@ LAYOUTS: tuple[Layout, ...] = (
     Layout(
         "sharegpt",
         "ShareGPT: conversations of {from, value}",
-        lambda columns, rows: _is_chat(columns, rows, "from"),
+        lambda columns, rows: _is_chat(columns, rows, "from", "speaker"),
         _CHAT_USES,
         MADE,
         _openai,
@@ -256,7 +290,7 @@ LAYOUTS: tuple[Layout, ...] = (
         "alpaca",
         "Alpaca: instruction, input, output",
         lambda columns, rows: "instruction" in columns and bool({"output", "response"} & set(columns)),
-        ("instruction", "input", "output", "response", "system", "history"),
+        ("instruction", "input", "context", "output", "response", "system", "history"),
         MADE,
         _alpaca,
     ),

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from dqdata.api.catalogs import open_store
-from dqdata.chats import bare, read_chat, read_tools
+from dqdata.chats import bare, calls_apart, read_chat, read_tools
 from dqdata.cli import main
 from dqdata.errors import DataError
+from dqdata.sources.layouts import layout_of
 
 USER = {"role": "user", "content": "2+2?"}
 
@@ -163,7 +164,7 @@ def test_rows_of_dqdata_and_rows_asked_for_stay_as_they_are(tmp_path: Path) -> N
         ({"messages": [{"content": "x"}]}, "row 2: turn 0: no role"),
         ({"messages": [{"role": "wizard", "content": "x"}]}, "row 2: turn 0: role 'wizard' is not one of a chat"),
         ({"messages": "hello"}, "row 2: a chat is a list of messages, not the text 'hello'"),
-        ({"messages": []}, "row 2: the chat has no messages"),
+        ({"instruction": "x", "output": "y"}, "row 2: there is no chat in it, but an instruction"),
         (
             {"messages": [USER, {"role": "assistant", "content": "", "tool_calls": [{"id": "c"}]}]},
             "a tool call without",
@@ -178,8 +179,97 @@ def test_a_row_that_is_no_chat_is_named(
     assert message in " ".join(capsys.readouterr().err.split())
 
 
+def test_rows_without_a_chat_are_counted_and_late_keys_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    chat = [{"from": "human", "value": "2+2?"}, {"from": "gpt", "value": "4"}]
+    late = [chat[0], {**chat[1], "mood": "glad"}]
+    rows = [{"items": chat, "n": n} for n in range(200)]
+    file = written(tmp_path, [*rows, {"items": [], "n": 200}, {"items": None, "n": 201}, {"items": late, "n": 202}])
+    assert main(["import", str(file), "--into", "x", "--store", str(tmp_path / "cat"), "-q"]) == 0
+    out = capsys.readouterr().out
+    assert "layout sharegpt" in out and "x@1: 201 rows" in out and "2 null_question" in out
+    assert "rows.jsonl: after row 200, not understood and left out: mood" in caplog.text
+
+
+def read_as(row: dict[str, Any]) -> tuple[str, list[dict[str, Any]], list[str]]:
+    """(layout, rows that it makes of the row, what was not understood)."""
+    found, unknown = layout_of(set(row), [row]), dict[str, None]()
+    assert found is not None
+    made = list(found.read(row, unknown))
+    for one in made:
+        one["messages"] = [bare(message) for message in one["messages"] or ()]
+    return found.name, made, list(unknown)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"items": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}], "votes": [{"by": "x"}]},
+        {"conversations": [{"speaker": "Human", "text": "q"}, {"speaker": "ChatGPT", "text": "a"}]},
+        {"log": json.dumps([{"role": "user", "content": "q"}, {"role": "model", "content": "a"}])},
+        {"instruction": "q", "response": "a", "category": "open_qa"},
+    ],
+)
+def test_chats_are_found_under_other_names(row: dict[str, Any]) -> None:
+    _, [made], unknown = read_as(row)
+    assert (made["question"], made["response"], unknown) == ("q", "a", [])
+    assert made["messages"] == [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
+
+
+def test_what_stands_beside_a_chat_is_part_of_it() -> None:
+    """System messages in parts, what an instruction of Dolly is about, problems that nobody answered, plain rewards."""
+    chat = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
+    system = [{"type": "text", "text": "Be brief."}]
+    _, [made], _ = read_as({"system": system, "messages": chat})
+    assert made["messages"][0] == {"role": "system", "content": "Be brief."} and len(made["messages"]) == 3
+    for empty in ("", " ", [], None):
+        assert read_as({"system": empty, "messages": chat})[1][0]["messages"] == chat
+    kept = [{"role": "developer", "content": "d"}, *chat]
+    assert [one["content"] for one in read_as({"system": "s", "messages": kept})[1][0]["messages"]] == ["d", "q", "a"]
+    _, [made], _ = read_as({"instruction": "Sum up.", "context": "Long.", "response": "r"})
+    assert made["question"] == "Sum up.\n\nLong."
+    for generations in ([], None):
+        _, [made], _ = read_as({"problem": "p", "generations": generations, "uuid": "u"})
+        assert (made["question"], made["response"]) == ("p", None)
+    nodes = [{"message": USER}, {"parent": 0, "message": {"role": "assistant", "content": "4"}}]
+    rewards = {"a": {"score": 1, "weight": None}, "b": 0.5, "c": None, "d": {"score": None}}
+    _, [made], _ = read_as({"task": None, "nodes": nodes, "rewards": rewards})
+    assert (made["response"], made["reward"]) == ("4", 1.5)
+    _, [made], _ = read_as({"task": {"data": {"answer": 4}}, "nodes": [], "rewards": {}})
+    assert (made["question"], made["answer"], made["reward"]) == (None, "4", None)
+
+
+@pytest.mark.parametrize(("flag", "learnt"), [
+    (True, True), (False, False), (1, True), (0, False), (0.0, False), (0.5, True), (10, True), ("0.5", True),
+    ("false", False), ("False", False), ("0", False), ("0.0", False), ("no", False), ("true", True), ("1", True),
+])  # fmt: skip
+def test_a_loss_over_a_turn_is_a_flag_a_weight_or_its_text(flag: object, learnt: bool) -> None:
+    chat = read_chat([{**USER, "weight": flag}, {"role": "assistant", "content": "4", "loss": flag}])
+    assert chat.messages == [USER, {"role": "assistant", "content": "4", "train": learnt}]
+    assert chat.unknown == (("a loss over turns of the user",) if learnt else ())
+
+
 CALL = {"name": "f", "arguments": {"a": 1}}
 SHAPE = [{"id": None, "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}]
+TAGGED = f"<tool_call>\n{json.dumps(CALL)}\n</tool_call>"
+
+
+def test_calls_and_answers_between_tags_have_keys_of_their_own() -> None:
+    """As Hermes writes them, with two calls and two answers in a turn; other text stays as it is."""
+    said = [
+        {"from": "human", "value": "q"},
+        {"from": "gpt", "value": f"<think>hm</think>\nI look.\n{TAGGED}\n{TAGGED}"},
+        {"from": "tool", "value": "<tool_response>\n1\n</tool_response>\n<tool_response>\n2\n</tool_response>"},
+        {"from": "gpt", "value": "done"},
+    ]
+    _, [made], unknown = read_as({"conversations": said})
+    call = {"role": "assistant", "content": "I look.", "reasoning_content": "hm", "tool_calls": [*SHAPE, *SHAPE]}
+    answers = [{"role": "tool", "content": one} for one in ("1", "2")]
+    assert made["messages"][1:4] == [call, *answers] and not unknown
+    for text in (f"{TAGGED} and more", "<tool_call>no JSON</tool_call>", f"{TAGGED} or {TAGGED}", "a </tool_call>"):
+        assert calls_apart({"role": "assistant", "content": text}) == [{"role": "assistant", "content": text}]
+        assert calls_apart({"role": "user", "content": TAGGED}) == [{"role": "user", "content": TAGGED}]
 
 
 @pytest.mark.parametrize(
