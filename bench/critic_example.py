@@ -11,11 +11,7 @@ import argparse
 import importlib.resources
 from pathlib import Path
 
-import duckdb
-
-from dqdata.catalog import Store
-from dqdata.engine.run import run_pipeline
-from dqdata.project.tables import read_project
+import dqdata
 
 WORDS = ("none", "medium", "hard", "easy")
 PLACE = 'JSON alone, {"fit": "..."}, with easy, medium or hard for the dots.'
@@ -62,17 +58,15 @@ def main() -> None:
         (given.folder / f"{word}.md").write_text(usual.replace(PLACE, shown), encoding="utf-8")
         text += JUDGED.format(word=word, traces=given.traces)
     (given.folder / "pipelines.toml").write_text(text, encoding="utf-8")
-    project = read_project(given.folder / "pipelines.toml")
-    with Store.open(given.folder / "catalogs") as store:
-        run_pipeline(project, "solved", store)
-        print("| example in the prompt | traces | verdicts |\n|---|---:|---|")
-        for word in WORDS:
-            run_pipeline(project, f"says_{word}", store)
-            with duckdb.connect() as con:
-                con.register("t", store.query(f"select fit, count(*) as n from says_{word} group by 1").read_all())
-                found = con.sql("select fit, n from t order by n desc, fit").fetchall()
-            said = ", ".join(f"{count} {fit}" for fit, count in found)
-            print(f"| {word} | {sum(count for _, count in found)} | {said} |", flush=True)
+    project = dqdata.open(given.folder / "pipelines.toml")
+    project.run("solved")
+    print("| example in the prompt | traces | verdicts |\n|---|---:|---|")
+    for word in WORDS:
+        project.run(f"says_{word}")
+        counted = f"select fit, count(*) as n from says_{word} group by 1 order by n desc, fit"
+        found = project.sql(counted).polars().rows()
+        said = ", ".join(f"{count} {fit}" for fit, count in found)
+        print(f"| {word} | {sum(count for _, count in found)} | {said} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -14,12 +14,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-import duckdb
-
-from dqdata.catalog import Store
-from dqdata.engine.result import RunResult
-from dqdata.engine.run import run_pipeline
-from dqdata.project.tables import read_project
+import dqdata
 
 PROJECT = """
 [teachers.small]
@@ -77,15 +72,13 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         text = PROJECT.format(**vars(given) | {"model": given.model.resolve()})
         (folder / "pipelines.toml").write_text(text)
-        with Store.open(folder / "catalogs") as store:
-            report(folder / "pipelines.toml", store)
+        report(dqdata.open(folder / "pipelines.toml"))
 
 
-def report(path: Path, store: Store) -> None:
-    project = read_project(path)
+def report(project: dqdata.Project) -> None:
     print("step        rows in  rows out  calls  tokens in  tokens out  seconds  dropped", flush=True)
     for name in ("solved", "verified", "critiqued", "rethought", "extended", "checked"):
-        done: RunResult = run_pipeline(project, name, store)
+        done = project.run(name)
         gone = ", ".join(f"{n} {why}" for why, n in {**done.dropped, **done.failed}.items()) or "-"
         print(
             f"{name:<10} {done.rows_in:>8} {done.rows_out:>9} {done.calls['made']:>6} {done.tokens['input']:>10} "
@@ -94,9 +87,7 @@ def report(path: Path, store: Store) -> None:
         )
 
     def ask(sql: str) -> list[tuple[object, ...]]:
-        with duckdb.connect() as con:
-            con.register("t", store.query(sql).read_all())
-            return con.sql("select * from t").fetchall()
+        return project.sql(sql).polars().rows()
 
     print(
         "\nverdicts   ",

@@ -146,7 +146,7 @@ def main() -> None:
     parser.add_argument("--peers", type=Path, help="folder of the libraries' environments")
     parser.add_argument("--out", type=Path, default=HERE / "exchange.json")
     given = parser.parse_args()
-    from dqdata.api.catalogs import open_store
+    from dqdata import open_store
     from dqdata.exchange.formats import NAMES
 
     report: dict[str, Any] = {"rows": given.rows, "template": "qwen3 (of TRL)", "formats": {}}

@@ -23,9 +23,7 @@ from pathlib import Path
 import polars as pl
 from calls import SERVER, bare_aiohttp
 
-from dqdata.catalog import Store
-from dqdata.engine.run import run_pipeline
-from dqdata.project.tables import read_project
+import dqdata
 
 PROJECT = """
 [teachers.loopback]
@@ -98,24 +96,20 @@ def work(given: argparse.Namespace, folder: Path, port: int) -> None:
     )
     traces.write_parquet(folder / "traces.parquet")
     (folder / "pipelines.toml").write_text(PROJECT.format(port=port, small=""))
-    with Store.open(folder / "catalogs") as store:
-        run_pipeline(read_project(folder / "pipelines.toml"), "scaled", store)
-        scaled = frame(store, "select * from scaled")
-        order(scaled)
-        run_pipeline(read_project(folder / "pipelines.toml"), "mixed", store)
-        mixed = frame(store, "select * from mixed")
-        before = scaled.filter("correct").with_columns(rv="rv_length")
-        picture(before, "before mix: correct traces")
-        picture(mixed, "after mix: one a problem, toward RV*(CD)")
-        if given.picture:
-            plot(before, mixed, given.picture)
-        speed(folder, store, port)
-        if given.judge:
-            judged(given, folder, store, port, scaled)
-
-
-def frame(store: Store, sql: str) -> pl.DataFrame:
-    return pl.DataFrame(pl.from_arrow(store.query(sql).read_all()))
+    project = dqdata.open(folder / "pipelines.toml")
+    project.run("scaled")
+    scaled = project.catalog("scaled").polars()
+    order(scaled)
+    project.run("mixed")
+    mixed = project.catalog("mixed").polars()
+    before = scaled.filter("correct").with_columns(rv="rv_length")
+    picture(before, "before mix: correct traces")
+    picture(mixed, "after mix: one a problem, toward RV*(CD)")
+    if given.picture:
+        plot(before, mixed, given.picture)
+    speed(project, port)
+    if given.judge:
+        judged(given, folder, port, scaled)
 
 
 def order(scaled: pl.DataFrame) -> None:
@@ -164,19 +158,19 @@ def plot(before: pl.DataFrame, after: pl.DataFrame, path: Path) -> None:
     figure.savefig(path, dpi=110, bbox_inches="tight")
 
 
-def speed(folder: Path, store: Store, port: int) -> None:
-    n = store.query("select * from scaled").read_all().num_rows
+def speed(project: dqdata.Project, port: int) -> None:
+    n = len(project.catalog("scaled"))
     began, used = time.perf_counter(), time.process_time()
     asyncio.run(bare_aiohttp(f"http://127.0.0.1:{port}/v1", n, 256))
     bare, bare_cpu = time.perf_counter() - began, time.process_time() - used
     used = time.process_time()
-    first = run_pipeline(read_project(folder / "pipelines.toml"), "graded", store)
+    first = project.run("graded")
     cpu = time.process_time() - used
     in_air = """
         select epoch(max(created_at::timestamp) - min(created_at::timestamp)) + min(seconds) as seconds
         from ledger.calls
     """
-    [calls] = store.query(in_air).read_all().to_pylist()
+    [calls] = project.sql(in_air).head()
     print(f"\ngrading {n} traces, judge at 200 ms, 256 in flight   seconds  CPU s  calls/s  ratio")
     for what, seconds, spent in (
         ("bare aiohttp loop", bare, f"{bare_cpu:.1f}"),
@@ -186,13 +180,15 @@ def speed(folder: Path, store: Store, port: int) -> None:
         print(f"  {what:<52} {seconds:>7.1f} {spent:>6} {n / seconds:>8.0f}  {bare / seconds:>5.2f}")
 
 
-def judged(given: argparse.Namespace, folder: Path, store: Store, port: int, scaled: pl.DataFrame) -> None:
+def judged(given: argparse.Namespace, folder: Path, port: int, scaled: pl.DataFrame) -> None:
     """What a small model's grades are worth: how far they spread, and whether they follow length and calculations."""
     problems: Sequence[str] = scaled["problem_id"].unique(maintain_order=True)[: max(1, given.judged // 4)].to_list()
     small = SMALL.format(model=given.judge.resolve(), problems=", ".join(f"'{one}'" for one in problems))
     (folder / "pipelines.toml").write_text(PROJECT.format(port=port, small=small))
-    done = run_pipeline(read_project(folder / "pipelines.toml"), "sampled", store)
-    rows = frame(store, "select * from sampled join (select trace_id, cd as calculations from scaled) using (trace_id)")
+    project = dqdata.open(folder / "pipelines.toml")
+    done = project.run("sampled")
+    calculations = "select trace_id, cd as calculations from scaled"
+    rows = project.sql(f"select * from sampled join ({calculations}) using (trace_id)").polars()
     print(
         f"\n{given.judge.name} as judge: {done.rows_in} traces, {done.rows_out} graded, {dict(done.failed)}, "
         f"{done.calls['made']} calls, {done.tokens['input']} + {done.tokens['output']} tokens, {done.seconds:.0f} s"

@@ -22,9 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
-from dqdata.catalog import Store
+from dqdata import open_store
 
 DATA = """
 [pipelines.problems]
@@ -187,9 +185,8 @@ def overhead(folder: Path, model: str, steps: int, repeat: int) -> None:
     (folder / "site").mkdir()
     (folder / "site" / "sitecustomize.py").write_text(CLOCK)
     (folder / "bare.py").write_text(BARE)
-    with Store.open(folder / "catalogs") as store:
-        unpacked = loadable(resolve_model(model, store, folder, "bench"), folder / "catalogs" / "models" / ".unpacked")
-        rows = store.query(f"select {CHAT} as m from problems").read_all()["m"].to_pylist()
+    unpacked = loadable(resolve_model(model, None, folder, "bench"), folder / "unpacked")
+    rows = open_store(folder / "catalogs").sql(f"select {CHAT} as m from problems").arrow()["m"].to_pylist()
     args = {"learning_rate": 1e-5, "max_steps": steps, "per_device_train_batch_size": 4, "logging_steps": 10}
     given = {"rows": rows, "out": str(folder / "bare"), "model": unpacked, "bf16": bf16_is_fast(), "args": args}
     (folder / "bare.json").write_text(json.dumps(given))
@@ -259,8 +256,7 @@ def cogpo(folder: Path, model: str, steps: int) -> None:
 
 def figures(folder: Path, model: str, name: str) -> Sequence[float]:
     query = f"select value from dq_metrics where model = '{model}' and name = '{name}' order by step"
-    with Store.open(folder / "catalogs") as store:
-        found: pa.Table = store.query(query).read_all()
+    found = open_store(folder / "catalogs").sql(query).arrow()
     return [float(value) for value in found["value"].to_pylist()]
 
 

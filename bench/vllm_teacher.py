@@ -21,7 +21,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from dqdata.catalog import Store
+from dqdata import open_store
 from dqdata.models import loadable, resolve_model
 
 PROJECT = """
@@ -97,15 +97,12 @@ def main() -> None:
         began = time.monotonic()
         again = dqdata(folder, "run", "answers", "--json", "-q")
         second = time.monotonic() - began
-        with Store.open(folder / "catalogs", read_only=True) as store:
-            [table] = [
-                store.query(
-                    "select count(*) as rows, count(distinct response) as texts, sum(output_tokens) as tokens, "
-                    "count(*) filter (finish_reason in ('stop', 'length')) as ended, "
-                    "min(len(top_logprobs)) as places, min(len(top_logprobs[1].top)) as top from answers"
-                ).read_all()
-            ]
-        found = table.to_pylist()[0]
+        counted = (
+            "select count(*) as rows, count(distinct response) as texts, sum(output_tokens) as tokens, "
+            "count(*) filter (finish_reason in ('stop', 'length')) as ended, "
+            "min(len(top_logprobs)) as places, min(len(top_logprobs[1].top)) as top from answers"
+        )
+        [found] = open_store(folder / "catalogs").sql(counted).head()
 
     wanted = given.questions * given.samples
     checks = {

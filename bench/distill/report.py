@@ -19,14 +19,10 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import duckdb
 from run import BASE, BATCH_SIZE, HELDOUT, MAX_NEW_TOKENS, TRAINERS
 
-from dqdata.catalog import Store
-from dqdata.project.tables import Project, read_project
+import dqdata
 from dqdata.statistics import clustered, paired
-from dqdata.training.compare import compare
-from dqdata.training.exact_match import Evaluate
 
 SETS = ("raw", "raw_levels", "verified", "mixed")
 SUM = re.compile(r"(?<![\d.])(\d+) *([-+*]|\\times) *(\d+) *= *(-?\d+)(?![\d.]| *[-+*/])")
@@ -66,32 +62,30 @@ def main() -> None:
     parser.add_argument("--beside", type=Path, help="another distillation: its answers to the same questions are added")
     parser.add_argument("--pictures", type=Path, help="folder for distillation.svg")
     given = parser.parse_args()
-    project = read_project(given.folder / "pipelines.toml", given.profile)
-    with Store.open(project.store) as store:
-        teacher_yield(store)
-        training(store)
-        found = variants(project, store)
-        students(found)
-        pairs(found)
-        wording(store)
+    project = dqdata.open(given.folder / "pipelines.toml", profile=given.profile)
+    teacher_yield(project)
+    training(project)
+    compared = measured(project, by="part")
+    found = variants(compared)
+    students(found)
+    pairs(found)
+    wording(project, compared)
     if given.beside is not None:
         together([given.folder, given.beside])
     if given.pictures is not None:
         picture(found, given.pictures / "distillation.svg")
 
 
-def ask(store: Store, sql: str) -> list[tuple[Any, ...]]:
-    with duckdb.connect() as con:
-        con.register("t", store.query(sql).read_all())
-        return con.sql("select * from t").fetchall()
+def ask(project: dqdata.Project, sql: str) -> list[tuple[Any, ...]]:
+    return project.sql(sql).polars().rows()
 
 
-def teacher_yield(store: Store) -> None:
+def teacher_yield(project: dqdata.Project) -> None:
     """What became of every answer of the teacher, and what each cost; truncated ones are rejects of `solved`."""
     print("\n| problems | level | answers | correct | wrong | truncated | tokens written | tokens a correct trace |")
     print("|---|---|---:|---:|---:|---:|---:|---:|")
     rows = ask(
-        store,
+        project,
         """with answers as (
                select source, level, correct, output_tokens as tokens from traces
                union all select "row"->>'source', ("row"->>'level')::bigint, null, ("row"->>'output_tokens')::bigint
@@ -110,17 +104,17 @@ def teacher_yield(store: Store) -> None:
     print("|---|---:|---:|---|---:|")
     steps = """select pipeline, rows_in, rows_out, dropped, seconds from dq_runs where status = 'done'
         qualify row_number() over (partition by pipeline order by started_at desc) = 1 order by started_at"""
-    for name, came, left, dropped, seconds in ask(store, steps):
+    for name, came, left, dropped, seconds in ask(project, steps):
         gone = ", ".join(f"{count} {why}" for why, count in json.loads(dropped).items()) or "-"
         print(f"| {name} | {came} | {left} | {gone} | {seconds:.0f} |")
 
 
-def training(store: Store) -> None:
+def training(project: dqdata.Project) -> None:
     print("\n| set | traces | problems | tokens | of GSM8K | correct | mean level | mean tokens |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|")
     for name in SETS:
         ((rows, problems, tokens, gsm8k, correct, level),) = ask(
-            store,
+            project,
             f"""select count(*), count(distinct problem_id), sum(tokens), sum(tokens) filter (source = 'gsm8k'),
                     avg(correct::int), avg(level) from {name}""",
         )
@@ -132,25 +126,29 @@ def training(store: Store) -> None:
 
     print("\n| student | steps | tokens seen | loss, first and last | seconds |")
     print("|---|---:|---:|---|---:|")
-    for name, told in ask(store, "select name || '@' || version, metrics from dq_models order by created_at"):
+    for name, told in ask(project, "select name || '@' || version, metrics from dq_models order by created_at"):
         metrics = json.loads(told)
         losses = f"{metrics.get('first_loss', float('nan')):.3f} -> {metrics.get('last_loss', float('nan')):.3f}"
         tokens = f"{metrics['num_tokens']:.0f}" if "num_tokens" in metrics else "-"
         print(f"| {name} | {metrics['step']:.0f} | {tokens} | {losses} | {metrics['train_runtime']:.0f} |")
 
 
-def variants(project: Project, store: Store) -> list[Variant]:
-    there = {str(model["name"]) for model in store.models()}
+def measured(project: dqdata.Project, by: str | None = None) -> dqdata.Comparison:
+    """The untrained student and the trained ones."""
+    there = {str(model["name"]) for model in project.models()}
     names = [BASE, *(f"trained:{name}@latest" for name in TRAINERS if name in there)]
-    evaluate = Evaluate(data=HELDOUT, max_new_tokens=MAX_NEW_TOKENS, batch_size=BATCH_SIZE)
-    compared = compare(project, store, names, evaluate, sys.stderr, by="part")
+    settings = {"max_new_tokens": MAX_NEW_TOKENS, "batch_size": BATCH_SIZE}
+    return project.eval(*names, data=HELDOUT, by=by, out=sys.stderr, **settings)
+
+
+def variants(compared: dqdata.Comparison) -> list[Variant]:
     groups: dict[str, list[Any]] = {}
     for one in compared:
         name = one.name.removeprefix("trained:").removesuffix("@latest")
         groups.setdefault("before" if name == BASE else name.removesuffix("_1").removesuffix("_2"), []).append(one)
 
     parts: dict[int, str] = {
-        answer.question: part for part, score in compared[0].groups.items() for answer in score.answers
+        answer.question: part for part, score in next(iter(compared)).groups.items() for answer in score.answers
     }
     return [
         Variant(
@@ -198,15 +196,11 @@ def together(folders: Sequence[Path]) -> None:
     a question as folders."""
     right: dict[str, list[dict[str, int]]] = {}
     for folder in folders:
-        project = read_project(folder / "pipelines.toml")
-        with Store.open(project.store) as store:
-            questions = [str(text) for (text,) in ask(store, "select question from heldout")]
-            there = {str(model["name"]) for model in store.models()}
-            names = [BASE, *(f"trained:{name}@latest" for name in TRAINERS if name in there)]
-            evaluate = Evaluate(data=HELDOUT, max_new_tokens=MAX_NEW_TOKENS, batch_size=BATCH_SIZE)
-            for one in compare(project, store, names, evaluate, sys.stderr):
-                answers = {questions[number]: correct for number, correct in one.score.correct_of.items()}
-                right.setdefault(one.name, []).append(answers)
+        project = dqdata.open(folder / "pipelines.toml")
+        questions = [str(text) for (text,) in ask(project, "select question from heldout")]
+        for one in measured(project):
+            answers = {questions[number]: correct for number, correct in one.score.correct_of.items()}
+            right.setdefault(one.name, []).append(answers)
     found = {name: runs for name, runs in right.items() if len(runs) == len(folders)}
     shared = sorted(set.intersection(*(set(run) for runs in found.values() for run in runs)))
     sums = {name: [sum(run[question] for run in runs) for question in shared] for name, runs in found.items()}
@@ -220,18 +214,13 @@ def together(folders: Sequence[Path]) -> None:
         print(f"| {a} | {b} | {paired(ours, theirs):.2g} |")
 
 
-def wording(store: Store) -> None:
+def wording(project: dqdata.Project, compared: dqdata.Comparison) -> None:
     """What the texts themselves show: form, arithmetic, and a word that says which operation was chosen."""
-    texts = {"teacher, all": [str(text) for (text,) in ask(store, "select response from traces")]}
+    texts = {"teacher, all": [str(text) for (text,) in ask(project, "select response from traces")]}
     for name in SETS:
-        texts[f"teacher, {name}"] = [str(text) for (text,) in ask(store, f"select response from {name}")]
-    for job in sorted((store.work / "eval").glob("*/answer.json")):
-        asked = json.loads(job.read_text(encoding="utf-8"))
-        lines = (job.with_name("answers.jsonl")).read_text(encoding="utf-8").splitlines()
-        model = Path(asked["models"]["model"]["path"])
-        name = model.parent.name if model.is_dir() else model.stem
-        told = f"{name}, {len(lines)} questions, at most {asked['params']['max_new_tokens']} tokens"
-        texts[told] = [json.loads(line)["text"] for line in lines]
+        texts[f"teacher, {name}"] = [str(text) for (text,) in ask(project, f"select response from {name}")]
+    for model, text in ask(project, f"select model, response from {compared.answers} order by model, trace_id"):
+        texts.setdefault(str(model), []).append(str(text))
 
     print("\n| texts of | texts | with a box | with subtract | sums written | sums right |")
     print("|---|---:|---:|---:|---:|---:|")
