@@ -41,7 +41,6 @@ _MODULES = {
         "CallEstimate",
         "CallOperator",
         "Decisions",
-        "EmbeddingName",
         "Estimate",
         "NewRows",
         "Outcome",

@@ -260,7 +260,9 @@ _ERRORS: dict[str, Code] = {
 
 _REASONS: dict[str, Code] = {
     "null_question": Code(
-        "failed", "The row has no question.", 'Map the column that holds it: columns = { question = "problem" }.'
+        "failed",
+        "The row has no question, or a blank one.",
+        'Map the column that holds it: columns = { question = "problem" }.',
     ),
     "target_reached": Code(
         "dropped", "The pipeline's target_rows were accepted before this row.", "Nothing, or raise target_rows."
@@ -291,7 +293,9 @@ _REASONS: dict[str, Code] = {
     ),
     "sql_error": Code("failed", "The expression fails for this row.", "Correct the expression, such as try_cast."),
     "null_in_prompt": Code(
-        "failed", "A column that the prompt shows is null.", "Write {{column?}}, or drop such rows."
+        "failed",
+        "A column that the prompt shows is null, or all of them are blank.",
+        "Write {{column?}}, or drop such rows.",
     ),
     "bad_request": Code(
         "failed", "The endpoint refuses the request.", "See detail: a parameter or text that the model does not take."

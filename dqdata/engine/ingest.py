@@ -146,7 +146,7 @@ def _problem_ids(frame: pl.DataFrame, id_scheme: str) -> pl.Series:
         for name in ("question", "answer", "tests")
     ]
     made = [
-        None if question is None else ids.problem_id(question, answer, tests, id_scheme)
+        ids.problem_id(question, answer, tests, id_scheme) if question and question.strip() else None
         for question, answer, tests in zip(*texts, strict=True)
     ]
     return pl.Series(made, dtype=pl.String)

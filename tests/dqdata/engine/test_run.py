@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import random
 import re
@@ -156,6 +157,14 @@ def test_duplicate_problems_are_rejected_before_they_are_paid_for(project: Write
     )
     result = run_pipeline(loaded, "p", store)
     assert (result.rows_out, result.dropped, result.failed) == (2, {"duplicate_id": 1}, {"null_question": 1})
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\t\n", "\u3000"])
+def test_a_blank_question_is_none(project: Write, store: Store, blank: str) -> None:
+    rows = f'{{ question = {json.dumps(blank)}, answer = "1" }}, {{ question = "a", answer = "1" }}'
+    loaded = project(f'[pipelines.p]\nfrom = {{ source = "given", rows = [ {rows} ] }}\nmax_failed_rate = 1.0')
+    result = run_pipeline(loaded, "p", store)
+    assert (result.rows_out, result.failed) == (1, {"null_question": 1})
 
 
 def test_rows_without_a_question_are_told_apart_by_their_repetition(project: Write, store: Store) -> None:

@@ -94,7 +94,7 @@ class Prompt:
     messages: tuple[tuple[str, Template], ...]
     path: Path | None = None
 
-    @property
+    @cached_property
     def placeholders(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(name for _, text in self.messages for name in text.placeholders))
 
@@ -123,9 +123,13 @@ class Prompt:
                 )
 
     def render(self, row: Row, **own: Any) -> tuple[Message, ...]:
-        """Messages for a row; `own` are values that the operator adds. Raises RowError for a null value."""
+        """Messages for a row; `own` are values that the operator adds. Raises RowError for a null value, and where every
+        value that isn't optional is blank: nothing would be asked."""
         values = {**row, **own} if own else row
-        return tuple(Message(role, text.render(values)) for role, text in self.messages)
+        messages = tuple(Message(role, text.render(values)) for role, text in self.messages)
+        if self._needed and all((value := values.get(name)) is None or not str(value).strip() for name in self._needed):
+            raise RowError("null_in_prompt", f"nothing is asked: the row's {', '.join(self._needed)} is blank")
+        return messages
 
     def with_system(self, text: str) -> Prompt:
         """The same prompt with this system message, instead of its own where it has one."""
@@ -135,6 +139,12 @@ class Prompt:
     def tokens(self, tokens_of: Callable[[str, float], float], otherwise: float) -> float:
         """Tokens of a rendered prompt, estimated. tokens_of: average of a column, `otherwise` where it isn't known."""
         return self.overhead + sum(tokens_of(name, otherwise) for name in self.placeholders)
+
+    @cached_property
+    def _needed(self) -> tuple[str, ...]:
+        """Placeholders that aren't optional."""
+        parts = (part for _, text in self.messages for part in text.parts)
+        return tuple(dict.fromkeys(part.name for part in parts if isinstance(part, Placeholder) and not part.optional))
 
     @property
     def _text(self) -> str:
