@@ -31,6 +31,13 @@ def test_the_public_names_are_these() -> None:
     assert set(dir(dqdata)) >= PUBLIC
 
 
+def test_every_public_name_is_in_the_code_that_mypy_checks_as_a_users() -> None:
+    code = ast.parse((Path(__file__).parents[2] / "typing" / "user_code" / "__init__.py").read_text(encoding="utf-8"))
+    used = {node.id for node in ast.walk(code) if isinstance(node, ast.Name)}
+    used |= {node.attr for node in ast.walk(code) if isinstance(node, ast.Attribute)}
+    assert used >= PUBLIC - {"Ask"}, "a protocol that operators never name"
+
+
 @pytest.mark.parametrize("name", sorted(PUBLIC))
 def test_every_public_name_can_be_imported_and_says_what_it_is(name: str) -> None:
     value = getattr(importlib.import_module("dqdata"), name)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import assert_type
+from typing import Literal, assert_type
 
 import polars as pl
 
@@ -15,26 +15,40 @@ import dqdata
 from dqdata import (
     Batch,
     BatchOperator,
+    CallEstimate,
     CallOperator,
+    CatalogRef,
     Columns,
     Completion,
     Data,
     Decisions,
+    DqdataError,
+    EmbeddingName,
+    Estimate,
+    InputError,
     Message,
+    NewRows,
     NoParams,
     Outcome,
     Params,
+    PromptFile,
     Reject,
     Request,
     Row,
     RowError,
     RowOperator,
     Run,
+    RunError,
+    Sampling,
     Schema,
+    ScorerName,
     Source,
+    SqlExpression,
+    Stopped,
     Table,
     TableOperator,
     Teacher,
+    TeacherError,
     TeacherName,
     Trainer,
     TrainResult,
@@ -77,6 +91,11 @@ class Loud(BatchOperator[NoParams]):
 
 class AskParams(Params):
     teacher: TeacherName
+    prompt: PromptFile | None = None
+    examples: CatalogRef | None = None
+    scorer: ScorerName | None = None
+    embedding: EmbeddingName = "words"
+    where: SqlExpression = "true"
 
 
 class Ask(CallOperator[AskParams]):
@@ -88,8 +107,16 @@ class Ask(CallOperator[AskParams]):
     def columns(self, have: Columns, schema: Schema) -> Columns:
         return have.add(response="VARCHAR")
 
+    def estimate(self, rows: float) -> Estimate:
+        return Estimate(rows, {self.params.teacher: CallEstimate(rows, 100 * rows, 500 * rows)})
+
     async def process(self, row: Row, run: Run) -> Sequence[Outcome]:
-        made = await run.teacher(self.params.teacher).complete(Request((Message("user", row["question"]),)))
+        asked = Request((Message("user", row["question"]),), Sampling(max_tokens=100))
+        try:
+            made = await run.teacher(self.params.teacher).complete(asked)
+        except TeacherError as error:
+            assert_type(error.kind, Literal["retryable", "row", "fatal"])
+            raise
         assert_type(made, Completion)
         return [{**row, "response": made.response}]
 
@@ -104,6 +131,18 @@ class First(TableOperator[NoParams]):
 
     def process(self, table: Table, run: Run) -> Decisions:
         return Decisions(table.scan([table.key]).head(0))
+
+
+class Counted(TableOperator[NoParams]):
+    """Makes one row of all."""
+
+    name = "counted"
+
+    def columns(self, have: Columns, schema: Schema) -> Columns:
+        return Columns({"n": "BIGINT"})
+
+    def process(self, table: Table, run: Run) -> NewRows:
+        return NewRows([pl.DataFrame({"n": [1]})], pl.DataFrame())
 
 
 class Echo(Teacher[NoParams]):
@@ -156,6 +195,33 @@ def script() -> None:
     project.run("p", nosuch=1)  # type: ignore[call-arg]
     project.run(3)  # type: ignore[arg-type]
     dqdata.nosuch  # type: ignore[attr-defined]  # noqa: B018
+
+
+def store() -> None:
+    catalogs = dqdata.open_store("catalogs")
+    assert_type(catalogs, dqdata.Catalogs)
+    assert_type(catalogs.sql("from p"), dqdata.Rows)
+    assert_type(catalogs.ledger, dqdata.CallLedger)
+    assert_type(catalogs.ledger.export("answers.jsonl"), int)
+    catalogs.run("p")  # type: ignore[attr-defined]
+    assert_type(dqdata.apply("filter", {"where": "true"}, "rows.jsonl", "kept.jsonl"), dqdata.Applied)
+    assert_type(dqdata.__version__, str)
+
+
+def ends() -> str:
+    try:
+        checked = dqdata.open().check()
+        assert_type(checked, dqdata.Check)
+        return "whole" if checked.ok else "faulty"
+    except InputError as error:
+        return str(error)
+    except Stopped:
+        return "go on later"
+    except RunError as error:
+        assert_type(error.code, str)
+        return error.code
+    except DqdataError:
+        return "any other"
 
 
 async def cell() -> None:
