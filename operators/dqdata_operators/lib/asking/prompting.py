@@ -123,8 +123,8 @@ class Prompt:
                 )
 
     def render(self, row: Row, **own: Any) -> tuple[Message, ...]:
-        """Messages for a row; `own` are values that the operator adds. Raises RowError for a null value, and where every
-        value that isn't optional is blank: nothing would be asked."""
+        """Messages for a row; `own` are values that the operator adds. Raises RowError for a null value, and where all
+        that are not optional are blank: nothing would be asked."""
         values = {**row, **own} if own else row
         messages = tuple(Message(role, text.render(values)) for role, text in self.messages)
         if self._needed and all((value := values.get(name)) is None or not str(value).strip() for name in self._needed):
