@@ -158,8 +158,6 @@ def _best(
     for shape in shapes(tokenizer, messages):
         try:
             rendered = _rendered(tokenizer, shaped(messages, shape), turns, kwargs, definitions)
-        except InputError:
-            raise
         except Exception as cause:  # whatever a template raises for a form that it doesn't know
             error = error or cause
             continue
@@ -174,6 +172,9 @@ def _best(
 
 
 def _refused(error: Exception | None) -> InputError:
+    """What the first form met: the template's own words, or what is wrong with its rendering."""
+    if isinstance(error, InputError):
+        return error
     return InputError(
         f"the chat template refuses the chat ({type(error).__name__}: {' '.join(str(error).split())[:200]}); set "
         "`chat_template` to a Jinja file that can write it"

@@ -103,10 +103,13 @@ def lost(messages: Sequence[Mapping[str, Any]], rendered: Located, shape: Shape)
 
 def _lost(message: Mapping[str, Any], turn_text: str, before: str, shape: Shape) -> Iterator[str]:
     text, at = _squeezed(turn_text), 0
+    thought = begin = None
     for thinking, said in _parts(message):
         found = text.find(said, at)
         if found >= 0:
+            begin = found if begin is None and not thinking else begin
             at = found + len(said)
+            thought = at if thinking else thought
         elif thinking:
             yield (
                 "the chat template loses the reasoning (reasoning_content, or the text between <think> and </think>): "
@@ -122,17 +125,28 @@ def _lost(message: Mapping[str, Any], turn_text: str, before: str, shape: Shape)
             "the chat template writes think tags of its own beside those in the content: the student would learn to "
             "think twice. Set `chat_template` to a Jinja file that writes the assistant's content as it is"
         )
-    for call in message.get("tool_calls") or ():
-        function = call.get("function") or call
-        found = text.find(_squeezed(str(function["name"])), at)
+    calls = message.get("tool_calls") or ()
+    missing = _lost_call(calls, text[at:])
+    if missing and begin is not None and not _lost_call(calls, text[thought or 0 : begin]):
+        missing = None  # calls stand before the content, as Gemma writes them
+    if missing:
+        yield (
+            f"the chat template loses the tool call {missing!r} or its arguments: the student would never learn to "
+            "call it. Set `chat_template` to a Jinja file that writes `tool_calls`"
+        )
+
+
+def _lost_call(calls: Sequence[Mapping[str, Any]], text: str) -> str | None:
+    """The name of the first call that a text without spaces does not hold, in this order."""
+    at = 0
+    for call in calls:
+        name = str((call.get("function") or call)["name"])
+        found = text.find(_squeezed(name), at)
         rest = text[found:]
         if found < 0 or not all(any(form in rest for form in forms) for forms in _leaves(arguments_of(call))):
-            yield (
-                f"the chat template loses the tool call {function['name']!r} or its arguments: the student would never "
-                "learn to call it. Set `chat_template` to a Jinja file that writes `tool_calls`"
-            )
-        else:
-            at = found + 1
+            return name
+        at = found + 1
+    return None
 
 
 def _parts(message: Mapping[str, Any]) -> Iterator[tuple[bool, str]]:

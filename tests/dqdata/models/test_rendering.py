@@ -89,6 +89,20 @@ def test_a_template_that_drops_a_tool_call_is_refused_by_the_name_of_the_tool(na
         learnt(name, TOOL, TOOLS)
 
 
+def test_calls_may_stand_before_the_content_and_a_call_that_only_the_content_names_is_lost() -> None:
+    spoken = [asked(), said("I use python on 6*7 now.", "I run it.", tool_calls=call("6*7"))]
+    [text] = learnt("gemma4", spoken, TOOLS)
+    assert text.index("call:python") < text.index("I use python")
+    with pytest.raises(InputError, match="loses the tool call 'python'"):
+        learnt("gemma", [asked(), said("I use python on 6*7, n is 3.", tool_calls=call("6*7"))], TOOLS)
+
+
+def test_a_chat_that_a_template_refuses_is_refused_in_its_words_whatever_other_forms_meet() -> None:
+    messages = [asked(), said("Let me see.", "I run it.", tool_calls=call()), result(), said("42", "So.")]
+    with pytest.raises(InputError, match="both content and thinking"):
+        learnt("gptoss", messages, TOOLS)
+
+
 def test_a_dropped_call_is_seen_where_the_thinking_speaks_of_it() -> None:
     chat = [asked(), said(None, f"I call python with {CODE} and 3", tool_calls=call()), result(), said("42.", "ok")]
     with pytest.raises(InputError, match="loses the tool call 'python'"):
