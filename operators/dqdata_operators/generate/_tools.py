@@ -72,9 +72,10 @@ async def traced(
         if answer.reasoning:
             thoughts.append(answer.reasoning.strip())
         turn: ChatMessage = {"role": "assistant", "content": answer.response, "reasoning_content": answer.reasoning}
-        calls = [
+        written = [
             {**call, "id": call.get("id") or f"call_{made + place}"} for place, call in enumerate(answer.tool_calls)
         ]
+        calls = [_readable(call) for call in written]
         if not calls or made > bounds.calls:
             turns.append(turn | ({"tool_calls": calls} if calls else {}))
             said = replace(answer, usage=usage)
@@ -85,7 +86,7 @@ async def traced(
         chat.append(
             ToolMessage("assistant", answer.response, {**turn, "role": None, "content": None, "tool_calls": calls})
         )
-        for call in calls:
+        for call in written:
             made += 1
             code, text = await _result(call, session)
             thoughts.append(f"```python\n{code}\n```\n\n```output\n{text.rstrip()}\n```")
@@ -93,6 +94,18 @@ async def traced(
                 {"role": "tool", "content": text, "tool_call_id": call["id"], "name": call["function"]["name"]}
             )
             chat.append(ToolMessage("tool", text, {"tool_call_id": call["id"]}))
+
+
+def _readable(call: dict[str, Any]) -> dict[str, Any]:
+    """The call as the chat keeps it. Arguments that are no JSON object are the text of `code`: no template writes them
+    otherwise, and endpoints refuse a chat that holds them."""
+    try:
+        arguments_of(call)
+    except DataError:
+        function = call["function"]
+        kept = json.dumps({"code": function["arguments"]}, ensure_ascii=False)
+        return {**call, "function": {**function, "arguments": kept}}
+    return call
 
 
 async def _result(call: dict[str, Any], session: Session) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from dqdata_operators.generate._tools import PYTHON
 from dqdata_operators.generate.generate import Generate, GenerateParams
 from pydantic import ValidationError
 
-from dqdata.chats import bare
+from dqdata.chats import bare, check_chat
 from dqdata.cli import main
 from dqdata.columns import MESSAGES, Columns
 from dqdata.operator import Reject, Schema
@@ -72,6 +72,23 @@ async def test_a_session_keeps_its_state_and_the_whole_chat_is_kept(tmp_path: Pa
 async def test_what_a_call_gets_wrong_is_said_to_the_teacher(tmp_path: Path, answer: Completion, text: str) -> None:
     found, _ = await outcome(tmp_path, answer, said("42"), call_seconds=1.0)
     assert text in found["messages"][2]["content"] and found["response"] == "42"
+
+
+@pytest.mark.parametrize("said_by_the_model", ['{"code": "print(1)', "[1]", "print(1)", '"x"', "null"])
+async def test_arguments_that_are_no_object_are_answered_and_leave_a_chat_that_can_be_learnt(
+    tmp_path: Path, said_by_the_model: str
+) -> None:
+    function = {"name": "python", "arguments": said_by_the_model}
+    wrong = Completion(
+        "", "tool_calls", Usage(1, 1), tool_calls=({"id": "c", "type": "function", "function": function},)
+    )
+    found, teacher = await outcome(tmp_path, wrong, called("6 * 7"), said("\\boxed{42}"))
+    check_chat(found["messages"])
+    assert [turn["content"] for turn in found["messages"] if turn["role"] == "tool"] == [
+        "Error: the arguments are no JSON object.\n", "42\n",
+    ]  # fmt: skip
+    for kept in (found["messages"][1]["tool_calls"], teacher.requests[1].messages[1].more["tool_calls"]):
+        assert json.loads(kept[0]["function"]["arguments"]) == {"code": said_by_the_model}
 
 
 async def test_limits_of_a_trace(tmp_path: Path) -> None:
