@@ -88,6 +88,11 @@ class ProjectErrors(ProjectError):
     def __init__(self, where: str, errors: Sequence[InputError]) -> None:
         super().__init__(where, f"{len(errors)} problems:" + "".join(f"\n  {one}" for one in errors))
         self.errors = tuple(errors)
+        if len(codes := {one.code for one in errors}) == 1:
+            [self._code] = codes
+
+    def __str__(self) -> str:
+        return str(self.errors[0]) if len(self.errors) == 1 else super().__str__()
 
 
 class ColumnError(InputError):

@@ -81,20 +81,28 @@ class Project(Catalogs, Experiments):
         all. leaks: reads the trainers' data too, and adds problems that are learnt from and measured on."""
         from dqdata.catalog import Store
         from dqdata.project.check import Problem, check_project
+        from dqdata.project.keys import note_keys
         from dqdata.project.paths import outside_paths
+        from dqdata.project.problems import Problems
         from dqdata.training.evaluation import check_evaluations
+        from dqdata.training.exact_match import Evaluate
         from dqdata.training.leaks import find_leaks
         from dqdata.training.plan import check_trainer
 
         warnings = outside_paths(self.path)
+        keys = Problems(self.path.name)
+        if not names:
+            note_keys(self.path, self.profile, Evaluate, keys)
         with self._view() as store:
             trainer = partial(check_trainer, self.tables, store if isinstance(store, Store) else None)
             problems, checked = check_project(self.tables, store, names, trainer)
             found = find_leaks(self.tables, store) if leaks else None
-        leaked = [Problem(str(leak), "leak") for leak in found.leaks] if found else []
+        first = [Problem(str(error), error.code) for error in keys.found]
         wrong = [] if names else [Problem(str(error), error.code) for error in check_evaluations(self.tables)]
+        leaked = [Problem(str(leak), "leak") for leak in found.leaks] if found else []
         evaluations = () if names else self.tables.evaluations
-        return Check([*checked, *evaluations], [*problems, *wrong, *leaked], warnings, found)
+        every = list(dict.fromkeys([*first, *problems, *wrong, *leaked]))
+        return Check([*checked, *evaluations], every, warnings, found)
 
     @outside_loop
     def plan(
@@ -349,12 +357,24 @@ def open(path: Path | str | None = None, *, profile: str = "") -> Project:
     """The project of a pipelines.toml, or of a folder that holds one; by default the nearest in this folder or above.
 
     profile: the name of a `[profiles.NAME]` to lay over it; its catalogs have a store of their own. Reads and checks
-    the file, and nothing else. Raises ProjectError that names file, table and key.
+    the file, and nothing else. Raises ProjectError where it can't be read, and ProjectErrors with everything that is
+    wrong with its keys, each with file and table.
     """
-    from dqdata.project.reading import find_project
+    from dqdata.errors import ProjectError, ProjectErrors
+    from dqdata.project.keys import note_keys
+    from dqdata.project.problems import Problems
+    from dqdata.project.reading import FILE, find_project, project_file
     from dqdata.project.tables import read_project
+    from dqdata.training.exact_match import Evaluate
 
-    return Project(read_project(find_project(Path.cwd()) if path is None else Path(path), profile))
+    named = find_project(Path.cwd()) if path is None else Path(path)
+    try:
+        return Project(read_project(named, profile))
+    except ProjectError as error:  # one mistake hides no other
+        problems = Problems(FILE)
+        problems.add(error)
+        note_keys(project_file(named.absolute()), profile, Evaluate, problems)
+        raise ProjectErrors(FILE, problems.found) from None
 
 
 @outside_loop

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dqdata.notebook import Shown
 
 if TYPE_CHECKING:
+    from dqdata.errors import ProjectErrors
     from dqdata.project.check import Problem
     from dqdata.training.build import Node
     from dqdata.training.compare import Compared
@@ -24,6 +25,13 @@ class Check(Shown):
     problems: Sequence[Problem]
     warnings: Sequence[str]
     leaks: Leaks | None = None
+
+    @classmethod
+    def of(cls, error: ProjectErrors) -> Check:
+        """Of a file whose own keys are wrong, so that nothing more could be checked."""
+        from dqdata.project.check import Problem
+
+        return cls((), [Problem(str(one), one.code) for one in error.errors], ())
 
     @property
     def ok(self) -> bool:

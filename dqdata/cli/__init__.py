@@ -2,8 +2,9 @@
 
     $ dqdata run quickstart --json | jq .rows_out
 
-Exit code 0: done; 1: failed while running, usually resumable; 2: the input is wrong and nothing ran; 130: Ctrl-C; 143:
-SIGTERM; 141: whoever read standard output closed it.
+Exit code 0: done; 1: failed while running, usually resumable, or found what it looks for (`check`, `verify`, `ledger
+verify`, `rebuild`, `test`, `doctor`); 2: the input is wrong and nothing ran; 130: Ctrl-C; 143: SIGTERM; 141: whoever
+read standard output closed it.
 """
 
 from __future__ import annotations

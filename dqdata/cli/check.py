@@ -18,11 +18,20 @@ from dqdata.cli.lines import say
 @project_option
 @json_option
 def command(names: tuple[str, ...], leaks: bool, project: Path | None, as_json: bool) -> None:
-    """Check pipelines and trainers: keys, operators, teachers, columns, types, environment, cycles."""
+    """Check pipelines and trainers: keys, operators, teachers, columns, types, environment, cycles.
+
+    Exit code 1 where something is wrong, leaks among it; 2 where nothing can be checked: no such file, no TOML, no such
+    name.
+    """
+    from dqdata.api.results import Check
+    from dqdata.errors import ProjectErrors
     from dqdata.project.paths import ALLOWED
 
-    loaded = open_project(project)
-    found = loaded.check(names, leaks=leaks)
+    try:
+        loaded = open_project(project)
+        found, place = loaded.check(names, leaks=leaks), loaded.path.name
+    except ProjectErrors as error:
+        found, place = Check.of(error), error.where
     if as_json:
         print_json(found.as_json())
     else:
@@ -35,6 +44,6 @@ def command(names: tuple[str, ...], leaks: bool, project: Path | None, as_json: 
         if not found.ok:
             click.echo("`dqdata explain CODE` says more of a code, `dqdata doctor` what this machine lacks", err=True)
         else:
-            say(f"{loaded.path.name}: {', '.join(found.checked) or 'nothing'} in order")
+            say(f"{place}: {', '.join(found.checked) or 'nothing'} in order")
     if not found.ok:
-        raise click.exceptions.Exit(2)
+        raise click.exceptions.Exit(1)

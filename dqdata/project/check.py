@@ -8,18 +8,19 @@ is checked against the columns it will have.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dqdata.columns import REJECTS, Columns
 from dqdata.database import connect
-from dqdata.errors import InputError, ProjectErrors, QueryError, nearest
+from dqdata.errors import QueryError, nearest
 from dqdata.ids import DEFAULT_SCHEME
 from dqdata.project.bindings import columns_over
-from dqdata.project.graph import build_order, closure, tables_in
+from dqdata.project.graph import build_order, closure, reads, tables_in
 from dqdata.project.instances import make_trainer
 from dqdata.project.plan import Plan, check_ready, make_plan
+from dqdata.project.problems import Problems
 from dqdata.project.tables import Pipeline, Project, TrainerTable
 from dqdata.refs import REJECTS_SUFFIX
 from dqdata.source import StoreView, TrainedModel
@@ -44,38 +45,42 @@ class Problem(str):
         return made
 
 
-def problems_of(error: InputError) -> list[Problem]:
-    """The error, or each of those that it holds."""
-    errors = error.errors if isinstance(error, ProjectErrors) else (error,)
-    return [Problem(str(one), one.code) for one in errors]
-
-
 def check_project(
     project: Project, store: StoreView, names: Sequence[str] = (), check_trainer: TrainerCheck | None = None
 ) -> tuple[list[Problem], list[str]]:
-    """(problems, what was checked). `names`: pipelines or trainers, by default all; what they read is planned too.
+    """(problems, what was checked). `names`: pipelines or trainers, by default all; what they read is planned too,
+    and what reads a catalog that a wrong pipeline is to make is not: its columns are unknown.
     check_trainer: raises InputError for a trainer's table; without it trainers only take their place in the order."""
     wanted = list(names) or [*project.pipelines, *project.trainers]
     for name in wanted:
         if name not in project.trainers:
             project.pipeline(name)
-    order = build_order(project)
     needed = closure(project, wanted)
-    problems: list[Problem] = []
+    problems = Problems(project.path.name)
+    order: list[str] = []
+    with problems.noted():
+        order = [name for name in build_order(project) if name in needed]
     unmade = PlannedStore(store, {}, project)
+    wrong: set[str] = set()
     for name in order:
-        if name not in needed:
+        if _unknown(wrong.intersection(reads(project, name)), project, store):
+            wrong.add(name)
             continue
-        try:
+        wrong.add(name)
+        with problems.noted():
             if name in project.pipelines:
                 plan = make_plan(project, name, unmade)
                 unmade.add(plan)
+                wrong.discard(name)
                 check_ready(plan, project)
             elif check_trainer is not None:
                 check_trainer(project.trainers[name], unmade)
-        except InputError as error:
-            problems += problems_of(error)
-    return problems, [name for name in order if name in needed]
+    return [Problem(str(one), one.code) for one in problems.found], order
+
+
+def _unknown(names: Iterable[str], project: Project, store: StoreView) -> bool:
+    """Whether a catalog of these pipelines is not there, so that nobody knows its columns."""
+    return any(name in project.pipelines and store.latest(project.pipelines[name].into) is None for name in names)
 
 
 def plans_ahead(project: Project, names: Sequence[str], store: StoreView) -> dict[str, Plan]:

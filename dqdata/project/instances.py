@@ -7,7 +7,6 @@ trainer = make_trainer(project.trainers["slow_sft"], project.root)
 
 from __future__ import annotations
 
-import typing
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,14 +18,17 @@ from dqdata.errors import InputError, PluginError, PluginFault, ProjectError, bo
 from dqdata.masking import masker
 from dqdata.models import ModelRef, resolve_model
 from dqdata.operator import Operator
-from dqdata.params import markers
+from dqdata.params import Params, markers
 from dqdata.plugins import load
-from dqdata.project.problems import Problems, validated
+from dqdata.project.problems import Problems, check_known, kinds_in, validated
 from dqdata.project.tables import ALLOW_LEAKS, EVALUATE, Pipeline, SourceSpec, StepSpec, TeacherTable, TrainerTable
 from dqdata.refs import model_ref
 from dqdata.source import Source, StoreView
 from dqdata.teacher import Limits, Teacher
 from dqdata.trainer import Trainer
+
+BESIDE = ("provider", *Limits.model_fields)
+"""Keys that a teacher's table may have beside those of its provider."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def make_operator(spec: StepSpec, root: Path) -> Operator[Any]:
     except PluginError as error:
         raise PluginError(f"{spec.where}: {error}") from error
     given = _with_files(kind.Params, spec.params, root, spec.where)
-    params = validated(kind.Params, given, spec.where, "parameter")
+    params = validated(kind.Params, given, spec.where, "parameter", also=("op", "id"))
     try:
         with boundary("operator", spec.op):
             return kind(params)
@@ -70,7 +72,7 @@ def _with_files(model: type[BaseModel], given: Mapping[str, Any], root: Path, wh
             made[name] = root / value
             if not made[name].is_file():
                 raise ProjectError(where, f"parameter {name!r}: no file {made[name]}")
-        for inner in (kind for kind in _kinds(info.annotation) if issubclass(kind, BaseModel)):
+        for inner in (kind for kind in kinds_in(info.annotation) if issubclass(kind, BaseModel)):
             if isinstance(value, Mapping):
                 made[name] = _with_files(inner, value, root, where)
             elif isinstance(value, list | tuple):
@@ -82,14 +84,6 @@ def _with_files(model: type[BaseModel], given: Mapping[str, Any], root: Path, wh
 
 def _annotation(model: type[BaseModel], name: str) -> Any:
     return model.model_fields[name].annotation if name in model.model_fields else None
-
-
-def _kinds(annotation: Any) -> Iterator[type]:
-    """Classes that an annotation names, inside `X | None`, `list[X]` and the like."""
-    if isinstance(annotation, type) and not typing.get_args(annotation):
-        yield annotation
-    for inner in typing.get_args(annotation):
-        yield from _kinds(inner)
 
 
 def check_keys(tables: Iterable[TeacherTable]) -> None:
@@ -104,19 +98,16 @@ def check_keys(tables: Iterable[TeacherTable]) -> None:
 def make_teacher(table: TeacherTable, store: StoreView) -> Teacher[Any]:
     """The teacher of a `[teachers.NAME]` table, its `trained:NAME` resolved to the folder of the version that is newest
     now. A key that it names need not be set: `check_keys` is for those who call it. Raises ProjectError."""
-    try:
-        kind: type[Teacher[Any]] = load("teachers", table.provider)
-    except PluginError as error:
-        raise PluginError(f"{table.where}: {error}") from error
+    kind = _teacher_kind(table)
     params = _with_paths(kind.Params, table.params, table.root)
     trained = None
     for name, value in params.items():
-        if isinstance(value, SecretStr) and SecretStr not in _kinds(_annotation(kind.Params, name)):
+        if isinstance(value, SecretStr) and SecretStr not in kinds_in(_annotation(kind.Params, name)):
             check_keys([table])  # not a key: the plan depends on it
         if isinstance(value, str) and value.startswith("trained:"):
             trained = _made_here(kind.Params, name, value, table, store)
             params[name] = trained.path
-    checked = validated(kind.Params, params, table.where, also=("provider", *Limits.model_fields))
+    checked = _teacher_params(kind, params, table.where)
     masker.add_all(checked)
     try:
         with boundary("teacher", table.provider):
@@ -128,6 +119,28 @@ def make_teacher(table: TeacherTable, store: StoreView) -> Teacher[Any]:
     except PluginFault as error:
         raise _refused(table.where, error) from error.__cause__
     return teacher
+
+
+def _teacher_kind(table: TeacherTable) -> type[Teacher[Any]]:
+    try:
+        kind: type[Teacher[Any]] = load("teachers", table.provider)
+    except PluginError as error:
+        raise PluginError(f"{table.where}: {error}") from error
+    return kind
+
+
+def _teacher_params(kind: type[Teacher[Any]], given: Mapping[str, Any], where: str) -> Params:
+    checked: Params = validated(kind.Params, given, where, also=BESIDE)
+    return checked
+
+
+def check_teacher(table: TeacherTable) -> None:
+    """Raises ProjectError for wrong keys of a teacher's table, and for wrong values where its environment is set."""
+    kind = _teacher_kind(table)
+    if table.missing:
+        check_known(table.params, [*kind.Params.model_fields, *BESIDE], table.where)
+    else:
+        _teacher_params(kind, table.params, table.where)
 
 
 def _refused(where: str, fault: PluginFault) -> ProjectError | PluginFault:
@@ -165,12 +178,20 @@ def make_trainer(table: TrainerTable, root: Path) -> Trainer[Any]:
             values[name] = root / values[name]
             if not values[name].is_file():
                 raise ProjectError(table.where, f"key {name!r}: no file {values[name]}")
-    checked = validated(kind.Params, values, table.where)
+    checked = validated(kind.Params, values, table.where, also=("kind", "data", EVALUATE, ALLOW_LEAKS))
     try:
         with boundary("trainer", table.kind):
             return kind(checked)
     except PluginFault as error:
         raise _refused(table.where, error) from error.__cause__
+
+
+def check_settings(trainer: Trainer[Any], where: str) -> None:
+    """Raises ProjectError for what the trainer knows to be wrong before any data is there."""
+    try:
+        trainer.check()
+    except InputError as error:
+        raise ProjectError(where, str(error)) from error
 
 
 def _with_paths(model: type[BaseModel], given: Mapping[str, Any], root: Path) -> dict[str, Any]:
@@ -182,17 +203,22 @@ def _with_paths(model: type[BaseModel], given: Mapping[str, Any], root: Path) ->
             getattr(marker, "refers_to", "") in ("path", "model") for marker in markers(info)
         ):
             path = root / Path(value).expanduser()
-            if Path in _kinds(info.annotation) or path.exists():
+            if Path in kinds_in(info.annotation) or path.exists():
                 made[name] = str(path)
     return made
 
 
-def make_source(spec: SourceSpec, context: Context, where: str) -> Source[Any]:
+def check_source(spec: SourceSpec, where: str) -> tuple[type[Source[Any]], Params]:
+    """What reads these rows, and its parameters. where: the place of the keys. Raises ProjectError, PluginError."""
     try:
         kind: type[Source[Any]] = load("sources", spec.kind)
     except PluginError as error:
-        raise PluginError(f"{where} from: {error}") from error
-    params = validated(kind.Params, spec.params, f"{where} from")
+        raise PluginError(f"{where}: {error}") from error
+    return kind, validated(kind.Params, spec.params, where, also=("source",))
+
+
+def make_source(spec: SourceSpec, context: Context, where: str) -> Source[Any]:
+    kind, params = check_source(spec, f"{where} from")
     try:
         with boundary("source", spec.kind):
             return kind(params, context)

@@ -39,7 +39,14 @@ from dqdata.project.instances import (
 )
 from dqdata.project.problems import Problems
 from dqdata.project.sampling import Lengths
-from dqdata.project.step_teachers import check_answers, check_bounded, check_model, teacher_names, teacher_table
+from dqdata.project.step_teachers import (
+    add_teacher,
+    check_answers,
+    check_bounded,
+    make_teachers,
+    teacher_names,
+    teacher_table,
+)
 from dqdata.project.tables import Pipeline, Project, StepSpec, plain
 from dqdata.schema import Child, Schema
 from dqdata.source import Source, StoreView
@@ -167,15 +174,15 @@ def make_plan(
     """Plan of one pipeline. `expected_rows`: for the estimate, where the source can't count its rows. Raises InputError
     of some kind for everything that is wrong with it."""
     pipeline = project.pipeline(name)
-    source = make_source(pipeline.source, Context(project.root, store), pipeline.where)
-    try:
-        with boundary("source", pipeline.source.kind):
-            origin, counted = source.fingerprint(), source.row_count()
-            given = _held(source.schema())
-    except ProjectError:
-        raise
-    except InputError as error:
-        raise type(error)(f"{pipeline.where} from: {error}") from error
+    teachers: dict[str, Teacher[Any]] = {}
+    problems = Problems(pipeline.where)
+    with problems.noted():
+        source = make_source(pipeline.source, Context(project.root, store), pipeline.where)
+        origin, counted, given = _asked(source, pipeline.source.kind, f"{pipeline.where} from")
+    with problems.noted():
+        check_operators(pipeline, project.root)
+    make_teachers(pipeline, project, store, teachers, problems)
+    problems.check()
     if pipeline.license is not None and source.reads():
         raise ProjectError(
             pipeline.where,
@@ -197,8 +204,6 @@ def make_plan(
     if pipeline.mode == "append":  # what a step makes of a row has the same ids whichever rows are beside it
         before = fingerprint({name: origins[name] for name in ("source", "seed", "namespace")} | {"mode": "append"})
     rows = expected_rows if counted is None else counted
-    check_operators(pipeline, project.root)
-    teachers: dict[str, Teacher[Any]] = {}
     steps: list[Step] = []
     for spec in pipeline.steps:
         step = plan_step(spec, columns, before, project, teachers, store)
@@ -210,6 +215,17 @@ def make_plan(
     known = counted is not None
     plan = Plan(pipeline, source, with_ids(given), base, planned, teachers, rows, known, None, store.id_scheme)
     return replace(plan, made=store.find(plan.fingerprint))
+
+
+def _asked(source: Source[Any], kind: str, where: str) -> tuple[str, int | None, Columns]:
+    """Fingerprint, number of rows where it is known, and columns. Raises InputError of the source's own kind."""
+    try:
+        with boundary("source", kind):
+            return source.fingerprint(), source.row_count(), _held(source.schema())
+    except ProjectError:
+        raise
+    except InputError as error:
+        raise type(error)(f"{where}: {error}") from error
 
 
 def check_ready(plan: Plan, project: Project) -> None:
@@ -251,10 +267,7 @@ def plan_operator(
 ) -> Step:
     """The step of an operator that is there already."""
     for name in teacher_names(operator, spec, project.root):
-        if name not in teachers:
-            table = teacher_table(project, name, spec)
-            teachers[name] = make_teacher(table, store)
-            check_model(teachers[name], table)
+        add_teacher(name, spec, project, store, teachers)
     check_answers(operator, spec, project.root, teachers)
     try:
         everyone = list(family(operator, spec, project.root))

@@ -10,6 +10,7 @@ dqdata.errors.ProjectError: pipelines.toml [pipelines.p]: unknown key 'budget_us
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -43,8 +44,17 @@ class Problems:
         try:
             yield
         except InputError as error:
-            if str(error) not in map(str, self._found):
-                self._found.append(error)
+            self.add(error)
+
+    def add(self, error: InputError) -> None:
+        """Notes an error, or each of those that it holds, once."""
+        for one in error.errors if isinstance(error, ProjectErrors) else (error,):
+            if str(one) not in map(str, self._found):
+                self._found.append(one)
+
+    @property
+    def found(self) -> Sequence[InputError]:
+        return tuple(self._found)
 
     def read(
         self,
@@ -79,19 +89,35 @@ def validated(model: type[M], values: Mapping[str, Any], where: str, what: str =
         return model.model_validate(dict(values))
     except ValidationError as error:
         found = error.errors()
+        said = [*_unknown(found, model, what, also), *(_explain(one, model, what) for one in found if not _extra(one))]
         code = {"extra_forbidden": "unknown-key", "missing": "missing-key"}.get(found[0]["type"], "invalid-value")
-        raise ProjectError(where, "; ".join(_explain(item, model, what, also) for item in found), code=code) from None
+        raise ProjectError(where, "; ".join(said), code="unknown-key" if any(map(_extra, found)) else code) from None
     except DqdataError:
         raise
     except PLUGIN_RAISES as error:  # a validator of a plug-in
         raise PluginFault(f"{where}: the checks of its {what}s failed: {described(error)}") from error
 
 
-def _explain(item: Any, model: type[BaseModel], what: str, also: Iterable[str]) -> str:
+def _extra(item: Any) -> bool:
+    return bool(item["type"] == "extra_forbidden")
+
+
+def _unknown(found: Iterable[Any], model: type[BaseModel], what: str, also: Iterable[str]) -> Iterator[str]:
+    """Unknown keys of one table together, with the nearest for each and all that it may have."""
+    tables: dict[tuple[str | int, ...], list[str | int]] = {}
+    for item in filter(_extra, found):
+        tables.setdefault(item["loc"][:-1], []).append(item["loc"][-1])
+    for place, keys in tables.items():
+        owner = _owner(model, place)
+        known = [] if owner is None else [field.alias or key for key, field in owner.model_fields.items()]
+        known += () if place else also
+        named = ((".".join(map(str, (*place, key))), nearest(str(key), known)) for key in keys)
+        listed = ", ".join(f"{name!r}{like}" for name, like in named)
+        yield f"unknown {what} {listed}" + (f" (known: {', '.join(known)})" if known else "")
+
+
+def _explain(item: Any, model: type[BaseModel], what: str) -> str:
     name = ".".join(str(part) for part in item["loc"])
-    if item["type"] == "extra_forbidden" and len(item["loc"]) == 1:
-        known = [*(field.alias or key for key, field in model.model_fields.items()), *also]
-        return f"unknown {what} {name!r}{nearest(name, known)} (known: {', '.join(known)})"
     if item["type"] == "missing":
         return f"{what} {name!r} is missing"
     shown = repr(item["input"])
@@ -102,6 +128,37 @@ def _explain(item: Any, model: type[BaseModel], what: str, also: Iterable[str]) 
     if not name:
         return str(item["msg"]).removeprefix("Value error, ")
     return f"{what} {name!r}: {str(item['msg']).removeprefix('Value error, ')}{given}"
+
+
+def _owner(model: type[BaseModel], path: Sequence[str | int]) -> type[BaseModel] | None:
+    """The model of the table at a path of keys and places in a model's values; None where several may be there."""
+    here, names_follow = [model], False
+    for part in path:
+        fields = [one.model_fields[str(part)] for one in here if str(part) in one.model_fields]
+        if names_follow or isinstance(part, int):
+            names_follow = False
+        elif fields:
+            found = [kind for field in fields for kind in kinds_in(field.annotation)]
+            here = [kind for kind in found if issubclass(kind, BaseModel)]
+            names_follow = any(_is_table_of_tables(field.annotation) for field in fields)
+        elif named := [one for one in here if one.__name__ == part]:  # of a union
+            here = named
+    return here[0] if len(here) == 1 else None
+
+
+def _is_table_of_tables(annotation: Any) -> bool:
+    origin = typing.get_origin(annotation)
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return True
+    return any(_is_table_of_tables(inner) for inner in typing.get_args(annotation))
+
+
+def kinds_in(annotation: Any) -> Iterator[type]:
+    """Classes that an annotation names, inside `X | None`, `list[X]` and the like."""
+    if isinstance(annotation, type) and not typing.get_args(annotation):
+        yield annotation
+    for inner in typing.get_args(annotation):
+        yield from kinds_in(inner)
 
 
 def check_known(given: Iterable[str], known: Sequence[str], where: str, what: str = "key") -> None:

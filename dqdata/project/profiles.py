@@ -17,35 +17,39 @@ of the real thing; the ledger is shared, so nothing is paid twice.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from dqdata.errors import ProjectError, nearest
-from dqdata.project.problems import check_known, is_table, table_of
+from dqdata.project.problems import Problems, check_known, is_table, table_of
 
 KEYS = ("teachers", "models", "pipelines", "trainers", "evaluations")
+Lay = Callable[[Mapping[str, Any], str, Any, str], dict[str, Any]]
+"""(tables of a kind, name of one, what the profile says of it, where that stands) -> that table with it."""
 
 
-def with_profile(tables: Mapping[str, Any], name: str, file: str) -> dict[str, Any]:
-    """The project's tables with the profile laid over them. Raises ProjectError with table and nearest name."""
+def with_profile(tables: Mapping[str, Any], name: str, file: str, problems: Problems) -> dict[str, Any]:
+    """The project's tables with the profile laid over them, as far as it can be; the rest is noted, with table and
+    nearest name. Raises ProjectError where there is no such profile."""
     profiles = table_of(tables, "profiles", file)
     if name not in profiles:
         have = ", ".join(profiles) or "none"
         raise ProjectError(file, f"no profile {name!r}{nearest(name, profiles)} (have: {have})", code="unknown-name")
     where = f"{file} [profiles.{name}]"
     profile = is_table(profiles[name], where)
-    check_known(profile, KEYS, where)
-    changes = {key: is_table(profile.get(key, {}), f"{where[:-1]}.{key}]") for key in KEYS}
-    below = {key: table_of(tables, key, file) for key in KEYS if key != "models"}
+    with problems.noted():
+        check_known(profile, KEYS, where)
+    changes: dict[str, dict[str, Any]] = {key: {} for key in KEYS}
+    for key in KEYS:
+        with problems.noted():
+            changes[key] = is_table(profile.get(key, {}), f"{where[:-1]}.{key}]")
     merged = dict(tables)
-    merged["teachers"] = _teachers(below["teachers"], changes["teachers"], where)
-    merged["pipelines"] = _laid_over(below["pipelines"], changes["pipelines"], f"{where[:-1]}.pipelines]", _pipeline)
-    merged["trainers"] = _laid_over(below["trainers"], changes["trainers"], f"{where[:-1]}.trainers]", _keys_over)
-    merged["evaluations"] = _laid_over(
-        below["evaluations"], changes["evaluations"], f"{where[:-1]}.evaluations]", _keys_over
-    )
-    for kind in ("teachers", "trainers", "evaluations"):
-        merged[kind] = {key: _renamed(body, changes["models"]) for key, body in merged[kind].items()}
+    for kind, lay in (("teachers", _teacher), ("pipelines", _pipeline), ("trainers", _keys), ("evaluations", _keys)):
+        with problems.noted():
+            below = table_of(tables, kind, file)
+            merged[kind] = _laid_over(below, changes[kind], f"{where[:-1]}.{kind}]", lay, problems)
+            if kind != "pipelines":
+                merged[kind] = {key: _renamed(body, changes["models"]) for key, body in merged[kind].items()}
     return merged
 
 
@@ -55,38 +59,36 @@ def changed_by(tables: Mapping[str, Any], profile: str, kind: str, name: str) ->
     return f" with [profiles.{profile}.{kind}.{name}]" if name in changes else ""
 
 
-def _teachers(teachers: Mapping[str, Any], changes: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """A string replaces a teacher by another; a table changes keys."""
-    merged = dict(teachers)
-    for name, change in changes.items():
-        if name not in teachers:
-            raise ProjectError(where, f"no teacher {name!r} to stand in for{nearest(name, teachers)}")
-        if isinstance(change, str):
-            if change not in teachers:
-                raise ProjectError(where, f"teachers.{name}: no teacher {change!r}{nearest(change, teachers)}")
-            merged[name] = teachers[change]
-        else:
-            changed = is_table(change, f"{where[:-1]}.teachers.{name}]")
-            merged[name] = _deep(is_table(teachers[name], f"[teachers.{name}]"), changed)
-    return merged
-
-
-def _laid_over(bodies: Mapping[str, Any], changes: Mapping[str, Any], where: str, lay: Any) -> dict[str, Any]:
+def _laid_over(
+    bodies: Mapping[str, Any], changes: Mapping[str, Any], where: str, lay: Lay, problems: Problems
+) -> dict[str, Any]:
+    """where: the table of the profile."""
     merged = dict(bodies)
     for name, change in changes.items():
-        if name not in bodies:
-            raise ProjectError(where, f"no {name!r} to change{nearest(name, bodies)}")
-        place = f"{where[:-1]}.{name}]"
-        merged[name] = lay(is_table(bodies[name], f"{where} {name}"), is_table(change, place), place)
+        with problems.noted():
+            if name not in bodies:
+                raise ProjectError(where, f"no {name!r} to change{nearest(name, bodies)}", code="unknown-name")
+            if isinstance(bodies[name], Mapping):  # else it is refused where it is read itself
+                merged[name] = lay(bodies, name, change, f"{where[:-1]}.{name}]")
     return merged
 
 
-def _keys_over(body: Mapping[str, Any], change: Mapping[str, Any], where: str) -> dict[str, Any]:
-    return _deep(body, change)
+def _teacher(teachers: Mapping[str, Any], name: str, change: Any, where: str) -> dict[str, Any]:
+    """A string replaces a teacher by another; a table changes keys."""
+    if not isinstance(change, str):
+        return _keys(teachers, name, change, where)
+    if change not in teachers:
+        raise ProjectError(where, f"no teacher {change!r}{nearest(change, teachers)}", code="unknown-name")
+    return is_table(teachers[change], where)
 
 
-def _pipeline(body: Mapping[str, Any], change: Mapping[str, Any], where: str) -> dict[str, Any]:
+def _keys(bodies: Mapping[str, Any], name: str, change: Any, where: str) -> dict[str, Any]:
+    return _deep(bodies[name], is_table(change, where))
+
+
+def _pipeline(bodies: Mapping[str, Any], name: str, change: Any, where: str) -> dict[str, Any]:
     """Keys are replaced; `steps` is a table by step id, laid over the parameters of those steps."""
+    body, change = bodies[name], is_table(change, where)
     merged = {**body, **{key: value for key, value in change.items() if key != "steps"}}
     changes = is_table(change.get("steps", {}), f"{where[:-1]}.steps]")
     below = body.get("steps", [])
@@ -99,8 +101,8 @@ def _pipeline(body: Mapping[str, Any], change: Mapping[str, Any], where: str) ->
         steps.append(_deep(step, changed) if changed else step)
     if changes:
         known = [str(step.get("id", step.get("op"))) for step in below]
-        name = next(iter(changes))
-        raise ProjectError(where, f"no step {name!r}{nearest(name, known)} (steps: {', '.join(known)})")
+        listed = ", ".join(f"{name!r}{nearest(name, known)}" for name in changes)
+        raise ProjectError(where, f"no step {listed} (steps: {', '.join(known)})", code="unknown-name")
     return {**merged, "steps": steps} if steps else merged
 
 

@@ -1,7 +1,7 @@
 """Checks of a step's teachers while it is planned: they exist, give what the step needs, and are bounded.
 
 for name in teacher_names(operator, spec, root):
-    check_model(make_teacher(table := teacher_table(project, name, spec), store), table)
+    add_teacher(name, spec, project, store, teachers)
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from typing import Any
 
 from dqdata.errors import InputError, ProjectError, nearest
 from dqdata.operator import Operator
-from dqdata.project.instances import children, family
+from dqdata.project.instances import children, family, make_operator, make_teacher
+from dqdata.project.problems import Problems
 from dqdata.project.tables import Pipeline, Project, StepSpec, TeacherTable
+from dqdata.source import StoreView
 from dqdata.teacher import Teacher
 
 
@@ -40,6 +42,32 @@ def check_model(teacher: Teacher[Any], table: TeacherTable) -> None:
         raise
     except InputError as error:
         raise type(error)(f"{table.where}: {error}") from error
+
+
+def make_teachers(
+    pipeline: Pipeline, project: Project, store: StoreView, teachers: dict[str, Teacher[Any]], problems: Problems
+) -> None:
+    """Adds the teachers of all steps to `teachers`; what is wrong with one is noted."""
+    for spec in pipeline.steps:
+        try:
+            operator = make_operator(spec, project.root)
+            names = list(teacher_names(operator, spec, project.root))
+        except InputError:  # noted with the operators
+            continue
+        for name in names:
+            with problems.noted():
+                add_teacher(name, spec, project, store, teachers)
+
+
+def add_teacher(
+    name: str, spec: StepSpec, project: Project, store: StoreView, teachers: dict[str, Teacher[Any]]
+) -> None:
+    """Adds the teacher of that name where it is not there yet. Raises ProjectError at its table, or at the step."""
+    if name not in teachers:
+        table = teacher_table(project, name, spec)
+        teacher = make_teacher(table, store)
+        check_model(teacher, table)
+        teachers[name] = teacher
 
 
 _NEEDED = {

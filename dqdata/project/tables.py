@@ -36,6 +36,8 @@ from dqdata.teacher import Limits
 EVALUATE, ALLOW_LEAKS = "evaluate", "allow_leaks"
 """Keys of a trainer's table that are the training's own, not the trainer's: what the model is measured on, and that it
 is trained although problems are measured too."""
+FROM, STEPS = "from", "steps"
+"""Keys of a pipeline's table that hold what plug-ins do; the others are those of PipelineKeys."""
 TABLES = ("store", "engine", "sandbox", "teachers", "pipelines", "trainers", "evaluations", "experiments", "profiles")
 M = TypeVar("M", bound=BaseModel)
 
@@ -201,7 +203,7 @@ def read_project(path: Path, profile: str = "") -> Project:
         check_paths(path)
 
     if profile:
-        tables = with_profile(tables, profile, path.name)
+        tables = with_profile(tables, profile, path.name, problems)
     store, engine, sandbox = StoreTable(), EngineTable(), SandboxTable()
     with problems.noted():
         store = validated(StoreTable, table_of(tables, "store", path.name), f"{path.name} [store]")
@@ -261,13 +263,22 @@ def source_of(value: Any, where: str) -> SourceSpec:
 
 
 def _pipeline(name: str, body: dict[str, Any], where: str) -> Pipeline:
-    if "from" not in body:
-        raise ProjectError(where, "key 'from' is missing: where do the rows come from?", code="missing-key")
-    source = source_of(body.pop("from"), where)
-    steps = body.pop("steps", [])
-    if not isinstance(steps, list):
-        raise ProjectError(where, f"`steps` must be a list of tables, got {steps!r}")
-    keys = validated(PipelineKeys, {"into": name, **body}, where)
+    problems = Problems(where)
+    source, keys = None, None
+    with problems.noted():
+        source = from_of(body, where)
+    with problems.noted():
+        keys = keys_of(name, body, where)
+    specs = steps_of(body, where, problems)
+    problems.check()
+    assert source is not None and keys is not None
+    return Pipeline(**dict(keys), name=name, source=source, steps=specs, where=where)
+
+
+def keys_of(name: str, body: Mapping[str, Any], where: str) -> PipelineKeys:
+    """The keys of a pipeline's table beside those that plug-ins read. Raises ProjectError."""
+    given = {key: value for key, value in body.items() if key not in (FROM, STEPS)}
+    keys = validated(PipelineKeys, {"into": name, **given}, where, also=(FROM, STEPS))
     if keys.mode == "append" and keys.target_rows is not None:
         raise ProjectError(
             where, 'mode = "append" processes the whole source, and target_rows a part of it: leave one of them out'
@@ -280,42 +291,67 @@ def _pipeline(name: str, body: dict[str, Any], where: str) -> Pipeline:
             )
     except InputError as error:
         raise ProjectError(where, f"into = {error}") from None
-    specs = _steps(steps, where)
-    return Pipeline(**dict(keys), name=name, source=source, steps=specs, where=where)
+    return keys
 
 
-def _steps(steps: list[Any], where: str) -> tuple[StepSpec, ...]:
+def from_of(body: Mapping[str, Any], where: str) -> SourceSpec:
+    """The source of a pipeline's table. Raises ProjectError."""
+    if FROM not in body:
+        raise ProjectError(where, "key 'from' is missing: where do the rows come from?", code="missing-key")
+    return source_of(body[FROM], where)
+
+
+def steps_of(body: Mapping[str, Any], where: str, problems: Problems) -> tuple[StepSpec, ...]:
+    """The steps of a pipeline's table that can be read; the others are noted."""
+    steps = body.get(STEPS, [])
+    if not isinstance(steps, list):
+        problems.add(ProjectError(where, f"`steps` must be a list of tables, got {steps!r}"))
+        return ()
     specs: list[StepSpec] = []
     for number, step in enumerate(steps, 1):
-        body = dict(is_table(step, f"{where} step {number}"))
-        op = body.pop("op", None)
-        if not isinstance(op, str):
-            raise ProjectError(f"{where} step {number}", "key 'op' is missing: which operator?", code="missing-key")
-        label = f"{where} step {number} ({op})"
-        given = body.pop("id", None)
-        taken = {spec.id for spec in specs}
-        if given is not None and not isinstance(given, str):
-            raise ProjectError(label, f"key 'id' must be a text, got {given!r}", code="invalid-value")
-        if given in taken:
-            raise ProjectError(label, f"id {given!r} is taken by an earlier step")
-        step_id = str(given or (op if op not in taken else f"{op}_{number}"))
-        check_names("step id", [step_id], where)
-        specs.append(StepSpec(op=op, id=step_id, params=body, where=label))
+        with problems.noted():
+            specs.append(_step(step, number, {spec.id for spec in specs}, where))
     return tuple(specs)
 
 
+def _step(step: Any, number: int, taken: set[str], where: str) -> StepSpec:
+    body = is_table(step, f"{where} step {number}")
+    op = body.pop("op", None)
+    if not isinstance(op, str):
+        raise ProjectError(f"{where} step {number}", "key 'op' is missing: which operator?", code="missing-key")
+    label = f"{where} step {number} ({op})"
+    given = body.pop("id", None)
+    if given is not None and not isinstance(given, str):
+        raise ProjectError(label, f"key 'id' must be a text, got {given!r}", code="invalid-value")
+    if given in taken:
+        raise ProjectError(label, f"id {given!r} is taken by an earlier step")
+    step_id = str(given or (op if op not in taken else f"{op}_{number}"))
+    check_names("step id", [step_id], where)
+    return StepSpec(op=op, id=step_id, params=body, where=label)
+
+
 def _teacher(path: Path, name: str, body: dict[str, Any], where: str) -> TeacherTable:
-    provider = body.pop("provider", None)
+    problems = Problems(where)
+    table = teacher_of(path, name, body, where, problems)
+    problems.check()
+    return table
+
+
+def teacher_of(path: Path, name: str, body: Mapping[str, Any], where: str, problems: Problems) -> TeacherTable:
+    """The table of a teacher, with the limits of all where its own are wrong, which is noted. Raises ProjectError."""
+    provider = body.get("provider")
     if not isinstance(provider, str):
         raise ProjectError(where, "key 'provider' is missing, such as provider = 'openai'", code="missing-key")
-    limits = validated(Limits, {key: body.pop(key) for key in list(body) if key in Limits.model_fields}, where)
+    limits = Limits()
+    with problems.noted():
+        limits = validated(Limits, {key: body[key] for key in body if key in Limits.model_fields}, where)
     missing: list[str] = []
-    params = {key: resolved(value, missing) for key, value in body.items()}
+    own = {key: value for key, value in body.items() if key != "provider" and key not in Limits.model_fields}
     return TeacherTable(
         name=name,
         provider=provider,
         limits=limits,
-        params=params,
+        params={key: resolved(value, missing) for key, value in own.items()},
         root=path.parent,
         missing=tuple(missing),
         where=where,

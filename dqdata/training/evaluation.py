@@ -28,7 +28,7 @@ from dqdata.files import make_folder
 from dqdata.ids import digest, fingerprint
 from dqdata.project.problems import validated
 from dqdata.project.recipe import versions
-from dqdata.project.tables import Pipeline, Project, SourceSpec, plain
+from dqdata.project.tables import EvaluationKeys, Pipeline, Project, SourceSpec, plain
 from dqdata.refs import TRAINED, catalog_ref, check_name
 from dqdata.sql import versions_read
 from dqdata.training.compare import Compared, compare
@@ -151,7 +151,8 @@ def _of_benchmark(
 def _settings(given: Mapping[str, Any], where: str) -> Evaluate:
     """With a temperature where several samples have none."""
     several = given.get("samples", 1) != 1
-    evaluate = validated(Evaluate, {**({"temperature": SAMPLING} if several else {}), **given}, where)
+    settings = {**({"temperature": SAMPLING} if several else {}), **given}
+    evaluate = validated(Evaluate, settings, where, also=EvaluationKeys.model_fields)
     if evaluate.every_steps is not None:
         raise ProjectError(where, "every_steps is for the `evaluate` table of a trainer", code="invalid-value")
     return evaluate

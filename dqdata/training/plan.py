@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dqdata.columns import Columns
-from dqdata.errors import DqdataError, InputError, PluginError, ProjectError, nearest
+from dqdata.errors import DqdataError, PluginError, ProjectError, nearest
 from dqdata.ids import fingerprint
 from dqdata.models import ModelRef, pinned, resolve_model
 from dqdata.operator import Operator, TableOperator
@@ -23,9 +23,9 @@ from dqdata.packages import check_packages
 from dqdata.params import Params, markers
 from dqdata.plugins import distribution, found, load
 from dqdata.project.columns_used import columns_used
-from dqdata.project.instances import make_trainer
+from dqdata.project.instances import check_settings, make_trainer
 from dqdata.project.plan import operator_identity
-from dqdata.project.problems import validated
+from dqdata.project.problems import Problems, validated
 from dqdata.project.tables import ALLOW_LEAKS, EVALUATE, Project, StepSpec, TrainerTable
 from dqdata.refs import as_query, model_ref
 from dqdata.trainer import Trainer
@@ -173,14 +173,15 @@ def _settled(table: TrainerTable, project: Project, store: StoreView) -> _Settle
     if not isinstance(allowed := table.params.get(ALLOW_LEAKS, False), bool):
         raise ProjectError(table.where, f"key {ALLOW_LEAKS!r} must be true or false, got {allowed!r}")
     where = f"{table.where} evaluate"
-    evaluate = None if given is None else validated(Evaluate, _as_table(given, where), where)
-
-    trainer = make_trainer(table, project.root)
-    check_packages(trainer.requires(), table.where)
-    try:
-        trainer.check()
-    except InputError as error:
-        raise ProjectError(table.where, str(error)) from error
+    evaluate = None
+    problems = Problems(table.where)
+    with problems.noted():
+        evaluate = None if given is None else validated(Evaluate, _as_table(given, where), where)
+    with problems.noted():
+        trainer = make_trainer(table, project.root)
+        check_packages(trainer.requires(), table.where)
+        check_settings(trainer, table.where)
+    problems.check()
     splits = {split: split_of(store, text, f"{table.where} data.{split}") for split, text in table.data.items()}
     if "train" not in splits:
         raise ProjectError(table.where, "data.train is missing: which rows to train on?")

@@ -184,7 +184,7 @@ def test_urls_that_no_store_has(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pipelines.toml").write_text("[store]\n" + "".join(f"{k} = {v!r}\n" for k, v in keys.items()))
     done = command_line("check")
-    assert done.code == 2 and "[store]" in done.error and "abcdefgh" not in done.out + done.error
+    assert done.code == 1 and "[store]" in done.error and "abcdefgh" not in done.out + done.error
 
 
 def test_the_servers_give_each_store_its_own_place(servers: Servers, tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_check_says_so(store, tmp_path, command_line):
     store.close()
     result = command_line("check", "--leaks", "--json", "-p", tmp_path / "pipelines.toml")
     said = json.loads(result.out)
-    assert result.code == 2 and len(said["leaks"]) == 2 and not said["ok"]
+    assert result.code == 1 and len(said["leaks"]) == 2 and not said["ok"]
 
 
 def test_which_sides_must_share_nothing():
@@ -131,5 +131,5 @@ def test_check_lists_leaks_of_an_evaluate_table(store, tmp_path, command_line):
     store.close()
     result = command_line("check", "--leaks", "--json", "-p", tmp_path / "pipelines.toml")
     said = json.loads(result.out)
-    assert result.code == 2 and "student (sft) evaluate" in said["leaks_checked"]
+    assert result.code == 1 and "student (sft) evaluate" in said["leaks_checked"]
     assert {(leak["left_problem"], leak["right_problem"]) for leak in said["leaks"]} == {("b", "b"), ("c", "a")}

@@ -30,7 +30,7 @@ ARGUMENTS = [
     bad("show a row that isn't there", "show p --row zzz", "zzz", before=RUN),
     bad("show without a store", "show p", "no store", code=1),
     bad("schema into a missing folder", "schema -o no/x.json", "no/x.json"),
-    bad("check of an unknown name", "check q", "'q'"),
+    bad("check of an unknown name", "check q", "'q'", code=2),
     bad("plan of an unknown name", "plan q", "'q'"),
     bad("plan of nothing", "plan", "NAME"),
     bad("build of an unknown name", "build q", "'q'"),

@@ -44,18 +44,21 @@ def bad(
     id: str,
     arguments: str | Sequence[str],
     *says: str,
-    code: int = 2,
+    code: int | None = None,
     files: Mapping[str, str | bytes] | None = None,
     toml: str | bytes | None = None,
     rows: str | bytes | None = None,
     before: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
 ) -> Case:
-    """files: beside the good project's; toml and rows: instead of its pipelines.toml and rows.jsonl."""
+    """files: beside the good project's; toml and rows: instead of its pipelines.toml and rows.jsonl.
+    code: by default 2, of `check`, which finds what is wrong, 1."""
     everything = {**GOOD, **(files or {})}
     if toml is not None:
         everything["pipelines.toml"] = toml
     if rows is not None:
         everything["rows.jsonl"] = rows
-    call = Call(arguments.split() if isinstance(arguments, str) else arguments, says, code)
+    words = arguments.split() if isinstance(arguments, str) else arguments
+    usual = 1 if words[:1] == ["check"] else 2
+    call = Call(words, says, usual if code is None else code)
     return Case(id, call, everything, [line.split() for line in before], environment or {})

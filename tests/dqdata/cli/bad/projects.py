@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cases import PROJECT, bad
+from cases import PROJECT, Case, bad
 
 T = '[teachers.t]\nprovider = "openai"\nbase_url = "http://127.0.0.1:9/v1"\nmodel = "m"\n'
 
@@ -27,23 +27,28 @@ def profile(text: str) -> str:
     return f"{PROJECT}\n[profiles.tiny]\n{text}\n"
 
 
+def unread(id: str, *says: str, toml: str | bytes) -> Case:
+    """A file in which nothing can be checked."""
+    return bad(id, "check", *says, toml=toml, code=2)
+
+
 TOML = [
-    bad("no value", "check", "pipelines.toml", "line 1", toml="[store]\npath =\n".replace("[store]\n", "")),
-    bad("unclosed string", "check", "pipelines.toml", "line 2", toml='[store]\npath = "x\n'),
-    bad("unclosed table", "check", "pipelines.toml", "line 1", toml="[store\n"),
-    bad("duplicate table", "check", "pipelines.toml", "line 3", toml="[store]\n[sandbox]\n[store]\n"),
-    bad("duplicate key", "check", "pipelines.toml", "line 3", toml='[store]\npath = "a"\npath = "b"\n'),
-    bad("JSON", "check", "pipelines.toml", "line 1", toml='{"store": {}}'),
-    bad("YAML", "check", "pipelines.toml", "line 1", toml="store:\n  path: x\n"),
-    bad("Python's True", "check", "pipelines.toml", "line 2", toml="[store]\ngroup = True\n"),
-    bad("null", "check", "pipelines.toml", "line 2", toml="[store]\npath = null\n"),
-    bad("multi-line inline table", "check", "pipelines.toml", "line 1", toml="x = { a = 1,\n b = 2 }\n"),
-    bad("binary", "check", "pipelines.toml", "UTF-8", toml=bytes(range(256))),
-    bad("zero bytes", "check", "pipelines.toml", "line 1", toml=b"\0\0\0\0"),
-    bad("UTF-16", "check", "pipelines.toml", "UTF-16", toml=PROJECT.encode("utf-16")),
-    bad("Latin-1", "check", "pipelines.toml", "UTF-8", "byte", toml="# caf\u00e9\n".encode("latin-1")),
-    bad("deep nesting", "check", "pipelines.toml", toml="x = " + "[" * 5000 + "]" * 5000),
-    bad("a huge integer", "check", "pipelines.toml", toml=f"x = {'9' * 5000}\n"),
+    unread("no value", "pipelines.toml", "line 1", toml="[store]\npath =\n".replace("[store]\n", "")),
+    unread("unclosed string", "pipelines.toml", "line 2", toml='[store]\npath = "x\n'),
+    unread("unclosed table", "pipelines.toml", "line 1", toml="[store\n"),
+    unread("duplicate table", "pipelines.toml", "line 3", toml="[store]\n[sandbox]\n[store]\n"),
+    unread("duplicate key", "pipelines.toml", "line 3", toml='[store]\npath = "a"\npath = "b"\n'),
+    unread("JSON", "pipelines.toml", "line 1", toml='{"store": {}}'),
+    unread("YAML", "pipelines.toml", "line 1", toml="store:\n  path: x\n"),
+    unread("Python's True", "pipelines.toml", "line 2", toml="[store]\ngroup = True\n"),
+    unread("null", "pipelines.toml", "line 2", toml="[store]\npath = null\n"),
+    unread("multi-line inline table", "pipelines.toml", "line 1", toml="x = { a = 1,\n b = 2 }\n"),
+    unread("binary", "pipelines.toml", "UTF-8", toml=bytes(range(256))),
+    unread("zero bytes", "pipelines.toml", "line 1", toml=b"\0\0\0\0"),
+    unread("UTF-16", "pipelines.toml", "UTF-16", toml=PROJECT.encode("utf-16")),
+    unread("Latin-1", "pipelines.toml", "UTF-8", "byte", toml="# caf\u00e9\n".encode("latin-1")),
+    unread("deep nesting", "pipelines.toml", toml="x = " + "[" * 5000 + "]" * 5000),
+    unread("a huge integer", "pipelines.toml", toml=f"x = {'9' * 5000}\n"),
     bad("empty", "run p", "pipelines.toml", "no pipeline 'p'", toml=""),
     bad("a date", "check", "[store]", "path", toml="[store]\npath = 2024-01-01\n"),
 ]
@@ -310,7 +315,7 @@ OWNERS = [
         "max_length",
         toml=trainer("kind='sft'\ndata='p'\nmodel='m'\nmaxlength=3"),
     ),
-    bad("profile: unknown", "check --profile small", "'small'", "tiny", toml=profile("")),
+    bad("profile: unknown", "check --profile small", "'small'", "tiny", toml=profile(""), code=2),
     bad("profile: unknown key", "check --profile tiny", "[profiles.tiny]", "'teacher'", toml=profile("teacher = {}")),
     bad(
         "profile: teachers is a list",
@@ -371,7 +376,7 @@ OWNERS = [
     bad(
         "profile: models is a list", "check --profile tiny", "[profiles.tiny", "models", toml=profile("models = ['x']")
     ),
-    bad("profile is a list", "check --profile tiny", "profiles", toml=PROJECT + "[profiles]\ntiny = []\n"),
-    bad("profile of a project without", "check --profile tiny", "'tiny'", "none"),
+    bad("profile is a list", "check --profile tiny", "profiles", toml=PROJECT + "[profiles]\ntiny = []\n", code=2),
+    bad("profile of a project without", "check --profile tiny", "'tiny'", "none", code=2),
 ]
 CASES = [*TOML, *TABLES, *OWNERS]

@@ -87,6 +87,7 @@ FILES = [
         "pipelines.toml",
         "is a folder",
         files={"d/pipelines.toml/x": ""},
+        code=2,
     ),
     bad("rows without a column", "run p -q", "no column", "question", rows="{}\n"),
     bad("rows of null", "run p -q", "line 1", rows="null\n"),

@@ -145,14 +145,14 @@ def test_teachers_that_embed_nothing(
 ) -> None:
     project(name)
     done = command_line("check")
-    assert done.code == 2 and re.search(message, " ".join((done.error + done.out).split()))
+    assert done.code == 1 and re.search(message, " ".join((done.error + done.out).split()))
 
 
 def test_an_embedder_writes_nothing(project: Callable[..., Path], command_line: Callable[..., Any]) -> None:
     path = project()
     path.write_text(path.read_text().split("steps =")[0] + 'steps = [{ op = "generate", teacher = "small" }]\n')
     done = command_line("check")
-    assert done.code == 2 and "embeds texts, and text is needed here" in " ".join((done.error + done.out).split())
+    assert done.code == 1 and "embeds texts, and text is needed here" in " ".join((done.error + done.out).split())
 
 
 def test_a_refusal_ends_the_step_and_what_was_answered_is_kept(
@@ -183,7 +183,7 @@ def test_an_address_is_told_to_be_a_teacher(
     path.write_text(path.read_text().replace("teacher:small", address))
     done = command_line("check")
     said = done.error + done.out
-    assert done.code == 2 and "openai_embeddings" in said and "pipelines.clean" in said and "sk-1234" not in said
+    assert done.code == 1 and "openai_embeddings" in said and "pipelines.clean" in said and "sk-1234" not in said
 
 
 def test_vectors_that_0_1_kept_are_used_and_a_broken_file_is_named(
