@@ -44,11 +44,11 @@ EXIT_CODES = """## Exit codes
 | code | meaning |
 |---|---|
 | 0 | Done. Warnings change nothing of it. |
-| 1 | Work that began could not go on; the same command usually goes on from there. Or a command found what it looks for: \
-`check` and `check --leaks` problems, `verify` and `ledger verify` damage, `rebuild` and `test` other rows, `doctor` \
-something bad. |
-| 2 | The input is wrong and nothing ran. `check` gives it where nothing can be checked: no such file, no TOML, no such \
-name or profile. |
+| 1 | Work that began could not go on; the same command usually goes on from there. Or a command found what it looks \
+for: `check` and `check --leaks` problems, `verify` and `ledger verify` damage, `rebuild` and `test` other rows, \
+`doctor` something bad. |
+| 2 | The input is wrong and nothing ran. `check` gives it where nothing can be checked: no such file, no TOML, no \
+such name or profile. |
 | 130, 143 | Ctrl-C, SIGTERM. |
 | 141 | Whoever read standard output closed it. |
 
