@@ -95,6 +95,31 @@ time.sleep(600)
 
 
 @on_servers
+def test_a_version_is_published_and_exported_from_servers(
+    place: StorePlace, tmp_path: Path, command_line: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("datasets")
+    import pyarrow.parquet as pq
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pipelines.toml").write_text(PROJECT.format(metadata=place.metadata, data=place.data))
+    rows = [{"question": f"q{n}", "reasoning": "r", "response": f"a{n}", "split": "ab"[n % 2]} for n in range(5)]
+    (tmp_path / "words.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert command_line("import", "words.jsonl", "--into", "words", "--license", "mit").code == 0
+    done = command_line("publish", "words@1", "public", "--json")
+    assert done.code == 0, done
+    assert json.loads(done.out)["rows"] == {"a": 3, "b": 2}
+    files = sorted((tmp_path / "public" / "data").iterdir())
+    found = [row["question"] for file in files for row in pq.read_table(file).to_pylist()]
+    assert sorted(found) == [row["question"] for row in rows]
+    assert "mit" in (tmp_path / "public" / "README.md").read_text().lower()
+    for words in (("words@1",), ("select * from words order by question",)):
+        folder = tmp_path / f"out{len(words[0])}"
+        assert command_line("export", *words, "--to", "trl", "-o", folder).code == 0
+        assert sum(len(file.read_text().splitlines()) for file in folder.glob("*.jsonl")) == 5
+
+
+@on_servers
 def test_the_lock_is_held_by_one_process_and_free_when_it_was_killed(place: StorePlace) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(place.path), place.metadata, place.data], stdout=subprocess.PIPE, text=True
