@@ -94,6 +94,7 @@ VOCABULARY: dict[str, Known] = {
     "prompt": Known(MESSAGES, "chat up to the student's turn"),
     "chosen": Known(MESSAGES, "preferred turn"),
     "rejected": Known(MESSAGES, "turn that is worse"),
+    "effort": Known("VARCHAR", "how much thinking the teacher was asked for: low, medium, high"),
     "tool_calls": Known("BIGINT", "calls of tools in the trace"),
     "beta": Known("DOUBLE", "DPO's beta of this pair"),
 }

@@ -39,6 +39,8 @@ ELSEWHERE = {
     "processors: select teacher, count(*) as traces": "trainers/test_feedback.py",
     "processors: select winner_by": "trainers/test_feedback.py",
     "processors: select criterion": "trainers/test_feedback.py",
+    "processors: select reason, count(*) as problems": "examples/test_supply.py",
+    "processors: select effort, tools is not null": "examples/test_supply.py",
     "publishing: dqdata publish": "dqdata/publish/test_publish.py",
     "publishing: dqdata tag": "dqdata/publish/test_publish.py",
     "questions: select": "test_questions.py",

@@ -61,9 +61,11 @@ class Answer(Params):
 
 
 class Rule(Params):
-    """Requests that it answers, and how. Without `model`, `match` and `where` it answers every request."""
+    """Requests that it answers, and how. Without `model`, `match`, `effort` and `where` it answers every request."""
 
     model: str | None = None
+    effort: str | None = None
+    """The `reasoning_effort` of the request, or of its chat template."""
     match: Annotated[re.Pattern[str], BeforeValidator(_pattern)] | None = None
     where: Mapping[str, str | int | bool] = {}
     answers: tuple[str | Answer, ...] = Field(min_length=1)
@@ -145,7 +147,7 @@ class Scripted(Teacher[ScriptedParams]):
             ((place, record) for place, record in self.records if record["question"] in text), (None, {})
         )
         for number, rule in enumerate(self.script.rules, 1):
-            if (found := self._groups(rule, text, record)) is None:
+            if rule.effort not in (None, _effort(request)) or (found := self._groups(rule, text, record)) is None:
                 continue
             begin = int(digest("begin", text)[:8], 16) if place is None else place
             chosen = rule.answers[(begin + request.sample) % len(rule.answers)]
@@ -170,6 +172,11 @@ class Scripted(Teacher[ScriptedParams]):
         if rule.match and matched is None:
             return None
         return {**record, **(matched.groupdict() if matched else {})}
+
+
+def _effort(request: Request) -> Any:
+    extra = request.sampling.extra
+    return extra.get("reasoning_effort") or extra.get("chat_template_kwargs", {}).get("reasoning_effort")
 
 
 def _filled(text: str, values: Mapping[str, Any], place: str) -> str:

@@ -28,8 +28,14 @@ CALLERS = [
     for name in sorted(found("operators"))
     if issubclass(load("operators", name), CallOperator) and name not in MODELS
 ]
-PARAMS: dict[str, dict[str, Any]] = {"generate": {"teacher": "t"}, "score": {"judge": "t"}}
-"""Of operators that can do without a teacher; a required one is found by its marker."""
+PARAMS: dict[str, dict[str, Any]] = {
+    "agree": {"teachers": ["t", "u"]},
+    "evolve": {"teacher": "t", "solvers": ["t", "u"]},
+    "generate": {"teacher": "t"},
+    "score": {"judge": "t"},
+    "write_tests": {"judge": "t", "solvers": ["t"]},
+}
+"""Of operators that can do without a teacher, or need several; a required one is found by its marker."""
 COLUMNS = {
     **dict.fromkeys(("problem_id", "trace_id", "question", "answer", "answer_type", "tests", "domain"), "VARCHAR"),
     **dict.fromkeys(("teacher", "reasoning", "response", "finish_reason", "ledger_key", "verdict"), "VARCHAR"),
@@ -42,7 +48,7 @@ COLUMNS = {
     "messages": MESSAGES,
 }
 PARENTS = ("parent_id", "parent_ids", "seed_id")
-MAKERS = ("expand", "refine", "add_instructions", "write_rubric")
+MAKERS = ("add_instructions", "agree", "convert_choice", "evolve", "expand", "refine", "write_rubric", "write_tests")
 """They work on problems, and refuse traces."""
 PROBLEM = ["problem_id", "question", "answer", "answer_type", "tests", "domain", "level", "good", "bad"]
 ANSWERS = {
@@ -94,7 +100,8 @@ def tried(name: str, rows: pl.DataFrame, answer: Callable[[Request], Any], **mor
     fields = load("operators", name).Params.model_fields
     required = [field for field, info in fields.items() if info.is_required() and _asks(info)]
     params = PARAMS.get(name, dict.fromkeys(required, "t"))
-    return run_operator(name, rows, params=params, teachers={"t": answer} if params else {}, **more)
+    teachers = {"t": answer, "u": answer} if params else {}
+    return run_operator(name, rows, params=params, teachers=teachers, **more)
 
 
 def _asks(info: Any) -> bool:

@@ -22,6 +22,11 @@ PARAMS: dict[str, dict[str, Any]] = {
     "judge_process": JUDGE,
     "score": JUDGE,
     "classify": JUDGE,
+    "problem_valid": JUDGE,
+    "convert_choice": JUDGE,
+    "agree": {"teachers": ["t", "u"]},
+    "evolve": {"teacher": "t", "solvers": ["t", "u"]},
+    "write_tests": {"judge": "t", "solvers": ["t"]},
     "rethink": TEACHER,
     "shorten": TEACHER,
     "lengthen": TEACHER,
@@ -56,6 +61,7 @@ COLUMNS = Columns(
         "fit": "VARCHAR",
     }
 )
+MAKERS = ("agree", "convert_choice", "evolve", "expand", "refine", "write_tests")
 PROBLEMS = Columns({name: kind for name, kind in COLUMNS.items() if name in ("problem_id", "question", "answer")})
 
 
@@ -66,7 +72,7 @@ def made(name: str, **more: Any) -> Operator[Any]:
 
 
 def columns_for(name: str) -> Columns:
-    return PROBLEMS if name in ("expand", "refine") else COLUMNS
+    return PROBLEMS if name in MAKERS else COLUMNS
 
 
 @pytest.mark.parametrize("name", PARAMS)
@@ -106,7 +112,7 @@ def test_prompts_are_there_in_both_languages_and_fingerprinted(name: str) -> Non
 def test_callers_say_what_they_cost(name: str) -> None:
     operator = made(name)
     if isinstance(operator, CallOperator):
-        assert operator.teachers() == ("t",)
+        assert operator.teachers()[0] == "t" and set(operator.teachers()) <= {"t", "u"}
         assert operator.estimate(100).calls["t"].calls >= 100
 
 

@@ -12,6 +12,11 @@ or running in circles is dropped with that reason and its text.
 With `tools = ["python"]` the teacher may run Python in a sandboxed session that keeps its state; the trace is then a
 chat in `messages`, with `tools` beside it; `reasoning` is what was thought, run and read, `response` the last answer.
 
+`efforts` asks for n samples of each of several efforts of thinking, with and without tools; the column `effort` says
+which, and the request or its chat template gets `reasoning_effort`:
+
+    { op = "generate", teacher = "oss", efforts = [{ effort = "low" }, { effort = "high", tools = ["python"] }] }
+
 With several teachers the first is the cheapest: each next one is asked only about the problems that have fewer than
 `want` traces which `accept`, an operator, found correct. Rows then carry the columns of that operator too.
 
@@ -47,6 +52,7 @@ from dqdata.operator import (
     TeacherName,
 )
 from dqdata.teacher import Completion, Message, Request, Sampling
+from dqdata_operators.generate._efforts import EffortIn, EffortTable
 from dqdata_operators.generate._tools import PYTHON, Bounds, traced
 from dqdata_operators.lib.asking.answers import flaw
 from dqdata_operators.lib.asking.prompting import Prompt, load_prompt
@@ -59,6 +65,7 @@ TURNS = 3
 """Requests that a trace with tools is taken to need."""
 RESULT_TOKENS = 8000
 """Tokens of a tool's result at most: a token is a character or more."""
+BOUNDS = ("tool_calls", "call_seconds", "trace_seconds")
 TRACED = ("messages", "tools", "tool_calls")
 QUESTION_TOKENS = 150
 """Tokens that the columns in a prompt are taken to have when costs are estimated."""
@@ -108,6 +115,11 @@ class GenerateParams(Params):
     """Time of one call."""
     trace_seconds: float = Field(60.0, gt=0)
     """Time of all calls of a trace."""
+    efforts: tuple[EffortTable, ...] = ()
+    """Ways to ask, each n times: { effort, tools, max_tokens, temperature, extra }."""
+    effort_in: EffortIn = "request"
+    """Where an effort is stated. request: as `reasoning_effort` of the body. template: as the chat template's, in
+    `chat_template_kwargs`."""
     accept: str | None = None
     """Operator that says whether a trace is correct, such as verify_math."""
     accept_params: Mapping[str, Any] = {}
@@ -117,6 +129,8 @@ class GenerateParams(Params):
 
     @model_validator(mode="after")
     def _consistent(self) -> GenerateParams:
+        if self.efforts:
+            self._check_efforts()
         if (self.teacher is None) == (not self.teachers):
             raise ValueError("give either `teacher` or `teachers`")
         if len(set(self.teachers)) < len(self.teachers):
@@ -131,7 +145,8 @@ class GenerateParams(Params):
             raise ValueError("on_truncated = 'retry' means nothing with `tools`: raise `max_tokens`")
         if self.tools and self.top_logprobs:
             raise ValueError("`top_logprobs` are of one answer; with `tools` a trace has several")
-        if not self.tools and self.model_fields_set & {"tool_calls", "call_seconds", "trace_seconds"}:
+        tooled = self.tools or any(one.tools for one in self.efforts)
+        if not tooled and self.model_fields_set & set(BOUNDS):
             raise ValueError("`tool_calls`, `call_seconds` and `trace_seconds` mean something only with `tools`")
         if self.on_truncated == "retry" and self.max_tokens is None:
             raise ValueError("on_truncated = 'retry' needs `max_tokens`, or there is nothing to raise")
@@ -141,6 +156,26 @@ class GenerateParams(Params):
             if self.retry_max_tokens <= (self.max_tokens or 0):
                 raise ValueError("`retry_max_tokens` must be more than `max_tokens`")
         return self
+
+    def _check_efforts(self) -> None:
+        ways = [(one.effort, self.tools if one.tools is None else one.tools) for one in self.efforts]
+        if len(set(ways)) < len(ways):
+            raise ValueError("`efforts` has one effort twice with the same tools; raise `n` for more samples")
+        said = self.model_dump(exclude={"efforts"}, exclude_unset=True)
+        for one in self.efforts:  # each way must be one that the step could ask for alone
+            changed = {**said, **self._changes(one)}
+            bounds = () if changed.get("tools") else BOUNDS
+            type(self)(**{name: value for name, value in changed.items() if name not in bounds})
+
+    def _changes(self, one: EffortTable) -> dict[str, Any]:
+        return one.changes() | {"extra": {**self.extra, **one.extra_of(self.effort_in)}}
+
+    @property
+    def ways(self) -> tuple[tuple[str | None, GenerateParams], ...]:
+        """The effort of each way to ask, and its parameters; without `efforts` the step's own alone."""
+        if not self.efforts:
+            return ((None, self),)
+        return tuple((one.effort, self.model_copy(update=self._changes(one))) for one in self.efforts)
 
     def sampling(self, sample: int) -> Sampling:
         return Sampling(
@@ -175,7 +210,8 @@ class Generate(CallOperator[GenerateParams]):
         self.prompt.require(have)
         ids = {"parent_id": "VARCHAR"} if "trace_id" in have else {"trace_id": "VARCHAR"}
         asked: tuple[str, ...] = ("top_logprobs",) if self.params.top_logprobs else ()
-        asked += TRACED if self.params.tools else ()
+        asked += TRACED if self._tooled else ()
+        asked += ("effort",) if self.params.efforts else ()
         made = have.add(**ids, **{name: VOCABULARY[name].type for name in (*MADE, *asked)})
         if self.params.accept is None:
             return made
@@ -190,32 +226,43 @@ class Generate(CallOperator[GenerateParams]):
     def children(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
         return () if self.params.accept is None else ((self.params.accept, self.params.accept_params),)
 
+    @cached_property
+    def ways(self) -> tuple[tuple[str | None, GenerateParams], ...]:
+        return self.params.ways
+
+    @property
+    def _tooled(self) -> bool:
+        """Whether any way has tools."""
+        return any(params.tools for _, params in self.ways)
+
     def estimate(self, rows: float) -> Estimate:
         """Of several teachers each is taken to leave half the problems open."""
-        answer = min(self.params.max_tokens or ANSWER_TOKENS, ANSWER_TOKENS)
         drawn = {name: rows * self.params.n / 2**place for place, name in enumerate(self.names)}
-        turns = TURNS if self.params.tools else 1
-        return Estimate(
-            sum(drawn.values()),
-            {
-                name: CallEstimate(turns * calls, turns * calls * self._given, turns * calls * answer)
-                for name, calls in drawn.items()
-            },
-        )
+        calls = {name: _total([self._expected(params, one) for _, params in self.ways]) for name, one in drawn.items()}
+        return Estimate(len(self.ways) * sum(drawn.values()), calls)
+
+    def _expected(self, params: GenerateParams, drawn: float) -> CallEstimate:
+        answer = min(params.max_tokens or ANSWER_TOKENS, ANSWER_TOKENS)
+        calls = (TURNS if params.tools else 1) * drawn
+        return CallEstimate(calls, calls * self._given, calls * answer)
 
     def at_most(self, rows: float) -> Estimate:
         """Every teacher is asked about every problem, and every answer is cut off and asked for again."""
         drawn = rows * self.params.n
-        answer: float = self.params.max_tokens or math.inf
+        one = _total([self._worst(params, drawn) for _, params in self.ways])
+        return Estimate(drawn * len(self.names) * len(self.ways), dict.fromkeys(self.names, one))
+
+    def _worst(self, params: GenerateParams, drawn: float) -> CallEstimate:
+        answer: float = params.max_tokens or math.inf
         calls, written = drawn, drawn * answer if drawn else 0.0
-        if self.params.on_truncated == "retry":
-            calls, written = 2 * drawn, written + drawn * (self.params.retry_max_tokens or 2 * answer)
+        if params.on_truncated == "retry":
+            calls, written = 2 * drawn, written + drawn * (params.retry_max_tokens or 2 * answer)
         read = calls * self._given
-        if self.params.tools:  # each request of a trace holds the answers and results before it
-            turns = self.params.tool_calls + 2
+        if params.tools:  # each request of a trace holds the answers and results before it
+            turns = params.tool_calls + 2
             read = drawn * (turns * self._given + turns * (turns - 1) / 2 * (answer + RESULT_TOKENS)) if drawn else 0.0
             calls, written = turns * calls, turns * written
-        return Estimate(drawn * len(self.names), {name: CallEstimate(calls, read, written) for name in self.names})
+        return CallEstimate(calls, read, written)
 
     @property
     def _given(self) -> float:
@@ -236,20 +283,32 @@ class Generate(CallOperator[GenerateParams]):
         return outcomes
 
     async def _draw(self, row: Row, messages: tuple[Message, ...], name: str, run: Run) -> list[Outcome]:
-        """The n samples of one teacher, in order."""
-        return await gather_all(self._sample(row, messages, name, sample, run) for sample in range(self.params.n))
+        """The n samples of one teacher for each way to ask, in order."""
+        drawn = [(effort, params, sample) for effort, params in self.ways for sample in range(params.n)]
+        outcomes = await gather_all(self._sample(row, messages, name, one, sample, run) for _, one, sample in drawn)
+        if not self.params.efforts:
+            return outcomes
+        return [self._of(effort, outcome) for (effort, *_), outcome in zip(drawn, outcomes, strict=True)]
 
-    async def _sample(self, row: Row, messages: tuple[Message, ...], name: str, sample: int, run: Run) -> Outcome:
+    def _of(self, effort: str | None, outcome: Outcome) -> Outcome:
+        """The outcome with its effort, and nulls for a chat with tools where another way has one."""
+        if not isinstance(outcome, Reject):
+            return {**(dict.fromkeys(TRACED) if self._tooled else {}), **outcome, "effort": effort}
+        return outcome if outcome.row is None else replace(outcome, row={**outcome.row, "effort": effort})
+
+    async def _sample(
+        self, row: Row, messages: tuple[Message, ...], name: str, params: GenerateParams, sample: int, run: Run
+    ) -> Outcome:
         teacher = run.teacher(name)
-        sampling = self.params.sampling(sample)
+        sampling = params.sampling(sample)
         try:
-            if self.params.tools:
-                return await self._with_tools(row, messages, name, sample, run)
-            answer = await teacher.complete(Request(messages, sampling, self.params.draw, sample))
+            if params.tools:
+                return await self._with_tools(row, messages, name, params, sample, run)
+            answer = await teacher.complete(Request(messages, sampling, params.draw, sample))
             wrong = flaw(answer)
-            if wrong and wrong.reason == "truncated" and self.params.on_truncated == "retry":
-                longer = self.params.retry_max_tokens or 2 * (self.params.max_tokens or 0)
-                request = Request(messages, replace(sampling, max_tokens=longer), self.params.draw, sample)
+            if wrong and wrong.reason == "truncated" and params.on_truncated == "retry":
+                longer = params.retry_max_tokens or 2 * (params.max_tokens or 0)
+                request = Request(messages, replace(sampling, max_tokens=longer), params.draw, sample)
                 answer = await teacher.complete(request)
                 wrong = flaw(answer)
         except TeacherError as error:
@@ -257,17 +316,19 @@ class Generate(CallOperator[GenerateParams]):
                 raise
             return Reject(error.reason, str(error), kind="failed", retryable=error.kind == "retryable")
         made = _trace(row, answer, teacher.model)
-        if self.params.top_logprobs:
+        if params.top_logprobs:
             made = {**made, "top_logprobs": _likely(answer)}
             if answer.logprobs is None:
                 detail = f"{name} gave no log-probabilities: leave `top_logprobs` out, or ask a teacher that has them"
                 return Reject("no_logprobs", detail, row=made, kind="failed")
-        if wrong and not (wrong.reason == "truncated" and self.params.on_truncated == "keep"):
+        if wrong and not (wrong.reason == "truncated" and params.on_truncated == "keep"):
             return Reject(wrong.reason, wrong.detail, row=made)
         return made
 
-    async def _with_tools(self, row: Row, messages: tuple[Message, ...], name: str, sample: int, run: Run) -> Outcome:
-        teacher, params = run.teacher(name), self.params
+    async def _with_tools(
+        self, row: Row, messages: tuple[Message, ...], name: str, params: GenerateParams, sample: int, run: Run
+    ) -> Outcome:
+        teacher = run.teacher(name)
         sampling = params.sampling(sample)
 
         async def ask(chat: tuple[Message, ...]) -> Completion:
@@ -294,6 +355,12 @@ class Generate(CallOperator[GenerateParams]):
         for outcome in drawn:
             judged += [outcome] if isinstance(outcome, Reject) else next(verdicts)
         return judged
+
+
+def _total(parts: Sequence[CallEstimate]) -> CallEstimate:
+    return CallEstimate(
+        sum(one.calls for one in parts), sum(one.input_tokens for one in parts), sum(one.output_tokens for one in parts)
+    )
 
 
 def _trace(row: Row, answer: Completion, model: str) -> Row:
