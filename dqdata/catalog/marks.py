@@ -21,6 +21,10 @@ from dqdata.refs import DATE, LATEST, TAG
 
 Kind = Literal["tag", "untag", "note", "license", "drop", "restore", "gone"]
 State = Literal["", "dropped", "gone"]
+MADE = "select catalog, version, created_at from lake.main.dq_versions order by snapshot_id"
+MARKED = "select catalog, version, kind, value from lake.main.dq_marks order by snapshot_id, rowid"
+"""Rows that `Marks.of` takes: when versions were made, and the marks, oldest first."""
+
 _STATES: dict[str, State] = {"drop": "dropped", "restore": "", "gone": "gone"}
 
 

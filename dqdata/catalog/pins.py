@@ -26,6 +26,10 @@ _PATH = re.compile(rb"(?:" + WORD + rb")(?:\s*\.\s*(?:" + WORD + rb"))*")
 
 NO_MARKS = Marks()
 
+_VOLATILE = "select distinct function_name from duckdb_functions() where stability <> 'CONSISTENT'"
+_volatile: set[str] = set()
+"""Functions that give other values at another time, once a query was looked at: listing them takes 30 ms."""
+
 _LAKE = ("", "lake", "main")
 """Catalog and schema parts that may stand before a catalog's name."""
 
@@ -191,17 +195,13 @@ def _names_used(tree: Any) -> set[str]:
 
 def _unstable(tree: Any, con: duckdb.DuckDBPyConnection) -> Iterator[str]:
     """What in this query gives other rows at another time: random(), now(), files, samples without a seed."""
-    volatile = {
-        str(name)
-        for (name,) in con.execute(
-            "select distinct function_name from duckdb_functions() where stability <> 'CONSISTENT'"
-        ).fetchall()
-    } - {"error"}
+    if not _volatile:
+        _volatile.update(str(name) for (name,) in con.execute(_VOLATILE).fetchall() if name != "error")
     keywords = {"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"}
     yield from (f"{function}() reads what has no version" for function in table_functions(tree) if function not in PURE)
     for node in nodes(tree):
         name = str(node.get("function_name") or "").lower()
-        if name in volatile:
+        if name in _volatile:
             yield f"{name}() gives another value each time"
         if node.get("type") == "COLUMN_REF" and len(node["column_names"]) == 1:
             column = node["column_names"][0].lower()

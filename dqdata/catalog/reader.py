@@ -8,7 +8,6 @@ DuckDB finds the files: a list of a version's files would miss rows that DuckLak
 from __future__ import annotations
 
 import contextlib
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -19,13 +18,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from dqdata.catalog.answers import query_errors, streamed
 from dqdata.catalog.backend import Backend
 from dqdata.catalog.checks import CHECKS, HELD, NEWEST_CHECKS, READABLE
+from dqdata.catalog.copies import Copies
 from dqdata.catalog.costs import cost_view
 from dqdata.catalog.difficulty import difficulty_view
-from dqdata.catalog.folder import copied, writable
+from dqdata.catalog.folder import writable
 from dqdata.catalog.format import Facts
 from dqdata.catalog.lake import attach, lake_errors
-from dqdata.catalog.marks import Marks
-from dqdata.catalog.migrations import NEWEST, migrate_copy
+from dqdata.catalog.marks import MADE, MARKED, Marks
 from dqdata.catalog.pins import Pinned, pin
 from dqdata.catalog.records import MODELS, Version, version_query
 from dqdata.catalog.rights import inside
@@ -62,7 +61,7 @@ class Reader:
         """Bytes that queries may hold; without it DuckDB takes most of the machine's."""
         self._guard = threading.RLock()
         self._db: duckdb.DuckDBPyConnection | None = None
-        self._copies: dict[Path, tempfile.TemporaryDirectory[str]] = {}
+        self._copies = Copies()
         self._asked = SnapshotCache()
         self._cached: dict[tuple[str, int], Version] = {}
         self._schemas: dict[tuple[str, int], Columns] = {}
@@ -98,9 +97,7 @@ class Reader:
             if self._db is not None:
                 self._db.close()
                 self._db = None
-            for copy in self._copies.values():
-                copy.cleanup()
-            self._copies.clear()
+            self._copies.close()
 
     def versions(self, catalog: str | None = None, *, dropped: bool = False) -> list[Version]:
         """Versions of a catalog, or of all, oldest first. dropped: those too that were dropped. Raises QueryError for
@@ -115,9 +112,7 @@ class Reader:
 
     def marks(self) -> Marks:
         """Tags, notes, dropped versions, and when each version was made."""
-        rows = self._rows("select catalog, version, kind, value from lake.main.dq_marks order by snapshot_id, rowid")
-        made = self._rows("select catalog, version, created_at from lake.main.dq_versions order by snapshot_id")
-        return Marks.of(rows, made, self.held())
+        return self._overview()[1]
 
     def resolve(self, ref: Ref) -> int:
         """The number of the version that a reference means. Raises QueryError for an unknown catalog or version, and
@@ -187,7 +182,7 @@ class Reader:
         """Results of the newest evaluation of a version, in order; of the source "audit" findings."""
         at = f"catalog = {literal(catalog)} and version = {int(version)} and source = {literal(source)}"
         names = ", ".join(quoted(name) for name in CHECKS)
-        rows = self._rows(f"select {names} from ({NEWEST_CHECKS}) where {at} and name <> ''")
+        (rows,) = self._records(f"select {names} from ({NEWEST_CHECKS}) where {at} and name <> ''")
         return [dict(zip(CHECKS, row, strict=True)) for row in rows]
 
     def models(self, name: str | None = None) -> list[dict[str, Any]]:
@@ -195,7 +190,7 @@ class Reader:
         names = ", ".join(MODELS)
         where = f"name = {literal(name)}" if name is not None else "true"
         sql = f"select {names} from lake.main.dq_models where {where} order by created_at, version"
-        models = [dict(zip(MODELS, row, strict=True)) for row in self._rows(sql)]
+        models = [dict(zip(MODELS, row, strict=True)) for row in self._records(sql)[0]]
         return sorted(models, key=lambda model: self._chosen_models.get(model["name"]) == model["version"])
 
     def trained(self, name: str | None = None) -> list[TrainedModel]:
@@ -208,7 +203,8 @@ class Reader:
         """The SQL with every catalog pinned, and its columns; reads no rows. Raises QueryError, also for what would
         give other rows next time: random(), now(), files, a sample without a seed."""
         with self._failing(), contextlib.closing(self.cursor()) as con:
-            pinned = pin(sql, self._known(), con, for_recipe=True, marks=self.marks())
+            known, marks = self._overview()
+            pinned = pin(sql, known, con, for_recipe=True, marks=marks)
             self._check_tables(pinned)
             if pinned.unpinned:
                 raise QueryError(f"a recipe can't keep this query: {'; '.join(pinned.unpinned)}")
@@ -262,7 +258,8 @@ class Reader:
         with self._failing():
             con = self._patiently(opening if repeatable or local_files else self.cursor)
             try:
-                pinned = pin(sql, self._known(), con, marks=self.marks())
+                known, marks = self._overview()
+                pinned = pin(sql, known, con, marks=marks)
                 check_functions(pinned.functions, PURE | ABOUT | FILES if local_files else PURE | ABOUT)
                 self._check_tables(pinned)
                 self._make_views(con, pinned)
@@ -279,16 +276,21 @@ class Reader:
     def _known(self) -> dict[str, Sequence[int]]:
         """Versions of each catalog that were not dropped, the one that the bare name means last: the chosen one, or the
         newest that its checks do not hold back."""
-        held = self.held()
-        return {
+        return self._overview()[0]
+
+    def _overview(self) -> tuple[dict[str, Sequence[int]], Marks]:
+        """What `_known` and `marks` say, as of one moment."""
+        readable, marked, made, rows = self._records(READABLE, MARKED, MADE, HELD)
+        held = frozenset((str(name), int(version)) for name, version in rows) - frozenset(self._chosen.items())
+        known: dict[str, Sequence[int]] = {
             str(name): sorted(versions, key=lambda at: (self._chosen.get(name) == at, (name, at) not in held))
-            for name, versions in self._rows(READABLE)
+            for name, versions in readable
         }
+        return known, Marks.of(marked, made, held)
 
     def held(self) -> frozenset[tuple[str, int]]:
         """Versions that their checks keep from being `@latest`, less those that were chosen."""
-        rows = frozenset((str(name), int(version)) for name, version in self._rows(HELD))
-        return rows - frozenset(self._chosen.items())
+        return self._overview()[1].held
 
     def table_at(self, table: str, version: int) -> str:
         """`from ...` of a catalog, or its rejects, at a version."""
@@ -321,7 +323,7 @@ class Reader:
             con.execute("call pg_clear_cache()")  # its tables may be younger than the connection
             return
         if not writable(file.parent):
-            file = self._copy(file)
+            file = self._copies.of(file)
         con.execute(f"attach if not exists {literal(str(file))} as ledger (type sqlite, read_only)")
 
     def _check_tables(self, pinned: Pinned) -> None:
@@ -345,10 +347,19 @@ class Reader:
 
     def _rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of a small question about the store itself."""
+        return self._answers(sql)[0]
 
-        def ask() -> list[tuple[Any, ...]]:
+    def _records(self, *questions: str) -> list[list[tuple[Any, ...]]]:
+        """Rows of questions that read records of the store whole, as of one moment. Not optimized: DuckDB would ask for
+        statistics of each column, which takes several times what reading such a table takes."""
+        return self._answers(*questions, before="pragma disable_optimizer")
+
+    def _answers(self, *questions: str, before: str = "") -> list[list[tuple[Any, ...]]]:
+        def ask() -> list[list[tuple[Any, ...]]]:
             with contextlib.closing(self.cursor()) as con:
-                return self._asked.rows(con, sql)
+                if before:
+                    con.execute(before)
+                return self._asked.rows(con, *questions)
 
         return self._patiently(ask)
 
@@ -377,32 +388,13 @@ class Reader:
     def _attached(self, threads: int | None = None, local_files: bool = False) -> duckdb.DuckDBPyConnection:
         return attach(
             self.backend,
-            self._metadata(),
+            self._copies.metadata(self.backend, self.facts),
             read_only=True,
             threads=threads,
             memory=self.memory,
             local_files=local_files,
             ledger=self.ledger_place,
         )
-
-    def _metadata(self) -> Path | None:
-        """The metadata file; a copy where it can't be written to, or is older: reading never changes a store."""
-        file, old = self.backend.metadata.file, self.facts.format < NEWEST
-        if file is None:
-            return None
-        if writable(self.path) and writable(file) and not old:
-            return file
-        new = file not in self._copies
-        copy = self._copy(file)
-        if new and old:
-            migrate_copy(self.backend, self.facts, copy)
-        return copy
-
-    def _copy(self, file: Path) -> Path:
-        with self._guard:
-            if file not in self._copies:
-                self._copies[file] = copied(file)
-            return Path(self._copies[file].name) / file.name
 
     def _failing(self) -> contextlib.AbstractContextManager[None]:
         return lake_errors(self.place, "reading")

@@ -23,18 +23,20 @@ class SnapshotCache:
         self._snapshot: int | None = None
         self._answers: dict[str, list[tuple[Any, ...]]] = {}
 
-    def rows(self, con: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[Any, ...]]:
-        """The rows of a query over the lake alone, as of now. con: a connection outside any transaction."""
+    def rows(self, con: duckdb.DuckDBPyConnection, *questions: str) -> list[list[tuple[Any, ...]]]:
+        """The rows of queries over the lake alone, all as of one moment, now. con: a connection outside any
+        transaction."""
         con.begin()
         snapshot = int(con.execute(_NOW).fetchall()[0][0])
         with self._guard:
             if snapshot != self._snapshot:
                 self._snapshot, self._answers = snapshot, {}
-            known = self._answers.get(sql)
-        if known is None:
-            known = con.execute(sql).fetchall()
+            known = {sql: self._answers[sql] for sql in questions if sql in self._answers}
+        new = {sql: con.execute(sql).fetchall() for sql in questions if sql not in known}
+        if new:
             with self._guard:
                 if snapshot == self._snapshot:
-                    self._answers[sql] = known
+                    self._answers |= new
         con.rollback()
-        return list(known)
+        known |= new
+        return [list(known[sql]) for sql in questions]

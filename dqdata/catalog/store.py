@@ -196,7 +196,7 @@ class Store(Reader):
         self._check_writable()
         with self._locked():
             known = f"select model from lake.main.dq_evals where answers = {literal(answers)}"
-            there = {model for (model,) in self._rows(known)}
+            there = {model for (model,) in self._records(known)[0]}
             missing = [values_of(without_secrets(one), EVALS) for one in evals if one["model"] not in there]
             if missing:
                 with self._transaction() as con:

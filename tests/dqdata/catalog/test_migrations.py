@@ -18,7 +18,7 @@ import pytest
 from together import together
 
 from dqdata import ids
-from dqdata.catalog import Store, create, migrations, reader, store
+from dqdata.catalog import Store, copies, create, migrations, store
 from dqdata.catalog.backend import Backend
 from dqdata.catalog.choice import backend_of
 from dqdata.catalog.format import read_facts, write_facts
@@ -60,7 +60,7 @@ def three_steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         migrations.Step(NOW + 2, "models have sizes", renamed, {"made_by": "dqdata 9"}),
     )
     monkeypatch.setattr(migrations, "STEPS", steps)
-    for module in (migrations, store, reader, create):
+    for module in (migrations, store, copies, create):
         monkeypatch.setattr(module, "NEWEST", LAST)
     yield
 
@@ -113,7 +113,7 @@ def test_from_a_format_in_between(old: Path, three_steps: None) -> None:
     backend = at(old)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(migrations, "STEPS", migrations.STEPS[:-2])
-        for module in (migrations, store, reader):
+        for module in (migrations, store, copies):
             patch.setattr(module, "NEWEST", NOW)
         wanted = state(old)
     assert read_facts(backend, LAST).format == NOW
