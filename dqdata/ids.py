@@ -13,7 +13,10 @@ import json
 import unicodedata
 from collections.abc import Callable, Mapping
 from json.encoder import encode_basestring
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
 
@@ -69,6 +72,54 @@ def problem_id(question: str, answer: str | None = None, tests: str | None = Non
     """A problem is its normalised question, its reference answer and its tests. scheme: the store's, of SCHEMES."""
     same = SCHEMES[scheme]
     return digest("problem", same(question), same(answer or ""), tests or "")
+
+
+def problem_ids(
+    questions: pa.Array, answers: pa.Array, tests: pa.Array, scheme: str = DEFAULT_SCHEME
+) -> list[str | None]:
+    """`problem_id` of many rows, null where a question is null or blank. Arrays of text of one length; the messages
+    that are hashed are built in Arrow, which takes a fifth of the time."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    parts = [_same_texts(questions, scheme), _same_texts(answers, scheme), tests]
+    message: list[pa.Array | pa.Scalar] = [pa.scalar(_length(len(b"problem")) + b"problem", pa.binary())]
+    for part in parts:
+        raw = pc.fill_null(part.cast(pa.large_binary()), b"")
+        message += [_lengths(raw), raw]
+    empty = pa.scalar(b"", pa.large_binary())
+    joined = pc.binary_join_element_wise(*(one.cast(pa.large_binary()) for one in message), empty)
+    known = pc.fill_null(pc.greater(pc.binary_length(parts[0]), 0), False).to_pylist()
+    return [
+        hashlib.blake2b(raw, digest_size=16).hexdigest() if there else None
+        for raw, there in zip(joined.to_pylist(), known, strict=True)
+    ]
+
+
+def _length(size: int) -> bytes:
+    return size.to_bytes(8, "little")
+
+
+def _lengths(raw: pa.Array) -> pa.Array:
+    """The length of each value as `digest` prefixes it: eight bytes, the lowest first."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    sizes = pc.binary_length(raw).to_numpy(zero_copy_only=False).astype(np.dtype("<i8"))
+    return pa.Array.from_buffers(pa.binary(8), len(sizes), [None, pa.py_buffer(sizes.tobytes())])
+
+
+def _same_texts(texts: pa.Array, scheme: str) -> pa.Array:
+    """The texts as the scheme makes them one. Plain ASCII with single blanks inside is so already."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    odd = pc.fill_null(pc.match_substring_regex(texts, r"[^!-~ ]|  |^ | $"), False)
+    if not pc.any(odd).as_py():
+        return texts
+    change = SCHEMES[scheme]
+    return pc.replace_with_mask(texts, odd, pa.array(map(change, texts.filter(odd).to_pylist()), texts.type))
 
 
 def foreign_id(source: str, given: str) -> str:

@@ -16,6 +16,7 @@ import logging
 import os
 import socket
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING
 
 from dqdata.catalog.backend import PENDING, Backend, DataFile, Lock, Published
 from dqdata.errors import StoreError
+from dqdata.repeats import suspects
 from dqdata.sql import literal, quoted
 
 if TYPE_CHECKING:
@@ -38,34 +40,28 @@ NOTED_EVERY = 15.0
 """Seconds between two lines about waiting for that."""
 
 
-def counted(con: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> dict[Path, int]:
+def counted(files: Sequence[Path]) -> dict[Path, int]:
     """Rows of each Parquet file, from its footer. Raises StoreError for a file that can't be read."""
-    import duckdb
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
-    if not files:
-        return {}
     try:
-        found = con.execute(f"select file_name, num_rows from parquet_file_metadata({_list(files)})").fetchall()
-    except duckdb.Error as error:
+        return {file: int(pq.read_metadata(file).num_rows) for file in files}
+    except (pa.ArrowException, OSError) as error:
         raise StoreError(f"can't read a file to be committed: {error}") from error
-    rows = {str(name): int(count) for name, count in found}
-    return {file: rows[str(file)] for file in files}
 
 
-def check_key(con: duckdb.DuckDBPyConnection, files: Sequence[Path], key: str, catalog: str) -> None:
+def check_key(files: Sequence[Path], key: str, catalog: str) -> None:
     """Raises StoreError unless every row has a key and no key occurs twice."""
-    if not files:
+    found = suspects(files, key)
+    if not found.height:
         return
-    table, column = f"read_parquet({_list(files)})", quoted(key)
-    twice = con.execute(
-        f"select {column}::varchar, count(*) from {table} group by all having count(*) > 1 or {column} is null "
-        "order by 1 nulls first limit 3"
-    ).fetchall()
+    counts: Counter[str | None] = Counter(found.get_column("key").to_list())
+    if times := counts.pop(None, 0):
+        raise StoreError(f"{catalog}: {times} rows have no {key}; nothing was committed")
+    twice = sorted((str(value), times) for value, times in counts.items() if times > 1)
     if not twice:
         return
-    value, times = twice[0]
-    if value is None:
-        raise StoreError(f"{catalog}: {times} rows have no {key}; nothing was committed")
     examples = ", ".join(f"{value!r} ({times} times)" for value, times in twice[:2])
     raise StoreError(
         f"{catalog}: {key} must be unique, but these occur more than once: {examples}; nothing was committed. "

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal, get_args
 
-from dqdata.catalog.values import cell_type, cells, json_rows
+from dqdata.catalog.values import cell_type, cells, json_rows, text_bytes
 from dqdata.errors import DataError, StoreError, nearest
 from dqdata.files import whole_file
 
@@ -113,8 +113,8 @@ def _write_records(rows: pa.RecordBatchReader, out: IO[bytes], between: str) -> 
     count = 0
     for batch in rows:
         if batch.num_rows:
-            text = between.join(json_rows(batch))
-            out.write(f"{between if count else ''}{text}".encode())
+            texts = text_bytes(json_rows(batch, between))
+            out.write(memoryview(texts if count else texts[len(between) :]))
             count += batch.num_rows
     return count
 

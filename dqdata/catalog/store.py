@@ -32,7 +32,6 @@ from dqdata.catalog.records import EVALS, FILES, MARKS, MODELS, RUNS, VERSIONS, 
 from dqdata.catalog.rights import make_private, refuse_links, tighten
 from dqdata.catalog.secrets import without_secrets
 from dqdata.columns import REJECTS, Columns
-from dqdata.database import connect
 from dqdata.errors import StoreError
 from dqdata.files import make_folder
 from dqdata.ids import canonical
@@ -127,15 +126,13 @@ class Store(Reader):
         partial: bool = False,
         again: bool = False,
         message: str = "",
-        memory: int = 1 << 30,
         checks: Sequence[Mapping[str, Any]] = (),
     ) -> Version:
         """One new version out of finished Parquet files, which stay the caller's; or the whole version that this
         fingerprint made already; with `again`, only one that this run made. Rows come in the order of the files.
-        memory: bytes that the check of keys may hold; what is more spills to disk. checks: their results, rows of
-        dq_checks less the version; a failed one of severity "error" keeps it from being `@latest`. Raises StoreError,
-        with nothing changed, for duplicate keys, columns that differ, a full disk; InputError for a name that no
-        catalog may have.
+        checks: their results, rows of dq_checks less the version; a failed one of severity "error" keeps it from being
+        `@latest`. Raises StoreError, with nothing changed, for duplicate keys, columns that differ, a full disk;
+        InputError for a name that no catalog may have.
         """
         check_name(catalog)
         key = columns.key
@@ -144,10 +141,9 @@ class Store(Reader):
         if (made := _whole(self._readable(catalog), fingerprint, made_by)) is not None:
             return made
 
-        checking = connect(files=[*rows, *rejects], spill=self.backend.spill, memory=memory)
-        with lake_errors(self.place, "checking rows for"), checking as con:
-            counts, reject_counts = protocol.counted(con, rows), protocol.counted(con, rejects)
-            protocol.check_key(con, rows, key, catalog)
+        with lake_errors(self.place, "checking rows for"):
+            counts, reject_counts = protocol.counted(rows), protocol.counted(rejects)
+            protocol.check_key(rows, key, catalog)
         record = {
             "catalog": catalog,
             "fingerprint": fingerprint,

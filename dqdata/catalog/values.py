@@ -17,6 +17,8 @@ from dqdata.database import connect
 from dqdata.json_text import json_text
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pyarrow as pa
 
 
@@ -27,28 +29,78 @@ def python_rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
-def json_rows(batch: pa.RecordBatch) -> list[str]:
-    """The rows as JSON objects: what `json_text` writes of `python_rows`, made column by column."""
-    if not batch.num_columns:
-        return ["{}"] * batch.num_rows
-    names = (json_text(name).replace("%", "%%") for name in batch.schema.names)
-    template = "{" + ", ".join(f"{name}: %s" for name in names) + "}"
-    return [template % row for row in zip(*map(_json_texts, batch.columns), strict=True)]
-
-
-def _json_texts(column: pa.Array) -> list[str]:
-    """The JSON text of each value."""
+def json_rows(batch: pa.RecordBatch, before: str = "") -> pa.Array:
+    """The rows as JSON objects, each after the text `before`: what `json_text` writes of `python_rows`, made column by
+    column. An array of large strings."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    values = _values(column)
-    is_ = pa.types
-    if is_.is_string(column.type) or is_.is_large_string(column.type):
-        return ["null" if value is None else encode_basestring(value) for value in values]
-    if is_.is_integer(column.type):
-        return ["null" if value is None else str(value) for value in values]
-    if is_.is_boolean(column.type):
-        return ["null" if value is None else "true" if value else "false" for value in values]
-    return [json_text(value) for value in values]
+    parts: list[pa.Array | str] = []
+    for number, (name, column) in enumerate(zip(batch.schema.names, batch.columns, strict=True)):
+        parts += [f"{', ' if number else before + '{'}{json_text(name)}: ", _json_texts(column)]
+    if not parts:
+        return pa.array([before + "{}"] * batch.num_rows, pa.large_string())
+    whole = [pa.scalar(part, pa.large_string()) if isinstance(part, str) else part for part in (*parts, "}", "")]
+    return pc.binary_join_element_wise(*whole)
+
+
+def _json_texts(column: pa.Array) -> pa.Array:
+    """The JSON text of each value, as large strings."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    is_, kind, text = pa.types, column.type, pa.large_string()
+    if is_.is_string(kind) or is_.is_large_string(kind):
+        mark = pa.scalar('"', text)
+        quoted = pc.binary_join_element_wise(mark, _escaped(column.cast(text)), mark, pa.scalar("", text))
+        return pc.fill_null(quoted, "null")
+    if is_.is_integer(kind) or is_.is_boolean(kind):
+        return pc.fill_null(column.cast(text), "null")
+    if is_.is_float32(kind) or is_.is_float64(kind):
+        return _float_texts(column.cast(pa.float64()))
+    return pa.array([json_text(value) for value in _values(column)], text)
+
+
+def _escaped(texts: pa.Array) -> pa.Array:
+    """Large strings as they are between the quotes of JSON."""
+    import numpy as np
+    import pyarrow.compute as pc
+
+    raw = text_bytes(texts)
+    escapes = [mark for mark in '\\"' if (raw == ord(mark)).any()]
+    escapes += [chr(code) for code in np.unique(raw[raw < 32])]
+    for mark in escapes:
+        texts = pc.replace_substring(texts, mark, encode_basestring(mark)[1:-1])
+    return texts
+
+
+def text_bytes(texts: pa.Array) -> npt.NDArray[np.uint8]:
+    """The bytes of large strings, one after the other, in Arrow's own memory."""
+    import numpy as np
+
+    _, offsets, data = texts.buffers()
+    if data is None or not len(texts):
+        return np.empty(0, np.uint8)
+    first, last = np.frombuffer(offsets, np.int64)[[texts.offset, texts.offset + len(texts)]]
+    return np.frombuffer(data, np.uint8)[first:last]
+
+
+def _float_texts(numbers: pa.Array) -> pa.Array:
+    """DOUBLEs as Python writes them, null where JSON has no such number. Arrow writes those of everyday size alike,
+    less the `.0` of whole numbers."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    size, text = pc.abs(numbers), pa.large_string()
+    plain = pc.or_(pc.equal(size, 0.0), pc.and_(pc.greater_equal(size, 1e-3), pc.less(size, 1e9)))
+    texts = numbers.cast(text)
+    fraction = pc.if_else(pc.match_substring(texts, "."), pa.scalar("", text), pa.scalar(".0", text))
+    texts = pc.binary_join_element_wise(texts, fraction, pa.scalar("", text))
+    odd = pc.invert(pc.fill_null(plain, False))
+    if pc.any(odd).as_py():
+        others = [json_text(value) for value in numbers.filter(odd).to_pylist()]
+        texts = pc.replace_with_mask(texts, odd, pa.array(others, text))
+    return texts
 
 
 def cells(column: pa.Array) -> pa.Array:

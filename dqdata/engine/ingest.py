@@ -8,7 +8,6 @@ second row with the id of a problem goes to the rejects as `duplicate_id`: it wo
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -17,11 +16,11 @@ import pyarrow as pa
 from dqdata import ids
 from dqdata.arrow_types import check_times, stored_batch
 from dqdata.columns import KEYS, SYNONYMS, VOCABULARY, Columns
-from dqdata.database import connect
 from dqdata.engine.chunks import Folder, write_whole
 from dqdata.engine.frames import cast, check_values, encoded, no_rejects, rejects_of_frame
-from dqdata.engine.memory import database_bytes, file_bytes
+from dqdata.engine.memory import file_bytes
 from dqdata.errors import DataError, produced_by
+from dqdata.repeats import repeated_rows
 from dqdata.source import Source
 
 FILE_ROWS = 50_000
@@ -58,7 +57,7 @@ def ingest(
         folder.write(
             0, cast(pl.DataFrame(schema=dict.fromkeys(columns, pl.String)), columns, source.kind), no_rejects()
         )
-    _resolve_repeats(folder, columns, namespace, given, source, memory)
+    _resolve_repeats(folder, columns, namespace, given, source)
     folder.finish({"rows_in": total})
 
 
@@ -142,22 +141,19 @@ def _unmapped(nameless: pl.DataFrame) -> pl.Expr:
 
 def _problem_ids(frame: pl.DataFrame, id_scheme: str) -> pl.Series:
     texts = [
-        frame.get_column(name).cast(pl.String).to_list() if name in frame.columns else [None] * frame.height
+        frame.get_column(name).cast(pl.String).to_arrow().cast(pa.large_string())
+        if name in frame.columns
+        else pa.nulls(frame.height, pa.large_string())
         for name in ("question", "answer", "tests")
     ]
-    made = [
-        ids.problem_id(question, answer, tests, id_scheme) if question and question.strip() else None
-        for question, answer, tests in zip(*texts, strict=True)
-    ]
-    return pl.Series(made, dtype=pl.String)
+    return pl.Series(ids.problem_ids(*texts, scheme=id_scheme), dtype=pl.String)
 
 
-def _resolve_repeats(
-    folder: Folder, columns: Columns, namespace: str, given: set[str], source: Source[Any], memory: int
-) -> None:
-    """Keys that occur again: out of core, as (file, row, key, which repetition)."""
+def _resolve_repeats(folder: Folder, columns: Columns, namespace: str, given: set[str], source: Source[Any]) -> None:
+    """Gives rows whose key occurs again another id, or rejects them."""
     key = columns.key
-    repeats = _repeats(folder.rows(), key, database_bytes(memory))
+    files = folder.rows()
+    repeats = repeated_rows(files, key)
     if not repeats.height:
         return
     if key in given:
@@ -168,7 +164,7 @@ def _resolve_repeats(
         )
     content_made = key != "problem_id" or "question" not in given
     for (file,), group in repeats.group_by(["file"], maintain_order=True):
-        path = Path(str(file))
+        path = files[int(str(file))]
         rows = pl.read_parquet(path, glob=False).with_row_index("dq_at")
         marked = rows.join(group.select(dq_at=pl.col("row").cast(pl.UInt32), dq_again="again"), on="dq_at", how="left")
         if content_made:
@@ -186,25 +182,3 @@ def _resolve_repeats(
         found = rejects_of_frame(doubles, why.unique(), STEP, source.kind)
         write_whole(pl.concat([pl.read_parquet(rejects, glob=False), found]), rejects)
         write_whole(marked.filter(pl.col("dq_again").is_null()).drop("dq_at", "dq_again"), path)
-
-
-def _repeats(files: list[Path], key: str, memory: int) -> pl.DataFrame:
-    """Rows whose key stood before: file, row within it, key, again = 1, 2, ..."""
-    with connect(files=files, spill=files[0].parent / ".spill", memory=memory) as con:
-        return con.execute(
-            f"""
-            with keys as (
-                select dq_file as file, file_row_number as row, hash("{key}") as h
-                from read_parquet($files, filename = 'dq_file', file_row_number = true)
-            ), twice as (select h from keys group by h having count(*) > 1),
-            suspects as (
-                select p.dq_file as file, p.file_row_number as row, p."{key}" as key
-                from read_parquet($files, filename = 'dq_file', file_row_number = true) p
-                where hash(p."{key}") in (from twice)
-            )
-            select * from (
-                select *, row_number() over (partition by key order by file, row) - 1 as again from suspects
-            ) where again > 0 order by file, row
-            """,
-            {"files": [str(file) for file in files]},
-        ).pl()

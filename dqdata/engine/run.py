@@ -197,8 +197,8 @@ class _Run:
     def _commit(self, output: RunOutput) -> Version:
         rows = merged(output.rows, self.plan.after, self.folder / "merged-rows")
         rejects = merged(output.rejects, REJECTS, self.folder / "merged-rejects")
-        memory, checks = database_bytes(self.plan.pipeline.memory), self.plan.pipeline.checks
-        self.checked = tuple(evaluate(checks, rows, rejects, self.plan.after, memory=memory))
+        memory = database_bytes(self.plan.pipeline.memory)
+        self.checked = tuple(evaluate(self.plan.pipeline.checks, rows, rejects, self.plan.after, memory=memory))
         if self.appending is not None and not output.partial:
             keep(self.kept, self.plan, output.source, self.appending.done)
         return self.store.commit(
@@ -211,7 +211,6 @@ class _Run:
             run_id=self.run_id,
             partial=output.partial,
             again=self.again,
-            memory=memory,
             checks=[one.record() for one in self.checked],
         )
 

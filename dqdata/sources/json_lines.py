@@ -12,7 +12,6 @@ from __future__ import annotations
 import codecs
 import io
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from itertools import islice
@@ -34,8 +33,8 @@ if TYPE_CHECKING:
 Block = tuple[int, str]
 """Whole lines, and the number of the first, from 1."""
 Record = tuple[int, dict[str, Any]]
-LONG = re.compile(r"(?<![\d.])\d{16,}(?![\d.eE])")
-"""A whole number with digits that a DOUBLE may lose."""
+EXACT = float(2**53)
+"""A DOUBLE holds every smaller whole number."""
 PLAIN: dict[str, set[type]] = {
     "string": {str, NoneType},
     "double": {float, NoneType},
@@ -98,9 +97,10 @@ def read_json(
     guesses = [frozenset[str](), frozenset(reading.types)]
     for first, text in _blocks(path, reading):
         batch = None
-        while guesses and batch is None:
-            batch = _parsed_fast(text, schema, guesses[0])
-            guesses = guesses[1:] if batch is None else guesses
+        for guess in guesses:
+            if (batch := _parsed_fast(text, schema, guess)) is not None:
+                guesses.sort(key=lambda one: one != guess)  # the other blocks are probably like this one
+                break
         if batch is not None:
             yield batch
         elif rows := list(_lines(path, first, text, reading)):
@@ -115,8 +115,6 @@ def _parsed_fast(text: str, schema: Mapping[str, pa.DataType], free: frozenset[s
 
     raw = text.encode()
     wanted = pa.schema(list(schema.items()))
-    if _has_fractions(wanted) and LONG.search(text):
-        return None  # Arrow would round it
     parse = arrow_json.ParseOptions(
         explicit_schema=pa.schema([field for field in wanted if field.name not in free]),
         unexpected_field_behavior="infer" if free else "error",
@@ -132,20 +130,23 @@ def _parsed_fast(text: str, schema: Mapping[str, pa.DataType], free: frozenset[s
             return None
         for name in schema.keys() - set(table.column_names):
             table = table.append_column(name, pa.nulls(table.num_rows, schema[name]))
-        return table.select(list(schema)).combine_chunks().cast(wanted).to_batches()[0]
+        batch = table.select(list(schema)).combine_chunks().cast(wanted).to_batches()[0]
     except (pa.ArrowException, IndexError):
         return None
+    return None if any(map(_holds_large, batch.columns)) else batch
 
 
-def _has_fractions(schema: pa.Schema) -> bool:
+def _holds_large(column: pa.Array) -> bool:
+    """Whether a DOUBLE in it may have been a whole number whose last digits Arrow rounded."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    def holds(kind: pa.DataType) -> bool:
-        if pa.types.is_nested(kind):
-            return any(holds(kind.field(place).type) for place in range(kind.num_fields))
-        return bool(pa.types.is_floating(kind))
-
-    return any(holds(field.type) for field in schema)
+    kind = column.type
+    if pa.types.is_struct(kind):
+        return any(_holds_large(part) for part in column.flatten())
+    if pa.types.is_list(kind):
+        return _holds_large(column.flatten())
+    return pa.types.is_floating(kind) and bool(pc.any(pc.greater_equal(pc.abs(column), EXACT)).as_py())
 
 
 def _checked(rows: list[Record], schema: Mapping[str, pa.DataType], reading: Reading, path: Path) -> pa.RecordBatch:

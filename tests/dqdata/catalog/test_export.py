@@ -7,6 +7,7 @@ import datetime
 import decimal
 import io
 import json
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -160,5 +161,21 @@ def test_json_rows_column_by_column_are_those_value_by_value() -> None:
         }
     )
     [batch] = table.to_batches()
-    assert json_rows(batch) == [json_text(row) for row in python_rows(batch)]
-    assert json_rows(pa.RecordBatch.from_pylist([], pa.schema([("x", pa.int64())]))) == []
+    for part in (batch, batch.slice(1, 2), batch.slice(2, 0)):
+        assert json_rows(part).to_pylist() == [json_text(row) for row in python_rows(part)]
+    assert json_rows(batch, ", ").to_pylist() == [", " + json_text(row) for row in python_rows(batch)]
+
+
+def test_json_of_numbers_is_that_of_python() -> None:
+    """Arrow writes DOUBLEs of everyday size; the ends of that range, and what it writes otherwise."""
+    from dqdata.catalog.values import json_rows
+    from dqdata.json_text import json_text
+
+    ends = [1e-3, 0.0009999999999999998, 1e9, 999999999.9999999, 1e16, 1e-5, 0.1, -0.0, 0.0, 5e-324, 123456789.0, 1 / 3]
+    drawn = random.Random(1)
+    values = [*ends, *(drawn.uniform(-1, 1) * 10 ** drawn.randrange(-6, 12) for _ in range(2000))]
+    values += [float(drawn.randrange(-(10**10), 10**10)) for _ in range(500)]
+    for kind in (pa.float64(), pa.float32()):
+        numbers = pa.array([*values, float("inf"), None], kind)
+        texts = json_rows(pa.RecordBatch.from_arrays([numbers], names=["x"])).to_pylist()
+        assert texts == [f'{{"x": {json_text(value)}}}' for value in numbers.to_pylist()]

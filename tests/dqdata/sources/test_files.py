@@ -13,6 +13,7 @@ from pyarrow import parquet
 
 from dqdata.columns import columns_of
 from dqdata.errors import ColumnError, DataError
+from dqdata.sources import json_lines
 from dqdata.sources.files import Files, FilesParams
 
 
@@ -400,3 +401,28 @@ def test_real_files(files, shared_data):
     for name, count in (("gsm8k_test.jsonl", 1319), ("math500.jsonl", 500), ("gsm8k_train.parquet", 7473)):
         made = rows(files(str(shared_data / name)))
         assert len(made) == count and all(row["question"] and row["answer"] for row in made)
+
+
+def test_one_odd_block_does_not_slow_the_others(files, tmp_path, monkeypatch):
+    """Digits in texts are no numbers, and a block that Arrow's parser refuses is the only one read line by line."""
+    monkeypatch.setattr(json_lines, "BLOCK_BYTES", 2000)
+    slow: list[int] = []
+    whole = json_lines._checked
+    monkeypatch.setattr(json_lines, "_checked", lambda rows, *rest: slow.append(len(rows)) or whole(rows, *rest))
+    rows = [{"text": f"hash 1234567890123456{n}", "x": n + 0.5, "in": {"y": [n / 4]}} for n in range(200)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert list(pa.Table.from_batches(files("a.jsonl").batches()).to_pylist()) == rows
+    assert slow == []
+    rows[100] |= {"x": 2**53, "in": {"y": [float("nan")]}}
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    read = pa.Table.from_batches(files("a.jsonl").batches()).to_pylist()
+    assert [row["x"] for row in read] == [row["x"] for row in rows]
+    assert len(slow) == 1 and slow[0] < 50
+
+
+@pytest.mark.parametrize("row", [{"x": 2**53 + 1}, {"in": {"y": [0.5, -(2**53) - 1]}}, {"x": 10**17 + 3}])
+def test_whole_numbers_that_a_double_would_round_are_refused(files, tmp_path, row):
+    rows = [{"x": 0.5, "in": {"y": [0.5]}}] * 1500 + [row]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows))
+    with pytest.raises(DataError, match="line 1501: .*whose digits DOUBLE can't hold"):
+        list(files("a.jsonl").batches())
