@@ -28,7 +28,7 @@ def merge_adapter(adapter: Path, base: str, target: Path) -> None:
         model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, **SAFE)
         whole = merged(PeftModel.from_pretrained(model, str(adapter)))
         own = (adapter / "tokenizer_config.json").is_file()
-        tokenizer = AutoTokenizer.from_pretrained(str(adapter) if own else base)
+        tokenizer = AutoTokenizer.from_pretrained(str(adapter) if own else base, trust_remote_code=False)
     except (OSError, ValueError, ImportError, RuntimeError) as error:
         raise InputError(f"the adapters in {adapter} can't be merged into {base}: {error}") from error
     whole.save_pretrained(target)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple
 
 import pytest
 
 from dqdata.errors import InputError, ProjectError
 from dqdata.project.paths import ALLOWED, outside_paths
 from dqdata.project.tables import read_project
-from dqdata.training.card import code, plain
+from dqdata.training.card import Made, code, plain, write_card
 from tests.dqdata.security.conftest import Invoke
 
 PATHS = {
@@ -115,19 +119,27 @@ def test_a_catalog_is_no_path(into: str, tmp_path: Path, dqdata: Invoke) -> None
     assert dqdata("check").code == 2
 
 
-def test_weights_that_run_code_are_not_loaded(tmp_path: Path) -> None:
-    """A pickle with a canary, and a config that names Python of its own."""
+class Hostile(NamedTuple):
+    folder: Path
+    canary: Path
+
+
+SCORES = {"dqdata_targets": ["quality"], "dqdata_scale": [0.0, 1.0]}
+"""What makes the folder a reward model; the others are told that it is one only after they accept it."""
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Hostile:
+    """Model folders: a pickle with a canary, and a config that names Python of its own."""
     torch = pytest.importorskip("torch")
     pytest.importorskip("transformers")
-    from dqdata.models import Writer
-
-    canary = tmp_path / "canary"
+    folder = tmp_path_factory.mktemp("models")
+    canary = folder / "canary"
 
     class Bomb:
         def __reduce__(self) -> tuple[object, tuple[str, ...]]:
             return Path.touch, (canary,)  # type: ignore[return-value]
 
-    pickled, coded = tmp_path / "pickled", tmp_path / "coded"
     config = {
         "model_type": "gpt2",
         "architectures": ["GPT2LMHeadModel"],
@@ -136,35 +148,88 @@ def test_weights_that_run_code_are_not_loaded(tmp_path: Path) -> None:
         "n_embd": 8,
         "vocab_size": 8,
     }
-    for folder in (pickled, coded):
-        folder.mkdir()
-        (folder / "config.json").write_text(json.dumps(config))
-        (folder / "tokenizer.json").write_text(
-            json.dumps(
-                {
-                    "version": "1.0",
-                    "added_tokens": [],
-                    "model": {"type": "WordLevel", "vocab": {"a": 0, "[UNK]": 1}, "unk_token": "[UNK]"},
-                }
-            )
-        )
-        (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
-    torch.save({"x": Bomb()}, pickled / "pytorch_model.bin")
-    own = {"model_type": "own", "auto_map": {"AutoConfig": "own.Own", "AutoModelForCausalLM": "own.Own"}}
-    (coded / "config.json").write_text(json.dumps({**config, **own}))
-    (coded / "own.py").write_text(f"from pathlib import Path\nPath({str(canary)!r}).touch()\n")
-    for folder in (pickled, coded):
-        with pytest.raises(InputError, match="can't be loaded"):
-            Writer(str(folder))
-        assert not canary.exists()
+    tokens = {"type": "WordLevel", "vocab": {"a": 0, "[UNK]": 1}, "unk_token": "[UNK]"}
+    tokenizer = {"version": "1.0", "added_tokens": [], "model": tokens}
+    own = {"model_type": "own", "auto_map": {f"Auto{name}": "own.Own" for name in
+           ("Config", "Model", "ModelForCausalLM", "ModelForSequenceClassification", "Tokenizer")}}  # fmt: skip
+    for name, said in (("pickled", config), ("coded", {**config, **own})):
+        (folder / name).mkdir()
+        (folder / name / "config.json").write_text(json.dumps({**said, **SCORES}))
+        (folder / name / "tokenizer.json").write_text(json.dumps(tokenizer))
+        (folder / name / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
+    torch.save({"x": Bomb()}, folder / "pickled" / "pytorch_model.bin")
+    (folder / "coded" / "own.py").write_text(f"from pathlib import Path\nPath({str(canary)!r}).touch()\n")
+    return Hostile(folder, canary)
+
+
+def _writer(path: str) -> None:
+    from dqdata.models import Writer
+
+    Writer(path)
+
+
+def _reader(path: str) -> None:
+    from dqdata.models.likelihood import Likelihood
+
+    Likelihood(path)
+
+
+def _reward_model(path: str) -> None:
+    from dqdata.models.reward_model import RewardModel
+
+    RewardModel(path, "r")
+
+
+def _teacher(path: str) -> None:
+    import torch
+
+    pytest.importorskip("trl")
+    from dqdata_trainers._mimic import load_teacher
+
+    load_teacher(path, torch.float32, torch.device("cpu"))
+
+
+def _regression(path: str) -> None:
+    pytest.importorskip("trl")
+    from dqdata_trainers._regression import head_of
+
+    config = SimpleNamespace(seed=0, model_init_kwargs=None, disable_dropout=False)
+    head_of(path, SimpleNamespace(targets=("quality",), scale=(0.0, 1.0)), config, None)
+
+
+def _merged(path: str) -> None:
+    pytest.importorskip("peft")
+    from dqdata.models.merging import merge_adapter
+
+    merge_adapter(Path(path) / "adapter", path, Path(path) / "merged")
+
+
+@pytest.mark.parametrize("load", [_writer, _reader, _reward_model, _teacher, _regression, _merged])
+@pytest.mark.parametrize("kind", ["pickled", "coded"])
+def test_weights_that_run_code_are_not_loaded(
+    hostile: Hostile, kind: str, load: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = hostile.folder / kind
+    if load in (_writer, _reader):  # they refuse what gives scores
+        monkeypatch.setattr("dqdata.models.generation.scores_in", lambda found: [])
+        monkeypatch.setattr("dqdata.models.likelihood.scores_in", lambda found: [])
+    with pytest.raises((InputError, OSError, ValueError), match="safetensors|trust_remote_code|custom code"):
+        load(str(path))
+    assert not hostile.canary.exists()
 
 
 def test_chat_templates_run_in_a_sandbox(tmp_path: Path) -> None:
+    """Every chat is rendered by `dqdata.models.rendering`, for training, checks and prompts alike."""
     pytest.importorskip("transformers")
-    from jinja2.exceptions import SecurityError
-    from transformers.utils.chat_template_utils import render_jinja_template
+    from tokenizers import Tokenizer, models
+    from transformers import PreTrainedTokenizerFast
+
+    from dqdata.models import prompt_ids, tokenize
 
     canary = tmp_path / "canary"
+    plain_words = Tokenizer(models.WordLevel({"a": 0, "[UNK]": 1}, unk_token="[UNK]"))
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=plain_words, eos_token="</s>", unk_token="[UNK]")
+    chat = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}]
     for template in (
         "{{ cycler.__init__.__globals__.os.system('touch CANARY') }}",
         "{{ messages.__class__.__mro__[1].__subclasses__() }}",
@@ -172,12 +237,10 @@ def test_chat_templates_run_in_a_sandbox(tmp_path: Path) -> None:
         "{{ messages.append(1) }}",
         "{{ (messages | map(attribute='__class__') | list)[0].mro() }}",
     ):
-        with pytest.raises((SecurityError, Exception)) as refused:
-            render_jinja_template(
-                conversations=[[{"role": "user", "content": "x"}]],
-                chat_template=template.replace("CANARY", str(canary)),
-            )
-        assert "Security" in type(refused.value).__name__ or "Undefined" in type(refused.value).__name__
+        tokenizer.chat_template = template.replace("CANARY", str(canary))
+        for render in (lambda: prompt_ids(tokenizer, chat[:1]), lambda: tokenize(tokenizer, chat)):
+            with pytest.raises(InputError, match=r"refuses the chat \((Security|Undefined)Error"):
+                render()
         assert not canary.exists()
 
 
@@ -198,6 +261,24 @@ def test_cards_show_texts_as_they_are() -> None:
         line = code(text)
         ticks = line[: len(line) - len(line.lstrip("`"))]
         assert "\n" not in line and line.endswith(ticks) and ticks not in line[len(ticks) : -len(ticks)].strip()
+
+
+def test_a_card_escapes_notes_figures_and_names(tmp_path: Path) -> None:
+    evil = "</details><script>x</script> ![p](http://evil/p.png)\n# Heading"
+    model = SimpleNamespace(kind="hub", identity="0" * 12)
+    plan = SimpleNamespace(
+        name="m", table=SimpleNamespace(kind="sft"), models={f"a`{evil}": model}, fingerprint="f" * 12, splits={},
+        questions=None, params={"args": evil}, processes=1,
+    )  # fmt: skip
+    made = Made(plan, None, {"loss": 1.5, evil: evil}, [evil], {"torch": "2"})  # type: ignore[arg-type]
+    write_card(made, tmp_path, None)
+    text = (tmp_path / "README.md").read_text()
+    head, page = text.split("\n---\n", 1)
+    before, recipe = page.split("```json", 1)
+    shown = re.sub(r"(`+) .*? \1", "", before) + recipe.split("```", 1)[1]
+    assert head.startswith("---") and shown.count("evil") == 3
+    assert "<script" not in shown and "![p]" not in shown and "\n# Heading" not in text
+    assert recipe.split("```", 1)[0].count("\n# ") == 0
 
 
 def test_a_terminal_obeys_no_row(tmp_path: Path, dqdata: Invoke) -> None:

@@ -125,6 +125,25 @@ async def test_models_that_cannot_be_loaded_say_what_to_do(tmp_path: Path, monke
         gguf.locate("smollm2-135m")
 
 
+async def test_a_chat_template_of_a_file_reaches_no_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """llama.cpp interprets templates itself: a name that leads to Python's modules in Jinja means nothing there."""
+    raw = gguf.locate(gguf.BUNDLED).read_bytes()
+    key = b"tokenizer.chat_template"
+    at = raw.index(key) + len(key) + 4
+    length = int.from_bytes(raw[at : at + 8], "little")
+    hostile = b"{{ cycler.__init__.__globals__.os.system('touch canary') }}"
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "hostile.gguf"
+    file.write_bytes(raw[: at + 8] + hostile.ljust(length) + raw[at + 8 + length :])
+    teacher = LlamaCpp(LlamaCppParams(model=str(file), sequences=1, context_tokens=128, threads=1))
+    try:
+        with pytest.raises((DataError, TeacherError)):
+            await teacher.complete(ask("2+2?", max_tokens=1))
+    finally:
+        await teacher.close()
+    assert not Path("canary").exists()
+
+
 def test_a_file_of_the_hub_is_found_in_its_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     constants = pytest.importorskip("huggingface_hub.constants")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
