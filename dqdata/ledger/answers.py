@@ -47,6 +47,8 @@ select ledger_key, request_id, draw, sample, provider, model, revision, 'retryab
 from calls where ledger_key = ?
 """
 
+FINISH_REASON = 2
+"""Place of the finish reason in `ANSWER`."""
 RUN_ID = 18
 CREATED_AT = 22
 """Place of the moment in a row of `calls`."""
@@ -71,15 +73,11 @@ def store(con: Connection, answers: Sequence[Answer]) -> list[Row | None]:
     stood: list[Row | None] = []
     for start in range(0, len(answers), SIZES[0]):
         chunk = answers[start : start + SIZES[0]]
-        keys = [answer.call[0] for answer in chunk]
-        asked = padded(keys)
-        sql = f"select ledger_key, finish_reason from calls where ledger_key in ({', '.join('?' * len(asked))})"
-        for key, finish_reason in con.execute(sql, asked).fetchall():
-            _give_way(con, key, finish_reason)
         insert(con, INSERT_REQUESTS, padded([answer.request for answer in chunk]))
         new = {key for (key,) in insert(con, INSERT_CALLS, padded([answer.call for answer in chunk])).fetchall()}
-        for key, answer in zip(keys, chunk, strict=True):
-            stood.append(None if key in new else _too_late(con, answer.call))
+        for answer in chunk:
+            key = answer.call[0]
+            stood.append(None if key in new else _beside(con, answer.call))
             new.discard(key)
     return stood
 
@@ -113,21 +111,21 @@ def chunks(rows: Sequence[T]) -> Iterator[Sequence[T]]:
         start += size
 
 
-def _give_way(con: Connection, key: str, finish_reason: str) -> None:
-    """Where the answer under this key was interrupted, which version 0.1 stored: it becomes a failed attempt, with its
-    tokens and cost, and the new answer takes its place."""
-    if meaning(finish_reason) == "interrupted":
-        con.execute(INTERRUPTED, (key,))
-        con.execute("delete from calls where ledger_key = ?", (key,))
+def _beside(con: Connection, call: Row) -> Row | None:
+    """What becomes of an answer whose key has one already. None where it is valid from now on, or is the same answer.
 
-
-def _too_late(con: Connection, call: Row) -> Row | None:
-    """Books the cost of an answer that another process was given first, and returns that one. None where it is the
-    same answer."""
+    An answer that was interrupted, which version 0.1 stored, becomes a failed attempt, with its tokens and cost, and
+    the new answer takes its place. After any other the new one came too late: its cost is booked, and the stored one
+    returned."""
     [(*before, run_id, created_at)] = con.execute(
         f"select {ANSWER}, run_id, created_at from calls where ledger_key = ?", call[:1]
     ).fetchall()
     if (run_id, created_at) == (call[RUN_ID], call[CREATED_AT]):
+        return None
+    if meaning(before[FINISH_REASON]) == "interrupted":
+        con.execute(INTERRUPTED, call[:1])
+        con.execute("delete from calls where ledger_key = ?", call[:1])
+        insert(con, INSERT_CALLS, [call])
         return None
     tokens, cost = call[10] + call[11], call[14]
     lost = ("duplicate", "answered_twice", None, "another process was answered first", 1)
