@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 import textwrap
 from typing import Any
@@ -16,6 +17,8 @@ from dqdata.errors import PluginError, nearest
 from dqdata.plugins import Group, distribution, found, load
 
 GROUPS: tuple[Group, ...] = ("operators", "trainers", "teachers", "sources")
+
+_KEY = re.compile(r"[a-z_.]+ = ")
 
 
 @click.command()
@@ -57,22 +60,23 @@ def _list(group: Group, as_json: bool) -> None:
 
 
 def _as_json(group: Group, name: str) -> dict[str, Any]:
-    from dqdata.project.columns_used import columns_used
+    from dqdata.project.columns_used import columns_trained, columns_used
 
     kind = load(group, name)
     used = columns_used(kind) if group == "operators" else None
+    trained = columns_trained(kind) if group == "trainers" else None
     return {
         "name": name,
         "group": group,
         "does": _summary(kind),
-        "columns": used._asdict() if used else None,
+        "columns": used._asdict() if used else {"reads": trained} if trained else None,
         "example": _example(kind),
         "params": kind.Params.model_json_schema(),
     }
 
 
 def _show(group: Group, name: str) -> None:
-    from dqdata.project.columns_used import columns_used
+    from dqdata.project.columns_used import columns_trained, columns_used
     from dqdata.project.parameters import described
 
     kind = load(group, name)
@@ -83,6 +87,9 @@ def _show(group: Group, name: str) -> None:
         say(_filled(f"out: {', '.join(f'+{one}' for one in used.makes) or 'the same'}", hang=7))
         if used.removes:
             say(_filled(f"     {', '.join(f'-{one}' for one in used.removes)}", hang=7))
+    if group == "trainers" and (trained := columns_trained(kind)):
+        say("\ncolumns of the rows, for the example")
+        say(_filled(f"in:  {', '.join(trained)}", hang=7))
     if example := _example(kind):
         say(f"\nexample\n{textwrap.indent(example, '  ')}")
     parameters = list(described(kind.Params))
@@ -110,7 +117,7 @@ def _example(kind: type) -> str:
 def _is_code(block: str) -> bool:
     """Whether a paragraph is an example rather than prose."""
     lines = block.splitlines()
-    marked = sum(line.startswith((" ", "{", "[", ">>>", "from =")) or " | " in line for line in lines)
+    marked = sum(line.startswith((" ", "{", "[", ">>>")) or " | " in line or bool(_KEY.match(line)) for line in lines)
     return bool(lines) and marked * 2 >= len(lines)
 
 

@@ -1,12 +1,15 @@
-"""Which columns an operator reads and makes, found by asking it to plan over tables that grow until it is content.
+"""Which columns a plug-in reads and makes, found by asking it to plan over tables that grow until it is content.
 
 >>> columns_used(load("operators", "verify_math"))
 Used(reads=('response', 'answer'), makes={'extracted': 'VARCHAR', 'verdict': 'VARCHAR', ...}, removes=())
+>>> columns_trained(load("trainers", "dpo"))
+('prompt', 'chosen', 'rejected')
 """
 
 from __future__ import annotations
 
 import contextlib
+import inspect
 import re
 import sys
 import tomllib
@@ -21,6 +24,7 @@ from dqdata.errors import DqdataError
 from dqdata.operator import Operator
 from dqdata.params import markers
 from dqdata.schema import Schema
+from dqdata.trainer import Trainer
 
 TRIES = 20
 PLACEHOLDERS: dict[str, Any] = {"sql": "true", "teacher": "teacher", "scorer": "scorer", "catalog": "catalog"}
@@ -67,6 +71,27 @@ def _used(kind: type[Operator[Any]], given: Mapping[str, Any], keys: tuple[str, 
     return None
 
 
+def columns_trained(kind: type[Trainer[Any]]) -> tuple[str, ...] | None:
+    """Columns that the rows of a trainer's split `train` need, with the parameters of the example in its module's
+    docstring, else with the defaults. None where they depend on more."""
+    given = {**_required(kind.Params), **_of_trainer(kind)}
+    have = {"problem_id": "VARCHAR"}
+    reads: list[str] = []
+    for _ in range(TRIES):
+        try:
+            kind(kind.Params.model_validate(given)).needs("train", Columns(have))
+            return tuple(reads)
+        except DqdataError as error:
+            wanted = _wanted(str(error), have)
+            if wanted is None:
+                return None
+            have[wanted[0]] = wanted[1]
+            reads += [] if wanted[0] in reads else [wanted[0]]
+        except Exception:  # of parameters that have no default to try
+            return None
+    return None
+
+
 def _of_example(kind: type[Operator[Any]]) -> dict[str, Any]:
     """Parameters of the first `{ op = "NAME", ... }` of the module's docstring; files that it names are left out."""
     text = sys.modules[kind.__module__].__doc__ or ""
@@ -74,6 +99,16 @@ def _of_example(kind: type[Operator[Any]]) -> dict[str, Any]:
     fields = kind.Params.model_fields
     files = {name for name, info in fields.items() if any(getattr(m, "refers_to", "") == "file" for m in markers(info))}
     return {**_required(kind.Params), **{k: v for k, v in given.items() if k not in ("op", "id", *files)}}
+
+
+def _of_trainer(kind: type[Trainer[Any]]) -> dict[str, Any]:
+    """Parameters of the first `[trainers.NAME]` of the module's docstring."""
+    text = inspect.getdoc(sys.modules[kind.__module__]) or ""
+    for block in text.split("\n\n"):
+        with contextlib.suppress(tomllib.TOMLDecodeError):
+            for table in tomllib.loads(inspect.cleandoc(block)).get("trainers", {}).values():
+                return {key: value for key, value in table.items() if key in kind.Params.model_fields}
+    return {}
 
 
 def _inline_tables(text: str, start: str) -> Iterator[dict[str, Any]]:
@@ -115,5 +150,6 @@ def _wanted(message: str, have: Mapping[str, str]) -> tuple[str, str] | None:
         fresh = next((word for word in words if word not in have), None)
         return (fresh, VOCABULARY[fresh].type if fresh in VOCABULARY else "VARCHAR") if fresh else None
     known = VOCABULARY.get(named[1])
-    kind = named[2] or (known.type if known else "VARCHAR")
+    usual = known.type if known and named[1] not in have else ""
+    kind = usual or named[2] or (known.type if known else "VARCHAR")
     return None if have.get(named[1]) == kind else (named[1], kind)

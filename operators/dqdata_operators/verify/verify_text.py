@@ -1,10 +1,12 @@
 r"""verify_text: is the final answer of a response the reference, in words?
 
-mode         answer                  response                            verdict
-normalised   The Battle of Hastings  The answer is: battle of hastings.  correct
-exact        GATTACA                 \boxed{gattaca}                     incorrect
-regex        colou?rs?               #### Colours                        correct
-number       9.81  (rel_tol = 0.01)  It is 9.8.                          correct
+{ op = "verify_text", mode = "number", rel_tol = 0.01 }
+
+mode       | answer                 | response                           | verdict
+normalised | The Battle of Hastings | The answer is: battle of hastings. | correct
+exact      | GATTACA                | \boxed{gattaca}                    | incorrect
+regex      | colou?rs?              | #### Colours                       | correct
+number     | 9.81                   | It is 9.8.                         | correct
 """
 
 from __future__ import annotations

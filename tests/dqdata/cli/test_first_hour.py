@@ -170,6 +170,26 @@ def test_every_operator_shows_its_columns() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "reads"),
+    [("sft", {"messages"}), ("dpo", {"prompt", "chosen", "rejected"}), ("grpo", {"prompt"}), ("reward", {"chosen"})],
+)
+def test_ops_shows_what_a_trainer_reads(dqdata: Invoke, name: str, reads: set[str]) -> None:
+    assert reads <= set(json.loads(dqdata("ops", name, "--json")[1])["columns"]["reads"])
+    shown = dqdata("ops", name)[1]
+    assert "columns of the rows, for the example" in shown and f'kind = "{name}"' in shown
+
+
+@pytest.mark.parametrize("group", ["operators", "trainers", "teachers", "sources"])
+def test_every_built_in_plug_in_has_an_example(dqdata: Invoke, group: str) -> None:
+    from dqdata.plugins import found
+
+    ours = ("dqdata.", "dqdata_operators.", "dqdata_trainers.")
+    built_in = [name for name, point in found(group).items() if point.value.startswith(ours)]  # type: ignore[arg-type]
+    shown = {name: json.loads(dqdata("ops", name, "--group", group, "--json")[1]) for name in built_in}
+    assert not [name for name, one in shown.items() if not one["example"] or not one["does"]]
+
+
+@pytest.mark.parametrize(
     "code", ["unknown-key", "error[unknown-key]:", "truncated", "contaminated_exact", "filtered by x = 1"]
 )
 def test_explain(dqdata: Invoke, code: str) -> None:
