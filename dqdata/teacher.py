@@ -210,7 +210,8 @@ class Completion:
 
 
 class Price(Params):
-    """USD per million tokens. `cached_input` is what the provider takes for tokens read from its prefix cache."""
+    """USD per million tokens: `input` and, of a teacher that writes, `output`. `cached_input` is what the provider
+    takes for tokens read from its prefix cache."""
 
     input: float = Field(0.0, ge=0)
     output: float = Field(0.0, ge=0)

@@ -118,7 +118,22 @@ def make_teacher(table: TeacherTable, store: StoreView) -> Teacher[Any]:
         raise ProjectError(table.where, str(error)) from error
     except PluginFault as error:
         raise _refused(table.where, error) from error.__cause__
+    _check_price(teacher, table)
     return teacher
+
+
+def _check_price(teacher: Teacher[Any], table: TeacherTable) -> None:
+    """Raises ProjectError for a price that leaves out tokens which the teacher counts: they would cost nothing."""
+    if (price := table.limits.price) is None:
+        return
+    counted = ("input", "output") if teacher.does == "write" else ("input",)
+    if missing := [key for key in counted if key not in price.model_fields_set]:
+        raise ProjectError(
+            table.where,
+            f"key 'price' does not say what {' and '.join(missing)} tokens cost: give {' and '.join(counted)}, in USD "
+            "per million tokens, 0 where they are free",
+            code="missing-key",
+        )
 
 
 def _teacher_kind(table: TeacherTable) -> type[Teacher[Any]]:

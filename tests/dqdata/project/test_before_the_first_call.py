@@ -165,3 +165,28 @@ def test_a_key_is_needed_for_a_run_and_not_for_a_plan(tmp_path: Path, capsys: py
     assert main(["plan", "p", "-p", str(tmp_path)]) == 0
     for verb in (("check",), ("run", "p")):
         assert "'NO_SUCH_KEY_HERE' isn't set" in said(tmp_path, capsys, *verb)
+
+
+@pytest.mark.parametrize(
+    ("price", "missing"),
+    [
+        ("{ input = 1.0 }", "output"),
+        ("{ output = 2 }", "input"),
+        ("{}", "input and output"),
+        ("{ cached_input = 0.1 }", "input and output"),
+        ("{ input = 0.5, cached_input = 0.1 }", "output"),
+    ],
+)
+def test_tokens_whose_price_is_left_out_are_not_taken_to_be_free(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], price: str, missing: str
+) -> None:
+    write(tmp_path, pipeline(GENERATE, "budget_usd = 1.0", TEACHER + f"price = {price}\n"))
+    for verb in (("check",), ("plan", "p"), ("run", "p")):
+        shown = " ".join(said(tmp_path, capsys, *verb).split())
+        assert f"[teachers.t]: key 'price' does not say what {missing} tokens cost" in shown
+
+
+@pytest.mark.parametrize("price", ["{ input = 0, output = 0 }", "{ input = 1.0, output = 0.0 }"])
+def test_what_is_free_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str], price: str) -> None:
+    write(tmp_path, pipeline(GENERATE, "budget_usd = 1.0", TEACHER + f"price = {price}\n"))
+    assert main(["plan", "p", "-p", str(tmp_path)]) == 0
