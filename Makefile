@@ -65,8 +65,8 @@ $(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/.dev: $(VENV)/.run
 	@echo 'installing torch into $(VENV): some 200 MB for a CPU, 3 GB for a GPU'
 	@$(PIP) torch
-	@echo 'installing what training and tests need: some 1 GB, a few minutes'
-	@$(PIP) -e '.[llamacpp,train,gym,curation,tokens,cloud,dev]'
+	@echo 'installing what training and tests need: some 1.3 GB, a few minutes'
+	@$(PIP) -e '.[llamacpp,train,gym,curation,tokens,cloud,ray,dev]'
 	@touch $@
 
 $(VENV)/.slow: pyproject.toml constraints.txt | $(VENV)/.dev

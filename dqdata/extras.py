@@ -13,6 +13,7 @@ EXTRAS = {
     **dict.fromkeys(("xllamacpp", "gguf"), "llamacpp"),
     "datasets": "hub",
     "vllm": "vllm",
+    "ray": "ray",
     "tokenizers": "tokens",
     "deepspeed": "deepspeed",
     "pytest": "code",

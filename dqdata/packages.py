@@ -24,11 +24,9 @@ def check_packages(requirements: Iterable[str], where: str) -> None:
     lacking: list[str] = []
     commands: list[str] = []
     for one in requirements:
-        extra = _EXTRA.fullmatch(one)
-        names = _of_extra(extra[1]) if extra else [one]
-        if missing := [name for name in names if not installed(name)]:
+        if missing := [name for name in packages_of(one) if not installed(name)]:
             lacking += missing
-            commands.append(one if extra else _extra_with(one) or one)
+            commands.append(one if _EXTRA.fullmatch(one) else _extra_with(one) or one)
     if lacking:
         quoted = " ".join(f"'{command}'" if "[" in command else command for command in dict.fromkeys(commands))
         raise PluginError(
@@ -47,8 +45,10 @@ def extras() -> dict[str, list[str]]:
     return found
 
 
-def _of_extra(extra: str) -> list[str]:
-    return extras().get(extra, [f"dqdata[{extra}]"])
+def packages_of(requirement: str) -> list[str]:
+    """The distributions that a requirement names, those of an extra among them."""
+    extra = _EXTRA.fullmatch(requirement)
+    return extras().get(extra[1], [requirement]) if extra else [requirement]
 
 
 def _extra_with(package: str) -> str | None:

@@ -134,7 +134,7 @@ class Project(Catalogs, Experiments):
         force: bool = False,
         limit: int | None = None,
         workers: int | None = None,
-        engine: Literal["local", "inline", "spawn"] | None = None,
+        engine: Literal["local", "inline", "spawn", "ray"] | None = None,
         out: TextIO | None = None,
     ) -> RunResult:
         """Runs a pipeline and commits a version of its catalog; one that was stopped goes on where it was.
@@ -170,7 +170,7 @@ class Project(Catalogs, Experiments):
         *,
         workers: int | None = None,
         budget_usd: float | None = None,
-        engine: Literal["local", "inline", "spawn"] | None = None,
+        engine: Literal["local", "inline", "spawn", "ray"] | None = None,
         out: TextIO | None = None,
     ) -> PilotResult:
         """Runs over the first rows, as `run(limit=rows)`, and states yield, cost and time of a run over all, each with

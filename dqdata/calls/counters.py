@@ -30,3 +30,16 @@ class Counters:
         self.output_tokens += more.output_tokens
         self.cost_usd += more.cost_usd
         self.unpriced = self.unpriced or more.unpriced
+
+    def since(self, before: Counters) -> Counters:
+        """What was counted after `before`, an earlier state of the same counters."""
+        return Counters(
+            self.made - before.made,
+            self.cached - before.cached,
+            self.failed - before.failed,
+            self.retried - before.retried,
+            self.input_tokens - before.input_tokens,
+            self.output_tokens - before.output_tokens,
+            self.cost_usd - before.cost_usd,
+            self.unpriced,
+        )

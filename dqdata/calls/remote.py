@@ -5,7 +5,7 @@
 
 A connection that breaks is made again for `PATIENCE` seconds: requests without a reply are sent again, marked as such,
 and the calls in flight are announced, so that an owner that was killed and restarted loses no answered call and counts
-those in flight.
+those in flight. An owner that may come back elsewhere is looked up before each connection.
 """
 
 from __future__ import annotations
@@ -15,27 +15,51 @@ import contextlib
 import itertools
 import secrets
 import time
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any
 
 from dqdata.calls.budget import Reservation
 from dqdata.calls.owner import Answered, LaneEndedError, Owner, Row
 from dqdata.calls.stall import Stall
-from dqdata.calls.wire import OwnerAddress, connect, frame, read, received_error, received_failure, sent_failure
-from dqdata.errors import StoreError, TeacherError
+from dqdata.calls.wire import (
+    OwnerAddress,
+    connect,
+    frame,
+    read,
+    received_error,
+    received_failure,
+    sent_error,
+    sent_failure,
+)
+from dqdata.errors import DqdataError, StoreError, TeacherError
+from dqdata.ledger import Ledger
 from dqdata.ledger.answers import Answer, Failure
 from dqdata.teacher import Limits
 
 PATIENCE = 60.0
 """Seconds for which an owner that is gone is tried again."""
 PAUSE = 0.1
+Find = Callable[[], Awaitable[OwnerAddress]]
+"""Where an owner is now. Raises OSError while it is nowhere."""
 
 
 class RemoteOwner(Owner):
     """One connection, shared by all calls of this process."""
 
-    def __init__(self, address: OwnerAddress, *, patience: float = PATIENCE) -> None:
-        self._address, self._patience = address, patience
+    def __init__(
+        self,
+        address: OwnerAddress | Find,
+        *,
+        patience: float = PATIENCE,
+        ledger: Ledger | None = None,
+        on_stop: Callable[[DqdataError], None] | None = None,
+    ) -> None:
+        """address: of the owner, or a function that finds it. ledger: the same one, where this process may open it too.
+        on_stop: called when another process ends the run."""
+        self._find, self._patience = (address if callable(address) else _at(address)), patience
+        self._ledger, self._on_stop = ledger, on_stop
+        self._stopping: dict[str, Any] | None = None
         self._numbers = itertools.count(1)
         self._pending: dict[int, tuple[dict[str, Any], asyncio.Future[Any]]] = {}
         self._leases: dict[str, RemoteLease] = {}
@@ -69,8 +93,18 @@ class RemoteOwner(Owner):
     def limit_tokens(self) -> int | None:
         return self._tokens
 
+    @property
+    def ledger(self) -> Ledger | None:
+        return self._ledger
+
     def lane(self, name: str, limits: Limits, stall: Stall) -> RemoteLane:
         return RemoteLane(self, name, limits)
+
+    def stop(self, cause: BaseException) -> None:
+        """Ends the run for all processes of this owner: nothing new begins there, and those that come are told."""
+        error = cause if isinstance(cause, DqdataError) else DqdataError(str(cause))
+        self._stopping = {"do": "stop", "error": sent_error(error)}
+        self.notice(self._stopping)
 
     async def stored(self, key: str) -> Row | None:
         row = await self.call({"do": "lookup", "key": key})
@@ -114,23 +148,31 @@ class RemoteOwner(Owner):
 
     async def _connected(self) -> asyncio.StreamReader:
         """A connection with its greeting, as soon as there is an owner. Raises StoreError."""
-        began = time.monotonic()
+        began, where = time.monotonic(), ""
         while True:
             try:
-                reader, writer = await connect(self._address)
-                writer.write(frame({"token": self._address.token}))
-                budget = (await read(reader))["budget"]
+                address = await self._find()
+                where = f" at {address.url}"
+                reader, writer = await connect(address)
+                writer.write(frame({"token": address.token}))
+                greeting = await read(reader)
+                budget = greeting["budget"]
                 break
             except (OSError, KeyError) as error:
                 if time.monotonic() - began > self._patience:
                     raise StoreError(
-                        f"the owner of the ledger at {self._address.url} can't be reached for {self._patience:g} s "
+                        f"the owner of the ledger{where} can't be reached for {self._patience:g} s "
                         f"({error}); what was answered is kept: run again"
                     ) from None
                 await asyncio.sleep(PAUSE)
         self._usd, self._tokens = budget["usd"], budget["tokens"]
         self._writer = writer
+        self._told(greeting.get("stop"))
         return reader
+
+    def _told(self, stop: dict[str, Any] | None) -> None:
+        if stop is not None and self._on_stop is not None:
+            self._on_stop(received_error(stop))
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         while True:
@@ -151,11 +193,14 @@ class RemoteOwner(Owner):
         reader = await self._connected()
         for lease in self._leases.values():
             self.notice(lease.announcement)
+        if self._stopping is not None:
+            self.notice(self._stopping)
         for message, _ in list(self._pending.values()):
             self.notice({**message, "again": True})
         return reader
 
     def _replied(self, message: dict[str, Any]) -> None:
+        self._told(message.get("stop"))
         known = self._pending.get(int(message.get("id", 0)))
         if known is None or known[1].done():
             return
@@ -239,3 +284,10 @@ class RemoteLease:
     def leave(self) -> None:
         self._lane.owner.drop(self)
         self._lane.owner.notice({"do": "leave", "lease": self.name, "charge": self._charge})
+
+
+def _at(address: OwnerAddress) -> Find:
+    async def find() -> OwnerAddress:
+        return address
+
+    return find

@@ -5,8 +5,8 @@
 
 It listens on a Unix socket in a folder of its own that nobody else may enter, and asks for a random token. Of calls
 with the same key in several processes one is sent: the others wait for its answer. What a process that ended had leased
-is given back, a call that it had sent at its worst case. `python -m dqdata.calls.server` is such an owner as a process
-of its own.
+is given back, a call that it had sent at its worst case. A client may end the run for all (`stop`), those that connect
+later among them. `python -m dqdata.calls.server` is such an owner as a process of its own.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ class OwnerServer:
         self._claims: dict[str, asyncio.Future[None]] = {}
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.Task[None]] = set()
+        self._told: set[_Client] = set()
+        self._stop: dict[str, Any] | None = None
 
     async def __aenter__(self) -> OwnerServer:
         scheme, _, rest = self.address.url.partition("://")
@@ -86,15 +88,23 @@ class OwnerServer:
             if not isinstance(token, str) or not hmac.compare_digest(token.encode(), self.address.token.encode()):
                 return
             budget = {"usd": self.owner.limit_usd, "tokens": self.owner.limit_tokens}
-            client.send({"budget": budget})
+            client.send({"budget": budget, "stop": self._stop})
+            self._told.add(client)
             while True:
                 client.received(await read(reader))
         except (ConnectionError, TimeoutError, asyncio.CancelledError):
             pass
         finally:
             self._clients.discard(task)
+            self._told.discard(client)
             client.ended()
             writer.close()
+
+    def stop(self, error: dict[str, Any]) -> None:
+        """Tells every process, now and later, why nothing new is to begin."""
+        self._stop = error
+        for client in self._told:
+            client.send({"stop": error})
 
     def lane(self, name: str, limits: dict[str, Any]) -> LocalLane:
         """The calls of one teacher in all processes; the limits are those that its first process has."""
@@ -169,6 +179,8 @@ class _Client:
                     held.lease.answered(Answered(*message["took"]))
             case "leave":
                 self._leave(message["lease"], message["charge"])
+            case "stop":
+                self._server.stop(message["error"])
 
     def ended(self) -> None:
         """The process is gone: what it waited for is cancelled, what it leased is free."""

@@ -29,7 +29,7 @@ VALUE = 240
 @click.argument("name", shell_complete=completion.pipelines)
 @click.option("--rows", type=click.IntRange(min=1, max=100), default=5, show_default=True, help="First rows to take.")
 @click.option("--budget-usd", type=Finite(min=0, min_open=True), help="Instead of the pipeline's budget.")
-@click.option("--engine", type=click.Choice(["local", "inline", "spawn"]), help="Instead of [engine] kind.")
+@click.option("--engine", type=click.Choice(["local", "inline", "spawn", "ray"]), help="Instead of [engine] kind.")
 @project_option
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 @json_option

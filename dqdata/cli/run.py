@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first rows of the source, into NAME__first_LIMIT.")
 @click.option("--pilot", type=click.IntRange(min=1), help="As --limit, and state yield, cost and time for all rows.")
 @click.option("--workers", type=click.IntRange(min=1), help="Worker processes; by default one a core.")
-@click.option("--engine", type=click.Choice(["local", "inline", "spawn"]), help="Instead of [engine] kind.")
+@click.option("--engine", type=click.Choice(["local", "inline", "spawn", "ray"]), help="Instead of [engine] kind.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 @json_option
 def command(

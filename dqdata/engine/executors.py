@@ -28,17 +28,9 @@ from dqdata.engine.memory import held_bytes, open_files
 from dqdata.engine.progress import Progress
 from dqdata.engine.runtime import Runtime
 from dqdata.engine.segment import BATCH_ROWS, SegmentRun
-from dqdata.engine.tasks import ChunkResult, ChunkTask, Executor, Job
+from dqdata.engine.tasks import ChunkResult, ChunkTask, Job
 from dqdata.errors import DqdataError, InputError, RunError
-from dqdata.project.tables import EngineKind
 from dqdata.teacher import Teacher
-
-
-def make_executor(kind: EngineKind, runtime: Runtime, progress: Progress, processes: int | None = None) -> Executor:
-    """processes: how many tasks `spawn` runs at once; by default one a core."""
-    if kind == "spawn":
-        return SpawnExecutor(runtime, processes or os.cpu_count() or 1)
-    return LocalExecutor(runtime, progress, chunks=1 if kind == "inline" else None)
 
 
 class LocalExecutor:
@@ -87,7 +79,7 @@ class SpawnExecutor:
         runtime.stop.on_set(lambda _: self._signal(signal.SIGTERM))
 
     async def admit(self, task: ChunkTask) -> None:
-        self._refuse(task)
+        refuse_gathering(task, self._runtime)
         await self._room.acquire()
 
     async def run(self, task: ChunkTask) -> ChunkResult:
@@ -103,16 +95,6 @@ class SpawnExecutor:
         if self._server is not None:
             await self._server.__aexit__(None, None, None)
         self._folder.cleanup()
-
-    def _refuse(self, task: ChunkTask) -> None:
-        """A teacher that gathers the requests of the whole run can't work in several processes. Raises InputError."""
-        for name in {name for step in task.job.segment.steps for name in step.operator.teachers()}:
-            teacher = self._runtime.client(name).teacher
-            if type(teacher).remember_in is not Teacher.remember_in:
-                raise InputError(
-                    f"teacher {name!r} (provider {teacher.provider!r}) gathers the requests of a whole run, which "
-                    'takes one process: use [engine] kind = "local"'
-                )
 
     async def _owner(self) -> OwnerServer:
         if self._server is None:
@@ -155,7 +137,7 @@ class SpawnExecutor:
         if isinstance(outcome, ChunkResult):
             self._runtime.add_counters(outcome.counters)
             return outcome
-        raise _error_of(outcome)
+        raise error_of(outcome)
 
     def _signal(self, number: signal.Signals) -> None:
         for child in self._children:
@@ -164,8 +146,24 @@ class SpawnExecutor:
                     child.send_signal(number)
 
 
-def _error_of(outcome: Any) -> DqdataError:
-    """The error that ended a task, as its process described it: (class, text, code)."""
+def refuse_gathering(task: ChunkTask, runtime: Runtime) -> None:
+    """A teacher that gathers the requests of the whole run can't work in several processes. Raises InputError."""
+    for name in {name for step in task.job.segment.steps for name in step.operator.teachers()}:
+        teacher = runtime.client(name).teacher
+        if type(teacher).remember_in is not Teacher.remember_in:
+            raise InputError(
+                f"teacher {name!r} (provider {teacher.provider!r}) gathers the requests of a whole run, which "
+                'takes one process: use [engine] kind = "local"'
+            )
+
+
+def described_error(error: DqdataError) -> tuple[str, str, str]:
+    """The error that ended a task, for another process: class, text, code."""
+    return type(error).__name__, str(error), error.code
+
+
+def error_of(outcome: Any) -> DqdataError:
+    """The error that `described_error` described."""
     name, text, code = outcome
     kind = getattr(errors, name, RunError)
     try:

@@ -26,9 +26,9 @@ from dqdata.catalog.upkeep import state_license
 from dqdata.columns import REJECTS
 from dqdata.engine.append import Appending, Past, keep
 from dqdata.engine.assertions import CheckOutcome, evaluate
+from dqdata.engine.choice import engine_of
 from dqdata.engine.counts import correct_rows, error_counts, reject_counts
 from dqdata.engine.executor import RunOutput, execute
-from dqdata.engine.executors import make_executor
 from dqdata.engine.garbage import rare_collections
 from dqdata.engine.memory import database_bytes
 from dqdata.engine.output import merged
@@ -44,7 +44,7 @@ from dqdata.history.origins import allow
 from dqdata.ledger import Ledger
 from dqdata.project.plan import Plan, check_ready, make_plan
 from dqdata.project.recipe import recipe
-from dqdata.project.tables import EngineKind, Project
+from dqdata.project.tables import EngineKind, EngineTable, Project
 
 WAIT_SECONDS = 15.0
 
@@ -99,7 +99,7 @@ def run_pipeline(
                         store,
                         folder,
                         out,
-                        engine or project.engine.kind,
+                        project.engine.model_copy(update={"kind": engine}) if engine else project.engine,
                         again=force or retry_failed,
                         force=force,
                     ).run(allow_partial, workers)
@@ -115,7 +115,7 @@ class _Run:
         store: Store,
         folder: Path,
         out: TextIO | None,
-        engine: EngineKind,
+        engine: EngineTable,
         *,
         again: bool,
         force: bool,
@@ -150,24 +150,27 @@ class _Run:
         pipeline, stop = self.plan.pipeline, StopSignal()
         with Ledger(self.store.ledger_place) as ledger, on_signals(stop):
             budget = Budget(pipeline.budget_usd, pipeline.budget_tokens, ledger.spent(run_id=self.run_id))
-            async with Runtime(
-                self.project,
-                ledger,
-                Labels(self.run_id, pipeline.name),
-                budget=budget,
-                stop=stop,
-                workers=workers,
-                seed=pipeline.seed,
-                memory_limit=pipeline.memory,
-                scratch=self.folder / "scratch",
-                store=self.store,
-                teachers=self.plan.teachers,
-                unpaid_rows_fail=allow_partial or pipeline.target_rows is not None,
-                inline=self.engine == "inline",
-            ) as runtime:
+            labels = Labels(self.run_id, pipeline.name)
+            async with (
+                engine_of(self.engine, ledger, budget, labels, self.store.place, workers) as engine,
+                Runtime(
+                    self.project,
+                    engine.owner,
+                    labels,
+                    stop=stop,
+                    workers=workers,
+                    seed=pipeline.seed,
+                    memory_limit=pipeline.memory,
+                    scratch=self.folder / "scratch",
+                    store=self.store,
+                    teachers=self.plan.teachers,
+                    unpaid_rows_fail=allow_partial or pipeline.target_rows is not None,
+                    inline=self.engine.kind == "inline",
+                ) as runtime,
+            ):
                 progress = Progress(pipeline.max_failed_rate, runtime.counters, self.out)
                 try:
-                    executor = make_executor(self.engine, runtime, progress, workers)
+                    executor = engine.executor(runtime, progress, workers)
                     async with aclosing(executor):
                         if pipeline.target_rows is None:
                             self.output = await execute(

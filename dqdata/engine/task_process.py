@@ -1,6 +1,6 @@
 """The process of one task: `python -m dqdata.engine.task_process PARENT`, the task on stdin, the result in `result`.
 
-`run_task` is all that a process on another machine needs too: a task, and the address of the owner of the ledger.
+`TaskSession` is all that a process on another machine needs too: a job, and the owner of the ledger.
 """
 
 from __future__ import annotations
@@ -13,55 +13,92 @@ import tempfile
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
+from dqdata.calls.counters import Counters
 from dqdata.calls.remote import RemoteOwner
 from dqdata.calls.wire import OwnerAddress
 from dqdata.catalog import Store
-from dqdata.engine.executors import LocalExecutor
+from dqdata.engine.chunks import Slice
+from dqdata.engine.executors import LocalExecutor, described_error
 from dqdata.engine.progress import Progress
 from dqdata.engine.runtime import Runtime
 from dqdata.engine.stop import StopSignal, on_signals
-from dqdata.engine.tasks import ChunkResult, ChunkTask
+from dqdata.engine.tasks import ChunkResult, ChunkTask, Job
 from dqdata.errors import DqdataError
 from dqdata.project.check import NoStore
 from dqdata.workers.lifetime import end_with
 
 
-async def run_task(task: ChunkTask, owner: OwnerAddress, processes: int = 1) -> ChunkResult:
-    """Processes a chunk in this process and writes its checkpoint. processes: how many share the memory of the run.
-    Raises RunError, always resumable."""
-    job, stop = task.job, StopSignal()
-    job = replace(job, memory=max(job.memory // processes, 1 << 28))
-    async with AsyncExitStack() as stack:
-        stack.enter_context(on_signals(stop))
-        there = Store.exists(job.project.store)
-        store = stack.enter_context(Store.open(job.project.store, read_only=True)) if there else NoStore()
-        scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="dqdata-task-"))
-        runtime = await stack.enter_async_context(
-            Runtime(
-                job.project,
-                await stack.enter_async_context(RemoteOwner(owner)),
-                job.labels,
-                stop=stop,
-                workers=1,
-                seed=job.seed,
-                memory_limit=job.memory,
-                scratch=Path(scratch),
-                store=store,
-                unpaid_rows_fail=job.unpaid_rows_fail,
-                replay=job.replay,
-            )
-        )
-        executor = LocalExecutor(runtime, Progress(1.0, runtime.counters, None))
-        task = ChunkTask(job, task.chunk)
-        await executor.admit(task)
+class TaskSession:
+    """What the chunks of one job need in a process, opened once and used for one chunk after the other.
+
+    >>> async with TaskSession(job, owner, stop) as session:
+    ...     result = await session.run(chunk)
+    """
+
+    def __init__(self, job: Job, owner: RemoteOwner, stop: StopSignal, processes: int = 1) -> None:
+        """processes: how many of this machine share the memory of the run."""
+        self._job = replace(job, memory=max(job.memory // processes, 1 << 28))
+        self._owner, self._stop = owner, stop
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> TaskSession:
+        job, stack = self._job, self._stack
         try:
-            result = await executor.run(task)
-        except Exception:
-            stop.check()  # what ended the run says why
+            there = Store.exists(job.project.store)
+            store = stack.enter_context(Store.open(job.project.store, read_only=True)) if there else NoStore()
+            scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="dqdata-task-"))
+            self._runtime = await stack.enter_async_context(
+                Runtime(
+                    job.project,
+                    await stack.enter_async_context(self._owner),
+                    job.labels,
+                    stop=self._stop,
+                    workers=1,
+                    seed=job.seed,
+                    memory_limit=job.memory,
+                    scratch=Path(scratch),
+                    store=store,
+                    unpaid_rows_fail=job.unpaid_rows_fail,
+                    replay=job.replay,
+                )
+            )
+        except BaseException:
+            await stack.aclose()
             raise
-        return replace(result, rows=task.chunk.rows, counters=runtime.counters_by_name())
+        self._executor = LocalExecutor(self._runtime, Progress(1.0, self._runtime.counters, None))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    async def run(self, chunk: Slice, target: Path | None = None) -> ChunkResult:
+        """Processes a chunk and writes its checkpoint, to `target` instead of the job's folder where it is given.
+        Raises RunError, always resumable."""
+        job = self._job if target is None else replace(self._job, target=target)
+        before = {name: replace(counted) for name, counted in self._runtime.counters_by_name().items()}
+        task = ChunkTask(job, chunk)
+        await self._executor.admit(task)
+        try:
+            result = await self._executor.run(task)
+        except Exception:
+            self._stop.check()  # what ended the run says why
+            raise
+        counted = self._runtime.counters_by_name().items()
+        since = {name: now.since(before.get(name, Counters())) for name, now in counted}
+        return replace(result, rows=chunk.rows, counters=since)
+
+
+async def run_task(task: ChunkTask, owner: OwnerAddress, processes: int) -> ChunkResult:
+    """Processes a chunk in this process, which is for it alone."""
+    stop = StopSignal()
+    with on_signals(stop):
+        async with TaskSession(task.job, RemoteOwner(owner), stop, processes) as session:
+            return await session.run(task.chunk)
 
 
 def main() -> None:
@@ -71,7 +108,7 @@ def main() -> None:
     try:
         outcome = asyncio.run(run_task(task, address, processes))
     except DqdataError as error:
-        outcome = (type(error).__name__, str(error), error.code)
+        outcome = described_error(error)
     unfinished = Path("result.part")
     unfinished.write_bytes(pickle.dumps(outcome))
     os.replace(unfinished, "result")  # noqa: PTH105  (one call, of names in the folder that this process began in)

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, Field, SecretStr
 
 from dqdata.errors import InputError, ProjectError, nearest
 from dqdata.params import Params
@@ -42,7 +42,7 @@ TABLES = ("store", "engine", "sandbox", "teachers", "pipelines", "trainers", "ev
 M = TypeVar("M", bound=BaseModel)
 
 
-EngineKind = Literal["local", "inline", "spawn"]
+EngineKind = Literal["local", "inline", "spawn", "ray"]
 
 
 class EngineTable(Params):
@@ -50,7 +50,11 @@ class EngineTable(Params):
 
     kind: EngineKind = "local"
     """local: in this process and its CPU workers. inline: in this process alone, one chunk after the other and without
-    deadlines, for debuggers. spawn: each chunk in a process of its own, as on a cluster."""
+    deadlines, for debuggers. spawn: each chunk in a process of its own, as on a cluster. ray: chunks are tasks of a
+    Ray cluster."""
+    address: str = Field("auto", pattern=r"^(auto|local|[\w.-]+:\d{1,5})$")
+    """Of the Ray cluster: auto, the one that this machine belongs to; HOST:PORT of its head node; local, one that lives
+    on this machine for the run."""
 
 
 class SandboxTable(Params):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from clusters import RayCluster
 from servers import MODULES, Servers
 
 from dqdata import plugins
@@ -26,6 +27,16 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     for module in MODULES:
         pytest.importorskip(module)
     with Servers(tmp_path_factory.mktemp("servers")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def ray_cluster(thirdparty_path: Path) -> Iterator[RayCluster]:
+    """Two machines on loopback, whose workers have the third-party package; skips where Ray is not installed."""
+    pytest.importorskip("ray")
+    if sys.platform != "linux":
+        pytest.skip("a cluster on loopback needs an address for each machine: 127.0.0.2 and so on")
+    with RayCluster([thirdparty_path]) as started:
         yield started
 
 

@@ -21,7 +21,7 @@ from dqdata.calls.owner import LocalOwner, Owner
 from dqdata.calls.remote import RemoteOwner
 from dqdata.calls.server import OwnerServer
 from dqdata.calls.wire import LENGTH, OwnerAddress, connect, frame, read
-from dqdata.errors import BudgetExceeded, StoreError, TeacherError
+from dqdata.errors import BudgetExceeded, DqdataError, StoreError, TeacherError
 from dqdata.ledger import Ledger
 from dqdata.teacher import Completion, Limits, Message, Price, Request, Sampling, Teacher, Usage
 from dqdata.testing import ScriptedTeacher
@@ -143,6 +143,21 @@ async def test_failures_are_recorded_tried_again_and_slow_down_everyone(ledger: 
     assert ledger.rows("select count(*), min(kind), min(status) from failures", ()) == [(2, "retryable", 429)]
 
 
+@pytest.mark.parametrize("kind", ["unix", "tcp"])
+async def test_one_client_ends_the_run_for_all_and_for_those_that_come_later(ledger: Ledger, kind: str) -> None:
+    told: list[DqdataError] = []
+    address = None if kind == "unix" else OwnerAddress("tcp://127.0.0.1:0", "token")
+    async with OwnerServer(LocalOwner(ledger), address) as server:
+        async with RemoteOwner(server.address, on_stop=told.append), RemoteOwner(server.address) as driver:
+            driver.stop(BudgetExceeded("budget exhausted"))
+            async with asyncio.timeout(10):
+                while not told:
+                    await asyncio.sleep(0.01)
+        async with RemoteOwner(server.address, on_stop=told.append):
+            pass
+    assert [(type(one), str(one)) for one in told] == [(BudgetExceeded, "budget exhausted")] * 2
+
+
 async def test_what_an_ended_process_leased_is_free_again(ledger: Ledger) -> None:
     budget = Budget(limit_usd=1.0)
     hanging = Counted(60.0)
@@ -178,7 +193,7 @@ async def test_who_does_not_know_the_token_is_cut_off(ledger: Ledger) -> None:
             writer.close()
         reader, writer = await connect(server.address)
         writer.write(frame({"token": server.address.token}))
-        assert await read(reader) == {"budget": {"usd": None, "tokens": None}}
+        assert await read(reader) == {"budget": {"usd": None, "tokens": None}, "stop": None}
         writer.write(frame({"id": 1, "do": "__class__"}))
         assert "knows no" in (await read(reader))["error"]["text"]
         writer.close()

@@ -9,10 +9,11 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import polars as pl
 import pytest
+from clusters import RayCluster
 
 from dqdata.catalog import Store
 from dqdata.engine.chunks import slices
@@ -24,8 +25,10 @@ from dqdata.project.plan import make_plan
 from dqdata.project.tables import EngineKind, Project
 
 Write = Callable[[str], Project]
+WriteFor = Callable[[str, EngineKind], Project]
 Calls = Callable[[], list[str]]
-KINDS: tuple[EngineKind, ...] = get_args(EngineKind)
+KINDS: tuple[EngineKind, ...] = ("local", "inline", "spawn")
+ALL = [*KINDS, pytest.param("ray", marks=[pytest.mark.slow, pytest.mark.needs("ray")])]
 
 STEPS = """
 [teachers.parrot]
@@ -43,6 +46,19 @@ steps = [ { op = "talk", teacher = "parrot", n = 2 }, STEP { op = "sample", shar
 
 def text(step: str = "") -> str:
     return STEPS.replace("STEP", step)
+
+
+@pytest.fixture
+def write(project: Write, request: pytest.FixtureRequest) -> Callable[[str, EngineKind], Project]:
+    """Writes a project, for the cluster of the tests where the engine is Ray."""
+
+    def written(toml: str, kind: EngineKind) -> Project:
+        if kind == "ray":
+            cluster: RayCluster = request.getfixturevalue("ray_cluster")
+            toml = f'[engine]\naddress = "{cluster.address}"\n{toml}'
+        return project(toml)
+
+    return written
 
 
 def frame(store: Store, sql: str) -> pl.DataFrame:
@@ -85,19 +101,19 @@ def test_failures_of_rows_are_the_same(outcome: Callable[..., tuple[Any, ...]]) 
     assert {one["reason"] for one in made["local"][1]} >= {"divisible"}
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_too_many_failures_end_the_run(project: Write, store: Store, kind: EngineKind) -> None:
-    loaded = project('[pipelines.p]\nfrom = { source = "counting", rows = 100 }\nsteps = [ { op = "picky" } ]')
+@pytest.mark.parametrize("kind", ALL)
+def test_too_many_failures_end_the_run(write: WriteFor, store: Store, kind: EngineKind) -> None:
+    loaded = write('[pipelines.p]\nfrom = { source = "counting", rows = 100 }\nsteps = [ { op = "picky" } ]', kind)
     with pytest.raises(TooManyFailures, match="divisible: 34"):
         run_pipeline(loaded, "p", store, engine=kind)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL)
 def test_a_budget_ends_the_run_and_a_higher_one_goes_on(
-    project: Write, store: Store, calls: Calls, kind: EngineKind
+    write: WriteFor, store: Store, calls: Calls, kind: EngineKind
 ) -> None:
     priced = text().replace("concurrency = 8", "concurrency = 8\nprice = { input = 1.0, output = 1.0 }")
-    loaded = project(priced)
+    loaded = write(priced, kind)
     with pytest.raises(BudgetExceeded, match="budget exhausted"):
         run_pipeline(loaded, "p", store, engine=kind, budget_usd=5e-4)
     before = len(calls())
@@ -120,9 +136,9 @@ with Store.open(project.store) as store:
 """
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_killed_run_goes_on(project: Write, calls: Calls, kind: EngineKind) -> None:
-    loaded = project(text().replace("concurrency = 8", "concurrency = 4\nseconds = 0.01"))
+@pytest.mark.parametrize("kind", ALL)
+def test_a_killed_run_goes_on(write: WriteFor, calls: Calls, kind: EngineKind) -> None:
+    loaded = write(text().replace("concurrency = 8", "concurrency = 4\nseconds = 0.01"), kind)
     command = [sys.executable, "-c", KILLED, str(loaded.path), kind]
     for at in (10, 30):
         with subprocess.Popen(command, stdout=subprocess.PIPE) as child:

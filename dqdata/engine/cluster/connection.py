@@ -1,0 +1,170 @@
+"""The driver's connection to a Ray cluster, and what its machines have.
+
+async with connected("auto") as cluster:
+    cluster.nodes(), cluster.cpus()
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from dqdata.aio import settle
+from dqdata.engine.cluster.owner import NAMESPACE
+from dqdata.errors import RunError
+
+CONNECT_SECONDS = 10.0
+INIT_SECONDS = 180.0
+"""For Ray to connect, or to start a cluster: it may try without an end."""
+OBJECT_STORE = 200 << 20
+"""Bytes of the object store of a cluster that lives for one run: rows of chunks in flight."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A machine of the cluster that takes tasks. id: Ray's."""
+
+    id: str
+    address: str
+    cpus: float
+    gpus: float
+
+
+class Cluster:
+    """Ray, as it is connected in this process."""
+
+    def nodes(self) -> list[Node]:
+        import ray
+
+        return [
+            Node(
+                one["NodeID"],
+                f"{one['NodeManagerHostname']} ({one['NodeManagerAddress']})",
+                one["Resources"].get("CPU", 0.0),
+                one["Resources"].get("GPU", 0.0),
+            )
+            for one in ray.nodes()
+            if one["Alive"]
+        ]
+
+    def cpus(self) -> float:
+        """Of all machines, whether they are at work or not."""
+        return sum(node.cpus for node in self.nodes())
+
+    @property
+    def here(self) -> str:
+        """Ray's id of the machine of this process."""
+        import ray
+
+        return str(ray.get_runtime_context().get_node_id())
+
+
+@asynccontextmanager
+async def connected(address: str, cpus: int | None) -> AsyncIterator[Cluster]:
+    """Connects, or with the address `local` starts a cluster of `cpus` cores on this machine, and ends that at the end.
+    A connection that this process has is used, and kept. Raises RunError: no Ray, nobody answers, another version."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+    except ImportError:
+        raise RunError("[engine] kind = \"ray\" needs ray: pip install 'dqdata[ray]'", code="missing-extra") from None
+    if ray.is_initialized():
+        yield Cluster()
+        return
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    given: dict[str, Any] = {"address": address}
+    if address == "local":
+        os.environ.setdefault("RAY_worker_niceness", "0")  # 15 is for machines that serve others
+        given |= {"num_cpus": cpus, "include_dashboard": False, "object_store_memory": OBJECT_STORE}
+        given["_node_ip_address"] = "127.0.0.1"
+    elif address != "auto":
+        await _answers(address)
+        if address.startswith("127."):
+            given["_node_ip_address"] = address.rpartition(":")[0]  # by which a driver finds the machine that it is on
+    try:
+        with _signals_kept():
+            await _in_a_thread(
+                ray.init,
+                **given,
+                namespace=NAMESPACE,
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+                configure_logging=False,
+            )
+    except Exception as error:  # Ray raises whatever it likes
+        raise _unreachable(address, error) from None
+    try:
+        yield Cluster()
+    finally:
+        with _signals_kept():
+            await asyncio.to_thread(ray.shutdown)
+
+
+async def _in_a_thread(function: Callable[..., Any], **given: Any) -> None:
+    """In a thread that nobody waits for when it hangs. Raises TimeoutError."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Any] = loop.create_future()
+
+    def work() -> None:
+        try:
+            value = function(**given)
+        except Exception as error:
+            settle(done, error=error)
+        else:
+            settle(done, value)
+
+    threading.Thread(target=work, name="dqdata-ray", daemon=True).start()
+    async with asyncio.timeout(INIT_SECONDS):
+        await done
+
+
+async def _answers(address: str) -> None:
+    """Raises RunError where nobody listens; Ray itself would try for a minute."""
+    host, _, port = address.rpartition(":")
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            _, writer = await asyncio.open_connection(host, int(port))
+        writer.close()
+    except (OSError, OverflowError) as error:
+        why = "no answer within 10 s" if isinstance(error, TimeoutError) else str(error)
+        raise _unreachable(address, OSError(why)) from None
+
+
+def _unreachable(address: str, error: Exception) -> RunError:
+    said = " ".join(str(error).split())
+    if address == "local":
+        return RunError(f"no Ray cluster could be started on {socket.gethostname()}: {said}")
+    if "ersion mismatch" in said:
+        return RunError(f"the Ray cluster at {address} has another version than {socket.gethostname()}: {said}")
+    where = f"of {socket.gethostname()}" if address == "auto" else f"at {address}"
+    head = (
+        "ray start --address=HEAD:6379` on this machine, which makes it part of one,"
+        if address == "auto"
+        else (f"ray start --head --port={address.rpartition(':')[2]}` there,")
+    )
+    return RunError(
+        f"no Ray cluster {where} answers ({said[:300]}): start one with `{head} or correct [engine] address; "
+        '"local" starts one on this machine for the run'
+    )
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Ray sets handlers of its own for signals that end the run in an orderly way here."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)  # in any case: Ray's are set where Python does not see it

@@ -1,0 +1,188 @@
+"""Gives chunks to the machines of a Ray cluster, as tasks.
+
+A task gets the job as one object that each machine keeps, and its slice of a checkpoint by path, in the folder that all
+machines share. A worker or a machine that dies takes its chunks in flight with it: they begin again elsewhere, and take
+from the ledger what was answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import pickle
+import secrets
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from dqdata.calls.remote import RemoteOwner
+from dqdata.engine.cluster import probe
+from dqdata.engine.cluster.connection import Cluster, Node
+from dqdata.engine.cluster.worker import RayJob
+from dqdata.engine.executors import error_of, refuse_gathering
+from dqdata.engine.runtime import Runtime
+from dqdata.engine.segment import chunk_rows
+from dqdata.engine.tasks import ChunkResult, ChunkTask, Job
+from dqdata.errors import RunError
+from dqdata.operator import CallOperator
+from dqdata.packages import packages_of
+from dqdata.place import StorePlace
+
+log = logging.getLogger("dqdata")
+SHARE = 0.25
+"""Of a core, that a chunk whose rows wait for teachers takes at least."""
+LOOK_SECONDS = 10.0
+"""Between two looks at how many cores the cluster has."""
+MOST_DEATHS = 8
+"""Processes that may end under one chunk before it is taken for the reason."""
+
+
+class RayExecutor:
+    """owner: the driver's connection to the owner of the calls, and where workers find it: name and token."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        runtime: Runtime,
+        owner: RemoteOwner,
+        found_by: tuple[str, str],
+        store: StorePlace,
+        workers: int | None,
+        environment: Mapping[str, str],
+    ) -> None:
+        import ray
+
+        ray.cloudpickle.register_pickle_by_value(probe)
+        self._cluster, self._runtime, self._owner, self._found_by = cluster, runtime, owner, found_by
+        self._store, self._workers, self._environment = store, workers, environment
+        self._carry_out: Any = ray.remote(probe.carry_out)
+        self._job: Job | None = None
+        self._running, self._free = 0, asyncio.Event()
+        self._looked_at, self._cpus = 0.0, 1.0
+        runtime.stop.on_set(owner.stop)
+
+    async def admit(self, task: ChunkTask) -> None:
+        if task.job is not self._job:
+            await self._begin(task)
+        while self._running >= self._at_once():
+            self._free.clear()
+            await self._free.wait()
+        self._running += 1
+
+    async def run(self, task: ChunkTask) -> ChunkResult:
+        try:
+            return await self._carried_out(task)
+        finally:
+            self._running -= 1
+            self._free.set()
+
+    async def aclose(self) -> None:
+        """Workers close what they have opened; the cluster is closed by whoever opened it."""
+        self._owner.stop(RunError("the run has ended"))
+
+    async def _begin(self, task: ChunkTask) -> None:
+        import ray
+
+        refuse_gathering(task, self._runtime)
+        job = self._job = task.job
+        names = [name for step in job.segment.steps for name in step.operator.teachers()]
+        self._calls = any(isinstance(step.operator, CallOperator) for step in job.segment.steps)
+        self._rows = self._runtime.concurrency(names) * 2 if names else 0
+        self._chunk_rows = max(task.chunk.rows, 1) if task.chunk.rows else chunk_rows(job.segment)
+        marker = job.target / f"seen-{secrets.token_hex(8)}"
+        await asyncio.to_thread(marker.touch)
+        self._marker = str(marker)
+        self._here = probe.found_here(_packages(job, self._runtime, names, self._store), self._marker)
+        await self._check(self._cluster.nodes())
+        at_once, nodes = self._at_once(), len([node for node in self._cluster.nodes() if node.cpus])
+        self._name = secrets.token_hex(8)
+        each = math.ceil(at_once / max(nodes, 1))
+        self._payload = ray.put(pickle.dumps(RayJob(job, *self._found_by, each, self._environment)))
+
+    def _at_once(self) -> int:
+        """Chunks: one for each core, and more where rows wait for teachers and the teachers take them."""
+        if self._workers is not None:
+            return self._workers
+        if time.monotonic() - self._looked_at > LOOK_SECONDS:
+            self._looked_at, self._cpus = time.monotonic(), max(self._cluster.cpus(), 1.0)
+        cores = max(int(self._cpus), 1)
+        if not self._calls:
+            return cores
+        wanted = math.ceil(self._rows / self._chunk_rows) + 1
+        return min(max(cores, wanted), int(self._cpus / SHARE))
+
+    @property
+    def _share(self) -> float:
+        return max(min(1.0, int(100 * self._cpus / self._at_once()) / 100), SHARE) if self._calls else 1.0
+
+    async def _check(self, nodes: list[Node]) -> None:
+        """Looks at all machines at once. Raises RunError that names those that differ from this one."""
+        import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        looked: Any = ray.remote(probe.found_here)
+
+        async def problem(node: Node) -> str:
+            where = NodeAffinitySchedulingStrategy(node.id, soft=False)
+            look = looked.options(num_cpus=0, max_retries=0, scheduling_strategy=where)
+            try:
+                there = await look.remote(list(self._here["packages"]), self._marker)
+            except ray.exceptions.RayError as error:
+                log.warning("machine %s does not answer (%s): the run goes on without it", node.address, _first(error))
+                return ""
+            said = probe.difference(there, self._here, self._marker)
+            return f"machine {node.address} {said}" if said else ""
+
+        found = await asyncio.gather(*(problem(node) for node in nodes if node.cpus))
+        if problems := [one for one in found if one]:
+            raise RunError("; ".join(problems))
+
+    async def _carried_out(self, task: ChunkTask) -> ChunkResult:
+        from ray import exceptions
+
+        deaths, number = 0, task.chunk.number
+        while True:
+            remote = self._carry_out.options(
+                num_cpus=self._share, max_retries=0, scheduling_strategy="SPREAD", name=f"chunk {number}"
+            )
+            try:
+                kind, value = await remote.remote(
+                    self._here, self._marker, self._payload, self._name, None, pickle.dumps(task.chunk)
+                )
+            except exceptions.RayTaskError as error:
+                raise RunError(f"chunk {number} broke in a worker of the cluster: {_first(error.cause)}") from error
+            except exceptions.RayError as error:
+                deaths += 1
+                if self._runtime.stop.cause is not None or deaths >= MOST_DEATHS:
+                    raise RunError(
+                        f"{deaths} processes that worked on chunk {number} ended without a result; the last: "
+                        f"{_first(error)}. Run again: it goes on from here"
+                    ) from None
+                log.warning("chunk %d begins again, for its process is gone: %s", number, _first(error))
+                continue
+            if kind == "differs":
+                raise RunError(f"machine {value[0]} {value[1]}")
+            if kind == "failed":
+                raise error_of(value)
+            self._runtime.add_counters(value.counters)
+            return value  # type: ignore[no-any-return]
+
+
+def _packages(job: Job, runtime: Runtime, teachers: list[str], store: StorePlace) -> list[str]:
+    """Distributions that the job needs on each machine."""
+    wanted = ["dqdata", "ray"]
+    for step in job.segment.steps:
+        wanted += step.operator.requires()
+        wanted += [name for child in step.children.values() for name in child.operator.requires()]
+    for name in teachers:
+        wanted += runtime.client(name).teacher.requires()
+    if store.metadata or store.data or store.ledger_url:
+        wanted.append("dqdata[cloud]")
+    return list(dict.fromkeys(name for one in wanted for name in packages_of(one)))
+
+
+def _first(error: BaseException) -> str:
+    """The first line of what Ray says."""
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0]}"[:300]

@@ -1,0 +1,87 @@
+"""A Ray cluster of two machines on loopback, in processes of this machine; started once by each process of the tests
+that needs it.
+
+    with RayCluster() as cluster:
+        cluster.kill_a_machine()
+        cluster.add_a_machine()
+
+The head takes no tasks, each machine has one core. Nothing of it is left when it ends.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import psutil
+
+MEMORY = 80 << 20
+"""Bytes of the object store of each machine."""
+
+
+class RayCluster:
+    def __init__(self, packages: Sequence[Path] = (), machines: int = 2) -> None:
+        """packages: folders in which workers look for modules."""
+        self._packages = packages
+        self._machines: list[Any] = []
+        self._wanted, self._numbers = machines, itertools.count(2)
+
+    def __enter__(self) -> RayCluster:
+        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+        # 15 by default: beside other tests they would get no core for long.
+        os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112  (Ray's own name)
+        from ray.cluster_utils import Cluster
+
+        before = os.environ.get("PYTHONPATH")
+        os.environ["PYTHONPATH"] = os.pathsep.join([*map(str, self._packages), before or ""])
+        try:
+            self._start(Cluster)
+        finally:
+            if before is None:
+                del os.environ["PYTHONPATH"]
+            else:
+                os.environ["PYTHONPATH"] = before
+        return self
+
+    def _start(self, cluster: Any) -> None:
+        head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": MEMORY}
+        self._cluster = cluster(initialize_head=True, head_node_args={**head, "node_ip_address": self._next_address()})
+        for _ in range(self._wanted):
+            self.add_a_machine()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        import ray
+
+        ray.shutdown()
+        self._cluster.shutdown()
+        self._machines = []
+
+    def _next_address(self) -> str:
+        """127.0.0.1 is none that Ray keeps: it takes that of the network instead."""
+        return f"127.0.0.{next(self._numbers)}"
+
+    @property
+    def address(self) -> str:
+        return str(self._cluster.address)
+
+    def add_a_machine(self) -> None:
+        self._machines.append(
+            self._cluster.add_node(num_cpus=1, object_store_memory=MEMORY, node_ip_address=self._next_address())
+        )
+
+    def kill_a_machine(self) -> None:
+        """As if its power went: all of its processes are killed at once."""
+        node = self._machines.pop()
+        raylets = [info.process.pid for info in node.all_processes.get("raylet", [])]
+        victims = [psutil.Process(pid) for pid in raylets]
+        victims += [child for process in victims for child in process.children(recursive=True)]
+        for process in victims:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGKILL)
+        self._cluster.remove_node(node, allow_graceful=False)
