@@ -47,10 +47,15 @@ def command(
         if row_id is not None:
             query = _of_id(opened, table, row_id)
         elif rejects:
-            query = (
-                "select kind, step, reason, count(*) as rows, any_value(detail) as example_detail, any_value(row) as "
-                f"example_row from {table} group by all order by rows desc"
-            )
+            query = f"""
+                select kind, step, reason, rows,
+                    one.id as example_id, one.detail as example_detail, one.row as example_row
+                from (
+                    select kind, step, reason, count(*) as rows, first({{
+                        'id': coalesce(trace_id, problem_id, row_key), 'detail': detail, 'row': row
+                    }} order by row_key, trace_id) as one
+                    from {table} group by all
+                ) order by rows desc, step, reason"""
         found = _rows(opened, query)
     if row_id is not None and not found:
         raise QueryError(f"{table} has no row with an id that begins with {row_id!r}", code="unknown-row")
@@ -60,8 +65,10 @@ def command(
     for number, row in enumerate(found, 1):
         title = f"{table} {row_id}" if row_id else f"{table} {number}"
         print_record(row, list(row), title=title, whole=row_id is not None)
-    what = "rejected rows" if rejects else "rows"
-    say(f"{total:,} {what}" + ("" if row_id or rejects or total <= limit else f"; --limit N shows more than {limit}"))
+    if rejects:
+        say(f"{total:,} rejected rows" + ("; dqdata why ID explains one" if found and not row_id else ""))
+    else:
+        say(f"{total:,} rows" + ("" if row_id or total <= limit else f"; --limit N shows more than {limit}"))
 
 
 def _of_id(store: Store, table: str, row_id: str) -> str:
