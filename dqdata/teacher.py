@@ -227,8 +227,11 @@ class Limits(Params):
     """What every `[teachers.NAME]` table may say beside its provider's own keys; shared by all steps that use it."""
 
     concurrency: int = Field(8, ge=1)
+    """Calls in flight at most."""
     requests_per_minute: float | None = Field(None, gt=0)
+    """Calls that begin within any minute, at most."""
     tokens_per_minute: float | None = Field(None, gt=0)
+    """Tokens of prompts and answers within any minute, at most."""
     price: Price | None = None
     """USD per million tokens. Without it a model on this machine costs 0, and what any other costs is unknown."""
     timeout: float = Field(3600.0, gt=0)

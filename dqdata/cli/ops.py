@@ -70,7 +70,7 @@ def _as_json(group: Group, name: str) -> dict[str, Any]:
         "group": group,
         "does": _summary(kind),
         "columns": used._asdict() if used else {"reads": trained} if trained else None,
-        "example": _example(kind),
+        "example": example_of(kind),
         "params": kind.Params.model_json_schema(),
     }
 
@@ -90,7 +90,7 @@ def _show(group: Group, name: str) -> None:
     if group == "trainers" and (trained := columns_trained(kind)):
         say("\ncolumns of the rows, for the example")
         say(_filled(f"in:  {', '.join(trained)}", hang=7))
-    if example := _example(kind):
+    if example := example_of(kind):
         say(f"\nexample\n{textwrap.indent(example, '  ')}")
     parameters = list(described(kind.Params))
     if parameters:
@@ -106,7 +106,7 @@ def _filled(text: str, before: str = "  ", hang: int = 6) -> str:
     return "\n".join(wrapped(before + text, min(width(), 80), hang))
 
 
-def _example(kind: type) -> str:
+def example_of(kind: type) -> str:
     """The indented lines, or those with braces and bars, of the docstring of the plug-in's module."""
     text = inspect.getdoc(sys.modules[kind.__module__]) or ""
     _, _, rest = text.partition("\n\n")

@@ -19,12 +19,16 @@ class PipelineKeys(Params):
     """Keys of `[pipelines.NAME]` beside `from` and `steps`."""
 
     into: str
+    """Catalog that the versions are of; by default the pipeline's name."""
     budget_usd: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """USD that all attempts of a run may cost; a call is sent only if the budget covers its worst case."""
     budget_tokens: int | None = Field(None, gt=0)
+    """The same in tokens, of prompts and answers together."""
     target_rows: int | None = Field(None, ge=1, strict=True)
     """Rows of the result after which a run stops: it takes as many rows of the source, from its beginning, as that
     needs. It stops earlier at the end of the source, or of the budget."""
     seed: int = 0
+    """Of everything that steps draw, unless a step has its own."""
     max_failed_rate: float = Field(0.1, ge=0, le=1)
     """Share of failed rows above which a run stops, looked at from 50 rows on and at the end."""
     chunk_rows: int | None = Field(None, ge=1)

@@ -77,7 +77,11 @@ class _Builder:
                 "description": "SQL, a catalog, a file or glob, a list of files, hf:NAME, or a source with its keys.",
                 "anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "items": TEXT, "minItems": 1}, source],
             },
-            "steps": {"type": "array", "items": self._chosen("operators", "op", {"id": TEXT})},
+            "steps": {
+                "description": "Operators that the rows go through, in this order.",
+                "type": "array",
+                "items": self._chosen("operators", "op", {"id": TEXT}),
+            },
             **keys["properties"],
         }
         keys["required"] = ["from"]  # `into` is the pipeline's own name where it is not given
@@ -154,17 +158,21 @@ def _named(body: Schema) -> Schema:
     return {"type": "object", "additionalProperties": body}
 
 
+def _described(text: str, body: Schema) -> Schema:
+    return {"description": text, **_named(body)}
+
+
 def _profile() -> Schema:
     table = {"type": "object"}
     changed = {"type": "object", "properties": {"steps": {"type": "object", "additionalProperties": table}}}
     return {
         "type": "object",
         "properties": {
-            "teachers": _named({"anyOf": [TEXT, table]}),
-            "models": _named(TEXT),
-            "pipelines": _named(changed),
-            "trainers": _named(table),
-            "evaluations": _named(table),
+            "teachers": _described("Tables or names of teachers in place of others.", {"anyOf": [TEXT, table]}),
+            "models": _described("Names of models in place of others, wherever the project has them.", TEXT),
+            "pipelines": _described("Keys of pipelines; `steps.ID` has parameters of a step by its id.", changed),
+            "trainers": _described("Keys of trainers.", table),
+            "evaluations": _described("Keys of evaluations.", table),
         },
         "additionalProperties": False,
     }
