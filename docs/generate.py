@@ -3,6 +3,7 @@
 cli.md        every verb's --help          operators.md  every plug-in with its parameters
 columns.md    the vocabulary of columns          codes.md      codes of errors and rejects
 types.md      what rows hold of each type        api.md        what `import dqdata` offers
+keys.md       keys of pipelines.toml             tables.md     tables of a store
 tutorial.md   what `dqdata new operator` writes  architecture.md  its list of modules
 """
 
@@ -13,20 +14,24 @@ import importlib
 import inspect
 import re
 import sys
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
+import references
 
 import dqdata
 from dqdata.arrow_types import ARROW
 from dqdata.cli import VERBS
 from dqdata.cli import dqdata as group
 from dqdata.cli.new import OPERATOR_KINDS, files_of
+from dqdata.cli.ops import example_of
 from dqdata.codes import CODES, KINDS
 from dqdata.columns import KEYS, REJECTS, VOCABULARY
 from dqdata.plugins import found, load
+from dqdata.project.columns_used import columns_used
 from dqdata.project.parameters import described
 from dqdata.types import DUCKDB
 
@@ -88,15 +93,36 @@ def _help(command: click.Command, name: str) -> str:
 
 def operators() -> str:
     """Every built-in plug-in: what it is for, and its parameters with their defaults."""
-    pages = ["# Plug-ins", "Made by `make docs` from the code. `dqdata ops NAME` shows one of them, yours included."]
+    pages = [
+        "# Plug-ins",
+        "Made by `make docs` from the code. `dqdata ops NAME` shows one of them, yours included. "
+        "What an operator reads and makes is that of its example, or of its defaults.",
+    ]
     for group_name, title, use in GROUPS:
         pages.append(f"## {title}\n\n{use}")
         for name, point in found(group_name).items():  # type: ignore[arg-type]
             if not point.value.startswith(("dqdata.", "dqdata_operators.", "dqdata_trainers.")):
                 continue
             kind = load(group_name, name)  # type: ignore[arg-type]
-            pages.append(f"### {name}\n\n{inspect.getdoc(kind)}\n\n{_parameters(kind)}".rstrip())
+            used = _columns_and_example(kind) if group_name == "operators" else ""
+            pages.append(f"### {name}\n\n{inspect.getdoc(kind)}\n\n{used}{_parameters(kind)}".rstrip())
     return "\n\n".join(pages) + "\n"
+
+
+def _columns_and_example(kind: type) -> str:
+    """Columns that an operator reads and makes with the parameters of its example, and the example."""
+    used, example = columns_used(kind), example_of(kind)
+    parts = []
+    if used is not None:
+        removed = f" Removes {_names(used.removes)}." if used.removes else ""
+        parts.append(f"Reads {_names(used.reads)}. Makes {_names(used.makes)}.{removed}")
+    if example:
+        parts.append(f"```text\n{example}\n```")
+    return "".join(f"{part}\n\n" for part in parts)
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names) or "no column of its own"
 
 
 def _parameters(kind: type) -> str:
@@ -200,15 +226,18 @@ def _indented_as_code(text: str) -> str:
 def codes() -> str:
     """Every stable code: what it means and what to do."""
     pages = [
-        "# Codes",
-        "Made by `make docs` from `dqdata/codes.py`; `dqdata explain CODE` shows one. An error prints "
-        "`error[CODE]: ...`; a reject has its code in the column `reason`. Texts of messages change between "
-        "releases, codes keep their meaning.",
+        "# Troubleshooting by code",
+        "Every error, warning and rejected row has a code. An error prints `error[CODE]: ...` with file, table and "
+        "step. A row that was not kept has its code in the column `reason` of `NAME__rejects`: "
+        "`dqdata show NAME --rejects` counts them, `dqdata why ID` explains one row.",
+        "`dqdata explain CODE` shows one entry of this page, and codes of your own operators; `dqdata doctor` looks "
+        "at Python, extras, sandbox, GPU, keys, disk and endpoints. Texts of messages change between releases, codes "
+        "keep their meaning. Made by `make docs` from `dqdata/codes.py`.",
     ]
     for kind, title in KINDS.items():
         rows = [f"| `{name}` | {one.meaning} | {one.action} |" for name, one in CODES.items() if one.kind == kind]
         pages.append(
-            f"## {title[0].upper()}{title[1:]}\n\n| code | meaning | what to do |\n|---|---|---|\n" + "\n".join(rows)
+            f"## {title[0].upper()}{title[1:]}\n\n| code | cause | what to do |\n|---|---|---|\n" + "\n".join(rows)
         )
     return "\n\n".join(pages) + "\n"
 
@@ -356,20 +385,30 @@ PAGES = {
     "columns.md": columns,
     "types.md": types,
     "codes.md": codes,
+    "keys.md": references.keys,
+    "tables.md": references.tables,
     "architecture.md": architecture,
 }
 
 
 def llms(made: Mapping[str, str]) -> str:
-    """llms.txt: every page with its title and first sentence (https://llmstxt.org). made: generated pages."""
-    out = ["# dqdata", "", f"> {SUMMARY}", "", "## Docs", ""]
-    for page in sorted(HERE.glob("*.md")):
-        text = made.get(page.name) or page.read_text(encoding="utf-8")
-        title, _, rest = text.partition("\n")
-        paragraph = next((one for one in rest.split("\n\n") if re.match(r"\s*(?!Made by|```)[A-Z`]", one)), "")
-        first = re.split(r"(?<=[.:])\s", " ".join(paragraph.split()))[0].rstrip(":")
-        out.append(f"- [{title.lstrip('# ')}]({page.name}){f': {first}' if first else ''}")
+    """llms.txt: every page in the order of the site, with its title and first sentence (https://llmstxt.org).
+
+    made: the generated pages."""
+    out = ["# dqdata", "", f"> {SUMMARY}"]
+    nav = tomllib.loads((HERE.parent / "zensical.toml").read_text(encoding="utf-8"))["project"]["nav"]
+    for entry in nav:
+        [(title, pages)] = entry.items() if isinstance(entry, dict) else [("Docs", [entry])]
+        out += ["", f"## {title}", "", *(_entry(made, page) for page in pages)]
     return "\n".join(out) + "\n"
+
+
+def _entry(made: Mapping[str, str], page: str) -> str:
+    text = made.get(page) or (HERE / page).read_text(encoding="utf-8")
+    title, _, rest = text.partition("\n")
+    paragraph = next((one for one in rest.split("\n\n") if re.match(r"\s*(?!Made by|```)[A-Z`]", one)), "")
+    first = re.split(r"(?<=[.:])\s", " ".join(paragraph.split()))[0].rstrip(":")
+    return f"- [{title.lstrip('# ')}]({page}){f': {first}' if first else ''}"
 
 
 if __name__ == "__main__":

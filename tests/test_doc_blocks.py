@@ -18,12 +18,13 @@ from typing import NamedTuple
 
 import pytest
 from loopback import Loopback
+from test_guides import STORIES
 
 from dqdata.cli import main
 from dqdata.project.tables import read_project
 
 ROOT = Path(__file__).resolve().parents[1]
-GENERATED = ("api", "cli", "codes", "columns", "operators", "architecture")
+GENERATED = ("api", "cli", "codes", "columns", "keys", "operators", "tables", "architecture")
 ELSEWHERE = {
     "catalogs: dqdata tag traces@3 release": "dqdata/cli/test_story.py",
     "catalogs: cd ada": "dqdata/cli/test_story.py",
@@ -31,6 +32,8 @@ ELSEWHERE = {
     "catalogs: cd ../ben": "dqdata/cli/test_story.py",
     "catalogs: dqdata run traces --force": "dqdata/cli/test_story.py",
     "catalogs: dqdata rebuild traces@release": "dqdata/cli/test_story.py",
+    "costs: select": "test_questions.py",
+    "costs: dqdata build": "test_questions.py",
     "experiments: dqdata audit": "dqdata/cli/test_audit.py",
     "experiments: dqdata calibrate": "dqdata/cli/test_calibrate.py",
     "experiments: dqdata ablate": "trainers/test_ablate.py",
@@ -81,7 +84,7 @@ class Block(NamedTuple):
 def blocks() -> Iterator[Block]:
     found = re.compile(r"^```(\w+)\n(.*?)^```\n(?:\n?\*Not run by the tests: (.*?)\*$)?", re.MULTILINE | re.DOTALL)
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
-        if page.stem not in GENERATED:
+        if page.stem not in (*GENERATED, *STORIES):
             for language, text, note in found.findall(page.read_text(encoding="utf-8")):
                 yield Block(page.stem, language, text, note)
 

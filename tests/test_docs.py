@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
 import shutil
+import sqlite3
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import click
+import duckdb
 import pytest
 
 from dqdata.cli import dqdata as group
@@ -47,9 +51,82 @@ def test_links_to_headings_lead_to_one() -> None:
             assert aim.suffix != ".md" or heading in anchors(aim), f"{page.name} links to {target}#{heading}"
 
 
-def test_llms_txt_names_every_page() -> None:
+def pages_of_the_site() -> list[str]:
+    """The pages of the navigation, in its order."""
+    nav = tomllib.loads((DOCS.parent / "zensical.toml").read_text(encoding="utf-8"))["project"]["nav"]
+    return [page for entry in nav for page in (next(iter(entry.values())) if isinstance(entry, dict) else [entry])]
+
+
+def test_site_and_llms_txt_have_every_page() -> None:
+    assert sorted(pages_of_the_site()) == sorted(one.name for one in DOCS.glob("*.md"))
     text = (DOCS / "llms.txt").read_text(encoding="utf-8")
-    assert re.findall(r"^- \[[^\]]+\]\(([^)]+)\)", text, re.MULTILINE) == sorted(one.name for one in DOCS.glob("*.md"))
+    assert re.findall(r"^- \[[^\]]+\]\(([^)]+)\)", text, re.MULTILINE) == pages_of_the_site()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built as `make docs` builds it."""
+    folder = tmp_path_factory.mktemp("site")
+    shutil.copytree(DOCS, folder / "docs", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(DOCS.parent / "zensical.toml", folder)
+    build(folder)
+    return folder / "build" / "site"
+
+
+def build(folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "zensical", "build", "--strict", "--clean"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_pages_of_the_site_load_nothing_from_elsewhere(site: Path) -> None:
+    loaded = re.compile(r"""<(?:script|img|iframe|link)[^>]*?(?:src|href)=["']?((?:https?:)?//[^"' >]+)""")
+    for page in pages_of_the_site():
+        text = (site / page).with_suffix(".html").read_text(encoding="utf-8")
+        assert not loaded.findall(text), page
+    picture = (site / "flow.svg").read_text(encoding="utf-8")
+    assert "prefers-color-scheme: dark" in picture and "<title" in picture
+    assert (site / "llms.txt").is_file()
+
+
+@pytest.mark.parametrize("link", ["[x](nowhere.md)", "[x](types.md#nothing)"])
+def test_a_link_that_leads_nowhere_fails_the_site(tmp_path: Path, link: str) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "index.md").write_text(f"# One\n\n{link}\n", encoding="utf-8")
+    (tmp_path / "docs" / "types.md").write_text("# Types\n", encoding="utf-8")
+    (tmp_path / "zensical.toml").write_text("[project]\nsite_name = 'x'\n", encoding="utf-8")
+    with pytest.raises(AssertionError):
+        build(tmp_path)
+
+
+TABLES = re.findall(
+    r"^```sql\n(create table .*?)^```", (DOCS / "tables.md").read_text(encoding="utf-8"), re.I | re.M | re.S
+)
+
+
+def test_tables_of_the_page_can_be_made() -> None:
+    assert len(TABLES) > 12
+    with duckdb.connect() as con, contextlib.closing(sqlite3.connect(":memory:")) as lite:
+        for sql in TABLES:
+            (lite if "strict;" in sql else con).execute(sql)
+
+
+EXAMPLES = [
+    pytest.param(example, id=re.findall(r'op = "(\w+)"', example)[0])
+    for block in re.findall(r"^```text\n(.*?)^```", (DOCS / "operators.md").read_text(encoding="utf-8"), re.M | re.S)
+    for example in re.findall(r'^\{ op = "(?:.|\n(?!\n))*?\}$', block, re.M)
+]
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_examples_of_operators_are_steps(example: str, tmp_path: Path) -> None:
+    (tmp_path / "pipelines.toml").write_text(f"[pipelines.p]\nfrom = 'x.jsonl'\nsteps = [\n{example}\n]\n")
+    read_project(tmp_path / "pipelines.toml")
 
 
 def console(page: Path) -> list[str]:

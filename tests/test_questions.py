@@ -1,4 +1,4 @@
-"""docs/questions.md: every query gives the answer that the page shows."""
+"""docs/questions.md and docs/costs.md: every query gives the answer that the page shows."""
 
 from __future__ import annotations
 
@@ -12,8 +12,13 @@ import pytest
 from dqdata.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = (ROOT / "docs" / "questions.md").read_text(encoding="utf-8")
-ASKED = re.findall(r"^## (\d+)\. .*?```sql\n(.*?)\n```\n\n```\n(.*?)\n```", PAGE, re.MULTILINE | re.DOTALL)
+PAGES = ("questions", "costs")
+TEXTS = {page: (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8") for page in PAGES}
+ASKED = [
+    (page, query, answer)
+    for page, text in TEXTS.items()
+    for query, answer in re.findall(r"^```sql\n(.*?)\n```\n\n```\n(.*?)\n```", text, re.MULTILINE | re.DOTALL)
+]
 
 
 @pytest.fixture(scope="module")
@@ -29,12 +34,14 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
-def test_there_are_twenty() -> None:
-    assert [int(number) for number, _, _ in ASKED] == list(range(1, 21))
+def test_there_are_twenty_and_every_query_has_an_answer() -> None:
+    assert re.findall(r"^## (\d+)\. ", TEXTS["questions"], re.MULTILINE) == [str(one) for one in range(1, 21)]
+    for page, text in TEXTS.items():
+        assert text.count("```sql") == sum(asked == page for asked, _, _ in ASKED), page
 
 
 def test_every_answer_is_what_the_page_shows(project: Path, command_line: Callable[..., tuple[int, str, str]]) -> None:
-    for number, query, expected in ASKED:
+    for page, query, expected in ASKED:
         code, said, error = command_line("sql", query)
-        assert code == 0, f"{number}: {error}"
-        assert [line.rstrip() for line in said.splitlines()] == expected.splitlines(), number
+        assert code == 0, f"{page}: {query}: {error}"
+        assert [line.rstrip() for line in said.splitlines()] == expected.splitlines(), f"{page}: {query}"
