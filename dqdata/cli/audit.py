@@ -12,7 +12,6 @@ from dqdata.cli.common import (
     json_option,
     open_project,
     print_json,
-    printable,
     progress_out,
     project_option,
     usd,
@@ -66,4 +65,4 @@ def command(
         print_json({"version": name, "findings": [one.as_json() for one in found]})
         return
     say(f"{name}: {len(found)} findings, {sum(not one.passed for one in found)} out of bounds (!)")
-    say(printable("\n".join(as_lines(found))))
+    say("\n".join(as_lines(found)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dqdata.cli.common import json_option, open_catalogs, print_json, printable, project_option, store_option
+from dqdata.cli.common import json_option, open_catalogs, print_json, project_option, store_option
 from dqdata.cli.lines import say
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def command(
     if as_json:
         print_json(found.as_json())
     else:
-        say(printable("\n".join(_lines(found))))
+        say("\n".join(_lines(found)))
 
 
 def _lines(found: Calibration) -> Iterator[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -82,11 +81,6 @@ def open_store(project: Path | None, store: Path | None, *, read_only: bool = Fa
     from dqdata.catalog import Store
 
     return Store.open(open_catalogs(project, store).place, read_only=read_only)
-
-
-def printable(text: str) -> str:
-    """The text without characters that a terminal obeys: models and servers wrote parts of it."""
-    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "\ufffd", text)
 
 
 def print_json(value: Any) -> None:

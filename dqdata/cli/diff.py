@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from dqdata.cli.common import json_option, open_catalogs, print_json, printable, project_option, store_option
-from dqdata.cli.lines import say
+from dqdata.cli.common import json_option, open_catalogs, print_json, project_option, store_option
+from dqdata.cli.lines import printable, say
 
 
 @click.command()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dqdata.cli.common import finite, json_option, open_catalogs, print_json, printable, project_option, store_option
+from dqdata.cli.common import finite, json_option, open_catalogs, print_json, project_option, store_option
 from dqdata.cli.lines import say
 from dqdata.errors import InputError
 
@@ -52,7 +52,7 @@ def command(
     if as_json:
         print_json(finite(found.as_json()))
     else:
-        say(printable("\n".join(_plain(found))))
+        say("\n".join(_plain(found)))
 
 
 def _plain(found: Efficiency) -> Iterator[str]:

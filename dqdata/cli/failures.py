@@ -113,7 +113,7 @@ def print_error(line: str) -> None:
 
 def hidden(text: str) -> str:
     """The text without secrets and without characters that a terminal obeys."""
-    from dqdata.cli.common import printable
+    from dqdata.cli.lines import printable
     from dqdata.masking import masker
 
     return printable(masker.hide(text))

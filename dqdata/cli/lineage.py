@@ -12,7 +12,6 @@ from dqdata.cli.common import (
     json_option,
     open_catalogs,
     print_json,
-    printable,
     project_option,
     store_option,
 )
@@ -39,7 +38,7 @@ def command(version: str, project: Path | None, store: Path | None, as_json: boo
         print_json(asdict(found))
         return
     lines = [_line(found), "made from", *_tree(found.up, "up"), "used by", *_tree(found.down, "down")]
-    say(printable("\n".join(lines)))
+    say("\n".join(lines))
 
 
 def _tree(nodes: list[Node], way: str, depth: int = 1) -> Iterator[str]:

@@ -76,15 +76,21 @@ def wrapped(line: str, columns: int, hang: int | None = None) -> list[str]:
     return [*lines, now]
 
 
+def printable(text: str) -> str:
+    """The text without characters that a terminal obeys: models, servers and files wrote parts of it."""
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "\ufffd", text)
+
+
 def say(text: str = "") -> None:
-    """Prints the text on standard output, its lines broken where they are wider than the terminal."""
+    """Prints the text on standard output as `printable`, its lines broken where they are wider than the terminal."""
     columns = width()
-    click.echo("\n".join(part for line in text.split("\n") for part in wrapped(line, columns)))
+    click.echo("\n".join(part for line in printable(text).split("\n") for part in wrapped(line, columns)))
 
 
 def say_command(label: str, command: str) -> None:
     """Prints a command to be copied behind its label: in a line of its own where both don't fit, and never broken,
     because half of a command is none."""
+    label, command = printable(label), printable(command)
     fits = cells(label) + cells(command) <= width()
     click.echo(f"{label}{command}" if fits else f"{label.rstrip()}\n{command}")
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dqdata.cli import completion
-from dqdata.cli.common import json_option, open_catalogs, print_json, printable, project_option, store_option
-from dqdata.cli.lines import cut, say
+from dqdata.cli.common import json_option, open_catalogs, print_json, project_option, store_option
+from dqdata.cli.lines import cut, printable, say
 
 if TYPE_CHECKING:
     from dqdata.catalog import Version
@@ -37,9 +37,9 @@ def command(catalog: str | None, verbose: bool, project: Path | None, store: Pat
     for version in versions:
         say(_line(version, width, marks))
         if said := marks.notes.get((version.catalog, version.version)):
-            say(printable(_indented(said)))
+            say(_indented(said))
         if verbose:
-            click.echo(_indented(json.dumps(version.recipe, indent=2, ensure_ascii=False)))
+            click.echo(printable(_indented(json.dumps(version.recipe, indent=2, ensure_ascii=False))))
 
 
 def _line(version: Version, width: int, marks: Marks) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from dqdata.cli import completion
-from dqdata.cli.common import json_option, open_catalogs, print_json, printable, project_option, store_option
+from dqdata.cli.common import json_option, open_catalogs, print_json, project_option, store_option
 from dqdata.cli.lines import say
 
 
@@ -49,8 +49,8 @@ def command(
         print_json(made.as_json())
         return
     for split, count in made.rows.items():
-        say(f"{printable(split)}: {count:,} rows")
+        say(f"{split}: {count:,} rows")
     say(f"licence {', '.join(made.licenses) or 'unknown'}")
     for text in (*(f"warning: {one}" for one in made.warnings), *made.notes):
-        say(printable(textwrap.fill(text, 78, initial_indent="  ", subsequent_indent="  ")))
+        say(textwrap.fill(text, 78, initial_indent="  ", subsequent_indent="  "))
     say(f"{made.url} at {made.commit[:12]}" if made.url else f"{made.folder}: {', '.join(made.files)}")

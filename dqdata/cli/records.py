@@ -8,8 +8,7 @@ from typing import Any
 
 import click
 
-from dqdata.cli.common import printable
-from dqdata.cli.lines import cells, cut, width, wrapped
+from dqdata.cli.lines import cells, cut, printable, width, wrapped
 
 NARROW = 12
 """Characters that a column of a table must have to be read."""
@@ -31,7 +30,7 @@ def print_rows(rows: Sequence[Mapping[str, Any]], names: Sequence[str], numbers:
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for name, number in zip(names, numbers, strict=True):
-        table.add_column(Text(name), justify="right" if number else "left", overflow="ellipsis")
+        table.add_column(Text(printable(name)), justify="right" if number else "left", overflow="ellipsis")
     for row in rows:
         table.add_row(*(Text(cell(row[name])) for name in names))
     wide = None if sys.stdout.isatty() else CELL * max(len(names), 1)
@@ -41,14 +40,14 @@ def print_rows(rows: Sequence[Mapping[str, Any]], names: Sequence[str], numbers:
 def print_record(row: Mapping[str, Any], names: Sequence[str], *, title: str, whole: bool = False) -> None:
     """One row, a column a line, its texts below one another. whole: with every line of its texts."""
     room = min(width(), CELL)
-    click.echo(cut(f"-- {title} ".ljust(room, "-"), room))
+    click.echo(cut(f"-- {printable(title)} ".ljust(room, "-"), room))
     label = min(max(map(len, names), default=0), 24)
     for name in names:
         value = as_text(row[name])
         lines = [part for line in value.splitlines() or [""] for part in wrapped(line, max(room - label - 2, 20), 0)]
         shown = lines if whole else lines[:TEXT_LINES]
         for number, line in enumerate(shown):
-            click.echo(cut(f"{name[:label] if number == 0 else '':{label}}  {line}".rstrip(), room))
+            click.echo(cut(f"{printable(name)[:label] if number == 0 else '':{label}}  {line}".rstrip(), room))
         if len(shown) < len(lines):
             click.echo(cut(f"{'':{label}}  ... {len(lines) - len(shown):,} more lines: --row ID shows them", room))
 

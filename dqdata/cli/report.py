@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 
 from dqdata.cli import completion
-from dqdata.cli.common import open_store, printable, project_option, store_option
+from dqdata.cli.common import open_store, project_option, store_option
+from dqdata.cli.lines import printable
 
 
 @click.command()

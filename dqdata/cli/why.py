@@ -13,7 +13,6 @@ from dqdata.cli.common import (
     json_option,
     open_catalogs,
     print_json,
-    printable,
     project_option,
     store_option,
 )
@@ -44,7 +43,7 @@ def command(row_id: str, within: str | None, project: Path | None, store: Path |
     if as_json:
         print_json(asdict(found))
         return
-    say(printable("\n".join(_lines(found))))
+    say("\n".join(_lines(found)))
 
 
 def _lines(found: Why) -> Iterator[str]:

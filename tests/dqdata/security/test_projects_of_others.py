@@ -282,8 +282,15 @@ def test_a_card_escapes_notes_figures_and_names(tmp_path: Path) -> None:
 
 
 def test_a_terminal_obeys_no_row(tmp_path: Path, dqdata: Invoke) -> None:
-    rows = tmp_path / "rows.jsonl"
-    rows.write_text(json.dumps({"question": "\x1b]0;owned\x07 red \x1b[31m \x9b31m"}) + "\n")
-    assert dqdata("import", str(rows), "--into", "p", "--store", str(tmp_path / "catalogs")).code == 0
-    shown = dqdata("sql", "select question from p", "--store", str(tmp_path / "catalogs")).out
-    assert "red" in shown and not [one for one in "\x1b\x07\x9b" if one in shown]
+    """Not in its values, and not in names of columns and of keys of messages, which are data of others too."""
+    evil = "\x1b]0;owned\x07 red \x1b[31m \x9b31m"
+    rows, store = tmp_path / "rows.jsonl", ("--store", str(tmp_path / "catalogs"))
+    chat = [{"role": "user", "content": "q", f"key{evil}": 1}, {"role": "assistant", "content": "a"}]
+    rows.write_text(json.dumps({"messages": chat, f"column{evil}": evil}) + "\n")
+    shown = [dqdata("import", str(rows), "--into", "p", *store)]
+    shown += [
+        dqdata(*words, *store) for words in (("sql", "from p"), ("show", "p"), ("log", "p"), ("sql", "select x from p"))
+    ]
+    text = "".join(one.text for one in shown)
+    assert text.count("red") >= 4 and "key" in shown[0].out
+    assert not [one for one in "\x1b\x07\x9b" if one in text]

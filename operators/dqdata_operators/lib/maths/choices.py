@@ -38,6 +38,8 @@ _REASONS = re.compile(r",?\s+(?:because|since|while|whereas|although|though|unli
 _ONLY_JOINED = re.compile(r"(?:[\W_]|\b(?:and|or|und|oder|et|ou|the|either|both|all|of|a|an)\b)*", re.IGNORECASE)
 _LABELLED = re.compile(r"\W*([A-J])\s*[.):]\s+(?=\S)")
 _TWO = "contradiction: letter and text are of two options"
+_LONG_BLANKS = re.compile(r"(\s{32})\s+")
+"""What follows the 32nd blank says nothing, and patterns with several `\\s*` would try each way to share it out."""
 _TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
 
 
@@ -57,7 +59,7 @@ def compare_choice(
         return Judgement("unverifiable", None, "reference_unreadable: no letter and no option")
     if not (response or "").strip():
         return Judgement("incorrect", None, "no_answer")
-    letters, reason, shown = chosen(response or "", choices, places)
+    letters, reason, shown = chosen(_LONG_BLANKS.sub(r"\1", response or ""), choices, places)
     if reason == "no_answer":
         return Judgement("incorrect", None, reason)
     if reason == "ambiguous" and set(wanted) <= set(letters):

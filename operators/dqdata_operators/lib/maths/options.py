@@ -35,7 +35,7 @@ _BEFORE = re.compile(
     r"actually|only|obviously|still|is|be|to|the|la|le|el|die|der|das|il|lo|letter|lettre|letra|lettera|"
     r"buchstabe|option|"
     r"choice|answer|alternative|statement|response|opción|opcion|opzione|opção|alternativa|variante|antwort|réponse|"
-    r"respuesta|risposta|resposta|вариант|ответ)(?![A-Za-z])|a(?=\s+(?:(?-i:[A-J])\s*[.!]?\s*$|(?:letra|opção|alternativa|resposta)(?![a-z])))|選択肢|选项|選項|选择|选|選|"
+    r"respuesta|risposta|resposta|вариант|ответ)(?![A-Za-z])|a(?=\s+(?:(?-i:[A-J])\s*+[.!]?\s*+$|(?:letra|opção|alternativa|resposta)(?![a-z])))|選択肢|选项|選項|选择|选|選|"
     r"应该是|應該是|是)[\s:：(\[（【#]*){0,8}",
     re.IGNORECASE,
 )
@@ -50,8 +50,8 @@ _REASON = re.compile(
     r"\s*[\u3040-\u9fff\uac00-\ud7af]"
 )
 _JOIN = re.compile(
-    r"[\s)\]）】]*(?:,|，|、|/|;|&|\+)?\s*(?:(?:as well as|but also|and|or|und|oder|et|ou|y|o|e|и|или)(?![A-Za-z])|和|"
-    r"或者?|与|と|및)?\s*"
+    r"[\s)\]）】]*+(?:,|，|、|/|;|&|\+)?+\s*+(?:(?:as well as|but also|and|or|und|oder|et|ou|y|o|e|и|или)(?![A-Za-z])|"
+    r"和|或者?|与|と|및)?\s*+"
     r"(?:also\s+)?(?:option\s+|choice\s+|选项)?[(\[（【]?(?=[A-J](?![A-Za-z0-9'’]))"
 )
 _STATES = re.compile(r"[)\]）】]*\s+(?:is|isn't|was|has|had|can|cannot|can't|does|doesn't|would|could|might|may|"
