@@ -24,6 +24,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+ENVIRONMENT = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+"""Else each start would compile the library anew."""
 DQDATA = [sys.executable, "-m", "dqdata"]
 MAKE = """
 import duckdb
@@ -145,7 +147,7 @@ def spent(command: list[str], folder: Path) -> Spent:
     """Runs a command in a process of its own. This process stays small, as a child's peak begins with its parent's."""
     with (folder / "printed").open("wb") as out:
         began = time.perf_counter()
-        process = subprocess.Popen(command, cwd=folder, stdout=out, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, cwd=folder, stdout=out, stderr=subprocess.STDOUT, env=ENVIRONMENT)
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
@@ -222,11 +224,11 @@ def large_project(pipelines: int, folder: Path) -> None:
         texts.append(
             f'[pipelines.made_{number}]\nfrom = {origin}\nsteps = [\n  {{ op = "generate", teacher = "t" }},\n'
             f'  {{ op = "verify_math" }},\n  {{ op = "filter", where = "correct and level < {number % 5 + 1}" }},\n'
-            f'  {{ op = "length" }},\n]'
+            f'  {{ op = "length" }},\n  {{ op = "to_messages" }},\n]'
         )
     texts += [
-        f'[trainers.student_{number}]\ntrainer = "sft"\nmodel = "smollm2-135m"\ndata = "select question as prompt, '
-        f'response as completion from made_{number} where length(response) < 4000"'
+        f'[trainers.student_{number}]\nkind = "sft"\nmodel = "smollm2-135m"\ndata = "select * from '
+        f'made_{number} where length(response) < 4000"'
         for number in range(0, pipelines, 2)
     ]
     (folder / "pipelines.toml").write_text("\n\n".join(texts) + "\n", encoding="utf-8")

@@ -114,7 +114,7 @@ def _write_records(rows: pa.RecordBatchReader, out: IO[bytes], between: str) -> 
     for batch in rows:
         if batch.num_rows:
             texts = text_bytes(json_rows(batch, between))
-            out.write(memoryview(texts if count else texts[len(between) :]))
+            out.write((texts if count else texts[len(between) :]).data)
             count += batch.num_rows
     return count
 

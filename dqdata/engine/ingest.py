@@ -140,13 +140,13 @@ def _unmapped(nameless: pl.DataFrame) -> pl.Expr:
 
 
 def _problem_ids(frame: pl.DataFrame, id_scheme: str) -> pl.Series:
-    texts = [
+    question, answer, tests = (
         frame.get_column(name).cast(pl.String).to_arrow().cast(pa.large_string())
         if name in frame.columns
         else pa.nulls(frame.height, pa.large_string())
         for name in ("question", "answer", "tests")
-    ]
-    return pl.Series(ids.problem_ids(*texts, scheme=id_scheme), dtype=pl.String)
+    )
+    return pl.Series(ids.problem_ids(question, answer, tests, id_scheme), dtype=pl.String)
 
 
 def _resolve_repeats(folder: Folder, columns: Columns, namespace: str, given: set[str], source: Source[Any]) -> None:

@@ -9,6 +9,7 @@ those who build: that version is there or it isn't.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
@@ -102,13 +103,14 @@ def _texts(params: Any) -> Iterator[str]:
             yield from _texts(value)
 
 
-def tables_in(query: str, *, fixed: bool = True) -> set[str]:
+@functools.lru_cache(maxsize=4096)
+def tables_in(query: str, *, fixed: bool = True) -> frozenset[str]:
     """Names of the tables that SQL reads, without versions and CTEs; empty where it can't be parsed. fixed: tables of a
     fixed version, such as `problems@3`, count too."""
     names = [str(node["table_name"]) for node in base_tables(parsed(quote_refs(query)[0]))] if query else []
     refs = [catalog_ref(name) for name in names]
-    return {
+    return frozenset(
         (ref.name if ref else name).lower()
         for name, ref in zip(names, refs, strict=True)
         if fixed or ref is None or not ref.fixed
-    }
+    )

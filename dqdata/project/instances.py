@@ -67,7 +67,8 @@ def _with_files(model: type[BaseModel], given: Mapping[str, Any], root: Path, wh
     """Parameters with the files they name as absolute paths, also those of tables inside them."""
     made = dict(given)
     for name, info in model.model_fields.items():
-        value = made.get(name)
+        if (value := made.get(name)) is None:
+            continue
         if isinstance(value, str) and any(getattr(marker, "refers_to", "") == "file" for marker in markers(info)):
             made[name] = root / value
             if not made[name].is_file():

@@ -184,14 +184,14 @@ with Store.open(root) as store:
 """
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(200, marks=pytest.mark.slow)])
-def test_kill_9_at_any_moment_of_commit_drop_restore_and_gc(store: Store, tmp_path: Path, kills: int) -> None:
-    """After each kill every version that is readable is whole, and what was dropped is out of reach."""
+def test_kill_9_at_any_moment_of_commit_drop_restore_and_gc(store: Store, tmp_path: Path) -> None:
+    """After each kill every version that is readable is whole, and what was dropped is out of reach. `bench/kills.py`
+    does the same to commands, 200 times."""
     chance = random.Random(7)
     root = store.path
     store.close()
     tree = str(Path(__file__).parents[3])
-    for _ in range(kills):
+    for _ in range(3):
         process = subprocess.Popen(
             [sys.executable, "-c", WORK, str(root), str(tmp_path), tree, str(Path(tree) / "tests")],
             stdout=subprocess.PIPE,
@@ -216,6 +216,17 @@ def test_kill_9_at_any_moment_of_commit_drop_restore_and_gc(store: Store, tmp_pa
         }
         assert {file.name for file in (root / "data" / "main" / "traces").glob("*.parquet")} <= known
         assert not (root / "commit.pending").exists()
+
+
+@pytest.mark.slow
+def test_200_kills_of_commands() -> None:
+    """Imports, appending runs, exports, drop, restore and gc; some minutes."""
+    script = Path(__file__).parents[3] / "bench" / "kills.py"
+    done = subprocess.run(
+        [sys.executable, str(script), "--kills", "200", "--rows", "500", "--every", "5"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "restore killed" in done.stdout
 
 
 def test_processes_that_commit_tag_drop_and_read_at_once(store: Store, tmp_path: Path) -> None:

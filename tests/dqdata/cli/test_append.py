@@ -141,3 +141,30 @@ def test_a_killed_run_goes_on_and_asks_nothing_twice(made: Path, dqdata: Invoke,
     assert done["version"] == 2 and done["rows_out"] == 14
     assert done["append"]["taken"] == {"generate > verify_math": 8, "length": 8}
     assert {str(body["messages"][-1]["content"]).split()[2] for body in teacher.asked} == {str(n) for n in range(8, 14)}
+
+
+def test_lineage_and_why_of_an_appended_version(made: Path, dqdata: Invoke, teacher: Loopback) -> None:
+    """Rows that were taken over have the calls of the run that made them, new ones those of theirs."""
+    write(made, teacher, range(11))
+    with (made / "problems.jsonl").open("a") as out:
+        out.write('{"question": "What is 4 + 1?", "answer": "50"}\n')
+    read(dqdata, "run", "traces", "-q")
+    found = read(dqdata, "lineage", "traces@2")
+    assert [up["name"] for up in found["up"]] == ["files: problems.jsonl"]
+    assert [calls[:3] for calls in found["calls"]] == [["t", "m", 3]], "those that this run paid for"
+    rows = read(dqdata, "sql", "select trace_id, question from traces order by question")["rows"]
+    ids = {row[1]: row[0] for row in rows}
+    for question, versions in (("What is 3 + 1?", ["traces@2"]), ("What is 10 + 1?", ["traces@2"])):
+        why = read(dqdata, "why", ids[question])
+        assert [(one["version"], one["kept"]) for one in why["occurrences"]] == [(versions[0], True)], question
+        assert [call["model"] for call in why["calls"]] == ["m"], question
+    assert (
+        read(dqdata, "why", ids["What is 3 + 1?"], "--in", "traces@1")["calls"]
+        == read(dqdata, "why", ids["What is 3 + 1?"])["calls"]
+    )
+    rejected = read(dqdata, "sql", "select row_key, step, reason from traces__rejects")["rows"]
+    assert [row[1:] for row in rejected] == [["dedup", "duplicate"]]
+    text = dqdata("why", rejected[0][0]).out
+    assert "traces@2: rejected by dedup: duplicate" in text and "call to t (m)" in text
+    rebuilt = read(dqdata, "rebuild", "traces@2", "--replay", "-q")
+    assert rebuilt["equal"] and rebuilt["same"] == 11
