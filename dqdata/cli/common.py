@@ -7,12 +7,13 @@ import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
 
 import click
 
 from dqdata.cli import completion
 from dqdata.cli.completion import PROFILE
+from dqdata.cli.lines import Fitted
 from dqdata.json_text import json_text
 
 if TYPE_CHECKING:
@@ -101,7 +102,9 @@ def usd(cost: float | None, digits: int = 2) -> str:
 
 def progress_out(quiet: bool) -> TextIO | None:
     """Where progress is drawn: stderr, so that stdout holds results alone."""
-    return None if quiet else sys.stderr
+    if quiet:
+        return None
+    return cast(TextIO, Fitted(sys.stderr)) if sys.stderr.isatty() else sys.stderr
 
 
 def finite(value: object) -> object:

@@ -7,6 +7,7 @@ What goes to a pipe or a file is not broken: one line stays one line for grep an
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shutil
@@ -93,6 +94,28 @@ def say_command(label: str, command: str) -> None:
     label, command = printable(label), printable(command)
     fits = cells(label) + cells(command) <= width()
     click.echo(f"{label}{command}" if fits else f"{label.rstrip()}\n{command}")
+
+
+class Fitted(io.TextIOBase):
+    """A terminal whose lines that stay are broken where they are too wide. What is drawn, behind a `\\r`, fits."""
+
+    def __init__(self, terminal: TextIO) -> None:
+        self._terminal = terminal
+
+    def write(self, text: str) -> int:
+        columns = width(self._terminal)
+        lines = ([line] if "\r" in line else wrapped(line, columns) for line in text.split("\n"))
+        self._terminal.write("\n".join(part for parts in lines for part in parts))
+        return len(text)
+
+    def isatty(self) -> bool:
+        return self._terminal.isatty()
+
+    def fileno(self) -> int:
+        return self._terminal.fileno()
+
+    def flush(self) -> None:
+        self._terminal.flush()
 
 
 def _hang(line: str, columns: int) -> int:

@@ -38,7 +38,7 @@ from dqdata.engine.runtime import Runtime
 from dqdata.engine.stop import StopSignal, on_signals
 from dqdata.engine.target import Reached, until_target
 from dqdata.engine.tasks import Labels
-from dqdata.errors import DqdataError, Stopped
+from dqdata.errors import BudgetExceeded, DqdataError, Stopped
 from dqdata.files import lock, make_folder
 from dqdata.history.origins import allow
 from dqdata.ledger import Ledger
@@ -188,8 +188,10 @@ class _Run:
                             )
                             self.output = self.reached.output
                 except Stopped as error:
+                    commit = ", and --allow-partial commits what was paid for"
                     raise type(error)(
                         f"{error}; `{self.project.command('run', pipeline.name)}` goes on from here"
+                        f"{commit if isinstance(error, BudgetExceeded) else ''}"
                     ) from error
                 finally:
                     self.counters = runtime.counters()

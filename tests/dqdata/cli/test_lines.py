@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from dqdata.cli import main
+from dqdata.cli.common import progress_out
 from dqdata.cli.lines import cells, cut, wrapped
+from dqdata.training.progress import StepProgress
 
 NAME = "arithmetic_for_children_of_primary_schools"
 PROJECT = f"""
@@ -176,3 +178,36 @@ def test_a_cut_line_ends_with_a_sign_that_it_was_cut() -> None:
     assert cut("abcdefghij", 5) == "abcd…"
     assert cut("中文字符", 5) == "中文…"
     assert cut("abc", 5) == "abc"
+
+
+class Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "not checked for leaks: slow_sft_1 (sft) train: no catalog 'slow_thinking'; did you mean 'slow_traces'?",
+        "another run into slow_traces is at work; waiting for it, and for the third run that waits for the second one",
+        "UserWarning: /usr/lib/python3/dist-packages/torch/utils/data/dataloader.py:775: pin_memory is set but no one",
+        "步骤" * 60,
+        "x" * 200,
+    ],
+)
+def test_what_a_training_or_run_says_fits_the_terminal(message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Screen()
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys, "stderr", terminal)
+    out = progress_out(quiet=False)
+    assert out is not None and progress_out(quiet=True) is None
+    progress = StepProgress("slow_sft", out)
+    progress.step(1, 4)
+    progress.say(message)
+    progress.step(4, 4)
+    progress.close()
+    shown = terminal.getvalue()
+    lines = [part for line in shown.replace("\x1b[K", "").split("\n") for part in line.split("\r")]
+    assert all(cells(line) <= 80 for line in lines)
+    assert "".join(message.split()) in "".join(shown.replace("\x1b[K", "").split())
+    assert "4/4 steps" in shown

@@ -160,7 +160,8 @@ def test_an_unknown_cost_is_never_zero(tmp_path: Path, loopback: Loopback, capsy
 def test_the_budget_of_the_command_line(tmp_path: Path, loopback: Loopback, capsys: pytest.CaptureFixture[str]) -> None:
     path = project(tmp_path, loopback, teacher=PRICED).path
     assert main(["run", "p", "-p", str(path), "-q", "--budget-usd", "0.12"]) == 1
-    assert "budget exhausted" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "budget exhausted" in error and "--allow-partial commits what was paid for" in error
     assert main(["run", "p", "-p", str(path), "-q", "--budget-usd", "0.12", "--allow-partial"]) == 0
     assert main(["run", "p", "-p", str(path), "-q", "--budget-usd", "0"]) == 2
 
