@@ -115,3 +115,29 @@ def test_zero3_shards_between_gpus(tmp_path: Path, smollm: Path) -> None:
     assert outcome.metrics["last_loss"] < outcome.metrics["first_loss"]
     _, loading = AutoModelForCausalLM.from_pretrained(outcome.path, output_loading_info=True)
     assert not loading["missing_keys"] and not loading["mismatched_keys"], "the saved model is whole"
+
+
+def test_asynchronous_distillation_with_vllm_servers(tmp_path: Path, smollm: Path) -> None:
+    """Written after TRL's documentation: neither this test nor what it tests has run on a machine with a GPU yet.
+
+    Two servers on one GPU, started by hand or by the caller: DQDATA_TEST_STUDENT_URL with weight transfer by NCCL
+    (`VLLM_SERVER_DEV_MODE=1 vllm serve MODEL --weight-transfer-config '{"backend": "nccl"}'`), DQDATA_TEST_TEACHER_URL
+    with `--logprobs-mode processed_logprobs --max-logprobs -1`.
+    """
+    pytest.importorskip("vllm")
+    urls = [os.environ.get(name) for name in ("DQDATA_TEST_STUDENT_URL", "DQDATA_TEST_TEACHER_URL")]
+    if not all(urls):
+        pytest.skip("DQDATA_TEST_STUDENT_URL and DQDATA_TEST_TEACHER_URL name no vLLM servers")
+    outcome = trained(
+        tmp_path,
+        f"""
+        kind = "distill"
+        model = "{smollm}"
+        teacher = "{smollm}"
+        on_policy = true
+        asynchronous = true
+        args = {{ vllm_server_base_url = "{urls[0]}", teacher_server_urls = {{ default = "{urls[1]}" }}, max_steps = 3,
+          max_completion_length = 32, logging_steps = 1 }}
+        """,
+    )
+    assert outcome.metrics["last_loss"] == pytest.approx(0, abs=0.05), "a model that teaches itself"

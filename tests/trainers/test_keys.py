@@ -26,6 +26,9 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
     "sft": {},
     "dpo": {},
     "cogpo": {},
+    "orpo": {},
+    "simpo": {},
+    "kto": {},
     "reward": {},
     "reward targets": {"targets": ("rv", "cd")},
     "grpo": {"rewards": [LETTERS]},
@@ -44,13 +47,15 @@ class Reached(Exception):
 
 
 def rows_for(kind: str) -> list[dict[str, Any]]:
-    if kind in ("dpo", "cogpo", "reward"):
+    if kind in ("dpo", "cogpo", "orpo", "simpo", "reward"):
         rows = pairs(6, beta=0.1)
         rows[4]["chosen"] = chat("", "again and " * 20, "yes")[1:]
         return rows
     rows = [{**row, "rv": float(n), "cd": 1.0, "level": n, "pass_rate": n / 8} for n, row in enumerate(additions(6))]
     rows[4]["question"] += " Add." * 30
     rows[4]["messages"] = chat(rows[4]["question"], "again and again " * 20, "2")
+    if kind == "kto":
+        rows = [{**row, "correct": n % 2 == 0, "other": n % 3 == 0} for n, row in enumerate(rows)]
     if kind == "sft":
         rows[5]["messages"] += chat("And 1 more?", "", "3")
     return rows
@@ -90,6 +95,8 @@ def receive(
         table = {key: str(teacher) if value == "TEACHER" else value for key, value in table.items()}
         if kind in ("grpo", "rloo"):
             table["args"] = {**SAMPLED, **table.get("args", {})}
+        if table.get("on_policy"):
+            table["args"] = {"max_completion_length": 16, **table.get("args", {})}
         try:
             data = data_of(train=rows_for(kind))
             trainer(trainer.Params(**table)).train(data, tmp_path / str(next(counter)), LettersRun())
@@ -159,6 +166,8 @@ TABLE: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any], Callable[[Any], 
     "temperature": ({}, {"temperature": 2.0}, lambda trainer: trainer.temperature),
     "top_k": ({}, {"top_k": 3}, tokens),
     "on_policy": ({}, {"on_policy": True}, lambda trainer: type(trainer).__name__),
+    "label": ({}, {"label": "other"}, tokens),
+    "length_normalized": ({}, {"length_normalized": True}, lambda trainer: trainer.args.loss_type),
     "targets": ({}, {"targets": ("cd",)}, lambda trainer: trainer.targets),
     "scale": ({}, {"scale": 12.0}, lambda trainer: trainer.scale),
     "lora.r": ({"lora": {"alpha": 4}}, {"lora": {"r": 3, "alpha": 4}}, lambda trainer: adapter(trainer).r),
@@ -174,8 +183,8 @@ TABLE: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any], Callable[[Any], 
     "difficulty.min": ({"difficulty": {"max": 0.9}}, {"difficulty": {"max": 0.9, "min": 0.3}}, tokens),
     "difficulty.max": ({"difficulty": {"min": 0.1}}, {"difficulty": {"min": 0.1, "max": 0.3}}, tokens),
 }  # fmt: skip
-ELSEWHERE = {"load_in_4bit"}
-"""Keys with a test of their own below."""
+ELSEWHERE = {"load_in_4bit", "teachers", "asynchronous"}
+"""Keys with a test of their own: below, and in test_on_policy.py."""
 ONLY = {
     "reward": {"targets": None, "scale": None},
     "distill on policy": dict.fromkeys(("kl_share", "divergence", "top_k", "on_policy")),

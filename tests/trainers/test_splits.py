@@ -32,12 +32,21 @@ def rated() -> list[dict[str, Any]]:
     return [{**row, "rv": rv, "cd": cd} for row, (rv, cd) in zip(uneven(), scores, strict=True)]
 
 
+def judged() -> list[dict[str, Any]]:
+    return [{**row, "correct": n % 2 == 0} for n, row in enumerate(uneven())]
+
+
 def uneven_pairs(**columns: Any) -> list[dict[str, Any]]:
     rows = pairs(4, beta=0.2)
     for n, row in enumerate(rows):
         row["chosen"] = chat("", "add " * (1 + 5 * n), f"The answer is {n}.")[1:]
         row.update(columns)
     return rows
+
+
+def taught() -> list[dict[str, Any]]:
+    """Prompts of two teachers, which each batch of a step has in another share."""
+    return [{**row, "teacher_id": "ours" if n == 1 else "theirs"} for n, row in enumerate(prompts())]
 
 
 def prompts() -> list[dict[str, Any]]:
@@ -70,6 +79,12 @@ CASES = {
     "dpo ipo": Case("dpo", uneven_pairs, {"loss_type": ["ipo"]}),
     "dpo lora": Case("dpo", uneven_pairs, lora=LORA),
     "cogpo": Case("cogpo", uneven_pairs),
+    "cogpo normalized": Case("cogpo", uneven_pairs, length_normalized=True),
+    "orpo": Case("orpo", uneven_pairs),
+    "orpo lora": Case("orpo", uneven_pairs, lora=LORA),
+    "simpo": Case("simpo", uneven_pairs, {"beta": 2.0}),
+    "simpo likelihood": Case("simpo", uneven_pairs, {"cpo_alpha": 1.0}),
+    "kto": Case("kto", judged, {"loss_type": "apo_zero_unpaired"}),  # those of `kto` estimate a divergence of the batch
     "reward": Case("reward", uneven_pairs),
     "reward margin": Case("reward", lambda: uneven_pairs(margin=2.0)),
     "reward targets": Case("reward", rated, targets=("rv", "cd")),
@@ -84,6 +99,7 @@ CASES = {
     "distill top k": Case("distill", uneven, teacher=True, top_k=5, temperature=2.0),
     "distill stored": Case("distill", None),
     "distill on policy": Case("distill", prompts, {"max_completion_length": 12}, teacher=True, on_policy=True),
+    "distill teachers": Case("distill", taught, {"max_completion_length": 12}, teachers=True, on_policy=True),
 }
 
 
@@ -99,6 +115,8 @@ def test_a_step_does_not_depend_on_its_split(
     case = CASES[name]
     if case.params.get("teacher") is True:
         case.params["teacher"] = str(teacher)
+    if case.params.get("teachers") is True:
+        case.params["teachers"] = {"ours": str(tiny), "theirs": str(teacher)}
     rows = told[:3] + told[6:7] if case.rows is None else case.rows()
     whole, *parts = (
         case.step(tiny, data_of, tmp_path / f"{batch}x{batches}", rows, (batch, batches)) for batch, batches in SPLITS

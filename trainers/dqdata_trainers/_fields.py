@@ -68,7 +68,8 @@ def _sources() -> list[Path]:
     trl, transformers = _folder("trl"), _folder("transformers")
     if trl is None or transformers is None:
         return []
-    return [*sorted((trl / "trainer").glob("*_config.py")), transformers / "training_args.py"]
+    ours = [trl / "experimental" / name / f"{name}_config.py" for name in ("async_distillation", "cpo", "orpo")]
+    return [*sorted((trl / "trainer").glob("*_config.py")), *ours, transformers / "training_args.py"]
 
 
 def _folder(package: str) -> Path | None:

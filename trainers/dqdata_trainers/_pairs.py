@@ -94,11 +94,7 @@ def encode_pair(tokenizer: Any, row: Mapping[str, Any], kwargs: Mapping[str, Any
     }
     starts, ends = {}, {}
     for name, tokens in whole.items():
-        trained = [index for index, label in enumerate(tokens.labels) if label != IGNORED]
-        turn = len(trained) - 1
-        while turn > 0 and trained[turn - 1] == trained[turn] - 1:
-            turn -= 1
-        starts[name], ends[name] = trained[turn], trained[-1] + 1
+        starts[name], ends[name] = last_turn(tokens.labels)
     start = min(starts.values())
     prompt = whole["chosen"].input_ids[:start]
     if whole["rejected"].input_ids[:start] != prompt:
@@ -108,3 +104,12 @@ def encode_pair(tokenizer: Any, row: Mapping[str, Any], kwargs: Mapping[str, Any
         "chosen_ids": whole["chosen"].input_ids[start : ends["chosen"]],
         "rejected_ids": whole["rejected"].input_ids[start : ends["rejected"]],
     }
+
+
+def last_turn(labels: Sequence[int]) -> tuple[int, int]:
+    """Where the last turn that is trained on begins, and where it ends."""
+    trained = [index for index, label in enumerate(labels) if label != IGNORED]
+    turn = len(trained) - 1
+    while turn > 0 and trained[turn - 1] == trained[turn] - 1:
+        turn -= 1
+    return trained[turn], trained[-1] + 1

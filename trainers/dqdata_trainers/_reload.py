@@ -86,10 +86,12 @@ def _advice() -> str:
 def _rows(trainer: Any) -> list[list[int]]:
     found: list[list[int]] = []
     for row in trainer.train_dataset.select(range(min(ROWS, len(trainer.train_dataset)))):
-        if "input_ids" in row:
-            ids = row["input_ids"]
-        elif "chosen_ids" in row:
-            ids = [*row.get("prompt_ids", ()), *row["chosen_ids"]]
+        whole = next((row[name] for name in ("input_ids", "chosen_input_ids") if name in row), None)
+        turn = next((row[name] for name in ("chosen_ids", "completion_ids") if name in row), None)
+        if whole is not None:
+            ids = whole
+        elif turn is not None:
+            ids = [*row.get("prompt_ids", ()), *turn]
         else:
             kwargs = getattr(trainer, "chat_template_kwargs", {})
             ids = trainer.processing_class.apply_chat_template(row["prompt"], add_generation_prompt=True, **kwargs)[

@@ -10,6 +10,9 @@ chosen                rejected                gap      beta
 fitting, correct      correct, not fitting    small    0.1
 correct, not fitting  wrong                   medium   0.2
 fitting, correct      wrong                   large    0.5
+
+length_normalized = true divides each log-probability ratio by the tokens of its turn (as SimPO and Tulu 3's DPO do):
+beta_i * [(log pi_c - log ref_c) / |c| - (log pi_r - log ref_r) / |r|].
 """
 
 from __future__ import annotations
@@ -28,7 +31,9 @@ from dqdata_trainers.dpo import train_on_pairs
 
 
 class CogPoParams(TrlParams):
-    pass
+    length_normalized: bool = False
+    """Compare mean log-probabilities of a token, not sums over the turn: a longer turn then counts no more than a short
+    one. beta must be larger by about the number of tokens of a turn."""
 
 
 class CogPo(Trainer[CogPoParams]):
@@ -58,9 +63,8 @@ class CogPo(Trainer[CogPoParams]):
 
         for split in data.folders:
             _check_betas(data, split)
-        return train_on_pairs(
-            self.kind, self.params, BetaTrainer, data, out, run, extra=("beta",), loss_type=["sigmoid"]
-        )
+        loss = "sigmoid_norm" if self.params.length_normalized else "sigmoid"
+        return train_on_pairs(self.kind, self.params, BetaTrainer, data, out, run, extra=("beta",), loss_type=[loss])
 
 
 def _check_betas(data: Data, split: str) -> None:

@@ -14,7 +14,14 @@ the column `top_logprobs`: no weights of the teacher are needed, only its tokeni
     data = "select messages, top_logprobs from slow_thinking"
 
 With on_policy = true the student writes the completions itself (rows need `prompt` or `question`), through TRL's
-DistillationTrainer; its `beta`, between forward (0) and reverse (1) KL, is then in `args`.
+DistillationTrainer; its `beta`, between forward (0) and reverse (1) KL, is then in `args`. With several teachers each
+row names its own in the column `teacher_id`:
+
+    teachers = { math = "Qwen/Qwen3-32B", code = "trained:coder@latest" }
+    on_policy = true
+
+Before the first step vocabulary, end of turn, thinking mode and lengths of student and teachers are compared.
+asynchronous = true generates and scores on vLLM servers (TRL's experimental trainer; weights travel by NCCL).
 """
 
 from __future__ import annotations
@@ -26,13 +33,14 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from dqdata.columns import MESSAGES, VOCABULARY, Columns
-from dqdata.errors import ColumnError, InputError
+from dqdata.errors import ColumnError
 from dqdata.trainer import Data, Trainer, TrainResult, TrainRun
 from dqdata_trainers._config import TrlParams, built, trl_config
 from dqdata_trainers._fields import REQUIRED, check_args
 from dqdata_trainers._pairs import SPLITS
 from dqdata_trainers._stored import COLUMN
 from dqdata_trainers._students import load_tokenizer, quantization
+from dqdata_trainers._teachable import teacher_vocabulary
 
 
 class DistillParams(TrlParams):
@@ -50,11 +58,22 @@ class DistillParams(TrlParams):
     one process a node, and stored beside the rows: 8 bytes each; the teacher is unloaded then. By default the whole
     distribution, from a teacher that every process holds."""
     on_policy: bool = False
-    """Learn on what the student writes itself, not on stored traces; needs `teacher`."""
+    """Learn on what the student writes itself, not on stored traces; needs `teacher` or `teachers`."""
+    teachers: Mapping[str, str] = {}
+    """Instead of `teacher`, with on_policy: models by the names that the column `teacher_id` gives them."""
+    asynchronous: bool = False
+    """With on_policy: the student's completions come from a vLLM server (`args.vllm_server_base_url`), the teachers'
+    scores from others (`args.teacher_server_urls`, by `teacher_id`, or `default`); needs a GPU, vLLM and NCCL."""
 
     @model_validator(mode="after")
     def _consistent(self) -> DistillParams:
-        if self.teacher is None:
+        if not self.on_policy and (self.teachers or self.asynchronous):
+            raise ValueError("`teachers` and `asynchronous` mean something only with on_policy")
+        if self.teacher is not None and self.teachers:
+            raise ValueError("give either `teacher` or `teachers`")
+        if self.asynchronous and self.load_in_4bit:
+            raise ValueError("load_in_4bit does not go with `asynchronous`: its weights can't be sent to vLLM")
+        if self.teacher is None and not self.teachers:
             if self.on_policy:
                 raise ValueError("on_policy needs `teacher`: nobody stored what it would say of the student's words")
             if self.top_k is not None:
@@ -85,7 +104,10 @@ class Distill(Trainer[DistillParams]):
 
     def check(self) -> None:
         if self.params.on_policy:
-            check_args(self.params, "DistillationConfig", ("temperature",))
+            if self.params.asynchronous:
+                check_args(self.params, "AsyncDistillationConfig")
+            else:
+                check_args(self.params, "DistillationConfig", ("temperature",))
         else:
             check_args(self.params, "SFTConfig", ("packing", "loss_type", "label_smoothing_factor"))
 
@@ -98,6 +120,8 @@ class Distill(Trainer[DistillParams]):
                 self._needs_stored(have)
         elif "prompt" not in have and "question" not in have:
             raise ColumnError(f"needs column 'prompt' or 'question' (have: {', '.join(have)})")
+        elif self.params.teachers:
+            have.require("teacher_id", "VARCHAR")
 
     def check_rows(self, split: str, rows: Sequence[Mapping[str, Any]], model: str) -> None:
         from dqdata_trainers._rows import check_chats
@@ -120,17 +144,22 @@ class Distill(Trainer[DistillParams]):
             ) from error
 
     def models(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(filter(None, (self.params.model, self.params.teacher))))
+        named = (self.params.model, self.params.teacher, *self.params.teachers.values())
+        return tuple(dict.fromkeys(filter(None, named)))
 
     def train(self, data: Data, out: Path, run: TrainRun) -> TrainResult:
         path = run.model(self.params.model)
         tokenizer = load_tokenizer(path, self.params)
+        if self.params.on_policy:
+            from dqdata_trainers._on_policy import train_on_policy
+
+            named = self.params.teachers or {"default": str(self.params.teacher)}
+            teachers = {name: run.model(model) for name, model in named.items()}
+            return train_on_policy(self.params, data, out, run, path, teachers, tokenizer)
         if self.params.teacher is None:
             return self._on_traces(data, out, run, path, None, tokenizer)
         teacher = run.model(self.params.teacher)
-        check_vocabulary(tokenizer, teacher, self.params.teacher)
-        if self.params.on_policy:
-            return self._on_policy(data, out, run, path, teacher, tokenizer)
+        teacher_vocabulary(tokenizer, teacher, self.params.teacher)
         return self._on_traces(data, out, run, path, teacher, tokenizer)
 
     def _on_traces(
@@ -173,44 +202,3 @@ class Distill(Trainer[DistillParams]):
             **own,
         )
         return fit(trainer, params, out, run, notes)
-
-    def _on_policy(self, data: Data, out: Path, run: TrainRun, path: str, teacher: str, tokenizer: Any) -> TrainResult:
-        from trl import DistillationConfig, DistillationTrainer
-
-        from dqdata_trainers._loop import fit
-        from dqdata_trainers.grpo import SourceRows, prepare_prompts
-
-        params = self.params
-        config = trl_config(DistillationConfig, params, out, temperature=params.temperature)
-        tokenizer.padding_side = "left"
-        source = SourceRows(data)
-        splits = {split: prepare_prompts(data, split, tokenizer, params, out, source) for split in data.folders}
-        trainer = built(
-            DistillationTrainer,
-            model=path,
-            teacher_model=teacher,
-            args=config,
-            train_dataset=splits["train"][0].select_columns(["prompt"]),
-            eval_dataset=splits["eval"][0].select_columns(["prompt"]) if "eval" in splits else None,
-            processing_class=tokenizer,
-            peft_config=params.lora.config("CAUSAL_LM") if params.lora else None,
-            quantization_config=quantization(params),
-        )
-        return fit(trainer, params, out, run, [note for _, notes in splits.values() for note in notes])
-
-
-def check_vocabulary(tokenizer: Any, teacher: str, name: str) -> None:
-    """Raises InputError where the teacher's tokens aren't the student's: their distributions couldn't be compared."""
-    from transformers import AutoTokenizer
-
-    try:
-        theirs = AutoTokenizer.from_pretrained(teacher, trust_remote_code=False).get_vocab()
-    except (OSError, ValueError) as error:
-        raise InputError(f"teacher {name!r} can't be loaded: {error}") from error
-    ours = tokenizer.get_vocab()
-    if ours != theirs:
-        differ = sum(theirs.get(token) != number for token, number in ours.items())
-        raise InputError(
-            f"teacher {name!r} has another vocabulary ({len(theirs)} tokens, the student {len(ours)}; {differ} of "
-            "the student's differ): take one of the same family, or train with kind = 'sft' on its traces"
-        )

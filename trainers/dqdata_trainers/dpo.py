@@ -9,42 +9,21 @@ args = { beta = 0.1, learning_rate = 5e-6 }
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dqdata.columns import Columns
-from dqdata.trainer import Data, Trainer, TrainResult, TrainRun
+from dqdata.trainer import Data, TrainResult, TrainRun
 from dqdata_trainers._config import TrlParams, built, trl_config
-from dqdata_trainers._fields import REQUIRED, check_args
-from dqdata_trainers._pairs import check_pairs, needs_pairs, pair_tokens, prepare_pairs
+from dqdata_trainers._pair_kind import PairKind
+from dqdata_trainers._pairs import prepare_pairs
 from dqdata_trainers._students import load_tokenizer, quantization
 
 
-class DpoParams(TrlParams):
-    pass
-
-
-class Dpo(Trainer[DpoParams]):
+class Dpo(PairKind):
     """Direct preference optimisation (Rafailov et al., 2023) against the model it starts from."""
 
     kind = "dpo"
-    Params = DpoParams
-
-    def requires(self) -> tuple[str, ...]:
-        return REQUIRED
-
-    def check(self) -> None:
-        check_args(self.params, "DPOConfig")
-
-    def needs(self, split: str, have: Columns) -> None:
-        needs_pairs(self.kind, split, have)
-
-    def check_rows(self, split: str, rows: Sequence[Mapping[str, Any]], model: str) -> None:
-        check_pairs(split, rows, model, self.params)
-
-    def tokens(self, rows: Iterable[Mapping[str, Any]], model: str) -> Iterator[int]:
-        return pair_tokens(rows, model, self.params)
+    config = "DPOConfig"
 
     def train(self, data: Data, out: Path, run: TrainRun) -> TrainResult:
         from dqdata_trainers._preference import PairTrainer

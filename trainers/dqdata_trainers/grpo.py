@@ -172,9 +172,10 @@ def prepare_prompts(
     out: Path,
     source: SourceRows,
     difficulty: Difficulty | None = None,
+    keep: tuple[str, ...] = (),
 ) -> tuple[Any, tuple[str, ...]]:
-    """Rows with `prompt` and ROW, the row's number in `source`, and notes about prompts that were left out as too easy,
-    too hard or too long. Raises InputError."""
+    """Rows with `prompt`, ROW (the row's number in `source`) and the columns in `keep` (`prompt_tokens`), and notes
+    about prompts that were left out as too easy, too hard or too long. Raises InputError."""
     from dqdata_trainers._rows import map_once, settle_long
 
     key = next((name for name in KEYS if name in data.columns[split]), None)
@@ -200,4 +201,4 @@ def prepare_prompts(
     rows = map_once(data.dataset(split), encode, out / "tokens" / f"{split}-{recipe[:12]}.arrow")
     rows, left_out = difficulty.within(rows, split, "difficulty") if difficulty else (rows, ())
     kept, notes = settle_long(rows, rows.with_format("arrow")["prompt_tokens"].to_pylist(), split, params)
-    return kept.select_columns(["prompt", ROW]), (*left_out, *notes)
+    return kept.select_columns(["prompt", ROW, *keep]), (*left_out, *notes)
