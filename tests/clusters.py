@@ -75,13 +75,27 @@ class RayCluster:
             self._cluster.add_node(num_cpus=1, object_store_memory=MEMORY, node_ip_address=self._next_address())
         )
 
+    def workers(self, title: str) -> list[psutil.Process]:
+        """Worker processes at work on something whose name begins so."""
+        raylets = [process for node in self._cluster.list_all_nodes() for process in _raylets(node)]
+        children = [child for process in raylets for child in process.children(recursive=True)]
+        found = []
+        for process in children:
+            with suppress(psutil.NoSuchProcess):
+                if "".join(process.cmdline()).startswith(f"ray::{title}"):
+                    found.append(process)
+        return found
+
     def kill_a_machine(self) -> None:
         """As if its power went: all of its processes are killed at once."""
         node = self._machines.pop()
-        raylets = [info.process.pid for info in node.all_processes.get("raylet", [])]
-        victims = [psutil.Process(pid) for pid in raylets]
+        victims = _raylets(node)
         victims += [child for process in victims for child in process.children(recursive=True)]
         for process in victims:
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(signal.SIGKILL)
         self._cluster.remove_node(node, allow_graceful=False)
+
+
+def _raylets(node: Any) -> list[psutil.Process]:
+    return [psutil.Process(info.process.pid) for info in node.all_processes.get("raylet", [])]

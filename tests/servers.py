@@ -157,6 +157,10 @@ class Servers:
 
         pg_ctl(list(words), pgdata=self._data / "pg", user=self._postgres.system_user, timeout=150)
 
+    def file(self, path: str) -> Path:
+        """A file of Postgres, by its path below the folder of the server."""
+        return self._data / "pg" / path
+
     def on_disk(self, url: str) -> Path:
         """The file of an object."""
         return self.bucket.folder.parent / url.removeprefix("s3://")

@@ -18,7 +18,7 @@ from dqdata.errors import DataError, StoreError
 from dqdata.ledger import stored_request
 from dqdata.ledger.choice import database_of
 from dqdata.ledger.database import Connection, Row, Session
-from dqdata.place import LedgerPlace
+from dqdata.place import LedgerPlace, PostgresPlace
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -63,7 +63,10 @@ _TABLES = ("requests", "calls", "failures")
 def verify(place: LedgerPlace) -> Iterator[str]:
     """What is wrong with it, one line each: pages, rows without their request, rows whose key isn't theirs."""
     with _reading(place) as session:
-        yield from database_of(place).damage(session)
+        damaged = list(database_of(place).damage(session))
+        yield from damaged
+        if damaged and isinstance(place, PostgresPlace):
+            return  # a server refuses to read on
         rows = pages(
             session,
             "select ledger_key, provider, model, revision, messages, sampling, answer_schema, draw, sample, tools "

@@ -1,8 +1,9 @@
 """Gives chunks to the machines of a Ray cluster, as tasks.
 
 A task gets the job as one object that each machine keeps, and its slice of a checkpoint by path, in the folder that all
-machines share. A worker or a machine that dies takes its chunks in flight with it: they begin again elsewhere, and take
-from the ledger what was answered.
+machines share; with metadata in Postgres and data in S3, as an object, and its checkpoint goes by the bucket.
+A worker or a machine that dies takes its chunks in flight with it: they begin again elsewhere, and take from the ledger
+what was answered.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from dqdata.calls.remote import RemoteOwner
+from dqdata.engine.chunks import Folder
 from dqdata.engine.cluster import probe
+from dqdata.engine.cluster.bucket import Bucket, needed, packed
 from dqdata.engine.cluster.connection import Cluster, Node
 from dqdata.engine.cluster.worker import RayJob
 from dqdata.engine.executors import error_of, refuse_gathering
@@ -58,6 +61,7 @@ class RayExecutor:
         self._store, self._workers, self._environment = store, workers, environment
         self._carry_out: Any = ray.remote(probe.carry_out)
         self._job: Job | None = None
+        self._bucket: Bucket | None = None
         self._running, self._free = 0, asyncio.Event()
         self._looked_at, self._cpus = 0.0, 1.0
         runtime.stop.on_set(owner.stop)
@@ -90,9 +94,13 @@ class RayExecutor:
         self._calls = any(isinstance(step.operator, CallOperator) for step in job.segment.steps)
         self._rows = self._runtime.concurrency(names) * 2 if names else 0
         self._chunk_rows = max(task.chunk.rows, 1) if task.chunk.rows else chunk_rows(job.segment)
-        marker = job.target / f"seen-{secrets.token_hex(8)}"
-        await asyncio.to_thread(marker.touch)
-        self._marker = str(marker)
+        self._bucket, self._marker = None, ""
+        if needed(self._store):
+            self._bucket = Bucket(self._store, job.target)
+        else:
+            marker = job.target / f"seen-{secrets.token_hex(8)}"
+            await asyncio.to_thread(marker.touch)
+            self._marker = str(marker)
         self._here = probe.found_here(_packages(job, self._runtime, names, self._store), self._marker)
         await self._check(self._cluster.nodes())
         at_once, nodes = self._at_once(), len([node for node in self._cluster.nodes() if node.cpus])
@@ -139,16 +147,19 @@ class RayExecutor:
             raise RunError("; ".join(problems))
 
     async def _carried_out(self, task: ChunkTask) -> ChunkResult:
+        import ray
         from ray import exceptions
 
-        deaths, number = 0, task.chunk.number
+        deaths, number, rows = 0, task.chunk.number, None
+        if self._bucket is not None:
+            rows = ray.put(await asyncio.to_thread(packed, task.chunk))
         while True:
             remote = self._carry_out.options(
                 num_cpus=self._share, max_retries=0, scheduling_strategy="SPREAD", name=f"chunk {number}"
             )
             try:
                 kind, value = await remote.remote(
-                    self._here, self._marker, self._payload, self._name, None, pickle.dumps(task.chunk)
+                    self._here, self._marker, self._payload, self._name, rows, pickle.dumps(task.chunk)
                 )
             except exceptions.RayTaskError as error:
                 raise RunError(f"chunk {number} broke in a worker of the cluster: {_first(error.cause)}") from error
@@ -165,6 +176,8 @@ class RayExecutor:
                 raise RunError(f"machine {value[0]} {value[1]}")
             if kind == "failed":
                 raise error_of(value)
+            if self._bucket is not None:
+                await asyncio.to_thread(self._bucket.take, number, Folder(task.job.target))
             self._runtime.add_counters(value.counters)
             return value  # type: ignore[no-any-return]
 

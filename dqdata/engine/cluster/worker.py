@@ -9,14 +9,17 @@ from __future__ import annotations
 import asyncio
 import os
 import pickle
+import tempfile
 import threading
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from dqdata.calls.remote import RemoteOwner
-from dqdata.engine.chunks import Slice
+from dqdata.engine.chunks import Folder, Slice
+from dqdata.engine.cluster.bucket import Bucket, unpacked
 from dqdata.engine.cluster.owner import OWNER_PATIENCE, find
 from dqdata.engine.executors import described_error
 from dqdata.engine.stop import StopSignal
@@ -82,6 +85,7 @@ class _Open:
         for name, value in job.environment.items():
             os.environ.setdefault(name, value)
         owner = RemoteOwner(find(job.owner, job.token), patience=OWNER_PATIENCE, on_stop=self._end)
+        self._job = job.job
         self._session = TaskSession(job.job, owner, self._stop, job.processes)
 
     @classmethod
@@ -94,11 +98,23 @@ class _Open:
         self._busy = True
         try:
             self._stop.check()
-            return await self._session.run(chunk)
+            return await (self._session.run(chunk) if rows is None else self._elsewhere(rows, chunk))
         finally:
             self._busy = False
             if self._stop.cause is not None:
                 await self.close()
+
+    async def _elsewhere(self, rows: bytes, chunk: Slice) -> ChunkResult:
+        """A chunk whose rows came with the task, and whose checkpoint goes to the bucket."""
+        bucket = Bucket(self._job.project.store, self._job.target)
+        if (made := await asyncio.to_thread(bucket.found, chunk)) is not None:
+            return made
+        with tempfile.TemporaryDirectory(prefix="dqdata-task-") as folder:
+            here = Path(folder)
+            chunk = await asyncio.to_thread(unpacked, rows, chunk, here)
+            result = await self._session.run(chunk, here)
+            await asyncio.to_thread(bucket.put, chunk.number, Folder(here))
+        return result
 
     async def close(self) -> None:
         if not self.closed:

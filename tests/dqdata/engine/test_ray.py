@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import socket
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -10,9 +14,13 @@ from typing import Any
 import polars as pl
 import pytest
 from clusters import RayCluster
+from loopback import Loopback
+from servers import Bucket, Servers
 
 from dqdata.catalog import Store
+from dqdata.engine.cluster import probe
 from dqdata.engine.run import run_pipeline
+from dqdata.errors import ProjectError, RunError
 from dqdata.place import StorePlace
 from dqdata.project.tables import EngineTable, Project
 
@@ -64,3 +72,158 @@ def test_rows_rejects_and_calls_are_those_of_the_local_engine(
     same = ("rows_in", "rows_out", "dropped", "failed", "calls", "tokens", "cost_usd")
     assert [getattr(result, name) for name in same] == [getattr(local, name) for name in same]
     assert set(Counter(calls()).values()) == {2}, "each run asked each once"
+
+
+ASKS = """
+[teachers.t]
+provider = "openai"
+base_url = "URL"
+model = "m"
+concurrency = 8
+price = { input = 1.0, output = 2.0 }
+
+[pipelines.p]
+from = { source = "counting", rows = 240 }
+chunk_rows = 12
+steps = [ { op = "talk", teacher = "t", n = 1 }, { op = "length" } ]
+"""
+
+
+class Interference(threading.Thread):
+    """Does something to a run once so many calls were answered, one thing after the other."""
+
+    def __init__(self, loopback: Loopback, *steps: tuple[int, Callable[[], Any]]) -> None:
+        super().__init__(daemon=True)
+        self._loopback, self._steps, self.done, self.problem = loopback, steps, 0, None
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        try:
+            for answered, act in self._steps:
+                while len(self._loopback.answered) < answered:
+                    if self._over.wait(0.01):
+                        return
+                act()
+                self.done += 1
+        except Exception as error:
+            self.problem = error
+
+    def end(self) -> None:
+        self._over.set()
+        self.join()
+        assert self.problem is None and self.done == len(self._steps), (self.problem, self.done)
+
+
+def kill_one(cluster: RayCluster, title: str) -> None:
+    """Waits for a worker process with this title, and kills it."""
+    for _ in range(600):
+        if found := cluster.workers(title):
+            found[0].kill()
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"no process {title}")
+
+
+def asked(loopback: Loopback) -> Counter[str]:
+    return Counter(body["messages"][-1]["content"] for body in loopback.asked)
+
+
+@pytest.mark.slow
+def test_what_is_killed_costs_the_calls_in_flight_alone(
+    project: Write, store: Store, ray_cluster: RayCluster, loopback: Loopback, tmp_path: Path
+) -> None:
+    loopback.latency = 0.1
+    loaded = project(ASKS.replace("URL", loopback.url))
+    interference = Interference(
+        loopback,
+        (30, lambda: kill_one(ray_cluster, "chunk")),
+        (80, lambda: kill_one(ray_cluster, "OwnerActor")),
+        (130, ray_cluster.kill_a_machine),
+    )
+    interference.start()
+    try:
+        result = run_pipeline(on(loaded, ray_cluster, store.place), "p", store, budget_usd=1.0)
+    finally:
+        ray_cluster.add_a_machine()
+    interference.end()
+    count = asked(loopback)
+    assert len(count) == result.rows_out == 240
+    assert sum(count.values()) <= 240 + 2 * 8, "of a worker and of a machine; that of the owner costs nothing"
+    assert not result.failed and frame(store, "select count(*) as n from ledger.calls")["n"].to_list() == [240]
+    with Store.open(tmp_path / "again" / "catalogs") as other:
+        place = other.place
+        local = loaded.model_copy(update={"store": place})
+        run_pipeline(local, "p", other)
+        assert frame(other, "select * from p").to_dicts() == frame(store, "select * from p").to_dicts()
+
+
+@pytest.mark.slow
+def test_without_a_shared_folder_rows_go_by_the_bucket_while_servers_fail(
+    project: Write,
+    store: Store,
+    ray_cluster: RayCluster,
+    servers: Servers,
+    loopback: Loopback,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One upload in ten fails, Postgres is killed and started again, and a worker is killed."""
+    loopback.latency = 0.05
+    bucket = Bucket(tmp_path / "buckets", fails_every=10)
+    for name, value in bucket.variables.items():
+        monkeypatch.setenv(name, value)
+    place = servers.place(tmp_path / "driver" / "catalogs")
+    loaded = project(ASKS.replace("URL", loopback.url))
+
+    def restart() -> None:
+        servers.stop_postgres("immediate")
+        time.sleep(1)
+        servers.start_postgres()
+
+    interference = Interference(loopback, (30, lambda: kill_one(ray_cluster, "chunk")), (100, restart))
+    interference.start()
+    with Store.open(place) as other:
+        run_pipeline(on(loaded, ray_cluster, place), "p", other)
+        interference.end()
+        count = asked(loopback)
+        assert len(count) == 240 and sum(count.values()) <= 240 + 8
+        rows = frame(other, "select * from p").to_dicts()
+    assert not list((tmp_path / "buckets").rglob("work/**/*.parquet"))
+    bucket.close()
+    run_pipeline(loaded, "p", store)
+    assert frame(store, "select * from p").to_dicts() == rows
+
+
+def test_a_cluster_that_is_not_there_is_named(project: Write, store: Store) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    loaded = project(STEPS)
+    there = loaded.model_copy(update={"engine": EngineTable(kind="ray", address=address)})
+    with pytest.raises(RunError, match=rf"no Ray cluster at {address} answers .*ray start --head.*\[engine\] address"):
+        run_pipeline(there, "p", store)
+
+
+def test_addresses_are_checked_with_the_project(project: Write) -> None:
+    for address in ("ray://head:10001", "head", "head:6379:1", "", "10.0.0.1"):
+        with pytest.raises(ProjectError, match=r"\[engine\].*address"):
+            project(f'[engine]\nkind = "ray"\naddress = "{address}"\n{STEPS}')
+
+
+def test_machines_that_differ_are_named_with_what_to_do() -> None:
+    here = probe.found_here(["dqdata", "polars"], "")
+    assert probe.difference(here, here, "") == ""
+    version, python = here["packages"]["dqdata"], here["python"]
+    packages = {**here["packages"]}
+    cases = [
+        ({"packages": {**packages, "dqdata": None}}, f"has no dqdata.*pip install dqdata=={version}"),
+        ({"packages": {**packages, "dqdata": "0.0.9"}}, rf"has dqdata 0\.0\.9, this machine {version}"),
+        ({"source": "0" * 32}, "another source of dqdata"),
+        ({"python": "3.99"}, rf"runs Python 3\.99, this machine {python}"),
+        ({"packages": {**packages, "polars": None}}, "lacks the package polars.*pip install polars=="),
+        ({"file": False}, r"does not see /x/seen.*file system that all machines mount.*s3://"),
+    ]
+    for change, said in cases:
+        assert re.search(said, probe.difference({**here, **change}, here, "/x/seen"))
+    kind, (host, problem) = probe.carry_out({**here, "packages": {"dqdata": "9.9"}}, "", b"", "", None, b"")
+    assert kind == "differs" and host == socket.gethostname() and "this machine 9.9" in problem

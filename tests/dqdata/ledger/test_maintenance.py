@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from servers import change, either
+from servers import Servers, change, either, rows
 
 from dqdata import CallLedger, open_store
 from dqdata.errors import DataError, InputError, StoreError, TeacherError
@@ -86,6 +87,21 @@ def test_verify_finds_a_damaged_page(tmp_path: Path) -> None:
         assert list(maintenance.verify(path))
     except StoreError as error:
         assert "damaged" in str(error)
+
+
+def test_verify_finds_a_damaged_page_of_a_server(invoke: Invoke, servers: Servers) -> None:
+    at = servers.ledger()
+    fill(at, {str(i): f"{i} " * 600 for i in range(50)})
+    assert "sound" in invoke("verify", "--file", at)
+    [(path,)] = rows(at, "select pg_relation_filepath('calls')")
+    change(at, "alter table calls set (autovacuum_enabled = false)")
+    servers.stop_postgres("fast")
+    with servers.file(path).open("r+b") as file:
+        file.seek(8192 + 4096)
+        file.write(b"\xff" * 512)
+    servers.start_postgres()
+    found = json.loads(invoke("verify", "--file", at, "--json", code=1))
+    assert not found["sound"] and re.search(r"table calls: .*(invalid page|checksum)", found["problems"][0])
 
 
 @either
