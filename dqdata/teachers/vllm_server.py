@@ -29,11 +29,14 @@ _TAIL = 15
 
 
 class VllmServer:
-    """One `vllm serve` on a loopback port of its own, behind a key of its own."""
+    """One `vllm serve` on a port of its own, of loopback unless another host is given, behind a key of its own."""
 
-    def __init__(self, arguments: Sequence[str], *, python: str, env: Mapping[str, str]) -> None:
+    def __init__(
+        self, arguments: Sequence[str], *, python: str, env: Mapping[str, str], host: str = "127.0.0.1"
+    ) -> None:
         self.key = secrets.token_urlsafe(32)
         masker.add(self.key)
+        self._host = host
         self._arguments, self._python, self._env = list(arguments), python, env
         self._process: asyncio.subprocess.Process | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="dqdata-vllm-")
@@ -41,17 +44,17 @@ class VllmServer:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}/v1"
+        return f"http://{self._host}:{self._port}/v1"
 
     async def start(self, patience: float) -> None:
         """Returns once /health answers. Raises TeacherError (fatal) with the end of its log where it doesn't."""
         with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
+            probe.bind((self._host, 0))
             self._port = probe.getsockname()[1]
         # By module and not by command: CPU builds are installed under another name, which `vllm serve` stumbles over.
         if shutil.which(self._python) is None:
             raise TeacherError(f"can't start {self._python}: no such program", kind="fatal", reason="server")
-        command = [self._python, "-m", "vllm.entrypoints.openai.api_server", "--host", "127.0.0.1"]
+        command = [self._python, "-m", "vllm.entrypoints.openai.api_server", "--host", self._host]
         with self._log.open("wb") as log:
             try:
                 self._process = await asyncio.create_subprocess_exec(
@@ -102,7 +105,7 @@ class VllmServer:
 
     async def _healthy(self) -> bool:
         try:
-            reader, writer = await asyncio.wait_for(asyncio.open_connection("127.0.0.1", self._port), 5)
+            reader, writer = await asyncio.wait_for(asyncio.open_connection(self._host, self._port), 5)
             writer.write(b"GET /health HTTP/1.0\r\nHost: localhost\r\n\r\n")
             status = await asyncio.wait_for(reader.readline(), 5)
             writer.close()

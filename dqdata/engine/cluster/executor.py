@@ -15,6 +15,7 @@ import pickle
 import secrets
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from dqdata.calls.remote import RemoteOwner
@@ -22,6 +23,7 @@ from dqdata.engine.chunks import Folder
 from dqdata.engine.cluster import probe
 from dqdata.engine.cluster.bucket import Bucket, needed, packed
 from dqdata.engine.cluster.connection import Cluster, Node
+from dqdata.engine.cluster.serving import Served, start
 from dqdata.engine.cluster.worker import RayJob
 from dqdata.engine.executors import error_of, refuse_gathering
 from dqdata.engine.runtime import Runtime
@@ -62,6 +64,8 @@ class RayExecutor:
         self._carry_out: Any = ray.remote(probe.carry_out)
         self._job: Job | None = None
         self._bucket: Bucket | None = None
+        self._served: dict[str, Served] = {}
+        self._watching: set[asyncio.Task[None]] = set()
         self._running, self._free = 0, asyncio.Event()
         self._looked_at, self._cpus = 0.0, 1.0
         runtime.stop.on_set(owner.stop)
@@ -81,9 +85,31 @@ class RayExecutor:
             self._running -= 1
             self._free.set()
 
+    async def _with_servers(self, job: Job, teachers: list[str]) -> Job:
+        """The job, with the servers of its teachers' models started where the cluster has one for all."""
+        tables = dict(job.project.teachers)
+        for name in dict.fromkeys(teachers):
+            teacher = self._runtime.client(name).teacher
+            if teacher.gpus is None:
+                continue
+            if name not in self._served:
+                served = await start(name, teacher, tables[name], self._cluster, self._environment)
+                self._served[name] = served
+                self._watching.add(asyncio.create_task(self._watch(name, served)))
+            params = {**tables[name].params, **self._served[name].params}
+            tables[name] = tables[name].model_copy(update={"params": params})
+        return replace(job, project=job.project.model_copy(update={"teachers": tables}))
+
+    async def _watch(self, name: str, served: Served) -> None:
+        self._runtime.stop.set(await served.failure(name))
+
     async def aclose(self) -> None:
         """Workers close what they have opened; the cluster is closed by whoever opened it."""
         self._owner.stop(RunError("the run has ended"))
+        for watching in self._watching:
+            watching.cancel()
+        await asyncio.gather(*self._watching, return_exceptions=True)
+        await asyncio.gather(*(served.close() for served in self._served.values()))
 
     async def _begin(self, task: ChunkTask) -> None:
         import ray
@@ -103,6 +129,7 @@ class RayExecutor:
             self._marker = str(marker)
         self._here = probe.found_here(_packages(job, self._runtime, names, self._store), self._marker)
         await self._check(self._cluster.nodes())
+        job = await self._with_servers(job, names)
         at_once, nodes = self._at_once(), len([node for node in self._cluster.nodes() if node.cpus])
         self._name = secrets.token_hex(8)
         each = math.ceil(at_once / max(nodes, 1))

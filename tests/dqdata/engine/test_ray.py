@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import psutil
 import pytest
 from clusters import RayCluster
 from loopback import Loopback
@@ -227,3 +228,67 @@ def test_machines_that_differ_are_named_with_what_to_do() -> None:
         assert re.search(said, probe.difference({**here, **change}, here, "/x/seen"))
     kind, (host, problem) = probe.carry_out({**here, "packages": {"dqdata": "9.9"}}, "", b"", "", None, b"")
     assert kind == "differs" and host == socket.gethostname() and "this machine 9.9" in problem
+
+
+SERVER = """
+import json, os, sys
+from aiohttp import web
+
+def option(name):
+    return sys.argv[sys.argv.index(name) + 1]
+
+async def health(request):
+    return web.Response()
+
+async def chat(request):
+    if request.headers.get("Authorization") != "Bearer " + os.environ["VLLM_API_KEY"]:
+        return web.Response(status=401)
+    body = await request.json()
+    with open(os.environ["LOGGED"], "a") as log:
+        print(os.getpid(), os.environ.get("CUDA_VISIBLE_DEVICES"), option("--host"), file=log, flush=True)
+    message = {"content": body["model"] + " says " + body["messages"][-1]["content"]}
+    answer = {"choices": [{"message": message, "finish_reason": "stop"}]}
+    return web.json_response({**answer, "usage": {"prompt_tokens": 1, "completion_tokens": 1}})
+
+app = web.Application()
+app.router.add_get("/health", health)
+app.router.add_post("/v1/chat/completions", chat)
+web.run_app(app, host=option("--host"), port=int(option("--port")), print=None)
+"""
+
+
+@pytest.mark.slow
+def test_a_model_is_served_once_on_a_machine_that_has_the_gpus(
+    project: Write, store: Store, ray_cluster: RayCluster, tmp_path: Path
+) -> None:
+    """The server is a stand-in for vLLM's, and the GPUs are those that the machine says it has."""
+    package = tmp_path / "fake" / "vllm" / "entrypoints" / "openai"
+    package.mkdir(parents=True)
+    for folder in (package, package.parent, package.parent.parent):
+        (folder / "__init__.py").touch()
+    (package / "api_server.py").write_text(SERVER)
+    env = f'{{ PYTHONPATH = "{tmp_path / "fake"}", LOGGED = "{tmp_path / "log"}" }}'
+    toml = f"""
+        [teachers.t]
+        provider = "vllm"
+        model = "org/model"
+        tensor_parallel = 2
+        serve = true
+        env = {env}
+        [pipelines.p]
+        from = {{ source = "counting", rows = 40 }}
+        chunk_rows = 10
+        steps = [ {{ op = "talk", teacher = "t", n = 1 }} ]
+    """
+    loaded = on(project(toml), ray_cluster, store.place)
+    with pytest.raises(RunError, match=r"teacher 't' takes 2 GPUs of one machine, those of the cluster have 0 at most"):
+        run_pipeline(loaded, "p", store)
+    address = ray_cluster.add_a_machine(gpus=2)
+    try:
+        assert run_pipeline(loaded, "p", store).rows_out == 40
+    finally:
+        ray_cluster.kill_a_machine()
+    lines = [line.split() for line in (tmp_path / "log").read_text().splitlines()]
+    assert len(lines) == 40 and len({pid for pid, _, _ in lines}) == 1
+    assert {(devices, host) for _, devices, host in lines} == {("0,1", address)}
+    assert not psutil.pid_exists(int(lines[0][0])), "it ends with the run"

@@ -1,0 +1,181 @@
+"""Runs on a Ray cluster on this machine against the local engine: calls a second, and memory of the driver.
+
+python bench/cluster.py                        # 10,000 calls at 200 ms, 256 in flight; 1, 2 and 4 machines of a core
+python bench/cluster.py --memory               # peak of the driver over 10,000, 100,000 and 1,000,000 rows
+
+A rate counts from the first call that the endpoint sees to the last, so start-up is apart: it is the rest of the run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+SERVER = """
+import asyncio, json, sys, time
+from aiohttp import web
+
+times = []
+
+async def answer(request):
+    await request.read()
+    times.append(time.monotonic())
+    await asyncio.sleep(float(sys.argv[1]))
+    times.append(time.monotonic())
+    return web.Response(body=BODY, content_type="application/json")
+
+async def seen(request):
+    said = {"calls": len(times) // 2, "seconds": times[-1] - times[0] if times else 0.0}
+    times.clear()
+    return web.json_response(said)
+
+BODY = json.dumps({"id": "c", "object": "chat.completion", "created": 1, "model": "m",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Step by step. " * 60},
+        "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 60, "completion_tokens": 300}}).encode()
+
+async def main():
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", answer)
+    app.router.add_get("/seen", seen)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0, backlog=4096).start()
+    print(runner.addresses[0][1], flush=True)
+    await asyncio.sleep(86400)
+
+asyncio.run(main())
+"""
+
+PROJECT = """
+[engine]
+kind = "{kind}"
+address = "{address}"
+
+[teachers.t]
+provider = "openai"
+base_url = "{url}/v1"
+model = "m"
+concurrency = {concurrency}
+
+[pipelines.p]
+from = "rows.parquet"
+steps = [ {step} ]
+"""
+
+RUN = """
+import json, resource, sys, time
+from dqdata.cli import main
+began = time.perf_counter()
+code = main(["run", "p", "-q"])
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+print(json.dumps([time.perf_counter() - began, peak, code]))
+"""
+
+
+class Cluster:
+    """Machines of one core each, which have addresses of their own on loopback."""
+
+    def __init__(self, machines: int) -> None:
+        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+        os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112
+        from ray.cluster_utils import Cluster as RayCluster
+
+        small = {"object_store_memory": 100 << 20}
+        head = {"num_cpus": 0, "include_dashboard": False, "node_ip_address": "127.0.0.2", **small}
+        self._cluster = RayCluster(initialize_head=True, head_node_args=head)
+        for number in range(machines):
+            self._cluster.add_node(num_cpus=1, node_ip_address=f"127.0.0.{3 + number}", **small)
+        self.address = str(self._cluster.address)
+
+    def close(self) -> None:
+        self._cluster.shutdown()
+
+
+def run(rows: int, kind: str, address: str, url: str, concurrency: int, step: str) -> tuple[float, float]:
+    """Seconds of a whole run in a process of its own, and MB of its peak."""
+    import polars as pl
+
+    with tempfile.TemporaryDirectory() as folder:
+        here = Path(folder)
+        questions = [f"Question {i}: " + "a farmer sells some of his apples. " * 6 for i in range(rows)]
+        pl.DataFrame({"question": questions, "answer": ["4"] * rows}).write_parquet(here / "rows.parquet")
+        given = {"kind": kind, "address": address, "url": url, "concurrency": concurrency, "step": step}
+        (here / "pipelines.toml").write_text(PROJECT.format(**given))
+        done = subprocess.run([sys.executable, "-c", RUN], cwd=here, check=True, stdout=subprocess.PIPE, text=True)
+    seconds, peak, code = json.loads(done.stdout.splitlines()[-1])
+    if code:
+        raise SystemExit(f"the run ended with {code}")
+    return seconds, peak
+
+
+def speed(url: str, calls: int, latency: float, concurrency: int, machines: list[int]) -> None:
+    print(
+        f"{calls:,} calls, {latency:g} s each, {concurrency} in flight (at most {concurrency / latency:.0f} a second)"
+    )
+    print(f"{'engine':<24}{'calls/s':>10}{'of local':>10}{'start-up s':>12}{'driver MB':>11}", flush=True)
+    local = 0.0
+    for count in [0, *machines]:
+        cluster = Cluster(count) if count else None
+        try:
+            step = '{ op = "generate", teacher = "t" }'
+            kind, address = ("ray", cluster.address) if cluster else ("local", "auto")
+            seconds, peak = run(calls, kind, address, url, concurrency, step)
+        finally:
+            if cluster is not None:
+                cluster.close()
+        with urlopen(f"{url}/seen") as answer:
+            seen: dict[str, Any] = json.load(answer)
+        assert seen["calls"] == calls, f"{seen['calls']} calls were made for {calls}"
+        rate = calls / seen["seconds"]
+        local = local or rate
+        label = f"ray, {count} machines" if count else "local"
+        print(
+            f"{label:<24}{rate:>10.0f}{rate / local:>10.2f}{seconds - seen['seconds']:>12.1f}{peak:>11.0f}", flush=True
+        )
+
+
+def memory(url: str, sizes: list[int]) -> None:
+    print(f"{'rows, op length':<24}{'seconds':>10}{'driver MB':>11}", flush=True)
+    cluster = Cluster(1)
+    try:
+        for rows in sizes:
+            began = time.perf_counter()
+            _, peak = run(rows, "ray", cluster.address, url, 1, '{ op = "length", column = "question" }')
+            print(f"{rows:<24,}{time.perf_counter() - began:>10.1f}{peak:>11.0f}", flush=True)
+    finally:
+        cluster.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--calls", type=int, default=10_000)
+    parser.add_argument("--latency", type=float, default=0.2)
+    parser.add_argument("--concurrency", type=int, default=256)
+    parser.add_argument("--machines", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    given = parser.parse_args()
+    server = subprocess.Popen([sys.executable, "-c", SERVER, str(given.latency)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        url = f"http://127.0.0.1:{server.stdout.readline().strip()}"
+        if given.memory:
+            memory(url, given.rows)
+        else:
+            speed(url, given.calls, given.latency, given.concurrency, given.machines)
+    finally:
+        server.kill()
+        server.wait()
+
+
+if __name__ == "__main__":
+    main()
