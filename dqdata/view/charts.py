@@ -15,6 +15,8 @@ from dqdata.view.opened import OpenStore, Table
 
 BINS, CLASSES, LONGEST_CURVE = 24, 12, 400
 """Bars of a histogram, values of a column that is drawn by value, points of a curve."""
+FIRST = 2000
+"""Rows whose values are counted before those of all."""
 
 
 class Bar(NamedTuple):
@@ -68,32 +70,40 @@ def bars(counts: Sequence[tuple[str, int]]) -> list[Bar]:
 
 
 def numbers(store: OpenStore, table: Table, expression: str, name: str) -> Histogram | None:
-    """The histogram of a number; None where no row has one."""
-    finite = f"select ({expression})::double as v from {table.sql}"
-    sql = f"with v as ({finite}), f as (from v where isfinite(v)) "
-    extent = "select min(v) as low, max(v) as high, (select count(*) from v) - count(*) as rest from f"
-    ends = store.rows(sql + extent)[0]
-    low, high = ends["low"], ends["high"]
+    """The histogram of a number; None where no row has one. The column is read once."""
+    rows = store.rows(
+        f"""with c as materialized (select ({expression})::double as v, count(*) as n from {table.sql} group by all),
+        f as (from c where isfinite(v)),
+        e as (select min(v) as low, max(v) as high, (select sum(n) from c) - sum(n) as rest from f),
+        w as (select *, low = floor(low) and high = floor(high) and high - low < {BINS} as whole from e),
+        s as (
+            select *, if(whole or low = high, 1.0, high / {BINS} - low / {BINS}) as width,
+                if(whole, (high - low)::int + 1, {BINS}) as bins from w
+        ),
+        counts as (
+            select least(greatest(floor(v / width - low / width), 0), bins - 1)::int as b, sum(n)::bigint as n
+            from f, s group by b
+        )
+        select low, high, rest::bigint as rest, whole, width, bins, b, n from s left join counts on true"""
+    )
+    low, high, whole, width = (rows[0][key] for key in ("low", "high", "whole", "width"))
     if low is None:
         return None
-    whole = low == math.floor(low) and high - low < BINS and high == math.floor(high)
-    bins = int(high - low) + 1 if whole else BINS
-    width = 1.0 if whole else (high - low) / BINS or 1.0
-    place = f"least(greatest(floor((v - ({low!r})) / {width!r}), 0), {bins - 1})::int"
-    counts = {row["b"]: row["n"] for row in store.rows(sql + f"select {place} as b, count(*) as n from f group by b")}
-    starts = [low + number * width for number in range(bins)]
+    counts = {row["b"]: row["n"] for row in rows}
+    starts = [low + number * width for number in range(rows[0]["bins"])]
     labels = [f"{start:.6g}" + ("" if whole else f" to {start + width:.6g}") for start in starts]
     found = [(label, counts.get(number, 0)) for number, label in enumerate(labels)]
-    return Histogram(name, bars(found), ends["rest"], f"{low:.6g}", f"{high:.6g}")
+    return Histogram(name, bars(found), rows[0]["rest"], f"{low:.6g}", f"{high:.6g}")
 
 
 def classes(store: OpenStore, table: Table, column: str) -> Histogram | None:
     """The values of a column with few of them; None for one with many."""
-    name = quoted(column)
-    found = store.rows(
-        f"select left({name}::varchar, 60) as v, count(*) as n from {table.sql} group by v "
-        f"order by n desc, v limit {CLASSES + 2}"
-    )
+    grouped = f"select left({quoted(column)}::varchar, 60) as v, count(*) as n from {table.sql}"
+    if table.count > FIRST:  # most columns with many values show it at once
+        some = store.rows(f"select count(v) as n from ({grouped} where rowid < {FIRST} group by v)")
+        if some[0]["n"] > CLASSES:
+            return None
+    found = store.rows(f"{grouped} group by v order by n desc, v limit {CLASSES + 2}")
     filled = [(str(row["v"]), row["n"]) for row in found if row["v"] is not None]
     if not filled or len(filled) > CLASSES:
         return None

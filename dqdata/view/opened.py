@@ -10,10 +10,10 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dqdata.catalog import Store
 from dqdata.catalog.answers import deadline, first_rows, query_error
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from dqdata.catalog.marks import Marks
     from dqdata.catalog.records import Version
 
+T = TypeVar("T")
+
 MEMORY = 1 << 30
 """Bytes that all queries of the viewer may hold together."""
 
@@ -35,6 +37,9 @@ PAGE_SECONDS = 30.0
 
 EDGES, EDGE = 5000, 10_000
 """How many values of sorted pages are kept, and how many characters one of them may have."""
+
+KEPT = 500
+"""How many pictures of columns are kept."""
 
 BOX_SECONDS, BOX_ROWS = 15.0, 500
 """How long a query that a person wrote may take, and how many rows it shows."""
@@ -111,6 +116,27 @@ class Edges:
                 self._kept.popitem(last=False)
 
 
+class Kept:
+    """What was computed over versions, which never change; the oldest is forgotten."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Hashable, Any] = OrderedDict()
+        self._guard = threading.Lock()
+
+    def of(self, place: Hashable, compute: Callable[[], T]) -> T:
+        """What is kept at this place, computed where nothing is."""
+        with self._guard:
+            if place in self._kept:
+                found: T = self._kept[place]
+                return found
+        made = compute()
+        with self._guard:
+            self._kept[place] = made
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        return made
+
+
 class OpenStore:
     """One store, opened for reading as long as the viewer runs. Threads may share it."""
 
@@ -119,12 +145,16 @@ class OpenStore:
         self.reader = Store.open(place, read_only=True)
         self.reader.close()  # its DuckDB opens again with the next question, under the limit
         self.reader.memory = MEMORY
-        self.edges = Edges()
+        self.edges, self.pictures = Edges(), Kept()
         self._guard = threading.Lock()
         self._snapshot, self._state = -1, State((), self.reader.marks())
 
     def close(self) -> None:
         self.reader.close()
+
+    def forget(self) -> None:
+        """Drops what was kept to answer faster."""
+        self.edges, self.pictures = Edges(), Kept()
 
     def state(self) -> State:
         """What there is now; read again after a commit of anyone."""

@@ -15,7 +15,7 @@ from dqdata.ledger.choice import has_ledger
 from dqdata.sql import quoted
 from dqdata.view import charts
 from dqdata.view.filters import Condition, Selection
-from dqdata.view.opened import PAGE_SECONDS, OpenStore
+from dqdata.view.opened import PAGE_SECONDS, OpenStore, Table
 from dqdata.view.pages.site import address, render, site
 from dqdata.view.progress import unfinished
 
@@ -46,8 +46,8 @@ def pictures(request: Request) -> Response:
     table = store.table(request.path_params["table"])
     wanted = [name for name in request.query_params.getlist("column") if name in table.columns]
     names = wanted or [name for name in table.columns if name != table.key]
-    found = [one for name in names if (one := _histogram(store, table, name, bool(wanted))) is not None][:CHARTS]
-    heat = [] if wanted else charts.heat(store, table)
+    found = [one for name in names if (one := _kept(store, table, name, bool(wanted))) is not None][:CHARTS]
+    heat = [] if wanted else store.pictures.of((table.name, "heat map"), lambda: charts.heat(store, table))
     links = {
         (cell.cd, cell.rv): address(
             f"/c/{table.name}/rows",
@@ -59,7 +59,11 @@ def pictures(request: Request) -> Response:
     return render(request, "charts.html", table=table, found=found, heat=heat, links=links, marks=marks)
 
 
-def _histogram(store: OpenStore, table: Any, name: str, wanted: bool) -> charts.Histogram | None:
+def _kept(store: OpenStore, table: Table, name: str, wanted: bool) -> charts.Histogram | None:
+    return store.pictures.of((table.name, name, wanted), lambda: _histogram(store, table, name, wanted))
+
+
+def _histogram(store: OpenStore, table: Table, name: str, wanted: bool) -> charts.Histogram | None:
     kind = table.columns[name]
     if is_number(kind):
         return charts.numbers(store, table, quoted(name), name)

@@ -123,6 +123,9 @@ def test_the_heat_map_counts_every_row_with_both_grades(pages: Any) -> None:
         ([-3.0, -3.0, 0.0], [2, 0, 0, 1]),
         ([0.5], None),
         ([1e300, -1e300], None),
+        ([1.7e308, -1.7e308, 0.0], None),
+        ([-1, 22], None),
+        ([0.1 * number for number in range(60)], None),
         ([float("nan"), float("inf"), None, 2], [1]),
     ],
 )
@@ -136,6 +139,32 @@ def test_a_histogram_counts_every_value_once(pages: Any, values: list[Any], want
     finite = [value for value in values if value is not None and abs(value) < float("inf")]
     assert sum(bar.rows for bar in found.bars) == len(finite) and found.empty == len(values) - len(finite)
     assert wanted is None or [bar.rows for bar in found.bars] == wanted
+
+
+def test_classes_are_the_same_whether_the_first_rows_are_counted_before(
+    pages: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dqdata.view import charts
+
+    table = pages.store.table("traces@1")
+    plain = {name: charts.classes(pages.store, table, name) for name in table.columns}
+    for first in (1, 20, table.count - 1):
+        monkeypatch.setattr(charts, "FIRST", first)
+        assert {name: charts.classes(pages.store, table, name) for name in table.columns} == plain
+    assert plain["verdict"] is not None and plain["question"] is None
+
+
+def test_what_is_computed_over_a_version_is_computed_once_and_the_oldest_is_forgotten() -> None:
+    from dqdata.view.opened import KEPT, Kept
+
+    kept, computed = Kept(), []
+    for _ in range(2):
+        assert kept.of(("traces@1", "rv"), lambda: computed.append(1)) is None
+    assert len(computed) == 1
+    for number in range(KEPT):
+        assert kept.of(("traces@2", number), lambda number=number: number) == number
+    kept.of(("traces@1", "rv"), lambda: computed.append(2))
+    assert computed == [1, 2]
 
 
 def test_a_column_without_a_number_has_no_histogram(pages: Any) -> None:
