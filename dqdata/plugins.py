@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -62,7 +62,13 @@ def load(group: Group, name: str) -> Any:
 
 def distribution(point: EntryPoint) -> str:
     """`name version` of the package that offers an entry point: part of a step's fingerprint."""
-    return f"{point.dist.name} {point.dist.version}" if point.dist else "unknown distribution"
+    return _named(point.dist) if point.dist else "unknown distribution"
+
+
+@functools.cache
+def _named(dist: Distribution) -> str:
+    """Read once: its metadata is parsed for each question."""
+    return f"{dist.name} {dist.version}"
 
 
 @functools.cache

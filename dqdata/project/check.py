@@ -8,8 +8,9 @@ is checked against the columns it will have.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dqdata.columns import REJECTS, Columns
@@ -69,7 +70,7 @@ def check_project(
         wrong.add(name)
         with problems.noted():
             if name in project.pipelines:
-                plan = make_plan(project, name, unmade)
+                plan = make_plan(project, name, unmade, sampled=False)
                 unmade.add(plan)
                 wrong.discard(name)
                 check_ready(plan, project)
@@ -121,6 +122,10 @@ def _expected_rows(pipeline: Pipeline, expected: Mapping[str, float], store: Sto
     return total if tables else None
 
 
+KEPT_ROWS = 1000
+"""Rows of an answer that is kept."""
+
+
 @dataclass
 class PlannedStore:
     """A StoreView that also knows the columns of catalogs that are planned and not made, and the models that trainers
@@ -129,6 +134,10 @@ class PlannedStore:
     store: StoreView
     planned: dict[str, Columns]
     project: Project
+    answers: dict[str, pa.Table] = field(default_factory=dict)
+    """Small ones, of queries that were asked before: pipelines over one catalog ask for the same counts."""
+    pinned: dict[str, tuple[str, Columns]] = field(default_factory=dict)
+    """What `query_columns` answered, of catalogs that are made."""
 
     @property
     def id_scheme(self) -> str:
@@ -161,13 +170,26 @@ class PlannedStore:
         return self.store.connect()
 
     def query(self, sql: str, *, repeatable: bool = False) -> pa.RecordBatchReader:
-        return self.store.query(sql, repeatable=repeatable)
+        import pyarrow as pa
+
+        if sql in self.answers:
+            return self.answers[sql].to_reader()
+        reader = self.store.query(sql, repeatable=repeatable)
+        batches: list[pa.RecordBatch] = []
+        for batch in reader:
+            batches.append(batch)
+            if sum(one.num_rows for one in batches) > KEPT_ROWS:
+                return pa.RecordBatchReader.from_batches(reader.schema, itertools.chain(batches, reader))
+        self.answers[sql] = pa.Table.from_batches(batches, reader.schema)
+        return self.answers[sql].to_reader()
 
     def query_columns(self, sql: str) -> tuple[str, Columns]:
         """Columns of the query, by empty tables where one of its catalogs is only planned."""
         tables = tables_in(sql)
         if not any(name in self.planned for name in tables):
-            return self.store.query_columns(sql)
+            if sql not in self.pinned:
+                self.pinned[sql] = self.store.query_columns(sql)
+            return self.pinned[sql]
         return sql, columns_over(sql, {name: self._columns(name) for name in tables})
 
     def _columns(self, name: str) -> Columns:

@@ -169,10 +169,17 @@ class Plan:
 
 
 def make_plan(
-    project: Project, name: str, store: StoreView, *, namespace_ids: bool = True, expected_rows: float | None = None
+    project: Project,
+    name: str,
+    store: StoreView,
+    *,
+    namespace_ids: bool = True,
+    expected_rows: float | None = None,
+    sampled: bool = True,
 ) -> Plan:
-    """Plan of one pipeline. `expected_rows`: for the estimate, where the source can't count its rows. Raises InputError
-    of some kind for everything that is wrong with it."""
+    """Plan of one pipeline. `expected_rows`: for the estimate, where the source can't count its rows. sampled: whether
+    the estimate looks at the first rows of the source. Raises InputError of some kind for everything that is wrong with
+    it."""
     pipeline = project.pipeline(name)
     teachers: dict[str, Teacher[Any]] = {}
     problems = Problems(pipeline.where)
@@ -211,7 +218,7 @@ def make_plan(
         steps.append(step)
         columns, before = step.after, step.fingerprint
     check_bindings(pipeline.checks, columns, pipeline.where)
-    planned = estimated(steps, rows, Lengths.of(source), project.root) if steps else ()
+    planned = estimated(steps, rows, Lengths.of(source) if sampled else Lengths(), project.root) if steps else ()
     known = counted is not None
     plan = Plan(pipeline, source, with_ids(given), base, planned, teachers, rows, known, None, store.id_scheme)
     return replace(plan, made=store.find(plan.fingerprint))
