@@ -153,18 +153,18 @@ def test_lineage_and_why_of_an_appended_version(made: Path, dqdata: Invoke, teac
     assert [up["name"] for up in found["up"]] == ["files: problems.jsonl"]
     assert [calls[:3] for calls in found["calls"]] == [["t", "m", 3]], "those that this run paid for"
     rows = read(dqdata, "sql", "select trace_id, question from traces order by question")["rows"]
-    ids = {row[1]: row[0] for row in rows}
-    for question, versions in (("What is 3 + 1?", ["traces@2"]), ("What is 10 + 1?", ["traces@2"])):
+    ids = {row["question"]: row["trace_id"] for row in rows}
+    for question in ("What is 3 + 1?", "What is 10 + 1?"):
         why = read(dqdata, "why", ids[question])
-        assert [(one["version"], one["kept"]) for one in why["occurrences"]] == [(versions[0], True)], question
+        assert [(one["version"], one["kept"]) for one in why["occurrences"]] == [("traces@2", True)], question
         assert [call["model"] for call in why["calls"]] == ["m"], question
     assert (
         read(dqdata, "why", ids["What is 3 + 1?"], "--in", "traces@1")["calls"]
         == read(dqdata, "why", ids["What is 3 + 1?"])["calls"]
     )
     rejected = read(dqdata, "sql", "select row_key, step, reason from traces__rejects")["rows"]
-    assert [row[1:] for row in rejected] == [["dedup", "duplicate"]]
-    text = dqdata("why", rejected[0][0]).out
+    assert [(row["step"], row["reason"]) for row in rejected] == [("dedup", "duplicate")]
+    text = dqdata("why", rejected[0]["row_key"]).out
     assert "traces@2: rejected by dedup: duplicate" in text and "call to t (m)" in text
     rebuilt = read(dqdata, "rebuild", "traces@2", "--replay", "-q")
     assert rebuilt["equal"] and rebuilt["same"] == 11
