@@ -25,6 +25,7 @@ from dqdata.trainer import whole_checkpoint
 from dqdata.training.exact_match import Evaluate
 from dqdata.training.job import Job, write_json
 from dqdata.training.progress import progress_line
+from dqdata.workers.lifetime import end_with
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,8 @@ def _questions(folder: Path) -> list[dict[str, Any]]:
 
 
 def main() -> None:
+    if "TORCHELASTIC_RUN_ID" in os.environ:  # torchrun, killed, leaves its ranks; those of `dqdata train` have a guard
+        end_with(os.getppid())
     job = Job.read(Path(sys.argv[1]))
     rank = Rank(job)
     try:

@@ -167,6 +167,24 @@ def test_a_guard_that_is_killed_takes_its_program_with_it() -> None:
     killed(parent)
 
 
+def test_a_rank_of_torchrun_ends_with_it(tmp_path: Path) -> None:
+    """torchrun has no guard of ours. The job is a pipe, so the rank stands where its first line is done."""
+    mark = f"rank-{os.getpid()}-{random.random()}"
+    job = tmp_path / "train.json"
+    os.mkfifo(job)
+    code = (
+        "import os, subprocess, sys, time\n"
+        "os.environ['TORCHELASTIC_RUN_ID'] = 'x'\n"
+        "subprocess.Popen([sys.executable, '-m', 'dqdata.training.worker', sys.argv[1]])\n"
+        "print('begun', flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    parent = begun(code, mark, str(job))
+    with job.open("w"):  # comes back once the rank opens the other end
+        killed(parent)
+        assert no_process_left(mark)
+
+
 def test_a_guard_ends_as_its_program_does() -> None:
     def code(program: str) -> int:
         return subprocess.run(
