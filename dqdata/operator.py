@@ -151,6 +151,9 @@ class Ask(Protocol):
         ...
 
 
+Spread = Callable[[Callable[[Any], Any], Sequence[Any]], Iterator[Any]]
+
+
 class Run(Protocol):
     """What the engine hands to an operator at work."""
 
@@ -169,6 +172,13 @@ class Run(Protocol):
     @property
     def scratch(self) -> Path:
         """An empty folder of this step's own, removed after it."""
+        ...
+
+    @property
+    def spread(self) -> Spread | None:
+        """Applies a function of a module to values that can be pickled, on all machines of the run, for table
+        operators: the results in order. Files in `scratch` are there under the same paths. None where one machine does
+        all."""
         ...
 
     @property

@@ -30,7 +30,7 @@ from dqdata.errors import (
 )
 from dqdata.files import make_folder
 from dqdata.ledger import CallContext, Ledger
-from dqdata.operator import Ask, Bound
+from dqdata.operator import Ask, Bound, Spread
 from dqdata.project.check import NoStore
 from dqdata.project.instances import check_keys, make_operator, make_teacher
 from dqdata.project.plan import Segment, Step
@@ -94,6 +94,8 @@ class Runtime:
         self._elsewhere: dict[str, Counters] = {}
         self._sandbox: Sandbox | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
+        self.spread: Spread | None = None
+        """Of an executor that has several machines, which see the scratch folder."""
 
     async def __aenter__(self) -> Runtime:
         self.loop = asyncio.get_running_loop()
@@ -208,6 +210,10 @@ class StepRun:
         folder = self._runtime.scratch / self.step
         make_folder(folder)
         return folder
+
+    @property
+    def spread(self) -> Spread | None:
+        return self._runtime.spread
 
     @property
     def sandbox(self) -> Sandbox:

@@ -196,7 +196,7 @@ def _shared(sides: list[Side], folder: Path, rule: Rule) -> list[Leak]:
     columns = Columns({"problem_id": "VARCHAR", "problem": "VARCHAR", "question": "VARCHAR", "side": "BIGINT"})
     scratch = Path(tempfile.mkdtemp(prefix="scratch-", dir=folder))
     table = DiskTable(files, columns, MEMORY, scratch)
-    run = SimpleNamespace(scratch=scratch, memory_limit=MEMORY, seed=0)
+    run = SimpleNamespace(scratch=scratch, memory_limit=MEMORY, seed=0, spread=None)
     clusters = scratch / "found.parquet"
     with boundary("service", SAME_PROBLEM):
         found = load("services", SAME_PROBLEM)(table, run, threshold=THRESHOLD, same_numbers=rule.same_numbers)

@@ -16,6 +16,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from dqdata.calls.remote import RemoteOwner
@@ -24,6 +25,7 @@ from dqdata.engine.cluster import probe
 from dqdata.engine.cluster.bucket import Bucket, needed, packed
 from dqdata.engine.cluster.connection import Cluster, Node
 from dqdata.engine.cluster.serving import Served, start
+from dqdata.engine.cluster.spread import spread
 from dqdata.engine.cluster.worker import RayJob
 from dqdata.engine.executors import error_of, refuse_gathering
 from dqdata.engine.runtime import Runtime
@@ -69,6 +71,8 @@ class RayExecutor:
         self._running, self._free = 0, asyncio.Event()
         self._looked_at, self._cpus = 0.0, 1.0
         runtime.stop.on_set(owner.stop)
+        if not needed(store) and runtime.scratch is not None:
+            runtime.spread = partial(spread, cluster, runtime.scratch / f"seen-{secrets.token_hex(8)}")
 
     async def admit(self, task: ChunkTask) -> None:
         if task.job is not self._job:

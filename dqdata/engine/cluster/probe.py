@@ -69,6 +69,16 @@ def carry_out(here: Mapping[str, Any], file: str, job: bytes, name: str, rows: A
     return work(there["host"], job, name, rows, chunk)
 
 
+def applied(here: Mapping[str, Any], file: str, function: bytes, value: bytes) -> tuple[str, Any]:
+    """A function of a value on this machine, unless it differs: ("done", result) or ("differs", host and problem)."""
+    import pickle
+
+    there = found_here(list(here["packages"]), file, source="dqdata.engine.cluster.worker" not in sys.modules)
+    if problem := difference(there, here, file):
+        return "differs", (there["host"], problem)
+    return "done", pickle.loads(function)(pickle.loads(value))
+
+
 def _source() -> str:
     """Hash over the modules of dqdata, in order."""
     import hashlib

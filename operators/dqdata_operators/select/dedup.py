@@ -177,7 +177,7 @@ class Dedup(TableOperator[DedupParams]):
             if params.method == "minhash"
             else Meaning(threshold, embedder(params.embedding, run), aspects, params.search)
         )
-        near = near_groups(table, params.names, method, run.scratch, run.memory_limit)
+        near = near_groups(table, params.names, method, run.scratch, run.memory_limit, run.spread)
         list(write_groups(table, near.labels, run.scratch))
         return near
 

@@ -30,7 +30,8 @@ Problems = Callable[..., list[dict[str, Any]]]
 
 @pytest.fixture
 def full(tmp_path: Path, commit_to: Make, problems: Problems) -> StorePlace:
-    """A store in a folder with three versions, a tag, a note, rejects, a run, a model's file and an answer."""
+    """A store in a folder with three versions, a tag, a note, rejects, a run, a model's file, an answer, marks of rows
+    that no version has yet, and the store of a profile."""
     place = StorePlace(tmp_path / "full")
     with Store.open(place) as store:
         commit_to(store, "p", problems([1, 2]), rejects=[{"step": "s"}])
@@ -39,6 +40,11 @@ def full(tmp_path: Path, commit_to: Make, problems: Problems) -> StorePlace:
         with store.marking() as mark:
             mark([Mark("p", 1, "tag", "release"), Mark("p", 2, "note", "second")])
         store.record_run({"run_id": "r", "pipeline": "p"})
+    (place.path / "row_marks.jsonl").write_text('{"problem_id": "1", "mark": "good"}\n')
+    with Store.open(place.of_profile("big")) as store:
+        commit_to(store, "p", problems([5, 6]))
+        with store.marking() as mark:
+            mark([Mark("p", 1, "tag", "big")])
     model = place.path / "models" / "slow" / "1"
     model.mkdir(parents=True)
     (model / "weights.bin").write_bytes(os.urandom(5_000))
@@ -59,6 +65,9 @@ def told(place: StorePlace) -> list[Any]:
         found += [store.query(f"from {name}").read_all().to_pylist() for name in ("p@release", "p__rejects", "dq_runs")]
         found.append(store.versions())
         found.append(store.query("select ledger_key, response, created_at from ledger.calls").read_all().to_pylist())
+    with Store.open(place.of_profile("big"), read_only=True) as store:
+        found.append(store.query("from p@big order by all").read_all().to_pylist())
+    found.append((place.path / "row_marks.jsonl").read_bytes())
     return [*found, (place.path / "models" / "slow" / "1" / "weights.bin").read_bytes()]
 
 
@@ -81,7 +90,8 @@ def test_there_and_back(
     assert done.code == 0, done
     said = json.loads(done.out)
     files = backend_of(full).data.files()
-    assert (said["versions"], said["files"], said["others"], said["calls"]) == (3, len(files), 1, 1)
+    assert (said["versions"], said["files"], said["others"], said["calls"]) == (3, len(files), 2, 1)
+    assert said["profiles"] == ["big"]
     assert said["bytes"] == sum(file.size() for file in files)
     assert told(cloud) == told(full)
     assert command_line("verify", "-p", "cloud.toml").out.endswith("sound\n")

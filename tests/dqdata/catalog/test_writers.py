@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -9,12 +10,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
+from servers import Servers
 
 from dqdata.catalog import Store, Version
+from dqdata.place import StorePlace
 
 WRITER = Path(__file__).with_name("writer.py")
 
@@ -22,13 +26,14 @@ Make = Callable[..., Version]
 Orphans = Callable[[Path], set[str]]
 
 
-def start(root: Path, catalog: str, seconds: float) -> subprocess.Popen[str]:
+def start(root: Path | StorePlace, catalog: str, seconds: float) -> subprocess.Popen[str]:
+    place = json.dumps(asdict(root), default=str) if isinstance(root, StorePlace) else str(root)
     return subprocess.Popen(
-        [sys.executable, str(WRITER), str(root), catalog, str(seconds)], stdout=subprocess.PIPE, text=True
+        [sys.executable, str(WRITER), place, catalog, str(seconds)], stdout=subprocess.PIPE, text=True
     )
 
 
-def check(root: Path, catalog: str) -> int:
+def check(root: Path | StorePlace, catalog: str) -> int:
     """Number of versions, each of which must be whole."""
     with Store.open(root) as store:
         versions = store.versions(catalog)
@@ -57,6 +62,22 @@ def test_two_writers_of_one_catalog(tmp_path: Path, orphans: Orphans, seconds: i
     assert all(said)
     assert sorted(said[0] + said[1]) == list(range(1, check(root, "p") + 1)), "each version was made by one of them"
     assert orphans(root) == set()
+
+
+@pytest.mark.slow
+def test_four_writers_of_two_catalogs_on_servers(
+    servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nobodys: Callable[[StorePlace], set[str]]
+) -> None:
+    """Four processes commit and read for two minutes."""
+    for name, value in servers.variables.items():
+        monkeypatch.setenv(name, value)
+    place, seconds = servers.place(tmp_path / "catalogs"), 120
+    writers = [start(place, catalog, seconds) for catalog in ("p", "q") * 2]
+    said = [[int(line) for line in writer.communicate(timeout=seconds + 180)[0].split()] for writer in writers]
+    assert [writer.returncode for writer in writers] == [0] * 4 and all(said)
+    for catalog, made in (("p", said[0] + said[2]), ("q", said[1] + said[3])):
+        assert sorted(made) == list(range(1, check(place, catalog) + 1)), "each version was made by one of them"
+    assert nobodys(place) == set()
 
 
 @pytest.mark.parametrize("kills", [5, pytest.param(20, marks=pytest.mark.slow)])

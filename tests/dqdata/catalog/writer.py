@@ -1,10 +1,12 @@
 """A process that commits versions until it is stopped: python writer.py STORE CATALOG SECONDS.
 
-Every version has 1000 rows in 20 files and 3 rejects. Prints the number of each version once its commit has returned.
+Every version has 1000 rows in 20 files and 3 rejects. Prints the number of each version once its commit has returned
+and it was read whole. STORE is a folder, or a JSON object with the fields of a place.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -15,12 +17,13 @@ import pyarrow.parquet as pq
 
 from dqdata.catalog import Store
 from dqdata.columns import REJECTS, Columns, arrow_schema
+from dqdata.place import StorePlace
 
 COLUMNS = Columns({"problem_id": "VARCHAR", "question": "VARCHAR"})
 
 
-def main(root: Path, catalog: str, seconds: float) -> None:
-    with Store.open(root) as store:
+def main(place: StorePlace, catalog: str, seconds: float) -> None:
+    with Store.open(place) as store:
         files, rejects = _files(store.work)
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -34,6 +37,8 @@ def main(root: Path, catalog: str, seconds: float) -> None:
                 recipe={"by": os.getpid()},
                 run_id=mark,
             )
+            sql = f"select count(*) as n, count(distinct problem_id) as keys from {catalog}@{made.version}"
+            assert store.query(sql).read_all().to_pylist() == [{"n": 1000, "keys": 1000}]
             print(made.version, flush=True)
 
 
@@ -49,4 +54,6 @@ def _files(work: Path) -> tuple[list[Path], list[Path]]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], float(sys.argv[3]))
+    said = sys.argv[1]
+    given = json.loads(said) if said.startswith("{") else {"path": said}
+    main(StorePlace(**{**given, "path": Path(given["path"])}), sys.argv[2], float(sys.argv[3]))

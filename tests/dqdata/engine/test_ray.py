@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import re
 import socket
+import sys
 import threading
 import time
 from collections import Counter
@@ -19,7 +21,7 @@ from loopback import Loopback
 from servers import Bucket, Servers
 
 from dqdata.catalog import Store
-from dqdata.engine.cluster import probe
+from dqdata.engine.cluster import probe, spread
 from dqdata.engine.run import run_pipeline
 from dqdata.errors import ProjectError, RunError
 from dqdata.place import StorePlace
@@ -244,7 +246,7 @@ async def chat(request):
     if request.headers.get("Authorization") != "Bearer " + os.environ["VLLM_API_KEY"]:
         return web.Response(status=401)
     body = await request.json()
-    with open(os.environ["LOGGED"], "a") as log:
+    with open(os.environ["NOTED"], "a") as log:
         print(os.getpid(), os.environ.get("CUDA_VISIBLE_DEVICES"), option("--host"), file=log, flush=True)
     message = {"content": body["model"] + " says " + body["messages"][-1]["content"]}
     answer = {"choices": [{"message": message, "finish_reason": "stop"}]}
@@ -267,13 +269,17 @@ def test_a_model_is_served_once_on_a_machine_that_has_the_gpus(
     for folder in (package, package.parent, package.parent.parent):
         (folder / "__init__.py").touch()
     (package / "api_server.py").write_text(SERVER)
-    env = f'{{ PYTHONPATH = "{tmp_path / "fake"}", LOGGED = "{tmp_path / "log"}" }}'
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    env = f'{{ PYTHONPATH = "{tmp_path / "fake"}", NOTED = "{tmp_path / "log"}" }}'
     toml = f"""
         [teachers.t]
         provider = "vllm"
         model = "org/model"
         tensor_parallel = 2
         serve = true
+        python = "{python}"
         env = {env}
         [pipelines.p]
         from = {{ source = "counting", rows = 40 }}
@@ -292,3 +298,37 @@ def test_a_model_is_served_once_on_a_machine_that_has_the_gpus(
     assert len(lines) == 40 and len({pid for pid, _, _ in lines}) == 1
     assert {(devices, host) for _, devices, host in lines} == {("0,1", address)}
     assert not psutil.pid_exists(int(lines[0][0])), "it ends with the run"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("distinguish", ['["numbers"]', "[]"])
+def test_bands_of_dedup_are_searched_on_all_machines(
+    project: Write,
+    store: Store,
+    ray_cluster: RayCluster,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    distinguish: str,
+) -> None:
+    chance = random.Random(26)
+    words = [f"word{number}" for number in range(60)]
+    texts = [" ".join(chance.choices(words, k=30)) for _ in range(300)]
+    texts += [text.replace("word1 ", "word2 ") for text in texts] + [f"{text} {chance.randrange(9)}" for text in texts]
+    chance.shuffle(texts)
+    pl.DataFrame({"question": texts}).write_parquet(tmp_path / "texts.parquet")
+    step = f'{{ op = "dedup", column = "question", method = "minhash", threshold = 0.7, distinguish = {distinguish} }}'
+    loaded = project(f'[pipelines.p]\nfrom = "texts.parquet"\nsteps = [ {step} ]')
+    run_pipeline(loaded, "p", store)
+    searched: list[int] = []
+
+    def counted(*given: Any) -> Any:
+        searched.append(len(given[-1]))
+        return spread.spread(*given)
+
+    monkeypatch.setattr("dqdata.engine.cluster.executor.spread", counted)
+    with Store.open(place := StorePlace(tmp_path / "ray" / "catalogs")) as other:
+        run_pipeline(on(loaded, ray_cluster, place), "p", other)
+        for sql in ("from p", "select row_key, reason, detail from p__rejects order by all"):
+            found = frame(other, sql)
+            assert found.to_dicts() == frame(store, sql).to_dicts() and found.height
+    assert searched and min(searched) > 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import random
 import tracemalloc
 from functools import partial
@@ -358,3 +359,25 @@ def test_files_of_groups_are_written_without_counting_them_all(tmp_path):
     table = SimpleNamespace(key="problem_id", batches=lambda names: [made[:3], made[3:]])
     found = pl.concat([pl.read_parquet(file) for file in write_groups(table, labels, tmp_path)])
     assert found["dq_place"].to_list() == [0, 2, 3, 4, 5] and found["dq_group"].to_list() == [0, 0, 3, 3, 3]
+
+
+@pytest.mark.parametrize("marked", [False, True])
+@pytest.mark.parametrize("rows", [0, 1, 7, 400])
+def test_bands_that_are_searched_elsewhere_give_the_same_groups(tmp_path, rows, marked):
+    frame = texts(rows, seed=3)
+    made = minhash.sign([frame["question"]], rows, 2, 0.5, 128, tmp_path)
+    ranks = frame["question"].hash(seed=0).to_numpy().astype(np.uint64)
+    marks = np.arange(rows, dtype=np.uint64) % 2 if marked else None
+    here = np.array(minhash.groups(made, ranks, 0.5, marks))
+    bands = []
+
+    def elsewhere(function, values):
+        """By pickles alone, the last band first."""
+        called = pickle.dumps(function)
+        for value in reversed(values):
+            bands.append(value.number)
+            yield pickle.loads(called)(pickle.loads(pickle.dumps(value)))
+
+    there = np.array(minhash.groups(made, ranks, 0.5, marks, spread=elsewhere))
+    assert there.tolist() == here.tolist() and len(bands) == len(made.bands) > 1
+    assert rows < 400 or (here != np.arange(rows)).sum() > 20

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from dqdata.operator import Spread
 from dqdata_operators.lib.near.clusters import (
     I64,
     Bools,
@@ -111,10 +112,11 @@ def groups(
     marks: U64 | None = None,
     memory: int = 1 << 30,
     among: Bools | None = None,
+    spread: Spread | None = None,
 ) -> I64:
     """Label of each row's group, on disk. `ranks`: a number of each row that goes with it, wherever it is in the
     table; rows of different `marks` are never a pair, nor are rows outside of `among`. `memory`: bytes that sorting may
-    take."""
+    take. `spread`: bands are searched on several machines, and their pairs joined here: the labels are the same."""
     labels: I64 = on_disk(made.folder, "labels", np.int64, made.rows)
     apart(labels)
     _join_same_sets(made, labels, marks, memory, among)
@@ -129,6 +131,10 @@ def groups(
         made.folder,
         memory,
     )
+    if spread is not None:
+        for left, right in spread(band_pairs, _bands_to_search(made, first, threshold, marks, memory)):
+            join(labels, left, right)
+        return labels
     keys = on_disk(made.folder, "keys", np.uint64, len(first))
     for band in made.bands:
         for part in slices(len(first)):
@@ -145,6 +151,55 @@ def groups(
                 _join(labels, found)
         _join(labels, found)
     return labels
+
+
+@dataclass(frozen=True)
+class Band:
+    """One band of the signatures in a folder, to be searched among the rows of `by-rank`. marked: whether rows have
+    marks there."""
+
+    folder: Path
+    number: int
+    threshold: float
+    marked: bool
+    memory: int
+
+
+def _bands_to_search(made: Signatures, first: I64, threshold: float, marks: U64 | None, memory: int) -> list[Band]:
+    """Everything that a band needs is written to the folder of the signatures."""
+    np.save(made.folder / "to-search.npy", first)
+    if marks is not None:
+        np.save(made.folder / "to-search-marks.npy", marks)
+    bands = [Band(made.folder, number, threshold, marks is not None, memory) for number in range(len(made.bands))]
+    for array in (made.bands, made.starts):
+        if isinstance(array, np.memmap):
+            array.flush()
+    return bands
+
+
+def band_pairs(band: Band) -> tuple[I64, I64]:
+    """Pairs of rows that agree on a band and are alike, less those that follow from others."""
+    folder = band.folder
+    first: I64 = np.load(folder / "to-search.npy", mmap_mode="r")
+    if not len(first):
+        return first, first
+    hashes: U32 = np.memmap(folder / "ngrams.bin", np.uint32, mode="r")
+    bands, starts = np.load(folder / "bands.npy", mmap_mode="r"), np.load(folder / "starts.npy", mmap_mode="r")
+    made = Signatures(folder, bands, hashes, starts)
+    marks: U64 | None = np.load(folder / "to-search-marks.npy", mmap_mode="r") if band.marked else None
+    places = np.arange(len(first))
+    joined: I64 = places.copy()
+    found: list[tuple[I64, I64]] = [(places[:0], places[:0])]
+    for left, right in bucket_pairs(made.bands[band.number][first], places, band.memory):
+        open_ = joined[left] != joined[right]
+        if marks is not None:
+            open_ &= marks[first[left]] == marks[first[right]]
+        left, right = left[open_], right[open_]
+        alike = jaccard(made, first[left], first[right]) >= band.threshold
+        found.append((left[alike], right[alike]))
+        join(joined, *found[-1])
+    left, right = (np.concatenate([pair[side] for pair in found]) for side in (0, 1))
+    return first[left], first[right]
 
 
 def _join(labels: I64, found: list[tuple[I64, I64]]) -> None:

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from dqdata.operator import Table
+from dqdata.operator import Spread, Table
 from dqdata_operators.lib.near import minhash, semantic
 from dqdata_operators.lib.near.clusters import I64, Bools, on_disk, slices
 from dqdata_operators.lib.near.semantic import Search
@@ -68,11 +68,14 @@ class Near:
     """Of each row that has company, what conflicts follow from (signature.py)."""
 
 
-def near_groups(table: Table, names: Sequence[str], method: Method, scratch: Path, memory: int) -> Near:
+def near_groups(
+    table: Table, names: Sequence[str], method: Method, scratch: Path, memory: int, spread: Spread | None = None
+) -> Near:
     """Groups of rows whose texts are alike; of several columns, the texts are put one after another.
 
-    Signatures are computed for rows that have a group alone, and where one group holds several, the groups are searched
-    for again among these rows.
+    spread: of a run on several machines, which then search bands of MinHash signatures. Signatures of what tells texts
+    apart are computed for rows that have a group alone, and where one group holds several, the groups are searched for
+    again among these rows.
     """
     texts = (joined(batch, names) for batch in table.batches(list(names)))
     hashes = (_hashed(batch[table.key]) for batch in table.batches([table.key]))
@@ -93,7 +96,7 @@ def near_groups(table: Table, names: Sequence[str], method: Method, scratch: Pat
         similarity = partial(semantic.cosine, vectors)
     else:
         made = minhash.sign(texts, table.rows, method.ngram, method.threshold, method.num_perm, scratch, method.flat)
-        groups = partial(_by_words, made, ranks, method.threshold, memory)
+        groups = partial(_by_words, made, ranks, method.threshold, memory, spread)
         similarity = partial(minhash.jaccard, made)
     labels = groups(None, None)
     crowded = _crowded(labels, scratch)
@@ -110,10 +113,11 @@ def _by_words(
     ranks: U64,
     threshold: float,
     memory: int,
+    spread: Spread | None,
     marks: U64 | None,
     among: Bools | None,
 ) -> I64:
-    return minhash.groups(made, ranks, threshold, marks, memory, among)
+    return minhash.groups(made, ranks, threshold, marks, memory, among, spread)
 
 
 def _signed(
