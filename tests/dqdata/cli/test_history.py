@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from loopback import Loopback
 
+from dqdata import plugins
 from dqdata.cli import main
+from dqdata.project import plan, recipe
 
 from .conftest import Invoke
 
@@ -118,6 +120,35 @@ def test_the_cause_of_a_planted_change_is_named(
     assert [cause[:1] + cause[2:3] for cause in found["causes"]] == [[kind, what]]  # type: ignore[attr-defined]
     assert found["before"] == "traces@1"
     assert dqdata("diff", "traces@2", "traces@1").code == 0
+
+
+@pytest.mark.parametrize("what", ["code", "version", "library"])
+def test_changed_software_is_named(
+    made: Path, dqdata: Invoke, teacher: Loopback, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The operator's source, its version, and a library, as a colleague's machine may have them. The pipeline's text is
+    the same."""
+    known = plugins.load("operators", "verify_math")
+    hashed, libraries = plugins.source_hash, recipe.versions
+    if what == "code":
+        for module in (plan, recipe):
+            monkeypatch.setattr(module, "source_hash", lambda kind: "another" if kind is known else hashed(kind))
+    elif what == "version":
+        monkeypatch.setattr(known, "version", f"{known.version}.1")
+    else:
+        monkeypatch.setattr(recipe, "versions", lambda: libraries() | {"math-verify": "0.1"})
+    done = dqdata("run", "traces", "-q", *(["--force"] if what == "library" else []))
+    assert done.code == 0, done.error
+    found = diff(dqdata, "traces")
+    [cause] = found["causes"]  # type: ignore[misc]
+    expected = {
+        "code": ["code", "step 2 (verify_math)", "verify_math"],
+        "version": ["operator", "step 2 (verify_math)", "version"],
+        "library": ["library", "installation", "math-verify"],
+    }
+    assert cause[:3] == expected[what]
+    assert found["counts"] == [0, 0, 0, 4, {}]
+    assert expected[what][2] in dqdata("diff", "traces", "--markdown").out
 
 
 def test_new_input_is_named_with_its_version_and_the_rows_it_adds(

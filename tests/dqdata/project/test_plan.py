@@ -182,7 +182,7 @@ BOUGHT = """
 [teachers.r1]
 provider = "openai"
 model = "r1"
-price = {{ output = 2.0 }}
+price = {{ input = 1.0, output = 2.0 }}
 {teacher}
 [pipelines.p]
 from = {{ source = "problems", rows = 3 }}
