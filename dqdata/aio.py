@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import contextvars
 import functools
@@ -142,9 +143,24 @@ def _in_thread(work: Callable[[], T]) -> tuple[Future[T], Interrupt]:
         try:
             result = context.run(work)
         except BaseException as error:
+            _ending.add(thread)
             done.set_exception(error)
         else:
+            _ending.add(thread)
             done.set_result(result)
 
-    threading.Thread(target=target, name="dqdata", daemon=True).start()
+    _ending.difference_update([one for one in _ending if not one.is_alive()])
+    thread = threading.Thread(target=target, name="dqdata", daemon=True)
+    thread.start()
     return done, sent
+
+
+_ending: set[threading.Thread] = set()
+"""Threads whose work is done. What is theirs alone, such as a connection to DuckDB, is closed after that."""
+
+
+@atexit.register
+def _wait_for_the_ending() -> None:
+    """An interpreter that ends while a thread closes its database is aborted."""
+    for thread in list(_ending):
+        thread.join()

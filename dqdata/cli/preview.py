@@ -15,7 +15,7 @@ import click
 
 from dqdata.cli import completion
 from dqdata.cli.common import Finite, json_option, open_project, print_json, progress_out, project_option, usd
-from dqdata.cli.lines import say
+from dqdata.cli.lines import say, say_command
 
 if TYPE_CHECKING:
     from dqdata.history.preview import Outcome, StepEffect
@@ -75,7 +75,7 @@ def command(
             _print(outcome, steps)
     cost = "" if not sum(made.calls.values()) else f", {made.calls['made']:,} new calls, {usd(made.cost_usd, 4)}"
     say(f"{made.catalog}@{made.version}: {made.rows_out:,} rows kept, {len(found):,} came in{cost}")
-    say(f"next: dqdata run {name}")
+    say_command("next: ", loaded.tables.command("run", name))
 
 
 def _print(outcome: Outcome, steps: list[StepEffect]) -> None:

@@ -14,6 +14,7 @@ from dqdata.cli.lines import say, say_command
 from dqdata.cli.pilots import projected
 
 if TYPE_CHECKING:
+    from dqdata.api.project import Project
     from dqdata.engine.result import RunResult
     from dqdata.project.tables import EngineKind
 
@@ -51,16 +52,18 @@ def command(
             raise click.UsageError(
                 "--pilot N runs over N rows by itself: not with --limit, --force, --retry-failed or --allow-partial"
             )
-        found = open_project(project).pilot(
+        loaded = open_project(project)
+        found = loaded.pilot(
             name, pilot, workers=workers, budget_usd=budget_usd, engine=engine, out=progress_out(quiet)
         )
         if as_json:
             print_json(found.as_json())
         else:
-            _print(found.run)
+            _print(found.run, loaded)
             say(projected(name, found))
         return
-    result = open_project(project).run(
+    loaded = open_project(project)
+    result = loaded.run(
         name,
         allow_partial=allow_partial,
         workers=workers,
@@ -74,18 +77,19 @@ def command(
     if as_json:
         print_json(result.as_json())
     else:
-        _print(result)
+        _print(result, loaded)
     if not result.rows_out:
-        print_error(warning("no-rows", _none_kept(result)))
+        print_error(warning("no-rows", _none_kept(result, loaded)))
 
 
-def _print(result: RunResult) -> None:
+def _print(result: RunResult, loaded: Project) -> None:
     say(_summary(result))
     if not result.unchanged:
-        say_command("  look     ", f'dqdata sql "select * from {result.catalog}@{result.version} limit 5"')
+        query = f"select * from {result.catalog}@{result.version} limit 5"
+        say_command("  look     ", loaded.tables.command("sql", query))
 
 
-def _none_kept(result: RunResult) -> str:
+def _none_kept(result: RunResult, loaded: Project) -> str:
     """Why a version has no rows, and where those that came in are."""
     name = f"{result.catalog}@{result.version}"
     if not result.rows_in:
@@ -94,7 +98,7 @@ def _none_kept(result: RunResult) -> str:
     counted = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items())
     return (
         f"{name} has no rows: none of {result.rows_in:,} was kept ({counted or 'see its rejects'}); "
-        f"dqdata show {name} --rejects shows them"
+        f"{loaded.tables.command('show', name, '--rejects')} shows them"
     )
 
 

@@ -9,7 +9,7 @@ import click
 
 from dqdata.cli import completion
 from dqdata.cli.common import json_option, open_project, print_json, progress_out, project_option
-from dqdata.cli.lines import say
+from dqdata.cli.lines import say, say_command
 
 if TYPE_CHECKING:
     from dqdata.training.run import Prepared, TrainOutcome
@@ -45,6 +45,8 @@ def command(
     KEY=VALUE sets a key of the trainer's table for this run, such as args.learning_rate=1e-5, lora.r=8 or
     max_length=2048. Values are TOML. With --nodes nothing is trained here: start the printed lines on the machines, and
     when they have ended, the same command records the model."""
+    from dqdata.training.run import Prepared
+
     loaded, out = open_project(project), progress_out(quiet)
     if nodes == 1:
         outcome: TrainOutcome | Prepared = loaded.train(name, keys, processes=processes, out=out)
@@ -54,6 +56,9 @@ def command(
         print_json(outcome.as_json())
     else:
         say(_summary(outcome))
+        if not (isinstance(outcome, Prepared) or outcome.unchanged):
+            query = f"select * from dq_models where name = '{outcome.name}'"
+            say_command("  look     ", loaded.tables.command("sql", query))
 
 
 def _how_to_start(prepared: Prepared) -> str:
@@ -83,5 +88,4 @@ def _summary(outcome: TrainOutcome | Prepared) -> str:
     ]
     lines += [f"  note     {note}" for note in outcome.notes]
     lines.append(f"  files    {outcome.path}")
-    lines.append(f"  look     dqdata sql \"select * from dq_models where name = '{outcome.name}'\"")
     return "\n".join(lines)

@@ -11,7 +11,7 @@ from dqdata.engine.assertions import CheckOutcome, differ, evaluate_version
 from dqdata.engine.memory import database_bytes
 from dqdata.errors import ChecksFailed
 from dqdata.notebook import Shown
-from dqdata.project.tables import Pipeline
+from dqdata.project.tables import Pipeline, Project
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def there_already(store: Store, catalog: str, number: int, pipeline: Pipeline) -
     return RunResult(version.run_id, catalog, number, 0, version.rows, {}, failed, checks=checked, unchanged=True)
 
 
-def passed(result: RunResult) -> RunResult:
+def passed(result: RunResult, project: Project) -> RunResult:
     """The result. Raises ChecksFailed where a check of severity "error" failed."""
     failed = [one for one in result.checks if one.holds_back]
     if not failed:
@@ -78,5 +78,5 @@ def passed(result: RunResult) -> RunResult:
     raise ChecksFailed(
         f"{name} was committed, and {len(failed)} of its {len(result.checks)} checks failed, so it is not "
         f"{result.catalog}@latest: {'; '.join(one.text for one in failed)}. Look at it with "
-        f'`dqdata sql "from {name}"`; correct the pipeline or the check, then run again'
+        f"`{project.command('sql', f'from {name}')}`; correct the pipeline or the check, then run again"
     )

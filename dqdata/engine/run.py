@@ -89,7 +89,7 @@ def run_pipeline(
         if made is not None and not (retry_failed and _failed_rows(store, *made)):
             if plan.pipeline.license is not None:
                 state_license(store, *made, plan.pipeline.license)
-            return passed(there_already(store, *made, plan.pipeline))
+            return passed(there_already(store, *made, plan.pipeline), project)
         with rare_collections():
             return passed(
                 asyncio.run(
@@ -103,7 +103,8 @@ def run_pipeline(
                         again=force or retry_failed,
                         force=force,
                     ).run(allow_partial, workers)
-                )
+                ),
+                project,
             )
 
 

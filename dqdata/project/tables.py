@@ -160,7 +160,8 @@ class Project(Params):
         except (ProjectError, OSError):
             here = None
         named = [] if here == self.path or not self.path.is_file() else ["-p", str(self.path)]
-        return shlex.join(["dqdata", *words, *named, *(["--profile", self.profile] if self.profile else [])])
+        said = ["dqdata", *words, *named, *(["--profile", self.profile] if self.profile else [])]
+        return " ".join(map(_in_shell, said))
 
     def pipeline(self, name: str) -> Pipeline:
         return _pick(self.pipelines, name, "pipeline", self.path)
@@ -191,6 +192,12 @@ class Project(Params):
 
     def experiment(self, name: str) -> ExperimentTable:
         return _pick(self.experiments, name, "experiment", self.path)
+
+
+def _in_shell(word: str) -> str:
+    """The word as a shell takes it for one, in double quotes where those do: SQL has single ones."""
+    quoted = shlex.quote(word)
+    return quoted if quoted == word or re.search(r'["$`\\!]', word) else f'"{word}"'
 
 
 def read_project(path: Path, profile: str = "") -> Project:

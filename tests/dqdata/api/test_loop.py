@@ -8,12 +8,15 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import dqdata
+from dqdata import aio
+from dqdata.aio import outside_loop
 from dqdata.cli import main
 from dqdata.errors import InputError, Stopped
 from dqdata.project.tables import Project as Tables
@@ -113,3 +116,45 @@ def test_a_script_may_use_it_at_its_top_level_without_a_guard(opened: dqdata.Pro
     script.write_text(f"import dqdata\nprint(dqdata.open({str(opened.path)!r}).run('talk', limit=4).rows_out)\n")
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
     assert (done.stdout.strip(), done.returncode) == ("4", 0), done.stderr
+
+
+ENDING = """
+import asyncio, sys
+import dqdata
+
+async def main() -> None:
+    opened = dqdata.open(sys.argv[1])
+    if len(sys.argv) > 2:
+        print((await opened.arun("few")).catalog)
+    print(opened.plan("few").pipeline)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("more", [[], ["asynchronous"]], ids=["plain", "asynchronous"])
+def test_a_script_that_used_a_loop_ends_well(tmp_path: Path, more: list[str]) -> None:
+    (tmp_path / "pipelines.toml").write_text('[pipelines.few]\nfrom = { source = "problems", rows = 3 }\n')
+    done = subprocess.run(
+        [sys.executable, "-c", ENDING, str(tmp_path / "pipelines.toml"), *more],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "few\n" * (1 + len(more)), "")
+
+
+def test_the_end_of_the_interpreter_waits_for_what_a_thread_still_closes() -> None:
+    kept, closed = threading.local(), threading.Event()
+
+    class Connection:
+        def __del__(self) -> None:
+            time.sleep(0.2)
+            closed.set()
+
+    async def main() -> None:
+        outside_loop(lambda: setattr(kept, "connection", Connection()))()
+
+    asyncio.run(main())
+    aio._wait_for_the_ending()
+    assert closed.is_set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import textwrap
@@ -120,6 +121,23 @@ def test_the_vllm_template_makes_verified_rows_with_a_server_that_speaks_as_vllm
     assert all(row["correct"] for row in rows["rows"])
     asked = dqdata("sql", "select count(*) as calls from ledger.calls", "--json")[1]
     assert "800" in asked, "four answers to each of 200 problems"
+
+
+def test_a_hint_holds_for_the_project_and_profile_of_the_run(
+    dqdata: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dqdata("init", "deep down", "--template", "import")
+    file = tmp_path / "deep down" / "pipelines.toml"
+    file.write_text(file.read_text() + "\n[profiles.small.pipelines.problems]\nseed = 3\n")
+    where = ("-p", "deep down", "--profile", "small")
+    for words in (("run", "problems", "-q"), ("preview", "problems")):
+        code, out, error = dqdata(*words, *where)
+        assert code == 0, error
+        [hint] = [line for line in out.splitlines() if line.strip().startswith(("look", "next"))]
+        command = shlex.split(hint.split(maxsplit=1)[1])
+        assert command[-4:] == ["-p", str(file), "--profile", "small"]
+        code, _, error = dqdata(*command[1:])
+        assert code == 0, error
 
 
 def test_show_gives_one_row_and_rejects_by_reason(dqdata: Invoke) -> None:
