@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -106,6 +107,39 @@ def test_the_step_drops_rows_for_its_reasons(built: Built, catalog: str, step: s
 )
 def test_every_branch_occurs(built: Built, catalog: str, column: str, values: set[object]) -> None:
     assert values <= set(built.values(f"select distinct {column} from {catalog}"))
+
+
+def test_the_page_shows_what_each_step_did(built: Built, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    import recipes
+
+    page = recipes.PAGE.read_text(encoding="utf-8")
+    assert recipes.written(page, recipes.table(built.project, built.store)) == page, "run `python docs/recipes.py`"
+
+
+@pytest.mark.parametrize("name", ["adaptive_x", "adaptive_y"])
+def test_pass_rates_give_the_limit_of_difficulty(built: Built, name: str) -> None:
+    """Traces that are left are no more difficult than what the student sometimes solves."""
+    kept = built.values(f"select max(round(cd)) from {name}")[0]
+    gone = built.values(
+        f"select min(round((\"row\"->>'$.cd')::double)) from {name}__rejects where reason = 'cd_limit'"
+    )[0]
+    assert isinstance(kept, float) and isinstance(gone, float) and kept < 9
+    assert built.values(f"select count(*) > 0 from {name} where pass_rate is not null") == [True]
+
+
+@pytest.mark.parametrize(
+    ("profile", "lacks"),
+    [("small", "missing-extra"), ("cpu", "invalid-data")],
+)
+def test_profiles_for_one_gpu_and_for_none_are_valid(
+    tmp_path: Path, command_line: Callable[..., Any], profile: str, lacks: str
+) -> None:
+    """Nothing is wrong but what a machine may lack: vLLM, the model's file."""
+    shutil.copytree(ROOT / "prompts", tmp_path / "prompts")
+    shutil.copy(ROOT / "pipelines.toml", tmp_path)
+    done = command_line("check", "slow_cogpo", "adaptive_y_sft", "-p", tmp_path, "--profile", profile, "--json")
+    assert set(json.loads(done.out)["codes"]) <= {lacks}
 
 
 def test_undecided_answers_were_judged(built: Built) -> None:

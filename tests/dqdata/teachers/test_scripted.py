@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dqdata.errors import DataError, TeacherError
-from dqdata.teacher import Completion, Message, Request
+from dqdata.teacher import Completion, MarkedText, Message, Request
 from dqdata.teachers.scripted import Scripted, ScriptedParams
 
 RECORDS = [
@@ -102,3 +102,17 @@ def test_what_is_wrong_with_a_record(tmp_path: Path, line: str) -> None:
 def test_a_script_that_is_missing(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="No such file"):
         Scripted(ScriptedParams(model="m", script=tmp_path / "none.toml")).check()
+
+
+def test_marks_of_this_process_change_no_answer(tmp_path: Path) -> None:
+    """A judge's prompt is sent with marks that each process makes anew: another run must get the same answer."""
+    script = "[[rules]]\nmatch = '^grade'\nanswers = ['a', 'b', 'c', 'd', 'e', 'f', 'g']"
+    answers = {
+        asyncio.run(
+            teacher(tmp_path, script).complete(
+                Request((Message("user", MarkedText("grade <t 0>", f"grade <t {mark}>")),)).outgoing
+            )
+        ).response
+        for mark in range(20)
+    }
+    assert len(answers) == 1
