@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
+import lzma
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -118,6 +122,29 @@ def test_a_parquet_file_that_expands_takes_little_memory(kind: str, tmp_path: Pa
     megabytes, told = done.stdout.split(" ", 1)
     assert int(megabytes) < 700, done.stdout
     assert ("max_row_mb" in told) if kind == "one_value" else told == "read\n"
+
+
+@pytest.mark.parametrize("name", ["a.jsonl.gz", "a.jsonl.bz2", "a.jsonl.xz", "a.jsonl.zst", "a.csv.gz", "a.json.zst"])
+def test_compressed_text_that_expands_is_not_unpacked(name: str, tmp_path: Path) -> None:
+    head, tail = {"jsonl": ('{"question": "', '"}\n'), "csv": ("question\n", "\n"), "json": ('[{"question": "', '"}]')}[
+        name.split(".")[1]
+    ]
+    piece = b"a" * (1 << 20)
+    opened = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}.get(Path(name).suffix)
+    path = tmp_path / name
+    with opened(path, "wb") if opened else pa.CompressedOutputStream(str(path), "zstd") as out:  # type: ignore[operator]
+        out.write(head.encode())
+        for _ in range(128):
+            out.write(piece)
+        out.write(tail.encode())
+    assert path.stat().st_size < 1 << 18
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match="over max_row_mb = 8"):
+            read(path)
+        assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_repeated_values_are_read_as_they_are(tmp_path: Path) -> None:
