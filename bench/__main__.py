@@ -61,6 +61,7 @@ BENCHMARKS = (
         ("math_verify",),
     ),
     Benchmark("verify_fuzz", "--data DATA --pairs 300", ("math500.jsonl", "mathverify_test_pairs.jsonl")),
+    Benchmark("ifeval_peer", packages=("lm_eval", "langdetect", "nltk", "immutabledict")),
     Benchmark("fuzz", "--minutes 0.2"),
     Benchmark("kills", "--kills 12"),
     Benchmark("processes", "--processes 4 --seconds 5"),

@@ -52,6 +52,7 @@ def rows_for(kind: str) -> list[dict[str, Any]]:
         rows[4]["chosen"] = chat("", "again and " * 20, "yes")[1:]
         return rows
     rows = [{**row, "rv": float(n), "cd": 1.0, "level": n, "pass_rate": n / 8} for n, row in enumerate(additions(6))]
+    rows = [{**row, "source": "ab"[n % 2], "kind": "aab"[n % 3]} for n, row in enumerate(rows)]
     rows[4]["question"] += " Add." * 30
     rows[4]["messages"] = chat(rows[4]["question"], "again and again " * 20, "2")
     if kind == "kto":
@@ -166,6 +167,11 @@ TABLE: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any], Callable[[Any], 
     "temperature": ({}, {"temperature": 2.0}, lambda trainer: trainer.temperature),
     "top_k": ({}, {"top_k": 3}, tokens),
     "on_policy": ({}, {"on_policy": True}, lambda trainer: type(trainer).__name__),
+    "weight": ({}, {"weight": "rv"}, tokens),
+    "mixture": ({}, {"mixture": {"a": 0.9, "b": 0.1}}, tokens),
+    "mixture_by": (
+        {"mixture": {"a": 0.9, "b": 0.1}}, {"mixture": {"a": 0.9, "b": 0.1}, "mixture_by": "kind"}, tokens,
+    ),
     "label": ({}, {"label": "other"}, tokens),
     "length_normalized": ({}, {"length_normalized": True}, lambda trainer: trainer.args.loss_type),
     "targets": ({}, {"targets": ("cd",)}, lambda trainer: trainer.targets),

@@ -32,6 +32,10 @@ def rated() -> list[dict[str, Any]]:
     return [{**row, "rv": rv, "cd": cd} for row, (rv, cd) in zip(uneven(), scores, strict=True)]
 
 
+def weighed() -> list[dict[str, Any]]:
+    return [{**row, "w": (0.5, 2.0, 1.0, 3.0)[n], "source": "aab"[n % 3]} for n, row in enumerate(uneven())]
+
+
 def judged() -> list[dict[str, Any]]:
     return [{**row, "correct": n % 2 == 0} for n, row in enumerate(uneven())]
 
@@ -74,6 +78,7 @@ CASES = {
     "sft": Case("sft", uneven),
     "sft lora": Case("sft", uneven, lora=LORA),
     "sft dft": Case("sft", uneven, {"loss_type": "dft"}),
+    "sft weights": Case("sft", weighed, weight="w", mixture={"a": 0.3, "b": 0.7}),
     "sft packed": Case("sft", uneven, {"padding_free": True}),
     "dpo": Case("dpo", uneven_pairs),
     "dpo ipo": Case("dpo", uneven_pairs, {"loss_type": ["ipo"]}),

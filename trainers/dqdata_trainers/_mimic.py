@@ -30,12 +30,16 @@ from dqdata_trainers._saving import zero_stage
 from dqdata_trainers._sharding import whole_weights
 
 TOP = ("top_ids", "top_logprobs")
+WEIGHT = "loss_weight"
+"""Column with the weight of a row's loss."""
 
 
 class KlTrainer(SFTTrainer):  # type: ignore[misc]
     """TRL's SFT with a divergence in the loss, at those tokens where there is one."""
 
     logits_in_chunks = True
+    apart_name = "kl"
+    """Name of the divergence in the log."""
 
     def __init__(self, *args: Any, kl_share: float, temperature: float, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -71,7 +75,7 @@ class KlTrainer(SFTTrainer):  # type: ignore[misc]
         totals = torch.stack([spoken, trained.sum().float(), apart, known]).detach()
         total = self.accelerator.gather(totals).view(-1, 4).sum(0)
         self._metrics[mode]["lm_loss"].append((total[0] / total[1].clamp(min=1)).item())
-        self._metrics[mode]["kl"].append((total[2] / total[3].clamp(min=1)).item())
+        self._metrics[mode][self.apart_name].append((total[2] / total[3].clamp(min=1)).item())
         return (loss, {}) if return_outputs else loss
 
     def _sums(
@@ -168,7 +172,7 @@ class WithTop:
 
 def _plain(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """What a model's forward takes, without labels."""
-    return {name: value for name, value in inputs.items() if name not in ("labels", *TOP)}
+    return {name: value for name, value in inputs.items() if name not in ("labels", WEIGHT, *TOP)}
 
 
 def _as_they_are(logits: torch.Tensor) -> torch.Tensor:

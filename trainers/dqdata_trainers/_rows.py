@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 """Types of a column that can be compared with a number."""
 BINNED = ("rv", "cd")
 """Scores of 0 to 9 that say how long and how hard a trace is."""
+PREPARED = ("input_ids", "labels", "row", "source", "stale")
+"""Columns of rows in tokens, before those that are not needed for training go."""
 ROWS_AT_ONCE = 200
 NAMED = 5
 """How many rows a message names."""
@@ -54,12 +56,13 @@ def prepare(
     where rows are too long and `on_too_long` is "error"."""
     kwargs = dict(params.chat_template_kwargs)
     start = len(f"{split} split, ")
+    held = {column: f"own_{column}" if column in PREPARED else column for column in extra}
 
     def encode(row: Mapping[str, Any], index: int) -> list[dict[str, Any]]:
         where = row_name(split, row, index)
         name = where[start:]
         made = chat_rows(tokenizer, row, where, kwargs, turns)
-        kept = {column: row[column] for column in extra}
+        kept = {held[column]: row[column] for column in extra}
         return [
             {"input_ids": one.input_ids, "labels": one.labels, "row": name, "source": index, "stale": one.stale, **kept}
             for one in made
@@ -80,7 +83,9 @@ def prepare(
     if stale:
         notes += (f"{split}: {stale} earlier assistant turns aren't trained on: the chat template renders them "
                   "another way once a later turn follows",)  # fmt: skip
-    return Prepared(kept.select_columns(["input_ids", "labels", "row", *extra]), notes)
+    kept = kept.select_columns(["input_ids", "labels", "row", *held.values()])
+    renamed = {name: column for column, name in held.items() if name != column and column not in kept.column_names}
+    return Prepared(kept.rename_columns(renamed) if renamed else kept, notes)
 
 
 def chat_rows(
