@@ -37,8 +37,9 @@ async def seen(request):
     times.clear()
     return web.json_response(said)
 
+TEXT = " ".join(f"Step {i}: {i * 7 % 13} and {i * 5 % 11} make {i * 7 % 13 + i * 5 % 11}." for i in range(30))
 BODY = json.dumps({"id": "c", "object": "chat.completion", "created": 1, "model": "m",
-    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Step by step. " * 60},
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": TEXT},
         "finish_reason": "stop"}],
     "usage": {"prompt_tokens": 60, "completion_tokens": 300}}).encode()
 

@@ -105,6 +105,14 @@ def _plain(error: Exception) -> str:
         if "does not exist" in lower:
             return f"there is no such database: make it, or correct [store] metadata ({said})"
         return f"{AWAY}: start the server, or change [store] metadata ({said})"
+    if "generic s3 error" in lower:
+        said = masker.hide(text.strip())
+        if any(word in lower for word in ("403", "forbidden", "accessdenied", "invalidaccesskeyid", "signature")):
+            return (
+                f"its data refuse this key: correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or its rights ({said})"
+            )
+        if "error sending request" in lower:
+            return f"its data can't be reached: start the server, or correct AWS_ENDPOINT_URL_S3 ({said})"
     if number in (errno.ENOSPC, errno.EDQUOT) or "disk is full" in lower or "no space left" in lower:
         return "the disk is full; nothing was changed. Free some space and run the same command again"
     if number in (errno.EACCES, errno.EPERM):

@@ -15,6 +15,7 @@ from servers import BUCKET, Bucket, Servers
 from dqdata.catalog import Store, Version, upkeep
 from dqdata.catalog.backend import PENDING
 from dqdata.catalog.choice import backend_of
+from dqdata.catalog.lake import lake_errors
 from dqdata.errors import InputError, StoreError
 from dqdata.place import StorePlace
 
@@ -182,11 +183,46 @@ def test_a_bucket_that_is_not_there_is_named_without_a_secret(
     assert "very-secret" not in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_a_bucket_that_does_not_answer_or_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("obstore")
+    monkeypatch.setattr("dqdata.catalog.s3.ATTEMPTS", 0)
+    for name, value in {
+        "ACCESS_KEY_ID": "a",
+        "SECRET_ACCESS_KEY": "b",
+        "ENDPOINT_URL_S3": "http://127.0.0.1:1",
+    }.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    place = StorePlace(tmp_path / "catalogs", data="s3://bucket/x")
+    with pytest.raises(
+        StoreError, match=r"can't be reached: start the server, or correct AWS_ENDPOINT.*127\.0\.0\.1:1"
+    ):
+        Store.open(place)
+    with pytest.raises(StoreError, match="refuse this key: correct AWS_ACCESS_KEY_ID"), lake_errors(place, "opening"):
+        raise OSError("Generic S3 error: Server returned non-2xx status code: 403 Forbidden: InvalidAccessKeyId")
+
+
 @pytest.mark.parametrize("server", ["host=127.0.0.1 port=1 dbname=x", "//someone@127.0.0.1:1/x"])
 def test_a_database_that_does_not_answer(server: str, tmp_path: Path) -> None:
     pytest.importorskip("duckdb_extension_postgres_scanner")
     with pytest.raises(StoreError, match=r"its metadata can't be reached: start the server.*127\.0\.0\.1"):
         Store.open(StorePlace(tmp_path / "catalogs", f"postgres:{server}"))
+
+
+def test_a_database_that_refuses_is_named_without_a_secret(
+    servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGPASSWORD", "very-secret-words-3")
+    url = servers.ledger().url
+    with servers.guarded("guest", "very-secret-words-4"):
+        there = StorePlace(tmp_path / "catalogs", url.replace("postgres:@", "guest@", 1))
+        with pytest.raises(
+            StoreError, match=r"refuse this user: set PGPASSWORD, or correct \[store\] metadata"
+        ) as caught:
+            Store.open(there)
+    assert "very-secret" not in str(caught.value)
+    name = url.partition("@/")[2].partition("?")[0]
+    with pytest.raises(StoreError, match=r"no such database: make it, or correct \[store\] metadata.*nowhere"):
+        Store.open(StorePlace(tmp_path / "catalogs", url.replace(name, "nowhere")))
 
 
 @pytest.mark.parametrize(

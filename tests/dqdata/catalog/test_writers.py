@@ -73,7 +73,7 @@ def test_four_writers_of_two_catalogs_on_servers(
         monkeypatch.setenv(name, value)
     place, seconds = servers.place(tmp_path / "catalogs"), 120
     writers = [start(place, catalog, seconds) for catalog in ("p", "q") * 2]
-    said = [[int(line) for line in writer.communicate(timeout=seconds + 180)[0].split()] for writer in writers]
+    said = [[int(line) for line in writer.communicate(timeout=seconds + 900)[0].split()] for writer in writers]
     assert [writer.returncode for writer in writers] == [0] * 4 and all(said)
     for catalog, made in (("p", said[0] + said[2]), ("q", said[1] + said[3])):
         assert sorted(made) == list(range(1, check(place, catalog) + 1)), "each version was made by one of them"
