@@ -85,6 +85,7 @@ def test_what_is_refused(loss: Callable[..., float]) -> None:
         sft.check()
     with pytest.raises(ColumnError, match="'weight' as a number"):
         sft.needs("train", Columns({"messages": MESSAGES, "weight": "VARCHAR"}))
+    assert SftParams.model_validate(SftParams(model="x").model_dump()), "as a training process is given it"
     for params, says in (
         ({"mixture": {"a": 0}}, "above 0"),
         ({"mixture_by": "domain"}, "only with `mixture`"),

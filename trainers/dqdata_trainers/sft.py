@@ -49,7 +49,7 @@ class SftParams(TrlParams):
     def _shares(self) -> SftParams:
         if any(not share > 0 for share in self.mixture.values()):
             raise ValueError("shares of `mixture` are above 0")
-        if not self.mixture and "mixture_by" in self.model_fields_set:
+        if not self.mixture and self.mixture_by != type(self).model_fields["mixture_by"].default:
             raise ValueError("`mixture_by` means something only with `mixture`")
         return self
 
