@@ -13,14 +13,15 @@ from __future__ import annotations
 import itertools
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 
+T = TypeVar("T")
 MEMORY = 80 << 20
 """Bytes of the object store of each machine."""
 
@@ -51,7 +52,9 @@ class RayCluster:
 
     def _start(self, cluster: Any) -> None:
         head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": MEMORY}
-        self._cluster = cluster(initialize_head=True, head_node_args={**head, "node_ip_address": self._next_address()})
+        self._cluster = patient(
+            lambda: cluster(initialize_head=True, head_node_args={**head, "node_ip_address": self._next_address()})
+        )
         for _ in range(self._wanted):
             self.add_a_machine()
 
@@ -74,7 +77,7 @@ class RayCluster:
         """Its address. gpus: how many it says it has."""
         address = self._next_address()
         given = {"num_cpus": 1, "num_gpus": gpus, "object_store_memory": MEMORY, "node_ip_address": address}
-        self._machines.append(self._cluster.add_node(**given))
+        self._machines.append(patient(lambda: self._cluster.add_node(**given)))
         return address
 
     def workers(self, title: str) -> list[psutil.Process]:
@@ -97,6 +100,16 @@ class RayCluster:
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(signal.SIGKILL)
         self._cluster.remove_node(node, allow_graceful=False)
+
+
+def patient(start: Callable[[], T]) -> T:
+    """Ray gives a process of its own 30 s to start, whatever else the machine does."""
+    for _ in range(4):
+        try:
+            return start()
+        except Exception as error:  # Ray raises whatever it likes
+            last = error
+    raise last
 
 
 def _raylets(node: Any) -> list[psutil.Process]:

@@ -22,7 +22,7 @@ from dqdata.engine.cluster.owner import NAMESPACE
 from dqdata.errors import RunError
 
 CONNECT_SECONDS = 10.0
-INIT_SECONDS = 180.0
+INIT_SECONDS = 300.0
 """For Ray to connect, or to start a cluster: it may try without an end."""
 OBJECT_STORE = 200 << 20
 """Bytes of the object store of a cluster that lives for one run: rows of chunks in flight."""
