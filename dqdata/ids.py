@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_IN_ORDER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=str)
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
 
 
@@ -34,6 +35,11 @@ def digest(*parts: str) -> str:
 def canonical(value: Any) -> str:
     """JSON with sorted keys and no spaces: the same value always gives the same text."""
     return _CANONICAL.encode(value)
+
+
+def in_order(value: Any) -> str:
+    """JSON without spaces whose keys stay in their order, where that says something: parts of a split."""
+    return _IN_ORDER.encode(value)
 
 
 def json_string(text: str) -> str:

@@ -34,7 +34,7 @@ from dqdata.catalog.secrets import without_secrets
 from dqdata.columns import REJECTS, Columns
 from dqdata.errors import StoreError
 from dqdata.files import make_folder
-from dqdata.ids import canonical
+from dqdata.ids import canonical, in_order
 from dqdata.place import StorePlace, place_of
 from dqdata.refs import REJECTS_SUFFIX, check_name
 from dqdata.sql import literal, quoted
@@ -153,7 +153,7 @@ class Store(Reader):
             "rejects": sum(reject_counts.values()),
             "partial": partial,
             "run_id": run_id,
-            "recipe": canonical(without_secrets(recipe, record=True)),
+            "recipe": in_order(without_secrets(recipe, record=True)),
             "message": without_secrets(message),
         }
         tables = {

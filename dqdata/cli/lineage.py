@@ -37,7 +37,8 @@ def command(version: str, project: Path | None, store: Path | None, as_json: boo
     if as_json:
         print_json(asdict(found))
         return
-    lines = [_line(found), "made from", *_tree(found.up, "up"), "used by", *_tree(found.down, "down")]
+    lines = [_line(found), *_calls(found, 1), "made from", *_tree(found.up, "up")]
+    lines += ["used by", *_tree(found.down, "down")]
     say("\n".join(lines))
 
 
@@ -46,12 +47,16 @@ def _tree(nodes: list[Node], way: str, depth: int = 1) -> Iterator[str]:
         yield "  nothing"
     for node in nodes:
         yield "  " * depth + _line(node)
-        for calls in node.calls:
-            yield (
-                f"{'  ' * (depth + 1)}{calls.calls:,} calls to {calls.teacher} ({calls.model}): {calls.input_tokens:,} "
-                f"tokens in, {calls.output_tokens:,} out, ${calls.cost_usd:.2f}"
-            )
+        yield from _calls(node, depth + 1)
         yield from _tree(node.up if way == "up" else node.down, way, depth + 1)
+
+
+def _calls(node: Node, depth: int) -> Iterator[str]:
+    for calls in node.calls:
+        yield (
+            f"{'  ' * depth}{calls.calls:,} calls to {calls.teacher} ({calls.model}): {calls.input_tokens:,} "
+            f"tokens in, {calls.output_tokens:,} out, ${calls.cost_usd:.2f}"
+        )
 
 
 def _line(node: Node) -> str:

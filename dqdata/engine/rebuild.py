@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TextIO
 
+from pydantic import BaseModel
+
 from dqdata.engine.replay import Comparison, compare, replay, version_table
 from dqdata.errors import InputError, QueryError
 from dqdata.history.causes import Cause, causes
@@ -24,6 +26,7 @@ from dqdata.ids import canonical
 from dqdata.plugins import load
 from dqdata.project.instances import make_teacher
 from dqdata.project.plan import make_plan
+from dqdata.project.problems import kinds_in
 from dqdata.project.recipe import recipe as recipe_of
 from dqdata.project.tables import Pipeline, Project, SourceSpec, StepSpec, TeacherTable, plain
 from dqdata.refs import REJECTS_SUFFIX, Ref, catalog_ref
@@ -125,9 +128,9 @@ def _project(project: Project, store: Store, version: Version, folder: Path) -> 
     for number, step in enumerate(recipe["steps"], 1):
         prompts = _written(step.get("prompts", {}), folder / "prompts" / str(number))
         where = f"{version.catalog}@{version.version} step {number} ({step['op']})"
-        params = _given(_set(load("operators", step["op"]), step["params"]), prompts)
+        params = _given(_set(load("operators", step["op"]).Params, step["params"]), prompts)
         steps.append(StepSpec(op=step["op"], id=step["id"], params=params, where=where))
-    source = dict(_given(_set(load("sources", recipe["source"]["kind"]), recipe["source"]["params"]), {}))
+    source = dict(_given(_set(load("sources", recipe["source"]["kind"]).Params, recipe["source"]["params"]), {}))
     if recipe["source"]["kind"] == "sql":
         source["query"] = _pinned(str(source["query"]), list(recipe.get("inputs", ())))
     pipeline = Pipeline(
@@ -158,14 +161,27 @@ def _written(prompts: Mapping[str, str], folder: Path) -> dict[str, Path]:
     return files
 
 
-def _set(kind: Any, params: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters that differ from their defaults: recipes hold all of them, and some may only be given together."""
+def _set(model: type[BaseModel], params: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters that differ from their defaults, also of tables inside them: recipes hold all of them, and some
+    may only be given together. One that was switched off is false, as in TOML."""
     made: dict[str, Any] = {}
     for name, value in params.items():
-        field = kind.Params.model_fields.get(name)
-        if field is None or field.is_required() or plain(field.get_default(call_default_factory=True)) != value:
+        field = model.model_fields.get(name)
+        if field is None:
             made[name] = value
+        elif field.is_required() or plain(field.get_default(call_default_factory=True)) != value:
+            made[name] = False if value is None else _set_inside(field.annotation, value)
     return made
+
+
+def _set_inside(annotation: Any, value: Any) -> Any:
+    """The value with `_set` of the tables that the annotation names, where it names one kind alone."""
+    inner = [kind for kind in kinds_in(annotation) if issubclass(kind, BaseModel)]
+    if len(inner) != 1:
+        return value
+    if isinstance(value, list):
+        return [_set(inner[0], one) if isinstance(one, Mapping) else one for one in value]
+    return _set(inner[0], value) if isinstance(value, Mapping) and {*value} <= {*inner[0].model_fields} else value
 
 
 def _given(params: Any, prompts: Mapping[str, Path]) -> Any:

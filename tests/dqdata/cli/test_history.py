@@ -206,6 +206,7 @@ def test_lineage_reaches_sources_calls_and_what_was_made(made: Path, dqdata: Inv
     [problems] = found["up"]
     assert (problems["name"], [up["name"] for up in problems["up"]]) == ("problems@1", ["files: problems.jsonl"])
     assert [down["name"] for down in found["down"]] == ["chats@1"]
+    assert dqdata("lineage", "traces").out.splitlines()[1].startswith("  8 calls to t (m): ")
     text = dqdata("lineage", "chats@1").out
     assert "8 calls to t (m)" in text
     assert "files: problems.jsonl" in text

@@ -110,3 +110,22 @@ def test_an_input_that_was_dropped_is_named(dqdata: Invoke, project: Path) -> No
     done = dqdata("rebuild", "traces@1", "--replay", "-q")
     assert done.code == 2 and "dqdata restore problems@1" in done.error
     make(dqdata)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        '{ op = "split", near = false, shares = { train = 0.5, test = 0.5 } }',
+        '{ op = "split", near = false, shares = { zeta = 0.3, beta = 0.3, alpha = 0.4 } }',
+    ],
+)
+def test_what_was_switched_off_or_is_in_an_order_is_so_again(dqdata: Invoke, tmp_path: Path, step: str) -> None:
+    """`false` is null in a recipe, and the order of the parts of a split says where each row goes."""
+    rows = [{"question": f"What is {n} + 1?", "answer": str(n + 1)} for n in range(24)]
+    (tmp_path / "x.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "pipelines.toml").write_text(f'[pipelines.parts]\nfrom = "x.jsonl"\nsteps = [ {step} ]\n')
+    made = dqdata("run", "parts", "-q")
+    assert made.code == 0, made.error
+    done = dqdata("rebuild", "parts@1", "--replay", "--json", "-q")
+    found = json.loads(done.out)
+    assert done.code == 0 and found["equal"] and found["same_recipe"] and found["same"] == 24, found
