@@ -134,7 +134,7 @@ def test_exports_keep_the_usual_rights(tmp_path: Path, dqdata: Invoke) -> None:
 def test_the_key_must_be_a_boolean(tmp_path: Path, dqdata: Invoke) -> None:
     (tmp_path / "pipelines.toml").write_text('[store]\ngroup = "staff"\n')
     done = dqdata("check")
-    assert done.code == 2 and "group" in done.error
+    assert done.code == 1 and "group" in done.error
 
 
 LINKS = ["data", "metadata.sqlite", "ledger.sqlite", "work/extra", "data/main/p/extra.parquet", "profiles", "models"]
