@@ -143,14 +143,14 @@ from dqdata.errors import StoreError
 from dqdata.ledger import Ledger
 with Store.open(Path(sys.argv[2])) as store:  # imports everything, as nobody may not read root's Python
     store.query("select 1, now()").read_all().to_pylist()
-if os.geteuid() == 0:
+if os.geteuid() == 0:  # else the files are the user's own, who may make them writable again
     os.setgid(65534), os.setuid(65534)
-try:
-    Store.open(Path(sys.argv[1]))
-except StoreError as error:
-    assert "read-only for you" in str(error), error
-else:
-    sys.exit("opened for writing")
+    try:
+        Store.open(Path(sys.argv[1]))
+    except StoreError as error:
+        assert "read-only for you" in str(error), error
+    else:
+        sys.exit("opened for writing")
 with Store.open(Path(sys.argv[1]), read_only=True) as store:
     print(len(store.query("from p@1").read_all()))
 """
