@@ -13,7 +13,7 @@ import pytest
 
 from dqdata.catalog import Store
 from dqdata.columns import Columns
-from dqdata.database import connect
+from dqdata.database import connect, lock, open_database
 from dqdata.errors import InputError, QueryError
 from dqdata.expressions import check_query
 from tests.dqdata.security.conftest import Invoke
@@ -190,6 +190,27 @@ def test_a_table_name_is_no_variable_of_the_caller() -> None:
     with connect() as con, pytest.raises(duckdb.CatalogException):
         con.execute("from secret_frame")
     assert secret_frame.height == 1
+
+
+def test_a_variable_is_no_table_before_the_lock_either() -> None:
+    """The engine asks its own questions of a database that is not locked yet, with names from catalogs in them."""
+    import duckdb
+    import polars as pl
+
+    secret_frame = pl.DataFrame({"a": [SECRET]})
+    with open_database([], spill=None) as con, pytest.raises(duckdb.CatalogException):
+        con.execute("from secret_frame")
+    assert secret_frame.height == 1
+
+
+def test_after_its_own_extensions_no_unsigned_one_is_loaded() -> None:
+    import duckdb
+
+    with open_database(["sqlite_scanner"], spill=None) as con:
+        lock(con)
+        assert con.execute("select current_setting('allow_unsigned_extensions')").fetchone() == (False,)
+        with pytest.raises(duckdb.Error):
+            con.execute("set allow_unsigned_extensions = true")
 
 
 def test_several_statements_are_refused(tmp_path: Path) -> None:
