@@ -67,6 +67,7 @@ def open_database(
     if threads is not None:
         config["threads"] = threads
     con = duckdb.connect(config=config)
+    con.execute("set enable_progress_bar = false")  # under `python -c` and in a prompt it would stand among the rows
     for name in extensions:
         con.execute(f"load {_text(_extension(name))}")
     con.execute("set global TimeZone = 'UTC'")  # else a cast to DATE depends on the machine
