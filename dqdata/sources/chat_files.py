@@ -161,7 +161,7 @@ class ChatFiles(Source[ChatFilesParams]):
     @cached_property
     def _layout(self) -> Layout:
         if self.params.layout is not None:
-            return layout_named(self.params.layout)
+            return self._named(self.params.layout)
         found = layout_of(self._names, self._first)
         if found is None:
             known = ", ".join(layout.name for layout in LAYOUTS)
@@ -170,6 +170,16 @@ class ChatFiles(Source[ChatFilesParams]):
                 f"({known}), or read it with source = 'files'"
             )
         return found
+
+    def _named(self, name: str) -> Layout:
+        """The layout of this name. Raises ColumnError where the first rows have nothing that it reads."""
+        layout, have = layout_named(name), self._names
+        if self._first and not {*layout.uses, *chat_columns(have, self._first)}.intersection(have):
+            raise ColumnError(
+                f"{self._where} row 1: there is no chat in it: layout {name!r} reads {', '.join(layout.uses)}, and the "
+                f"files have {', '.join(have)}; name another with --layout, or a column with `columns`"
+            )
+        return layout
 
     @cached_property
     def _uses(self) -> tuple[str, ...]:

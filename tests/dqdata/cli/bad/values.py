@@ -16,7 +16,7 @@ def step(text: str) -> str:
 
 
 VALUES = [
-    bad("engine of an unknown kind", "check", "[engine]", "'kind'", "spawn", toml=table("[engine]\nkind = 'ray'")),
+    bad("engine of an unknown kind", "check", "[engine]", "'kind'", "spawn", toml=table("[engine]\nkind = 'slurm'")),
     bad("two wrong keys of the engine", "check", "'workers'", "'x'", toml=table("[engine]\nworkers = 2\nx = 1")),
     bad("store at an address", "check", "[store]", "a folder", toml=table("[store]\npath = 's3://bucket/x'")),
     bad("a budget without end", "check", "'budget_usd'", "finite", toml=table("budget_usd = inf")),
