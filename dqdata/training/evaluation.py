@@ -16,7 +16,7 @@ import shutil
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -286,9 +286,9 @@ def _commit(
                 "seconds": one.score.seconds.mean,
                 "scores": json.dumps(one.as_json()),
                 "settings": json.dumps(settings),
-                "created_at": now,
+                "created_at": now + timedelta(microseconds=number),  # which was measured first stays known
             }
-            for one in compared
+            for number, one in enumerate(compared)
         ],
     )
     return answers

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from dqdata_trainers._pairs import encode_pair
 from dqdata_trainers.cogpo import CogPo, CogPoParams
-from dqdata_trainers.dpo import Dpo, DpoParams
+from dqdata_trainers.dpo import Dpo
 from dqdata_trainers.reward import Reward, RewardParams
 
 from dqdata.columns import MESSAGES, Columns
@@ -22,14 +22,14 @@ FAST = {"learning_rate": 3e-3, "max_steps": 10, "per_device_train_batch_size": 4
 
 def test_dpo_learns_to_prefer(tiny: Path, data_of: Callable[..., Any], tmp_path: Path) -> None:
     data = data_of(train=pairs(), eval=pairs(8))
-    result = Dpo(DpoParams(model=str(tiny), args=FAST)).train(data, tmp_path / "out", PlainRun())
+    result = Dpo(Dpo.Params(model=str(tiny), args=FAST)).train(data, tmp_path / "out", PlainRun())
     assert losses(result)[-1] < losses(result)[0]
     assert result.metrics["eval_rewards/accuracies"] == 1.0
 
 
 def test_a_constant_beta_gives_the_losses_of_dpo(tiny: Path, data_of: Callable[..., Any], tmp_path: Path) -> None:
     rows = [{**row, "beta": 0.3} for row in pairs()]
-    plain = Dpo(DpoParams(model=str(tiny), args={**FAST, "beta": 0.3}))
+    plain = Dpo(Dpo.Params(model=str(tiny), args={**FAST, "beta": 0.3}))
     own = CogPo(CogPoParams(model=str(tiny), args=FAST))
     by_config = plain.train(data_of(train=rows), tmp_path / "dpo", PlainRun())
     by_row = own.train(data_of(train=rows), tmp_path / "cogpo", PlainRun())
@@ -71,11 +71,11 @@ def test_bad_rows_are_named(tiny: Path, data_of: Callable[..., Any], tmp_path: P
         CogPo(CogPoParams(model=str(tiny), args=FAST)).train(data_of(train=rows), tmp_path / "a", PlainRun())
     rows[1]["rejected"] = rows[1]["chosen"]
     with pytest.raises(InputError, match=r"train split, pair_id p1: `chosen` and `rejected` are the same"):
-        Dpo(DpoParams(model=str(tiny), args=FAST)).train(data_of(train=rows), tmp_path / "b", PlainRun())
+        Dpo(Dpo.Params(model=str(tiny), args=FAST)).train(data_of(train=rows), tmp_path / "b", PlainRun())
     rows = pairs(4, beta=0.1)
     rows[3]["rejected"] = [{"role": "assistant", "content": None}]
     with pytest.raises(InputError, match=r"train split, pair_id p3: turn 1, of the assistant, is null"):
-        Dpo(DpoParams(model=str(tiny), args=FAST)).train(data_of(train=rows), tmp_path / "d", PlainRun())
+        Dpo(Dpo.Params(model=str(tiny), args=FAST)).train(data_of(train=rows), tmp_path / "d", PlainRun())
     with pytest.raises(InputError, match=r"args\.loss_type can't be set"):
         params = CogPoParams(model=str(tiny), args={**FAST, "loss_type": ["ipo"]})
         CogPo(params).train(data_of(train=pairs(4, beta=0.1)), tmp_path / "c", PlainRun())
@@ -84,7 +84,7 @@ def test_bad_rows_are_named(tiny: Path, data_of: Callable[..., Any], tmp_path: P
 @pytest.mark.parametrize(
     ("trainer", "columns", "message"),
     [
-        (Dpo(DpoParams(model="x")), {"prompt": MESSAGES, "chosen": MESSAGES}, "'rejected'"),
+        (Dpo(Dpo.Params(model="x")), {"prompt": MESSAGES, "chosen": MESSAGES}, "'rejected'"),
         (CogPo(CogPoParams(model="x")), dict.fromkeys(("prompt", "chosen", "rejected"), MESSAGES), "'beta'"),
         (Reward(RewardParams(model="x")), {"messages": MESSAGES}, "'prompt'"),
         (Reward(RewardParams(model="x", targets=("rv",))), {"messages": MESSAGES, "rc": "DOUBLE"}, "'rv'"),

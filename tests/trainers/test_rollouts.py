@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,8 @@ def test_chat_template_kwargs_reach_the_rollouts(
     monkeypatch.setattr(LlamaForCausalLM, "generate", watched)
     template = tmp_path / "switched.jinja"
     template.write_text(SWITCHED)
+    teacher = shutil.copytree(teacher, tmp_path / "teacher")  # of the student's family: with the same template
+    shutil.copy(template, teacher / "chat_template.jinja")
     trainer = made(kind, tiny, teacher, chat_template=template, chat_template_kwargs=kwargs)
     trainer.train(data_of(train=[{"question": "1 + 1?"}] * 4), tmp_path / "out", LettersRun())
     assert prompts and all(prompt.endswith("</think>\n") is (kwargs == {"thinking": False}) for prompt in prompts)

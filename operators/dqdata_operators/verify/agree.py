@@ -21,7 +21,7 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
@@ -141,7 +141,7 @@ class Agree(CallOperator[AgreeParams]):
         samples = [models[:place].count(model) for place, model in enumerate(models)]
         drawn = zip(self.params.teachers, samples, strict=True)
         answers = await gather_all(self._ask(name, sample, messages, run) for name, sample in drawn)
-        failures = [answer for answer in answers if isinstance(answer, TeacherError)]
+        failures = [answer.why for answer in answers if isinstance(answer, _NoAnswer)]
         if len(answers) - len(failures) < self.params.needed:
             raise failures[0]
         said = {
@@ -173,7 +173,7 @@ class Agree(CallOperator[AgreeParams]):
             return [Reject("reference_differs", detail, row=made)]
         return [made]
 
-    async def _ask(self, name: str, sample: int, messages: tuple[Message, ...], run: Run) -> Completion | TeacherError:
+    async def _ask(self, name: str, sample: int, messages: tuple[Message, ...], run: Run) -> Completion | _NoAnswer:
         """The answer, or why this teacher alone has none; the others may. sample: so that two
         tables with one model are two draws of it, and no answer agrees with itself."""
         asked = self.params
@@ -182,7 +182,7 @@ class Agree(CallOperator[AgreeParams]):
             return await run.teacher(name).complete(Request(messages, sampling, asked.draw, sample))
         except TeacherError as error:
             if error.kind == "row":
-                return error
+                return _NoAnswer(error)
             raise
 
     async def _largest(self, row: Row, said: Mapping[str, str], run: Run) -> tuple[str | None, tuple[str, ...]]:
@@ -209,9 +209,15 @@ class Agree(CallOperator[AgreeParams]):
         return [not isinstance(outcome, Reject) and outcome["correct"] is True for [outcome] in judged]
 
 
-def _final(answer: Completion | TeacherError) -> str | None:
+class _NoAnswer(NamedTuple):
+    """One teacher has none, and why: the others may."""
+
+    why: TeacherError
+
+
+def _final(answer: Completion | _NoAnswer) -> str | None:
     """The final answer of a completion, as it is written; None without one, and where the last line is only prose."""
-    if isinstance(answer, TeacherError) or flaw(answer) is not None:
+    if isinstance(answer, _NoAnswer) or flaw(answer) is not None:
         return None
     found = extract(answer.response)
     if found is None or (found.place == "line" and literal(found.text) is None):

@@ -106,7 +106,7 @@ def test_parameters_that_a_plug_in_cannot_check(
     assert "Traceback" not in out + error and "internal-error" not in error, error
     assert ("[teachers.t]" if kind == "teacher" else "[pipelines.p]") in error
     if "ValueError" in raised:
-        assert code == 2 and "three is odd" in error and "plugin-fault" not in error
+        assert code == 1 and "three is odd" in error and "plugin-fault" not in error
     else:
         assert code == 1 and "error[plugin-fault]" in error and "odd_plugin.py:" in error
 
