@@ -210,4 +210,4 @@ def test_wrong_tables_are_found_by_check(dqdata: Invoke, folder: Path, table: st
     with (folder / "pipelines.toml").open("a") as file:
         file.write(f"\n[evaluations.e]\n{table}\n")
     done = dqdata("check")
-    assert done.code == 2 and message in done.error and "evaluations.e" in done.error, done
+    assert done.code == 1 and message in done.error and "evaluations.e" in done.error, done
