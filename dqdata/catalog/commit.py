@@ -45,10 +45,13 @@ def counted(files: Sequence[Path]) -> dict[Path, int]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
-        return {file: int(pq.read_metadata(file).num_rows) for file in files}
-    except (pa.ArrowException, OSError) as error:
-        raise StoreError(f"can't read a file to be committed: {error}") from error
+    counts = {}
+    for file in files:
+        try:
+            counts[file] = int(pq.read_metadata(file).num_rows)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise StoreError(f"can't read a file to be committed: {file}: {error}") from error
+    return counts
 
 
 def check_key(files: Sequence[Path], key: str, catalog: str) -> None:
