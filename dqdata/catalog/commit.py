@@ -49,7 +49,7 @@ def counted(files: Sequence[Path]) -> dict[Path, int]:
     for file in files:
         try:
             counts[file] = int(pq.read_metadata(file).num_rows)
-        except (OSError, pa.ArrowInvalid) as error:
+        except (OSError, pa.ArrowException) as error:
             raise StoreError(f"can't read a file to be committed: {file}: {error}") from error
     return counts
 
