@@ -34,10 +34,10 @@ test: $(VENV)/.dev
 	$(PYTEST) -m "not slow and not gpu" $(TESTS)
 
 test-slow: $(VENV)/.slow
-	$(PYTEST) -m "slow and not gpu" $(TESTS)
+	$(PYTEST) -o faulthandler_timeout=5400 -m "slow and not gpu" $(TESTS)
 
 test-gpu: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -m gpu $(TESTS)
+	$(BIN)/python -m pytest -q -o faulthandler_timeout=5400 -m gpu $(TESTS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
