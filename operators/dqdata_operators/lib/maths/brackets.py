@@ -35,6 +35,7 @@ Reader = Callable[[str, int], Answer]
 MOST_ITEMS = 200
 REALS = re.compile(r"\\mathbb\s*\{?\s*R\s*\}?|\\R(?![a-zA-Z])|\\mathbb\s*R")
 _CAP = re.compile(r"\\cap(?![a-zA-Z])")
+_SETMINUS = re.compile(r"\\(?:setminus|backslash)(?![a-zA-Z])|\\(?=\\\{)")
 _CUP = re.compile(r"\\cup(?![a-zA-Z])")
 _SETBUILDER = re.compile(r"\\\{\s*([^|:]{1,60}?)\s*(?:\\mid|[|:])\s*(.*)\\\}", re.DOTALL)
 _LETTER = re.compile(r"\A(?:\\?[A-Za-z]|\(.*)\Z|\\in(?![a-z])")
@@ -96,10 +97,32 @@ def set_algebra(text: str, depth: int, read: Reader) -> Answer | None:
         return Intersection(tuple(read(part, depth + 1) for part in parts))
     if REALS.fullmatch(text):
         return ALL_REALS
-    removed = re.fullmatch(rf"(?:{REALS.pattern})\s*(?:\\(?:setminus|backslash)|\\(?=\\\{{)|-)\s*(\\\{{.*\\\}})", text)
+    removed = re.fullmatch(rf"(?:{REALS.pattern})\s*(?:\\(?=\\\{{)|-)\s*(\\\{{.*\\\}})", text)
     if removed is not None:
         holes = read(removed[1], depth + 1)
         return Except(holes.items) if isinstance(holes, Braces) else Opaque(text)
+    parts = _SETMINUS.split(text)
+    if len(parts) != 2 or not all(part.strip() for part in parts):
+        return None
+    whole, rest = (read(part, depth + 1) for part in parts)
+    left = _others(rest)
+    if left is None or not isinstance(whole, Tuple | Union | Intersection | Except):
+        return Opaque(text)
+    return left if whole == ALL_REALS else Intersection((whole, left))
+
+
+def _others(removed: Answer) -> Answer | None:
+    """The real numbers that are not in a set."""
+    match removed:
+        case Braces(items):
+            return Except(items)
+        case Tuple(opening, (Scalar() as low, Scalar() as high), closing):
+            below = Tuple("(", (ALL_REALS.items[0], low), ")" if opening == "[" else "]")
+            above = Tuple("(" if closing == "]" else "[", (high, ALL_REALS.items[1]), ")")
+            return Union((below, above))
+        case Union(parts):
+            found = [_others(part) for part in parts]
+            return None if None in found else Intersection(tuple(part for part in found if part is not None))
     return None
 
 

@@ -135,6 +135,9 @@ INVERTED = re.compile(
     re.IGNORECASE,
 )
 """The verb before its subject: `Somit ist Option B korrekt`."""
+IN_BRACKETS = re.compile(
+    r"[(\[]\s*(?:option|choice|answer|letter|opción|opzione|antwort|réponse)\s+([A-J])\s*[)\]]", re.IGNORECASE
+)
 LABELLED = re.compile(
     r"(?:^|(?<=[.;。；a-z]\s)|(?<=[。；]))\W{0,3}([A-J])\W{0,2}[):：.—–-]\W{0,3}(?:correct|true|right|yes|richtig|vrai|correcto|正确|正確|对)(?![A-Za-z])"
     r"|(?:^|(?<=[.;]\s))\W{0,3}([A-J])\W{1,4}[✓✔✅]|\(([A-J])\)\s*(?:correct|true|right|yes)(?![A-Za-z])",

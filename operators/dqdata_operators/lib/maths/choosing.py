@@ -66,7 +66,10 @@ def choosing(text: str, letters: str, texts: Sequence[str] = ()) -> Choice:
         found = (
             others[-1]
             if others
-            else _line(text, letters) or _at_the_end(text, letters) or _alone_and_right(text, letters)
+            else _line(text, letters)
+            or _at_the_end(text, letters)
+            or _alone_and_right(text, letters)
+            or _in_brackets(text, letters)
         )
         if found is not None and len(found.letters) > 1 and set(found.letters) <= _denied(text, letters):
             found = None
@@ -269,6 +272,18 @@ def _alone_and_right(text: str, letters: str) -> _Statement | None:
         return None
     (letter,) = found
     return None if "?" in sentence else _Statement(letter, len(text), sentence)
+
+
+def _in_brackets(text: str, letters: str) -> _Statement | None:
+    """The only option that the last sentence names in brackets as one: `The mantle (option B) flows.`"""
+    sentence = re.split(r"(?<=[.!?])\s+|\n+", text.strip())[-1]
+    found = list(phrases.IN_BRACKETS.finditer(sentence))
+    if len({match[1] for match in found}) != 1 or len(set(_LONE.findall(sentence)) & set(letters) - {"A"}) > 1:
+        return None
+    denied = (phrases.WRONGNESS, phrases.HEDGE, phrases.MISTAKEN, phrases.NOT, phrases.DENIED_CLAUSE)
+    if found[0][1] not in letters or "?" in sentence or any(pattern.search(sentence) for pattern in denied):
+        return None
+    return _Statement(found[0][1], len(text), sentence)
 
 
 def _may_precede(before: str) -> bool:

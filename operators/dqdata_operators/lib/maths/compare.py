@@ -18,8 +18,9 @@ from dqdata_operators.lib.maths.expression import Num
 from dqdata_operators.lib.maths.extract import PLACES, Found, Place, extract
 from dqdata_operators.lib.maths.notation import normalise
 from dqdata_operators.lib.maths.numbers import Literal, literal
+from dqdata_operators.lib.maths.progressions import perhaps_same
 from dqdata_operators.lib.maths.quantities import Asked, Tolerance
-from dqdata_operators.lib.maths.readings import read_list, second_readings
+from dqdata_operators.lib.maths.readings import other_digits, read_list, second_readings
 from dqdata_operators.lib.maths.shapes import Answer, Opaque, Parts, Scalar, Several, Tuple, Unreadable, Words
 from dqdata_operators.lib.maths.structure import read
 
@@ -153,6 +154,9 @@ class _Case(NamedTuple):
     def other_readings(self, pred: Answer, given: str) -> bool | str:
         """What a notation with two readings makes of a difference: 1,2,3 may be three numbers without blanks, 3,5 a
         decimal, `3 and 1/4` a mixed number."""
+        plain = other_digits(self.wanted), other_digits(given)
+        if plain != (self.wanted, given) and _same_texts(*plain, self.tolerance):
+            return "ambiguous: notation"
         for text, other, mine in ((self.wanted, pred, True), (given, self.expected, False)):
             if isinstance(other, Several) and read_list(text) is not None and _same_digits(self.wanted, given):
                 return True
@@ -160,6 +164,13 @@ class _Case(NamedTuple):
                 sides = (reading.answer, other) if mine else (other, reading.answer)
                 if equal(reference=sides[0], prediction=sides[1], tolerance=self.tolerance) is True:
                     return True if reading.sure else "ambiguous: notation"
+        return "undecided" if perhaps_same(self.expected, pred) else False
+
+
+def _same_texts(reference: str, prediction: str, tolerance: Tolerance) -> bool:
+    try:
+        return equal(reference=read(reference), prediction=read(prediction), tolerance=tolerance) is True
+    except Unreadable:
         return False
 
 

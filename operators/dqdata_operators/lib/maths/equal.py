@@ -18,6 +18,8 @@ from dqdata_operators.lib.maths.chains import FLIP, is_name, name_of, names_agre
 from dqdata_operators.lib.maths.evaluate import TooLarge, Undefined, symbols, value
 from dqdata_operators.lib.maths.expression import Num
 from dqdata_operators.lib.maths.lists import Undecided, alternatives, by_name, matching, named_values, same_connective
+from dqdata_operators.lib.maths.matrices import multiple_of_identity
+from dqdata_operators.lib.maths.progressions import same_progressions
 from dqdata_operators.lib.maths.quantities import Asked, Tolerance, same_quantity
 from dqdata_operators.lib.maths.realsets import real_set, same_set, variable_of
 from dqdata_operators.lib.maths.shapes import (
@@ -71,6 +73,8 @@ class Comparison(Worded):
         chosen = choice_letter(text_of(pred) or "") if isinstance(ref, Scalar) and _CHOICE.fullmatch(ref.text) else ""
         if chosen and isinstance(ref, Scalar) and chosen == ref.text.strip("()"):
             return True
+        if not isinstance(same := same_progressions(ref, pred), Undecided):
+            return same
         if isinstance(ref, Chain) != isinstance(pred, Chain) and isinstance(ref, _UNNAMED) != isinstance(
             pred, _UNNAMED
         ):
@@ -151,6 +155,11 @@ class Comparison(Worded):
                 return self.limit(pred.parts[0], ref)
             case (Scalar(), Tuple()) | (Tuple(), Scalar()):
                 return self.point(ref, pred)
+            case (Scalar() as written, Matrix() as square) | (Matrix() as square, Scalar() as written) if (
+                found := multiple_of_identity(written, _shape(square))
+            ) is not None:
+                same = self.all_of(_flat(found), _flat(square))
+                return same if any("_" in name for name in symbols(written.node)) else same and None
             case (Scalar() as written, Matrix() as column) | (Matrix() as column, Scalar() as written):
                 return self.vectors(written, Tuple("(", _flat(column), ")")) if 1 in _shape(column) else False
             case (Union() | Except() | Intersection(), _) | (_, Union() | Except() | Intersection()):

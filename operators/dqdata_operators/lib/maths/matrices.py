@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from fractions import Fraction
 
-from dqdata_operators.lib.maths.expression import Call, Node
+from dqdata_operators.lib.maths.evaluate import TooLarge, Undefined, symbols, value
+from dqdata_operators.lib.maths.expression import Call, Node, Num
 from dqdata_operators.lib.maths.notation import top_level
 from dqdata_operators.lib.maths.shapes import Answer, Matrix, Opaque, Scalar, Unreadable
 
@@ -69,6 +71,23 @@ def _scaled(factor: Scalar, inner: Matrix) -> Matrix | None:
             for row in inner.rows
         )
     )
+
+
+def multiple_of_identity(written: Scalar, shape: tuple[int, ...]) -> Matrix | None:
+    """2I, I_3 or -E as a matrix of that shape; None where the value is no multiple of the identity."""
+    names = symbols(written.node)
+    rows, columns = shape
+    if rows != columns or len(names) != 1 or not names <= {"I", "E", f"I_{rows}", f"E_{rows}"}:
+        return None
+    (name,) = names
+    try:
+        at = [value(written.node, {name: Fraction(n)}) for n in (0, 1, 2)]
+    except (Undefined, TooLarge):
+        return None
+    if at[0] != 0 or at[2] != 2 * at[1] or not isinstance(at[1], Fraction):
+        return None
+    diagonal, zero = Scalar("", Num(at[1])), Scalar("0", Num(Fraction(0)))
+    return Matrix(tuple(tuple(diagonal if i == j else zero for j in range(columns)) for i in range(rows)))
 
 
 def _nested(text: str, read: Callable[[str], Answer]) -> Matrix | None:

@@ -116,6 +116,9 @@ _UNBRACED = re.compile(r"\\math(?:sf|rm|bf|it)\s+([A-Za-z])(?![a-zA-Z])")
 _TEMPERATURE = re.compile(r"°\s*«?\s*([CF])\s*»?(?![A-Za-z])")
 _CURRENCY = "¤"
 _PAID = re.compile(r"\\\\?\$")
+_PHASE = re.compile(r"(?<=[0-9)}])\s*\\angle\s*(?=-?\s*[0-9.(]|-?\s*\\(?:frac|pi|theta|arctan))")
+"""The angle behind the size of a complex number: 2∠60°."""
+_EXPONENT = re.compile(r"(?<=[0-9])\s+E\s+\{?([-+]?[0-9]{1,3})(?![0-9.])\}?")
 _TIMES_SIGN = re.compile(r"(?<=[0-9)])\s+[xX]\s+(?=[0-9(])")
 _ORDINAL = re.compile(r"(?<=[0-9])\s*\^?\s*(?:\{\s*(?:st|nd|rd|th)\s*\}|(?:st|nd|rd|th)\b)")
 
@@ -141,6 +144,10 @@ def normalise(text: str) -> str:
         text = _DECIMAL_COMMA.sub(".", _GROUPING.sub("", text))
     if "\\" in text:
         text = _commands(text)
+    if "\\angle" in text:
+        text = _PHASE.sub(r" cis ", text)
+    if " E " in text:
+        text = _EXPONENT.sub(r"e\1", text)
     text = text.replace("**", "^") if re.search(r"\w\s*\*\*\s*\w", text) else text.replace("**", "")
     text = text.replace("^{°}", "°").replace("^°", "°")
     text = _TEMPERATURE.sub(r"°\1", text) if "°" in text else text

@@ -36,8 +36,8 @@ _MEMBER = re.compile(
     r"([\^_]?\s*\{?\s*[+*0]?\s*\}?)\s*\)?"
 )
 _SAID = re.compile(
-    r"([A-Za-z](?:_\{?\w\}?)?(?:(?:\s*,\s*|\s+and\s+)[A-Za-z](?:_\{?\w\}?)?)*)\s*(?:is|are|being|为|是)\s*(?:any|an?|arbitrary|some|任意)?\s*"
-    r"(.{0,40})",
+    r"([A-Za-z](?:_\{?\w\}?)?(?:(?:\s*,\s*|\s+and\s+)[A-Za-z](?:_\{?\w\}?)?)*)\s*(?:(?:is|are|being|为|是)\s*(?:any|an?|arbitrary|some|任意)?|"
+    r"(?<=\s)(?:any\s|an?\s)?(?=(?:positive\s+|non-?negative\s+)?integers?\b))\s*(.{0,40})",
     re.IGNORECASE,
 )
 _ANY = re.compile(r"(?:any|all|every|each|some|arbitrary)\s+(?:(.{0,30}?)\s+)?([A-Za-z](?:_\{?\w\}?)?)", re.IGNORECASE)
@@ -49,7 +49,7 @@ _LAST_MEMBER = re.compile(
     r"[,;(]\s*(?=(?:\\?[A-Za-z](?:_\{?\w\}?)?\s*,?\s*)+\\in\s*\\?(?:mathbb|mathbf|Bbb)?\s*\{?\s*[ZNRQC]\b)"
 )
 _SAID_TAIL = re.compile(
-    r"[,;(]\s*(?=[A-Za-z]\s+(?:is|are)\s+(?:an?|any)\b|[A-Za-z]\s*(?:为|是)\s*(?:任意)?(?:整数|实数|正整数))"
+    r"[,;(]\s*(?=[A-Za-z]\s+(?:is|are)\s+(?:an?|any)\b|[A-Za-z]\s+(?:any\s+|an?\s+)?(?:positive\s+)?integers?\b|[A-Za-z]\s*(?:为|是)\s*(?:任意)?(?:整数|实数|正整数))"
 )
 
 _BOUNDS = (

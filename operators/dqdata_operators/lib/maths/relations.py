@@ -21,6 +21,7 @@ from dqdata_operators.lib.maths.chains import (
 )
 from dqdata_operators.lib.maths.evaluate import TooLarge, Undefined, symbols, value
 from dqdata_operators.lib.maths.expression import Call, Node
+from dqdata_operators.lib.maths.parametric import renamed_answer, same_points
 from dqdata_operators.lib.maths.quantities import Asked, Tolerance, renamed, same_values
 from dqdata_operators.lib.maths.realsets import Interval, integers_of, real_set, same_by_sampling
 from dqdata_operators.lib.maths.shapes import Answer, Braces, Chain, Opaque, Qualified, Scalar, Several, Unreadable
@@ -161,6 +162,8 @@ class Relations:
                 (a, b) for (_, a), (_, b) in zip(ref.parameters, pred.parameters, strict=True) if a and b and a != b
             ]
             names = {b: a for (a, _), (b, _) in zip(ref.parameters, pred.parameters, strict=True) if a != b}
+            if (points := same_points(ref, pred)) is not None:
+                return points
             verdict = self.with_names(ref.answer, pred.answer, names)
             if verdict is True:
                 if not ref.parameters and squeeze(ref.condition) != squeeze(pred.condition):
@@ -180,7 +183,8 @@ class Relations:
             return self.equal(ref, pred)
         a, b = _expression(ref), _expression(pred)
         if a is None or b is None:
-            return None
+            other = renamed_answer(pred, names)
+            return None if other is None else self.equal(ref, other) or None
         return same_values(a, renamed(b, names), self.tolerance)
 
     def family(self, ref: Qualified, pred: Answer, names: dict[str, str]) -> bool | None:

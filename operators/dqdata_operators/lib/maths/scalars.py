@@ -46,7 +46,7 @@ _SEXAGESIMAL = re.compile(
     r"(?:([0-9]{1,2}(?:\.[0-9]+)?)\s*(?:''|\^\s*\{?\s*\\prime\s*\\prime\s*\}?)?)?"
 )
 _EVERYDAY = re.compile(
-    r"(?<!\^)[0-9})%]\s+(?!(?:and|or|to|sqrt|sin|cos|tan|cot|sec|csc|log|ln|exp|pi)\b)(?:[A-Za-z]{3,}|per\b)"
+    r"(?<!\^)[0-9})%]\s+(?!(?:and|or|to|sqrt|(?:arc)?(?:sin|cos|tan|cot|sec|csc)h?|cis|log|ln|exp|max|min|gcd|lcm|pi)\b)(?:[A-Za-z]{3,}|per\b)"
 )
 _TITLE = re.compile(r"[A-Za-z]{3,}[A-Za-z ,.'\-]*[0-9 ,]*", re.ASCII)
 _TRIGONOMETRIC = re.compile(r"\\?(?:cis|sin|cos|tan|cot|sec|csc)")

@@ -47,6 +47,7 @@ from dqdata_operators.lib.maths.shapes import (
     Words,
 )
 from dqdata_operators.lib.maths.spelled import plain_quantity
+from dqdata_operators.lib.maths.statements import others, statement
 from dqdata_operators.lib.maths.units import NO_UNIT
 
 _OPS = re.compile(r"\\(le|ge|ne|approx|in|notin|equiv|subset|subseteq|propto|sim|cong)(?![a-zA-Z])|(<|>|=)")
@@ -68,6 +69,7 @@ _BOUNDED = re.compile(
 _MODULO = re.compile(
     r"\s*,?\s*\(?\s*(?:\\mod|(?<![A-Za-z])modulo|(?<![A-Za-z])mod)(?![a-zA-Z])\s*\{?\s*([^{}()]+?)\s*\}?\s*\)?\s*\Z"
 )
+_NOT = re.compile(r"\\not\s*\Z")
 _CONDITION = re.compile(r"([a-z])\s*(?:[<>]|\\(?:le|ge|ne)(?![a-zA-Z])).*")
 _CASES = re.compile(r"\\begin\{(cases|aligned|align\*?|array)\}(.*)\\end\{\1\}", re.DOTALL)
 _TRANSPOSED = re.compile(r"([(\[].*[)\]])\s*\^\s*\{?\s*(?:T|\\top|\\prime)\s*\}?", re.DOTALL)
@@ -288,6 +290,9 @@ def _chain(text: str, depth: int) -> Answer | None:
         return _half_line(ops[0], parts[-1], depth) if len(ops) == 1 and ops[0] in ("<", ">", "le", "ge") else None
     if not all(parts) or len(parts) > 30:
         raise Unreadable("a relation to nothing")
+    if ops == ["ne"] and _PLUS_MINUS.search(parts[1]):
+        both = (_PLUS_MINUS.sub(sign, parts[1]) for sign in ("", "-"))
+        return Several(tuple(Chain((parts[0], one), ("ne",)) for one in both), "and")
     return Chain(tuple(parts), tuple(ops))
 
 
@@ -295,12 +300,17 @@ def _congruence(text: str, depth: int) -> Answer | None:
     match = _MODULO.search(text)
     if match is None or not match.start():
         return None
+    if "\\equiv" in match[1] or _CONNECTIVE.search(match[1]):
+        return None  # several congruences, each with its modulus
     left = text[: match.start()].strip().rstrip("(").strip()
     name, found, residue = left.rpartition("\\equiv")
     if not found:
         name, _, residue = left.rpartition("=")
-    residues = _read(residue, depth + 1)
-    return Congruence(name.strip(), residues, _read(match[1], depth + 1))
+    residues, modulus = _read(residue, depth + 1), _read(match[1], depth + 1)
+    denied = _NOT.search(name)
+    if denied is not None:
+        return others(name[: denied.start()].strip(), residues, modulus) or Opaque(text)
+    return Congruence(name.strip(), residues, modulus)
 
 
 def _cases(text: str, depth: int) -> Answer | None:
@@ -366,8 +376,12 @@ def _inverted(text: str, depth: int) -> Answer | None:
     return outward(text, depth, _read)
 
 
+def _divisibility(text: str, depth: int) -> Answer | None:
+    return statement(text) if depth < 3 else None
+
+
 _READERS = (
-    _in_words, date, sexagesimal,
+    _divisibility, _in_words, date, sexagesimal,
     compound, clock, _parts, _worded, _cases, _qualified, _congruence, _inverted, _several,
     _transposed, _matrix, _chain,
     _brackets, _ratio, based, _plus_minus,
