@@ -20,6 +20,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,12 @@ def serve(orders: socket.socket) -> None:
             os.close(descriptor)
 
 
+def _paths(environment: Mapping[str, str]) -> list[str]:
+    return [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path]
+
+
 def _become(orders: socket.socket, job: dict[str, Any], descriptors: list[int]) -> None:
+    before = _paths(os.environ)  # of the test that was first: what lies there isn't to be found by the others
     try:
         orders.close()
         out, error, control, beat, ended = descriptors
@@ -106,8 +112,7 @@ def _become(orders: socket.socket, job: dict[str, Any], descriptors: list[int]) 
         time.tzset()
         os.dup2(out, 1)
         os.dup2(error, 2)
-        sys.path[0] = job["folder"]
-        sys.path += [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path not in sys.path]
+        sys.path[:] = [job["folder"], *_paths(os.environ), *(path for path in sys.path[1:] if path not in before)]
         importlib.invalidate_caches()
         os.write(ended, str(os.getpid()).encode())
         os._exit(importlib.import_module("dqdata.workers.worker").main(os.getppid(), control, beat))

@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from dqdata.errors import StoreError
 from dqdata.ledger.database import Connection, Database, Row, Session
 from dqdata.ledger.tables import broken, connect, patiently, readable_file, write_lock
 from dqdata.sql import literal
@@ -90,7 +91,10 @@ class FileLedger(Database):
         return sum(file.stat().st_size for file in files if file.exists())
 
     def damage(self, session: Session) -> list[str]:
-        return [f"file: {said}" for (said,) in session.rows("pragma integrity_check(20)") if said != "ok"]
+        try:
+            return [f"file: {said}" for (said,) in session.rows("pragma integrity_check(20)") if said != "ok"]
+        except StoreError as error:  # a page that the check itself needs
+            return [f"file: {error}"]
 
     def compact(self) -> None:
         with closing(self.open(read_only=False)) as session, write_lock(self.path):

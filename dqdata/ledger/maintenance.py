@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dqdata.database import lock, open_database
 from dqdata.errors import DataError, StoreError
-from dqdata.ledger import stored_request
+from dqdata.ledger.answers import ANSWER
 from dqdata.ledger.choice import database_of
 from dqdata.ledger.database import Connection, Row, Session
+from dqdata.ledger.rows import completion_of, stored_request
 from dqdata.place import LedgerPlace, PostgresPlace
 
 if TYPE_CHECKING:
@@ -61,37 +62,94 @@ _TABLES = ("requests", "calls", "failures")
 
 
 def verify(place: LedgerPlace) -> Iterator[str]:
-    """What is wrong with it, one line each: pages, rows without their request, rows whose key isn't theirs."""
+    """What is wrong with it, one line each: pages, rows without their request, keys that aren't their rows' own,
+    answers that can't be read. What follows damage is read as far as the database gives it. Raises StoreError where
+    there is no ledger, or none that can be opened."""
     with _reading(place) as session:
-        damaged = list(database_of(place).damage(session))
-        yield from damaged
+        damaged = False
+        for problem in database_of(place).damage(session):
+            damaged = True
+            yield problem
         if damaged and isinstance(place, PostgresPlace):
             return  # a server refuses to read on
-        rows = pages(
-            session,
-            "select ledger_key, provider, model, revision, messages, sampling, answer_schema, draw, sample, tools "
-            "from calls left join requests using (request_id)",
-            "ledger_key",
-            "",
-        )
-        for key, provider, model, revision, messages, *rest in (row for page in rows for row in page):
-            if messages is None:
-                yield f"call {key}: its request is missing"
-                continue
-            try:
-                found = stored_request(messages, *rest).key(provider, model, revision)
-            except (ValueError, KeyError, TypeError) as error:
-                yield f"call {key}: its request can't be read ({error})"
-                continue
+        for number, key in _rows(session, _FAILURES, "failure_id"):
+            if isinstance(key, StoreError):
+                yield _unread("failures", key, number)
+            else:
+                yield f"failed attempt {number} of call {key}: its request is missing"
+        for key, *row in _rows(session, _CALLS, "ledger_key"):
+            if isinstance(row[0], StoreError):
+                yield _unread("calls", row[0], key)
+            else:
+                yield from _wrong(key, *row)
+
+
+_FAILURES = (
+    "select failure_id, ledger_key from failures where not exists "
+    "(select 1 from requests where requests.request_id = failures.request_id)"
+)
+_ASKED = "provider, model, revision, messages, sampling, answer_schema, draw, sample, tools"
+_CALLS = f"select ledger_key, {_ASKED}, {ANSWER} from calls left join requests using (request_id)"
+
+
+def _rows(session: Session, select: str, key: str) -> Iterator[Row]:
+    """The rows of a query; where the database can't read on, as the last row the last key that it read, and the
+    StoreError."""
+    last = None
+    try:
+        for page in pages(session, select, key):
+            for row in page:
+                last = row[0]
+                yield row
+    except StoreError as error:
+        yield (last, error)
+
+
+def _unread(table: str, error: StoreError, last: object) -> str:
+    where = "its rows" if last is None else f"the rows after {last!r}"
+    return f"table {table}: {where} can't be read ({error})"
+
+
+def _wrong(
+    key: str,
+    provider: str,
+    model: str,
+    revision: str,
+    messages: str | None,
+    sampling: str,
+    schema: str | None,
+    draw: str,
+    sample: int,
+    tools: str | None,
+    *answer: Any,
+) -> Iterator[str]:
+    """What is wrong with one call."""
+    if messages is None:
+        yield f"call {key}: its request is missing"
+    else:
+        try:
+            found = stored_request(messages, sampling, schema, draw, sample, tools).key(provider, model, revision)
+        except ValueError as error:
+            yield f"call {key}: its request can't be read ({error})"
+        else:
             if found != key:
                 yield f"call {key}: the request stored with it has the key {found}"
+    try:
+        usage = completion_of(key, answer).usage
+    except ValueError as error:
+        yield f"call {key}: {error}"
+    else:
+        if min(usage.input, usage.output, usage.cached) < 0:
+            yield f"call {key}: fewer than no tokens ({usage.input} in, {usage.output} out, {usage.cached} cached)"
 
 
-def pages(session: Session, select: str, key: str, first: str | int) -> Iterator[list[Row]]:
-    """The rows of a query in the order of a key, which is its first column and above `first`."""
-    while rows := session.rows(f"{select} where {key} > ? order by {key} limit {PAGE}", [first]):
+def pages(session: Session, select: str, key: str) -> Iterator[list[Row]]:
+    """The rows of a query in the order of a key, which is its first column."""
+    clause = "and" if " where " in select else "where"
+    rows = session.rows(f"{select} order by {key} limit {PAGE}")
+    while rows:
         yield rows
-        first = rows[-1][0]
+        rows = session.rows(f"{select} {clause} {key} > ? order by {key} limit {PAGE}", [rows[-1][0]])
 
 
 def prune(

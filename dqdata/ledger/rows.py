@@ -78,12 +78,20 @@ def failure_of(
 def stored_request(
     messages: str, sampling: str, schema: str | None, draw: str, sample: int, tools: str | None = None
 ) -> Request:
-    """The request that a row of `requests` and one of `calls` represent: `Request.key` of it is the ledger key."""
-    said = json.loads(sampling)
-    said["stop"] = tuple(said.get("stop", ()))
-    chat = tuple(map(_message, json.loads(messages)))
-    wanted = None if schema is None else json.loads(schema)
-    return Request(chat, Sampling(**said), draw, sample, wanted, tools=tools or "")
+    """The request that a row of `requests` and one of `calls` represent: `Request.key` of it is the ledger key. Raises
+    ValueError for texts that no request was stored as."""
+    try:
+        said = json.loads(sampling)
+        said["stop"] = tuple(said.get("stop", ()))
+        chat = tuple(map(_message, json.loads(messages)))
+        wanted = None if schema is None else json.loads(schema)
+        return Request(chat, Sampling(**said), draw, sample, wanted, tools=tools or "")
+    except _NOT_STORED_SO as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+_NOT_STORED_SO = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
+"""What a damaged text raises where it is read as JSON of another shape."""
 
 
 def _message(stored: dict[str, Any]) -> Message:
@@ -112,8 +120,13 @@ def _more(message: Message) -> str:
 
 
 def completion_of(key: str, row: tuple[Any, ...]) -> Completion:
-    """The answer that the columns `ANSWER` hold."""
+    """The answer that the columns `ANSWER` hold. Raises ValueError for columns that no answer was stored as."""
     response, reasoning, finish, used, made, cached, estimated, model, seconds, logprobs, calls = row
+    try:
+        tokens = None if logprobs is None else tuple(json.loads(logprobs))
+        tool_calls = () if calls is None else tuple(json.loads(calls))
+    except _NOT_STORED_SO as error:
+        raise ValueError(f"its answer in the ledger can't be read ({type(error).__name__}: {error})") from error
     return Completion(
         response=response,
         finish_reason=finish,
@@ -121,8 +134,8 @@ def completion_of(key: str, row: tuple[Any, ...]) -> Completion:
         reasoning=reasoning,
         model=model,
         seconds=seconds,
-        logprobs=None if logprobs is None else tuple(json.loads(logprobs)),
-        tool_calls=() if calls is None else tuple(json.loads(calls)),
+        logprobs=tokens,
+        tool_calls=tool_calls,
         ledger_key=key,
         cached=True,
     )

@@ -187,12 +187,16 @@ def broken(path: Path, error: Exception) -> StoreError:
         advice = "the disk is full: free some space, then start the same command again; nothing answered is lost"
     elif "readonly" in text or "read-only" in text or "permission" in text or "unable to open" in text:
         advice = "it can't be written here: check the rights of the file and of its folder"
-    elif "malformed" in text or "not a database" in text:
-        advice = "the file is damaged: put it aside (or restore a copy), the next run begins a new one"
+    elif any(said in text for said in ("malformed", "not a database", "no such table", "no such column")):
+        advice = (
+            "the file is damaged: restore a copy, or save what can be read of it "
+            f"(sqlite3 {path.name} .recover | sqlite3 NEW) and put NEW in its place; where it is moved away, the next run "
+            "begins a new one and pays again"
+        )
     elif "locked" in text:
         advice = f"another program wrote to it for {PATIENCE:.0f} s: wait for that program, or end it, and run again"
     else:
-        advice = "see the cause above"
+        advice = "check the file and its disk"
     return StoreError(f"ledger {path}: {error}; {advice}")
 
 

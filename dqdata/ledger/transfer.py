@@ -47,15 +47,15 @@ def merge(place: LedgerPlace, other: LedgerPlace, *, batches: bool = False) -> M
     with ExitStack() as stack:
         theirs = stack.enter_context(closing(database_of(other).open(read_only=True)))
         mine = stack.enter_context(closing(database_of(place).open(read_only=False)))
-        for page in pages(theirs, f"select {_REQUEST_COLUMNS} from requests", "request_id", ""):
+        for page in pages(theirs, f"select {_REQUEST_COLUMNS} from requests", "request_id"):
             mine.transact(lambda con, page=page: _insert(con, INSERT_REQUESTS, page))  # type: ignore[misc]
-        for page in pages(theirs, f"select {CALL_COLUMNS} from calls", "ledger_key", ""):
+        for page in pages(theirs, f"select {CALL_COLUMNS} from calls", "ledger_key"):
             there, other_answers, new = mine.transact(lambda con, page=page: _add_calls(con, page))  # type: ignore[misc]
             calls, known, differing = calls + new, known + there, differing + other_answers
-        for page in pages(theirs, f"select failure_id, {FAILURE_COLUMNS} from failures", "failure_id", 0):
+        for page in pages(theirs, f"select failure_id, {FAILURE_COLUMNS} from failures", "failure_id"):
             failures += mine.transact(lambda con, page=page: _add_failures(con, page))  # type: ignore[misc]
         if batches:
-            for page in pages(theirs, f"select {_BATCH_COLUMNS} from batches", "plan_id", ""):
+            for page in pages(theirs, f"select {_BATCH_COLUMNS} from batches", "plan_id"):
                 mine.transact(lambda con, page=page: _insert(con, _INSERT_BATCHES, page))  # type: ignore[misc]
     return Merged(calls, failures, known, differing)
 

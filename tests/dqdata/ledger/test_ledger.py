@@ -135,7 +135,7 @@ def test_bad_files_are_named_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="there is none yet"):
         Ledger(path, read_only=True)
     path.write_text("not a database, but longer than a header of a hundred bytes " * 5)
-    with pytest.raises(StoreError, match=r"ledger\.sqlite: .*damaged: put it aside"):
+    with pytest.raises(StoreError, match=r"ledger\.sqlite: .*damaged: restore a copy"):
         Ledger(path)
     path.unlink()
     with sqlite3.connect(path) as con:

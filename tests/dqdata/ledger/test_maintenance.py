@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -77,16 +78,55 @@ def test_verify_finds_an_answer_under_a_key_that_is_not_its_own(invoke: Invoke, 
     assert "its request is missing" in invoke("verify", "--file", at, code=1)
 
 
-def test_verify_finds_a_damaged_page(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.sqlite"
-    fill(path, {str(i): "x" * 2_000 for i in range(50)})
+FIRST = "rowid = (select min(rowid) from {})"
+DAMAGE = {
+    "a list in place of sampling": ("requests", "sampling = '[]'", "request can't be read"),
+    "null in place of sampling": ("requests", "sampling = 'null'", "request can't be read"),
+    "numbers in place of messages": ("requests", "messages = '[1, 2]'", "request can't be read"),
+    "messages cut": ("requests", "messages = substr(messages, 1, 9)", "request can't be read"),
+    "messages nested too deep": ("requests", f"messages = '{'[' * 100_000}'", "request can't be read"),
+    "bytes that are no text": ("requests", "messages = cast(x'ff5b5d' as text)", "table calls: its rows can't be read"),
+    "no key": ("calls", "ledger_key = ''", "request stored with it has the key"),
+    "another sample": ("calls", "sample = 5", "request stored with it has the key"),
+    "log probabilities that are no JSON": ("calls", "logprobs = 'zz'", "answer in the ledger can't be read"),
+    "tool calls that are a number": ("calls", "tool_calls = '7'", "answer in the ledger can't be read"),
+    "negative tokens": ("calls", "input_tokens = -5", "fewer than no tokens"),
+    "a failed attempt of no request": ("failures", "request_id = 'gone'", "failed attempt 1 of call k"),
+}
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sound") / "ledger.sqlite"
+    fill(path, {str(i): "x" * 2_000 for i in range(30)})
+    return path
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_verify_lists_every_kind_of_damage(invoke: Invoke, sound: Path, tmp_path: Path, kind: str) -> None:
+    path = Path(shutil.copy(sound, tmp_path))
+    table, values, expected = DAMAGE[kind]
+    change(path, f"update {table} set {values} where {FIRST.format(table)}")
+    found = json.loads(invoke("verify", "--file", path, "--json", code=1))
+    assert not found["sound"] and len(found["problems"]) == 1 and expected in found["problems"][0], found
+
+
+@pytest.mark.parametrize("at", [4_096, 8_192, 20_480, 40_960, -4_096])
+@pytest.mark.parametrize("byte", [b"\xff", b"\0"])
+def test_verify_finds_a_damaged_page(invoke: Invoke, sound: Path, tmp_path: Path, at: int, byte: bytes) -> None:
+    path = Path(shutil.copy(sound, tmp_path))
     raw = bytearray(path.read_bytes())
-    raw[40_960:45_056] = b"\xff" * 4_096
+    raw[at : at + 4_096 if at > 0 else None] = byte * 4_096
     path.write_bytes(raw)
-    try:
-        assert list(maintenance.verify(path))
-    except StoreError as error:
-        assert "damaged" in str(error)
+    out = invoke("verify", "--file", path, code=1)
+    assert re.search(r"(?m)^(file|table \w+|call \w+): ", out) and re.search(r"\d+ problems$", out.strip())
+
+
+def test_what_is_damaged_can_be_restored(invoke: Invoke, tmp_path: Path, command_line: Callable[..., Any]) -> None:
+    path = tmp_path / "ledger.sqlite"
+    path.write_bytes(b"no database at all" * 900)
+    error = command_line("ledger", "verify", "--file", path).error
+    assert "is damaged: restore a copy" in error and "ledger.sqlite .recover" in error, error
 
 
 def test_verify_finds_a_damaged_page_of_a_server(invoke: Invoke, servers: Servers) -> None:
