@@ -190,8 +190,8 @@ def broken(path: Path, error: Exception) -> StoreError:
     elif any(said in text for said in ("malformed", "not a database", "no such table", "no such column")):
         advice = (
             "the file is damaged: restore a copy, or save what can be read of it "
-            f"(sqlite3 {path.name} .recover | sqlite3 NEW) and put NEW in its place; where it is moved away, the next run "
-            "begins a new one and pays again"
+            f"(sqlite3 {path.name} .recover | sqlite3 NEW) and put NEW in its place; where it is moved away, the next "
+            "run begins a new one and pays again"
         )
     elif "locked" in text:
         advice = f"another program wrote to it for {PATIENCE:.0f} s: wait for that program, or end it, and run again"
