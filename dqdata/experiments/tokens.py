@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 from dqdata.experiments.arms import Arm, with_arms
 from dqdata.models import loadable
 from dqdata.sql import literal, quoted
+from dqdata.training.job import unpacked_models
 from dqdata.training.plan import make_train_plan
-from dqdata.training.run import unpacked_models
 
 if TYPE_CHECKING:
     from dqdata.catalog import Store

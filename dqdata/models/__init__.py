@@ -8,6 +8,7 @@ weights.py       GGUF unpacked, adapters merged      rendering.py         chats 
 hub.py           hub models at a commit              merging.py           adapters into the weights (imports torch)
 generation.py    many texts at once                  reward_model.py      scores of chats (imports torch)
 shapes.py        forms that chat templates expect     likelihood.py        how likely texts are (imports torch)
+tokenizer.py     tokenizers without the weights
 """
 
 from __future__ import annotations

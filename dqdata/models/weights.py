@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from dqdata.errors import InputError
 from dqdata.files import lock, whole_folder
@@ -34,19 +37,39 @@ def loadable(ref: ModelRef, cache: Path) -> str:
     return str(folder)
 
 
+def packed_tokenizer(file: Path) -> tuple[Any, Any]:
+    """Config and tokenizer that a GGUF file holds, with its chat template; no weights are read. Raises InputError."""
+    from transformers import AutoConfig, AutoTokenizer
+
+    with _reading(file):
+        config = AutoConfig.from_pretrained(**_packed(file))
+        return config, AutoTokenizer.from_pretrained(config=config, **_packed(file))
+
+
+def _packed(file: Path) -> dict[str, Any]:
+    return {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name, "trust_remote_code": False}
+
+
+@contextmanager
+def _reading(file: Path) -> Iterator[None]:
+    """Raises InputError where the file is cut off, damaged, or of an architecture that transformers doesn't read."""
+    try:
+        yield
+    except Exception as error:  # struct.error, ValueError, IndexError: whatever the place of the damage leads to
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{file} can't be read as a GGUF model: {reason}") from error
+
+
 def _unpack(file: Path, folder: Path) -> None:
     """GGUF to a folder of safetensors and tokenizer, in the precision of the machine's own arithmetic."""
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+    from transformers import AutoModelForCausalLM, GgufConfig
 
-    where = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name, "trust_remote_code": False}
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(**where)
+    _, tokenizer = packed_tokenizer(file)
+    with _reading(file):
         packed = AutoModelForCausalLM.from_pretrained(
-            **where, quantization_config=GgufConfig(dequantize=True), dtype=torch.float32
+            **_packed(file), quantization_config=GgufConfig(dequantize=True), dtype=torch.float32
         )
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{file} can't be read as a GGUF model: {error}") from error
 
     # The unpacked model still carries its quantizer, and saving goes wrong: only its weights go into a fresh one.
     config = packed.config

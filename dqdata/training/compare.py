@@ -31,11 +31,11 @@ from dqdata.teacher import Completion, Message, Request, Sampling, reward_model
 from dqdata.thinking import wrap
 from dqdata.training.answer import unanswered
 from dqdata.training.exact_match import Evaluate
-from dqdata.training.job import Job
+from dqdata.training.job import Job, unpacked_models
 from dqdata.training.launch import launch
 from dqdata.training.plan import Split, split_of
 from dqdata.training.progress import StepProgress
-from dqdata.training.run import alone, unpacked_models, verified, write_questions
+from dqdata.training.run import alone, verified, write_questions
 from dqdata.training.score import Judged, Score
 
 if TYPE_CHECKING:

@@ -1,18 +1,20 @@
 """Renders the first rows of a trainer's splits with its student's tokenizer, for `dqdata check`.
 
-Reads only what is on this machine: catalogs that were made, and a student's folder with its tokenizer.
+Reads only what is on this machine: catalogs that were made, and the tokenizer in a student's folder, GGUF file or
+download.
 """
 
 from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dqdata.errors import QueryError
 from dqdata.models import ModelRef
+from dqdata.models.tokenizer import tokenizer_folder
 from dqdata.trainer import Trainer
+from dqdata.training.job import unpacked_models
 
 if TYPE_CHECKING:
     from dqdata.catalog import Store
@@ -21,22 +23,24 @@ ROWS = 8
 """Rows of a split that a check renders."""
 
 
-def tokenizer_folder(ref: ModelRef) -> str | None:
-    """Folder of the model's tokenizer where it is one on this machine; None for hub names and GGUF files, and where the
-    package that reads it isn't installed."""
-    folder = ref.path if ref.kind == "folder" else ref.base if ref.kind == "adapter" else ""
-    readable = bool(folder) and (Path(folder) / "tokenizer.json").is_file()
-    return folder if readable and importlib.util.find_spec("transformers") is not None else None
+def check_first_rows(trainer: Trainer[Any], queries: Mapping[str, str], student: ModelRef, store: Store) -> None:
+    """Raises InputError, naming split and row, where the student's template loses part of one of the first rows, and
+    for a GGUF file that can't be read. Passed over, for `train` checks all rows: splits whose catalogs are still to be
+    made, hub models that were not downloaded, and all where the package that reads tokenizers isn't installed."""
+    if importlib.util.find_spec("transformers") is None:
+        return
+    first = {split: rows for split, query in queries.items() if (rows := _first(query, store))}
+    if not first:
+        return
+    with tokenizer_folder(student, unpacked_models(store)) as folder:
+        for split, rows in first.items():
+            if folder is not None:
+                trainer.check_rows(split, rows, folder)
 
 
-def check_first_rows(trainer: Trainer[Any], queries: Mapping[str, str], folder: str, store: Store) -> None:
-    """Raises InputError, naming split and row, where the student's template loses part of one of the first rows. A
-    split whose catalogs are still to be made is passed over: `train` checks all rows."""
-    for split, query in queries.items():
-        try:
-            batches = store.query(f"select * from ({query}\n) limit {ROWS}", repeatable=True)
-            rows = [row for batch in batches for row in batch.to_pylist()]
-        except QueryError:
-            continue
-        if rows:
-            trainer.check_rows(split, rows, folder)
+def _first(query: str, store: Store) -> list[dict[str, Any]]:
+    try:
+        batches = store.query(f"select * from ({query}\n) limit {ROWS}", repeatable=True)
+        return [row for batch in batches for row in batch.to_pylist()]
+    except QueryError:
+        return []

@@ -12,11 +12,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from dqdata.columns import Columns
 from dqdata.models import ModelRef
 from dqdata.trainer import Data
+
+if TYPE_CHECKING:
+    from dqdata.catalog import Store
 
 
 @dataclass(frozen=True)
@@ -64,3 +67,8 @@ def write_json(path: Path, value: Any) -> None:
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     unfinished.write_text(json.dumps(value, default=str), encoding="utf-8")
     unfinished.replace(path)
+
+
+def unpacked_models(store: Store) -> Path:
+    """Where the jobs of a store unpack GGUF files and merge adapters."""
+    return store.path / "models" / ".unpacked"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dqdata.columns import Columns
-from dqdata.errors import DqdataError, PluginError, ProjectError, nearest
+from dqdata.errors import DqdataError, InputError, PluginError, ProjectError, nearest
 from dqdata.ids import fingerprint
 from dqdata.models import ModelRef, pinned, resolve_model
 from dqdata.operator import Operator, TableOperator
@@ -30,7 +30,7 @@ from dqdata.project.tables import ALLOW_LEAKS, EVALUATE, Project, StepSpec, Trai
 from dqdata.refs import as_query, model_ref
 from dqdata.trainer import Trainer
 from dqdata.training.exact_match import Evaluate
-from dqdata.training.first_rows import check_first_rows, tokenizer_folder
+from dqdata.training.first_rows import check_first_rows
 
 if TYPE_CHECKING:
     from dqdata.catalog import Store
@@ -154,8 +154,13 @@ def check_trainer(project: Project, store: Store | None, table: TrainerTable, vi
             unknown = f"no trainer of the project is called {ref.name!r}, and no such model was trained here"
             raise ProjectError(where, f"{unknown}{nearest(ref.name, project.trainers)}")
         found_model = resolve_model(model, store, project.root, where)
-        if place == 0 and store is not None and (folder := tokenizer_folder(found_model)):
-            check_first_rows(trainer, {name: part.query for name, part in settled.splits.items()}, folder, store)
+        if place == 0 and store is not None:
+            try:
+                check_first_rows(
+                    trainer, {name: part.query for name, part in settled.splits.items()}, found_model, store
+                )
+            except InputError as error:
+                raise ProjectError(table.where, str(error), code=error.code) from error
 
 
 class _Settled(NamedTuple):

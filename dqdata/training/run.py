@@ -35,7 +35,7 @@ from dqdata.project.tables import Project
 from dqdata.training.card import Made, write_card
 from dqdata.training.curves import draw, measured
 from dqdata.training.exact_match import PLACEHOLDER, Evaluate
-from dqdata.training.job import Job, write_json
+from dqdata.training.job import Job, unpacked_models, write_json
 from dqdata.training.launch import launch
 from dqdata.training.leak_check import refuse_leaks
 from dqdata.training.materialise import write_split
@@ -335,10 +335,6 @@ def verified(answers: Path, evaluate: Evaluate, project: Project, store: Store) 
             return judge(answers, evaluate, runtime)
         finally:
             asyncio.run(runtime.__aexit__())
-
-
-def unpacked_models(store: Store) -> Path:
-    return store.path / "models" / ".unpacked"
 
 
 @contextmanager
