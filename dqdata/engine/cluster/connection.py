@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import queue
 import signal
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,7 @@ from dqdata.errors import RunError
 CONNECT_SECONDS = 10.0
 INIT_SECONDS = 300.0
 """For Ray to connect, or to start a cluster: it may try without an end."""
+SHUTDOWN_SECONDS = 30.0
 OBJECT_STORE = 200 << 20
 """Bytes of the object store of a cluster that lives for one run: rows of chunks in flight."""
 
@@ -59,6 +61,19 @@ class Cluster:
         """Of all machines, whether they are at work or not."""
         return sum(node.cpus for node in self.nodes())
 
+    async def head_answers(self) -> bool:
+        """Whether somebody listens at the address of the head."""
+        import ray
+
+        host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                _, writer = await asyncio.open_connection(host, int(port))
+        except OSError:
+            return False
+        writer.close()
+        return True
+
     @property
     def here(self) -> str:
         """Ray's id of the machine of this process."""
@@ -72,6 +87,8 @@ async def connected(address: str, cpus: int | None) -> AsyncIterator[Cluster]:
     """Connects, or with the address `local` starts a cluster of `cpus` cores on this machine, and ends that at the end.
     A connection that this process has is used, and kept. Raises RunError: no Ray, nobody answers, another version."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # After 60 s without the head Ray would end this process; machines.py ends the run, with a message.
+    os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "900")
     try:
         import ray
     except ImportError:
@@ -89,9 +106,11 @@ async def connected(address: str, cpus: int | None) -> AsyncIterator[Cluster]:
         await _answers(address)
         if address.startswith("127."):
             given["_node_ip_address"] = address.rpartition(":")[0]  # by which a driver finds the machine that it is on
+    thread = _Thread()
     try:
         with _signals_kept():
-            await _in_a_thread(
+            await thread.call(
+                INIT_SECONDS,
                 ray.init,
                 **given,
                 namespace=NAMESPACE,
@@ -100,30 +119,50 @@ async def connected(address: str, cpus: int | None) -> AsyncIterator[Cluster]:
                 configure_logging=False,
             )
     except Exception as error:  # Ray raises whatever it likes
+        thread.end()
         raise _unreachable(address, error) from None
     try:
         yield Cluster()
     finally:
-        with _signals_kept():
-            await asyncio.to_thread(ray.shutdown)
+        # It hangs where the head is gone; what it would free ends with the process.
+        with _signals_kept(), suppress(TimeoutError):
+            await thread.call(SHUTDOWN_SECONDS, ray.shutdown)
+        thread.end()
 
 
-async def _in_a_thread(function: Callable[..., Any], **given: Any) -> None:
-    """In a thread that nobody waits for when it hangs. Raises TimeoutError."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[Any] = loop.create_future()
+class _Thread:
+    """Makes Ray's long calls, one after the other, and lives from the first to the last: the processes of a cluster
+    end with the thread that started them. Nobody waits for it when it hangs."""
 
-    def work() -> None:
+    def __init__(self) -> None:
+        self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        threading.Thread(target=self._work, name="dqdata-ray", daemon=True).start()
+
+    async def call(self, seconds: float, function: Callable[..., Any], **given: Any) -> None:
+        """Raises TimeoutError."""
+        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        def work() -> None:
+            try:
+                value = function(**given)
+            except Exception as error:
+                settle(done, error=error)
+            else:
+                settle(done, value)
+
+        self._calls.put(work)
         try:
-            value = function(**given)
-        except Exception as error:
-            settle(done, error=error)
-        else:
-            settle(done, value)
+            async with asyncio.timeout(seconds):
+                await done
+        except TimeoutError:
+            raise TimeoutError(f"Ray did not answer within {seconds:g} s") from None
 
-    threading.Thread(target=work, name="dqdata-ray", daemon=True).start()
-    async with asyncio.timeout(INIT_SECONDS):
-        await done
+    def end(self) -> None:
+        self._calls.put(None)
+
+    def _work(self) -> None:
+        while (call := self._calls.get()) is not None:
+            call()
 
 
 async def _answers(address: str) -> None:

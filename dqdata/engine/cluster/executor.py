@@ -24,6 +24,7 @@ from dqdata.engine.chunks import Folder
 from dqdata.engine.cluster import probe
 from dqdata.engine.cluster.bucket import Bucket, needed, packed
 from dqdata.engine.cluster.connection import Cluster, Node
+from dqdata.engine.cluster.machines import Machines
 from dqdata.engine.cluster.serving import Served, start
 from dqdata.engine.cluster.spread import spread
 from dqdata.engine.cluster.worker import RayJob
@@ -41,6 +42,8 @@ SHARE = 0.25
 """Of a core, that a chunk whose rows wait for teachers takes at least."""
 LOOK_SECONDS = 10.0
 """Between two looks at how many cores the cluster has."""
+ANSWER_SECONDS = 300.0
+"""Within which a machine starts a process and says what it has."""
 MOST_DEATHS = 8
 """Processes that may end under one chunk before it is taken for the reason."""
 
@@ -67,6 +70,7 @@ class RayExecutor:
         self._job: Job | None = None
         self._bucket: Bucket | None = None
         self._served: dict[str, Served] = {}
+        self._machines = Machines(cluster, runtime.stop)
         self._watching: set[asyncio.Task[None]] = set()
         self._running, self._free = 0, asyncio.Event()
         self._looked_at, self._cpus = 0.0, 1.0
@@ -110,6 +114,7 @@ class RayExecutor:
     async def aclose(self) -> None:
         """Workers close what they have opened; the cluster is closed by whoever opened it."""
         self._owner.stop(RunError("the run has ended"))
+        await self._machines.close()
         for watching in self._watching:
             watching.cancel()
         await asyncio.gather(*self._watching, return_exceptions=True)
@@ -166,8 +171,9 @@ class RayExecutor:
             where = NodeAffinitySchedulingStrategy(node.id, soft=False)
             look = looked.options(num_cpus=0, max_retries=0, scheduling_strategy=where)
             try:
-                there = await look.remote(list(self._here["packages"]), self._marker)
-            except ray.exceptions.RayError as error:
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    there = await look.remote(list(self._here["packages"]), self._marker)
+            except (ray.exceptions.RayError, TimeoutError) as error:
                 log.warning("machine %s does not answer (%s): the run goes on without it", node.address, _first(error))
                 return ""
             said = probe.difference(there, self._here, self._marker)
@@ -189,8 +195,8 @@ class RayExecutor:
                 num_cpus=self._share, max_retries=0, scheduling_strategy="SPREAD", name=f"chunk {number}"
             )
             try:
-                kind, value = await remote.remote(
-                    self._here, self._marker, self._payload, self._name, rows, pickle.dumps(task.chunk)
+                kind, value = await self._machines.result(
+                    remote.remote(self._here, self._marker, self._payload, self._name, rows, pickle.dumps(task.chunk))
                 )
             except exceptions.RayTaskError as error:
                 raise RunError(f"chunk {number} broke in a worker of the cluster: {_first(error.cause)}") from error

@@ -6,17 +6,18 @@ import random
 import re
 import socket
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import psutil
 import pytest
-from clusters import RayCluster
+from clusters import SETTINGS, RayCluster
 from loopback import Loopback
 from servers import Bucket, Servers
 
@@ -62,19 +63,43 @@ def on(loaded: Project, cluster: RayCluster, store: StorePlace) -> Project:
     return loaded.model_copy(update={"engine": engine, "store": store})
 
 
-def test_rows_rejects_and_calls_are_those_of_the_local_engine(
-    project: Write, store: Store, calls: Calls, ray_cluster: RayCluster, tmp_path: Path
-) -> None:
-    loaded = project(STEPS)
+def compared(loaded: Project, store: Store, calls: Calls, engine: EngineTable, place: StorePlace) -> None:
+    """A run on a cluster, with a store of its own, against one of the local engine."""
     local = run_pipeline(loaded, "p", store)
     assert len(calls()) == 120
-    with Store.open(place := StorePlace(tmp_path / "ray" / "catalogs")) as other:
-        result = run_pipeline(on(loaded, ray_cluster, place), "p", other)
+    with Store.open(place) as other:
+        result = run_pipeline(loaded.model_copy(update={"engine": engine, "store": place}), "p", other, workers=2)
         assert tables(other) == tables(store)
         assert not (other.work / "p").exists()
     same = ("rows_in", "rows_out", "dropped", "failed", "calls", "tokens", "cost_usd")
     assert [getattr(result, name) for name in same] == [getattr(local, name) for name in same]
     assert set(Counter(calls()).values()) == {2}, "each run asked each once"
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Settings for a cluster that the run starts itself, whose files are in this folder."""
+    if sys.platform != "linux":
+        pytest.skip("tests of clusters run on Linux")
+    with tempfile.TemporaryDirectory(prefix="dqray-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        for name, value in {**SETTINGS, "RAY_TMPDIR": folder}.items():
+            monkeypatch.setenv(name, value)
+        yield Path(folder)
+
+
+def test_a_cluster_for_one_run_makes_what_the_local_engine_makes(
+    project: Write, store: Store, calls: Calls, tmp_path: Path, alone: Path
+) -> None:
+    compared(project(STEPS), store, calls, EngineTable(kind="ray", address="local"), StorePlace(tmp_path / "ray" / "c"))
+    assert not [process for process in psutil.Process().children(recursive=True) if "raylet" in process.name()]
+
+
+@pytest.mark.slow
+def test_rows_rejects_and_calls_are_those_of_the_local_engine(
+    project: Write, store: Store, calls: Calls, ray_cluster: RayCluster, tmp_path: Path
+) -> None:
+    engine = EngineTable(kind="ray", address=ray_cluster.address)
+    compared(project(STEPS), store, calls, engine, StorePlace(tmp_path / "ray" / "catalogs"))
 
 
 ASKS = """
