@@ -84,14 +84,18 @@ def _twice(files: Sequence[Path], key: str) -> tuple[Hashes, bool]:
 
 
 def _keys(files: Sequence[Path], key: str) -> Iterator[pl.Series]:
-    """The keys of each file."""
+    """The keys of each file. A commit may run in a fork, where the threads with which polars reads files are gone."""
     import polars as pl
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
     for file in files:
         try:
-            yield pl.read_parquet(file, columns=[key], glob=False).get_column(key)
-        except (pl.exceptions.PolarsError, OSError) as error:
+            with pq.ParquetFile(file) as opened:
+                keys = opened.read([key], use_threads=False).column(key)
+        except (pa.ArrowException, OSError, KeyError) as error:
             raise StoreError(f"can't read the column {key} of {file}: {error}") from error
+        yield pl.Series(key, keys)
 
 
 def _hashes(keys: pl.Series) -> Hashes:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 import traceback
 from collections.abc import Callable
 
+LONGEST = 300.0
+"""Seconds after which a child is killed: none needs a tenth of them."""
+
 
 def together(work: Callable[[int], None], count: int = 2) -> list[int]:
-    """Exit statuses of `count` forks of this process that call work(0), work(1), ... at once; 0 where it returned."""
+    """Exit statuses of `count` forks of this process that call work(0), work(1), ... at once; 0 where it returned.
+    `work` may not use what lives in threads, such as polars' reader of files: threads are not in a fork."""
     gate, opened = os.pipe()
     children = []
     for number in range(count):
@@ -25,6 +31,16 @@ def together(work: Callable[[int], None], count: int = 2) -> list[int]:
             os._exit(9)
         os._exit(0)
     os.close(opened)
-    statuses = [os.waitpid(child, 0)[1] for child in children]
+    statuses = [ended(child) for child in children]
     os.close(gate)
     return statuses
+
+
+def ended(child: int) -> int:
+    """Status of a child once it ends; one that waits for ever is killed."""
+    killed = threading.Timer(LONGEST, os.kill, (child, signal.SIGKILL))
+    killed.start()
+    try:
+        return os.waitpid(child, 0)[1]
+    finally:
+        killed.cancel()

@@ -13,7 +13,7 @@ import click
 from dqdata.cli import completion
 from dqdata.cli.common import json_option, print_json
 from dqdata.cli.lines import say, width, wrapped
-from dqdata.errors import PluginError, nearest
+from dqdata.errors import PluginError, PluginFault, nearest
 from dqdata.plugins import Group, distribution, found, load
 
 GROUPS: tuple[Group, ...] = ("operators", "trainers", "teachers", "sources")
@@ -63,13 +63,19 @@ def _as_json(group: Group, name: str) -> dict[str, Any]:
     from dqdata.project.columns_used import columns_trained, columns_used
 
     kind = load(group, name)
-    used = columns_used(kind) if group == "operators" else None
-    trained = columns_trained(kind) if group == "trainers" else None
+    columns: dict[str, Any] | None = None
+    try:
+        if group == "operators" and (used := columns_used(kind)):
+            columns = used._asdict()
+        elif group == "trainers" and (trained := columns_trained(kind)):
+            columns = {"reads": trained}
+    except PluginFault as fault:
+        columns = {"unknown": str(fault)}
     return {
         "name": name,
         "group": group,
         "does": _summary(kind),
-        "columns": used._asdict() if used else {"reads": trained} if trained else None,
+        "columns": columns,
         "example": example_of(kind),
         "params": kind.Params.model_json_schema(),
     }
@@ -81,13 +87,19 @@ def _show(group: Group, name: str) -> None:
 
     kind = load(group, name)
     say(f"{name} ({group[:-1]}): {inspect.getdoc(kind) or ''}".rstrip())
-    if group == "operators" and (used := columns_used(kind)):
+    try:
+        used = columns_used(kind) if group == "operators" else None
+        trained = columns_trained(kind) if group == "trainers" else None
+    except PluginFault as fault:
+        used = trained = None
+        say(_filled(f"\ncolumns: unknown, since with the defaults the {fault}", hang=2))
+    if used:
         say("\ncolumns, with the defaults")
         say(_filled(f"in:  {', '.join(used.reads) or 'none of its own'}", hang=7))
         say(_filled(f"out: {', '.join(f'+{one}' for one in used.makes) or 'the same'}", hang=7))
         if used.removes:
             say(_filled(f"     {', '.join(f'-{one}' for one in used.removes)}", hang=7))
-    if group == "trainers" and (trained := columns_trained(kind)):
+    if trained:
         say("\ncolumns of the rows, for the example")
         say(_filled(f"in:  {', '.join(trained)}", hang=7))
     if example := example_of(kind):

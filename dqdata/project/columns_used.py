@@ -14,17 +14,19 @@ import re
 import sys
 import tomllib
 import typing
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from dqdata.columns import VOCABULARY, Columns
-from dqdata.errors import DqdataError
+from dqdata.errors import DqdataError, PluginFault, boundary
 from dqdata.operator import Operator
 from dqdata.params import markers
 from dqdata.schema import Schema
 from dqdata.trainer import Trainer
+
+T = TypeVar("T")
 
 TRIES = 20
 PLACEHOLDERS: dict[str, Any] = {"sql": "true", "teacher": "teacher", "scorer": "scorer", "catalog": "catalog"}
@@ -38,7 +40,7 @@ class Used(NamedTuple):
 
 def columns_used(kind: type[Operator[Any]]) -> Used | None:
     """With the parameters of the example in its module's docstring, else with the defaults, over traces, else over
-    problems. None for an operator whose columns depend on more than that."""
+    problems. None for an operator whose columns depend on more than that. Raises PluginFault."""
     for keys in (("problem_id", "trace_id"), ("problem_id",)):
         for given in (_of_example(kind), _required(kind.Params)):
             if (used := _used(kind, given, keys)) is not None:
@@ -46,49 +48,63 @@ def columns_used(kind: type[Operator[Any]]) -> Used | None:
     return None
 
 
-def _used(kind: type[Operator[Any]], given: Mapping[str, Any], keys: tuple[str, ...]) -> Used | None:
-    have = dict.fromkeys(keys, "VARCHAR")
-    reads: list[str] = []
-    for _ in range(TRIES):
-        try:
-            operator = kind(kind.Params.model_validate(given))
-            schema = Schema(
-                {name: Columns({**have, **dict.fromkeys(_names(given), "VARCHAR")}) for name in operator.catalogs()},
-                dict.fromkeys(operator.scorers(), operator.reads_scores or ("score",)),
-            )
-            after = operator.columns(Columns(have), schema)
-        except DqdataError as error:
-            wanted = _wanted(str(error), have)
-            if wanted is None:
-                return None
-            have[wanted[0]] = wanted[1]
-            reads += [] if wanted[0] in reads else [wanted[0]]
-            continue
-        except Exception:  # of parameters that only a pipeline can give
-            return None
-        makes = {name: type_ for name, type_ in after.items() if have.get(name) != type_}
-        return Used(tuple(reads), makes, tuple(name for name in have if name not in after))
-    return None
-
-
 def columns_trained(kind: type[Trainer[Any]]) -> tuple[str, ...] | None:
     """Columns that the rows of a trainer's split `train` need, with the parameters of the example in its module's
-    docstring, else with the defaults. None where they depend on more."""
+    docstring, else with the defaults. None where they depend on more. Raises PluginFault."""
     given = {**_required(kind.Params), **_of_trainer(kind)}
-    have = {"problem_id": "VARCHAR"}
-    reads: list[str] = []
+
+    def plan(have: Columns) -> None:
+        kind(kind.Params.model_validate(given)).needs("train", have)
+
+    planned = _planned(plan, {"problem_id": "VARCHAR"}, "trainer", kind.__name__)
+    return planned.reads if planned is not None else None
+
+
+def _used(kind: type[Operator[Any]], given: Mapping[str, Any], keys: tuple[str, ...]) -> Used | None:
+    def plan(have: Columns) -> Columns:
+        operator = kind(kind.Params.model_validate(given))
+        schema = Schema(
+            {name: Columns({**have, **dict.fromkeys(_names(given), "VARCHAR")}) for name in operator.catalogs()},
+            dict.fromkeys(operator.scorers(), operator.reads_scores or ("score",)),
+        )
+        return operator.columns(have, schema)
+
+    planned = _planned(plan, dict.fromkeys(keys, "VARCHAR"), "operator", kind.name)
+    if planned is None:
+        return None
+    have, after = planned.have, planned.result
+    makes = {name: type_ for name, type_ in after.items() if have.get(name) != type_}
+    return Used(planned.reads, makes, tuple(name for name in have if name not in after))
+
+
+class _Planned(NamedTuple, Generic[T]):
+    """have: the table that was enough. reads: its columns that were asked for."""
+
+    result: T
+    have: Mapping[str, str]
+    reads: tuple[str, ...]
+
+
+def _planned(plan: Callable[[Columns], T], have: Mapping[str, str], kind: str, name: str) -> _Planned[T] | None:
+    """The plan over the smallest table that it takes, begun with `have`. None where the parameters are refused, and
+    where it asks for what no column can give."""
+    have, reads = dict(have), list[str]()
     for _ in range(TRIES):
         try:
-            kind(kind.Params.model_validate(given)).needs("train", Columns(have))
-            return tuple(reads)
+            with boundary(kind, name):
+                result = plan(Columns(have))
+        except PluginFault as error:
+            if isinstance(error.__cause__, ValidationError):
+                return None
+            raise
         except DqdataError as error:
             wanted = _wanted(str(error), have)
             if wanted is None:
                 return None
             have[wanted[0]] = wanted[1]
             reads += [] if wanted[0] in reads else [wanted[0]]
-        except Exception:  # of parameters that have no default to try
-            return None
+        else:
+            return _Planned(result, have, tuple(reads))
     return None
 
 

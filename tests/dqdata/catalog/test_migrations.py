@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from together import together
+from together import ended, together
 
 from dqdata import ids
 from dqdata.catalog import Store, copies, create, migrations, store
@@ -182,7 +182,7 @@ def _killed_at(count: int, work: Callable[[], None]) -> int:
     """Exit status of a child that kills itself at the count-th line of a migration."""
     child = os.fork()
     if child:
-        return os.waitpid(child, 0)[1]
+        return ended(child)
     left = count
 
     def trace(frame: Any, event: str, _: Any) -> Any:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -27,9 +28,14 @@ from dqdata.place import StorePlace
 COLUMNS = Columns({"problem_id": "VARCHAR", "question": "VARCHAR"})
 
 
-def add(store: Store, catalog: str, rows: int, folder: Path) -> int:
-    file = folder / f"{catalog}-{rows}.parquet"
+def add_file(name: str, rows: int, folder: Path) -> Path:
+    file = folder / f"{name}-{rows}.parquet"
     pq.write_table(pa.table({"problem_id": [f"p{n}" for n in range(rows)], "question": ["q"] * rows}), file)
+    return file
+
+
+def add(store: Store, catalog: str, rows: int, folder: Path) -> int:
+    file = add_file(catalog, rows, folder)
     made = store.commit(
         catalog, rows=[file], rejects=[], columns=COLUMNS, fingerprint=f"{catalog} {rows}", recipe={}, run_id="test"
     )
@@ -230,7 +236,9 @@ def test_200_kills_of_commands() -> None:
 
 
 def test_processes_that_commit_tag_drop_and_read_at_once(store: Store, tmp_path: Path) -> None:
+    """In forks of a process whose threads read files before, as those that others start a process pool in."""
     root = store.path
+    pl.scan_parquet(add_file("read", 9, tmp_path), glob=False).sum().collect()
     store.close()
 
     def work(number: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -70,6 +71,17 @@ def test_broken_plugins_are_listed_as_broken_and_hide_nothing(
     assert "BROKEN: " in lines["broken_name"] and "NameError" in lines["broken_name"]
     assert "BROKEN: two packages offer operator 'pii'" in lines["pii"]
     assert len(lines) == len(found("operators")) and "BROKEN" not in lines["verify_math"]
+
+
+def test_ops_names_the_fault_of_an_operator_that_cannot_plan(
+    thirdparty: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ops", "faulty_columns"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "columns: unknown, since with the defaults the operator 'faulty_columns' failed: NameError" in shown
+    assert main(["ops", "faulty_columns", "--json"]) == 0
+    assert "NameError" in json.loads(capsys.readouterr().out)["columns"]["unknown"]
+    assert main(["ops", "faulty_row"]) == 0 and "columns: unknown" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["broken_import", "broken_name", "pii"])
