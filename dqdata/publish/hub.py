@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 HUB = "https://huggingface.co"
 PREFIX = "hf:"
+DATA = "data/"
+REFUSED_BY_XET = re.compile(r"HTTP status client error \((401|403) ")
+"""What the client of Xet says of a token that may not write; its errors have no status."""
 
 
 def publish(
@@ -94,14 +97,21 @@ def _files(api: Any, repository: str) -> list[str]:
 def upload(api: Any, repository: str, folder: Path, message: str, *, private: bool = False) -> str:
     """Makes the repository where it is not there, and replaces its data by the folder in one commit. Returns the
     commit."""
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+
     try:
         api.create_repo(repository, repo_type="dataset", private=private or None, exist_ok=True)
-        info = api.upload_folder(
-            repo_id=repository,
+        # `upload_folder` makes several commits of one that takes minutes; `create_commit` makes one.
+        new = {file.relative_to(folder).as_posix(): file for file in sorted(folder.rglob("*")) if file.is_file()}
+        old = {name for name in api.list_repo_files(repository, repo_type="dataset") if name.startswith(DATA)}
+        info = api.create_commit(
+            repository,
             repo_type="dataset",
-            folder_path=folder,
+            operations=[
+                *(CommitOperationDelete(name) for name in sorted(old - new.keys())),
+                *(CommitOperationAdd(name, file) for name, file in new.items()),
+            ],
             commit_message=message,
-            delete_patterns=["data/**"],
         )
     except Exception as error:
         raise _explained(error, api, repository) from error
@@ -115,7 +125,7 @@ def _explained(error: Exception, api: Any, repository: str) -> InputError | RunE
     if isinstance(error, OfflineModeIsEnabled):
         return InputError("the Hub is switched off (HF_HUB_OFFLINE); unset it to publish")
     status = getattr(getattr(error, "response", None), "status_code", None)
-    if isinstance(error, HfHubHTTPError) and status in (401, 403):
+    if (isinstance(error, HfHubHTTPError) and status in (401, 403)) or REFUSED_BY_XET.search(reason):
         return InputError(
             f"{api.endpoint} refuses to write {repository}: {reason}; check that HF_TOKEN may write there"
         )

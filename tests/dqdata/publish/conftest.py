@@ -35,6 +35,20 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
+def xet(hub: HubServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HubServer]:
+    """The Hub, to which large files go by Xet, with a cache of chunks of its own."""
+    import huggingface_hub.constants as constants
+
+    holder = pytest.importorskip("huggingface_hub.utils._xet")
+    pytest.importorskip("hf_xet")
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", False)
+    monkeypatch.setenv("HF_XET_CACHE", str(tmp_path / "xet"))
+    holder.abort_xet_session()  # the next one reads the settings again
+    yield hub
+    holder.abort_xet_session()
+
+
+@pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
     import huggingface_hub.constants as constants
 

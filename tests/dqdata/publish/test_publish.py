@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 from collections.abc import Callable
@@ -171,6 +172,44 @@ def test_an_upload_is_one_commit_that_replaces_the_data_of_the_one_before(
     upload(api, "acme/sums", folder, "traces@1 by dqdata")
     files = {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
     assert {name: data for name, data in hub.files["acme/sums"].items() if name != ".gitattributes"} == files
+
+
+def test_large_files_go_by_xet_where_its_client_is_installed(
+    project: Path, folder: Path, command_line: Invoke, xet: HubServer
+) -> None:
+    code, _, error = command_line("publish", "algebra", "hf:acme/sums")
+    assert code == 0, error
+    upload(connected(), "acme/sums", folder, "traces@1 by dqdata")
+    files = {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    assert {name: data for name, data in xet.files["acme/sums"].items() if name != ".gitattributes"} == files
+    assert xet.commits["acme/sums"] == ["algebra@1 by dqdata", "traces@1 by dqdata"]
+    assert any("/v1/xorbs/" in call for call in xet.calls) and not any("/lfs/" in call for call in xet.calls)
+
+
+@pytest.mark.parametrize("client", ["hub", "xet"])
+def test_an_upload_of_many_files_is_one_commit_too(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, client: str
+) -> None:
+    server: HubServer = request.getfixturevalue(client)
+    if importlib.util.find_spec("huggingface_hub._upload_pipeline"):  # where `upload_folder` commits what it has
+        monkeypatch.setattr("huggingface_hub._upload_pipeline.MAX_COMMIT_INTERVAL", 0.0)
+    (tmp_path / "many" / "data").mkdir(parents=True)
+    for n in range(300):
+        (tmp_path / "many" / "data" / f"train-{n:05}.json").write_text(f'{{"n": {n}}}')
+    upload(connected(), "acme/many", tmp_path / "many", "many@1 by dqdata")
+    assert server.commits["acme/many"] == ["many@1 by dqdata"]
+    (tmp_path / "many" / "data" / "train-00007.json").unlink()
+    upload(connected(), "acme/many", tmp_path / "many", "many@2 by dqdata")
+    assert server.commits["acme/many"] == ["many@1 by dqdata", "many@2 by dqdata"]
+    assert len(server.files["acme/many"]) == 299 + len([".gitattributes"])
+
+
+@pytest.mark.parametrize("fail", [{"/xet-write-token/": 403}, {"/v1/xorbs/": 401}, {"/v1/shards": 403}])
+def test_a_token_that_xet_refuses_leaves_nothing(folder: Path, xet: HubServer, fail: dict[str, int]) -> None:
+    xet.fail = fail
+    with pytest.raises(InputError, match="HF_TOKEN") as error:
+        upload(connected(), "acme/refused", folder, "x")
+    assert TOKEN not in str(error.value) and not xet.commits["acme/refused"]
 
 
 def test_files_of_others_stay(command_line: Invoke, project: Path, hub: HubServer) -> None:
