@@ -24,7 +24,7 @@ from dqdata.calls.health import UNREACHABLE, is_overload
 from dqdata.calls.hiding import hidden, without_secrets
 from dqdata.calls.in_flight import InFlight
 from dqdata.calls.owner import Answered, LaneEndedError, Lease, Owner
-from dqdata.calls.stall import Stall
+from dqdata.calls.stall import Stall, clock
 from dqdata.errors import (
     PLUGIN_RAISES,
     BudgetExceeded,
@@ -44,6 +44,9 @@ __all__ = ["UNPAID", "CallClient", "CallContext", "Counters"]
 
 UNPAID = "budget_exceeded"
 """Reason of a row that failed because the budget has no room for its call."""
+
+SLOW = 10.0
+"""Seconds without an answer from which on progress says so."""
 
 log = logging.getLogger("dqdata.calls")
 
@@ -73,6 +76,8 @@ class CallClient:
         self._ended: DqdataError | None = None
         self._end_event = asyncio.Event()
         self._starting: asyncio.Task[None] | None = None
+        self._start_began = 0.0
+        self._repeats: dict[str, float] = {}
         self._stall = Stall(self.limits.timeout)
         self.lane = owner.lane(name, self.limits, self._stall)
         if owner.ledger is not None:
@@ -117,6 +122,20 @@ class CallClient:
             return None
         completion = self.teacher.present(without_secrets(stored))
         return completion if self.replay or completion.ending != "interrupted" else None
+
+    def waiting(self) -> str:
+        """For how long, and what for, its calls wait (`0:25 for 4 answers of r1`); empty where they don't."""
+        now, name = time.monotonic(), self.name
+        if self._starting is not None and not self._starting.done():
+            return f"{clock(now - self._start_began)} for {name} to start"
+        if held := self.lane.waiting(name):
+            return held
+        if (quiet := self._stall.quiet()) >= SLOW:
+            return f"{clock(quiet)} for {self.counters.in_flight:,} answers of {name}"
+        if self._repeats and not self.counters.in_flight:
+            left = min(self._repeats.values()) - now
+            return f"{clock(left)} more, {len(self._repeats):,} failed calls to {name} are repeated"
+        return ""
 
     async def close(self) -> None:
         """Sends no more, waits for the calls in flight, closes the teacher."""
@@ -246,7 +265,12 @@ class CallClient:
             self._changed()
             raise error
         if not overload:
-            await self._pause(min(30.0, 0.25 * 2.0**call.attempt) * (0.5 + random.random() / 2))
+            seconds = min(30.0, 0.25 * 2.0**call.attempt) * (0.5 + random.random() / 2)
+            self._repeats[call.key] = time.monotonic() + seconds
+            try:
+                await self._pause(seconds)
+            finally:
+                del self._repeats[call.key]
 
     async def _record(self, call: InFlight, error: TeacherError) -> None:
         charged = self._worst(call) if error.usage_unknown else _NOTHING
@@ -285,6 +309,7 @@ class CallClient:
     async def _started(self) -> None:
         """Starts the teacher once; whatever start raises is what every call raises."""
         if self._starting is None:
+            self._start_began = time.monotonic()
             self._starting = asyncio.get_running_loop().create_task(self.teacher.start())
         if not self._starting.done():
             await asyncio.wait([self._starting])

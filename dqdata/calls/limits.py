@@ -15,6 +15,7 @@ import random
 import time
 from collections import deque
 
+from dqdata.calls.stall import clock
 from dqdata.teacher import Limits
 
 CANARY = 0.5
@@ -29,6 +30,8 @@ LONGEST = 60.0
 """Seconds of the longest cool-down that an endpoint didn't ask for itself."""
 SHORTEST = 0.05
 """Seconds of the shortest cool-down, where patience is at its end."""
+NOTICED = 1.0
+"""Seconds from which on a wait is worth a word."""
 MEANT = 1.0
 """Seconds from which on a Retry-After is taken as it is. Endpoints that write 0 or a time in the past don't mean that
 hundreds of calls should come back at once: what is shorter never shortens the cool-down."""
@@ -145,6 +148,17 @@ class Gate:
         self._alone_until = math.inf
         return now - self.down_since
 
+    def waiting(self, name: str) -> str:
+        """For how long, and why, calls to the teacher of this name are not sent: `0:08 more, r1 is overloaded`. Empty
+        where that is less than a second."""
+        now = time.monotonic()
+        if self.down_since is not None:
+            return f"{clock(now - self.down_since)} for {name}, which can't be reached"
+        if self.cool_until - now >= NOTICED:
+            return f"{clock(self.cool_until - now)} more, {name} is overloaded"
+        ready = min((self._ready(now, tokens) for tokens, _ in self._waiting), default=now)
+        return f"{clock(ready - now)} more, limit per minute of {name}" if ready - now >= NOTICED else ""
+
     def refresh(self) -> None:
         """Lets everyone who waits look again: something happened that ends all calls."""
         for _, future in self._waiting:
@@ -174,7 +188,7 @@ class Gate:
             if alone and self._alone_until != math.inf:
                 self._wake_at(now, self._alone_until)
             return False
-        ready = max(self.cool_until, self._requests.ready(now, 1), self._tokens.ready(now, tokens))
+        ready = self._ready(now, tokens)
         if ready > now:
             self._wake_at(now, ready)
             return False
@@ -182,6 +196,10 @@ class Gate:
         self._tokens.level -= tokens
         self.in_use += 1
         return True
+
+    def _ready(self, now: float, tokens: int) -> float:
+        """When cool-down and limits per minute let a call go."""
+        return max(self.cool_until, self._requests.ready(now, 1), self._tokens.ready(now, tokens))
 
     def _wake_at(self, now: float, when: float) -> None:
         if self._timer is not None:

@@ -78,6 +78,10 @@ class Lane(Protocol):
         BudgetExceeded, and LaneEndedError."""
         ...
 
+    def waiting(self, name: str) -> str:
+        """For how long, and why, no call is sent to the teacher of this name, as far as this process knows."""
+        ...
+
     def end(self) -> None:
         """From now on nothing is leased; who waits gets LaneEndedError."""
         ...
@@ -219,6 +223,9 @@ class LocalLane:
         if worst is not None:
             self._budget.hold(worst)
         return LocalLease(self, key, self._budget, worst)
+
+    def waiting(self, name: str) -> str:
+        return self.gate.waiting(name)
 
     def end(self) -> None:
         self._ended = True

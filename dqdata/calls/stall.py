@@ -20,6 +20,13 @@ AGAIN = 30.0
 """Seconds between two lines about an endpoint that can't be reached."""
 
 
+def clock(seconds: float) -> str:
+    """`0:08`, `2:10`, `1:02:03`."""
+    whole = max(0, round(seconds))
+    hours = f"{whole // 3600}:{whole // 60 % 60:02}" if whole >= 3600 else str(whole // 60)
+    return f"{hours}:{whole % 60:02}"
+
+
 class Stall:
     """Watches the calls of one teacher. timeout: seconds after which a call is given up, for the message."""
 
@@ -49,6 +56,10 @@ class Stall:
         if not self._down_said or now - self._down_said > AGAIN:
             log.warning("teacher %s: %s; waiting for it, %.0f s so far", teacher, problem, seconds)
             self._down_said = now
+
+    def quiet(self) -> float:
+        """Seconds without an answer while calls are in flight."""
+        return time.monotonic() - self._last if self.in_flight else 0.0
 
     def stop(self) -> None:
         if self._timer is not None:

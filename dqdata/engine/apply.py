@@ -116,7 +116,7 @@ def apply_operator(
                     store=store,
                     teachers=plan.teachers,
                 ) as runtime:
-                    progress = Progress(1.0, runtime.counters, out)
+                    progress = Progress(1.0, runtime.counters, out, runtime.waiting)
                     executor = LocalExecutor(runtime, progress)
                     output = await execute(
                         plan, runtime, executor, folder, progress, allow_partial=True, namespace_ids=False

@@ -63,16 +63,19 @@ async def execute(
         await asyncio.to_thread(row_hashes, came.rows(), came, pipeline.memory)
     folders, partial = [came], False
     _reopen([Folder(folder / plan.checkpoints(segment)) for segment in plan.segments])
-    for segment in plan.segments:
-        target = Folder(folder / (plan.checkpoints(segment) + ("-partial" if partial else "")))
-        if partial:
-            shutil.rmtree(target.path, ignore_errors=True)
-        await execute_segment(segment, folders[-1], target, runtime, executor, progress, pipeline.chunk_rows, appending)
-        if target.partial():
-            partial = True
-            if not (allow_partial or (pipeline.target_rows is not None and unpaid(target))):
-                raise Incomplete(_unfinished(target, runtime.project.command("run", plan.pipeline.name)))
-        folders.append(target)
+    async with progress.alive():
+        for segment in plan.segments:
+            target = Folder(folder / (plan.checkpoints(segment) + ("-partial" if partial else "")))
+            if partial:
+                shutil.rmtree(target.path, ignore_errors=True)
+            await execute_segment(
+                segment, folders[-1], target, runtime, executor, progress, pipeline.chunk_rows, appending
+            )
+            if target.partial():
+                partial = True
+                if not (allow_partial or (pipeline.target_rows is not None and unpaid(target))):
+                    raise Incomplete(_unfinished(target, runtime.project.command("run", plan.pipeline.name)))
+            folders.append(target)
     progress.draw(last=True)
     rejects = [file for done in folders for file in done.rejects()]
     return RunOutput(folders[-1].rows(), rejects, int(facts["rows_in"]), partial, came)

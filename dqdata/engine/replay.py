@@ -113,7 +113,7 @@ def replay(
                 teachers=plan.teachers,
                 replay=not calls,
             ) as runtime:
-                progress = Progress(1.0, runtime.counters, out)
+                progress = Progress(1.0, runtime.counters, out, runtime.waiting)
                 executor = LocalExecutor(runtime, progress)
                 output = await execute(
                     plan, runtime, executor, folder, progress, allow_partial=True, namespace_ids=namespace_ids

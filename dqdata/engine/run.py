@@ -169,7 +169,7 @@ class _Run:
                     inline=self.engine.kind == "inline",
                 ) as runtime,
             ):
-                progress = Progress(pipeline.max_failed_rate, runtime.counters, self.out)
+                progress = Progress(pipeline.max_failed_rate, runtime.counters, self.out, runtime.waiting)
                 try:
                     executor = engine.executor(runtime, progress, workers)
                     async with aclosing(executor):

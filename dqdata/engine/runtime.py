@@ -142,6 +142,10 @@ class Runtime:
     def counters(self) -> list[Counters]:
         return [*(client.counters for client in self._clients.values()), *self._elsewhere.values()]
 
+    def waiting(self) -> list[str]:
+        """What calls of this process wait for, a teacher each."""
+        return [text for client in self._clients.values() if (text := client.waiting())]
+
     def counters_by_name(self) -> dict[str, Counters]:
         """What the teachers did for this process."""
         return {name: client.counters for name, client in self._clients.items()}
