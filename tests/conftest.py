@@ -19,6 +19,7 @@ from new_stores import create_by_copy
 from warm_workers import fork_server
 
 from dqdata.cli import main
+from dqdata.masking import masker
 
 LONGEST = (
     "tests/trainers/test_recipes.py",
@@ -132,6 +133,12 @@ def warm_workers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     """CPU workers of runs in this process are forks of one that has imported the operators; see warm_workers.py."""
     if request.node.get_closest_marker("cold_workers") is None:
         monkeypatch.setattr("dqdata.workers.pool.fork_server", fork_server)
+
+
+@pytest.fixture(autouse=True)
+def own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The keys that a test uses are hidden in its own texts alone."""
+    monkeypatch.setattr(masker, "_secrets", masker._secrets)
 
 
 @pytest.fixture(autouse=True)

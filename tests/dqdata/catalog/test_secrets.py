@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
 
 from dqdata.catalog.secrets import without_secrets
+from dqdata.masking import masker
+
+
+@pytest.fixture(autouse=True)
+def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No secret of another test, nor of whoever runs this one."""
+    monkeypatch.setattr(masker, "_secrets", ())
+    for name in list(os.environ):
+        monkeypatch.delenv(name)
 
 
 @pytest.mark.parametrize(

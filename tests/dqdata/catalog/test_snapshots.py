@@ -40,14 +40,18 @@ def test_asked_once_until_another_process_or_object_changes_the_store(
 ) -> None:
     with Store.open(store.path, read_only=True) as reader, contextlib.closing(reader.cursor()) as con:
         counted = Counted(con)
-        ask = reader._asked.rows
-        first = ask(counted, question)
+
+        def ask() -> list[tuple[Any, ...]]:
+            [rows] = reader._asked.rows(counted, question)
+            return rows
+
+        first = ask()
         first.append(("what one caller does with its rows is nobody else's",))
-        assert ask(counted, question) == first[:-1] and counted.executed.count(question) == 1
+        assert ask() == first[:-1] and counted.executed.count(question) == 1
 
         commit_to(store, "problems", problems([1]))
         store.record_run({"run_id": "r1", "pipeline": "p"})
-        after = ask(counted, question)
+        after = ask()
         assert counted.executed.count(question) == 2
         assert after == con.execute(question).fetchall()
         assert reader.latest("problems") == 1
