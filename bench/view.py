@@ -1,4 +1,4 @@
-"""Times of the viewer's pages over one version, in the order that people turn them, over HTTP in this process.
+"""Times of the viewer's pages over two versions, in the order that people turn them, over HTTP in this process.
 
     python bench/view.py --rows 1000000 --turns 5
 
@@ -15,6 +15,7 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import duckdb
 from starlette.testclient import TestClient
@@ -45,13 +46,19 @@ PAGES = {
     "a row by its id": "/c/traces@1/by?id={key}",
     "a row": "/c/traces@1/row/{middle}",
     "charts": "/c/traces@1/charts",
+    "rejects by reason": "/c/traces@2/rejects",
+    "rejects: first": "/c/traces__rejects@2/rows",
+    "rejects of one reason, in the middle": "/c/traces__rejects@2/rows?column=reason&op=eq&value=long&after={rejected}",
+    "diff": "/diff?before=traces@1&after=traces@2",
+    "two rows side by side": "/compare?a=traces@1:{middle}&b=traces@2:{rejected}",
     "catalogs": "/",
 }
 
 
 def make_store(path: Path, rows: int) -> None:
-    """A catalog of traces of 150 to 600 characters in one version."""
-    file = path.parent / "traces.parquet"
+    """A catalog of traces of 150 to 600 characters in two versions; the second rejects one row in ten of the first, and
+    has another verdict for one in nine."""
+    file, second, rejects = (path.parent / f"{name}.parquet" for name in ("traces", "second", "rejects"))
     with duckdb.connect() as con:
         con.execute(
             f"""copy (
@@ -65,8 +72,24 @@ def make_store(path: Path, rows: int) -> None:
             ) to '{file}' (format parquet, row_group_size 4096)"""
         )
         columns = Columns({name: kind for name, kind, *_ in con.execute(f"describe from '{file}'").fetchall()})
+        con.execute(
+            f"""copy (
+                select * replace (if(hash(trace_id) % 9 = 0, 'unverifiable', verdict) as verdict) from '{file}'
+                where hash(problem_id) % 10 > 0
+            ) to '{second}' (format parquet, row_group_size 4096)"""
+        )
+        con.execute(
+            f"""copy (
+                select 'filter' as step, 'filter' as op, 'dropped' as kind, reason, 'too ' || reason as detail,
+                    problem_id, trace_id, trace_id as row_key, to_json(t)::varchar as row
+                from (select *, if(hash(trace_id) % 3 = 0, 'short', 'long') as reason from '{file}') t
+                where hash(problem_id) % 10 = 0
+            ) to '{rejects}' (format parquet, row_group_size 4096)"""
+        )
+    how: dict[str, Any] = {"columns": columns, "recipe": {}}
     with Store.open(path) as store:
-        store.commit("traces", rows=[file], rejects=[], columns=columns, fingerprint="bench", recipe={}, run_id="bench")
+        store.commit("traces", rows=[file], rejects=[], fingerprint="one", run_id="one", **how)
+        store.commit("traces", rows=[second], rejects=[rejects], fingerprint="two", run_id="two", **how)
 
 
 def main() -> None:
@@ -87,7 +110,7 @@ def main() -> None:
             for _ in range(turns):
                 opened.forget()
                 wall, cpu = time.perf_counter(), time.process_time()
-                answer = client.get(query.format(middle=rows // 2, rows=rows, key=key))
+                answer = client.get(query.format(middle=rows // 2, rows=rows, key=key, rejected=rows // 20))
                 walls.append(time.perf_counter() - wall)
                 cpus.append(time.process_time() - cpu)
                 assert answer.status_code == 200, answer.text

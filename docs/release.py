@@ -19,6 +19,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 NEEDED = ("dqdata/cli/__init__.py", "dqdata_operators/__init__.py", "dqdata_trainers/__init__.py")
 """What a wheel must have."""
+URLS = ("Documentation", "Repository", "Issues", "Changelog")
+"""Addresses that the page of the package shows."""
 
 
 def version(root: Path = ROOT) -> str:
@@ -30,6 +32,9 @@ def problems(root: Path = ROOT) -> Iterator[str]:
     wanted = version(root)
     if not re.fullmatch(r"\d+\.\d+\.\d+((a|b|rc)\d+)?", wanted):
         yield f"pyproject.toml: {wanted} is no version such as 0.2.0 or 0.2.0rc1"
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    if lacking := [name for name in URLS if name not in project.get("urls", {})]:
+        yield f"pyproject.toml: [project.urls] lacks {', '.join(lacking)}: where this copy of the project is published"
     changes = (root / "CHANGELOG.md").read_text(encoding="utf-8")
     titles = re.findall(r"^## (.+)$", changes, re.MULTILINE)
     if not any(title.split()[0] == wanted for title in titles):

@@ -92,6 +92,8 @@ def test_pages_of_the_site_load_nothing_from_elsewhere(site: Path) -> None:
     picture = (site / "flow.svg").read_text(encoding="utf-8")
     assert "prefers-color-scheme: dark" in picture and "<title" in picture
     assert (site / "llms.txt").is_file()
+    sources = [file.name for file in site.rglob("*") if file.suffix in (".py", ".pyc", ".sql", ".md")]
+    assert not sources, "files that make the pages are no pages"
 
 
 @pytest.mark.parametrize("link", ["[x](nowhere.md)", "[x](types.md#nothing)"])

@@ -20,8 +20,13 @@ def release() -> ModuleType:
     return module
 
 
-def tree(folder: Path, version: str, changes: str) -> Path:
-    (folder / "pyproject.toml").write_text(f'[project]\nname = "x"\nversion = "{version}"\n')
+URLS = "".join(f'{name} = "https://example.org/x"\n' for name in ("Documentation", "Repository", "Issues", "Changelog"))
+
+
+def tree(folder: Path, version: str, changes: str, urls: str = URLS) -> Path:
+    (folder / "pyproject.toml").write_text(
+        f'[project]\nname = "x"\nversion = "{version}"\n[project.urls]\n{urls}', encoding="utf-8"
+    )
     (folder / "CHANGELOG.md").write_text(changes)
     return folder
 
@@ -42,6 +47,12 @@ def test_versions_and_changes_must_agree(
 ) -> None:
     found = list(release.problems(tree(tmp_path, version, changes)))
     assert len(found) == len(named) and all(part in one for part, one in zip(named, found, strict=True))
+
+
+def test_a_release_names_where_the_project_is_published(release: ModuleType, tmp_path: Path) -> None:
+    """Whoever publishes a copy knows its addresses; this one has none yet."""
+    [found] = release.problems(tree(tmp_path, "1.0.0", "## 1.0.0 (2026-12-01)\n", 'Repository = "https://x.org"\n'))
+    assert "[project.urls] lacks Documentation, Issues, Changelog" in found
 
 
 def test_what_is_built_has_all_packages(release: ModuleType, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@
     ['problems', 'slow_traces', 'slow_thinking', 'slow_sft']
 
 A read of a fixed version (`problems@3`, `trained:slow_sft@2`) is an edge for those who look for cycles, and none for
-those who build: that version is there or it isn't.
+those who build: that version is there or it isn't. Whoever reads an earlier version of what it makes waits for nobody.
 """
 
 from __future__ import annotations
@@ -62,8 +62,14 @@ def reads(project: Project, name: str, *, fixed: bool = True) -> list[str]:
             models += _models(project, reward.get("params") if isinstance(reward, Mapping) else None)
 
     makers = {pipeline.into: pipeline.name for pipeline in project.pipelines.values()}
-    found = [makers.get(owner(table)) for query in queries for table in sorted(tables_in(query, fixed=fixed))]
-    found += [ref.name for text in models for ref in models_in(text) if fixed or not ref.fixed]
+    made = project.pipelines[name].into if name in project.pipelines else name
+    found = [
+        makers.get(owner(table))
+        for query in queries
+        for table in sorted(tables_in(query, fixed=fixed))
+        if owner(table) != made or table in tables_in(query, fixed=False)
+    ]
+    found += [ref.name for text in models for ref in models_in(text) if not ref.fixed or (fixed and ref.name != made)]
     known = {*project.pipelines, *project.trainers}
     return list(dict.fromkeys(one for one in found if one in known))
 

@@ -49,7 +49,8 @@ def difference(request: Request) -> Response:
     if not (before and after):
         return render(request, "diff.html", names=names[::-1], before=before, after=after, found=None)
     old, new = store.table(before).version, store.table(after).version
-    found = diff(store.reader, (old.catalog, old.version), (new.catalog, new.version), examples=3)
+    pair = ((old.catalog, old.version), (new.catalog, new.version))
+    found = store.pictures.of(("diff", *pair), lambda: diff(store.reader, *pair, examples=3))
     return render(request, "diff.html", names=names[::-1], before=found.before, after=found.after, found=found)
 
 

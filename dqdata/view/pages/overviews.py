@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from starlette.requests import Request
@@ -21,6 +22,9 @@ from dqdata.view.progress import unfinished
 
 CHARTS = 12
 """Histograms of a page; others are chosen by name."""
+
+DRAWN_AT_ONCE = 3
+"""Queries of one page of charts that run at a time."""
 
 RUNS, MODELS = 100, 20
 
@@ -46,8 +50,11 @@ def pictures(request: Request) -> Response:
     table = store.table(request.path_params["table"])
     wanted = [name for name in request.query_params.getlist("column") if name in table.columns]
     names = wanted or [name for name in table.columns if name != table.key]
-    found = [one for name in names if (one := _kept(store, table, name, bool(wanted))) is not None][:CHARTS]
-    heat = [] if wanted else store.pictures.of((table.name, "heat map"), lambda: charts.heat(store, table))
+    with ThreadPoolExecutor(DRAWN_AT_ONCE) as pool:  # one query of a column leaves a core idle at its ends
+        heat_map = pool.submit(store.pictures.of, (table.name, "heat map"), lambda: charts.heat(store, table))
+        drawn = pool.map(lambda name: _kept(store, table, name, bool(wanted)), names)
+        found = [one for one in drawn if one is not None][:CHARTS]
+        heat = [] if wanted else heat_map.result()
     links = {
         (cell.cd, cell.rv): address(
             f"/c/{table.name}/rows",

@@ -141,6 +141,24 @@ def test_a_cycle_is_named(project: Write) -> None:
         build_order(loaded)
 
 
+@pytest.mark.parametrize(
+    "second",
+    ['from = "a@1"', 'from = "select * from a@2 where n > 1"', 'from = "select * from a@1 join a@2 using (n)"'],
+)
+def test_an_earlier_version_of_its_own_catalog_is_no_cycle(project: Write, second: str) -> None:
+    first = '[pipelines.a]\nfrom = { source = "counting", rows = 5 }\n'
+    shorter = '[pipelines.shorter]\ninto = "a"\nfrom = "a@2"\n'
+    assert build_order(project(f'{first}[pipelines.b]\ninto = "a"\n{second}\n{shorter}')) == ["a", "b", "shorter"]
+    student = '[trainers.s]\nkind = "sft"\ndata = "a@1"\nmodel = "trained:s@1"\n'
+    assert build_order(project(first + student)) == ["a", "s"]
+
+
+@pytest.mark.parametrize("newest", ["a", "a@latest", "select * from a@1 union all by name select * from a"])
+def test_the_newest_version_of_its_own_catalog_is_a_cycle(project: Write, newest: str) -> None:
+    with pytest.raises(ProjectError, match="a cycle: b -> b"):
+        build_order(project(f'[pipelines.b]\ninto = "a"\nfrom = "{newest}"\n'))
+
+
 def test_a_cycle_through_a_trained_teacher_is_named(project: Write) -> None:
     loaded = project(
         '[teachers.own]\nprovider = "parrot"\nlog = "LOG"\nmodel = "trained:student@1"\n'
