@@ -5,8 +5,9 @@ r"""Throws generated pairs at verify_math's comparison: none may raise, hang, or
 Three kinds of pairs, a third each: expressions and sentences from a grammar; real references and responses with
 characters removed, doubled, swapped or replaced; a generated reference beside itself, which must not be `incorrect`.
 Prints rows a second, verdicts, every reason `error` with its pair, every pair that took more CPU than --seconds, and
-every answer that differs from itself, and a line for each 10,000 pairs. Pair N is the same in every run of a seed, so
---first continues a run that was stopped, or divides one among processes. The exit code is 1 where any occurred.
+every answer that differs from itself, every pair of answers that is correct one way round and incorrect the other
+(which is no fault: a rule may ask more of a response), and a line for each 10,000 pairs. Pair N is the same in every run
+of a seed, so --first continues a run that was stopped, or divides one among processes. The exit code is 1 for a fault.
 """
 
 from __future__ import annotations
@@ -119,6 +120,14 @@ def pair(n: int, real: list[str], dice: random.Random) -> tuple[str, str, bool]:
     return text, f"\\boxed{{{text}}}", "boxed" not in text and len(text) < 200
 
 
+def turned(reference: str, given: str, verdict: str) -> bool:
+    """Whether a boxed answer and the reference are equal one way round and different the other."""
+    if verdict == "unverifiable" or not given.startswith("\\boxed{") or "boxed" in given[7:] + reference:
+        return False
+    other = compare(reference=given[7:-1], response=f"\\boxed{{{reference}}}").verdict
+    return {verdict, other} == {"correct", "incorrect"}
+
+
 def alarm(signum: int, frame: FrameType | None) -> None:
     raise TooSlow
 
@@ -136,7 +145,7 @@ def main() -> None:
     real += [str(json.loads(line)["gold"]) for line in (options.data / "mathverify_test_pairs.jsonl").open()]
     signal.signal(signal.SIGVTALRM, alarm)
     verdicts: collections.Counter[str] = collections.Counter()
-    faults = 0
+    faults = one_way = 0
 
     def fault(text: str) -> None:
         nonlocal faults
@@ -149,6 +158,9 @@ def main() -> None:
         signal.setitimer(signal.ITIMER_VIRTUAL, options.seconds)
         try:
             judged = compare(reference=reference, response=given)
+            if turned(reference, given, judged.verdict):
+                one_way += 1
+                print(f"{n} one way only ({judged.verdict}): {reference!r} | {given!r}", flush=True)
         except TooSlow:
             judged = None
         except BaseException as error:
@@ -166,10 +178,11 @@ def main() -> None:
         if itself and judged.verdict == "incorrect":
             fault(f"{n} differs from itself ({judged.reason}): {reference!r}")
         if (n + 1) % 10_000 == 0:
-            print(f"to {n + 1:,}: {faults} faults, {time.process_time():.0f} CPU s", flush=True)
+            print(f"to {n + 1:,}: {faults} faults, {one_way} one way, {time.process_time():.0f} CPU s", flush=True)
     seconds = time.perf_counter() - began
     rate = options.pairs / seconds
-    print(f"{options.pairs:,} pairs in {seconds:.0f} s, {rate:,.0f}/s: {dict(verdicts)}; {faults} faults")
+    print(f"{options.pairs:,} pairs in {seconds:.0f} s, {rate:,.0f}/s: {dict(verdicts)}")
+    print(f"{faults} faults, {one_way} one way")
     sys.exit(1 if faults else 0)
 
 
