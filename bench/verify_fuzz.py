@@ -6,7 +6,7 @@ Three kinds of pairs, a third each: expressions and sentences from a grammar; re
 characters removed, doubled, swapped or replaced; a generated reference beside itself, which must not be `incorrect`.
 Prints rows a second, verdicts, every reason `error` with its pair, every pair that took more CPU than --seconds, and
 every answer that differs from itself, every pair of answers that is correct one way round and incorrect the other
-(which is no fault: a rule may ask more of a response), and a line for each 10,000 pairs. Pair N is the same in every run
+(which is no fault: a rule may ask more of a response), a line for each 10,000 pairs. Pair N is the same in every run
 of a seed, so --first continues a run that was stopped, or divides one among processes. The exit code is 1 for a fault.
 """
 
