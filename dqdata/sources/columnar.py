@@ -73,7 +73,9 @@ def _column(
     if name not in batch.schema.names:
         return pa.nulls(batch.num_rows, kind)
     try:
-        column = interval_texts(batch.column(name)) if name in intervals else stored_array(batch.column(name))
+        found = batch.column(name)
+        as_bytes = name in intervals and pa.types.is_fixed_size_binary(found.type)
+        column = interval_texts(found) if as_bytes else stored_array(found)
     except pa.ArrowInvalid as error:
         rows = f"rows {first} to {first + batch.num_rows - 1}"
         raise DataError(f"{path} {rows}: column {name!r} holds a value beyond the range of rows: {error}") from error

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from dqdata.arrow_types import stored_schema
 from dqdata.columns import check_names
+from dqdata.database import connect
 from dqdata.errors import ColumnError, DataError
 from dqdata.files import parquet_file
 from dqdata.sources.bounds import check_columns
@@ -60,11 +61,31 @@ def read_parquet(path: Path, schema: Mapping[str, pa.DataType], reading: Reading
     with _opened(path, sorted(repeated)) as file:
         rows = FEW_ROWS if repeated - set(file.schema_arrow.names) else BATCH_ROWS
         try:
-            for whole in file.iter_batches(rows, columns=wanted):
+            for whole in _batches(file, path, rows, wanted):
                 yield from plain_rows(whole, schema, path, first, reading, intervals)
                 first += whole.num_rows
         except (pa.ArrowException, OSError) as error:
             raise at(path, first, f"damaged here or after: {error}; fetch or write the file again", "row") from error
+
+
+def _batches(file: Any, path: Path, rows: int, wanted: list[str]) -> Iterator[pa.RecordBatch]:
+    """Batches of these columns by Arrow, and by DuckDB from where Arrow can't read what DuckDB wrote: of an array
+    FLOAT[n] that is null it writes n levels, which Arrow takes for places of a list."""
+    import pyarrow as pa
+
+    read = 0
+    try:
+        for batch in file.iter_batches(rows, columns=wanted):
+            yield batch
+            read += batch.num_rows
+        return
+    except pa.ArrowInvalid as error:
+        if not file.metadata.created_by.startswith("DuckDB") or "list offsets" not in str(error):
+            raise
+    names = ", ".join('"' + name.replace('"', '""') + '"' for name in wanted)
+    text = f"select {names} from read_parquet($path, file_row_number = true) where file_row_number >= $read"
+    with connect(files=[path], threads=1) as con:
+        yield from con.execute(text, {"path": str(path), "read": read}).to_arrow_reader(rows)
 
 
 def _check_groups(metadata: Any, path: Path, reading: Reading) -> None:

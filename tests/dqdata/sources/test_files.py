@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 
+import duckdb
 import pyarrow as pa
 import pytest
 from file_sources import TWO, lines, rows
@@ -50,6 +51,40 @@ def test_parquet_with_dictionary_and_empty_columns(files, tmp_path):
     assert dict(source.schema()) == {"question": "VARCHAR", "nothing": "VARCHAR", "n": "BIGINT"}
     assert source.row_count() == 3
     assert [row["question"] for row in rows(source)] == ["a", "b", "a"]
+
+
+ARRAYS = {
+    "FLOAT[3]": "[i, NULL, 0.1]::FLOAT[3]",
+    "of texts": "['a', NULL]::VARCHAR[2]",
+    "in a struct": "{'a': [i, 1]::INTEGER[2]}",
+    "of arrays": "[[i, 1], [NULL, 2]]::BIGINT[2][2]",
+    "in a list": "[[i, 1]::DOUBLE[2]]",
+}
+NULLS = {"in a struct": "{'a': NULL}", "in a list": "[NULL, [0.5, NULL]::DOUBLE[2]]"}
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_arrays_with_nulls_from_a_parquet_file_of_duckdb(name, files, tmp_path):
+    """Arrow can't read them; the nulls begin in the second group of rows, beside columns in other types."""
+    with duckdb.connect() as con:
+        con.execute(
+            "create table t as select i, '2001-02-03'::DATE as day, INTERVAL (i) DAY as past, uuid() as u, "
+            f"{ARRAYS[name]} as v from range(9000) r(i)"
+        )
+        con.execute(f"update t set v = {NULLS.get(name, 'NULL')} where i > 4000 and i % 3 = 0")
+        wanted = con.execute("select i, day, past::VARCHAR, u::VARCHAR, v from t order by i").fetchall()
+        con.execute(f"copy (from t order by i) to '{tmp_path}/a.parquet' (row_group_size 2048)")
+    with pytest.raises(pa.ArrowInvalid):
+        parquet.read_table(tmp_path / "a.parquet")
+    found = [tuple(row[key] for key in ("i", "day", "past", "u", "v")) for row in rows(files("a.parquet"))]
+    assert repr(found) == repr([(*row[:-1], listed(row[-1])) for row in wanted])
+
+
+def listed(value):
+    """DuckDB's arrays, which Python gets as tuples, as lists."""
+    if isinstance(value, dict):
+        return {key: listed(item) for key, item in value.items()}
+    return [listed(item) for item in value] if isinstance(value, tuple | list) else value
 
 
 def test_compressed_files(files, tmp_path):
