@@ -215,14 +215,26 @@ def columns_of(schema: pa.Schema) -> Columns:
     """Columns of rows with an Arrow schema, in the types that rows hold (docs/types.md). Raises ColumnError for a type
     that can't be held, and for names that SQL can't tell apart."""
     from dqdata.arrow_types import stored_schema
-    from dqdata.database import connect
 
     check_names(schema.names)
     if not schema.names:
         raise ColumnError("the rows have no column; a row of a problem has at least `question`")
-    with connect() as con:
-        con.register("rows_of_schema", stored_schema(schema).empty_table())
-        return Columns({str(row[0]): str(row[1]) for row in con.sql("describe from rows_of_schema").fetchall()})
+    return Columns({field.name: _duckdb_type(field.type) for field in stored_schema(schema)})
+
+
+@functools.cache
+def _duckdb_type(kind: pa.DataType) -> str:
+    """As DuckDB writes it."""
+    import pyarrow as pa
+
+    from dqdata.sql import connection
+
+    con = connection()
+    con.register("rows_of_schema", pa.schema([("x", kind)]).empty_table())
+    try:
+        return str(con.sql("describe from rows_of_schema").fetchall()[0][1])
+    finally:
+        con.unregister("rows_of_schema")
 
 
 def check_names(names: Iterable[str]) -> None:
@@ -255,13 +267,14 @@ def is_text(text: str) -> bool:
 def _arrow_type(kind: str) -> pa.DataType:
     import duckdb
 
-    from dqdata.database import connect
+    from dqdata.sql import connection
 
-    with connect() as con:
-        try:
-            kind_type: pa.DataType = con.sql(f"select null::{kind} as x limit 0").to_arrow_table().schema.field(0).type
-        except duckdb.Error as error:
-            raise ColumnError(f"{kind!r} is no DuckDB type: {error}") from error
+    try:
+        kind_type: pa.DataType = (
+            connection().sql(f"select null::{kind} as x limit 0").to_arrow_table().schema.field(0).type
+        )
+    except duckdb.Error as error:
+        raise ColumnError(f"{kind!r} is no DuckDB type: {error}") from error
     return kind_type
 
 

@@ -7,6 +7,7 @@ class CritiqueParams(Params):
 
 from __future__ import annotations
 
+import functools
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -103,11 +104,20 @@ def markers(info: Any) -> tuple[Any, ...]:
 
 def marked(params: BaseModel, refers_to: str) -> Iterator[Any]:
     """Values of the fields with that marker, also of models inside models."""
-    for name, info in type(params).model_fields.items():
+    for name, named in _references(type(params)).items():
         value = getattr(params, name)
         values = value if isinstance(value, list | tuple) else (value,)
-        if any(isinstance(m, Marker) and m.refers_to == refers_to for m in markers(info)):
+        if refers_to in named:
             yield from (one for one in values if one is not None)
         for one in values:
             if isinstance(one, BaseModel):
                 yield from marked(one, refers_to)
+
+
+@functools.cache
+def _references(kind: type[BaseModel]) -> dict[str, frozenset[str]]:
+    """What each field of a model may refer to, by the markers on it."""
+    return {
+        name: frozenset(marker.refers_to for marker in markers(info) if isinstance(marker, Marker))
+        for name, info in kind.model_fields.items()
+    }
