@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Typ
 from dqdata.columns import Columns
 from dqdata.params import CatalogRef as CatalogRef
 from dqdata.params import EmbeddingName as EmbeddingName
+from dqdata.params import InOrder as InOrder
 from dqdata.params import NoParams as NoParams
 from dqdata.params import P, marked
 from dqdata.params import Params as Params

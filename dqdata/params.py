@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -53,6 +53,11 @@ class Marker:
     """What a parameter refers to, so that the plan can check it and fingerprint what is behind it."""
 
     refers_to: Literal["teacher", "scorer", "embedding", "file", "path", "model", "sql", "catalog"]
+
+
+@dataclass(frozen=True)
+class InOrder:
+    """Marks a table of parameters in which the order of the names changes rows: it is part of the fingerprint."""
 
 
 TeacherName = Annotated[str, Marker("teacher")]
@@ -121,3 +126,23 @@ def _references(kind: type[BaseModel]) -> dict[str, frozenset[str]]:
         name: frozenset(marker.refers_to for marker in markers(info) if isinstance(marker, Marker))
         for name, info in kind.model_fields.items()
     }
+
+
+def orders(params: BaseModel) -> dict[str, list[str]]:
+    """The names of each table marked InOrder, where they are in another order than the usual one, which fingerprints
+    imply: numbers from the largest, then as in the default, then by name."""
+    found = {}
+    for name, info in type(params).model_fields.items():
+        table = getattr(params, name)
+        if isinstance(table, Mapping) and any(isinstance(marker, InOrder) for marker in markers(info)):
+            default = list(info.default) if isinstance(info.default, Mapping) else []
+            usual = sorted(table, key=functools.partial(_place, table, default))
+            if usual != list(table):
+                found[name] = list(table)
+    return found
+
+
+def _place(table: Mapping[str, Any], default: Sequence[str], name: str) -> tuple[float, int, str]:
+    value = table[name]
+    first = -float(value) if isinstance(value, int | float) else 0.0
+    return first, default.index(name) if name in default else len(default), name

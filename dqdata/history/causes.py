@@ -176,8 +176,11 @@ def _libraries(before: Recipe, after: Recipe) -> Iterator[Cause]:
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     for key in dict.fromkeys((*new, *old)):
-        if old.get(key) != new.get(key):
-            yield key, _text(old.get(key)), _text(new.get(key))
+        before, after = old.get(key), new.get(key)
+        if before != after:
+            yield key, _text(before), _text(after)
+        elif isinstance(before, Mapping) and isinstance(after, Mapping) and list(before) != list(after):
+            yield f"order of {key}", ", ".join(before), ", ".join(after)
 
 
 def _text(value: Any) -> str:

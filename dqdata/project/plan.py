@@ -22,7 +22,7 @@ from dqdata.errors import ColumnError, DataError, InputError, ProjectError, boun
 from dqdata.ids import fingerprint
 from dqdata.operator import CallEstimate, Estimate, Operator, TableOperator
 from dqdata.packages import check_packages
-from dqdata.params import markers
+from dqdata.params import markers, orders
 from dqdata.plugins import distribution, found, source_hash
 from dqdata.project.bindings import check_bindings
 from dqdata.project.estimates import Estimator, added, estimated
@@ -365,6 +365,7 @@ def _identity(operator: Operator[Any], teachers: Mapping[str, Teacher[Any]], roo
         "distribution": distribution(point) if point else "",
         "source": source_hash(type(operator)),
         "params": _without_paths(operator),
+        **({"orders": made} if (made := orders(operator.params)) else {}),
         "files": [hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest() for path in operator.files()],
         "teachers": [teachers[name].identity for name in operator.teachers()],
         "children": [_identity(child, teachers, root) for child in children(operator, spec, root)],

@@ -9,11 +9,12 @@ How many ways to seat 4 guests?     counting |            1.0 | qwen-0.5b
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
 from dqdata.columns import Columns
-from dqdata.operator import Outcome, Row, Run, Schema
+from dqdata.operator import InOrder, Outcome, Row, Run, Schema
 from dqdata_operators.lib.asking.judgement import Asked, Choice
 from dqdata_operators.lib.asking.judging import (
     PROBLEM_TOKENS,
@@ -35,7 +36,7 @@ TASKS = {
 
 
 class ClassifyParams(JudgeParams):
-    classes: Mapping[str, str] = Field(TASKS)
+    classes: Annotated[Mapping[str, str], InOrder()] = Field(TASKS)
     """Name of each class, and what belongs to it."""
     column: str = "question"
     """Column with the text that is classed."""

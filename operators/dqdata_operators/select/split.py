@@ -16,6 +16,7 @@ units next to a cut.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
 import numpy as np
 import polars as pl
@@ -23,15 +24,17 @@ from pydantic import Field, field_validator
 
 from dqdata.columns import Columns
 from dqdata.errors import ColumnError
-from dqdata.operator import Decisions, Params, Run, Schema, Table, TableOperator
+from dqdata.operator import Decisions, InOrder, Params, Run, Schema, Table, TableOperator
 from dqdata.sql import PARQUET, literal, quoted
 from dqdata_operators.lib.near.clusters import I64, components
 from dqdata_operators.lib.near.near import Words, near_groups
 
 
 class SplitParams(Params):
-    shares: Mapping[str, float] = Field(default={"train": 0.9, "validation": 0.05, "test": 0.05}, min_length=1)
-    """Name of each split and its share; shares are taken relative to their sum."""
+    shares: Annotated[Mapping[str, float], InOrder()] = Field(
+        default={"train": 0.9, "validation": 0.05, "test": 0.05}, min_length=1
+    )
+    """Name of each split and its share; shares are taken relative to their sum, in this order."""
     near: str | None = "question"
     """Text by which problems are near duplicates; false where only problem ids count."""
     threshold: float = Field(0.7, gt=0, le=1)

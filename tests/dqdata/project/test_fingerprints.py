@@ -54,3 +54,48 @@ def test_rows_are_processed_by_an_instance_that_never_planned(tmp_path: Path) ->
         "filter", [{"question": "a", "rv": 1.0}, {"question": "b", "rv": 5.0}], params={"where": "rv > 3"}
     )
     assert [row["question"] for row in tried.rows] == ["b"]
+
+
+SPLIT = """
+[pipelines.p]
+from = { source = "counting", rows = 6 }
+steps = [ { op = "split", shares = SHARES } ]
+"""
+CLASSES = """
+[teachers.t]
+provider = "parrot"
+log = "unused.log"
+[pipelines.p]
+from = { source = "counting", rows = 6 }
+steps = [ { op = "classify", judge = "t", classes = { CLASSES } } ]
+"""
+
+
+@pytest.mark.parametrize(
+    ("usual", "others"),
+    [
+        ("{ train = 0.9, validation = 0.05, test = 0.05 }", ["{ validation = 0.05, train = 0.9, test = 0.05 }"]),
+        ("{ train = 8, test = 1, dev = 1 }", ["{ train = 8, dev = 1, test = 1 }", "{ dev = 1, test = 1, train = 8 }"]),
+        ("{ a = 0.5, b = 0.5 }", ["{ b = 0.5, a = 0.5 }"]),
+        ("{ z = 0.6, a = 0.4 }", ["{ a = 0.4, z = 0.6 }"]),
+        ("{ all = 1 }", []),
+    ],
+)
+def test_the_order_of_shares_is_part_of_a_fingerprint_where_it_is_not_the_usual_one(
+    project: Callable[[str], Project], store: Store, monkeypatch: pytest.MonkeyPatch, usual: str, others: list[str]
+) -> None:
+    def fingerprint(shares: str) -> str:
+        return make_plan(project(SPLIT.replace("SHARES", shares)), "p", store).fingerprint
+
+    found = [fingerprint(usual), *map(fingerprint, others)]
+    assert len({*found}) == len(found)
+    monkeypatch.setattr(planning, "orders", lambda params: {})  # as it was before orders counted
+    assert fingerprint(usual) == found[0]
+
+
+def test_the_order_of_classes_is_part_of_a_fingerprint(project: Callable[[str], Project], store: Store) -> None:
+    found = {
+        make_plan(project(CLASSES.replace("CLASSES", classes)), "p", store).fingerprint
+        for classes in ('algebra = "x", sums = "y"', 'sums = "y", algebra = "x"', 'algebra = "y", sums = "x"')
+    }
+    assert len(found) == 3
