@@ -201,6 +201,45 @@ def test_chunks_of_any_size_give_the_same_step(
     assert step(data, tmp_path / "chunks", **models, **keys) == pytest.approx(whole, rel=SAME_STEP)
 
 
+@pytest.mark.parametrize(
+    "keys", [{}, {"divergence": "reverse"}, {"top_k": 4}, {}], ids=["forward", "reverse", "top k", "stored"]
+)
+def test_no_tensor_holds_the_vocabulary_at_more_places_than_a_chunk(
+    keys: dict[str, Any], request: pytest.FixtureRequest, tiny: Path, teacher: Path, data_of: Callable[..., Any],
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """In training, its gradients, evaluation, and the teacher's pass before it."""
+    import torch
+    from dqdata_trainers import _divergence, _reload
+    from torch.utils._python_dispatch import TorchDispatchMode
+    from transformers import AutoConfig
+
+    vocabulary = AutoConfig.from_pretrained(tiny).vocab_size
+    places: dict[str, int] = {}
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            made = func(*args, **(kwargs or {}))
+            for one in made if isinstance(made, tuple | list) else (made,):
+                if isinstance(one, torch.Tensor) and one.dim() and one.shape[-1] in (vocabulary, vocabulary + 1):
+                    name = str(func)
+                    places[name] = max(places.get(name, 0), one.numel() // one.shape[-1])
+            return made
+
+    if request.node.callspec.id == "stored":
+        data, models = data_of(train=request.getfixturevalue("told")), {"model": str(tiny)}
+    else:
+        data = data_of(train=additions(4), eval=additions(2))
+        models = {"model": str(tiny), "teacher": str(teacher)}
+    monkeypatch.setattr(_divergence, "CHUNK_BYTES", 4 * vocabulary * 5)
+    monkeypatch.setattr(_reload, "TOKENS", 5)  # whose rows are cut to 512 tokens
+    with Watch():
+        step(data, tmp_path / "watched", **models, **keys)
+    computed = {name: count for name, count in places.items() if name not in ("aten.t.default", "aten.detach.default")}
+    assert max(computed.values()) == 5, "views of the weights hold nothing; all else is a chunk"
+    assert sum("softmax" in name or name.startswith("aten.mm") for name in computed) > 2, "the logits were seen"
+
+
 def test_the_likeliest_tokens_approach_the_whole_distribution(
     tiny: Path, teacher: Path, data_of: Callable[..., Any], tmp_path: Path
 ) -> None:
