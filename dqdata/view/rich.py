@@ -3,8 +3,8 @@
 >>> [(part.kind, part.text) for part in parts("so $x^2$ costs $5")]
 [('text', 'so '), ('math', 'x^2'), ('text', ' costs $5')]
 
-Formulas are $...$, $$...$$, \\(...\\) and \\[...\\], as KaTeX's readers expect them; a dollar before a blank or after
-one, or before a digit at the end, is money. Code is what ``` or ~~~ encloses, and what single backticks do.
+Formulas are $...$, $$...$$, \\(...\\), \\[...\\] and a \\boxed{...} that none of these holds; a dollar before a blank
+or after one, or before a digit at the end, is money. Code is what ``` or ~~~ encloses, and what single backticks do.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ LONGEST = 200_000
 """Characters of a text that a page sets; of a longer one the rest is left to `dqdata show`."""
 
 _FENCE = re.compile(r"^[ \t]{0,3}(`{3,}|~{3,})[ \t]*([A-Za-z0-9_+#.-]*)[^\n`]*$", re.MULTILINE)
-_OPENING = re.compile(r"`|(?<!\\)\$\$?|\\[\[(]")
+_OPENING = re.compile(r"`|(?<!\\)\$\$?|\\[\[(]|(?<!\\)\\boxed\{")
+_BRACE = re.compile(r"\\.|[{}\n]", re.DOTALL)
+LONGEST_BOX = 600
+"""Characters of a boxed answer."""
 _PAIRS: dict[str, tuple[str, Kind, int]] = {
     "`": ("`", "code", 2000),
     "$": ("$", "math", 600),
@@ -71,8 +74,15 @@ def _inside(text: str) -> Iterator[Part]:
     at = start = 0
     last = {closing: text.rfind(closing) for closing, _, _ in _PAIRS.values()}
     while (opening := _OPENING.search(text, start)) is not None:
-        closing, kind, longest = _PAIRS[opening[0]]
         start = opening.end()
+        if opening[0] not in _PAIRS:
+            if (end := _box(text, start)) > 0:
+                if opening.start() > at:
+                    yield Part("text", text[at : opening.start()])
+                yield Part("math", text[opening.start() : end])
+                at = start = end
+            continue
+        closing, kind, longest = _PAIRS[opening[0]]
         end = text.find(closing, start, start + longest) if start <= last[closing] else -1
         if end < 0 or not _is_pair(text, opening[0], opening.start(), end):
             continue
@@ -82,6 +92,18 @@ def _inside(text: str) -> Iterator[Part]:
         at = start = end + len(closing)
     if at < len(text):
         yield Part("text", text[at:])
+
+
+def _box(text: str, start: int) -> int:
+    """Where the box ends whose content begins here, behind its brace; 0 where it does not on this line."""
+    depth = 1
+    for brace in _BRACE.finditer(text, start, min(len(text), start + LONGEST_BOX)):
+        depth += {"{": 1, "}": -1}.get(brace[0], 0)
+        if depth == 0:
+            return brace.end()
+        if brace[0] == "\n":
+            return 0
+    return 0
 
 
 def _is_pair(text: str, opening: str, start: int, end: int) -> bool:

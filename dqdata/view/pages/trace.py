@@ -15,6 +15,7 @@ from dqdata.columns import is_chat
 from dqdata.errors import QueryError
 from dqdata.history.why import Occurrence, why
 from dqdata.sql import literal, quoted
+from dqdata.thinking import split
 from dqdata.view.opened import OpenStore, Table
 from dqdata.view.pages.rows import selection_of
 from dqdata.view.pages.site import render, site
@@ -163,17 +164,25 @@ def _is_chat(table: Table, name: str, value: Any) -> bool:
 
 
 def _messages(value: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Messages with the names that the template reads; calls of tools as JSON on lines of its own."""
-    return [
-        {
-            "role": str(one.get("role") or ""),
-            "name": str(one.get("name") or one.get("tool_call_id") or ""),
-            "thinking": str(one.get("reasoning_content") or ""),
-            "content": str(one.get("content") or ""),
-            "calls": [_call(call) for call in _listed(one.get("tool_calls"))],
-        }
-        for one in value
-    ]
+    """Messages with the names that the template reads, thinking between its tags taken out of the content; calls of
+    tools as JSON on lines of its own."""
+    found = []
+    for one in value:
+        role, content = str(one.get("role") or ""), str(one.get("content") or "")
+        thinking = str(one.get("reasoning_content") or "")
+        if role == "assistant" and not thinking:
+            inside, content = split(content)
+            thinking = inside or ""
+        found.append(
+            {
+                "role": role,
+                "name": str(one.get("name") or one.get("tool_call_id") or ""),
+                "thinking": thinking,
+                "content": content,
+                "calls": [_call(call) for call in _listed(one.get("tool_calls"))],
+            }
+        )
+    return found
 
 
 def _listed(calls: Any) -> list[Any]:

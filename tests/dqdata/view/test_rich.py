@@ -21,6 +21,12 @@ from dqdata.view.rich import parts
         (r"\$5 and \$6", [("text", r"\$5 and \$6")]),
         ("<b>$</b>$", [("text", "<b>"), ("math", "</b>")]),
         ("$$ $ \\( \\[ `", [("text", "$$ $ \\( \\[ `")]),
+        (r"so \boxed{7}.", [("text", "so "), ("math", r"\boxed{7}"), ("text", ".")]),
+        (r"\boxed{\frac{1}{2\}}}", [("math", r"\boxed{\frac{1}{2\}}}")]),
+        (r"$\boxed{x}$ \boxed{a $b$}", [("math", r"\boxed{x}"), ("text", " "), ("math", r"\boxed{a $b$}")]),
+        (r"`\boxed{x}`, \\boxed{y}", [("code", r"\boxed{x}"), ("text", r", \\boxed{y}")]),
+        ("\\boxed{open\nline}", [("text", "\\boxed{open\nline}")]),
+        (r"\boxed{never closed", [("text", r"\boxed{never closed")]),
         ("", []),
     ],
 )
@@ -28,7 +34,9 @@ def test_parts(text: str, wanted: list[tuple[str, str]]) -> None:
     assert [(part.kind, part.text) for part in parts(text)] == wanted
 
 
-@pytest.mark.parametrize("text", ["\\[a" * 9, "$a" * 9, "`" * 9, "```\n" * 9, "\\(" * 9, "$$" * 9, "x" * 300_000])
+@pytest.mark.parametrize(
+    "text", ["\\[a" * 9, "$a" * 9, "`" * 9, "```\n" * 9, "\\(" * 9, "$$" * 9, "x" * 300_000, r"\boxed{" * 99]
+)
 def test_nothing_is_lost_of_what_is_no_formula(text: str) -> None:
     from dqdata.view.rich import LONGEST
 
