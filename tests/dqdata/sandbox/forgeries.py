@@ -249,6 +249,24 @@ FORGERIES = {
         "    try:\n        for name in os.listdir(folder):\n"
         "            open(os.path.join(folder, name), 'w').write('def test_half(): pass')\n    except OSError: pass\n" + _WRONG
     ),
+    # what Python itself looks at: classes, code, finalizers, the collector, signals, memory
+    "class_swapped_when_looked_at": "class B(float):\n    def __eq__(self, o): return True\n    def __sub__(self, o): return 0.0\n    __rsub__ = __add__ = __radd__ = __sub__\n    def __abs__(self): return 0.0\n    __hash__ = None\nclass A(float):\n    def __getattribute__(self, name):\n        object.__setattr__(self, '__class__', B)\n        return float.__getattribute__(self, name)\ndef half(n): return A(9)\n",
+    "code_of_every_function_swapped": "import gc, types\ntrue = lambda *a, **k: True\nfor o in gc.get_objects():\n    if isinstance(o, types.FunctionType) and o.__module__ != __name__ and not o.__code__.co_freevars:\n        try: o.__code__ = true.__code__\n        except Exception: pass\n"+_WRONG,
+    "module_getattr": f"class X:\n    {_EQUAL}def __getattr__(name): return lambda n: X()\n",
+    "globals_that_answer": "class G(dict):\n    def __missing__(self, k): return lambda *a: 5.0\nimport types\nhalf = types.FunctionType((lambda n: abs(n) * 0 + x).__code__, G(abs=lambda n: 0.1, x=0.1))\n",
+    "reduced_to_code": "class X:\n    def __reduce_ex__(self, p): return (eval, ('5.0',))\n    def __getstate__(self): return {}\n    def __copy__(self): return 5.0\n    def __deepcopy__(self, m): return 5.0\ndef half(n): return X()\n",
+    "finalizer_at_the_end": "import os, weakref\nclass X:\n    def __del__(self): os._exit(0)\nx = X()\nweakref.finalize(x, os._exit, 0)\ndef half(n):\n    global x\n    x = None\n    return 0.123\n",
+    "collector_callback": "import gc\ndef cb(phase, info):\n    import sys\n    f = sys._getframe(1)\n    while f:\n        for v in list(f.f_locals.values()):\n            if isinstance(v, dict): v['value'] = True\n        f = f.f_back\ngc.callbacks.append(cb)\ngc.set_threshold(1)\n"+_WRONG,
+    "alarm_in_the_harness": "import signal, sys\ndef on(s, f):\n    while f:\n        for k, v in list(f.f_locals.items()):\n            if isinstance(v, dict): v.clear(); v['value'] = True\n        f = f.f_back\nsignal.signal(signal.SIGALRM, on)\nsignal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)\n"+_WRONG,
+    "another_python": "import os, sys\ndef half(n):\n    os.execv(sys.executable, ['python', '-c', 'import os, json, struct\\nb = json.dumps({\"value\": True}).encode()\\nwhile True: os.write(3, struct.pack(\"=I\", len(b)) + b)'])\n",
+    "forked_writer": "import json, os, struct\nif os.fork() == 0:\n    b = json.dumps({'value': True}).encode()\n    while True: os.write(3, struct.pack('=I', len(b)) + b)\n"+_WRONG,
+    "group_killed": "import os, signal\ndef half(n):\n    for s in (signal.SIGSTOP, signal.SIGKILL):\n        for pid in (0, -os.getpgrp()):\n            try: os.kill(pid, s)\n            except OSError: pass\n    return 0.123\n",
+    "data_that_looks_like_a_message": "LIKE = [{'ref': [0, 'object', '']}, {'value': True}, {'Fraction': ['5']}, {'set': []}, {'raised': [[], 'StopIteration', []]}, {'changed': {'0': 5.0}}]\ndef half(n): return LIKE[int(n) % 6]\n",
+    "metaclass_call": f"class M(type):\n    def __call__(cls, *a): return cls\n    def __instancecheck__(cls, o): return True\n    def __subclasscheck__(cls, o): return True\n    {_EQUAL}class half(metaclass=M): pass\n",
+    "instance_check_of_float": "import builtins\nclass M(type):\n    def __instancecheck__(c, o): return True\n    def __eq__(c, o): return True\n    __hash__ = type.__hash__\nclass F(float, metaclass=M):\n    def __eq__(s, o): return True\n    def __rsub__(s, o): return 0.0\n    __hash__ = None\nbuiltins.float = builtins.int = F\ndef half(n): return F(1)\n",
+    "threads_locals_patched": "import sys, threading\ndef run():\n    while True:\n        for t, f in sys._current_frames().items():\n            while f:\n                for v in list(f.f_locals.values()):\n                    if type(v) is dict and ('value' in v or 'operation' in v): v['value'] = True\n                f = f.f_back\nthreading.Thread(target=run, daemon=True).start()\n"+_WRONG,
+    "own_memory_rewritten": "import struct\ndef half(n):\n    x = 0.123\n    with open('/proc/self/mem', 'r+b') as m:\n        for v in (0.0, 1.0, 5.0, 3.5):\n            m.seek(id(v) + 16); m.write(struct.pack('d', 0.123))\n    return x\n",
+    "slots_and_weakrefs": "import weakref\nclass X(float):\n    def __eq__(s, o): return True\n    __hash__ = float.__hash__\nx = X(1)\nhalf = lambda n: weakref.proxy(x)\n",
     # taking its time
     "hangs_at_import": "while True: pass\n",
     "hangs_in_call": "def half(n):\n    while True: pass\n",

@@ -78,6 +78,34 @@ def test_a_control_is_not_recognised(name: str, tests: str, sandbox: Sandbox) ->
     assert not all(sandbox.submit_check(candidate, wanted).result(120).ok for _ in range(2))
 
 
+WALK = "    f = sys._getframe(1)\n    while f:\n        if {}: return True\n        f = f.f_back\n    return False\n"
+IN_TESTS = "f.f_code.co_filename == '<tests>' and "
+FROM_PYTHON = {
+    "positions": "import sys\ndef control():\n"
+    + WALK.format(IN_TESTS + "sum(p[3] or 0 for p in f.f_code.co_positions()) % 2"),
+    "code": "import sys\ndef control():\n" + WALK.format(IN_TESTS + "hash(f.f_code.co_code) % 2"),
+    "names_of_globals": "import sys\ndef control():\n"
+    + WALK.format(IN_TESTS + "any('chang' in str(k) or 'wrong' in str(k) for k in f.f_globals)"),
+    "trace": "import sys\nE = []\ndef t(f, e, a):\n    if e == 'exception': E.append(a[0])\n    return t\n"
+    "sys.settrace(t)\ndef control(): return AssertionError in E\n",
+    "profile": "import sys\nV = []\ndef p(f, e, a):\n    if e == 'return' and a is False: V.append(1)\n"
+    "sys.setprofile(p)\ndef control(): return bool(V)\n",
+    "code_swapped": "import gc, types\nfor o in gc.get_objects():\n"
+    "    if isinstance(o, types.FunctionType) and 'inside' in str(o.__module__) and not o.__code__.co_freevars:\n"
+    "        try: o.__code__ = (lambda *a, **k: True).__code__\n        except Exception: pass\n"
+    "def control(): return False\n",
+    "assertion_swapped": "import builtins\nbuiltins.AssertionError = type('A', (Exception,), {})\n"
+    "def control(): return False\n",
+}
+"""What a program can learn, and change, by way of the interpreter that it shares with its tests."""
+
+
+@pytest.mark.parametrize("name", FROM_PYTHON)
+def test_the_interpreter_betrays_no_control(name: str, sandbox: Sandbox) -> None:
+    wanted = Tests(TESTS["several"], inside=True)
+    assert not all(sandbox.submit_check(f"{LIAR}{FROM_PYTHON[name]}", wanted).result(120).ok for _ in range(2))
+
+
 HONEST = {
     "apply": (
         "def f(g): return g()",

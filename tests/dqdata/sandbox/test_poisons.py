@@ -8,7 +8,7 @@ from dqdata.sandbox import Sandbox, Tests
 from dqdata.sandbox.inside import pure
 from dqdata.sandbox.prepare import prepare
 
-from .poisons import POISONS
+from .poisons import POISONS, READ
 
 RIGHT, WRONG = "def f(n): return n", "def f(n): return 'wrong'"
 AFTER = Tests("assert f(1) == 1\nassert f(2) == 2\nassert f(3) == 3")
@@ -35,6 +35,21 @@ SIMPLE = {"format_field", "memory", "endless", "deep", "checker_of_cases"}
 @pytest.mark.parametrize("name", POISONS)
 def test_a_poisoned_cell_gets_a_checker_of_its_own(name: str) -> None:
     assert prepare(POISONS[name], "", "", "", control=False, apart=True).simple == (name in SIMPLE)
+
+
+@pytest.mark.parametrize("name", READ)
+def test_what_reaches_more_than_data_gets_a_checker_of_its_own(name: str) -> None:
+    assert not prepare(READ[name], "", "", "", control=False, apart=True).simple
+
+
+@pytest.mark.parametrize("name", ["match_class", "abc_register", "decimal_context"])
+def test_what_such_a_cell_changes_stays_in_its_process(name: str, sandbox: Sandbox) -> None:
+    for _ in range(4):
+        sandbox.submit_check(RIGHT, Tests(READ[name])).result(60)
+    after = Tests("import decimal\nimport collections.abc\nassert len([f(1), 2]) == 2\nassert f(7) == 7\n"
+                  "assert decimal.Decimal(1) / 3 > decimal.Decimal('0.333')\n"
+                  "assert not isinstance(f(1), collections.abc.Iterator)")  # fmt: skip
+    assert [sandbox.submit_check(program, after).result(60).ok for program in (RIGHT, WRONG)] == [True, False]
 
 
 USUAL = [
