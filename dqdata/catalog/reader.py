@@ -60,7 +60,7 @@ class Reader:
         self.memory: int | None = None
         """Bytes that queries may hold; without it DuckDB takes most of the machine's."""
         self._guard = threading.RLock()
-        self._db: duckdb.DuckDBPyConnection | None = None
+        self._databases: dict[int | None, duckdb.DuckDBPyConnection] = {}  # by their number of threads
         self._copies = Copies()
         self._asked = SnapshotCache()
         self._cached: dict[tuple[str, int], Version] = {}
@@ -94,9 +94,8 @@ class Reader:
 
     def close(self) -> None:
         with self._guard:
-            if self._db is not None:
-                self._db.close()
-                self._db = None
+            while self._databases:
+                self._databases.popitem()[1].close()
             self._copies.close()
 
     def versions(self, catalog: str | None = None, *, dropped: bool = False) -> list[Version]:
@@ -254,9 +253,9 @@ class Reader:
         self, sql: str, repeatable: bool = False, local_files: bool = False
     ) -> tuple[duckdb.DuckDBPyConnection, Pinned]:
         """A connection on which the pinned query can be executed."""
-        opening = partial(self._attached, threads=1 if repeatable else None, local_files=local_files)
+        opening = partial(self._attached, local_files=True) if local_files else self.cursor
         with self._failing():
-            con = self._patiently(opening if repeatable or local_files else self.cursor)
+            con = self._patiently(partial(opening, threads=1 if repeatable else None))
             try:
                 known, marks = self._overview()
                 pinned = pin(sql, known, con, marks=marks)
@@ -378,12 +377,12 @@ class Reader:
                     raise
                 time.sleep(0.05)
 
-    def cursor(self) -> duckdb.DuckDBPyConnection:
-        """A connection of its own to the lake that all of them share; the caller closes it."""
+    def cursor(self, threads: int | None = None) -> duckdb.DuckDBPyConnection:
+        """A connection of its own to the lake that all with as many threads share; the caller closes it."""
         with self._guard:
-            if self._db is None:
-                self._db = self._attached()
-            return self._db.cursor()
+            if threads not in self._databases:
+                self._databases[threads] = self._attached(threads)
+            return self._databases[threads].cursor()
 
     def _attached(self, threads: int | None = None, local_files: bool = False) -> duckdb.DuckDBPyConnection:
         return attach(

@@ -13,6 +13,7 @@ import pytest
 from servers import both
 
 from dqdata.catalog import Store, Version
+from dqdata.catalog.lake import attach
 from dqdata.columns import Columns
 from dqdata.errors import QueryError, StoreError
 from dqdata.ledger import Ledger
@@ -105,6 +106,28 @@ def test_a_repeatable_query(store: Store, commit: Make, problems: Problems) -> N
     first = store.query(sql, repeatable=True).read_all()
     assert first.num_rows > 1000
     assert all(store.query(sql, repeatable=True).read_all().equals(first) for _ in range(3))
+
+
+def test_repeatable_queries_share_one_database_and_see_new_versions(
+    store: Store, commit: Make, problems: Problems, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit("p", problems(range(5_000)))
+    attached: list[int | None] = []
+
+    def counted(*given: Any, threads: int | None = None, **more: Any) -> Any:
+        attached.append(threads)
+        return attach(*given, threads=threads, **more)
+
+    monkeypatch.setattr("dqdata.catalog.reader.attach", counted)
+    first, second = (store.query("from p order by problem_id", repeatable=True) for _ in range(2))
+    rows = next(iter(first)).num_rows
+    commit("p", problems(range(7)))
+    assert store.query("from p", repeatable=True).read_all().num_rows == 7
+    assert store.query("from p@1", repeatable=True).read_all().num_rows == 5_000
+    assert second.read_all().num_rows == 5_000 and rows + sum(batch.num_rows for batch in first) == 5_000
+    assert attached.count(1) == 1
+    with pytest.raises(QueryError):
+        store.query("set threads = 2", repeatable=True)
 
 
 def test_rows_stream_and_outlive_the_store(store: Store, commit: Make, problems: Problems) -> None:
