@@ -5,8 +5,8 @@
 A key means one answer for ever: the first. An answer that is stored a second time (its first write may have reached
 the disk without a reply) is known by its moment and run, and not counted twice.
 
-SQLite's module gives up the interpreter's lock at each statement, and a thread gets it back from a busy event loop only
-after milliseconds. A statement for each row would let a thousand answers wait for seconds.
+SQLite's module gives up the interpreter's lock at each statement and at each row that one returns, and a thread gets it
+back from a busy event loop only after milliseconds: a hundred of them, and the answers wait for half a second.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ FAILURE_COLUMNS = (
     "cost_usd, run_id, pipeline, step, teacher, created_at"
 )
 INSERT_REQUESTS = "insert into requests values {} on conflict do nothing"
-INSERT_CALLS = f"insert into calls ({CALL_COLUMNS}) values {{}} on conflict do nothing returning ledger_key"
+INSERT_CALLS = f"insert into calls ({CALL_COLUMNS}) values {{}} on conflict do nothing"
 INSERT_FAILURES = f"insert into failures ({FAILURE_COLUMNS}) values {{}}"
 
 INTERRUPTED = f"""
@@ -74,11 +74,8 @@ def store(con: Connection, answers: Sequence[Answer]) -> list[Row | None]:
     for start in range(0, len(answers), SIZES[0]):
         chunk = answers[start : start + SIZES[0]]
         insert(con, INSERT_REQUESTS, padded([answer.request for answer in chunk]))
-        new = {key for (key,) in insert(con, INSERT_CALLS, padded([answer.call for answer in chunk])).fetchall()}
-        for answer in chunk:
-            key = answer.call[0]
-            stood.append(None if key in new else _beside(con, answer.call))
-            new.discard(key)
+        new = insert(con, INSERT_CALLS, padded([answer.call for answer in chunk])).rowcount
+        stood += [None if new == len(chunk) else _beside(con, answer.call) for answer in chunk]
     return stood
 
 
@@ -112,7 +109,7 @@ def chunks(rows: Sequence[T]) -> Iterator[Sequence[T]]:
 
 
 def _beside(con: Connection, call: Row) -> Row | None:
-    """What becomes of an answer whose key has one already. None where it is valid from now on, or is the same answer.
+    """What becomes of an answer whose key has one. None where it is this one, or this one is valid from now on.
 
     An answer that was interrupted, which version 0.1 stored, becomes a failed attempt, with its tokens and cost, and
     the new answer takes its place. After any other the new one came too late: its cost is booked, and the stored one
