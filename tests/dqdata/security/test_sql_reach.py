@@ -215,6 +215,41 @@ def test_after_its_own_extensions_no_unsigned_one_is_loaded() -> None:
             con.execute("set allow_unsigned_extensions = true")
 
 
+SETTINGS = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "allow_community_extensions": False,
+    "allow_unsigned_extensions": False,
+    "enable_external_access": False,
+    "lock_configuration": True,
+    "temp_directory": "",
+}
+
+
+@pytest.mark.parametrize("extensions", [[], ["sqlite_scanner"]], ids=["plain", "with an extension"])
+def test_every_setting_is_as_promised(extensions: list[str]) -> None:
+    with open_database(extensions, spill=None) as con:
+        lock(con)
+        for name, value in SETTINGS.items():
+            assert con.execute(f"select current_setting('{name}')").fetchone() == (value,), name
+
+
+@pytest.mark.parametrize("sibling", ["allowed2/x.csv", "allowed.csv", "allowed/../other/x.csv", "other/link.csv"])
+def test_a_folder_that_is_allowed_opens_no_other(tmp_path: Path, sibling: str) -> None:
+    import duckdb
+
+    for name in ("allowed", "allowed2", "other"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "allowed" / "x.csv").write_text("a\n1\n")
+    for name in ("allowed2/x.csv", "allowed.csv", "other/x.csv"):
+        (tmp_path / name).write_text(f"a\n{SECRET}\n")
+    (tmp_path / "other" / "link.csv").symlink_to(tmp_path / "other" / "x.csv")
+    with connect(folders=[tmp_path / "allowed"]) as con:
+        assert con.execute(f"select a from '{tmp_path}/allowed/x.csv'").fetchall() == [(1,)]
+        with pytest.raises(duckdb.Error):
+            con.execute(f"from '{tmp_path}/{sibling}'").fetchall()
+
+
 def test_no_progress_is_printed_among_the_rows() -> None:
     """DuckDB takes `python -c` for a person at a prompt, who wants to see it."""
     code = (
