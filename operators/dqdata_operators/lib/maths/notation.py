@@ -53,12 +53,12 @@ _SAME_COMMAND = {
     "colon": ":", "to": "rightarrow", "top": "T", "intercal": "T", "dotsc": "ldots", "dots": "ldots", "bmod": "mod",
     "pmod": "mod", "dotsb": "ldots", "cdots": "ldots", "arcctg": "arccot", "bar": "overline",
     "smallsetminus": "setminus", "infin": "infty", "lnot": "neg", "doteq": "approx",
-    "measuredangle": "angle", "pounds": "£", "euro": "€",
+    "measuredangle": "angle", "pounds": "£", "euro": "€", "imath": "i", "jmath": "j",
 }  # fmt: skip
-_VERBATIM = frozenset("<>*/|[]()°:T£€")
+_VERBATIM = frozenset("<>*/|[]()°:T£€ij")
 _DROPPED = frozenset(
     "left right bigl bigr Bigl Bigr biggl biggr big Big bigg Bigg displaystyle textstyle scriptstyle limits nolimits "
-    "hfill cr mleft mright middle rm it bf boldsymbol pmb enspace thinspace".split()
+    "hat hfill cr mleft mright middle rm it bf boldsymbol pmb enspace thinspace".split()
 )
 _SPACES = frozenset("quad qquad space hspace newline".split())
 _STYLE = re.compile(
@@ -119,6 +119,7 @@ _PAID = re.compile(r"\\\\?\$")
 _PHASE = re.compile(r"(?<=[0-9)}])\s*\\angle\s*(?=-?\s*[0-9.(]|-?\s*\\(?:frac|pi|theta|arctan))")
 """The angle behind the size of a complex number: 2∠60°."""
 _EXPONENT = re.compile(r"(?<=[0-9])\s+E\s+\{?([-+]?[0-9]{1,3})(?![0-9.])\}?")
+_PER_CENT = re.compile(r"\bper cent(?=age|\b)")
 _TIMES_SIGN = re.compile(r"(?<=[0-9)])\s+[xX]\s+(?=[0-9(])")
 _ORDINAL = re.compile(r"(?<=[0-9])\s*\^?\s*(?:\{\s*(?:st|nd|rd|th)\s*\}|(?:st|nd|rd|th)\b)")
 
@@ -134,6 +135,8 @@ def normalise(text: str) -> str:
         text = _FEET.sub(r"\1 feet \2 inches ", text)
     if "$" in text or "\\" in text:
         text = _DELIMITERS.sub(" ", _dollars(_ROW_SPACING.sub(r"\\\\ ", text))).replace(_CURRENCY, "$")
+    if "per cent" in text:
+        text = _PER_CENT.sub("percent", text)
     if "quad" in text:
         text = re.sub(r"\\q?quad(?=[A-Za-z])", " ", text)
     if "." in text:

@@ -22,7 +22,7 @@ LARGEST_EXPONENT = 400
 """Of scientific notation. `1e999999` is not read: its integer would have a million digits."""
 
 _CURRENCY = r"(?:US\s?)?\\?\$|[€£¥₹₽₩]|(?:USD|EUR|GBP|Rs\.?)\s"
-_PERCENT = r"\\?\s*%|\s*\b(?:percent(?:age)?|pct)\b"
+_PERCENT = r"\\?\s*%|\s*\b(?:per\s?cent(?:age)?|pct)\b"
 _DIGITS = (
     r"[1-9][0-9]{0,2}(?:,[0-9]{3})+|[1-9][0-9]{0,2}(?:[ \u00a0\u202f][0-9]{3})+|[1-9][0-9]{0,2}(?:['’][0-9]{3})+"
     r"|[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}|[0-9]+"

@@ -9,6 +9,7 @@ False
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 from fractions import Fraction
@@ -40,6 +41,8 @@ class Tolerance:
     rounded_digits: int = 4
 
 
+MOST_CONSTANTS = 3
+"""Constants of integration that may have other names."""
 _HUNDRED = Num(Fraction(100))
 _CORNERS = re.compile(r"[A-Z]{3,}")
 _TEXT = re.compile(r"[A-Za-z][A-Za-z \-']+")
@@ -186,9 +189,11 @@ def same_values(ref: Node, pred: Node, tolerance: Tolerance) -> bool | None:
         mine, theirs = symbols(ref) - symbols(pred), symbols(pred) - symbols(ref)
         if verdict is False and theirs == {"I"} and uses(ref, "i") and not uses(pred, "i"):
             return identity.same(ref, renamed(pred, {"I": "i"}), loose)  # the imaginary unit of computer algebra
-        if verdict is False and len(mine) == len(theirs) == 1 and next(iter(mine))[:1] in ("C", "c"):
-            other = renamed(pred, {next(iter(theirs)): next(iter(mine))})
-            return None if identity.same(ref, other, loose) else False  # a constant with another name
+        constants = any(all(name[:1] in ("C", "c") for name in names) for names in (mine, theirs))
+        if verdict is False and 0 < len(mine) == len(theirs) <= MOST_CONSTANTS and constants:
+            orders = itertools.permutations(sorted(mine))
+            others = (renamed(pred, dict(zip(sorted(theirs), order, strict=True))) for order in orders)
+            return None if any(identity.same(ref, other, loose) for other in others) else False  # with other names
         return verdict
     verdict = identity.same_number(ref, pred)
     return True if verdict is False and near(ref, pred, tolerance) else verdict
