@@ -27,7 +27,7 @@ class Spans:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._fences = list(_fences(text)) if "```" in text or "~~~" in text else []
+        self._fences = list(fences(text)) if "```" in text or "~~~" in text else []
         self._ticks = "`" in text
         self._blanks = [match.start() for match in _BLANK_LINE.finditer(text)] if self._ticks else []
         self._line: tuple[Span, list[Span]] = ((0, -1), [])
@@ -70,7 +70,8 @@ def _holding(spans: list[Span], start: int, end: int) -> Span | None:
     return spans[place] if place >= 0 and end <= spans[place][1] else None
 
 
-def _fences(text: str) -> Iterator[Span]:
+def fences(text: str) -> Iterator[Span]:
+    """Fenced blocks of a text, in order, marks included; one that nothing closes lasts to the end."""
     begun: tuple[int, str] | None = None
     for match in _FENCE.finditer(f"\n{text}"):
         start, end, mark = match.start(), match.end() - 1, match[1]

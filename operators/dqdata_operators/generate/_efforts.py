@@ -35,12 +35,22 @@ class EffortTable(Params):
     def extra_of(self, place: EffortIn) -> dict[str, Any]:
         """The keys of the request body that state the effort; `extra` takes precedence."""
         said: dict[str, Any] = {"reasoning_effort": self.effort}
-        if place == "template":
-            said = {"chat_template_kwargs": {**said, **self.extra.get("chat_template_kwargs", {})}}
-            return {**self.extra, **said}
-        return {**said, **self.extra}
+        return merged({"chat_template_kwargs": said} if place == "template" else said, self.extra)
 
     def changes(self) -> dict[str, Any]:
         """Parameters of `generate` that this effort replaces."""
         given = {"tools": self.tools, "max_tokens": self.max_tokens, "temperature": self.temperature}
         return {name: value for name, value in given.items() if value is not None}
+
+
+def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Keys of both, at every depth; where both have a value that is no table, the second's.
+
+    >>> merged({"chat": {"thinking": True}, "top_k": 5}, {"chat": {"effort": "low"}})
+    {'chat': {'thinking': True, 'effort': 'low'}, 'top_k': 5}
+    """
+    both = {**first, **second}
+    for name in first.keys() & second.keys():
+        if isinstance(first[name], Mapping) and isinstance(second[name], Mapping):
+            both[name] = merged(first[name], second[name])
+    return both

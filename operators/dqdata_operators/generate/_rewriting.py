@@ -10,6 +10,9 @@ answer: it is given to the verifier in the place of the response. What fails goe
 up to `attempts` times; then the row is dropped with that reason, or kept as it was. A trace that isn't known to be
 right is left alone: nothing could say whether its answer survived. A rewritten trace is a child; columns that spoke of
 the old text, such as its length and grades, are null in it.
+
+Where the answer is a program (`answer_type` is code, or the verifier is verify_code) the rewriter is shown the program
+of the response, and its text must end with one that passes the tests; lengths are those of the text around programs.
 """
 
 from __future__ import annotations
@@ -42,6 +45,7 @@ from dqdata.teacher import Completion, Message
 from dqdata_operators.generate._shape import same_language, size, steps
 from dqdata_operators.lib.asking.answers import flaw
 from dqdata_operators.lib.asking.judging import PROBLEM_TOKENS, TRACE_TOKENS, fenced, required, trace_tokens
+from dqdata_operators.lib.asking.programs import is_program, prose, with_text
 from dqdata_operators.lib.asking.prompting import Prompt
 from dqdata_operators.lib.asking.requests import AskParams
 from dqdata_operators.lib.asking.verdicts import verdict_columns, verified, with_verdict
@@ -87,6 +91,9 @@ RETRY = {
         "wrong_length": "Your text has {size} words. Write it again with {aim}.",
         "unchanged": "Your text is the original. Rewrite it as asked.",
         "leaked": "Your text speaks of the material. Write it again as the student's own thinking.",
+        "program_fails": "The program at the end of your text does not pass its tests. Write the text again with one "
+        "that does.",
+        "no_program": "Your text holds no program. Write it again and end with the whole program in one block.",
         "other": "Your text can't be used ({reason}). Write it again, whole, and nothing else.",
     },
     "zh": {
@@ -97,9 +104,19 @@ RETRY = {
         "wrong_length": "你的文字有 {size} 个词，请重写，长度为：{aim}。",
         "unchanged": "你的文字与原文相同。请按要求改写。",
         "leaked": "你的文字提到了所给材料。请重写，使其读起来像学生自己的思考。",
+        "program_fails": "你的文字末尾的程序没有通过测试。请重写，并以能通过测试的程序结尾。",
+        "no_program": "你的文字中没有程序。请重写，并以一个代码块中的完整程序结尾。",
         "other": "你的文字无法使用（{reason}）。请完整地重写，不要有其他内容。",
     },
 }
+
+PROGRAM = {
+    "en": "The answer to this problem is a program, and the text must lead to it: end with the whole program in one "
+    "```python block, with the names that the problem uses. It is run against tests.",
+    "zh": "这道题的答案是一个程序，文字必须推导出它：最后用一个 ```python 代码块给出完整的程序，"
+    "使用题目中的名称。程序将接受测试。",
+}
+"""Follows the request where the answer is a program: without it a rewritten text would lose the program."""
 
 
 class RewriteParams(AskParams):
@@ -151,7 +168,7 @@ class RewriteOperator(CallOperator[RP]):
         """The prompts that `task` may choose."""
 
     def columns(self, have: Columns, schema: Schema) -> Columns:
-        have.require("trace_id", "VARCHAR").require("question", "VARCHAR").require("answer", "VARCHAR")
+        have.require("trace_id", "VARCHAR").require("question", "VARCHAR")
         if "reasoning" not in have and "response" not in have:
             raise ColumnError(f"needs a trace: 'reasoning', 'response' or both (have: {', '.join(have)})")
         for prompt in self.prompts():
@@ -193,14 +210,18 @@ class RewriteOperator(CallOperator[RP]):
 
         column = "reasoning" if str(row.get("reasoning") or "").strip() else "response"
         old = required(row, column).strip()
-        messages = task.prompt.render(row, **self._shown(row, old, task))
+        messages = task.prompt.render(row, **self._shown(row, old, column, task))
+        if self._program(row):
+            asked = PROGRAM.get(self.params.language, PROGRAM["en"])
+            messages = (*messages[:-1], with_text(messages[-1], f"\n\n{asked}"))
         failures: list[str] = []
         child: Row = {}
         for attempt in range(1, self.params.attempts + 1):
             answer = await run.teacher(self.params.teacher).complete(self.params.request(messages, self.name))
             new = answer.response.strip()
-            child = self._child(was, column, new, answer, run, task, attempt, size(new) / max(1, size(old)))
-            failure = self._flaw(old, new, answer, task)
+            ratio = self._size(row, new) / max(1, self._size(row, old))
+            child = self._child(was, column, new, answer, run, task, attempt, ratio)
+            failure = self._flaw(old, new, answer, task, ratio)
             if failure is None:
                 failure, child = await self._answer_kept(child, column, run)
             if failure is None:
@@ -220,13 +241,27 @@ class RewriteOperator(CallOperator[RP]):
             return [kept, lost]
         return [lost]
 
-    def _shown(self, row: Row, old: str, task: Task) -> dict[str, str]:
-        target = f"{size(old) * (task.aim or 1):.0f}"
+    def _program(self, row: Row) -> bool:
+        return is_program(row, self.params.verifier)
+
+    def _size(self, row: Row, text: str) -> int:
+        """Size of a text, of one that ends with a program without the program: old texts need not hold it."""
+        return size(prose(text)) if self._program(row) else size(text)
+
+    def _reference(self, row: Row, column: str) -> str:
+        """The right answer; of a program without one the response, which passed the tests. Raises RowError."""
+        if not self._program(row):
+            return fenced("reference", required(row, "answer"))
+        known = row.get("answer") or (row.get("response") if column == "reasoning" else None)
+        return fenced("reference", str(known)) if known else ""
+
+    def _shown(self, row: Row, old: str, column: str, task: Task) -> dict[str, str]:
+        target = f"{self._size(row, old) * (task.aim or 1):.0f}"
         return {
             "problem": fenced("problem", required(row, "question")),
-            "reference": fenced("reference", required(row, "answer")),
+            "reference": self._reference(row, column),
             "trace": fenced("trace", old),
-            "words": str(size(old)),
+            "words": str(self._size(row, old)),
             "target": target,
             **self.values(row),
         }
@@ -259,7 +294,7 @@ class RewriteOperator(CallOperator[RP]):
             "rewrite_ratio": ratio,
         }
 
-    def _flaw(self, old: str, new: str, answer: Completion, task: Task) -> str | None:
+    def _flaw(self, old: str, new: str, answer: Completion, task: Task, ratio: float) -> str | None:
         """What is wrong with a new text before anyone verifies its answer."""
         if found := flaw(answer):
             return f"{found.reason}: {found.detail}"
@@ -271,7 +306,6 @@ class RewriteOperator(CallOperator[RP]):
             return "language_changed"
         if steps(old) > 1 and steps(new) < 2 and size(new) > 40:
             return "format_lost"
-        ratio = size(new) / max(1, size(old))
         if not task.low <= ratio <= task.high:
             return f"wrong_length: {ratio:.2f} of the old text, {task.low:g} to {task.high:g} allowed"
         return None
@@ -285,6 +319,9 @@ class RewriteOperator(CallOperator[RP]):
             return f"unverifiable: {probe.get('verdict_reason')}", child
         found = probe.get("extracted")
         child = {**child, **{name: probe[name] for name in ("extracted", "verdict", "correct") if name in probe}}
+        if self._program(child):
+            why = str(probe.get("verdict_reason"))
+            return ("no_program" if why == "no_code" else f"program_fails: {why}"), child
         return ("answer_lost" if found is None else f"answer_changed: {found}"), child
 
     async def _verified(self, row: Row, run: Run) -> Row:
@@ -293,6 +330,7 @@ class RewriteOperator(CallOperator[RP]):
     def _again(self, failure: str, row: Row, old: str, new: str, task: Task) -> str:
         """The request for another attempt: what was wrong with the last one."""
         words = RETRY.get(self.params.language, RETRY["en"])
-        aim = f"{size(old) * task.aim:.0f}" if task.aim else f"> {size(old)}"
+        was = self._size(row, old)
+        aim = f"{was * task.aim:.0f}" if task.aim else f"> {was}"
         template = words.get(failure.partition(":")[0], words["other"])
-        return template.format(reason=failure, want=row["answer"], size=size(new), aim=aim)
+        return template.format(reason=failure, want=row.get("answer"), size=self._size(row, new), aim=aim)

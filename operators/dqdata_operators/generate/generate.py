@@ -52,9 +52,10 @@ from dqdata.operator import (
     TeacherName,
 )
 from dqdata.teacher import Completion, Message, Request, Sampling
-from dqdata_operators.generate._efforts import EffortIn, EffortTable
+from dqdata_operators.generate._efforts import EffortIn, EffortTable, merged
 from dqdata_operators.generate._tools import PYTHON, Bounds, traced
 from dqdata_operators.lib.asking.answers import flaw
+from dqdata_operators.lib.asking.programs import prompt_for
 from dqdata_operators.lib.asking.prompting import Prompt, load_prompt
 
 MADE = (
@@ -83,6 +84,8 @@ class GenerateParams(Params):
     """Samples of a problem, from each teacher that is asked."""
     prompt: PromptFile | None = None
     """Instead of the built-in one; may name any column as a placeholder."""
+    prompt_code: PromptFile | None = None
+    """For rows whose `answer_type` is code, instead of `prompt`: the built-in one asks for a final answer in a box."""
     language: str = "en"
     """Of the built-in prompt: en or zh."""
     system: str | None = None
@@ -168,7 +171,7 @@ class GenerateParams(Params):
             type(self)(**{name: value for name, value in changed.items() if name not in bounds})
 
     def _changes(self, one: EffortTable) -> dict[str, Any]:
-        return one.changes() | {"extra": {**self.extra, **one.extra_of(self.effort_in)}}
+        return one.changes() | {"extra": merged(self.extra, one.extra_of(self.effort_in))}
 
     @property
     def ways(self) -> tuple[tuple[str | None, GenerateParams], ...]:
@@ -200,6 +203,13 @@ class Generate(CallOperator[GenerateParams]):
         prompt = load_prompt("generate", self.params.language, self.params.prompt)
         return prompt if self.params.system is None else prompt.with_system(self.params.system)
 
+    @cached_property
+    def code_prompt(self) -> Prompt | None:
+        if self.params.prompt_code is None:
+            return None
+        prompt = load_prompt("generate", self.params.language, self.params.prompt_code)
+        return prompt if self.params.system is None else prompt.with_system(self.params.system)
+
     @property
     def names(self) -> tuple[str, ...]:
         """Teachers in the order they are asked."""
@@ -208,6 +218,8 @@ class Generate(CallOperator[GenerateParams]):
     def columns(self, have: Columns, schema: Schema) -> Columns:
         have.require("problem_id", "VARCHAR")
         self.prompt.require(have)
+        if self.code_prompt is not None:
+            self.code_prompt.require(have.require("answer_type", "VARCHAR"))
         ids = {"parent_id": "VARCHAR"} if "trace_id" in have else {"trace_id": "VARCHAR"}
         asked: tuple[str, ...] = ("top_logprobs",) if self.params.top_logprobs else ()
         asked += TRACED if self._tooled else ()
@@ -221,7 +233,7 @@ class Generate(CallOperator[GenerateParams]):
         return judged
 
     def files(self) -> tuple[Path, ...]:
-        return (self.prompt.path,) if self.prompt.path else ()
+        return tuple(prompt.path for prompt in (self.prompt, self.code_prompt) if prompt is not None and prompt.path)
 
     def children(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
         return () if self.params.accept is None else ((self.params.accept, self.params.accept_params),)
@@ -269,7 +281,7 @@ class Generate(CallOperator[GenerateParams]):
         return self.prompt.tokens(self.tokens_of, QUESTION_TOKENS)
 
     async def process(self, row: Row, run: Run) -> Sequence[Outcome]:
-        messages = self.prompt.render(row)
+        messages = prompt_for(row, self.prompt, self.code_prompt).render(row)
         outcomes: list[Outcome] = []
         accepted = 0
         for name in self.names:

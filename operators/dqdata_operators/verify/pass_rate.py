@@ -43,6 +43,7 @@ from dqdata.operator import (
 from dqdata.statistics import wilson
 from dqdata_operators.lib.asking.answers import flaw
 from dqdata_operators.lib.asking.judging import PROBLEM_TOKENS
+from dqdata_operators.lib.asking.programs import prompt_for
 from dqdata_operators.lib.asking.prompting import Prompt, load_prompt
 from dqdata_operators.lib.asking.requests import AskParams
 from dqdata_operators.lib.asking.verdicts import verdict_columns
@@ -68,6 +69,8 @@ class PassRateParams(AskParams):
     """Parameters of the verifier."""
     prompt: PromptFile | None = None
     """Instead of that of `generate`; a student is best asked as it was trained."""
+    prompt_code: PromptFile | None = None
+    """For rows whose `answer_type` is code, instead of `prompt`."""
     temperature: float | None = Field(None, gt=0)
     """Above 0, or all attempts are one; the endpoint's own where not given."""
 
@@ -88,9 +91,16 @@ class PassRate(CallOperator[PassRateParams]):
     def prompt(self) -> Prompt:
         return load_prompt("generate", self.params.language, self.params.prompt)
 
+    @cached_property
+    def code_prompt(self) -> Prompt | None:
+        given = self.params.prompt_code
+        return None if given is None else load_prompt("generate", self.params.language, given)
+
     def columns(self, have: Columns, schema: Schema) -> Columns:
-        have.require("problem_id", "VARCHAR").require("answer", "VARCHAR")
+        have.require("problem_id", "VARCHAR")
         self.prompt.require(have)
+        if self.code_prompt is not None:
+            self.code_prompt.require(have.require("answer_type", "VARCHAR"))
         attempt = have.add(reasoning="VARCHAR", response="VARCHAR")
         verdict_columns(schema, self.params.verifier, self.params.verifier_params, attempt)
         return have.add(
@@ -104,7 +114,7 @@ class PassRate(CallOperator[PassRateParams]):
         )
 
     def files(self) -> tuple[Path, ...]:
-        return (self.prompt.path,) if self.prompt.path else ()
+        return tuple(prompt.path for prompt in (self.prompt, self.code_prompt) if prompt is not None and prompt.path)
 
     def children(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
         return ((self.params.verifier, self.params.verifier_params),)
@@ -154,7 +164,7 @@ class PassRate(CallOperator[PassRateParams]):
 
     async def _attempts(self, row: Row, samples: range, run: Run) -> list[bool | str | None]:
         """A verdict for each: true, false, "flawed" (which counts as false), or None where nobody can say."""
-        student, messages = run.teacher(self.params.student), self.prompt.render(row)
+        student, messages = run.teacher(self.params.student), prompt_for(row, self.prompt, self.code_prompt).render(row)
         given = await gather_all(
             student.complete(self.params.request(messages, self.name, sample)) for sample in samples
         )

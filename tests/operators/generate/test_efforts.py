@@ -48,6 +48,14 @@ def test_the_template_states_the_effort() -> None:
     made = run_operator("generate", ROWS, params=params, teachers={"t": lambda _: "\\boxed{51}"})
     [request] = made.teachers["t"].requests
     assert request.sampling.extra == {"chat_template_kwargs": {"reasoning_effort": "medium", "date": "2026"}}
+    both = {**params, "extra": {"top_k": 3, "chat_template_kwargs": {"enable_thinking": True, "date": "2020"}}}
+    [request] = (
+        run_operator("generate", ROWS, params=both, teachers={"t": lambda _: "\\boxed{51}"}).teachers["t"].requests
+    )
+    assert request.sampling.extra == {
+        "top_k": 3,
+        "chat_template_kwargs": {"enable_thinking": True, "reasoning_effort": "medium", "date": "2026"},
+    }, "what the step says of the template is kept"
     plain = run_operator("generate", ROWS, params={"teacher": "t"}, teachers={"t": lambda _: "\\boxed{51}"})
     assert "effort" not in plain.columns and plain.teachers["t"].requests[0].sampling.extra == {}
 
