@@ -48,13 +48,15 @@ def test_rounds_are_made_and_end(tmp_path: Path, tiny: Path, capsys: pytest.Capt
         one.read_text().replace("max_steps = 20", "max_steps = 2").replace("max_tokens = 64", "max_tokens = 24")
     )
     rounds = loaded(folder)
-    done = rounds.main(["--rounds", "1", "--least", "1"])
-    assert done[0].accuracy is not None and len(done) == 2
+    twice = ["--rounds", "2", "--least", "1", "--gain", "-1"]
+    done = rounds.main(twice)
+    assert [one.number for one in done] == [0, 1, 2] and all(one.accuracy is not None for one in done)
     said = capsys.readouterr().out
     assert "stopped: " in said and "the best student is trained:student_" in said
     project = rounds.dqdata.open(folder / "pipelines.toml")
     [counted] = project.sql("select count(*) as n, count(distinct problem_id) as p from traces_1").polars().to_dicts()
     assert counted["n"] > counted["p"] >= 1
-    again = rounds.main(["--rounds", "1", "--least", "1"])
-    assert again == done, "what was made is not made again"
+    asked = [set(project.sql(f"select teacher from traces_{n}").polars()["teacher"]) for n in (1, 2)]
+    assert [len(names) for names in asked] == [1, 1] and asked[0] != asked[1], "each round asks its own student"
+    assert rounds.main(twice) == done, "what was made is not made again"
     assert rounds.main(["--rounds", "1", "--least", "1000"])[-1].accuracy is None

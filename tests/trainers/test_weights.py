@@ -92,3 +92,16 @@ def test_what_is_refused(loss: Callable[..., float]) -> None:
     ):
         with pytest.raises(ValueError, match=says):
             SftParams(model="x", **params)
+
+
+@pytest.mark.parametrize(
+    "params", [{"weight": "weight"}, {"mixture": {"column": "source", "shares": {"math": 0.7, "code": 0.3}}}]
+)
+def test_the_saved_student_is_the_trained_one(
+    tiny: Path, data_of: Callable[..., Any], tmp_path: Path, params: dict[str, Any]
+) -> None:
+    args = {**ONE_STEP, "learning_rate": 5e-3, "max_steps": 6}
+    table = SftParams(model=str(tiny), args=args, **params)
+    result = Sft(table).train(data_of(train=rows_of(*WEIGHTS)), tmp_path / "out", PlainRun())
+    assert losses(result)[-1] < losses(result)[0]
+    assert result.metrics["reload_difference"] < 1e-4
