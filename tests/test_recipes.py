@@ -130,7 +130,7 @@ def test_the_page_shows_what_each_step_did(built: Built, monkeypatch: pytest.Mon
         ("problems", "pool", {"sft", "reward", "rl"}),
         ("rated", "pass_rate", {0.0, 0.5, 1.0}),
         ("slow_traces", "verdict_reason", {"passed", "failed", "no_code"}),
-        ("slow_thinking", "rewrite_stop", {"rewritten", "fitting"}),
+        ("slow_thinking", "correct", {True}),
         ("slow_fit", "rewrite", {"extend", "simplify", None}),
         ("slow_pairs", "gap", {"small", "medium", "large"}),
         ("adaptive_x", "teacher", {"r1", "qwq"}),
