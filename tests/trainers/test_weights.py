@@ -94,9 +94,7 @@ def test_what_is_refused(loss: Callable[..., float]) -> None:
             SftParams(model="x", **params)
 
 
-@pytest.mark.parametrize(
-    "params", [{"weight": "weight"}, {"mixture": {"column": "source", "shares": {"math": 0.7, "code": 0.3}}}]
-)
+@pytest.mark.parametrize("params", [{"weight": "weight"}, {"mixture": {"math": 0.7, "code": 0.3}}])
 def test_the_saved_student_is_the_trained_one(
     tiny: Path, data_of: Callable[..., Any], tmp_path: Path, params: dict[str, Any]
 ) -> None:
