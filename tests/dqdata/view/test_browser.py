@@ -206,7 +206,14 @@ def test_the_sql_box_runs_by_keyboard(page: Any) -> None:
     assert shown.locator("#answer td").inner_text() == "110" and page.complaints == []
 
 
-FITTING = ("/c/traces@2/rows", "/c/traces@1/row/3", "/c/traces@2/charts", "/diff?before=traces@1&after=traces@2")
+FITTING = (
+    "/c/traces@2/rows",
+    "/c/traces@1/row/3",
+    "/c/traces@2/charts",
+    "/diff?before=traces@1&after=traces@2",
+    "/compare?a=traces@2:1&b=traces@2:4",
+)
+LONG_IDS = "document.querySelectorAll('main h1, main h2, main h2 a').forEach(one => one.textContent = 'f'.repeat(64))"
 
 
 def test_dark_and_narrow_pages_fit_and_can_be_read(page: Any, visits: dict[str, SimpleNamespace]) -> None:
@@ -218,6 +225,7 @@ def test_dark_and_narrow_pages_fit_and_can_be_read(page: Any, visits: dict[str, 
     shown.set_viewport_size({"width": 390, "height": 800})
     for path in FITTING:
         opened(page, path)
+        shown.evaluate(LONG_IDS)  # those of this store are short
         assert shown.evaluate(FITS), path
         assert max(_levels(shown.evaluate(BACKGROUND))) < 90, path
     shown.click("#theme")
