@@ -91,7 +91,8 @@ def test_a_cluster_for_one_run_makes_what_the_local_engine_makes(
     project: Write, store: Store, calls: Calls, tmp_path: Path, alone: Path
 ) -> None:
     compared(project(STEPS), store, calls, EngineTable(kind="ray", address="local"), StorePlace(tmp_path / "ray" / "c"))
-    assert not [process for process in psutil.Process().children(recursive=True) if "raylet" in process.name()]
+    started = [process for process in psutil.Process().children() if process.name() in ("raylet", "gcs_server")]
+    assert not psutil.wait_procs(started, timeout=120)[1]
 
 
 @pytest.mark.slow
