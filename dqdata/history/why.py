@@ -53,14 +53,18 @@ class Why:
 
 def why(store: Store, row_id: str, *, within: tuple[str, int] | None = None) -> Why:
     """Looks for a `problem_id`, `trace_id` or `pair_id` in the newest version of each catalog, or in the version
-    `within`, and in its rejects. Raises QueryError where it occurs in none."""
+    `within`, and in its rejects; where none of the newest has it, in the newest older version that does. Raises
+    QueryError where it occurs in none."""
     places = [within] if within else _newest(store)
     occurrences = [found for place in places for found in _occurrences(store, *place, row_id)]
+    if not occurrences and within is None:
+        older = [one for one in _all(store) if one not in places]
+        occurrences = next((found for place in older if (found := list(_occurrences(store, *place, row_id)))), [])
     if not occurrences:
-        where = f"{within[0]}@{within[1]}" if within else "the newest versions of all catalogs"
+        where = f"{within[0]}@{within[1]}" if within else "any version of any catalog"
         raise QueryError(
             f"no row of {where} or its rejects has the id {row_id!r}; "
-            + ("leave out --in to look everywhere" if within else "name an older version with --in NAME@VERSION"),
+            + ("leave out --in to look everywhere" if within else "`dqdata show NAME --rejects` lists ids"),
             code="unknown-row",
         )
     row = occurrences[0].row
@@ -73,6 +77,11 @@ def why(store: Store, row_id: str, *, within: tuple[str, int] | None = None) -> 
 def _newest(store: Store) -> list[tuple[str, int]]:
     newest = {version.catalog: version for version in store.versions()}
     return [(one.catalog, one.version) for one in sorted(newest.values(), key=lambda one: one.snapshot_id)]
+
+
+def _all(store: Store) -> list[tuple[str, int]]:
+    """Versions that can be read, the newest first."""
+    return [(one.catalog, one.version) for one in reversed(store.versions())]
 
 
 def _occurrences(store: Store, catalog: str, version: int, row_id: str) -> Iterator[Occurrence]:

@@ -6,12 +6,19 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from loopback import Loopback
 
 from dqdata import plugins
+from dqdata.catalog import Store
 from dqdata.cli import main
+from dqdata.columns import REJECTS, Columns, arrow_schema
+from dqdata.errors import QueryError
+from dqdata.history.why import why
 from dqdata.project import plan, recipe
 
 from .conftest import Invoke
@@ -224,6 +231,27 @@ def test_why_of_a_kept_and_of_a_rejected_trace(made: Path, dqdata: Invoke) -> No
     assert "call to t (m)" in text.out
 
 
+def test_why_looks_in_older_versions_where_the_newest_have_no_such_row(tmp_path: Path) -> None:
+    columns = Columns({"trace_id": "VARCHAR", "answer": "VARCHAR"})
+    path = tmp_path / "catalogs"
+    with Store.open(path) as store:
+        for number, ids in enumerate((["a", "b"], ["b"], ["c"])):
+            file, dropped = tmp_path / f"{number}.parquet", tmp_path / f"dropped_{number}.parquet"
+            rows = [{"trace_id": one, "answer": str(number)} for one in ids]
+            pq.write_table(pa.Table.from_pylist(rows, arrow_schema(columns)), file)
+            gone = {"step": "s", "op": "filter", "kind": "dropped", "reason": f"r{number}", "detail": None}
+            gone |= {"problem_id": None, "trace_id": f"gone{number}", "row_key": f"gone{number}", "row": "{}"}
+            pq.write_table(pa.Table.from_pylist([gone], arrow_schema(REJECTS)), dropped)
+            how: dict[str, Any] = {"columns": columns, "recipe": {}, "run_id": "r", "fingerprint": str(number)}
+            store.commit("traces", rows=[file], rejects=[dropped], **how)
+    with Store.open(path, read_only=True) as store:
+        for wanted, version, kept in (("c", 3, True), ("b", 2, True), ("a", 1, True), ("gone0", 1, False)):
+            [found] = why(store, wanted).occurrences
+            assert (found.version, found.kept) == (f"traces@{version}", kept)
+        with pytest.raises(QueryError, match="no row of any version"):
+            why(store, "nobody")
+
+
 def test_bad_input_is_named(made: Path, dqdata: Invoke) -> None:
     for arguments, message in (
         (("diff", "nothing"), "no catalog 'nothing'"),
@@ -232,7 +260,7 @@ def test_bad_input_is_named(made: Path, dqdata: Invoke) -> None:
         (("diff", "problems", "chats"), "can't be matched"),
         (("diff", "select 1"), "is no version of a catalog"),
         (("lineage", "problems@9"), "has no version 9"),
-        (("why", "nobody"), "no row of the newest versions"),
+        (("why", "nobody"), "no row of any version"),
         (("why", "nobody", "--in", "problems@1"), "leave out --in"),
     ):
         found = dqdata(*arguments)
