@@ -13,7 +13,6 @@ import logging
 import math
 import pickle
 import secrets
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -40,8 +39,6 @@ from dqdata.place import StorePlace
 log = logging.getLogger("dqdata")
 SHARE = 0.25
 """Of a core, that a chunk whose rows wait for teachers takes at least."""
-LOOK_SECONDS = 10.0
-"""Between two looks at how many cores the cluster has."""
 ANSWER_SECONDS = 300.0
 """Within which a machine starts a process and says what it has."""
 MOST_DEATHS = 8
@@ -73,7 +70,7 @@ class RayExecutor:
         self._machines = Machines(cluster, runtime.stop)
         self._watching: set[asyncio.Task[None]] = set()
         self._running, self._free = 0, asyncio.Event()
-        self._looked_at, self._cpus = 0.0, 1.0
+        self._cpus = 1.0
         runtime.stop.on_set(owner.stop)
         if not needed(store) and runtime.scratch is not None:
             runtime.spread = partial(spread, cluster, runtime.scratch / f"seen-{secrets.token_hex(8)}")
@@ -137,19 +134,18 @@ class RayExecutor:
             await asyncio.to_thread(marker.touch)
             self._marker = str(marker)
         self._here = probe.found_here(_packages(job, self._runtime, names, self._store), self._marker)
-        await self._check(self._cluster.nodes())
+        await self._check(nodes := await asyncio.to_thread(self._cluster.nodes))
         job = await self._with_servers(job, names)
-        at_once, nodes = self._at_once(), len([node for node in self._cluster.nodes() if node.cpus])
+        at_once, machines = self._at_once(), len([node for node in nodes if node.cpus])
         self._name = secrets.token_hex(8)
-        each = math.ceil(at_once / max(nodes, 1))
+        each = math.ceil(at_once / max(machines, 1))
         self._payload = ray.put(pickle.dumps(RayJob(job, *self._found_by, each, self._environment)))
 
     def _at_once(self) -> int:
         """Chunks: one for each core, and more where rows wait for teachers and the teachers take them."""
         if self._workers is not None:
             return self._workers
-        if time.monotonic() - self._looked_at > LOOK_SECONDS:
-            self._looked_at, self._cpus = time.monotonic(), max(self._cluster.cpus(), 1.0)
+        self._cpus = max(self._machines.cpus, 1.0)
         cores = max(int(self._cpus), 1)
         if not self._calls:
             return cores

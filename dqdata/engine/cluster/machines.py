@@ -34,6 +34,8 @@ class Machines:
         head: float = HEAD_SECONDS,
     ) -> None:
         self._cluster, self._stop, self._look, self._wait, self._head = cluster, stop, look, wait, head
+        self.cpus = cluster.cpus()
+        """Of all machines, at the last look: Ray answers no question while its head is away."""
         self._gone: asyncio.Future[RunError] = asyncio.get_running_loop().create_future()
         self._watching = asyncio.create_task(self._watch())
 
@@ -65,7 +67,8 @@ class Machines:
                     self._end(f"the head of the cluster has not answered for {now - silent:.0f} s: start the cluster")
                 continue
             silent = None
-            if await asyncio.to_thread(self._cluster.cpus):
+            self.cpus = await asyncio.to_thread(self._cluster.cpus)
+            if self.cpus:
                 none = None
                 continue
             if none is None:
