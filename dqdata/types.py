@@ -11,6 +11,7 @@ cast to write. docs/types.md is made from the tables below.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -177,10 +178,25 @@ def advice(error: Exception) -> str:
     return "\nrows hold HUGEINT as DECIMAL(38,0), up to 38 digits; cast the column to VARCHAR, which holds every digit"
 
 
+def columns_of(con: duckdb.DuckDBPyConnection, query: str, *, as_table: bool = True) -> list[tuple[str, str]]:
+    """Names and types of a query's columns; reads no rows. as_table: as whoever selects from it sees them, where two of
+    one name have another. Raises DuckDB's own errors, which show the query as it was given."""
+    import duckdb
+
+    before, after = ("describe from (", "\n)") if as_table else ("describe ", "")
+    try:
+        rows = con.execute(f"{before}{query}{after}").fetchall()
+    except duckdb.Error as error:
+        # The line that an error shows, and the mark below it, without what stands before the query.
+        shown = re.sub(rf"(?m)^(LINE 1: ){re.escape(before)}(.*\n) {{{len(before)}}}", r"\1\2", str(error))
+        raise type(error)(shown) from None
+    return [(str(row[0]), str(row[1])) for row in rows]
+
+
 def stored_query(con: duckdb.DuckDBPyConnection, query: str) -> str:
     """The query with each column in the type that rows hold; the query itself where all are. Raises QueryError for a
     column that can't be held, and DuckDB's own errors for a query that doesn't bind."""
-    described = [(str(row[0]), str(row[1])) for row in con.execute(f"describe from ({query}\n)").fetchall()]
+    described = columns_of(con, query)
     try:
         types = stored_columns(described)
     except ColumnError as error:

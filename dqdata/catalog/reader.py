@@ -36,7 +36,7 @@ from dqdata.place import LedgerPlace, StorePlace
 from dqdata.refs import REJECTS_SUFFIX, Ref, owner
 from dqdata.source import TrainedModel
 from dqdata.sql import ABOUT, FILES, PURE, check_functions, literal, quoted
-from dqdata.types import stored_columns, stored_query
+from dqdata.types import columns_of, stored_columns, stored_query
 
 if TYPE_CHECKING:
     import duckdb
@@ -208,10 +208,11 @@ class Reader:
             if pinned.unpinned:
                 raise QueryError(f"a recipe can't keep this query: {'; '.join(pinned.unpinned)}")
             self._make_views(con, pinned)
-            rows = self._bound(con, f"describe {pinned.sql}").fetchall()
+            with query_errors(self.backend):
+                described = columns_of(con, pinned.sql, as_table=False)
         try:
-            check_names(str(row[0]) for row in rows)
-            columns = Columns(stored_columns((str(row[0]), str(row[1])) for row in rows))
+            check_names(name for name, _ in described)
+            columns = Columns(stored_columns(described))
         except ColumnError as error:
             raise QueryError(f"{error}, in: {sql}") from None
         self._pinned.update(dict.fromkeys(pinned.tables))
@@ -245,8 +246,8 @@ class Reader:
         """The SQL with every catalog in the version that is newest now, for reading the same rows later, and again.
         Reads no rows. Raises QueryError for a query that `query` would refuse."""
         con, pinned = self.prepared(sql, False, local_files)
-        with self._failing(), contextlib.closing(con):
-            self._bound(con, f"describe {pinned.sql}")
+        with self._failing(), contextlib.closing(con), query_errors(self.backend):
+            columns_of(con, pinned.sql)
             return pinned.sql
 
     def prepared(

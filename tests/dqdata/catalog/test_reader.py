@@ -130,6 +130,35 @@ def test_repeatable_queries_share_one_database_and_see_new_versions(
         store.query("set threads = 2", repeatable=True)
 
 
+@pytest.mark.parametrize("sql", ["describe p", "describe select * from p", "from (describe p@1)", "summarize p"])
+def test_a_catalog_is_described(store: Store, commit: Make, problems: Problems, sql: str) -> None:
+    commit("p", problems(range(3)))
+    with store.query(sql) as rows:
+        assert rows.read_all()["column_name"].to_pylist()[0] == "problem_id"
+    assert store.pinned(sql)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select nope from p",
+        "select\n  nope\nfrom p",
+        "select question from p where nope",
+        "with a as (from p) select nope from a",
+    ],
+)
+@pytest.mark.parametrize("how", ["query", "pinned", "query_columns"])
+def test_an_error_shows_the_query_as_it_was_given(
+    store: Store, commit: Make, problems: Problems, sql: str, how: str
+) -> None:
+    commit("p", problems(range(3)))
+    with pytest.raises(QueryError) as raised:
+        getattr(store, how)(sql)
+    said = str(raised.value)
+    line, mark = said[said.index("LINE ") :].split("\n")[:2]
+    assert "describe" not in said and line[mark.index("^") :].startswith("nope"), said
+
+
 def test_rows_stream_and_outlive_the_store(store: Store, commit: Make, problems: Problems) -> None:
     commit("p", problems(range(10_000)))
     one, two = store.query("from p"), store.query("select count(*) n from p")
