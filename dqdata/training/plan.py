@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dqdata.columns import Columns
-from dqdata.errors import DqdataError, InputError, PluginError, ProjectError, nearest
+from dqdata.errors import DqdataError, InputError, PluginError, PluginFault, ProjectError, nearest
 from dqdata.ids import fingerprint
 from dqdata.models import ModelRef, pinned, resolve_model
 from dqdata.operator import Operator, TableOperator
@@ -240,9 +240,9 @@ def _judges(kind: type[Operator[Any]]) -> bool:
 def _known_judge(name: str) -> bool:
     try:
         kind = load("operators", name)
-    except PluginError:  # one that is broken judges nothing
+        return columns_used(kind) is not None and _judges(kind)
+    except (PluginError, PluginFault):  # one that is broken judges nothing
         return False
-    return columns_used(kind) is not None and _judges(kind)
 
 
 def split_of(store: StoreView, text: str, where: str) -> Split:

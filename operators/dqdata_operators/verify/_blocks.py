@@ -11,6 +11,7 @@ import builtins
 import re
 import warnings
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 from dqdata.sandbox import long_integers
 
@@ -79,7 +80,7 @@ def _with_helpers(main: _Part, parts: list[_Part], missing: set[str]) -> str:
     """The block after those definitions of other blocks that it reads and doesn't make itself."""
     others = [part for part in parts if part is not main and part.code != main.code]
     needed, known = main.free | missing, set(main.names)
-    taken: dict[int, list[ast.stmt]] = {}
+    taken: dict[int, set[ast.stmt]] = {}
     while needed:
         name = needed.pop()
         at = next((at for at in reversed(range(len(others))) if name in others[at].names), None)
@@ -88,8 +89,7 @@ def _with_helpers(main: _Part, parts: list[_Part], missing: set[str]) -> str:
         for node in others[at].body:
             bound = _bound(node)
             if name in bound or (at not in taken and isinstance(node, ast.Import | ast.ImportFrom)):
-                if node not in taken.setdefault(at, []):
-                    taken[at].append(node)
+                taken.setdefault(at, set()).add(node)
                 known |= bound
                 needed |= _loaded(node) - known
     lines = [others[at].lines(node) for at in sorted(taken) for node in others[at].body if node in taken[at]]
@@ -120,7 +120,11 @@ class _Part:
     def lines(self, node: ast.stmt) -> str:
         decorators = getattr(node, "decorator_list", [])
         first = min([node.lineno, *(decorator.lineno for decorator in decorators)])
-        return "\n".join(self.code.split("\n")[first - 1 : node.end_lineno])
+        return "\n".join(self._lines[first - 1 : node.end_lineno])
+
+    @cached_property
+    def _lines(self) -> list[str]:
+        return self.code.split("\n")
 
 
 def _defined(code: str) -> set[str]:
