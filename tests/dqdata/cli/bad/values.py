@@ -136,7 +136,7 @@ STORES = [
     bad("gc that nobody can confirm", "gc", "--yes", code=1, before=[*RUN, "drop p@1"]),
     bad("diff of one version", "diff p", "one version", before=RUN),
     bad("verify of a missing version", "verify p@8", "[unknown-version]", before=RUN),
-    bad("why of an unknown row", "why zzz", "zzz", "--in", before=RUN),
+    bad("why of an unknown row", "why zzz", "zzz", "show NAME --rejects", before=RUN),
     bad("deploy of an unknown model", "deploy trained:x", "'x'", before=RUN),
     bad("test that was not recorded", "test p", "--record"),
     bad("new operator of a taken name", "new operator generate", "'generate'", "name another"),
