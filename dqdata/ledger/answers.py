@@ -6,7 +6,7 @@ A key means one answer for ever: the first. An answer that is stored a second ti
 the disk without a reply) is known by its moment and run, and not counted twice.
 
 SQLite's module gives up the interpreter's lock at each statement and at each row that one returns, and a thread gets it
-back from a busy event loop only after milliseconds: a hundred of them, and the answers wait for half a second.
+back from a busy event loop only after milliseconds: statements are few, and return rows only where a key was there.
 """
 
 from __future__ import annotations

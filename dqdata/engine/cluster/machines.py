@@ -12,7 +12,7 @@ from typing import Any
 
 from dqdata.engine.cluster.connection import Cluster
 from dqdata.engine.stop import StopSignal
-from dqdata.errors import RunError
+from dqdata.errors import RunError, described
 
 log = logging.getLogger("dqdata")
 LOOK_SECONDS = 10.0
@@ -56,6 +56,12 @@ class Machines:
             await self._watching
 
     async def _watch(self) -> None:
+        try:
+            await self._look_again_and_again()
+        except Exception as error:  # Ray raises whatever it likes; without a look the run would wait for ever
+            self._end(f"the cluster does not say what machines it has ({described(error)}): start it")
+
+    async def _look_again_and_again(self) -> None:
         silent: float | None = None
         none: float | None = None
         while not self._gone.done():

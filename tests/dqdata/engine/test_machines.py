@@ -82,6 +82,22 @@ async def test_a_head_that_is_gone_ends_the_run_with_what_to_do() -> None:
     await watched.close()
 
 
+class Speechless(Cores):
+    """Says how many cores it has once, and then nothing."""
+
+    def cpus(self) -> float:
+        if self.looks:
+            raise RuntimeError("the control store is away")
+        return super().cpus()
+
+
+async def test_a_cluster_that_says_nothing_more_ends_the_run() -> None:
+    watched = machines(Speechless(4), StopSignal(), wait=3600)
+    with pytest.raises(RunError, match=r"does not say what machines .*control store is away.*run again"):
+        await watched.result(asyncio.get_running_loop().create_future())
+    await watched.close()
+
+
 async def test_results_and_errors_of_tasks_pass() -> None:
     async def broken() -> None:
         raise KeyError("a row")
