@@ -18,7 +18,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, Protocol
 
 from pydantic import Field
 
@@ -250,6 +250,21 @@ def reward_model(name: str, scores: Sequence[str]) -> DataError:
     )
 
 
+class ModelServer(Protocol):
+    """A server that a teacher starts on one machine, for teachers of the same table in processes of any machine."""
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of one machine that it takes."""
+
+    async def start(self, host: str) -> Mapping[str, Any]:
+        """Starts on this address of this machine: the parameters with which those teachers reach it. The teacher's
+        `close` ends it. Raises TeacherError."""
+
+    async def failed(self) -> None:
+        """Waits as long as it works, and raises TeacherError when it has failed."""
+
+
 class Teacher(ABC, Generic[P]):
     """Answers requests. `params` come from the `[teachers.NAME]` table, less the keys that every teacher has."""
 
@@ -328,20 +343,10 @@ class Teacher(ABC, Generic[P]):
         `dqdata[EXTRA]`. `check` and `run` report those that are not installed before the first call."""
         return ()
 
-    @property
-    def gpus(self) -> int | None:
-        """GPUs of one machine that a server of its model takes, which the machines of a cluster share; None where each
-        process that asks has what it needs."""
+    def model_server(self) -> ModelServer | None:
+        """The server of its model that the machines of a cluster share; None where each process that asks has what it
+        needs."""
         return None
-
-    async def start_server(self, host: str) -> Mapping[str, Any]:
-        """Starts that server, on this address of this machine: the parameters with which a teacher of the same table
-        in another process reaches it. Raises TeacherError."""
-        raise NotImplementedError
-
-    async def server_failed(self) -> None:
-        """Waits as long as the server works, and raises TeacherError when it has failed."""
-        raise NotImplementedError
 
     def check(self) -> None:
         """Raises InputError for what can be known to be wrong before the first request; called when planning."""

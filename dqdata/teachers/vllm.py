@@ -31,7 +31,7 @@ from dqdata.errors import PluginError, TeacherError
 from dqdata.ids import digest
 from dqdata.models import folder_hash
 from dqdata.params import LocalPath, ModelName, NameOrPath
-from dqdata.teacher import Completion, Request, Teacher
+from dqdata.teacher import Completion, ModelServer, Request, Teacher
 from dqdata.teachers import chat
 from dqdata.teachers.openai import EndpointParams, OpenAI
 from dqdata.teachers.refusals import refusal
@@ -142,27 +142,17 @@ class Vllm(Teacher[VllmParams]):
         if self.params.address:
             await self._connect(self.params.address, self.params.address_key)
         elif self.params.serve:
-            server = await self._serve("127.0.0.1")
+            server = await self.serve("127.0.0.1")
             await self._connect(server.url, SecretStr(server.key))
         else:
             self._engine = _Engine(self.params)
             await self._engine.start()
 
-    @property
-    def gpus(self) -> int | None:
-        return None if self.params.address else self.params.tensor_parallel
+    def model_server(self) -> ModelServer | None:
+        return None if self.params.address else _Shared(self)
 
-    async def start_server(self, host: str) -> Mapping[str, Any]:
-        server = await self._serve(host)
-        return {"address": server.url, "address_key": SecretStr(server.key)}
-
-    async def server_failed(self) -> None:
-        assert self._server is not None
-        while True:
-            self._server.check()
-            await asyncio.sleep(LOOK_SECONDS)
-
-    async def _serve(self, host: str) -> VllmServer:
+    async def serve(self, host: str) -> VllmServer:
+        """Starts vLLM's server on this address; `close` ends it. Raises TeacherError."""
         self._server = VllmServer(_arguments(self.params), python=self.params.python, env=self.params.env, host=host)
         await self._server.start(self.params.start_timeout)
         return self._server
@@ -208,6 +198,28 @@ class Vllm(Teacher[VllmParams]):
         if self._engine is not None:
             await asyncio.to_thread(self._engine.stop)
         self._endpoint = self._server = self._engine = None
+
+
+class _Shared:
+    """The server of a teacher's model, for the machines of a cluster."""
+
+    def __init__(self, teacher: Vllm) -> None:
+        self._teacher = teacher
+        self._server: VllmServer | None = None
+
+    @property
+    def gpus(self) -> int:
+        return self._teacher.params.tensor_parallel
+
+    async def start(self, host: str) -> Mapping[str, Any]:
+        self._server = await self._teacher.serve(host)
+        return {"address": self._server.url, "address_key": SecretStr(self._server.key)}
+
+    async def failed(self) -> None:
+        assert self._server is not None
+        while True:
+            self._server.check()
+            await asyncio.sleep(LOOK_SECONDS)
 
 
 class _Engine:

@@ -184,6 +184,12 @@ def _unreachable(address: str, error: Exception) -> RunError:
     if "ersion mismatch" in said:
         return RunError(f"the Ray cluster at {address} has another version than {socket.gethostname()}: {said}")
     where = f"of {socket.gethostname()}" if address == "auto" else f"at {address}"
+    if type(error).__name__ == "AuthenticationError" or (isinstance(error, ConnectionError) and "Failed to" in said):
+        return RunError(
+            f"the Ray cluster {where} listens and refuses this process ({said[:300]}): one that was started where "
+            "~/.ray/auth_token exists wants that token. Have it in that file here, or in RAY_AUTH_TOKEN, and set "
+            "RAY_AUTH_MODE=token"
+        )
     head = (
         "ray start --address=HEAD:6379` on this machine, which makes it part of one,"
         if address == "auto"

@@ -11,7 +11,9 @@ from typing import Any
 
 from dqdata.calls.budget import Budget
 from dqdata.calls.remote import RemoteOwner
+from dqdata.engine.cluster import probe
 from dqdata.engine.cluster.connection import Cluster, connected
+from dqdata.engine.cluster.differences import refuse_different
 from dqdata.engine.cluster.executor import RayExecutor
 from dqdata.engine.cluster.owner import NAMESPACE, OWNER_PATIENCE, OwnerActor, find
 from dqdata.engine.progress import Progress
@@ -56,6 +58,9 @@ async def ray_engine(
     name, token = f"dqdata-owner-{labels.run_id}-{secrets.token_hex(4)}", secrets.token_hex(32)
     async with AsyncExitStack() as stack:
         cluster = await stack.enter_async_context(connected(address, workers))
+        # The owner of the calls is the first that needs dqdata there; it would be looked for in vain.
+        own = [node for node in await asyncio.to_thread(cluster.nodes) if node.id == cluster.here]
+        await refuse_different(own, probe.found_here(["dqdata", "ray"], ""), "")
         actor = _owner(cluster, name, ledger, budget, labels, token)
         stack.push_async_callback(_ended, actor)
         owner = RemoteOwner(find(name, token), patience=OWNER_PATIENCE, ledger=ledger)

@@ -22,7 +22,8 @@ from dqdata.calls.remote import RemoteOwner
 from dqdata.engine.chunks import Folder
 from dqdata.engine.cluster import probe
 from dqdata.engine.cluster.bucket import Bucket, needed, packed
-from dqdata.engine.cluster.connection import Cluster, Node
+from dqdata.engine.cluster.connection import Cluster
+from dqdata.engine.cluster.differences import first_line, refuse_different
 from dqdata.engine.cluster.machines import Machines
 from dqdata.engine.cluster.serving import Served, start
 from dqdata.engine.cluster.spread import spread
@@ -39,8 +40,6 @@ from dqdata.place import StorePlace
 log = logging.getLogger("dqdata")
 SHARE = 0.25
 """Of a core, that a chunk whose rows wait for teachers takes at least."""
-ANSWER_SECONDS = 300.0
-"""Within which a machine starts a process and says what it has."""
 MOST_DEATHS = 8
 """Processes that may end under one chunk before it is taken for the reason."""
 
@@ -60,7 +59,6 @@ class RayExecutor:
     ) -> None:
         import ray
 
-        ray.cloudpickle.register_pickle_by_value(probe)
         self._cluster, self._runtime, self._owner, self._found_by = cluster, runtime, owner, found_by
         self._store, self._workers, self._environment = store, workers, environment
         self._carry_out: Any = ray.remote(probe.carry_out)
@@ -94,11 +92,11 @@ class RayExecutor:
         """The job, with the servers of its teachers' models started where the cluster has one for all."""
         tables = dict(job.project.teachers)
         for name in dict.fromkeys(teachers):
-            teacher = self._runtime.client(name).teacher
-            if teacher.gpus is None:
+            server = self._runtime.client(name).teacher.model_server()
+            if server is None:
                 continue
             if name not in self._served:
-                served = await start(name, teacher, tables[name], self._cluster, self._environment)
+                served = await start(name, server.gpus, tables[name], self._cluster, self._environment)
                 self._served[name] = served
                 self._watching.add(asyncio.create_task(self._watch(name, served)))
             params = {**tables[name].params, **self._served[name].params}
@@ -134,9 +132,10 @@ class RayExecutor:
             await asyncio.to_thread(marker.touch)
             self._marker = str(marker)
         self._here = probe.found_here(_packages(job, self._runtime, names, self._store), self._marker)
-        await self._check(nodes := await asyncio.to_thread(self._cluster.nodes))
+        nodes = [node for node in await asyncio.to_thread(self._cluster.nodes) if node.cpus]
+        await refuse_different(nodes, self._here, self._marker)
         job = await self._with_servers(job, names)
-        at_once, machines = self._at_once(), len([node for node in nodes if node.cpus])
+        at_once, machines = self._at_once(), len(nodes)
         self._name = secrets.token_hex(8)
         each = math.ceil(at_once / max(machines, 1))
         self._payload = ray.put(pickle.dumps(RayJob(job, *self._found_by, each, self._environment)))
@@ -156,29 +155,6 @@ class RayExecutor:
     def _share(self) -> float:
         return max(min(1.0, int(100 * self._cpus / self._at_once()) / 100), SHARE) if self._calls else 1.0
 
-    async def _check(self, nodes: list[Node]) -> None:
-        """Looks at all machines at once. Raises RunError that names those that differ from this one."""
-        import ray
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-        looked: Any = ray.remote(probe.found_here)
-
-        async def problem(node: Node) -> str:
-            where = NodeAffinitySchedulingStrategy(node.id, soft=False)
-            look = looked.options(num_cpus=0, max_retries=0, scheduling_strategy=where)
-            try:
-                async with asyncio.timeout(ANSWER_SECONDS):
-                    there = await look.remote(list(self._here["packages"]), self._marker)
-            except (ray.exceptions.RayError, TimeoutError) as error:
-                log.warning("machine %s does not answer (%s): the run goes on without it", node.address, _first(error))
-                return ""
-            said = probe.difference(there, self._here, self._marker)
-            return f"machine {node.address} {said}" if said else ""
-
-        found = await asyncio.gather(*(problem(node) for node in nodes if node.cpus))
-        if problems := [one for one in found if one]:
-            raise RunError("; ".join(problems))
-
     async def _carried_out(self, task: ChunkTask) -> ChunkResult:
         import ray
         from ray import exceptions
@@ -195,15 +171,15 @@ class RayExecutor:
                     remote.remote(self._here, self._marker, self._payload, self._name, rows, pickle.dumps(task.chunk))
                 )
             except exceptions.RayTaskError as error:
-                raise RunError(f"chunk {number} broke in a worker of the cluster: {_first(error.cause)}") from error
+                raise RunError(f"chunk {number} broke in a worker of the cluster: {first_line(error.cause)}") from error
             except exceptions.RayError as error:
                 deaths += 1
                 if self._runtime.stop.cause is not None or deaths >= MOST_DEATHS:
                     raise RunError(
                         f"{deaths} processes that worked on chunk {number} ended without a result; the last: "
-                        f"{_first(error)}. Run again: it goes on from here"
+                        f"{first_line(error)}. Run again: it goes on from here"
                     ) from None
-                log.warning("chunk %d begins again, for its process is gone: %s", number, _first(error))
+                log.warning("chunk %d begins again, for its process is gone: %s", number, first_line(error))
                 continue
             if kind == "differs":
                 raise RunError(f"machine {value[0]} {value[1]}")
@@ -226,9 +202,3 @@ def _packages(job: Job, runtime: Runtime, teachers: list[str], store: StorePlace
     if store.metadata or store.data or store.ledger_url:
         wanted.append("dqdata[cloud]")
     return list(dict.fromkeys(name for one in wanted for name in packages_of(one)))
-
-
-def _first(error: BaseException) -> str:
-    """The first line of what Ray says."""
-    lines = str(error).strip().splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0]}"[:300]

@@ -1,6 +1,6 @@
 """Teachers whose model is one server for the whole cluster: an actor on a machine that has the GPUs starts it.
 
-served = await start("r1", teacher, table, cluster, environment)
+served = await start("r1", gpus, table, cluster, environment)
 served.params          # with which a teacher of the same table, in any process, reaches it
 """
 
@@ -19,7 +19,6 @@ from dqdata.errors import DqdataError, RunError
 from dqdata.project.check import NoStore
 from dqdata.project.instances import make_teacher
 from dqdata.project.tables import TeacherTable
-from dqdata.teacher import Teacher
 
 END_SECONDS = 40.0
 """What a server has to end."""
@@ -32,20 +31,23 @@ class ServingActor:
         for name, value in environment.items():
             os.environ.setdefault(name, value)
         self._teacher = make_teacher(table, NoStore())
+        server = self._teacher.model_server()
+        assert server is not None
+        self._server = server
 
     async def start(self) -> tuple[str, Any]:
         """("served", parameters) or ("failed", the error)."""
         import ray
 
         try:
-            return "served", dict(await self._teacher.start_server(ray.util.get_node_ip_address()))
+            return "served", dict(await self._server.start(ray.util.get_node_ip_address()))
         except DqdataError as error:
             return "failed", described_error(error)
 
     async def ended(self) -> tuple[str, str, str]:
         """Waits until it fails by itself: the error."""
         try:
-            await self._teacher.server_failed()
+            await self._server.failed()
         except DqdataError as error:
             return described_error(error)
         raise RunError("the server ended")
@@ -79,13 +81,10 @@ class Served:
             ray.kill(self.actor)
 
 
-async def start(
-    name: str, teacher: Teacher[Any], table: TeacherTable, cluster: Cluster, environment: Mapping[str, str]
-) -> Served:
+async def start(name: str, gpus: int, table: TeacherTable, cluster: Cluster, environment: Mapping[str, str]) -> Served:
     """Waits until the server answers. Raises RunError where no machine has the GPUs, and what the server says."""
     import ray
 
-    gpus = teacher.gpus or 0
     most = max((node.gpus for node in cluster.nodes()), default=0.0)
     if gpus > most:
         raise RunError(

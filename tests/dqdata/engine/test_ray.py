@@ -23,6 +23,7 @@ from servers import Bucket, Servers
 
 from dqdata.catalog import Store
 from dqdata.engine.cluster import probe, spread
+from dqdata.engine.cluster.connection import _unreachable
 from dqdata.engine.run import run_pipeline
 from dqdata.errors import ProjectError, RunError
 from dqdata.place import StorePlace
@@ -231,6 +232,20 @@ def test_a_cluster_that_is_not_there_is_named(project: Write, store: Store) -> N
     there = loaded.model_copy(update={"engine": EngineTable(kind="ray", address=address)})
     with pytest.raises(RunError, match=rf"no Ray cluster at {address} answers .*ray start --head.*\[engine\] address"):
         run_pipeline(there, "p", store)
+
+
+def test_a_cluster_that_wants_a_token_is_told_from_one_that_is_not_there() -> None:
+    """What Ray 2.60 raises without RAY_AUTH_MODE=token, and with it but without a token."""
+    from ray.exceptions import AuthenticationError
+
+    refused = ConnectionError("Failed to connect to Ray cluster at 10.0.0.1:6379")
+    for error in (
+        refused,
+        AuthenticationError("Token authentication is enabled but no authentication token was found"),
+    ):
+        said = str(_unreachable("10.0.0.1:6379", error))
+        assert "listens and refuses" in said and "RAY_AUTH_MODE=token" in said and "ray start" not in said
+    assert "ray start" in str(_unreachable("10.0.0.1:6379", OSError("[Errno 111] Connect call failed")))
 
 
 def test_addresses_are_checked_with_the_project(project: Write) -> None:
