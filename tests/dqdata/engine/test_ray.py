@@ -241,7 +241,7 @@ def test_a_cluster_that_wants_a_token_is_told_from_one_that_is_not_there() -> No
     refused = ConnectionError("Failed to connect to Ray cluster at 10.0.0.1:6379")
     for error in (
         refused,
-        AuthenticationError("Token authentication is enabled but no authentication token was found"),
+        AuthenticationError("Token authentication is enabled"),
     ):
         said = str(_unreachable("10.0.0.1:6379", error))
         assert "listens and refuses" in said and "RAY_AUTH_MODE=token" in said and "ray start" not in said
