@@ -13,18 +13,21 @@ import re
 from typing import NamedTuple
 
 from dqdata_operators.lib.maths.notation import normalise
-from dqdata_operators.lib.maths.units import unit_of
+from dqdata_operators.lib.maths.units import singular, unit_of
+from dqdata_operators.lib.maths.words import is_pole
 from dqdata_operators.lib.texts.number_words import SCALES
 
 
 class Candidate(NamedTuple):
-    """start, end: of the value alone. unit: as written after it. tail: the words after that."""
+    """start, end: of the value alone. unit: as written after it. tail: the words after that. direction: the noun that
+    stands before it and says which way it goes, `loss` of `a loss of $5`."""
 
     start: int
     end: int
     text: str
     unit: str
     tail: str
+    direction: str = ""
 
 
 SEGMENT = re.compile(
@@ -115,6 +118,17 @@ _BEFORE = re.compile(
     re.IGNORECASE,
 )
 """Words before a number that change what it says."""
+_DIRECTION = re.compile(
+    r"(?<![A-Za-z])(?:([a-z]+)\s+(?:of|by)|(lost|gained|won|deposited|withdrew))\s+"
+    r"(?:about\s+|exactly\s+|only\s+|just\s+|roughly\s+|approximately\s+|a\s+total\s+of\s+)?[*_$(\\]{0,4}\Z",
+    re.IGNORECASE,
+)
+_NOUNS = {
+    "lost": "loss", "gained": "gain", "won": "gain", "deposited": "deposit", "withdrew": "withdrawal", "fell": "fall",
+    "fallen": "fall", "rose": "rise", "risen": "rise", "grew": "growth", "grown": "growth", "dropped": "drop",
+    "declined": "decline",
+}  # fmt: skip
+"""Of verbs before a number, the noun."""
 _UNIT_TOKENS = re.compile(
     r"(?:\s*[/·]\s*|\s+|\A(?=[A-Za-z°µΩ\u3040-\u30ff\u4e00-\u9fff]))((?:[A-Za-z°µΩ]+|[\u3040-\u30ff\u4e00-\u9fff]{1,4}|[€£¥])(?:\^\{?-?[0-9]\}?|[²³]|(?<=m)[23]\b)?)"
 )
@@ -169,7 +183,7 @@ def candidates(text: str, *, hyphens: bool = False, several: bool = False) -> li
         elif merged and _ROUGHLY.fullmatch(text[merged[-1].end : start]) and "≈" not in merged[-1].text + body:
             last = merged.pop()  # 4√5, which is about 8.94
             start, body = last.start, rf"{last.text} \approx {body}"
-        merged.append(Candidate(start, end, body, unit, tail))
+        merged.append(Candidate(start, end, body, unit, tail, _direction(text, start)))
     asides = [match.span() for match in _ASIDE.finditer(text)]
     outside = [one for one in merged if not any(a < one.start and one.end < b for a, b in asides)]
     return outside or merged
@@ -213,6 +227,16 @@ def _is_ratio(text: str, match: re.Match[str]) -> bool:
     return re.fullmatch(r"[0-9]{1,2}:[0-5][0-9]", match[0]) is None
 
 
+def _direction(text: str, start: int) -> str:
+    """The noun of a direction that belongs to the number which begins here; empty where there is none."""
+    match = _DIRECTION.search(text, max(0, start - 40), start)
+    if match is None:
+        return ""
+    word = (match[1] or match[2]).lower()
+    noun = _NOUNS.get(word) or singular(word)
+    return noun if is_pole(noun) else ""
+
+
 def _stated(body: str) -> str:
     """The text after the last equals sign; an approximation stays beside its exact side."""
     return (body[body.rindex("=") + 1 :] if "=" in body and "≈" not in body else body).strip()
@@ -228,6 +252,9 @@ def _joins(text: str, before: Candidate, start: int, *, several: bool) -> bool:
 
 def unit_after(text: str) -> tuple[str, str]:
     """The unit right after a value, as written, and up to three more words of its noun phrase."""
+    if scaled := re.match(r"\s?[万萬亿億]", text):
+        counted, tail = unit_after(text[scaled.end() :])
+        return scaled[0] + counted.strip(), tail
     if match := re.match(r"[\s*]*(?:(\\?%|percent\b)|[\s*]*(hundred|thousand|million|billion|trillion)\b)", text):
         rest = text[match.end() :]
         return (" %" if match[1] else f" {match[2]}"), _words(rest)

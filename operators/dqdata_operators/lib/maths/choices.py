@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dqdata_operators.lib.maths.choosing import Choice, choosing
 from dqdata_operators.lib.maths.compare import Judgement
 from dqdata_operators.lib.maths.extract import PLACES, Place, answer_part, extract, stated
-from dqdata_operators.lib.maths.notation import normalise
+from dqdata_operators.lib.maths.notation import half_width, normalise
 from dqdata_operators.lib.maths.options import LETTERS, leading, plain
 from dqdata_operators.lib.maths.wording import same_wording, wording
 
@@ -97,6 +97,7 @@ def chosen(response: str, choices: Sequence[str] | None, places: Sequence[Place]
     text = answer_part(response)
     if text is None or not text.strip():
         return "", "no_answer", ""
+    text = half_width(text)
     if "phrase" in places and (tagged := _TAGGED.findall(text)):
         made = _of_answer(tagged[-1][-TAIL:], letters, choices)
         return made.letters, made.reason, tagged[-1].strip()

@@ -14,15 +14,16 @@ from typing import NamedTuple
 
 from dqdata_operators.lib.maths.chains import squeeze
 from dqdata_operators.lib.maths.equal import equal
-from dqdata_operators.lib.maths.expression import Num
+from dqdata_operators.lib.maths.expression import Call, Num
 from dqdata_operators.lib.maths.extract import PLACES, Found, Place, extract
-from dqdata_operators.lib.maths.notation import normalise
+from dqdata_operators.lib.maths.notation import half_width, normalise
 from dqdata_operators.lib.maths.numbers import Literal, literal
 from dqdata_operators.lib.maths.progressions import perhaps_same
 from dqdata_operators.lib.maths.quantities import Asked, Tolerance
 from dqdata_operators.lib.maths.readings import other_digits, read_list, second_readings
 from dqdata_operators.lib.maths.shapes import Answer, Opaque, Parts, Scalar, Several, Tuple, Unreadable, Words
 from dqdata_operators.lib.maths.structure import read
+from dqdata_operators.lib.maths.words import poles
 
 Verdict = typing.Literal["correct", "incorrect", "unverifiable"]
 
@@ -84,9 +85,7 @@ def _compare(
         return Judgement("incorrect", None, "no_answer")
     case = _Case(expected, wanted, question, tolerance)
     if not found.others:
-        return case.judge(
-            found.text + found.tail if found.tail and _carries_words(expected) else found.text, found.text
-        )
+        return case.judge(found.text + _words_around(found, expected), found.text)
     judged = [case.judge(text, text) for text in (found.text, *found.others)]
     verdicts = {one.verdict for one in judged}
     if verdicts == {"incorrect"}:
@@ -196,8 +195,18 @@ def asks(question: str) -> Asked:
     return "plain" if re.search(plain, asking) else ""
 
 
-def _carries_words(expected: Answer) -> bool:
-    return isinstance(expected, Scalar) and bool(expected.unit.words or expected.unit.dims)
+def _words_around(found: Found, expected: Answer) -> str:
+    """The words around a value that count beside this reference: after it where the reference has words or a unit, a
+    direction before it where the reference has one of the same kind, or a minus sign."""
+    if not isinstance(expected, Scalar):
+        return ""
+    after = found.tail if expected.unit.words or expected.unit.dims else ""
+    if not found.direction:
+        return after
+    node = expected.node
+    negative = node.value < 0 if isinstance(node, Num) else isinstance(node, Call) and node.name == "neg"
+    ways = poles((found.direction,)).keys() & poles(expected.unit.words).keys()
+    return f"{after} {found.direction}" if ways or negative else after
 
 
 def _words(expected: Answer) -> str:
@@ -211,7 +220,7 @@ def _short(text: str) -> str:
 @functools.lru_cache(maxsize=1024)
 def reference_answer(reference: str) -> tuple[str, Answer]:
     """The reference as text and structure; a solution is searched like a response. Raises Unreadable."""
-    text = reference.strip()
+    text = half_width(reference.strip())
     if "\\boxed" in text or "####" in text or len(text) > 300:
         found: Found | None = extract(text)
         if found is None:

@@ -26,6 +26,7 @@ from typing import Literal, NamedTuple, get_args
 
 from dqdata_operators.lib.maths import boxes
 from dqdata_operators.lib.maths.candidates import SEGMENT
+from dqdata_operators.lib.maths.notation import half_width
 from dqdata_operators.lib.maths.numbers import words_to_number
 from dqdata_operators.lib.maths.qualifiers import labelled
 from dqdata_operators.lib.maths.sentences import Picked, pick
@@ -43,12 +44,14 @@ AFTERWORD = 200
 
 
 class Found(NamedTuple):
-    """others: further candidates that no rule passes over. tail: the words right after the answer."""
+    """others: further candidates that no rule passes over. tail: the words right after the answer. direction: the noun
+    before it that says which way it goes."""
 
     text: str
     place: Place
     others: tuple[str, ...] = ()
     tail: str = ""
+    direction: str = ""
 
 
 _TAG_NAMES = r"(?:[a-z]+:)?(?:think|thinking|thought|thoughts|reasoning|reflection|scratchpad|analysis|seed:think)"
@@ -180,6 +183,7 @@ def extract(
     text = answer_part(response)
     if text is None:
         return None
+    text = half_width(text)
     if "\\" in text and "boxed" in places and ("boxed" in text or "fbox" in text):
         answer, end = boxes.boxed(text)
         if answer and "phrase" in places and (later := _stated_later(text[-boxes.TAIL :][end:][-TAIL:])):
@@ -191,14 +195,14 @@ def extract(
     if "hashes" in places and (at := text.rfind("####")) >= 0:
         line = text[at + 4 :].lstrip(" \t:").partition("\n")[0].strip()
         if line and (picked := _marked(line, question, words, whole=True, several=several)):
-            return Found(picked.text, "hashes", picked.others, picked.tail)
+            return Found(picked.text, "hashes", picked.others, picked.tail, picked.direction)
     tail = text[-TAIL:]
     if "<|" in tail:
         tail = _SPECIAL.sub("", tail)
     if "phrase" in places and (picked := _phrase(tail, question, words, several)):
-        return Found(picked.text, "phrase", picked.others, picked.tail)
+        return Found(picked.text, "phrase", picked.others, picked.tail, picked.direction)
     if "line" in places and (picked := _line(tail, question, words, several)):
-        return Found(picked.text, "line", picked.others, picked.tail)
+        return Found(picked.text, "line", picked.others, picked.tail, picked.direction)
     return None
 
 

@@ -124,8 +124,10 @@ def matching(self: Comparer, refs: Sequence[Answer], preds: Sequence[Answer], *,
     lines = [_any(line) for line in (*table, *columns)]
     if False in lines:
         return False
-    if None in lines or sets:
-        return None if None in lines else True
+    if None in lines:
+        return None
+    if sets:  # {1, 1, 2} and {1, 2, 2} are one set and two lists
+        return None if len(refs) == len(preds) and not _paired(table) else True
     if len(refs) != len(preds):  # the same values, some of them more than once: perhaps a double root
         return None if any(isinstance(item, Scalar) for item in (*refs, *preds)) else True
     return _paired(table)

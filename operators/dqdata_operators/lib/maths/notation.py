@@ -24,7 +24,12 @@ LONGEST = 4000
 UNIT_OPENS, UNIT_CLOSES = "«", "»"
 """Around upright text after a value, which can't be a product of letters: 5 \\text{ m} is `5 «m»`."""
 
-_UNICODE = str.maketrans(
+_WIDE_SIGNS = str.maketrans("％＄＋－＝／＊＜＞．＾￥￡", "%$+-=/*<>.^¥£")
+_WIDE = {code: code - 0xFEE0 for first, last in ("０９", "ＡＺ", "ａｚ") for code in range(ord(first), ord(last) + 1)}
+_WIDE |= _WIDE_SIGNS
+_IS_WIDE = re.compile("[０-９Ａ-Ｚａ-ｚ％＄＋－＝／￥￡]")
+_SCRIPT_OF_WIDE = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]")
+_UNICODE = _WIDE_SIGNS | str.maketrans(
     {
         "−": "-", "–": "-", "‐": "-", "‑": "-", "×": "*", "·": "*", "⋅": "*", "∗": "*", "÷": "/", "∕": "/", "⁄": "/",
         "π": r"\pi ", "√": r"\sqrt ", "∞": r"\infty ", "≤": r"\le ", "≥": r"\ge ", "⩽": r"\le ", "⩾": r"\ge ",
@@ -32,7 +37,7 @@ _UNICODE = str.maketrans(
         "º": "°", "℃": "°C", "℉": "°F", "½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}",
         "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}", "θ": r"\theta ", "α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ",
         "λ": r"\lambda ", "φ": r"\phi ", "ω": r"\omega ", "，": ", ", "、": ", ", "；": "; ", "：": ":", "（": "(",
-        "）": ")", "［": "[", "］": "]", "％": "%", "。": ".", "＝": "=", "＜": "<", "＞": ">", "\u00a0": " ",
+        "）": ")", "［": "[", "］": "]", "。": ".", "＜": "<", "＞": ">", "\u00a0": " ",
         "\u202f": " ", "\u2009": " ", "\u3000": " ", "’": "'", "′": "'", "“": '"', "”": '"', "ℝ": r"\mathbb{R}",
         "⟨": "(", "⟩": ")", "⟦": "[", "⟧": "]", "∠": r"\angle ", "△": r"\triangle ", "∧": r" \land ", "∨": r" \lor ",
         "⅕": r"\frac{1}{5}", "⅖": r"\frac{2}{5}", "⅗": r"\frac{3}{5}", "⅘": r"\frac{4}{5}", "⅙": r"\frac{1}{6}",
@@ -122,6 +127,18 @@ _EXPONENT = re.compile(r"(?<=[0-9])\s+E\s+\{?([-+]?[0-9]{1,3})(?![0-9.])\}?")
 _PER_CENT = re.compile(r"\bper cent(?=age|\b)")
 _TIMES_SIGN = re.compile(r"(?<=[0-9)])\s+[xX]\s+(?=[0-9(])")
 _ORDINAL = re.compile(r"(?<=[0-9])\s*\^?\s*(?:\{\s*(?:st|nd|rd|th)\s*\}|(?:st|nd|rd|th)\b)")
+
+
+def half_width(text: str) -> str:
+    """Letters, digits and signs that stand beside Chinese, Japanese or Korean, in the width of Latin script. By
+    themselves digits of another width are look-alikes, and stay.
+
+    >>> half_width("答えは２５％です"), half_width("２５")
+    ('答えは25%です', '２５')
+    """
+    if text.isascii() or _IS_WIDE.search(text) is None or _SCRIPT_OF_WIDE.search(text) is None:
+        return text
+    return text.translate(_WIDE)
 
 
 def normalise(text: str) -> str:

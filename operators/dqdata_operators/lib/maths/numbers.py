@@ -227,6 +227,8 @@ _CJK_DIGITS = {
     for char in chars
 }
 _CJK_SCALES = {"十": 10, "拾": 10, "百": 100, "佰": 100, "千": 1000, "仟": 1000}
+_SHORTENED = re.compile("[百佰千仟万萬亿億兆][一壹二两兩贰三叁四肆五伍六陆七柒八捌九玖]$")
+"""一百五 is 150 in Chinese and 105 in Japanese."""
 _CJK_LARGE = {"万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8, "兆": 10**12}
 
 
@@ -274,6 +276,8 @@ def _cjk_whole(text: str) -> Fraction | None:
         return (
             Fraction(int("".join(str(_CJK_DIGITS[char]) for char in text))) if len(text) == 1 or "〇" in text else None
         )
+    if _SHORTENED.search(text):
+        return None
     total = group = 0
     digit: int | None = None
     for char in text:

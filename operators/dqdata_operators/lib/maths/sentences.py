@@ -27,6 +27,7 @@ class Picked(NamedTuple):
     text: str
     others: tuple[str, ...] = ()
     tail: str = ""
+    direction: str = ""
 
 
 _COPULA = re.compile(
@@ -74,7 +75,7 @@ def pick(sentence: str, question: str = "", *, leading: bool = False, several: b
     if chosen is not None:
         return _picked(chosen)
     last = found[-1]
-    return Picked(last.text + last.unit, tuple(one.text + one.unit + one.tail for one in found[:-1]), last.tail)
+    return _picked(last, tuple(one.text + one.unit + one.tail for one in found[:-1]))
 
 
 def values_in(text: str) -> int:
@@ -82,8 +83,8 @@ def values_in(text: str) -> int:
     return len(candidates(text))
 
 
-def _picked(one: Candidate) -> Picked:
-    return Picked(one.text + one.unit, (), one.tail)
+def _picked(one: Candidate, others: tuple[str, ...] = ()) -> Picked:
+    return Picked(one.text + one.unit, others, one.tail, one.direction)
 
 
 _BECAUSE = re.compile(r"(?<=[a-z0-9,] )(?:since|because|given that)\b", re.IGNORECASE)

@@ -93,7 +93,8 @@ penny pennie; penny 1
 pence p; GBP .01
 euro EUR €; EUR 1
 GBP £ sterling; GBP 1
-yen JPY 円 ¥; JPY 1
+yen JPY 円; JPY 1
+¥ ￥; ¥ 1
 yuan rmb CNY RMB 元; CNY 1
 rupee Rs INR ₹; INR 1
 paise paisa; INR .01
@@ -120,7 +121,7 @@ ZAR; ZAR 1
 dozen; dozen 12
 gross; dozen 144
 """
-_DIM = re.compile(r"([A-Za-z_]+?)(-?[0-9]*)\Z")
+_DIM = re.compile(r"([A-Za-z_¥]+?)(-?[0-9]*)\Z")
 
 
 def fraction(text: str) -> Fraction:
@@ -176,7 +177,7 @@ def _line(line: str) -> tuple[list[str], Dims, Fraction]:
 SYMBOLS, NAMES = _table()
 """By symbol, whose case counts, and by name in lower case."""
 CURRENCIES = frozenset(
-    "USD cent EUR GBP JPY CNY INR KRW MXN RUB CHF BRL penny quarter CAD AUD NZD HKD SGD SEK NOK DKK PLN TRY THB VND "
+    "USD cent EUR GBP JPY CNY ¥ INR KRW MXN RUB CHF BRL penny quarter CAD AUD NZD HKD SGD SEK NOK DKK PLN TRY THB VND "
     "IDR PHP ZAR".split()
 )  # dimensions, not names
 COUNTED = frozenset([*CURRENCIES, "dozen", "information"])

@@ -227,6 +227,7 @@ _SAME_MONEY = {"cent": {"USD": Fraction(1, 100), "EUR": Fraction(1, 100)}, "penn
 _SAME_MONEY["penny"]["GBP"] = _SAME_MONEY["penny"]["cent"] = Fraction(1, 100)
 _SAME_MONEY["penny"]["cent"] = Fraction(1)
 _SAME_MONEY["quarter"] = {"USD": Fraction(1, 4), "cent": Fraction(25)}
+_SAME_MONEY["¥"] = {"JPY": Fraction(1), "CNY": Fraction(1)}  # the sign of both
 
 
 _INEXACT: dict[tuple[str, str], tuple[str, ...]] = {
