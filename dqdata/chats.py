@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from dqdata.chat_items import as_messages
 from dqdata.errors import DataError
 from dqdata.json_text import json_text
 from dqdata.thinking import TAGS, pieces, split
@@ -54,8 +55,8 @@ class Chat:
 
 
 def read_chat(value: Any) -> Chat:
-    """A chat from messages as OpenAI, ShareGPT, Anthropic, ms-swift, axolotl, vLLM and this column write them: any keys
-    in any order. Raises DataError for what is no list of messages, and by turn for a call that can't be read."""
+    """A chat from messages as OpenAI, ShareGPT, Anthropic, Gemini, ms-swift, axolotl, vLLM and this column write them:
+    any keys in any order. Raises DataError for what is no list of messages, and by turn for an unreadable call."""
     if isinstance(value, str):
         try:
             value = json.loads(value)
@@ -69,7 +70,7 @@ def read_chat(value: Any) -> Chat:
         raise DataError(f"a chat is a list of messages, not {type(value).__name__}")
     unknown: dict[str, None] = {}
     messages: list[Message] = []
-    for turn, given in enumerate(value):
+    for turn, given in enumerate(as_messages(value)):
         if not isinstance(given, Mapping):
             raise DataError(f"turn {turn} is no message but {type(given).__name__}")
         try:
@@ -116,7 +117,9 @@ def _take(given: Mapping[str, Any], messages: list[Message], unknown: dict[str, 
         last["tool_calls"] = [*last.get("tool_calls", ()), *calls]  # a turn of its own for each part of a turn
     elif not results or text:
         messages.append(message)
-    unknown.update(dict.fromkeys(name for name in rest if name not in ("type", "id", "timestamp", "function_call")))
+    unknown.update(
+        dict.fromkeys(name for name in rest if name not in ("type", "id", "timestamp", "status", "function_call"))
+    )
 
 
 def _is_true(value: Any) -> bool:
@@ -159,7 +162,13 @@ def _content(value: Any, unknown: dict[str, None]) -> tuple[str | None, str | No
             calls.append(_call({**part, "arguments": part.get("input")}))
         elif kind == "tool_result":
             output = _plain(part.get("content"))
-            results.append({"role": "tool", "content": output, "tool_call_id": str(part.get("tool_use_id") or "")})
+            answer = {
+                "role": "tool",
+                "content": output,
+                "tool_call_id": part.get("tool_use_id"),
+                "name": part.get("name"),
+            }
+            results.append({name: said for name, said in answer.items() if said is not None})
         else:
             unknown[f"content part {kind!r}"] = None
     return "".join(text), "".join(thinking) if thinking else None, calls, results

@@ -22,7 +22,7 @@ from dqdata.errors import ColumnError, DataError
 from dqdata.ids import digest
 from dqdata.source import Source
 from dqdata.sources.files import Files, FilesParams
-from dqdata.sources.layouts import LAYOUTS, NESTED, Layout, chat_columns, layout_named, layout_of
+from dqdata.sources.layouts import LAYOUTS, NESTED, Layout, layout_named, layout_of
 from dqdata.sources.paths import format_of
 
 if TYPE_CHECKING:
@@ -174,9 +174,10 @@ class ChatFiles(Source[ChatFilesParams]):
     def _named(self, name: str) -> Layout:
         """The layout of this name. Raises ColumnError where the first rows have nothing that it reads."""
         layout, have = layout_named(name), self._names
-        if self._first and not {*layout.uses, *chat_columns(have, self._first)}.intersection(have):
+        reads = layout.uses(have, self._first)
+        if self._first and not set(reads).intersection(have):
             raise ColumnError(
-                f"{self._where} row 1: there is no chat in it: layout {name!r} reads {', '.join(layout.uses)}, and the "
+                f"{self._where} row 1: there is no chat in it: layout {name!r} reads {', '.join(reads)}, and the "
                 f"files have {', '.join(have)}; name another with --layout, or a column with `columns`"
             )
         return layout
@@ -184,8 +185,7 @@ class ChatFiles(Source[ChatFilesParams]):
     @cached_property
     def _uses(self) -> tuple[str, ...]:
         """Columns that the layout reads."""
-        uses, chats = self._layout.uses, chat_columns(self._names, self._first)
-        return (*(name for name in chats if name not in uses), *uses) if "conversations" in uses else uses
+        return self._layout.uses(self._names, self._first)
 
     @cached_property
     def _kept(self) -> list[str]:

@@ -28,12 +28,16 @@ Name: TypeAlias = Literal["openai", "sharegpt", "alpaca", "openthoughts", "openr
 CHATS = ("messages", "conversations", "conversation", "dialogue", "dialog", "turns", "chat")
 """Columns that hold chats. Where there is none of these, another one whose values are chats does."""
 NESTED = (*CHATS, "tools", "functions", "generations", "history", "nodes", "task", "traces", "prompt", "completion",
-          "agent", "rewards", "metrics", "calls", "timing", "errors", "env", "info")  # fmt: skip
+          "input", "output", "agent", "rewards", "metrics", "calls", "timing", "errors", "env", "info")  # fmt: skip
 """Columns that are read as JSON text from JSON files: what is in them has another shape in every row."""
 MADE: Mapping[str, str] = {
     "question": "VARCHAR", "reasoning": "VARCHAR", "response": "VARCHAR", "messages": MESSAGES, "tools": "VARCHAR",
 }  # fmt: skip
-_NO_CHATS = frozenset(NESTED) - frozenset(CHATS) | {"chosen", "rejected", "input", "output", "responses"}
+_NO_CHATS = frozenset(NESTED) - frozenset(CHATS) | {"chosen", "rejected", "responses"}
+_SYSTEM = ("system", "system_prompt", "systemInstruction", "system_instruction")
+_THOUGHT_IN = ("reasoning_content", "reasoning", "thinking", "thought")
+_MODES = ("on", "off", "true", "false", "yes", "no", "low", "medium", "high", "")
+"""What a column of thinking holds where it says how much the model was to think, not what it thought."""
 _PER_GENERATION: Mapping[str, str] = {
     "correctness_math_verify": "BOOLEAN", "correctness_llama": "BOOLEAN", "is_reasoning_complete": "BOOLEAN",
     "finish_reasons": "VARCHAR",
@@ -50,7 +54,7 @@ class Layout:
     name: Name
     about: str
     matches: Callable[[Collection[str], Sequence[Row]], bool]
-    uses: tuple[str, ...]
+    uses: Callable[[Collection[str], Sequence[Row]], tuple[str, ...]]
     makes: Mapping[str, str]
     read: Callable[[Row, dict[str, None]], Iterator[Row]]
 
@@ -73,14 +77,17 @@ def layout_named(name: str) -> Layout:
 
 
 def chat_columns(columns: Collection[str], rows: Sequence[Row]) -> tuple[str, ...]:
-    """The columns that hold chats, by their names or else by what the rows have in them."""
+    """The columns that hold chats, by their names or else by what the rows have in them: of several under other names,
+    such as the two chats of a comparison, none is the chat."""
     named = tuple(name for name in CHATS if name in columns)
-    return named or tuple(name for name in columns if name not in _NO_CHATS and _holds_chats(rows, name))
+    found = named or tuple(name for name in columns if name not in _NO_CHATS and _holds_chats(rows, name))
+    return found if named or len(found) == 1 else ()
 
 
 def _holds_chats(rows: Sequence[Row], name: str) -> bool:
     first = (_first(rows, (name,)) or [None])[0]
-    return isinstance(first, Mapping) and any(key in first for key in ROLE) and any(key in first for key in TEXT)
+    texts = (*TEXT, "parts")
+    return isinstance(first, Mapping) and any(key in first for key in ROLE) and any(key in first for key in texts)
 
 
 def _value(row: Row, *names: str) -> Any:
@@ -135,7 +142,8 @@ def _chat_in(messages: Any, system: Any) -> Chat:
     chat = Chat([]) if messages is None else read_chat(messages)
     if not chat.messages or not system or chat.messages[0]["role"] == "system":
         return chat
-    before = read_chat([{"role": "system", "content": system}])
+    parts = isinstance(system, Mapping) and system.get("parts")
+    before = read_chat([{"role": "system", "parts": parts} if parts else {"role": "system", "content": system}])
     if not str(before.messages[0]["content"] or "").strip():
         return chat
     return Chat([*before.messages, *chat.messages], (*before.unknown, *chat.unknown))
@@ -146,28 +154,70 @@ def _openai(row: Row, unknown: dict[str, None]) -> Iterator[Row]:
     messages = _value(row, *chat_columns(have, (row,)))
     if messages is None and row.get("instruction") is not None:
         raise DataError("there is no chat in it, but an instruction: import rows of another layout from their own file")
-    if messages is None and row.get("prompt") is not None:
-        prompt, completion = _value(row, "prompt"), _value(row, "completion")
-        asked = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
-        said = [{"role": "assistant", "content": completion}] if isinstance(completion, str) else completion
-        messages = [*asked, *(said or [])]
-    yield _chat_row(_chat_in(messages, _value(row, "system")), _value(row, "tools", "functions"), unknown)
+    if messages is None and (asked := _turns(row, ("prompt", "input"), "user")):
+        said = _turns(row, ("completion", "output"), "assistant")
+        messages = [*asked, *_thought(row, said, unknown)]
+    yield _chat_row(_chat_in(messages, _value(row, *_SYSTEM)), _value(row, "tools", "functions"), unknown)
 
 
-def _input(row: Row) -> str:
-    """The column of what an instruction is about: `context` where Dolly wrote the rows."""
-    return "context" if row.get("input") is None and "context" in row else "input"
+def _turns(row: Row, names: Sequence[str], role: str) -> list[Any]:
+    """The turns in the first of these columns: messages, or a text (JSON among it) that is one turn of this role."""
+    value = _value(row, *names)
+    if isinstance(value, Mapping) and ("role" in value or isinstance(value.get("messages"), list)):
+        value = value.get("messages") or [value]
+    if (
+        isinstance(value, list)
+        and value
+        and all(isinstance(one, Mapping) and {"role", "type"} & set(one) for one in value)
+    ):
+        return value
+    text = _text(row, *names)
+    return [] if text is None else [{"role": role, "content": text}]
+
+
+def _thought(row: Row, said: list[Any], unknown: dict[str, None]) -> list[Any]:
+    """The turns of an answer, with thinking that has a column of its own in the last one that has none."""
+    thinking = _text(row, *_THOUGHT_IN)
+    if thinking is None:
+        return said
+    if thinking.strip().lower() in _MODES:
+        name = next(name for name in _THOUGHT_IN if row.get(name) is not None)
+        unknown[f"{name} {thinking!r}"] = None
+        return said
+    return [*said[:-1], *({**one, "reasoning_content": thinking} if _is_plain(one) else one for one in said[-1:])]
+
+
+def _is_plain(turn: Any) -> bool:
+    """Whether a turn is text alone, without thinking in a key or between tags."""
+    text = turn.get("content")
+    return isinstance(text, str) and not any(turn.get(name) for name in _THOUGHT_IN) and split(text)[0] is None
+
+
+def _chat_uses(columns: Collection[str], rows: Sequence[Row]) -> tuple[str, ...]:
+    """Columns of a chat and what stands beside it, or else of a question and its answer."""
+    if chats := chat_columns(columns, rows):
+        return (*(name for name in chats if name not in CHATS), *CHATS, *_SYSTEM, "tools", "functions")
+    return ("prompt", "completion", "input", "output", *_THOUGHT_IN, *_SYSTEM, "tools", "functions")
+
+
+def _asked(row: Row) -> list[str]:
+    """The columns of an instruction and of what it is about: `context` where Dolly wrote the rows; ms-swift has `query`
+    alone, and LLaMA-Factory's `query` goes with an instruction."""
+    if row.get("instruction") is None:
+        return ["query"]
+    about = next((name for name in ("input", "query", "context") if row.get(name) is not None), "input")
+    return ["instruction", about]
 
 
 def _alpaca(row: Row, unknown: dict[str, None]) -> Iterator[Row]:
     messages: list[Any] = []
     for pair in _value(row, "history") or ():
         messages += [{"role": "user", "content": pair[0]}, {"role": "assistant", "content": pair[1]}]
-    asked = "\n\n".join(part for name in ("instruction", _input(row)) if (part := (_text(row, name) or "").strip()))
+    asked = "\n\n".join(part for name in _asked(row) if (part := (_text(row, name) or "").strip()))
     messages.append({"role": "user", "content": asked})
     if (said := _text(row, "output", "response")) is not None:
-        messages.append({"role": "assistant", "content": said})
-    made = _chat_row(_chat_in(messages, _value(row, "system")), None, unknown)
+        messages += _thought(row, [{"role": "assistant", "content": said}], unknown)
+    made = _chat_row(_chat_in(messages, _value(row, *_SYSTEM)), None, unknown)
     yield {**made, "question": asked}
 
 
@@ -226,7 +276,9 @@ def _reward(given: Any) -> float | None:
 def _first(rows: Sequence[Row], names: Sequence[str]) -> Any:
     """The first chat in these columns."""
     for row in rows:
-        if isinstance(value := _value(row, *names), list) and value and isinstance(value[0], Mapping):
+        value = _value(row, *names)
+        value = value.get("messages") if isinstance(value, Mapping) else value
+        if isinstance(value, list) and value and isinstance(value[0], Mapping):
             return value
     return None
 
@@ -243,14 +295,21 @@ def _is_openthoughts(columns: Collection[str], rows: Sequence[Row]) -> bool:
     return chat is not None and "<|begin_of_thought|>" in json_text(chat)
 
 
-_CHAT_USES = (*CHATS, "system", "tools", "functions")
+def _is_answered(columns: Collection[str]) -> bool:
+    """Whether the columns are those of a question and its answer, each a text or messages."""
+    have = set(columns)
+    return {"prompt", "completion"} <= have or ({"input", "output"} <= have and not {"instruction", "query"} & have)
+
+
 LAYOUTS: tuple[Layout, ...] = (
     Layout(
         "verifiers",
         "traces.jsonl of verifiers: a chat per branch of each trace",
         lambda columns, rows: {"nodes", "task"} <= set(columns) or {"traces", "task"} <= set(columns),
-        ("version", "id", "verifiers", "task", "agent", "tools", "nodes", "calls", "rewards", "metrics", "info", "env",
-         "errors", "timing", "traces", "ok", "is_completed", "is_timeout", "stop_condition"),
+        lambda columns, rows: (
+            "version", "id", "verifiers", "task", "agent", "tools", "nodes", "calls", "rewards", "metrics", "info",
+            "env", "errors", "timing", "traces", "ok", "is_completed", "is_timeout", "stop_condition",
+        ),
         {**MADE, "answer": "VARCHAR", "reward": "DOUBLE", "teacher": "VARCHAR", "stop_condition": "VARCHAR"},
         _verifiers,
     ),
@@ -258,7 +317,7 @@ LAYOUTS: tuple[Layout, ...] = (
         "openr1",
         "OpenR1: a problem with its generations, each of which is a trace",
         lambda columns, rows: "generations" in columns and bool({"problem", "question"} & set(columns)),
-        ("problem", "question", "generations", "messages", *_PER_GENERATION),
+        lambda columns, rows: ("problem", "question", "generations", "messages", *_PER_GENERATION),
         {**MADE, **_PER_GENERATION},
         _openr1,
     ),
@@ -266,7 +325,9 @@ LAYOUTS: tuple[Layout, ...] = (
         "openthoughts",
         "OpenThoughts: conversations with thinking between marks, or its metadata",
         _is_openthoughts,
-        (*_CHAT_USES, "problem", "deepseek_reasoning", "deepseek_solution"),
+        lambda columns, rows: (
+            *_chat_uses(columns, rows), "problem", "deepseek_reasoning", "deepseek_solution",
+        ),
         MADE,
         _openthoughts,
     ),
@@ -274,23 +335,27 @@ LAYOUTS: tuple[Layout, ...] = (
         "sharegpt",
         "ShareGPT: conversations of {from, value}",
         lambda columns, rows: _is_chat(columns, rows, "from", "speaker"),
-        _CHAT_USES,
+        _chat_uses,
         MADE,
         _openai,
     ),
     Layout(
         "openai",
         "OpenAI messages: {role, content, ...}, or prompt and completion",
-        lambda columns, rows: _is_chat(columns, rows, "role") or {"prompt", "completion"} <= set(columns),
-        (*_CHAT_USES, "prompt", "completion"),
+        lambda columns, rows: _is_chat(columns, rows, "role") or _is_answered(columns),
+        _chat_uses,
         MADE,
         _openai,
     ),
     Layout(
         "alpaca",
         "Alpaca: instruction, input, output",
-        lambda columns, rows: "instruction" in columns and bool({"output", "response"} & set(columns)),
-        ("instruction", "input", "context", "output", "response", "system", "history"),
+        lambda columns, rows: bool(
+            {"instruction", "query"} & set(columns) and {"output", "response"} & set(columns)
+        ),
+        lambda columns, rows: (
+            "instruction", "query", "input", "context", "output", "response", *_THOUGHT_IN, *_SYSTEM, "history",
+        ),
         MADE,
         _alpaca,
     ),
