@@ -8,8 +8,8 @@
 
 Each call is a program of its own in the sandbox: it runs the earlier calls again, their output discarded, and then the
 new one. So no process waits while a model thinks, nothing outlives a call, and the isolation is that of `Sandbox.run`.
-Random draws are seeded and repeat; clocks and the system's entropy do not. A call that was ended by a limit is not run
-again.
+Random draws are seeded and repeat, those of numpy, `uuid` and `secrets` too; clocks do not. What goes to stderr is part
+of the output. A call that was ended by a limit, or that ended the interpreter, is not run again.
 """
 
 from __future__ import annotations
@@ -26,13 +26,20 @@ if TYPE_CHECKING:
 CALL = Limits(wall=10.0, cpu=5.0, output=64 << 10)
 """Limits of one call where none are given."""
 
+LEFT = 97
+"""Exit code of a call that raised: any other one is of code that ended the interpreter itself."""
+
 _PROGRAM = """\
-def _session(cells):
-    import ast, os, random, sys, traceback
+def _session(cells, left):
+    import ast, os, random, sys, traceback, types
     random.seed(0)
+    os.urandom = random._urandom = random.Random(1).randbytes
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed(0)
-    known = {"__name__": "__main__", "__builtins__": __builtins__}
+    main = sys.modules["__main__"] = types.ModuleType("__main__")
+    known = main.__dict__
+    known["__builtins__"] = __builtins__
+    sys.stderr = sys.stdout
 
     def run(code, name):
         tree = ast.parse(code, name)
@@ -63,17 +70,17 @@ def _session(cells):
             print("".join(traceback.format_list(frames)), end="")
         print("".join(traceback.format_exception_only(type(error), error)), end="")
         sys.stdout.flush()
-        os._exit(1)
+        os._exit(left)
 
-_session(%r)
+_session(%r, %r)
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
     """What a call gave. text: what it printed, the value of its last expression, and the traceback of what it raised.
-    ok: it came to its end. ended: the limit that ended it, empty for none. seconds: time of the call, with the earlier
-    calls that ran again."""
+    ok: it came to its end. ended: the limit or exit that ended it, empty for none. seconds: time of the call, with the
+    earlier calls that ran again."""
 
     text: str
     ok: bool
@@ -108,12 +115,12 @@ class Session:
             return Output(f"No call was made: the limit of {self._seconds:g} seconds is reached.\n", False, "seconds")
         self.calls += 1
         began = time.monotonic()
-        result = await self._sandbox.run(_PROGRAM % [*self._cells, code], limits=self._limits_now())
+        result = await self._sandbox.run(_PROGRAM % ([*self._cells, code], LEFT), limits=self._limits_now())
         self.seconds += result.seconds
-        ended = "" if result.why in ("exit", "error") else result.why
+        ended = "" if result.finished or (result.why == "error" and result.code == LEFT) else result.why
         if not ended:
             self._cells.append(code)
-        return Output(self._text(result, ended), result.finished, ended, time.monotonic() - began)
+        return Output(self._text(result, ended), result.finished and not ended, ended, time.monotonic() - began)
 
     def _limits_now(self) -> Limits:
         """The limits of a call, with time for the earlier ones, within what is left of the session."""
@@ -131,4 +138,6 @@ class Session:
         words = {
             "wall": "time", "cpu": "time", "starved": "time", "memory": "memory", "output": "output", "disk": "disk",
         }  # fmt: skip
+        if ended in ("exit", "error", "signal"):
+            return f"{text}The call ended the interpreter (exit code {result.code}): nothing that it did is kept.\n"
         return text + (f"The call was ended: over its limit of {words.get(ended, ended)}.\n" if ended else "")

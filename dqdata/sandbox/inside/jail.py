@@ -128,8 +128,9 @@ def lock(setup: Setup, limits: dict[str, Any], home: Home, role: str) -> None:
 
 
 def _limit(limits: dict[str, Any]) -> None:
-    # The server watches the exact limit; this is for when it can't. A judge works on, job after job.
-    cpu = math.ceil(limits["cpu"]) + 1 if limits["cpu"] else resource.RLIM_INFINITY
+    # The server watches the exact limit; this is for when it can't, and twice as much: the kernel counts whole ticks
+    # here, stolen ones too, and what it ends early looks like a lack of memory. A judge works on, job after job.
+    cpu = math.ceil(2 * limits["cpu"]) + 1 if limits["cpu"] else resource.RLIM_INFINITY
     file = max(limits["disk"], limits["output"])
     _set_limit(resource.RLIMIT_AS, limits["memory"], limits["memory"])
     _set_limit(resource.RLIMIT_CPU, cpu, cpu)

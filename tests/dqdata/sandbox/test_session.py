@@ -53,9 +53,41 @@ def test_what_ends_a_program_ends_its_call_alone(code: str, box: Sandbox) -> Non
     assert not ok and after == ("2\n", True)
 
 
+@pytest.mark.parametrize("code", ["import os; os._exit(0)", "import os; os._exit(1)", "import os; os.abort()"])
+def test_a_call_that_ends_the_interpreter_says_so_and_is_not_run_again(code: str, box: Sandbox) -> None:
+    (text, ok), after = ran(box, f"print('a', flush=True); {code}", "1 + 1")
+    assert not ok and text.startswith("a\nThe call ended the interpreter") and after == ("2\n", True)
+
+
 def test_draws_repeat_so_that_state_is_the_same_in_every_call(box: Sandbox) -> None:
-    _, first, second = ran(box, "import random\nn = random.random()", "n", "n")
-    assert first == second
+    """Those of libraries that a call imports and that seed themselves, too."""
+    _, first, second, other = ran(
+        box,
+        "import random, secrets, uuid, numpy as np\n"
+        "drawn = [random.random(), secrets.randbits(64), uuid.uuid4(), np.random.rand()]\n"
+        "drawn.append(np.random.default_rng().random())",
+        "drawn",
+        "drawn",
+        "[random.random(), secrets.randbits(64), uuid.uuid4(), np.random.rand()] == drawn[:-1]",
+    )
+    assert first == second and first[1] and other == ("False\n", True)
+
+
+def test_names_of_a_session_are_those_of_main_and_warnings_are_part_of_the_output(box: Sandbox) -> None:
+    outputs = ran(
+        box,
+        "import pickle, typing, warnings\nclass A:\n    one: 'A'",
+        "type(pickle.loads(pickle.dumps(A()))) is A and typing.get_type_hints(A)['one'] is A",
+        "print('first'); warnings.warn('careful'); print('last')",
+    )
+    assert outputs[1] == ("True\n", True)
+    assert outputs[2] == ("first\n<call 3>:1: UserWarning: careful\nlast\n", True)
+
+
+def test_the_kernel_ends_no_program_before_its_limit_of_cpu_time(box: Sandbox) -> None:
+    """Its count of ticks runs ahead of the time that a program had; what it kills looks like a lack of memory."""
+    [(text, _)] = ran(box, "import resource; resource.getrlimit(resource.RLIMIT_CPU)[0]")
+    assert int(text) >= 2 * SHORT.cpu
 
 
 def test_limits_of_a_call_and_of_the_trace(box: Sandbox) -> None:
