@@ -77,7 +77,10 @@ def stored_schema(schema: pa.Schema) -> pa.Schema:
     """The schema of `stored_batch`. Raises ColumnError."""
     import pyarrow as pa
 
-    return pa.schema([(field.name, _named(field.name, pa.nulls(0, field.type)).type) for field in schema])
+    stored = (
+        field.type if _is_stored(field.type) else _named(field.name, pa.nulls(0, field.type)).type for field in schema
+    )
+    return pa.schema(list(zip(schema.names, stored, strict=True)))
 
 
 def check_times(batch: pa.RecordBatch, keys: Sequence[str] = ()) -> None:

@@ -28,8 +28,7 @@ CLOCKS = frozenset({"current_timestamp", "current_date", "current_time", "localt
 def check_condition(expression: str, have: Columns, parameter: str = "where") -> tuple[str, ...]:
     """Columns that a predicate reads, in the table's order. Raises ColumnError; QueryError where it is no condition."""
     used = _used(f"select 1 from rows where (\n{expression}\n)", expression, have, parameter)
-    _bind(f"select 1 from rows where (\n{expression}\n)", expression, have, parameter)
-    kind = _bind(f"select (\n{expression}\n) from rows", expression, have, parameter)
+    kind = _bind(f"select (\n{expression}\n) from rows where (\n{expression}\n)", expression, have, parameter)
     if kind not in ("BOOLEAN", '"NULL"'):
         raise QueryError(f"{parameter} = {expression!r} is {kind}, not a condition; compare it with something")
     return used

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import threading
@@ -90,10 +91,20 @@ def read_parquet(files: Iterable[Path]) -> str:
 
 def parsed(sql: str, con: duckdb.DuckDBPyConnection | None = None) -> dict[str, Any]:
     """DuckDB's syntax tree: {"error": False, "statements": [...]}, or {"error": True, "error_message": ...}."""
-    row = (con or connection()).execute(f"select json_serialize_sql({literal(sql)}::varchar)").fetchone()
-    assert row is not None
-    tree: dict[str, Any] = json.loads(row[0])
+    tree: dict[str, Any] = json.loads(_serialized(sql) if con is None else _serialize(sql, con))
     return tree
+
+
+@functools.lru_cache(maxsize=256)
+def _serialized(sql: str) -> str:
+    """Planning asks for the tree of a query several times."""
+    return _serialize(sql, connection())
+
+
+def _serialize(sql: str, con: duckdb.DuckDBPyConnection) -> str:
+    row = con.execute(f"select json_serialize_sql({literal(sql)}::varchar)").fetchone()
+    assert row is not None
+    return str(row[0])
 
 
 def quote_refs(sql: str, resolve: Callable[[str], str] = str.lower) -> tuple[str, list[str]]:

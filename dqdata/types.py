@@ -105,6 +105,13 @@ DUCKDB: tuple[Rule, ...] = (
 )  # fmt: skip
 """Every type of DuckDB 1.5, in the order of the documentation."""
 
+PLAIN = tuple(
+    rule.name
+    for rule in DUCKDB
+    if rule.how == "kept" and rule.arrow not in ("list", "struct", "map", "decimal128(p, s)")
+)
+"""Kept types that have neither parts nor parameters."""
+
 _RULES = {id_: rule for rule in DUCKDB for id_ in rule.ids}
 
 

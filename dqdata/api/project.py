@@ -86,7 +86,7 @@ class Project(Catalogs, Experiments):
         from dqdata.project.keys import note_keys
         from dqdata.project.paths import outside_paths
         from dqdata.project.problems import Problems
-        from dqdata.training.evaluation import check_evaluations
+        from dqdata.training.evaluation_plan import check_evaluations
         from dqdata.training.exact_match import Evaluate
         from dqdata.training.leaks import find_leaks
         from dqdata.training.plan import check_trainer
@@ -299,7 +299,8 @@ class Project(Catalogs, Experiments):
         scores of their own. settings: keys of a trainer's `evaluate` table, such as samples, temperature,
         max_new_tokens, limit, verify, user, system, seed, top_p, chat_template_kwargs.
         """
-        from dqdata.training.evaluation import Asked, evaluate_models, settle
+        from dqdata.training.evaluation import evaluate_models
+        from dqdata.training.evaluation_plan import Asked, settle
 
         columns = (by,) if isinstance(by, str) else None if by is None else tuple(by)
         asked = Asked(on, None if path is None else Path(path), data, columns, settings)

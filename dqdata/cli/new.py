@@ -38,7 +38,7 @@ def operator(name: str, kind: str, folder: Path | None) -> None:
     """Write a package with the operator NAME and a test of it that passes."""
     target = write_operator(name, kind, folder or Path(f"dqdata-{name}"))
     say(f"wrote {target}")
-    say(f"next: cd {target}, pip install -e '.[dev]', python -m pytest")
+    say(f"next: cd {target}, pip install -e '.[dev]' into dqdata's environment, python -m pytest")
 
 
 def write_operator(name: str, kind: str, folder: Path) -> Path:

@@ -24,7 +24,8 @@ from dqdata.experiments.tokens import GUESS, STUDENT, selection, weigh
 from dqdata.notebook import Shown
 from dqdata.project.check import check_project, plans_ahead
 from dqdata.training.build import Node, build
-from dqdata.training.evaluation import Asked, evaluate_models, settle
+from dqdata.training.evaluation import evaluate_models
+from dqdata.training.evaluation_plan import Asked, settle
 from dqdata.training.plan import check_trainer
 
 if TYPE_CHECKING:

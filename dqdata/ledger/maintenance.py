@@ -72,14 +72,14 @@ def verify(place: LedgerPlace) -> Iterator[str]:
             yield problem
         if damaged and isinstance(place, PostgresPlace):
             return  # a server refuses to read on
-        for number, key in _rows(session, _FAILURES, "failure_id"):
+        for number, key in _rows(session, "failures", _FAILURES, "failure_id"):
             if isinstance(key, StoreError):
-                yield _unread("failures", key, number)
+                yield _unread("failures", number, key)
             else:
                 yield f"failed attempt {number} of call {key}: its request is missing"
-        for key, *row in _rows(session, _CALLS, "ledger_key"):
+        for key, *row in _rows(session, "calls", _CALLS, "ledger_key"):
             if isinstance(row[0], StoreError):
-                yield _unread("calls", row[0], key)
+                yield _unread("calls", key, row[0])
             else:
                 yield from _wrong(key, *row)
 
@@ -92,22 +92,49 @@ _ASKED = "provider, model, revision, messages, sampling, answer_schema, draw, sa
 _CALLS = f"select ledger_key, {_ASKED}, {ANSWER} from calls left join requests using (request_id)"
 
 
-def _rows(session: Session, select: str, key: str) -> Iterator[Row]:
-    """The rows of a query; where the database can't read on, as the last row the last key that it read, and the
-    StoreError."""
-    last = None
+def _rows(session: Session, table: str, select: str, key: str) -> Iterator[Row]:
+    """The rows of a query in the order of their keys; in place of a row that can't be read its key and the StoreError.
+    Where keys can't be read on either, the last row is None and the StoreError."""
+    last: Any = None
+    while True:
+        after = f" where {key} > ?" if last is not None else ""
+        try:
+            keys = [
+                found
+                for (found,) in session.rows(
+                    f"select {key} from {table}{after} order by {key} limit {PAGE}", [] if last is None else [last]
+                )
+            ]
+        except StoreError as error:
+            yield (None, error)
+            return
+        if not keys:
+            return
+        yield from _between(session, select, key, keys)
+        last = keys[-1]
+
+
+def _between(session: Session, select: str, key: str, keys: list[Any]) -> Iterator[Row]:
+    """Rows from the first to the last of these keys: where not all can be read, by halves."""
+    clause = "and" if " where " in select else "where"
     try:
-        for page in pages(session, select, key):
-            for row in page:
-                last = row[0]
-                yield row
+        found = session.rows(f"{select} {clause} {key} between ? and ? order by {key}", [keys[0], keys[-1]])
     except StoreError as error:
-        yield (last, error)
+        if len(keys) == 1:
+            yield (keys[0], error)
+            return
+        middle = len(keys) // 2
+        yield from _between(session, select, key, keys[:middle])
+        yield from _between(session, select, key, keys[middle:])
+    else:
+        yield from found
 
 
-def _unread(table: str, error: StoreError, last: object) -> str:
-    where = "its rows" if last is None else f"the rows after {last!r}"
-    return f"table {table}: {where} can't be read ({error})"
+def _unread(table: str, key: object, error: StoreError) -> str:
+    if key is None:
+        return f"table {table}: not all of its rows can be found ({error})"
+    row = f"failed attempt {key}" if table == "failures" else f"call {key}"
+    return f"{row}: it can't be read, or its request can't ({error})"
 
 
 def _wrong(

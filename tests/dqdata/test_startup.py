@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +33,16 @@ def loaded_by(code: str) -> set[str]:
 def test_nothing_heavy_and_no_plug_in_loads_at_the_start(code: str) -> None:
     loaded = loaded_by(code)
     assert not [name for name in (*HEAVY, *PLUGINS) if name in loaded]
+
+
+def test_a_check_loads_neither_the_engine_nor_what_only_runs_need(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"question": "1 + 1?", "answer": "2", "parts": ["1"]}\n')
+    (tmp_path / "pipelines.toml").write_text(
+        'store.path = "catalogs"\n[pipelines.p]\nfrom = "rows.jsonl"\nsteps = [{ op = "filter", where = "answer > \'1\'" }]\n'
+    )
+    loaded = loaded_by(f"from dqdata.cli import main; main(['check', '-p', {str(tmp_path)!r}])")
+    assert "dqdata_operators.select.filter" in loaded, "the project was not checked"
+    assert not loaded & {"dqdata.engine", "pandas", "pyarrow.dataset", "pyarrow.compute", "openai", "sympy", "torch"}
 
 
 def test_the_list_of_verbs_says_what_each_verb_says() -> None:

@@ -13,6 +13,8 @@ import pytest
 
 from dqdata.catalog import Store
 from dqdata.catalog.export import Format, write
+from dqdata.columns import arrow_schema, columns_of
+from dqdata.database import connect
 from dqdata.engine.apply import apply_operator
 from dqdata.engine.run import run_pipeline
 from dqdata.errors import ColumnError, InputError, QueryError
@@ -21,7 +23,7 @@ from dqdata.project.plan import make_plan
 from dqdata.project.tables import Project
 from dqdata.sources.files import Files, FilesParams
 from dqdata.sql import literal
-from dqdata.types import DUCKDB, Rule, stored
+from dqdata.types import DUCKDB, PLAIN, Rule, stored
 
 Write = Callable[[str], Project]
 
@@ -198,6 +200,19 @@ def test_a_type_that_rows_cannot_hold_is_refused_when_planning(
             make_plan(loaded, "p", NoStore())
         with pytest.raises(QueryError, match=rf"'odd' is .*can't hold {rule.name}"):
             store.query(f"select {made} as odd")
+
+
+def test_types_of_arrow_are_named_as_duckdb_names_them() -> None:
+    kinds = {
+        f"c{place}": name
+        for place, name in enumerate([f"{plain}{part}" for plain in PLAIN for part in ("", "[]", "[][]")])
+    }
+    kinds |= {"d": "DECIMAL(9,2)[]", "s": "STRUCT(a BIGINT, b VARCHAR[])[]", "m": "MAP(VARCHAR, DATE)"}
+    rows = arrow_schema(kinds).empty_table()
+    with connect() as con:
+        con.register("rows_of_schema", rows)
+        described = con.sql("describe from rows_of_schema").fetchall()
+    assert len(PLAIN) > 15 and columns_of(rows.schema) == {str(name): str(kind) for name, kind, *_ in described}
 
 
 def test_types_of_duckdb_are_all_in_the_table() -> None:

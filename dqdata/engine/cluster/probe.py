@@ -37,9 +37,9 @@ def difference(there: Mapping[str, Any], here: Mapping[str, Any], file: str) -> 
     """What a machine with the facts `there` has otherwise than this one, and what to do; empty where nothing does."""
     version, ours = there["packages"].get("dqdata"), here["packages"]["dqdata"]
     if version is None:
-        return f"has no dqdata: install it there, with the same extras: pip install dqdata=={ours}"
+        return f"has no dqdata: install the wheel of {ours} there, with the same extras"
     if version != ours:
-        return f"has dqdata {version}, this machine {ours}: install the same there: pip install dqdata=={ours}"
+        return f"has dqdata {version}, this machine {ours}: install the same wheel there"
     if there["source"] and there["source"] != here["source"]:
         return f"has another source of dqdata {version} than this machine: install the same commit there"
     if there["python"] != here["python"]:

@@ -85,7 +85,7 @@ DAMAGE = {
     "numbers in place of messages": ("requests", "messages = '[1, 2]'", "request can't be read"),
     "messages cut": ("requests", "messages = substr(messages, 1, 9)", "request can't be read"),
     "messages nested too deep": ("requests", f"messages = '{'[' * 100_000}'", "request can't be read"),
-    "bytes that are no text": ("requests", "messages = cast(x'ff5b5d' as text)", "table calls: its rows can't be read"),
+    "bytes that are no text": ("requests", "messages = cast(x'ff5b5d' as text)", "request can't (ledger"),
     "no key": ("calls", "ledger_key = ''", "request stored with it has the key"),
     "another sample": ("calls", "sample = 5", "request stored with it has the key"),
     "log probabilities that are no JSON": ("calls", "logprobs = 'zz'", "answer in the ledger can't be read"),
@@ -109,6 +109,26 @@ def test_verify_lists_every_kind_of_damage(invoke: Invoke, sound: Path, tmp_path
     change(path, f"update {table} set {values} where {FIRST.format(table)}")
     found = json.loads(invoke("verify", "--file", path, "--json", code=1))
     assert not found["sound"] and len(found["problems"]) == 1 and expected in found["problems"][0], found
+
+
+def test_verify_reads_on_behind_rows_that_cannot_be_read(invoke: Invoke, sound: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copy(sound, tmp_path))
+    keys = {
+        str(key): str(request) for key, request in rows(path, "select ledger_key, request_id from calls order by 1")
+    }
+    (first, one), *_, (last, other) = keys.items()
+    middle = sorted(keys)[len(keys) // 2]
+    for request in (one, other):
+        change(path, f"update requests set messages = cast(x'ff5b5d' as text) where request_id = '{request}'")
+    change(path, f"update calls set reasoning = cast(x'c328' as text) where ledger_key = '{middle}'")
+    change(path, f"update calls set input_tokens = -5 where ledger_key = '{sorted(keys)[3]}'")
+    change(path, "update failures set request_id = 'gone'")
+    found = [str(problem) for problem in json.loads(invoke("verify", "--file", path, "--json", code=1))["problems"]]
+    assert [said.split(":")[0] for said in found[1:]] == [
+        f"call {key}" for key in (first, sorted(keys)[3], middle, last)
+    ]
+    assert found[0].startswith("failed attempt 1 of call k") and "fewer than no tokens" in found[2], found
+    assert all("Could not decode to UTF-8" in found[place] for place in (1, 3, 4)), found
 
 
 @pytest.mark.parametrize("at", [4_096, 8_192, 20_480, 40_960, -4_096])

@@ -18,9 +18,18 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import polars as pl
 
-from dqdata_operators.lib.texts.signature import BRACKET, DASH, LETTER, NAME, NUMBER, SIGN, SLASH, Tokens, tokenised
+from dqdata_operators.lib.texts.signature import (
+    BRACKET,
+    DASH,
+    LETTER,
+    NAME,
+    NUMBER,
+    SIGN,
+    SLASH,
+    Tokens,
+    code,
+)
 
 LONGER = 1.3
 """A text so many times as long as a problem is compared by a stretch."""
@@ -132,5 +141,5 @@ def _characters(made: Tokens) -> str:
     return signs.tobytes().decode("utf-32-le")
 
 
-ONE = int(tokenised(pl.Series(["1"])).codes[0])
-PLUS = int(tokenised(pl.Series(["1 + 1"])).codes[1])
+ONE = code("1")
+PLUS = code("+")

@@ -277,6 +277,11 @@ def _kind(token: str) -> tuple[int, int, int]:
     return kind, _code(name), _PLACES.get(_code(name), -1)
 
 
+def code(token: str) -> int:
+    """Hash of what is compared of a token, as in `Tokens.codes`."""
+    return _kind(token)[1]
+
+
 def _named(token: str) -> tuple[int, str]:
     """(kind, what is compared). Words are in small letters unless they are short names."""
     first = token[0]
