@@ -147,6 +147,24 @@ def new_stores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dqdata.catalog.store.create", create_by_copy)
 
 
+@pytest.fixture(autouse=True)
+def one_thread(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Databases that this process opens have one thread, as on a machine with one core: sharing out what a test asks
+    takes a third of its CPU time. Those of tests marked `many_threads` have as many as there are cores, or two."""
+    import duckdb
+
+    connect, threads = duckdb.connect, 1
+    if request.node.get_closest_marker("many_threads") is not None:
+        threads = max(2, os.cpu_count() or 1)
+
+    def connected(*given: Any, **more: Any) -> duckdb.DuckDBPyConnection:
+        if "config" in more:  # a database of dqdata's
+            more["config"] = {"threads": threads, **more["config"]}
+        return connect(*given, **more)
+
+    monkeypatch.setattr(duckdb, "connect", connected)
+
+
 @pytest.fixture
 def kept_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs in this process share their CPU workers; for tests that look neither at processes nor at threads."""

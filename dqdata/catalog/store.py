@@ -331,7 +331,8 @@ class Store(Reader):
         """All or nothing, on a connection that is thrown away when it fails."""
         with lake_errors(self.place, "writing to"):
             if self._write_db is None:
-                self._write_db = attach(self.backend, read_only=False)
+                # A commit is small statements: sharing them out among threads costs more than they take.
+                self._write_db = attach(self.backend, read_only=False, threads=1)
             con = self._write_db
             try:
                 con.execute("begin")

@@ -99,6 +99,7 @@ def test_a_query_for_a_recipe(store: Store, commit: Make, read: Read, problems: 
         store.query_columns("select random() from p")
 
 
+@pytest.mark.many_threads
 def test_a_repeatable_query(store: Store, commit: Make, problems: Problems) -> None:
     lots = [problems(range(k, 30_000, 7), f"question {k % 3}") for k in range(7)]
     commit("p", *lots)
@@ -108,6 +109,7 @@ def test_a_repeatable_query(store: Store, commit: Make, problems: Problems) -> N
     assert all(store.query(sql, repeatable=True).read_all().equals(first) for _ in range(3))
 
 
+@pytest.mark.many_threads
 def test_repeatable_queries_share_one_database_and_see_new_versions(
     store: Store, commit: Make, problems: Problems, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -48,6 +48,7 @@ def test_a_bare_name_is_pinned_when_planning(store):
     assert source(store, "select * from problems@1 where level = 1").fingerprint() == first
 
 
+@pytest.mark.many_threads
 def test_joins_and_groups_come_in_one_order(store):
     query = "select level, count(*) as n from problems a join problems b using (level) group by level"
     assert len({tuple(map(str, rows(source(store, query)))) for _ in range(5)}) == 1
