@@ -38,7 +38,8 @@ def test_nothing_heavy_and_no_plug_in_loads_at_the_start(code: str) -> None:
 def test_a_check_loads_neither_the_engine_nor_what_only_runs_need(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text('{"question": "1 + 1?", "answer": "2", "parts": ["1"]}\n')
     (tmp_path / "pipelines.toml").write_text(
-        'store.path = "catalogs"\n[pipelines.p]\nfrom = "rows.jsonl"\nsteps = [{ op = "filter", where = "answer > \'1\'" }]\n'
+        'store.path = "catalogs"\n[pipelines.p]\nfrom = "rows.jsonl"\n'
+        'steps = [{ op = "filter", where = "length(answer) = 1" }]\n'
     )
     loaded = loaded_by(f"from dqdata.cli import main; main(['check', '-p', {str(tmp_path)!r}])")
     assert "dqdata_operators.select.filter" in loaded, "the project was not checked"

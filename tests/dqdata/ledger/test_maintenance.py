@@ -113,20 +113,15 @@ def test_verify_lists_every_kind_of_damage(invoke: Invoke, sound: Path, tmp_path
 
 def test_verify_reads_on_behind_rows_that_cannot_be_read(invoke: Invoke, sound: Path, tmp_path: Path) -> None:
     path = Path(shutil.copy(sound, tmp_path))
-    keys = {
-        str(key): str(request) for key, request in rows(path, "select ledger_key, request_id from calls order by 1")
-    }
-    (first, one), *_, (last, other) = keys.items()
-    middle = sorted(keys)[len(keys) // 2]
+    calls = rows(path, "select ledger_key, request_id from calls order by 1")
+    (first, one), (last, other), (fourth, _), (middle, _) = (calls[place] for place in (0, -1, 3, 15))
     for request in (one, other):
         change(path, f"update requests set messages = cast(x'ff5b5d' as text) where request_id = '{request}'")
     change(path, f"update calls set reasoning = cast(x'c328' as text) where ledger_key = '{middle}'")
-    change(path, f"update calls set input_tokens = -5 where ledger_key = '{sorted(keys)[3]}'")
+    change(path, f"update calls set input_tokens = -5 where ledger_key = '{fourth}'")
     change(path, "update failures set request_id = 'gone'")
     found = [str(problem) for problem in json.loads(invoke("verify", "--file", path, "--json", code=1))["problems"]]
-    assert [said.split(":")[0] for said in found[1:]] == [
-        f"call {key}" for key in (first, sorted(keys)[3], middle, last)
-    ]
+    assert [said.split(":")[0] for said in found[1:]] == [f"call {key}" for key in (first, fourth, middle, last)]
     assert found[0].startswith("failed attempt 1 of call k") and "fewer than no tokens" in found[2], found
     assert all("Could not decode to UTF-8" in found[place] for place in (1, 3, 4)), found
 
