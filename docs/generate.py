@@ -295,7 +295,7 @@ $ dqdata ops shorter
 ```
 
 Once it is installed, `{ op = "shorter", most = 80 }` is a step of any pipeline, and a change of its code makes the
-step's rows anew. `columns` says what the step needs and adds, and is called when planning: an error there costs no
+step's rows anew. `columns` returns what the step needs and adds, and is called when planning: an error there costs no
 call. `process` does the work. A row that is not kept is a `Reject` with a short reason, which `NAME__rejects` holds; an
 exception fails its row alone."""
 OTHER_KINDS = """## Other kinds

@@ -78,7 +78,7 @@ _ERRORS: dict[str, Code] = {
     ),
     "missing-key": Code("input", "A required key is missing.", "Add it; `dqdata ops NAME` shows what each key means."),
     "invalid-value": Code(
-        "input", "A key has a value of the wrong type or range.", "Give a value as the message says."
+        "input", "A key has a value of the wrong type or range.", "Give a value as the message describes."
     ),
     "unknown-name": Code(
         "input",
@@ -93,7 +93,7 @@ _ERRORS: dict[str, Code] = {
     "import-failed": Code(
         "input",
         "A plug-in is installed and its code can't be imported.",
-        "Install what it needs, or tell its author; -v shows the line.",
+        "Install what it needs, or report it to its author; -v shows the line.",
     ),
     "missing-extra": Code(
         "input", "A package that this needs is not installed.", "Run the `pip install` that the message names."
@@ -169,12 +169,12 @@ _ERRORS: dict[str, Code] = {
     "plugin-fault": Code(
         "run",
         "The code of a plug-in raised what it should not.",
-        "The message names file and line, -v shows all of it: correct the plug-in or tell its author.",
+        "The message names file and line, -v shows all of it: correct the plug-in or report it to its author.",
     ),
     "operator-contract": Code(
         "run",
         "An operator returned something else than it promised.",
-        "Correct the operator; the message says what it returned.",
+        "Correct the operator; the message shows what it returned.",
     ),
     "row-accounting": Code(
         "run",
@@ -234,7 +234,7 @@ _ERRORS: dict[str, Code] = {
     "too-many-files": Code("run", "The process may not open more files.", "Raise the limit: ulimit -n 65536."),
     "out-of-memory": Code("run", "Memory is too small.", "Lower `memory`, `chunk_rows` or --workers."),
     "system-error": Code(
-        "run", "The operating system refused something.", "The message names the file and what it said."
+        "run", "The operating system refused something.", "The message names the file and the system's reason."
     ),
     "sandbox-failed": Code(
         "run", "No sandbox works here, or it died.", "`dqdata doctor` shows which sandbox works and why not."
@@ -346,7 +346,7 @@ _REASONS: dict[str, Code] = {
     "server": Code("failed", "The endpoint failed.", "Run again; see the server's log."),
     "broken": Code("failed", "The teacher's own code failed.", "See detail."),
     "stopped": Code("failed", "The teacher was stopped in the middle.", "Run again."),
-    "batch_limit": Code("failed", "The batch endpoint has no room.", "Run again later."),
+    "batch_limit": Code("failed", "The batch endpoint accepts no further batch now.", "Run again later."),
     "batch_refused": Code("failed", "The endpoint refused the batch.", "See detail."),
     "not_recorded": Code(
         "failed", "The replayed ledger has no answer to this request.", "Record it first, or use another teacher."
@@ -415,7 +415,7 @@ _REASONS: dict[str, Code] = {
     "unpaired": Code("dropped", "The problem has no row to pair this one with.", "More samples."),
     "contaminated": Code(
         "dropped",
-        "The problem is one of a benchmark; the word behind the last _ says how.",
+        "The problem is one of a benchmark; the word behind the last _ is the kind of match.",
         "Nothing; detail names it.",
     ),
     "no_problem": Code("dropped", "The text is no problem.", "More samples."),

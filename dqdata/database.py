@@ -67,7 +67,9 @@ def open_database(
     if threads is not None:
         config["threads"] = threads
     con = duckdb.connect(config=config)
-    con.execute("set enable_progress_bar = false")  # under `python -c` and in a prompt it would stand among the rows
+    # Under `python -c` the bar would be printed among the rows; in a notebook without ipywidgets no value can be set.
+    if con.execute("select current_setting('enable_progress_bar')").fetchone() == (True,):
+        con.execute("set enable_progress_bar = false")
     for name in extensions:
         con.execute(f"load {_text(_extension(name))}")
     con.execute("set global TimeZone = 'UTC'")  # else a cast to DATE depends on the machine

@@ -246,7 +246,7 @@ def reward_model(name: str, scores: Sequence[str]) -> DataError:
     """What to say where a reward model is taken for one that writes."""
     return DataError(
         f"{name} is a reward model: it gives {', '.join(scores)} and writes no text. A teacher with "
-        'provider = "reward_model" asks it, as the `model` of a step `score`'
+        'provider = "reward_model" calls it, as the `model` of a step `score`'
     )
 
 

@@ -56,7 +56,7 @@ _INTEGERS = (
     ("UINTEGER", "uint32", "UInt32", "4294967295"),
     ("UBIGINT", "uint64", "UInt64", "18446744073709551615"),
 )
-_ENDS = "a value of 10^38 or more is an error that says so: `x::VARCHAR` holds it"
+_ENDS = "a value of 10^38 or more is an error: `x::VARCHAR` holds it"
 _YEARS = "years 1 to 9999; another year, or infinity, is an error that names column and row: `x::VARCHAR` holds it"
 
 DUCKDB: tuple[Rule, ...] = (

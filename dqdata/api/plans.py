@@ -158,7 +158,7 @@ class PlanReport(Shown):
             "at most": self.most_usd if self.teachers else None,
             "budget in USD": self.budget_usd,
         }
-        return fields(about) + table(["segment", "step", "rows after it", "new columns", "columns gone"], steps)
+        return fields(about) + table(["segment", "step", "rows after it", "new columns", "removed columns"], steps)
 
 
 def _segment(number: int, segment: Segment, checkpoints: Path) -> SegmentReport:

@@ -67,7 +67,7 @@ class Health:
         if refused > self._limits.patience:
             return TeacherError(
                 f"teacher {teacher!r}: {error}, and no answer for {refused:.0f} s (`patience`); run again when the "
-                "endpoint has room: it goes on from here",
+                "endpoint accepts requests: it goes on from here",
                 kind="fatal",
                 reason=error.reason,
                 status=error.status,

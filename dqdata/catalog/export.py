@@ -32,7 +32,7 @@ def format_of(file: Path) -> Format:
     for kind in get_args(Format):
         if file.name.endswith(f".{kind}"):
             return kind  # type: ignore[no-any-return]
-    raise DataError(f"{file}: the name must end in .jsonl, .parquet, .csv or .json, as that says how to write it")
+    raise DataError(f"{file}: the name must end in .jsonl, .parquet, .csv or .json, which decides the format")
 
 
 def check_target(file: Path) -> None:

@@ -42,7 +42,7 @@ VERBS = {
     "drop": "Make versions unreadable; `dqdata restore` brings them back until `dqdata gc` removes their files.",
     "restore": "Bring back versions (NAME@VERSION) that were dropped and whose files are still there.",
     "gc": "Remove the files of dropped versions, which can't be restored afterwards.",
-    "rebuild": "Remake a version from its recipe, and say whether every row is the same; nothing is committed.",
+    "rebuild": "Remake a version from its recipe, and report whether every row is the same; nothing is committed.",
     "test": "Run the recorded tests of pipelines offline, or record one: its first rows with their answers.",
     "verify": "Read all data files of a catalog, a version or the whole store, and compare their checksums.",
     "diff": "Compare two versions: rows added, removed and changed, and the causes in their recipes.",

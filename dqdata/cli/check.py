@@ -42,7 +42,9 @@ def command(names: tuple[str, ...], leaks: bool, project: Path | None, as_json: 
         for problem in found.problems:
             print_error(f"error[{problem.code}]: {problem}")
         if not found.ok:
-            click.echo("`dqdata explain CODE` says more of a code, `dqdata doctor` what this machine lacks", err=True)
+            click.echo(
+                "`dqdata explain CODE` describes a code, `dqdata doctor` shows what this machine lacks", err=True
+            )
         else:
             say(f"{place}: {', '.join(found.checked) or 'nothing'} in order")
     if not found.ok:

@@ -43,7 +43,7 @@ def project_option(function: F) -> F:
 
 def store_option(function: F) -> F:
     return click.option(
-        "--store", type=click.Path(path_type=Path), help="Folder of the catalogs; by default what the project says."
+        "--store", type=click.Path(path_type=Path), help="Folder of the catalogs; by default that of the project."
     )(function)
 
 

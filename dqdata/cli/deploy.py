@@ -14,7 +14,7 @@ from dqdata.cli.lines import say, say_command
 @click.command()
 @click.argument("model", metavar="MODEL")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="New folder; by default the model's name.")
-@click.option("--check", "url", metavar="URL", help="Write nothing; ask this endpoint the held-out questions.")
+@click.option("--check", "url", metavar="URL", help="Write nothing; send this endpoint the held-out questions.")
 @click.option("--name", default="", help="Of the model in requests; by default made from MODEL.")
 @click.option("--key-env", metavar="VARIABLE", help="Environment variable with the endpoint's key, for --check.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only so many questions, for --check.")

@@ -38,7 +38,9 @@ class Finding(NamedTuple):
 
 @click.command()
 @project_option
-@click.option("--ping", is_flag=True, help="Also ask every endpoint of the project for its models; costs nothing.")
+@click.option(
+    "--ping", is_flag=True, help="Also request the list of models from every endpoint of the project; costs nothing."
+)
 @json_option
 def command(project: Path | None, ping: bool, as_json: bool) -> None:
     """Look at Python, extras, sandbox, GPU, models, keys, store, disk, endpoints. Exit code 1 if something is bad."""

@@ -12,7 +12,7 @@ from dqdata.cli.lines import say
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Say what would be removed, and remove nothing.")
+@click.option("--dry-run", is_flag=True, help="List what would be removed, and remove nothing.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @project_option
 @store_option

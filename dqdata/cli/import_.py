@@ -29,8 +29,8 @@ FORMATS = ("jsonl", "json", "csv", "tsv", "parquet", "arrow")
     type=click.Choice(LAYOUTS),
     help="Layout of chats and traces of other tools, found by the first rows where not given; rows: as they are.",
 )
-@click.option("--dry-run", is_flag=True, help="Only say how the files would be read.")
-@click.option("--format", "form", type=click.Choice(FORMATS), help="By default what the name of the file says.")
+@click.option("--dry-run", is_flag=True, help="Only report how the files would be read.")
+@click.option("--format", "form", type=click.Choice(FORMATS), help="By default by the ending of the file's name.")
 @click.option("--encoding", help="Of CSV and JSON, by its Python name; utf-8 by default.")
 @click.option("--types", multiple=True, metavar="NAME=TYPE", help="DuckDB type of a column, such as answer=VARCHAR.")
 @click.option("--license", metavar="NAME", help="Licence of the rows, such as mit or CC-BY-4.0; recorded with them.")

@@ -71,7 +71,7 @@ def command(
         say(cut(f"-- row {number} of {len(found)}: {_short(one.outcomes[0].values.get('question', one.key))} --"))
         for place, outcome in enumerate(one.outcomes, 1):
             if len(one.outcomes) > 1:
-                say(f"   {place} of the {len(one.outcomes)} rows that came of it")
+                say(f"   {place} of the {len(one.outcomes)} rows made from it")
             _print(outcome, steps)
     cost = "" if not sum(made.calls.values()) else f", {made.calls['made']:,} new calls, {usd(made.cost_usd, 4)}"
     say(f"{made.catalog}@{made.version}: {made.rows_out:,} rows kept, {len(found):,} came in{cost}")

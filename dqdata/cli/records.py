@@ -49,7 +49,8 @@ def print_record(row: Mapping[str, Any], names: Sequence[str], *, title: str, wh
         for number, line in enumerate(shown):
             click.echo(cut(f"{printable(name)[:label] if number == 0 else '':{label}}  {line}".rstrip(), room))
         if len(shown) < len(lines):
-            click.echo(cut(f"{'':{label}}  ... {len(lines) - len(shown):,} more lines: --row ID shows them", room))
+            more = len(lines) - len(shown)
+            click.echo(cut(f"{'':{label}}  ... {more:,} more line{'s'[: more > 1]}: --row ID shows all", room))
 
 
 def as_text(value: Any) -> str:

@@ -39,7 +39,7 @@ class _Query(click.Command):
 
 @click.command(cls=_Query)
 @click.argument("query")
-@click.option("--format", "form", type=click.Choice(FORMATS), help="By default table, or what the name of -o says.")
+@click.option("--format", "form", type=click.Choice(FORMATS), help="By default table, or by the ending of -o's name.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write.")
 @click.option("--limit", type=click.IntRange(min=0), help=f"First N rows; a table shows {_TABLE_ROWS} by default.")
 @click.option("--files", is_flag=True, help="Let the query read local files: from 'x.csv', read_parquet('x.parquet').")

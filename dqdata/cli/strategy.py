@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 )
 @click.option("--traces", help="Catalog or query with further traces, among which the shortest correct one may be.")
 @click.option("--unanswerable", help="Catalog or query with answers to questions that cannot be answered.")
-@click.option("--abstained", help="SQL over these that is true where an answer says that there is none.")
+@click.option("--abstained", help="SQL over these that is true where an answer states that there is none.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder for report.md, results.json, modes.svg.")
 @project_option
 @store_option

@@ -21,7 +21,7 @@ from dqdata.cli.common import json_option, open_catalogs, print_json, project_op
     help="Where to listen on 127.0.0.1; 0 takes a free port.",
 )
 @click.option("--browser", is_flag=True, help="Open the address in a browser.")
-@click.option("--who", default="", help="Name that marks are given; by default the user's name.")
+@click.option("--who", default="", help="Name of who marks rows; by default the user's name.")
 @project_option
 @store_option
 @json_option

@@ -82,7 +82,7 @@ class Past:
                 )
         if len(now) > len(self.steps):
             return f"step {len(self.steps) + 1} ({now[len(self.steps)][0]}) is new"
-        return f"step {len(now) + 1} ({self.steps[len(now)][0]}) is gone"
+        return f"step {len(now) + 1} ({self.steps[len(now)][0]}) was removed"
 
     def segment(self, segment: Segment) -> Path | None:
         """The folder of a segment whose steps are the same; None where there is none."""

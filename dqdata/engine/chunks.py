@@ -34,7 +34,7 @@ def write_whole(frame: pl.DataFrame, path: Path) -> None:
             unfinished.chmod(file_mode(path.parent))
     except OSError as error:
         raise StoreError(
-            f"can't write checkpoint {path}: {error.strerror or error}; make room, then run again"
+            f"can't write checkpoint {path}: {error.strerror or error}; free space, then run again"
         ) from error
 
 

@@ -185,7 +185,9 @@ def _bars(table: str, column: str, value: str, row: Mapping[str, Any]) -> str:
 
 
 def _values(store: Store, name: str, columns: Columns) -> list[Values]:
-    texts = [one for one, kind in columns.items() if kind in ("VARCHAR", "BOOLEAN") and one != columns.key]
+    texts = [
+        one for one, kind in columns.items() if kind in ("VARCHAR", "BOOLEAN") and not one.endswith(("_id", "_key"))
+    ]
     if not texts:
         return []
     value = {one: f"coalesce(left({quoted(one)}::varchar, 80), '(null)')" for one in texts}
@@ -203,4 +205,9 @@ def _values(store: Store, name: str, columns: Columns) -> list[Values]:
         + " order by rows desc, value",
     )
     found = {one: {str(row["value"]): int(row["rows"]) for row in counted if row["name"] == one} for one in few}
-    return [Values(one, rows) for one, rows in found.items() if any(count > 1 for count in rows.values())]
+    return [Values(one, rows) for one, rows in found.items() if _classes(list(rows.values()))]
+
+
+def _classes(counts: Sequence[int]) -> bool:
+    """Whether values with so many rows each are classes: some repeat, and at most two, or half as many as rows."""
+    return max(counts) > 1 and len(counts) <= max(2, sum(counts) // 2)

@@ -94,7 +94,7 @@ def _sections(found: Dataset) -> Iterator[Section]:
     if found.reasons:
         yield (
             "Reasons",
-            "The command dqdata explain CODE says more of a reason.",
+            "The command dqdata explain CODE describes a reason.",
             ("rows", "step", "reason", "meaning"),
             [
                 (f"{one.rows:,}", one.step, one.reason, CODES[one.reason].meaning if one.reason in CODES else "")

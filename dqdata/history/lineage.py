@@ -99,7 +99,7 @@ class _Graph:
 
     def _node(self, name: str) -> Node:
         if (version := self._versions.get(name)) is not None:
-            about = f"{version.rows:,} rows, {version.rejects:,} rejects, {version.created_at:%Y-%m-%d %H:%M}Z"
+            about = f"{version.rows:,} rows, {version.rejects:,} rejects, {version.created_at:%Y-%m-%d %H:%M} UTC"
             return Node(name, "catalog", about, _calls(self._store, version))
         if (model := self._models.get(name)) is not None:
             return Node(name, "model", f"{model['trainer']} of {model['base_model']}")

@@ -91,7 +91,7 @@ def _tables(found: Diff) -> Iterator[Table]:
     if found.counts.columns:
         body = [[name, f"{rows:,}"] for name, rows in found.counts.columns.items()]
         yield "Changed values", ["column", "rows"], _first(body, 2)
-    moved = [s for s in found.shifts if (s.mean_before, s.nulls_before) != (s.mean_after, s.nulls_after)]
+    moved = [shift for shift in found.shifts if shift.moved]
     if moved:
         head = ["column", "mean", "", "median", "", "null", "", "effect"]
         body = [

@@ -82,6 +82,11 @@ class Shift(NamedTuple):
     nulls_after: float
     effect: float | None
 
+    @property
+    def moved(self) -> bool:
+        """Whether the mean or the share of nulls differs."""
+        return (self.mean_before, self.nulls_before) != (self.mean_after, self.nulls_after)
+
 
 class Share(NamedTuple):
     """A value of a column with few values: its share of the rows in both versions, between 0 and 1."""

@@ -140,7 +140,7 @@ class Writer:
     def prompt(self, messages: Sequence[Mapping[str, str]], kwargs: Mapping[str, Any] | None = None) -> str:
         """A chat up to the model's turn. Raises InputError for a model without a chat template."""
         if not self.tokenizer.chat_template:
-            raise InputError("the model has no chat template (a base model?), so it can't be asked")
+            raise InputError("the model has no chat template (a base model?), so it cannot answer questions")
         return str(
             self.tokenizer.apply_chat_template(
                 list(messages), tokenize=False, add_generation_prompt=True, **(kwargs or {})

@@ -114,7 +114,7 @@ def _trained(name: str, store: StoreView, where: str) -> ModelRef:
                 return ModelRef("untrained", name, "", name, model.scores)
             pinned = f"{TRAINED}{ref.name}@{version}"
             if not model.folder.is_dir():
-                raise ProjectError(where, f"the files of {pinned} are gone from {model.folder}")
+                raise ProjectError(where, f"the files of {pinned} no longer exist in {model.folder}")
             return ModelRef("folder", str(model.folder), _identity(model.folder), pinned, scores_of(model.folder))
     versions = ", ".join(str(model.version) for model in known if model.folder is not None) or "none yet"
     raise ProjectError(where, f"model {ref.name!r} has no version {version} (have: {versions})")

@@ -73,13 +73,13 @@ def limits(made: Sequence[Dataset], terms: Terms) -> list[str]:
     counts = {one.column: one.rows for one in version.values}
     for column, value, what in (
         ("verdict", "unverifiable", "have a verdict that the rules could not reach"),
-        ("verdict", "incorrect", "have a verdict that says that they are wrong"),
+        ("verdict", "incorrect", "have a verdict that they are wrong"),
         ("correct", "(null)", "were not verified"),
     ):
         if count := counts.get(column, {}).get(value):
             found.append(f"{count:,} of {version.version.rows:,} rows {what} (`{column}`).")
     if "verdict" not in version.columns and "correct" not in version.columns:
-        found.append("The rows have no verdict: nobody says whether their answers are right.")
+        found.append("The rows have no verdict: their answers were not checked.")
     failed = sum(one.rows for each in made for one in each.reasons if one.kind == "failed")
     if failed:
         found.append(f"{failed:,} rows failed for technical reasons and are missing.")

@@ -43,8 +43,8 @@ def terms(store: Store, catalog: str, version: int, wanted: str | None = None, *
     if not accept and missing:
         hint = "; ".join(f"`dqdata tag {one.version} --license NAME`" for one in unstated)
         raise InputError(
-            f"{name} can't be published: {'; '.join(missing)}. State what the source says: {hint}; or publish anyway "
-            "with --accept-licenses, which writes the lack into the card",
+            f"{name} can't be published: {'; '.join(missing)}. State the licence of the source: {hint}; or publish "
+            "anyway with --accept-licenses, which writes the lack into the card",
             code="unstated-license",
         )
     if not accept and conflicts:

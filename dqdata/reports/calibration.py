@@ -214,7 +214,7 @@ def _drift(store: Queries, against: str, judge: str, key: str, pairs: Sequence[M
 
 def _notes(yes: int, no: int) -> list[str]:
     return [
-        f"only {count} labelled rows are {word}: the rate over them says little"
+        f"only {count} labelled rows are {word}: the rate over them is uncertain"
         for count, word in ((yes, "right"), (no, "wrong"))
         if count < LEAST
     ]

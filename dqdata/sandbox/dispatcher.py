@@ -215,7 +215,9 @@ class Dispatcher:
         if self.failed_starts >= MOST_FAILED_STARTS:
             self.failed_starts = 0
             self._fail_all(
-                SandboxError(f"the sandbox ({self.mode}) does not start: {reason}. `dqdata.sandbox.probe()` tells more")
+                SandboxError(
+                    f"the sandbox ({self.mode}) does not start: {reason}. `dqdata.sandbox.probe()` reports the cause"
+                )
             )
 
     def _requeue(self, tasks: list[Task], reason: str) -> None:

@@ -51,7 +51,7 @@ def format_of(path: Path) -> Format:
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in COMPRESSED]
     if not suffixes or suffixes[-1] not in SUFFIXES:
         raise DataError(
-            f"{path}: can't tell the format by its name; write format = 'jsonl' (or json, csv, tsv, parquet, arrow) in "
+            f"{path}: the name does not show the format; write format = 'jsonl' (or json, csv, tsv, parquet, arrow) in "
             "`from`"
         )
     return SUFFIXES[suffixes[-1]]

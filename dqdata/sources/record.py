@@ -100,7 +100,7 @@ def undecodable(path: Path, line: int, encoding: str, byte: int) -> DataError:
     return at(
         path,
         line,
-        f"byte 0x{byte:02x} isn't {encoding}; say how the file is written, such as encoding = 'latin-1' "
+        f"byte 0x{byte:02x} isn't {encoding}; state how the file is encoded, such as encoding = 'latin-1' "
         "(or cp1252, gb18030, utf-16), or save it as UTF-8",
     )
 

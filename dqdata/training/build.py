@@ -147,7 +147,8 @@ def _order(project: Project, names: Sequence[str], store: Store | None) -> list[
     for pipeline in (pipeline for pipeline in project.pipelines.values() if pipeline.into in into):
         if (other := makers.setdefault(pipeline.into, pipeline.name)) != pipeline.name:
             raise ProjectError(
-                pipeline.where, f"writes into {pipeline.into!r} as {other!r} does: a build can't tell which is newest"
+                pipeline.where,
+                f"writes into {pipeline.into!r} as {other!r} does: a build cannot decide which is newest",
             )
     problems, _ = check_project(project, store or NoStore(), order, partial(check_trainer, project, store))
     if problems:

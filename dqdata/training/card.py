@@ -107,9 +107,9 @@ def _history(version: Version) -> str:
 
 
 def _figures(made: Made) -> Iterator[str]:
-    yield "## Figures"
+    yield "## Metrics"
     yield ""
-    yield "| figure | value |"
+    yield "| metric | value |"
     yield "|---|---:|"
     for name, value in sorted(made.metrics.items()):
         shown = f"{value:.6g}" if isinstance(value, int | float) else plain(str(value))

@@ -115,9 +115,10 @@ def heat(store: OpenStore, table: Table) -> list[Cell]:
     if not {"rv", "cd"} <= set(table.columns):
         return []
     whole = {name: f"least(greatest(round({name}), 0), 9)::int" for name in ("rv", "cd")}
-    rows = store.rows(
-        f"select {whole['cd']} as cd, {whole['rv']} as rv, count(*) as n from {table.sql} "
-        "where isfinite(rv::double) and isfinite(cd::double) group by all order by all"
+    rows = store.rows(  # few pairs of values: they are counted first, and rounded then
+        f"with pairs as (select rv, cd, count(*) as n from {table.sql} group by all) "
+        f"select {whole['cd']} as cd, {whole['rv']} as rv, sum(n)::bigint as n from pairs "
+        "where isfinite(rv::double) and isfinite(cd::double) group by 1, 2 order by all"
     )
     most = max((row["n"] for row in rows), default=1)
     return [Cell(row["cd"], row["rv"], row["n"], row["n"] / most) for row in rows]

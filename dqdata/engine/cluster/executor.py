@@ -179,7 +179,7 @@ class RayExecutor:
                         f"{deaths} processes that worked on chunk {number} ended without a result; the last: "
                         f"{first_line(error)}. Run again: it goes on from here"
                     ) from None
-                log.warning("chunk %d begins again, for its process is gone: %s", number, first_line(error))
+                log.warning("chunk %d begins again, for its process ended: %s", number, first_line(error))
                 continue
             if kind == "differs":
                 raise RunError(f"machine {value[0]} {value[1]}")

@@ -39,7 +39,7 @@ def recipe(request: Request) -> Response:
 
 
 def difference(request: Request) -> Response:
-    """`/diff?before=traces@1&after=traces@2`; `/diff?before=traces@2` compares it with the version before."""
+    """`/diff?before=traces@1&after=traces@2`; the form alone where one of them is not chosen."""
     store, given = site(request).store, request.query_params
     state = store.state()
     names = [

@@ -63,7 +63,7 @@ def pictures(request: Request) -> Response:
         for cell in heat
     }
     marks = store.state().marks
-    return render(request, "charts.html", table=table, found=found, heat=heat, links=links, marks=marks)
+    return render(request, "charts.html", table=table, found=found, wanted=wanted, heat=heat, links=links, marks=marks)
 
 
 def _kept(store: OpenStore, table: Table, name: str, wanted: bool) -> charts.Histogram | None:

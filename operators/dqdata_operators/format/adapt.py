@@ -4,13 +4,13 @@
 
     problem_id | cd | tokens  ->  mode  | messages
     p1         |  1 |     90      none  | user: .., assistant: <think>\\n\\n</think>\\n\\nIt is 4.
-    p2         |  4 |   4200      (goes: too_long, p2 is to be thought over briefly)
+    p2         |  4 |   4200      (dropped: too_long, p2 is to be thought over briefly)
     p3         |  8 |   4200      long  | user: .., assistant: <think>\\n...\\n</think>\\n\\n...
 
 The difficulty of a problem is the median over its rows, so that all its traces teach one mode. form = "empty" puts
 empty think tags where there is no thinking; "switch" also ends the user's turn in `switches`, such as /no_think, so
-that the mode can be asked for; "plain" writes the response alone. What can't teach its mode goes: a trace longer than
-`short_tokens` where short thinking is wanted, one without reasoning where any is.
+that the mode can be asked for; "plain" writes the response alone. What cannot teach its mode is dropped: a trace
+longer than `short_tokens` where short thinking is wanted, one without reasoning where any is.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
     { op = "judge_contamination", judge = "qwq", votes = 3 },
 
     question                    contamination  contamination_text          ->  contamination_verdict
-    Anna shares 24 sweets ...   doubtful       24 pieces of candy are ...      same_problem    goes, with both texts
+    Anna shares 24 sweets ...   doubtful       24 pieces of candy are ...      same_problem    dropped, with both texts
     Anna's bag of 31 nuts ...   same_template  24 pieces of candy are ...      same_template   stays
     A train leaves at 9 ...                                                                    (not asked)
 

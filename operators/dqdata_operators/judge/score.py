@@ -64,7 +64,7 @@ class ScoreParams(VoteParams, ToScorer):
             raise ValueError('give `judge`, a teacher that writes, or `model`, one with provider = "reward_model"')
         if self.model is not None and (beside_model := sorted(self.model_fields_set - {"model"})):
             raise ValueError(
-                f"`{beside_model[0]}` tells a judge how to score; a reward model has learnt it: leave it out"
+                f"`{beside_model[0]}` instructs a judge; a reward model needs no instruction: leave it out"
             )
         return self
 

@@ -5,7 +5,7 @@
     task: 9000 math, 2000 code   ->   3000 math, 2000 code   (without `rows`: as many as the shares allow)
 
 Without shares all classes get the same. Which rows of a class stay is drawn by a hash of seed and key, so the order of
-the rows changes nothing. Supply and take of each class are logged and stand in the detail of the rows that go.
+the rows changes nothing. Supply and take of each class are logged and are in the detail of the dropped rows.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ class BalanceParams(Params):
     column: str = "task"
     """Column with the class of a row."""
     shares: Mapping[str, float] = {}
-    """Share of each class; a class that isn't named goes."""
+    """Share of each class; a class that is not named is dropped."""
     rows: int | None = Field(None, ge=1)
     """Rows in all."""
     at_least: int = Field(1, ge=1)
-    """Rows below which a class goes whole, so that a tiny one doesn't shrink all others."""
+    """Rows below which a class is dropped whole, so that a tiny one doesn't shrink all others."""
     seed: int | None = None
     """The pipeline's own where not given."""
 

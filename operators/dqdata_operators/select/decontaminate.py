@@ -3,8 +3,8 @@
     { op = "decontaminate", benchmarks = [{ name = "gsm8k", path = "gsm8k_test.jsonl" }] }
 
     question                                                     | class
-    Janet's ducks lay 16 eggs per day. She eats three for ...    | exact          goes
-    Each day Janet's ducks produce 16 eggs. Three are eaten ...  | rephrased      goes
+    Janet's ducks lay 16 eggs per day. She eats three for ...    | exact          dropped
+    Each day Janet's ducks produce 16 eggs. Three are eaten ...  | rephrased      dropped
     Anna's ducks lay 25 eggs per day. She eats five for ...      | same_template  stays, contamination = "same_template"
 
 A reject's detail holds the class, the benchmark, both texts and the measures; a flagged row holds them in columns, so

@@ -3,7 +3,7 @@
     { op = "dedup", column = "question", keep = "correct desc, rv asc" }
 
     trace_id | question           | correct
-    t1       | What is 2 + 2?     | false     goes: duplicate, {"duplicate_of": "t2", "similarity": 1.0}
+    t1       | What is 2 + 2?     | false     dropped: duplicate, {"duplicate_of": "t2", "similarity": 1.0}
     t2       | what is  2 + 2?    | true      stays
     t3       | What is 2 + 3?     | true      stays
 
@@ -14,7 +14,7 @@ the data.
 
 With `link = "chain"` groups are closed: of three rows where the first is like the second and the second like the third,
 one stays. The similarity in a reject's detail is that with the row that stayed, so it can lie below the threshold. With
-`link = "star"` a row goes only if it is itself like the row that stays.
+`link = "star"` a row is dropped only if it is itself like the row that is kept.
 
 Near duplicates must also agree in what `distinguish` names (signature.py): "3x + 5 = 20" and "3x - 5 = 20" are two
 problems, however alike they look, and so are two rows with different answers.

@@ -3,10 +3,10 @@
     { op = "mix", cd_limit = 6, beta = 0.5, per_problem = 2, rows = 20000, bins = [{ cd = [0, 3], share = 0.3 },
       { cd = [3, 7], share = 0.7 }], domains = { math = 0.7, code = 0.3 } }
 
-    problem_id | trace_id | cd | rv    ->  goes or stays
-    p1         | t1       |  1 |  8        goes: per_problem (rv is 6 from the target for cd 1)
+    problem_id | trace_id | cd | rv    ->  dropped or kept
+    p1         | t1       |  1 |  8        dropped: per_problem (rv is 6 from the target for cd 1)
     p1         | t2       |  1 |  2        stays, mix_bin "0-3", rv_target 2.0
-    p2         | t3       |  8 |  8        goes: cd_limit
+    p2         | t3       |  8 |  8        dropped: cd_limit
 
 cd_limit = { pass_rate = "pass_rate", at_least = 0.1 } takes the limit from what the student can solve: problems are
 grouped by the median CD of their traces, rounded, and the limit is the last CD, from the easiest upwards, whose
@@ -83,9 +83,9 @@ class MixParams(Params):
     per_problem: int | None = Field(None, ge=1)
     """Traces of one problem at most."""
     bins: tuple[Bin, ...] = ()
-    """Ranges of CD and their shares; a trace in none of them goes."""
+    """Ranges of CD and their shares; a trace in none of them is dropped."""
     domains: Mapping[str, float] = {}
-    """Shares by `domain_column`, within each bin; a trace of another domain goes."""
+    """Shares by `domain_column`, within each bin; a trace of another domain is dropped."""
     domain_column: str = "domain"
     """Column that `domains` speaks of."""
     rows: int | None = Field(None, ge=1)

@@ -32,7 +32,7 @@ class SampleParams(Params):
         if (self.rows is None) == (self.share is None):
             raise ValueError("give `rows` or `share`, one of them")
         if self.share is not None and self.per:
-            raise ValueError("`per` goes with `rows`; a share is the same of every group already")
+            raise ValueError("`per` belongs to `rows`; a share is the same of every group already")
         return self
 
 

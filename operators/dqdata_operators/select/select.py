@@ -3,12 +3,12 @@
     { op = "select", k = 1, by = "correct desc, output_tokens asc" }
 
     problem_id | trace_id | correct | output_tokens
-    p1         | t1       | true    |           900   goes: not_selected, rank 2
+    p1         | t1       | true    |           900   dropped: not_selected, rank 2
     p1         | t2       | true    |           400   stays
-    p1         | t3       | false   |           100   goes: not_selected, rank 3
+    p1         | t3       | false   |           100   dropped: not_selected, rank 3
 
 `where` first leaves out the rows that can't be chosen at all, and `at_least` then the problems with too few of the
-rest. Equal ranks are settled by key, so the choice doesn't depend on the order in which rows arrived.
+rest. Equal ranks are ordered by key, so the choice doesn't depend on the order in which rows arrived.
 """
 
 from __future__ import annotations

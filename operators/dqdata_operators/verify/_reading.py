@@ -94,7 +94,7 @@ def _work(params: VerifyCodeParams, program: str, salvaged: bool, tests: CodeTes
         return Work(program, salvaged, tests.runs, checker_program(checker) if checker else "")
     if checker:
         if check.style != "calls":
-            raise BadChecker("a checker goes with cases of input and output, and the tests are Python")
+            raise BadChecker("a checker needs cases of input and output, and the tests are Python")
         check = replace(check, checker=checker_function(checker))
     code = _with_prelude(params.prelude, program, check)
     module = module_of(check.code, params.module, code)

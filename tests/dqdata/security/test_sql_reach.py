@@ -250,10 +250,20 @@ def test_a_folder_that_is_allowed_opens_no_other(tmp_path: Path, sibling: str) -
             con.execute(f"from '{tmp_path}/{sibling}'").fetchall()
 
 
-def test_no_progress_is_printed_among_the_rows() -> None:
-    """DuckDB takes `python -c` for a person at a prompt, who wants to see it."""
+NOTEBOOK = """
+import sys, types
+shell = types.ModuleType("IPython")
+shell.get_ipython = lambda: types.SimpleNamespace(config={"IPKernelApp": {}})
+sys.modules.update(IPython=shell, ipywidgets=None)
+"""
+
+
+@pytest.mark.parametrize("before", ["", NOTEBOOK], ids=["prompt", "notebook"])
+def test_no_progress_is_printed_among_the_rows(before: str) -> None:
+    """DuckDB takes `python -c` for a person at a prompt, who wants to see it; without ipywidgets a notebook refuses
+    every value of the setting."""
     code = (
-        "from dqdata.database import connect\n"
+        f"{before}from dqdata.database import connect\n"
         "print(connect().execute(\"select current_setting('enable_progress_bar')\").fetchone()[0])"
     )
     done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True)

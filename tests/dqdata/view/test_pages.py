@@ -106,6 +106,15 @@ def test_rejects_by_reason_lead_to_their_rows(pages: Any) -> None:
         assert pages.client.get(count).text == f"{wanted} of 12 rows"
 
 
+def test_a_chosen_column_stays_chosen_and_a_diff_names_what_changed(pages: Any) -> None:
+    assert "<option selected>reasoning</option>" in pages.client.get("/c/traces@2/charts?column=reasoning").text
+    assert "selected" not in pages.client.get("/c/traces@2/charts").text
+    same = pages.client.get("/diff?before=traces@1&after=traces@1").text
+    assert "Changed values" not in same and "Numbers that differ" not in same
+    other = pages.client.get("/diff?before=traces@1&after=traces@2").text
+    assert "Numbers that differ" in other and "output_tokens" in other
+
+
 def test_the_heat_map_counts_every_row_with_both_grades(pages: Any) -> None:
     from dqdata.view import charts
 

@@ -128,7 +128,7 @@ class Prompt:
         values = {**row, **own} if own else row
         messages = tuple(Message(role, text.render(values)) for role, text in self.messages)
         if self._needed and all((value := values.get(name)) is None or not str(value).strip() for name in self._needed):
-            raise RowError("null_in_prompt", f"nothing is asked: the row's {', '.join(self._needed)} is blank")
+            raise RowError("null_in_prompt", f"the prompt would be empty: the row's {', '.join(self._needed)} is blank")
         return messages
 
     def with_system(self, text: str) -> Prompt:

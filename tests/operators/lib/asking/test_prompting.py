@@ -160,7 +160,7 @@ def test_braces_that_send_the_same_text_for_every_row_are_found(tmp_path: Path, 
 
 @pytest.mark.parametrize("row", [{"a": "", "b": " \n"}, {"a": "\u3000", "b": "", "c": "x"}])
 def test_a_row_that_would_ask_nothing_fails(row: dict[str, str | None]) -> None:
-    with pytest.raises(RowError, match="nothing is asked: the row's a, b is blank"):
+    with pytest.raises(RowError, match="the prompt would be empty: the row's a, b is blank"):
         parse_prompt("Solve: {{a}} {{b}} {{c?}}", "p").render(row)
     whole = parse_prompt("Solve: {{a}} {{c?}}", "p").render({"a": "2 + 2", "c": None})
     assert whole[0].content == "Solve: 2 + 2 "
