@@ -338,7 +338,7 @@ def _entry(made: Mapping[str, str], page: str) -> str:
     text = made.get(page) or (HERE / page).read_text(encoding="utf-8")
     title, _, rest = text.partition("\n")
     paragraph = next((one for one in rest.split("\n\n") if re.match(r"\s*(?!Made by|```)[A-Z`]", one)), "")
-    first = re.split(r"(?<=[.:])\s", " ".join(paragraph.split()))[0].rstrip(":")
+    first = re.split(r"(?<=[.])\s", " ".join(paragraph.split()))[0].rstrip(":")
     return f"- [{title.lstrip('# ')}]({page}){f': {first}' if first else ''}"
 
 

@@ -150,7 +150,7 @@ ABOUT = {
     COSTS: "A view: what a version cost, and a kept and a verified row of it.",
     DIFFICULTY: "A view: pass rates of all catalogs that have them.",
     "calls": "Every answer of a teacher, what it cost and which run paid for it. In SQL `ledger.calls`.",
-    "requests": "What was asked; `calls` and `failures` refer to it. In SQL `ledger.requests`.",
+    "requests": "Requests; `calls` and `failures` refer to it. In SQL `ledger.requests`.",
     "failures": "Attempts that brought no answer. In SQL `ledger.failures`.",
     "batches": "Batches that were submitted to an endpoint. In SQL `ledger.batches`.",
 }

@@ -406,9 +406,7 @@ _REASONS: dict[str, Code] = {
     "unchanged": Code("dropped", "The rewriter returned the same text.", "Nothing, or more attempts."),
     "leaked": Code("dropped", "The rewritten text speaks of its task.", "More attempts."),
     "language_changed": Code("dropped", "The new text is in another language.", "More attempts."),
-    "format_lost": Code(
-        "dropped", "The new text lacks the form that was asked for.", "More attempts, or a stronger rewriter."
-    ),
+    "format_lost": Code("dropped", "The new text lacks the requested form.", "More attempts, or a stronger rewriter."),
     "wrong_length": Code("dropped", "The new text is too long or too short.", "See the step's limits."),
     "answer_lost": Code("dropped", "The new text has no answer.", "More attempts."),
     "answer_changed": Code("dropped", "The new text has another answer.", "More attempts."),

@@ -56,7 +56,7 @@ class CallLedger:
         return list(maintenance.verify(self._opened()))
 
     def export(self, target: Path | str, *, failures: bool = False) -> int:
-        """Writes every call, with what was asked, to a Parquet, JSONL or CSV file, and returns how many. failures:
+        """Writes every call, with its request, to a Parquet, JSONL or CSV file, and returns how many. failures:
         failed attempts instead. Raises DataError for another ending."""
         from dqdata.catalog.export import format_of, write
         from dqdata.ledger import maintenance

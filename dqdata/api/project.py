@@ -188,7 +188,7 @@ class Project(Catalogs, Experiments):
         self, version: str, *, replay: bool = True, workers: int | None = None, out: TextIO | None = None
     ) -> Rebuilt:
         """Remakes a version (`NAME@3`) from its recipe and compares every row; commits nothing. replay: answers come
-        from the ledger alone, and no key is needed; otherwise teachers are asked for what the ledger lacks."""
+        from the ledger alone, and no key is needed; otherwise teachers are called for what the ledger lacks."""
         from dqdata.engine.rebuild import rebuild
 
         with self._writable() as store:

@@ -103,7 +103,7 @@ def prune(
 @store_option
 @json_option
 def verify(file: str | None, project: Path | None, store: Path | None, as_json: bool) -> None:
-    """Check the file, and of each call that its key belongs to what was asked. Exit code 1 if anything is wrong."""
+    """Check the file, and of each call that its key belongs to its request. Exit code 1 if anything is wrong."""
     ledger = _ledger(file, project, store)
     problems, path = ledger.verify(), ledger.place
     if as_json:
@@ -126,7 +126,7 @@ def verify(file: str | None, project: Path | None, store: Path | None, as_json: 
 def export(
     output: Path, failures: bool, file: str | None, project: Path | None, store: Path | None, as_json: bool
 ) -> None:
-    """Write every call, with what was asked, to a Parquet, JSONL or CSV file."""
+    """Write every call, with its request, to a Parquet, JSONL or CSV file."""
     count = _ledger(file, project, store).export(output, failures=failures)
     if as_json:
         print_json({"file": str(output), "rows": count})

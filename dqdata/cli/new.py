@@ -14,7 +14,7 @@ from dqdata.cli.lines import say
 OPERATOR_KINDS = {
     "row": "CPU work on one row that could hang",
     "batch": "CPU work on a few hundred rows at a time",
-    "call": "asks a teacher",
+    "call": "calls a teacher",
     "table": "must see every row",
 }
 

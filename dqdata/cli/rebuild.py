@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def command(version: str, replay: bool, workers: int | None, quiet: bool, project: Path | None, as_json: bool) -> int:
     """Remake a version from its recipe, and say whether every row is the same; nothing is committed.
 
-    VERSION is NAME@VERSION. Without --replay teachers are asked for what the ledger lacks. Exit code 1 where a row
+    VERSION is NAME@VERSION. Without --replay teachers are called for what the ledger lacks. Exit code 1 where a row
     differs.
     """
     found = open_project(project).rebuild(version, replay=replay, workers=workers, out=progress_out(quiet))

@@ -3,7 +3,7 @@
 >>> for one in described(GenerateParams):
 ...     print(one.name, one.type, one.default, one.meaning)
 teacher teacher teacher unset
-n integer 1 Samples of a problem, from each teacher that is asked.
+n integer 1 Samples of a problem, from each teacher that is called.
 """
 
 from __future__ import annotations

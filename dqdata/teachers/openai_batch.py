@@ -60,7 +60,7 @@ class BatchParams(EndpointParams):
 
 
 class OpenAIBatch(Teacher[BatchParams]):
-    """Asks through batches. Answers are the same as `openai` gives for this model, so they share ledger keys."""
+    """Sends requests in batches. Answers are the same as `openai` gives for this model, so they share ledger keys."""
 
     provider = "openai"
     Params = BatchParams

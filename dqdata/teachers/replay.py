@@ -60,7 +60,7 @@ class ReplayParams(chat.ReadingParams):
 
 
 class Replay(Teacher[ReplayParams]):
-    """Gives recorded answers; asks nobody."""
+    """Gives recorded answers; sends no request."""
 
     provider = "replay"
     Params = ReplayParams

@@ -41,7 +41,7 @@ PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 
 class ScriptedParams(chat.ReadingParams):
     model: str = Field(min_length=1)
-    """Its name, which rules can ask for."""
+    """Its name, which rules can require."""
     script: LocalPath
     """TOML file with the rules."""
 

@@ -9,7 +9,7 @@
 
 The difficulty of a problem is the median over its rows, so that all its traces teach one mode. form = "empty" puts
 empty think tags where there is no thinking; "switch" also ends the user's turn in `switches`, such as /no_think, so
-that the mode can be asked for; "plain" writes the response alone. What cannot teach its mode is dropped: a trace
+that the mode can be requested; "plain" writes the response alone. What cannot teach its mode is dropped: a trace
 longer than `short_tokens` where short thinking is wanted, one without reasoning where any is.
 """
 

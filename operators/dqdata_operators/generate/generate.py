@@ -17,7 +17,7 @@ which, and the request or its chat template gets `reasoning_effort`:
 
     { op = "generate", teacher = "oss", efforts = [{ effort = "low" }, { effort = "high", tools = ["python"] }] }
 
-With several teachers the first is the cheapest: each next one is asked only about the problems that have fewer than
+With several teachers the first is the cheapest: each next one receives only the problems that have fewer than
 `want` traces which `accept`, an operator, found correct. Rows then carry the columns of that operator too.
 
     { op = "generate", teachers = ["small", "big"], n = 4, accept = "verify_math", want = 2 }
@@ -81,7 +81,7 @@ class GenerateParams(Params):
     teachers: tuple[TeacherName, ...] = ()
     """Instead of `teacher`: cheapest first."""
     n: int = Field(1, ge=1)
-    """Samples of a problem, from each teacher that is asked."""
+    """Samples of a problem, from each teacher that is called."""
     prompt: PromptFile | None = None
     """Instead of the built-in one; may name any column as a placeholder."""
     prompt_code: PromptFile | None = None
@@ -99,7 +99,7 @@ class GenerateParams(Params):
     stop: tuple[str, ...] = ()
     """Texts that end an answer."""
     seed: int | None = None
-    """Sample i is asked with seed + i."""
+    """Sample i is requested with seed + i."""
     top_logprobs: int | None = Field(None, ge=1, le=20)
     """Keep so many of the likeliest tokens at each place, for `kind = "distill"` without the teacher's weights."""
     extra: Mapping[str, Any] = {}
@@ -212,7 +212,7 @@ class Generate(CallOperator[GenerateParams]):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Teachers in the order they are asked."""
+        """Teachers in the order in which they are called."""
         return self.params.teachers or (str(self.params.teacher),)
 
     def columns(self, have: Columns, schema: Schema) -> Columns:
@@ -259,7 +259,7 @@ class Generate(CallOperator[GenerateParams]):
         return CallEstimate(calls, calls * self._given, calls * answer)
 
     def at_most(self, rows: float) -> Estimate:
-        """Every teacher is asked about every problem, and every answer is cut off and asked for again."""
+        """Every teacher receives every problem, and every answer is cut off and requested again."""
         drawn = rows * self.params.n
         one = _total([self._worst(params, drawn) for _, params in self.ways])
         return Estimate(drawn * len(self.names) * len(self.ways), dict.fromkeys(self.names, one))

@@ -4,7 +4,7 @@
 
     answer                        response                      verdict       ->  judge_verdict | judge_reason
     "forms a regular hexagon"     "they are a hexagon's ..."    unverifiable      correct       | same_meaning
-    "42"                          "#### 42"                     correct                          (not asked)
+    "42"                          "#### 42"                     correct                          (no call)
 
 `verdict` and `correct` stay as they are. With `rows = "all"` every row is judged, and where rules and judge disagree is
 a query: where verdict != judge_verdict. The judge sees the end of the response, never the thinking, and no verdict.

@@ -6,7 +6,7 @@
     question                    contamination  contamination_text          ->  contamination_verdict
     Anna shares 24 sweets ...   doubtful       24 pieces of candy are ...      same_problem    dropped, with both texts
     Anna's bag of 31 nuts ...   same_template  24 pieces of candy are ...      same_template   stays
-    A train leaves at 9 ...                                                                    (not asked)
+    A train leaves at 9 ...                                                                    (no call)
 
 The rules' class, score and neighbour stay as they are; the judge's verdict has columns of its own, and where the two
 differ is a query. The judge sees both texts and no verdict.

@@ -56,7 +56,7 @@ ANSWER_TOKENS = 4000
 
 class AgreeParams(AskParams):
     teachers: tuple[TeacherName, ...] = Field(min_length=2)
-    """Each is asked once. Two tables with the same model are two draws of it."""
+    """Each receives one request. Two tables with the same model are two draws of it."""
     k: int | None = Field(None, ge=2)
     """Teachers that must reach the same answer; all of them where not given."""
     verifier: str = "verify_math"

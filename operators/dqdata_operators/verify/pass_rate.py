@@ -68,7 +68,7 @@ class PassRateParams(AskParams):
     verifier_params: Mapping[str, Any] = {}
     """Parameters of the verifier."""
     prompt: PromptFile | None = None
-    """Instead of that of `generate`; a student is best asked as it was trained."""
+    """Instead of that of `generate`; a student is best given the prompt of its training."""
     prompt_code: PromptFile | None = None
     """For rows whose `answer_type` is code, instead of `prompt`."""
     temperature: float | None = Field(None, gt=0)
