@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @project_option
 @json_option
 def command(version: str, replay: bool, workers: int | None, quiet: bool, project: Path | None, as_json: bool) -> int:
-    """Remake a version from its recipe, and say whether every row is the same; nothing is committed.
+    """Remake a version from its recipe, and report whether every row is the same; nothing is committed.
 
     VERSION is NAME@VERSION. Without --replay teachers are called for what the ledger lacks. Exit code 1 where a row
     differs.
