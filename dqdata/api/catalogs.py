@@ -7,7 +7,7 @@ catalogs.sql("select verdict, count(*) from slow_thinking group by all")
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -190,15 +190,20 @@ class Catalogs(Exports, Reports):
         name without a version; then nothing is changed."""
         from dqdata.catalog import upkeep
 
+        numbered = _numbered(versions)
         with self._writable() as store:
-            return _each(store, versions, upkeep.drop)
+            upkeep.drop(store, numbered)
+        return [f"{catalog}@{version}" for catalog, version in numbered]
 
     def restore(self, *versions: str) -> list[str]:
-        """Brings dropped versions back. Raises QueryError for one that was not dropped or whose files are gone."""
+        """Brings dropped versions back. Raises QueryError for one that was not dropped or whose files are gone; then
+        nothing is changed."""
         from dqdata.catalog import upkeep
 
+        numbered = _numbered(versions)
         with self._writable() as store:
-            return _each(store, versions, upkeep.restore)
+            upkeep.restore(store, numbered)
+        return [f"{catalog}@{version}" for catalog, version in numbered]
 
     def gc(self, *, dry_run: bool = False) -> Sequence[Garbage]:
         """Removes the files of dropped versions for good; dry_run only says which."""
@@ -338,17 +343,15 @@ def _file_params(
     return params | {name: value for name, value in (("format", format), ("encoding", encoding)) if value is not None}
 
 
-def _each(store: Store, names: Sequence[str], change: Callable[[Store, str, Sequence[int]], None]) -> list[str]:
-    """Changes versions that are named by number, those of one catalog together. Returns their names."""
-    wanted: dict[str, list[int]] = {}
+def _numbered(names: Sequence[str]) -> list[tuple[str, int]]:
+    """Versions that are named by number, each once. Raises InputError for a name without one."""
+    wanted: dict[tuple[str, int], None] = {}
     for text in names:
         ref = catalog_ref(text)
         if ref is None or ref.version is None:
             raise InputError(f"{text!r} names no version by its number: NAME@3", code="unknown-catalog")
-        wanted.setdefault(ref.name, []).append(ref.version)
-    for catalog, versions in wanted.items():
-        change(store, catalog, sorted(set(versions)))
-    return [f"{catalog}@{version}" for catalog, versions in wanted.items() for version in sorted(set(versions))]
+        wanted[ref.name, ref.version] = None
+    return sorted(wanted)
 
 
 def _two_versions(store: Store, before: str, after: str | None) -> tuple[tuple[str, int], tuple[str, int]]:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-    from dqdata.catalog.backend import Backend
     from dqdata.catalog.reader import Reader
 
 
@@ -43,7 +42,7 @@ def first_rows(reader: Reader, sql: str, *, rows: int, seconds: float) -> First:
                 answer = con.execute(f"select * from ({reader.typed(con, pinned.sql)}\n) limit {rows + 1}")
                 found: pa.Table = answer.to_arrow_table()
         except duckdb.Error as error:
-            raise query_error(error, reader.backend) from error
+            raise query_error(error, reader) from error
     return First(found.slice(0, rows), found.num_rows > rows)
 
 
@@ -84,11 +83,11 @@ def _refuse_files(sql: str, con: duckdb.DuckDBPyConnection) -> None:
             )
 
 
-def query_error(error: duckdb.Error, backend: Backend) -> QueryError | StoreError:
+def query_error(error: Exception, reader: Reader) -> QueryError | StoreError:
     """Whose fault it is: a file of the store that is gone, or the query."""
-    if backend.data.url in str(error):
-        return StoreError(f"the store {backend.place} is damaged: {error}; restore the file from a backup")
     text = str(error).strip()
+    if (lost := _lost_file(text, reader)) is not None:
+        return lost
     if "file system operations are disabled" in text:
         text += (
             ". Only catalogs are read here; `dqdata sql --files` reads local files, and `dqdata import` takes them in"
@@ -96,22 +95,36 @@ def query_error(error: duckdb.Error, backend: Backend) -> QueryError | StoreErro
     return QueryError(f"{text}{advice(error)}")
 
 
+def _lost_file(text: str, reader: Reader) -> QueryError | StoreError | None:
+    """The error for a data file of the store that can't be read: `gc` may have removed it while the query ran. None for
+    an error that names no such file, by its place or, as a server of files does, by its name."""
+    made = [found for name in re.findall(r"[\w-]+\.parquet", text) if (found := reader.made_with(name)) is not None]
+    for at in made:
+        if (dropped := reader.marks().unreadable(*at)) is not None:
+            return QueryError(f"while it was read, {dropped}", code="dropped-version")
+    if made or reader.backend.data.url in text:
+        return StoreError(f"the store {reader.place} is damaged: {text}; restore the file from a backup")
+    return None
+
+
 @contextlib.contextmanager
-def query_errors(backend: Backend) -> Iterator[None]:
+def query_errors(reader: Reader) -> Iterator[None]:
     """What DuckDB raises for a query, as QueryError or StoreError."""
     import duckdb
 
     try:
         yield
     except duckdb.Error as error:
-        raise query_error(error, backend) from error
+        raise query_error(error, reader) from error
 
 
 INTERRUPTED = "INTERRUPT Error"
 TRIES_FOR_CAUSE = 5
 
 
-def streamed(answer: pa.RecordBatchReader, con: duckdb.DuckDBPyConnection, sql: str) -> pa.RecordBatchReader:
+def streamed(
+    answer: pa.RecordBatchReader, con: duckdb.DuckDBPyConnection, sql: str, reader: Reader
+) -> pa.RecordBatchReader:
     """The batches of a query, with the connection closed after the last one and DuckDB's errors as ours."""
     import pyarrow as pa
 
@@ -119,8 +132,7 @@ def streamed(answer: pa.RecordBatchReader, con: duckdb.DuckDBPyConnection, sql: 
         try:
             yield from answer
         except Exception as error:
-            cause = _cause(error, con, sql)
-            raise QueryError(f"{str(cause).strip()}{advice(cause)}") from error
+            raise query_error(_cause(error, con, sql), reader) from error
         finally:
             con.close()
 

@@ -19,9 +19,6 @@ from dqdata.catalog.answers import query_errors, streamed
 from dqdata.catalog.backend import Backend
 from dqdata.catalog.checks import CHECKS, HELD, NEWEST_CHECKS, READABLE
 from dqdata.catalog.copies import Copies
-from dqdata.catalog.costs import cost_view
-from dqdata.catalog.difficulty import difficulty_view
-from dqdata.catalog.folder import writable
 from dqdata.catalog.format import Facts
 from dqdata.catalog.lake import attach, lake_errors
 from dqdata.catalog.marks import MADE, MARKED, Marks
@@ -29,9 +26,9 @@ from dqdata.catalog.pins import Pinned, pin
 from dqdata.catalog.records import MODELS, Version, version_query
 from dqdata.catalog.rights import inside
 from dqdata.catalog.snapshots import SnapshotCache
+from dqdata.catalog.views import make_views
 from dqdata.columns import Columns, check_names
 from dqdata.errors import ColumnError, QueryError, StoreError, nearest
-from dqdata.ledger.choice import has_ledger
 from dqdata.place import LedgerPlace, StorePlace
 from dqdata.refs import REJECTS_SUFFIX, Ref, owner
 from dqdata.source import TrainedModel
@@ -61,7 +58,7 @@ class Reader:
         """Bytes that queries may hold; without it DuckDB takes most of the machine's."""
         self._guard = threading.RLock()
         self._databases: dict[int | None, duckdb.DuckDBPyConnection] = {}  # by their number of threads
-        self._copies = Copies()
+        self.copies = Copies()
         self._asked = SnapshotCache()
         self._cached: dict[tuple[str, int], Version] = {}
         self._schemas: dict[tuple[str, int], Columns] = {}
@@ -96,7 +93,7 @@ class Reader:
         with self._guard:
             while self._databases:
                 self._databases.popitem()[1].close()
-            self._copies.close()
+            self.copies.close()
 
     def versions(self, catalog: str | None = None, *, dropped: bool = False) -> list[Version]:
         """Versions of a catalog, or of all, oldest first. dropped: those too that were dropped. Raises QueryError for
@@ -116,15 +113,16 @@ class Reader:
     def resolve(self, ref: Ref) -> int:
         """The number of the version that a reference means. Raises QueryError for an unknown catalog or version, and
         for one that was dropped."""
-        name, marks = owner(ref.name), self.marks()
+        name, (known, marks) = owner(ref.name), self._overview()
         if not ref.fixed or ref.label:
-            versions = self.versions(name)
+            if name not in known:
+                self._refuse_unknown(name)
             if not ref.label:
                 if name in self._chosen:
                     return self._chosen[name]
-                if (held := marks.held_back(name, [one.version for one in versions])) is not None:
+                if (held := marks.held_back(name, known[name])) is not None:
                     raise held
-                return [one.version for one in versions if (name, one.version) not in marks.held][-1]
+                return known[name][-1]
         version = marks.version(name, ref.label) if ref.label else ref.version
         assert version is not None
         if (error := marks.unreadable(name, version)) is not None:
@@ -151,16 +149,21 @@ class Reader:
         """What dq_versions says of it. Raises QueryError for an unknown catalog or version."""
         name = owner(catalog)
         if (name, version) not in self._cached:
-            rows = self._rows(version_query(f"catalog = {literal(name)} and version = {int(version)}"))
+            rows = self.rows(version_query(f"catalog = {literal(name)} and version = {int(version)}"))
             if not rows:
                 there = ", ".join(str(known.version) for known in self.versions(name, dropped=True))
                 raise QueryError(f"{name} has no version {version}; it has {there}", code="unknown-version")
             self._cached[name, version] = Version.of(rows[0])
         return self._cached[name, version]
 
+    def made_with(self, file: str) -> tuple[str, int] | None:
+        """The catalog and version to which a data file of this name belongs; None where no manifest has it."""
+        (rows,) = self._records(f"select catalog, version from lake.main.dq_files where file = {literal(file)}")
+        return (str(rows[0][0]), int(rows[0][1])) if rows else None
+
     def schema(self, catalog: str, version: int) -> Columns:
         if (catalog, version) not in self._schemas:
-            rows = self._rows(f"describe {self.table_at(catalog, version)}")
+            rows = self.rows(f"describe {self.table_at(catalog, version)}")
             self._schemas[catalog, version] = Columns({str(row[0]): str(row[1]) for row in rows})
         return self._schemas[catalog, version]
 
@@ -168,9 +171,16 @@ class Reader:
         found = self.version(catalog, version)
         return found.rejects if catalog.endswith(REJECTS_SUFFIX) else found.rows
 
-    def find(self, fingerprint: str) -> tuple[str, int] | None:
-        """The (catalog, version) that this recipe made already, whole; None where it hasn't. The newest of several."""
-        rows = self._rows(version_query(f"fingerprint = {literal(fingerprint)} and not partial"))
+    def find(
+        self, fingerprint: str, *, catalog: str | None = None, run_id: str | None = None
+    ) -> tuple[str, int] | None:
+        """The (catalog, version) that this recipe made already, whole; None where it hasn't. The newest of several.
+        catalog, run_id: of this catalog, of this run alone."""
+        where = [f"fingerprint = {literal(fingerprint)}", "not partial"]
+        where += [f"{name} = {literal(text)}" for name, text in (("catalog", catalog), ("run_id", run_id)) if text]
+        (rows,) = self._records(
+            f"select catalog, version from lake.main.dq_versions where {' and '.join(where)} order by snapshot_id"
+        )
         if not rows:
             return None
         marks = self.marks()
@@ -207,8 +217,8 @@ class Reader:
             self._check_tables(pinned)
             if pinned.unpinned:
                 raise QueryError(f"a recipe can't keep this query: {'; '.join(pinned.unpinned)}")
-            self._make_views(con, pinned)
-            with query_errors(self.backend):
+            make_views(self, con, pinned)
+            with query_errors(self):
                 described = columns_of(con, pinned.sql, as_table=False)
         try:
             check_names(name for name, _ in described)
@@ -224,7 +234,7 @@ class Reader:
         with self._failing():
             con = self.cursor()
             con.execute("use lake")
-            self._make_views(con, Pinned("", tuple(self._pinned)))
+            make_views(self, con, Pinned("", tuple(self._pinned)))
             return con
 
     def query(self, sql: str, *, repeatable: bool = False, local_files: bool = False) -> pa.RecordBatchReader:
@@ -240,13 +250,13 @@ class Reader:
             except BaseException:
                 con.close()
                 raise
-        return streamed(answer, con, typed)
+        return streamed(answer, con, typed, self)
 
     def pinned(self, sql: str, *, local_files: bool = False) -> str:
         """The SQL with every catalog in the version that is newest now, for reading the same rows later, and again.
         Reads no rows. Raises QueryError for a query that `query` would refuse."""
         con, pinned = self.prepared(sql, False, local_files)
-        with self._failing(), contextlib.closing(con), query_errors(self.backend):
+        with self._failing(), contextlib.closing(con), query_errors(self):
             columns_of(con, pinned.sql)
             return pinned.sql
 
@@ -262,7 +272,7 @@ class Reader:
                 pinned = pin(sql, known, con, marks=marks)
                 check_functions(pinned.functions, PURE | ABOUT | FILES if local_files else PURE | ABOUT)
                 self._check_tables(pinned)
-                self._make_views(con, pinned)
+                make_views(self, con, pinned)
                 con.execute("use lake")
             except BaseException:
                 con.close()
@@ -271,7 +281,7 @@ class Reader:
 
     def _versions_of(self, catalog: str | None) -> list[Version]:
         where = "true" if catalog is None else f"catalog = {literal(catalog)}"
-        return [Version.of(row) for row in self._rows(version_query(where))]
+        return [Version.of(row) for row in self.rows(version_query(where))]
 
     def _known(self) -> dict[str, Sequence[int]]:
         """Versions of each catalog that were not dropped, the one that the bare name means last: the chosen one, or the
@@ -297,35 +307,6 @@ class Reader:
         snapshot = self.version(table, version).snapshot_id
         return f"from lake.main.{quoted(table)} at (version => {snapshot})"
 
-    def _make_views(self, con: duckdb.DuckDBPyConnection, pinned: Pinned) -> None:
-        for name in pinned.tables:
-            table, _, version = name.rpartition("@")
-            source = self.table_at(table, int(version))
-            con.execute(f"create or replace temp view {quoted(name)} as {source}")
-        for name in pinned.records:
-            con.execute(f"create or replace temp view {name} as select *, snapshot_id from lake.main.{name}")
-        if pinned.ledger:
-            self._attach_ledger(con)
-        if pinned.costs:
-            con.execute(cost_view(self.versions(), self.schema, self.table_at))
-        if pinned.difficulty:
-            con.execute(difficulty_view(self.versions(), self.schema, self.table_at))
-
-    def _attach_ledger(self, con: duckdb.DuckDBPyConnection) -> None:
-        """Only for a query that names it: DuckDB brings a SQLite of its own, which must not open and close the file
-        beside the one that a run in this process writes through."""
-        file = self.ledger_place
-        if not has_ledger(file):
-            raise QueryError(f"there is no ledger yet: {file} appears with the first call to a teacher")
-        if not isinstance(file, Path):
-            if not con.execute("from duckdb_databases() where database_name = 'ledger'").fetchall():
-                raise QueryError(f"the ledger {file} did not answer when the store was opened: run the query again")
-            con.execute("call pg_clear_cache()")  # its tables may be younger than the connection
-            return
-        if not writable(file.parent):
-            file = self._copies.of(file)
-        con.execute(f"attach if not exists {literal(str(file))} as ledger (type sqlite, read_only)")
-
     def _check_tables(self, pinned: Pinned) -> None:
         """A plain name that is neither a catalog nor a CTE gets the nearest catalog's name."""
         for name in pinned.unknown:
@@ -338,14 +319,14 @@ class Reader:
 
     def typed(self, con: duckdb.DuckDBPyConnection, sql: str) -> str:
         """The query with its columns in the types that rows hold."""
-        with query_errors(self.backend):
+        with query_errors(self):
             return stored_query(con, sql)
 
     def _bound(self, con: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyConnection:
-        with query_errors(self.backend):
+        with query_errors(self):
             return con.execute(sql)
 
-    def _rows(self, sql: str) -> list[tuple[Any, ...]]:
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of a small question about the store itself."""
         return self._answers(sql)[0]
 
@@ -388,7 +369,7 @@ class Reader:
     def _attached(self, threads: int | None = None, local_files: bool = False) -> duckdb.DuckDBPyConnection:
         return attach(
             self.backend,
-            self._copies.metadata(self.backend, self.facts),
+            self.copies.metadata(self.backend, self.facts),
             read_only=True,
             threads=threads,
             memory=self.memory,

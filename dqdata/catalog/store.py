@@ -20,11 +20,13 @@ from dqdata.catalog import commit as protocol
 from dqdata.catalog.backend import PENDING, Backend, DataFile
 from dqdata.catalog.checks import CHECKS, NO_CHECKS
 from dqdata.catalog.choice import backend_of
+from dqdata.catalog.contents import data_files
 from dqdata.catalog.create import create
 from dqdata.catalog.folder import writable
 from dqdata.catalog.format import read_facts
 from dqdata.catalog.lake import attach, lake_errors
 from dqdata.catalog.marks import Mark
+from dqdata.catalog.merging import crowded, merge, remove_merged
 from dqdata.catalog.metrics import insert_metrics
 from dqdata.catalog.migrations import NEWEST, migrate
 from dqdata.catalog.reader import Reader
@@ -37,7 +39,7 @@ from dqdata.files import make_folder
 from dqdata.ids import canonical, in_order
 from dqdata.place import StorePlace, place_of
 from dqdata.refs import REJECTS_SUFFIX, check_name
-from dqdata.sql import literal, quoted
+from dqdata.sql import literal
 
 if TYPE_CHECKING:
     import duckdb
@@ -140,7 +142,7 @@ class Store(Reader):
         key = columns.key
         self._check_writable()
         made_by = run_id if again else None
-        if (made := _whole(self._readable(catalog), fingerprint, made_by)) is not None:
+        if (made := self._made(catalog, fingerprint, made_by)) is not None:
             return made
 
         with lake_errors(self.place, "checking rows for"):
@@ -161,10 +163,10 @@ class Store(Reader):
             catalog + REJECTS_SUFFIX: (REJECTS, {file: count for file, count in reject_counts.items() if count}),
         }
         with self._locked():
-            if (made := _whole(self._readable(catalog), fingerprint, made_by)) is not None:
+            if (made := self._made(catalog, fingerprint, made_by)) is not None:
                 return made
-            there = self._versions_of(catalog)
-            version = there[-1].version + 1 if there else 1
+            self._merge_records()
+            version = 1 + max((number for _, number in self.marks().made.get(catalog, ())), default=0)
             self._write(tables, {**record, "version": version, "created_at": datetime.now(UTC)}, checks)
             return self.version(catalog, version)
 
@@ -172,8 +174,10 @@ class Store(Reader):
         """Appends to dq_runs; absent columns are null, mappings become JSON."""
         self._check_writable()
         values = values_of(without_secrets(run), RUNS)
-        with self._locked(), self._transaction() as con:
-            self._insert(con, "dq_runs", values)
+        with self._locked():
+            self._merge_records()
+            with self._transaction() as con:
+                self._insert(con, "dq_runs", values)
 
     def record_model(self, model: Mapping[str, Any], metrics: Sequence[Measured] = ()) -> int:
         """Appends to dq_models, and to dq_metrics in the same commit. Returns the version that the model got: one more
@@ -232,29 +236,25 @@ class Store(Reader):
 
     def table_files(self, catalog: str, version: int) -> dict[str, list[DataFile]]:
         """The data files of a version and of its rejects, by table, whether they are there or not."""
-        snapshot = self.version(catalog, version).snapshot_id
-        return {
-            table: [
-                self.backend.data.file(table, Path(str(path)).name)
-                for (path,) in self._rows(
-                    f"select data_file from ducklake_list_files('lake', {literal(table)}, schema => 'main', "
-                    f"snapshot_version => {snapshot})"
-                )
-            ]
-            for table in (catalog, catalog + REJECTS_SUFFIX)
-        }
+        self.version(catalog, version)
+        return data_files(self, catalog)[catalog, version]
 
-    def manifest(self, catalog: str, version: int) -> list[dict[str, Any]]:
-        """Rows of dq_files for a version; none for one that an earlier dqdata made."""
-        where = f"catalog = {literal(catalog)} and version = {int(version)}"
-        names = ", ".join(quoted(name) for name in FILES)
-        rows = self._rows(f"select {names} from lake.main.dq_files where {where} order by table_name, rowid")
-        return [dict(zip(FILES, row, strict=True)) for row in rows]
+    def _made(self, catalog: str, fingerprint: str, run_id: str | None) -> Version | None:
+        """The newest whole version of a catalog with this fingerprint, of any run or of one; None where there is
+        none."""
+        found = self.find(fingerprint, catalog=catalog, run_id=run_id)
+        return self.version(*found) if found else None
 
-    def _readable(self, catalog: str) -> list[Version]:
-        """Versions of a catalog that were not dropped; none for an unknown one."""
-        marks = self.marks()
-        return [one for one in self._versions_of(catalog) if not marks.state(catalog, one.version)]
+    def _merge_records(self) -> None:
+        """Merges the files of the store's own tables where there are many. Call it under the lock."""
+        with self._transaction() as con:
+            tables = crowded(con, self.backend)
+        for table in tables:
+            with self._undone_on_failure(table), self._transaction() as con:
+                merge(con, self.backend, table)
+        if tables:
+            with self._transaction() as con:
+                remove_merged(con, self.backend)
 
     def _write(
         self,
@@ -357,9 +357,3 @@ class Store(Reader):
         values = ", ".join(f"({', '.join(literal(value) for value in row)})" for row in rows)
         with self.backend.data.written(table):
             con.execute(f"insert into lake.main.{table} values {values}")
-
-
-def _whole(versions: Sequence[Version], fingerprint: str, run_id: str | None) -> Version | None:
-    """The newest whole version with this fingerprint, of any run or of one."""
-    fitting = (v for v in reversed(versions) if v.fingerprint == fingerprint and not v.partial)
-    return next((v for v in fitting if run_id in (None, v.run_id)), None)

@@ -1,7 +1,7 @@
 """Upkeep of a store: drops versions and brings them back, removes the files of dropped ones, and verifies files.
 
-    drop(store, "traces", [1, 2])               # unreadable from now on; nothing is removed yet
-    restore(store, "traces", [2])
+    drop(store, [("traces", 1), ("traces", 2)]) # unreadable from now on; nothing is removed yet
+    restore(store, [("traces", 2)])
     collect(store, dry_run=True)                # what `gc` would remove: versions, files, bytes
     verify(store)                               # files that are missing or have other content than when committed
 
@@ -17,6 +17,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dqdata.catalog.contents import data_files, manifests
 from dqdata.catalog.marks import Mark, check_tag
 from dqdata.errors import InputError, QueryError
 from dqdata.licenses import checked
@@ -107,12 +108,12 @@ def state_license(store: Store, catalog: str, version: int, name: str) -> None:
             write([Mark(catalog, version, "license", name)])
 
 
-def drop(store: Store, catalog: str, versions: Sequence[int]) -> None:
+def drop(store: Store, versions: Sequence[tuple[str, int]]) -> None:
     """Makes versions unreadable. Raises InputError for one that has a tag, QueryError for one that is dropped already;
     nothing is changed then."""
     with store.marking() as write:
         marks = store.marks()
-        for version in versions:
+        for catalog, version in versions:
             store.version(catalog, version)
             if (error := marks.unreadable(catalog, version)) is not None:
                 raise error
@@ -120,28 +121,31 @@ def drop(store: Store, catalog: str, versions: Sequence[int]) -> None:
                 raise InputError(
                     f"{catalog}@{version} has the tag {tags[0]!r}: `dqdata tag {catalog} --delete {tags[0]}` first"
                 )
-        write([Mark(catalog, version, "drop") for version in versions])
+        write([Mark(*at, "drop") for at in versions])
 
 
-def restore(store: Store, catalog: str, versions: Sequence[int]) -> None:
-    """Brings dropped versions back. Raises QueryError for one that was not dropped, or whose files are gone."""
+def restore(store: Store, versions: Sequence[tuple[str, int]]) -> None:
+    """Brings dropped versions back. Raises QueryError for one that was not dropped, or whose files are gone; nothing is
+    changed then."""
     with store.marking() as write:
         marks = store.marks()
-        for version in versions:
+        for catalog, version in versions:
             store.version(catalog, version)
             state = marks.state(catalog, version)
             if state == "gone":
                 raise QueryError(str(marks.unreadable(catalog, version)), code="dropped-version")
             if not state:
                 raise QueryError(f"{catalog}@{version} was not dropped", code="unknown-version")
-        write([Mark(catalog, version, "restore") for version in versions])
+        write([Mark(*at, "restore") for at in versions])
 
 
 def collect(store: Store, *, dry_run: bool) -> list[Garbage]:
     """Removes the files of dropped versions, and what a killed `collect` left. dry_run: only reports."""
     with store.marking() as write:
         hidden = sorted(at for at, state in store.marks().states.items() if state)
-        files = {at: [file for file in _files(store, *at) if file.exists()] for at in hidden}
+        made = data_files(store) if hidden else {}
+        on_disk = {file.name for file in store.backend.data.files()} if hidden else set()
+        files = {at: [file for table in made[at].values() for file in table if file.name in on_disk] for at in hidden}
         found = [Garbage(*at, len(there), sum(file.size() for file in there)) for at, there in files.items() if there]
         if not dry_run:
             states = store.marks().states
@@ -166,9 +170,10 @@ def verify(store: Store, catalog: str | None = None, version: int | None = None)
     unknown: list[str] = []
     files = size = 0
     versions = [one for one in store.versions(catalog) if version in (None, one.version)]
+    recorded, made = manifests(store, catalog), data_files(store, catalog)
     for one in versions:
-        manifest = {row["file"]: row for row in store.manifest(one.catalog, one.version)}
-        tables = store.table_files(one.catalog, one.version)
+        manifest = {row["file"]: row for row in recorded.get((one.catalog, one.version), ())}
+        tables = made[one.catalog, one.version]
         there = {file.name: file for table in tables.values() for file in table}
         if not manifest and there:
             unknown.append(f"{one.catalog}@{one.version}")
@@ -209,7 +214,3 @@ def _counted(files: Sequence[DataFile], wanted: int) -> list[tuple[str, str]]:
     if not faults and rows != wanted:
         faults.append((", ".join(file.name for file in files), "changed"))
     return faults
-
-
-def _files(store: Store, catalog: str, version: int) -> list[DataFile]:
-    return [file for table in store.table_files(catalog, version).values() for file in table]

@@ -57,7 +57,7 @@ class RunResult(Shown):
 
 def there_already(store: Store, catalog: str, number: int, pipeline: Pipeline) -> RunResult:
     """The version that is there. Checks that changed since, or failed, are evaluated again."""
-    [version] = [v for v in store.versions(catalog) if v.version == number]
+    version = store.version(catalog, number)
     checked: tuple[CheckOutcome, ...] = ()
     if differ(store.checks(catalog, number), pipeline.checks) or (catalog, number) in store.held():
         memory = database_bytes(pipeline.memory)

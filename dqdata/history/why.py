@@ -6,11 +6,14 @@ found = why(store, "5d1c...")
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dqdata.catalog.answers import query_errors
+from dqdata.catalog.contents import data_files, keys
 from dqdata.columns import KEYS, REJECTS
 from dqdata.errors import QueryError
 from dqdata.history.rows import dicts
@@ -58,8 +61,8 @@ def why(store: Store, row_id: str, *, within: tuple[str, int] | None = None) -> 
     places = [within] if within else _newest(store)
     occurrences = [found for place in places for found in _occurrences(store, *place, row_id)]
     if not occurrences and within is None:
-        older = [one for one in _all(store) if one not in places]
-        occurrences = next((found for place in older if (found := list(_occurrences(store, *place, row_id)))), [])
+        older = _newest_with(store, row_id)
+        occurrences = list(_occurrences(store, *older, row_id)) if older else []
     if not occurrences:
         where = f"{within[0]}@{within[1]}" if within else "any version of any catalog"
         raise QueryError(
@@ -79,9 +82,28 @@ def _newest(store: Store) -> list[tuple[str, int]]:
     return [(one.catalog, one.version) for one in sorted(newest.values(), key=lambda one: one.snapshot_id)]
 
 
-def _all(store: Store) -> list[tuple[str, int]]:
-    """Versions that can be read, the newest first."""
-    return [(one.catalog, one.version) for one in reversed(store.versions())]
+def _newest_with(store: Store, row_id: str) -> tuple[str, int] | None:
+    """The newest version of any catalog that has the id as a key, in its rows or rejects; None where none has it. Reads
+    the files of all versions in one query for each key, as a query for each version would take seconds a thousand."""
+    known = [(one.catalog, one.version) for one in reversed(store.versions())]
+    files, keyed = data_files(store), keys(store)
+    owners: dict[str, dict[str, tuple[str, int]]] = {}
+    for at in known:
+        for table, parts in files[at].items():
+            if parts:
+                key = "row_key" if table.endswith(REJECTS_SUFFIX) else keyed[at]
+                owners.setdefault(key, {}).update({part.url: at for part in parts})
+    found: set[tuple[str, int]] = set()
+    wanted = literal(row_id)
+    for key, of in owners.items():
+        where = f"{quoted(key)} = {wanted}"
+        if key == "row_key":
+            where += f" or trace_id = {wanted} or (problem_id = {wanted} and trace_id is null)"
+        urls = ", ".join(map(literal, of))
+        with contextlib.closing(store.cursor()) as con, query_errors(store):
+            sql = f"select distinct filename from read_parquet([{urls}], filename = true) where {where}"
+            found |= {of[str(name)] for (name,) in con.execute(sql).fetchall()}
+    return next((at for at in known if at in found), None)
 
 
 def _occurrences(store: Store, catalog: str, version: int, row_id: str) -> Iterator[Occurrence]:

@@ -200,7 +200,7 @@ class OpenStore:
             with contextlib.closing(self.reader.cursor()) as con, deadline(con, seconds):
                 batches = con.execute(self.reader.typed(con, sql)).to_arrow_table().to_batches()
         except duckdb.Error as error:
-            raise query_error(error, self.reader.backend) from error
+            raise query_error(error, self.reader) from error
         return [row for batch in batches for row in python_rows(batch)]
 
     def box(self, sql: str) -> tuple[list[str], list[dict[str, Any]], bool]:

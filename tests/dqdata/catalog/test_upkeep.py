@@ -21,8 +21,9 @@ from servers import both
 from together import together
 
 from dqdata.catalog import Store, upkeep
+from dqdata.catalog.answers import query_errors
 from dqdata.columns import Columns
-from dqdata.errors import InputError, QueryError
+from dqdata.errors import InputError, QueryError, StoreError
 from dqdata.place import StorePlace
 
 COLUMNS = Columns({"problem_id": "VARCHAR", "question": "VARCHAR"})
@@ -110,13 +111,14 @@ def test_what_is_no_tag(store: Store, name: str) -> None:
 def test_dropped_versions_come_back_until_their_files_are_removed(store: Store, tmp_path: Path) -> None:
     upkeep.tag(store, "traces", 2, "release")
     with pytest.raises(InputError, match="has the tag 'release'"):
-        upkeep.drop(store, "traces", [1, 2])
-    upkeep.drop(store, "traces", [1, 3])
+        upkeep.drop(store, [("other", 1), ("traces", 1), ("traces", 2)])
+    assert store.marks().states == {}, "all or none"
+    upkeep.drop(store, [("traces", 1), ("traces", 3)])
     assert store.latest("traces") == 2 and count(store, "traces") == 5
     assert store.find("traces 7") is None
     with pytest.raises(QueryError, match="`dqdata restore traces@3`"):
         store.query("from traces@3")
-    upkeep.restore(store, "traces", [3])
+    upkeep.restore(store, [("traces", 3)])
     assert count(store, "traces") == 7 and store.find("traces 7") == ("traces", 3)
 
     [planned] = upkeep.collect(store, dry_run=True)
@@ -124,10 +126,23 @@ def test_dropped_versions_come_back_until_their_files_are_removed(store: Store, 
     assert upkeep.collect(store, dry_run=True) == [planned]
     assert upkeep.collect(store, dry_run=False) == [planned] and upkeep.collect(store, dry_run=False) == []
     with pytest.raises(QueryError, match="removed by `dqdata gc`"):
-        upkeep.restore(store, "traces", [1])
+        upkeep.restore(store, [("traces", 1)])
     assert [count(store, name) for name in ("traces@2", "traces@3", "other")] == [5, 7, 2]
     assert upkeep.verify(store).faults == ()
     assert add(store, "traces", 3, tmp_path) == 4, "a dropped version is not what a recipe made, nor is its number free"
+
+
+@both
+def test_a_query_whose_version_is_removed_meanwhile_names_the_cause(store: Store, place: StorePlace) -> None:
+    with Store.open(place, read_only=True) as reader:
+        con, pinned = reader.prepared("select count(a.question) from traces@1 a join traces@2 using (problem_id)")
+        upkeep.drop(store, [("traces", 1)])
+        assert len(upkeep.collect(store, dry_run=False)) == 1
+        with con, pytest.raises(QueryError, match="while it was read, traces@1 was dropped"), query_errors(reader):
+            con.execute(pinned.sql).fetchall()
+        store.table_files("other", 1)["other"][0].remove()
+        with pytest.raises(StoreError, match="is damaged"):
+            reader.query("select count(question) from other").read_all()
 
 
 @both
@@ -182,9 +197,9 @@ with Store.open(root) as store:
     while True:
         number += 1
         made = add(store, "traces", number, work)
-        upkeep.drop(store, "traces", [made])
+        upkeep.drop(store, [("traces", made)])
         if number % 2:
-            upkeep.restore(store, "traces", [made])
+            upkeep.restore(store, [("traces", made)])
         upkeep.collect(store, dry_run=False)
         upkeep.tag(store, "traces", 2, "release", move=True)
 """
@@ -248,7 +263,7 @@ def test_processes_that_commit_tag_drop_and_read_at_once(store: Store, tmp_path:
                 add(opened, catalog, rows, tmp_path)
                 upkeep.tag(opened, "traces", number % 3 + 1, f"tag{number}_{rows}")
                 assert count(opened, "traces@3") == 7
-            upkeep.drop(opened, catalog, [2])
+            upkeep.drop(opened, [(catalog, 2)])
 
     assert together(work, 4) == [0] * 4
     with Store.open(root, read_only=True) as opened:
