@@ -251,17 +251,22 @@ def shares(store: Queries, before: Table, after: Table) -> list[Share]:
                 texts = [name for name, values in zip(texts, found, strict=True) if values <= FEW]
     if not texts:
         return []
-    compared = []
-    for place, name in enumerate(texts):
-        value = f"coalesce({quoted(name)}, '(null)') as v, count(*) / sum(count(*)) over () as share"
-        old, new = (f"(select {value} from {of.name} group by 1)" for of in (before, after))
-        compared.append(
-            f"select {place} as place, coalesce(a.v, b.v) as v, coalesce(a.share, 0) as x, coalesce(b.share, 0) as y "
-            f"from {old} a full join {new} b on a.v = b.v"
-        )
-    differ = f"from ({' union all '.join(compared)}) where abs(x - y) >= 0.01"
+    old, new = (f"({_class_shares(of, texts)})" for of in (before, after))
+    both = (
+        "select coalesce(a.place, b.place) as place, coalesce(a.v, b.v) as v, coalesce(a.share, 0) as x, "
+        f"coalesce(b.share, 0) as y from {old} a full join {new} b on a.place = b.place and a.v = b.v"
+    )
+    differ = f"from ({both}) where abs(x - y) >= 0.01"
     rows = _rows(store, f"{differ} order by abs(x - y) desc, place, v")
     return [Share(texts[place], *rest) for place, *rest in rows]
+
+
+def _class_shares(of: Table, names: list[str]) -> str:
+    """Query for the share of the rows that each value of these columns has, in one pass over the table."""
+    values = ", ".join(f"{{place: {place}, v: coalesce({quoted(name)}, '(null)')}}" for place, name in enumerate(names))
+    each = f"select unnest([{values}]) as one from {of.name}"
+    total = f"(select count(*) from {of.name})"
+    return f"select one.place as place, one.v as v, count(*) / {total} as share from ({each}) group by all"
 
 
 def examples(store: Queries, before: Table, after: Table, keys: Keys) -> dict[str, list[dict[str, Any]]]:

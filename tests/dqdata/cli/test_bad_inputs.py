@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from dqdata.cli import main
 
 sys.path.insert(0, str(Path(__file__).parent / "bad"))
 import arguments
@@ -27,16 +31,34 @@ def run(
     return command_line
 
 
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Case], Path]:
+    """The folder of a case after its commands that must succeed; cases with the same ones share it."""
+    folders: dict[str, Path] = {}
+
+    def prepare(case: Case) -> Path:
+        key = repr((sorted(case.files.items()), case.before))
+        if key not in folders:
+            folder = tmp_path_factory.mktemp("bad")
+            for name, content in case.files.items():
+                path = folder / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content if isinstance(content, bytes) else content.encode())
+            unseen = io.StringIO()
+            with contextlib.chdir(folder), contextlib.redirect_stdout(unseen), contextlib.redirect_stderr(unseen):
+                for line in case.before:
+                    assert main(line) == 0
+            folders[key] = folder
+        return folders[key]
+
+    return prepare
+
+
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.id) for case in ALL])
 def test_bad_input_ends_with_code_place_and_action(
-    case: Case, run: Callable[..., tuple[int, str, str]], tmp_path: Path
+    case: Case, run: Callable[..., tuple[int, str, str]], prepared: Callable[[Case], Path], tmp_path: Path
 ) -> None:
-    for name, content in case.files.items():
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    for line in case.before:
-        assert run(*line)[0] == 0
+    shutil.copytree(prepared(case), tmp_path, dirs_exist_ok=True)
     code, out, error = run(*case.call.arguments)
     print(error)
     assert "Traceback" not in error + out

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from loopback import Loopback
+
+from dqdata.cli import main
 
 from ..benchmarks.published_rows import RECORDS, RIGHT
 
@@ -52,9 +56,29 @@ def endpoint() -> Iterator[Loopback]:
 
 @pytest.fixture
 def folder(tmp_path: Path, endpoint: Loopback) -> Path:
-    (tmp_path / "pipelines.toml").write_text(TEACHERS.format(url=endpoint.url), encoding="utf-8")
+    return _project(tmp_path, endpoint)
+
+
+def _project(folder: Path, endpoint: Loopback) -> Path:
+    (folder / "pipelines.toml").write_text(TEACHERS.format(url=endpoint.url), encoding="utf-8")
     for name, records in RECORDS.items():
-        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(one) + "\n" for one in records), encoding="utf-8")
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(one) + "\n" for one in records), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def measured_once(tmp_path_factory: pytest.TempPathFactory, endpoint: Loopback) -> Path:
+    """A project in which one model was measured on one benchmark."""
+    folder = _project(tmp_path_factory.mktemp("measured"), endpoint)
+    with contextlib.chdir(folder):
+        assert main(["eval", "teacher:poor", "--on", "aime25", "--path", "aime25.jsonl", "-q"]) == 0
+    return folder
+
+
+@pytest.fixture
+def measured(measured_once: Path, tmp_path: Path) -> Path:
+    """A copy of it, which is the current folder."""
+    shutil.copytree(measured_once, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
@@ -185,8 +209,7 @@ def test_compare_tells_models_apart_beside_published_scores(dqdata: Invoke, fold
         (("compare", "gsm8k"), "no evaluation 'gsm8k' was measured"),
     ],
 )
-def test_wrong_input_is_refused(dqdata: Invoke, folder: Path, arguments: tuple[str, ...], message: str) -> None:
-    dqdata("eval", "teacher:poor", "--on", "aime25", "--path", "aime25.jsonl", "-q")
+def test_wrong_input_is_refused(dqdata: Invoke, measured: Path, arguments: tuple[str, ...], message: str) -> None:
     done = dqdata(*arguments)
     assert done.code in (1, 2) and message in done.error and "Traceback" not in done.error, done
 
