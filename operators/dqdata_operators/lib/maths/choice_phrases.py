@@ -34,7 +34,7 @@ NOT = re.compile(
 )
 UNSURE = re.compile(
     r"\b(?:if|whether|unless|suppose|assum\w+|(?:might|may|could|would)\s+(?:think|say|guess|believe)|unclear|"
-    r"doubt|neither|nor|why|how|falls|wenn|si|se)\b[^,.;:]{0,40}$",
+    r"doubt|neither|nor|why|how|falls|wenn|si|se|compared|unlike|than|versus)\b[^,.;:]{0,40}$",
     re.I,
 )
 DENIED_CLAUSE = re.compile(r"(?:\bnot\b|n['’]t\b|\bnever\b|\bdoubt\b)(?![^,.;:]*\bbut\b)[^,.;:]*$", re.IGNORECASE)
@@ -104,10 +104,13 @@ MAY_PRECEDE = frozenset(
         "opzione antwort réponse respuesta risposta alternativa resposta also donc luego quindi "
         "portanto variante whereas obviously now "
         "leaving leaves finally here correct right best choose chose pick select reflection inspection fact "
-        "consideration conclusion summary 선택지 보기 選択肢"
+        "consideration conclusion summary definitely probably certainly surely likely por lo tanto de ahí que où daher "
+        "deshalb 应填 填 选 应选 正答 선택지 보기 選択肢"
     ).split()
 )
 """Words before a letter that leave it an option; after another noun it is that noun's name: `train B`."""
+CONCLUDES = MAY_PRECEDE - {"see", "find", "either", "both", "or"} | frozenset("i we je l ich yo".split())
+"""Words of a sentence that is nothing but a conclusion."""
 RIGHT = re.compile(
     r"(?<![A-Za-z0-9'’])[(\[]?([A-J])[)\]]?(?:(?:\s{0,12}+[.,:(]|(?<=\)))"
     r"(?:\s{0,12}+[^\s.,;:()][^.,;:()\n]{0,59}[,)]?|\s{1,12}+[,)]?"
@@ -115,14 +118,14 @@ RIGHT = re.compile(
     r"(?:(?<![A-Za-z])(?:is|are|must be|seems|has to be|would be|ist|es|est|è|é)\s{1,12}(?:(?:the|therefore|thus|"
     r"clearly|indeed|la|le|el|die|der|"
     r"das|l'|definitely|obviously|also|il|a|o)\s{1,12})*(?:only |most |single |one |best |sole )*(?:correct|right|"
-    r"best|true|answer|one|"
+    r"best|true|answer|one|(?<=most\s)(?:plausible|likely|reasonable)|"
     r"only|proper|appropriate|accurate|valid|better|my\s{1,12}(?:final\s{1,12})?(?:answer|choice|pick)|"
     r"richtig\w*|korrekt|juste|vraie?|bonne|correct[aoe]?s?|verdader[ao]|giusta|"
     r"corrett[ao]|certa|respuesta|réponse|antwort|opción|risposta|resposta)\b(?!\s{1,12}that\b)"
     r"|(?:选项|選項|项|項)?+\s{0,12}+(?:是|为|為|才)?+\s{0,12}+(?:最|唯一)?+(?:正确|正確|对的|對的|符合)|(?<=\s)(?:it\s{1,12}(?:is|has\s{1,12}to\s{1,12}be|"
     r"must\s{1,12}be)\b|remains\s{0,12}[.!]?\s{0,12}$|the\s{1,12}(?:only\s{1,12})?(?:correct|right|best)\s{1,12}(?:answer|choice|option|"
     r"one)\b)|(?<=\s)(?:matches|fits|satisfies|holds|works|applies|best\s{1,12}[a-z]+s|makes\s{1,12}(?:the\s{1,12})?(?:most\s{1,12})?sense|stimmt|passt|trifft\s{1,12}zu)\b|を選(?:び|ぶ|択)|"
-    r"が(?:正解|正しい)|(?:번)?(?:이|가) 정답)"
+    r"が(?:正解|正しい|最も|適切)|(?:번)?(?:이|가) 정답)"
 )
 ALSO = re.compile(
     r"\b(?:but|though|although|however)\b[^.\n]*?\b([A-J])\b[^.\n]*\b(?:could|may|might|can)\b[^.\n]*\b(?:right|correct|true|too|also|"
@@ -131,13 +134,26 @@ ALSO = re.compile(
 """Another option that is left open in the same sentence."""
 INVERTED = re.compile(
     r"\b(?:ist|est|es|is)\s{1,12}(?:die\s{1,12}|la\s{1,12}|l['’])?(?:option|antwort(?:möglichkeit)?|aussage|réponse|opción|respuesta)\s{1,12}"
-    r"\(?(?-i:([A-J]))\)?\s{1,12}(?:richtig|korrekt|correct[ea]?|juste|correct)\b",
+    r"\(?(?-i:([A-J]))\)?\s{1,12}(?:richtig|korrekt|correct[ea]?|juste|correct)\b"
+    r"|\bist\s{1,12}\(?(?-i:([A-J]))\)?\s{1,12}(?:richtig|korrekt)\b",
     re.IGNORECASE,
 )
 """The verb before its subject: `Somit ist Option B korrekt`."""
 IN_BRACKETS = re.compile(
     r"[(\[]\s*(?:option|choice|answer|letter|opción|opzione|antwort|réponse)\s+([A-J])\s*[)\]]", re.IGNORECASE
 )
+NAMED_LAST = re.compile(
+    r"\b(?:options?|choice|answer|letter|statement|opción|opzione|opção|alternativa|antwort|aussage|réponse|respuesta|risposta|"
+    r"resposta|вариант|ответ)\s+(?-i:[(\[]?([A-J]))[)\]]?[\s.!*]{0,5}$",
+    re.IGNORECASE,
+)
+"""A letter that is called an option, at the end of a sentence."""
+ALONE = re.compile(
+    r"(?:(?:q(?:uestion)?|第)?\s*[0-9]{1,3}\s*题?\s*[.):：]\s*)?(?P<before>(?:[^\W\d_]++[\s,:：]*+){0,3})(?<![A-Za-z0-9'’])"
+    r"(?P<letter>(?-i:[A-J]))[)\]]?\s*(?:选项|選項|项)?[\s.!。！*]*",
+    re.IGNORECASE,
+)
+"""A number, a few words, and an option."""
 LABELLED = re.compile(
     r"(?:^|(?<=[.;。；a-z]\s)|(?<=[。；]))\W{0,3}([A-J])\W{0,2}[):：.—–-]\W{0,3}(?:correct|true|right|yes|richtig|vrai|correcto|正确|正確|对)(?![A-Za-z])"
     r"|(?:^|(?<=[.;]\s))\W{0,3}([A-J])\W{1,4}[✓✔✅]|\(([A-J])\)\s*(?:correct|true|right|yes)(?![A-Za-z])",

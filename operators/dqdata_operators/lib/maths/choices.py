@@ -17,7 +17,7 @@ import re
 from collections.abc import Sequence
 
 from dqdata_operators.lib.maths.choosing import Choice, choosing
-from dqdata_operators.lib.maths.compare import Judgement
+from dqdata_operators.lib.maths.compare import Judgement, compare
 from dqdata_operators.lib.maths.extract import PLACES, Place, answer_part, extract, stated
 from dqdata_operators.lib.maths.notation import half_width, normalise
 from dqdata_operators.lib.maths.options import LETTERS, leading, plain
@@ -37,6 +37,7 @@ _DENIED = re.compile(
 _REASONS = re.compile(r",?\s+(?:because|since|while|whereas|although|though|unlike|as opposed to)\b", re.IGNORECASE)
 _ONLY_JOINED = re.compile(r"(?:[\W_]|\b(?:and|or|und|oder|et|ou|the|either|both|all|of|a|an)\b)*", re.IGNORECASE)
 _LABELLED = re.compile(r"\W*([A-J])\s*[.):]\s+(?=\S)")
+_VALUE = re.compile(r"[0-9\\^=√π+*/]")
 _TWO = "contradiction: letter and text are of two options"
 _LONG_BLANKS = re.compile(r"(\s{32})\s+")
 """What follows the 32nd blank says nothing, and patterns with several `\\s*` would try each way to share it out."""
@@ -221,6 +222,8 @@ def _by_text(text: str, letters: str, choices: Sequence[str] | None, reason: str
     if choices and len(held) == len(choices) - 1 > 1 and _NEGATED.search(between[0]):
         (left,) = set(range(len(choices))) - set(held)
         return Choice(letters[left], "")
+    if not held and choices and (equal := _equal_option(text, choices)) is not None:
+        return Choice(letters[equal], "")
     if not held or _NEGATED.search(" ".join(between)):
         return Choice("", _listed(said, letters) or reason)
     if len(held) == 1:
@@ -251,6 +254,22 @@ def _option(text: str, choices: Sequence[str]) -> int | None:
         same = [
             at for at, other in enumerate(choices[: len(LETTERS)]) if same_wording(normalise(text), normalise(other))
         ]
+    return same[0] if len(same) == 1 else None
+
+
+def _equal_option(text: str, choices: Sequence[str]) -> int | None:
+    """The one option that the value of a sentence equals as mathematics: 1 + x of x + 1."""
+    if not all(_VALUE.search(option) for option in choices) or _NEGATED.search(text):
+        return None
+    found = extract(text, ["phrase", "line"])
+    if found is None or found.others or not _VALUE.search(found.text):
+        return None
+    given = f"\\boxed{{{found.text}}}"
+    same = [
+        at
+        for at, option in enumerate(choices[: len(LETTERS)])
+        if compare(reference=option, response=given).verdict == "correct"
+    ]
     return same[0] if len(same) == 1 else None
 
 

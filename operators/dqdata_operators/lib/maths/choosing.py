@@ -69,7 +69,9 @@ def choosing(text: str, letters: str, texts: Sequence[str] = ()) -> Choice:
             else _line(text, letters)
             or _at_the_end(text, letters)
             or _alone_and_right(text, letters)
-            or _in_brackets(text, letters)
+            or _named(text, letters)
+            or _decided_once(text, letters)
+            or _nothing_else(text, letters)
         )
         if found is not None and len(found.letters) > 1 and set(found.letters) <= _denied(text, letters):
             found = None
@@ -180,8 +182,13 @@ def _verdicts(text: str, letters: str) -> Iterator[_Statement]:
         match = labelled[-1]
         yield _Statement(match[match.lastindex or 1].upper(), match.start(match.lastindex or 1), match[0])
     for match in phrases.INVERTED.finditer(text):
-        if match[1] in letters and not phrases.NOT.search(text[: match.start()][-30:]):
-            yield _Statement(match[1], match.start(1), match[0])
+        letter = match[1] or match[2]
+        if (
+            letter in letters
+            and not phrases.NOT.search(text[: match.start()][-30:])
+            and not _asked(text[match.end() :])
+        ):
+            yield _Statement(letter, match.start(match.lastindex or 0), match[0])
     for match in phrases.ONLY.finditer(text):
         letter = next(group for group in match.groups() if group)
         if (
@@ -196,11 +203,11 @@ def _sentence_of(before: str) -> str:
     return re.split(r"[.;!?\n]", before)[-1]
 
 
-def _decisions(text: str, letters: str) -> Iterator[_Statement]:
-    """In the last paragraph: a decision taken on the way is not the last."""
-    begin = len(text) - len(text.rstrip().rpartition("\n\n")[2]) - (len(text) - len(text.rstrip()))
+def _decisions(text: str, letters: str, *, last: bool = True) -> Iterator[_Statement]:
+    """In the last paragraph: a decision taken on the way is not the last. last: else in all."""
+    begin = len(text.rstrip()) - len(text.rstrip().rpartition("\n\n")[2]) if last else 0
     for pattern in (phrases.DECISION, phrases.THEREFORE):
-        for match in pattern.finditer(text, max(begin, 0)):
+        for match in pattern.finditer(text, begin):
             script = not match[0].rstrip()[-1].isascii()
             mention = leading(text[match.end() : match.end() + REST].partition("\n")[0], letters, named=script)
             before = text[max(0, match.start() - 40) : match.start()]
@@ -274,16 +281,40 @@ def _alone_and_right(text: str, letters: str) -> _Statement | None:
     return None if "?" in sentence else _Statement(letter, len(text), sentence)
 
 
-def _in_brackets(text: str, letters: str) -> _Statement | None:
-    """The only option that the last sentence names in brackets as one: `The mantle (option B) flows.`"""
+def _named(text: str, letters: str) -> _Statement | None:
+    """The only option of the last sentence, if it is named as one in brackets (`The mantle (option B) flows`), or the
+    sentence is nothing but a conclusion that ends on it (`por lo tanto, la opción B`)."""
     sentence = re.split(r"(?<=[.!?])\s+|\n+", text.strip())[-1]
     found = list(phrases.IN_BRACKETS.finditer(sentence))
+    if not found and (named := phrases.NAMED_LAST.search(sentence)) is not None:
+        said = re.findall(
+            r"[^\W\d_]+", phrases.THEREFORE.sub(" ", phrases.DECISION.sub(" ", sentence[: named.start()]))
+        )
+        found = [named] if all(word.lower() in phrases.CONCLUDES for word in said) else []
     if len({match[1] for match in found}) != 1 or len(set(_LONE.findall(sentence)) & set(letters) - {"A"}) > 1:
         return None
     denied = (phrases.WRONGNESS, phrases.HEDGE, phrases.MISTAKEN, phrases.NOT, phrases.DENIED_CLAUSE)
     if found[0][1] not in letters or "?" in sentence or any(pattern.search(sentence) for pattern in denied):
         return None
     return _Statement(found[0][1], len(text), sentence)
+
+
+def _nothing_else(text: str, letters: str) -> _Statement | None:
+    """The option of a response that is nothing else but words which leave it one: `1. B`, `Definitely A!`."""
+    said = text.strip()
+    match = phrases.ALONE.fullmatch(said) if len(said) <= 60 else None
+    if match is None or match["letter"] not in letters:
+        return None
+    before = re.findall(r"[^\W\d_]+", match["before"])
+    if not all(word.lower() in phrases.CONCLUDES for word in before) or phrases.NOT.search(match["before"]):
+        return None
+    return _Statement(match["letter"], 0, said)
+
+
+def _decided_once(text: str, letters: str) -> _Statement | None:
+    """The decisions of all paragraphs, if they are for one option."""
+    found = list(_decisions(text, letters, last=False))
+    return found[-1] if len({one.letters for one in found}) == 1 else None
 
 
 def _may_precede(before: str) -> bool:
