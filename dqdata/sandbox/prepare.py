@@ -90,16 +90,18 @@ def _pure(library: Mapping[str, tuple[str, str]]) -> bool:
 def passes_stop_iteration(tree: ast.Module) -> bool:
     """Whether StopIteration that a candidate raises reaches the tests: they name it, and nothing in them takes it for
     the end of an iteration, as `map(f, xs)` does."""
-    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    names |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    defined = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
-    imported = {
-        part
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Import | ast.ImportFrom)
-        for part in [getattr(node, "module", None), *(alias.name for alias in node.names)]
-    }
-    return bool(names & _STOPS) and not (names | defined | imported) & _ITERATE
+    names: set[str | None] = set()
+    others: set[str | None] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            names.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            names.add(node.attr)
+        elif isinstance(node, ast.FunctionDef):
+            others.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            others |= {getattr(node, "module", None), *(alias.name for alias in node.names)}
+    return bool(names & _STOPS) and not (names | others) & _ITERATE
 
 
 @functools.lru_cache(maxsize=4096)

@@ -70,12 +70,13 @@ class _Reading:
     def __init__(self, tree: ast.Module) -> None:
         self.needed = self.possible = ""
         self.modules = _imported(tree)
-        self.called = {
-            node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-        }
-        self.bound = {
-            node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)
-        }
+        self.called: set[str] = set()
+        self.bound: set[str] = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                self.called.add(node.func.id)
+            elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+                self.bound.add(node.id)
 
     def need(self, what: str) -> None:
         self.needed = self.needed or what
@@ -160,18 +161,20 @@ class _Reading:
 
     def take_globals(self, tree: ast.Module) -> None:
         """Variables that the tests read and don't define: the candidate's, which its functions may set anew."""
-        given = {
-            value
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Call)
-            for value in [*node.args, *(keyword.value for keyword in node.keywords)]
-        }
+        given: set[ast.expr] = set()
+        read: list[ast.Name] = []
         known = self.called | self.bound | set(self.modules) | pure.NAMES
-        known |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
-        known |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
-        known |= {node.name for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler) and node.name}
         for node in ast.walk(tree):
-            if isinstance(node, ast.Name) and node not in given and node.id not in known:
+            if isinstance(node, ast.Name):
+                read.append(node)
+            elif isinstance(node, ast.Call):
+                given.update(node.args, (keyword.value for keyword in node.keywords))
+            elif isinstance(node, ast.arg):
+                known.add(node.arg)
+            elif isinstance(node, ast.FunctionDef | ast.ClassDef | ast.ExceptHandler) and node.name:
+                known.add(node.name)
+        for node in read:
+            if node not in given and node.id not in known:
                 self.allow(f"the variable {node.id}")
 
     def path(self, node: ast.AST) -> str:

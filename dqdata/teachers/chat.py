@@ -166,7 +166,8 @@ def completion(data: Any, request: Request, params: Reads, seconds: float = 0.0)
         calls = _calls(message.get("tool_calls"))
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise malformed(f"no choices[0].message in it ({type(error).__name__})") from None
-    if len(content) + len(thinking or "") > MOST_CHARS:
+    said = sum(len(call["function"]["arguments"]) for call in calls)
+    if len(content) + len(thinking or "") + said > MOST_CHARS:
         raise too_long("the endpoint", f"{MOST_CHARS:,} characters")
     if meaning(finish, params.finished) == "interrupted":
         raise interrupted(finish, content)

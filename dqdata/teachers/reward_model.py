@@ -18,7 +18,8 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dqdata.errors import DataError, TeacherError
+from dqdata.downloads import downloads_allowed
+from dqdata.errors import DataError, PluginError, TeacherError
 from dqdata.models import scores_in, wrong_model
 from dqdata.teacher import Completion, Request, Usage
 from dqdata.teachers.in_process import InProcess, InProcessParams, RequestQueue, Work, too_long
@@ -103,14 +104,26 @@ class RewardTeacher(InProcess[InProcessParams, "RewardModel"]):
 
 
 def _on_hub(name: str, revision: str) -> tuple[str, ...]:
-    """What a reward model of the hub gives, by its config. Raises DataError where that can't be had."""
+    """What a reward model of the hub gives, by its config, which is downloaded unless `without_downloads`. Raises
+    DataError where that can't be had."""
     try:
-        from huggingface_hub import hf_hub_download
-
-        config = hf_hub_download(name, "config.json", revision=revision or None)
-    except Exception as error:
-        raise DataError(
-            f"{name!r} can't be had from the hub: {type(error).__name__}: {str(error).splitlines()[0]}; download it "
-            "once while online, or name a folder"
-        ) from error
+        from huggingface_hub import hf_hub_download, try_to_load_from_cache
+    except ImportError:
+        raise PluginError(f"{name!r} needs the hub's client: pip install huggingface_hub") from None
+    config = try_to_load_from_cache(name, "config.json", revision=revision or None)
+    if not isinstance(config, str):
+        if not downloads_allowed():
+            at = f" --revision {revision}" if revision else ""
+            raise DataError(
+                f"the config of {name!r}, which says what scores it gives, is not on this machine, and nothing is "
+                f"downloaded here: a run fetches it, and so does `hf download {name} config.json{at}`",
+                code="not-downloaded",
+            )
+        try:
+            config = hf_hub_download(name, "config.json", revision=revision or None)
+        except Exception as error:
+            raise DataError(
+                f"{name!r} can't be had from the hub: {type(error).__name__}: {str(error).splitlines()[0]}; download "
+                "it once while online, or name a folder"
+            ) from error
     return scores_in(json.loads(Path(config).read_text(encoding="utf-8")))

@@ -34,6 +34,10 @@ _PACKED = re.compile(r"[A-Za-z0-9+/]{20,}={0,2}")
 _LAST_FUNCTION = re.compile(r"^(?:async +)?def +(\w+)", re.MULTILINE)
 
 
+LONGEST_TESTS = 1_000_000
+"""Characters of Python: reading more takes longer than a row may."""
+
+
 class UnreadableTests(ValueError):
     """The tests are in no known form."""
 
@@ -200,6 +204,8 @@ def _checked(code: str, given: Mapping[str, Any], style: Literal["asserts", "pyt
     tests = Tests(code, style=style, entry_point=entry_point, prompt=prompt)
     if not tests.code.strip():
         raise UnreadableTests("no tests")
+    if len(tests.code) > LONGEST_TESTS:
+        raise UnreadableTests(f"{len(tests.code):,} characters of Python; up to {LONGEST_TESTS:,} are read")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

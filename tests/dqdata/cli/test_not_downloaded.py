@@ -90,3 +90,49 @@ def test_a_model_that_was_fetched_is_found(dqdata: Invoke, tmp_path: Path, hub: 
     assert dqdata("check")[0] == 0
     assert dqdata("plan", "p")[0] == 0
     assert not hub
+
+
+@pytest.mark.needs("torch", "transformers")
+@pytest.mark.parametrize("provider", ["transformers", "reward_model"])
+def test_check_and_plan_fetch_no_weights_tokenizer_or_template(
+    dqdata: Invoke, tmp_path: Path, hub: list[str], provider: str
+) -> None:
+    """Of teachers that load a model themselves, and of the student of a trainer."""
+    uses = {"transformers": '{ op = "generate", teacher = "small", max_tokens = 9 }',
+            "reward_model": '{ op = "score", judge = "small" }'}[provider]  # fmt: skip
+    (tmp_path / "rows.jsonl").write_text(json.dumps({"question": "2+2?", "response": "4"}))
+    (tmp_path / "pipelines.toml").write_text(f"""
+[teachers.small]
+provider = "{provider}"
+model = "some/where"
+
+[pipelines.p]
+from = "rows.jsonl"
+steps = [ {uses}, {{ op = "to_messages" }} ]
+
+[trainers.t]
+kind = "sft"
+model = "some/where@v2"
+data = {{ train = "p@latest" }}
+""")
+    missing = {"transformers": [], "reward_model": ["not-downloaded"]}[
+        provider
+    ]  # its config says which columns it makes
+    code, out, _ = dqdata("check", "--json")
+    assert json.loads(out)["codes"] == missing, out
+    code, _, error = dqdata("plan", "p")
+    assert (code, "`hf download some/where config.json`" in error) == ((2, True) if missing else (0, False)), error
+    assert not hub, "nothing was asked"
+
+
+@pytest.mark.needs("datasets")
+def test_of_a_data_set_check_and_plan_ask_for_the_commit_alone(dqdata: Invoke, tmp_path: Path, hub: list[str]) -> None:
+    (tmp_path / "pipelines.toml").write_text("""
+[pipelines.p]
+from = "hf:some/rows"
+steps = [{ op = "filter", where = "length(question) > 3" }]
+""")
+    for command in (("check",), ("plan", "p")):
+        code, _, error = dqdata(*command)
+        assert code and "some/rows" in error, error
+    assert set(hub) - {"/api/agent-harnesses"} == {"/api/datasets/some/rows"}  # the former is of the client itself

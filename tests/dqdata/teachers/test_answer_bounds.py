@@ -51,6 +51,29 @@ async def test_a_text_over_the_limit_fails_its_row(name: str, monkeypatch: pytes
     assert (refused.value.kind, refused.value.reason) == ("row", "answer_too_long")
 
 
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_an_answer_may_have_five_million_characters_its_calls_among_them(beyond: int) -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": '"' + "a" * 1_999_998 + '"'}}
+    message = {"content": "b" * 2_000_000, "reasoning_content": "c" * (1_000_000 + beyond), "tool_calls": [call]}
+    data = {"choices": [{"message": message, "finish_reason": "stop"}]}
+    params = openai.EndpointParams(base_url="http://127.0.0.1:1", model="m")
+    if not beyond:
+        assert len(chat.completion(data, Request((Message("user", "?"),)), params).response) == 2_000_000
+        return
+    with pytest.raises(TeacherError) as refused:
+        chat.completion(data, Request((Message("user", "?"),)), params)
+    assert (refused.value.kind, refused.value.reason) == ("row", "answer_too_long")
+
+
+async def test_a_line_of_results_of_over_64_mebibytes_is_left_out() -> None:
+    results = Results()
+    try:
+        begin, end = b'{"custom_id": "a"', b"}\n"
+        assert await results.add(_bytes(begin, b" " * ((64 << 20) + 1 - len(begin) - len(end)), end)) == []
+    finally:
+        results.close()
+
+
 async def _bytes(*parts: bytes) -> AsyncIterator[bytes]:
     for part in parts:
         yield part

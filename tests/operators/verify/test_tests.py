@@ -84,3 +84,10 @@ def test_packed_tests_in_any_column() -> None:
     runs = [{"input": "2 3\n", "output": "5\n", "testtype": "stdin"}]
     packed = base64.b64encode(zlib.compress(pickle.dumps(json.dumps(runs)))).decode()
     assert read_tests(packed).runs == (Io("2 3\n", "5\n"),)
+
+
+def test_python_of_over_a_million_characters_is_refused() -> None:
+    code = "assert f(1) == 1\n# " + "a" * 999_980
+    assert read_tests(code + "a").check is not None
+    with pytest.raises(UnreadableTests, match="1,000,001 characters of Python; up to 1,000,000 are read"):
+        read_tests(code + "aa")
