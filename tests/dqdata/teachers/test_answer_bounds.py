@@ -37,6 +37,13 @@ async def test_a_body_over_the_limit_is_not_read(status: int, packed: bool, monk
     assert refused.value.usage_unknown and "max_tokens" in str(refused.value)
 
 
+async def test_a_body_of_over_64_mebibytes_unpacked_is_not_read() -> None:
+    packed = gzip.compress(b" " * ((64 << 20) + 1), 1)
+    with pytest.raises(TeacherError) as refused:
+        await _asked(Reply(200, packed, {"Content-Encoding": "gzip"}))
+    assert refused.value.reason == "answer_too_long"
+
+
 async def test_log_probabilities_have_a_limit_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openai, "MOST_BYTES", 1_000)
     assert await _asked(completion("a" * 5_000), top_logprobs=1) == "a" * 5_000
