@@ -165,9 +165,10 @@ class Columns(Mapping[str, str]):
         """Self, if the column is there and, where types are given, has one of them. For MESSAGES every chat will do:
         keys may be fewer, more, or in another order. Raises ColumnError."""
         if name not in self._types:
+            known = name in VOCABULARY  # then a column that is known too is another one, however alike their letters
+            alike = nearest(name, (one for one in self._types if not (known and one in VOCABULARY)))
             raise ColumnError(
-                f"needs column {name!r}{nearest(name, self._types)} (have: {', '.join(self._types)})"
-                f"{mapping_hint(name, self._types)}",
+                f"needs column {name!r}{alike} (have: {', '.join(self._types)}){mapping_hint(name, self._types)}",
                 code="missing-column",
             )
         if types and self._types[name] not in types:

@@ -152,14 +152,14 @@ class Catalogs(Exports, Reports):
         another version has it. Raises InputError for a tag that is taken or can't be one."""
         from dqdata.catalog import upkeep
 
-        with self._writable() as store:
+        with self._writable(there=True) as store:
             upkeep.tag(store, *one_version(store, version), name, move=move)
 
     def untag(self, catalog: str, name: str) -> None:
         """Removes a tag of a catalog. Raises QueryError for an unknown one."""
         from dqdata.catalog import upkeep
 
-        with self._writable() as store:
+        with self._writable(there=True) as store:
             upkeep.untag(store, one_version(store, catalog.partition("@")[0])[0], name)
 
     def tags(self, catalog: str) -> dict[str, int]:
@@ -174,7 +174,7 @@ class Catalogs(Exports, Reports):
         """Keeps a note on a version, instead of the one before; an empty text removes it."""
         from dqdata.catalog import upkeep
 
-        with self._writable() as store:
+        with self._writable(there=True) as store:
             upkeep.note(store, *one_version(store, version), text)
 
     def state_license(self, version: str, name: str) -> None:
@@ -182,7 +182,7 @@ class Catalogs(Exports, Reports):
         InputError for an unknown licence, and for a version whose rows come from other catalogs."""
         from dqdata.catalog import upkeep
 
-        with self._writable() as store:
+        with self._writable(there=True) as store:
             upkeep.state_license(store, *one_version(store, version), name)
 
     def drop(self, *versions: str) -> list[str]:
@@ -191,7 +191,7 @@ class Catalogs(Exports, Reports):
         from dqdata.catalog import upkeep
 
         numbered = _numbered(versions)
-        with self._writable() as store:
+        with self._writable(there=True) as store:
             upkeep.drop(store, numbered)
         return [f"{catalog}@{version}" for catalog, version in numbered]
 
@@ -201,7 +201,7 @@ class Catalogs(Exports, Reports):
         from dqdata.catalog import upkeep
 
         numbered = _numbered(versions)
-        with self._writable() as store:
+        with self._writable(there=True) as store:
             upkeep.restore(store, numbered)
         return [f"{catalog}@{version}" for catalog, version in numbered]
 
@@ -209,7 +209,7 @@ class Catalogs(Exports, Reports):
         """Removes the files of dropped versions for good; dry_run only says which."""
         from dqdata.catalog import upkeep
 
-        with self._writable() as store:
+        with self._writable(there=True) as store:
             return upkeep.collect(store, dry_run=dry_run)
 
     def verify(self, name: str | None = None) -> Verified:
@@ -321,9 +321,12 @@ class Catalogs(Exports, Reports):
 
     aimport_files = awaitable(import_files)
 
-    def _writable(self) -> Store:
+    def _writable(self, *, there: bool = False) -> Store:
+        """there: raises StoreError where there is none, rather than make one."""
         from dqdata.catalog import Store
 
+        if there and not Store.exists(self.place):
+            return Store.open(self.place, read_only=True)
         return Store.open(self.place, group=self._group)
 
 

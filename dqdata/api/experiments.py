@@ -28,7 +28,7 @@ class Experiments:
     def _view(self) -> AbstractContextManager[StoreView]: ...
 
     @abstractmethod
-    def _writable(self) -> Store: ...
+    def _writable(self, *, there: bool = False) -> Store: ...
 
     def plan_ablation(self, name: str) -> AblationPlan:
         """The arms of an experiment, the calls that each would make and share, and their cost; makes no call."""
@@ -51,6 +51,7 @@ class Experiments:
         was stopped goes on where it was. report: gets a line for each catalog and model that is there."""
         from dqdata.experiments.ablate import ablate
 
+        self.tables.experiment(name)
         with self._writable() as store:
             return ablate(self.tables, name, store, workers=workers, processes=processes, out=out, report=report)
 
@@ -62,7 +63,7 @@ class Experiments:
         from dqdata.experiments.probes import with_probes
         from dqdata.project.plan import make_plan
 
-        with self._writable() as store:
+        with self._writable(there=True) as store:
             tables, name = with_probes(self.tables, store, *one_version(store, version), judge, rows)
             plan = make_plan(tables, name, store)
             return PlanReport.of(plan, tables, forecast(plan, tables, store))
@@ -84,7 +85,7 @@ class Experiments:
         from dqdata.experiments.probes import biases, with_probes
         from dqdata.reports.audit import audit
 
-        with self._writable() as store:
+        with self._writable(there=True) as store:
             at = one_version(store, version)
             found = audit(store, *at)
             if judge is not None:

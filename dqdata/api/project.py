@@ -150,6 +150,7 @@ class Project(Catalogs, Experiments):
         """
         from dqdata.engine.run import run_pipeline
 
+        self.tables.pipeline(name)
         with self._writable() as store:
             return run_pipeline(
                 self.tables,
@@ -180,6 +181,7 @@ class Project(Catalogs, Experiments):
         a 95% interval. The full run takes its answers from the ledger."""
         from dqdata.engine.pilot import pilot
 
+        self.tables.pipeline(name)
         with self._writable() as store:
             return pilot(self.tables, name, store, rows, workers=workers, budget_usd=budget_usd, engine=engine, out=out)
 
@@ -191,7 +193,7 @@ class Project(Catalogs, Experiments):
         from the ledger alone, and no key is needed; otherwise teachers are called for what the ledger lacks."""
         from dqdata.engine.rebuild import rebuild
 
-        with self._writable() as store:
+        with self._writable(there=True) as store:
             at = one_version(store, version)
             return rebuild(self.tables, store, *at, calls=not replay, workers=workers, out=out)
 
@@ -264,6 +266,7 @@ class Project(Catalogs, Experiments):
         processes: ranks on this machine."""
         from dqdata.training.run import train
 
+        self.tables.trainer(name)
         with self._writable() as store:
             return train(self.tables, name, store, keys=keys, processes=processes, out=out)
 
@@ -275,6 +278,7 @@ class Project(Catalogs, Experiments):
         again when it has ended, records the model. processes: ranks on each machine."""
         from dqdata.training.run import train_on_nodes
 
+        self.tables.trainer(name)
         with self._writable() as store:
             return train_on_nodes(self.tables, name, store, nodes=nodes, keys=keys, processes=processes, out=out)
 

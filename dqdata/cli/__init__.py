@@ -14,6 +14,7 @@ import importlib
 import io
 import logging
 import os
+import re
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
@@ -25,7 +26,6 @@ import click
 from dqdata import __version__
 from dqdata.cli.failures import PIPE_CLOSED, clear_line, details, failure, hidden, print_error
 from dqdata.cli.help import WholeHelp
-from dqdata.errors import nearest
 from dqdata.platforms import refusal
 
 VERBS = {
@@ -121,13 +121,6 @@ class _Verbs(WholeHelp):
         command: click.Command = importlib.import_module(f"dqdata.cli.{name}{'_' if iskeyword(name) else ''}").command
         return _with_verbose(command)
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in VERBS and not args[0].startswith("-"):
-            raise click.UsageError(f"no command {args[0]!r}{nearest(args[0], VERBS)} (have: {', '.join(VERBS)})", ctx)
-        return super().resolve_command(ctx, args)
-
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="dqdata")
@@ -202,13 +195,24 @@ def _failed(error: BaseException, state: State) -> int:
 
 def _refused(error: click.ClickException) -> int:
     """A command line that can't be read."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(hidden(error.format_message()), err=True)
+        print_error("error[usage]: name one of these commands")
+        return 2
     context = error.ctx if isinstance(error, click.UsageError) else None
     if context is not None:
         click.echo(hidden(context.get_usage()), err=True)
-    print_error(f"error[usage]: {error.format_message()}")
+    print_error(f"error[usage]: {_plain(error.format_message())}")
     if context is not None:
         click.echo(f"try: {context.command_path} --help", err=True)
     return 2
+
+
+def _plain(message: str) -> str:
+    """click's words for numbers in words that say what to write."""
+    for said, kind in (("integer", "whole number"), ("float", "number")):
+        message = re.sub(rf"is not a valid {said}(?: range)?\b", f"is no {kind}", message)
+    return message
 
 
 def _prepare_streams() -> None:

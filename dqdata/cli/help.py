@@ -6,11 +6,21 @@ from collections.abc import Mapping
 
 import click
 
+from dqdata.errors import nearest
+
 LIMIT = 1000
 """Characters of a sentence; click's own default cuts at the width of the terminal."""
 
 
 class WholeHelp(click.Group):
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        known = self.list_commands(ctx)
+        if args and args[0] not in known and not args[0].startswith("-"):
+            raise click.UsageError(f"no command {args[0]!r}{nearest(args[0], known)} (have: {', '.join(known)})", ctx)
+        return super().resolve_command(ctx, args)
+
     def summaries(self, context: click.Context) -> Mapping[str, str]:
         """What each command does, by name."""
         commands = {name: self.get_command(context, name) for name in self.list_commands(context)}

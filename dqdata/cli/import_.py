@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +13,7 @@ import click
 from dqdata.cli.apply import pair
 from dqdata.cli.common import json_option, open_catalogs, print_json, progress_out, project_option, store_option
 from dqdata.cli.lines import say, width, wrapped
+from dqdata.errors import InputError
 
 if TYPE_CHECKING:
     from dqdata.sources.chat_files import Mapped
@@ -54,6 +58,25 @@ def command(
     as_json: bool,
 ) -> None:
     """Import JSONL, Parquet, CSV or Arrow files; ids are given to rows that have none."""
+    with _keys_as_options():
+        _import(files, into, columns, layout, dry_run, form, encoding, types, license, project, store, quiet, as_json)
+
+
+def _import(
+    files: tuple[str, ...],
+    into: str,
+    columns: tuple[str, ...],
+    layout: str | None,
+    dry_run: bool,
+    form: str | None,
+    encoding: str | None,
+    types: tuple[str, ...],
+    license: str | None,
+    project: Path | None,
+    store: Path | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
     catalogs = open_catalogs(project, store)
     names = dict(pair(text, "--column") for text in columns)
     kinds = dict(pair(text, "--types", "NAME=TYPE") for text in types)
@@ -83,6 +106,31 @@ def command(
     say(f"{result.catalog}@{result.version}: {result.rows_out:,} rows" + (", unchanged" if result.unchanged else ""))
     for reason, count in [*result.dropped.items(), *result.failed.items()]:
         say(f"  {count:,} {reason}")
+
+
+_KEYS = (
+    (re.compile(r"\b(format|encoding) = (['\"])([^'\"]+)\2"), r"--\1 \3"),
+    (re.compile(r"\btypes = \{ (\"?)([^\"={}]+)\1 = \"([^\"]+)\" \}"), r"--types \2=\3"),
+    (re.compile(r"\bcolumns = \{ (\"?)([^\"={}]+)\1 = (['\"])([^'\"]+)\3 \}"), r"--column '\2=\4'"),
+    (re.compile(r" in `from`"), ""),
+)
+
+
+def as_options(message: str) -> str:
+    """A source's advice, written for `from` in pipelines.toml, as options of `dqdata import`."""
+    for pattern, option in _KEYS:
+        message = pattern.sub(option, message)
+    return message
+
+
+@contextmanager
+def _keys_as_options() -> Iterator[None]:
+    try:
+        yield
+    except InputError as error:
+        for one in (error, *getattr(error, "errors", ())):
+            one.args = (as_options(str(one.args[0])), *one.args[1:])
+        raise
 
 
 def _print_layout(mapped: Mapped | None) -> None:

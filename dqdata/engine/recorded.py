@@ -100,6 +100,7 @@ def verify(project: Project, store: StoreView, names: Sequence[str], *, workers:
     """Executes each pipeline over its recorded rows with the recorded answers. Raises InputError for a pipeline without
     a recorded test."""
     for name in names:
+        project.pipeline(name)
         folder = project.root / FOLDER / name
         if not (folder / ABOUT).is_file():
             have = ", ".join(recorded(project)) or "none"

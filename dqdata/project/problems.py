@@ -116,6 +116,12 @@ def _unknown(found: Iterable[Any], model: type[BaseModel], what: str, also: Iter
         yield f"unknown {what} {listed}" + (f" (known: {', '.join(known)})" if known else "")
 
 
+_SHAPES = dict.fromkeys(("dict_type", "model_type", "mapping_type"), "must be a table, such as { key = value }") | (
+    dict.fromkeys(("tuple_type", "list_type", "set_type"), "must be a list, such as [ ... ], or [[...]] for tables")
+)
+"""pydantic's words for Python's types, in those of TOML."""
+
+
 def _explain(item: Any, model: type[BaseModel], what: str) -> str:
     name = ".".join(str(part) for part in item["loc"])
     if item["type"] == "missing":
@@ -127,7 +133,8 @@ def _explain(item: Any, model: type[BaseModel], what: str) -> str:
     given = "" if isinstance(item["input"], Mapping) or secret else f", got {shown}"
     if not name:
         return str(item["msg"]).removeprefix("Value error, ")
-    return f"{what} {name!r}: {str(item['msg']).removeprefix('Value error, ')}{given}"
+    said = _SHAPES.get(item["type"]) or str(item["msg"]).removeprefix("Value error, ")
+    return f"{what} {name!r}: {said}{given}"
 
 
 def _owner(model: type[BaseModel], path: Sequence[str | int]) -> type[BaseModel] | None:

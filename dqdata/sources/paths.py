@@ -82,6 +82,10 @@ def _files_of(text: str, path: Path, root: Path) -> list[Path]:
         return [path]
     if path.is_dir():
         raise DataError(f"{path} is a folder; name its files, such as {text.rstrip('/')}/*.jsonl")
+    if "://" in text:
+        raise DataError(
+            f"{text}: no file is read from a URL; fetch it, or write hf:OWNER/NAME for a data set of the Hub"
+        )
     if not any(sign in text for sign in "*?["):
         if not path.parent.is_dir():
             raise DataError(f"no file {path}: there is no folder {path.parent}")

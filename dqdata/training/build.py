@@ -137,7 +137,9 @@ def _order(project: Project, names: Sequence[str], store: Store | None) -> list[
     known = [*project.pipelines, *project.trainers]
     for name in names:
         if name not in known:
-            raise ProjectError(project.path.name, f"no pipeline or trainer {name!r}{nearest(name, known)}")
+            have = ", ".join(known) or "none"
+            message = f"no pipeline or trainer {name!r}{nearest(name, known)} (have: {have})"
+            raise ProjectError(project.path.name, message, code="unknown-name")
     if both := sorted(project.pipelines.keys() & project.trainers.keys()):
         raise ProjectError(project.path.name, f"{both[0]!r} is a pipeline and a trainer; give one another name")
     needed = closure(project, names, fixed=False)

@@ -54,6 +54,28 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Case], Path]
     return prepare
 
 
+def test_a_command_that_finds_nothing_makes_no_store(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    (tmp_path / "pipelines.toml").write_text('[pipelines.p]\nfrom = "rows.jsonl"\nsteps = [{ op = "verify_math" }]\n')
+    (tmp_path / "rows.jsonl").write_text('{"question": "1 + 1?", "answer": "2"}\n')
+    for line in (
+        "tag p@1 x",
+        "drop p@1",
+        "restore p@1",
+        "gc",
+        "rebuild p@1",
+        "audit p@1",
+        "run q",
+        "train q",
+        "ablate q",
+    ):
+        code, _, error = run(*line.split())
+        assert (
+            code in (1, 2) and "error[" in error and [path.name for path in tmp_path.iterdir() if path.is_dir()] == []
+        )
+    _, _, error = run("check")
+    assert "needs column 'response' (have: problem_id, question, answer)" in error, "another known column is no typo"
+
+
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.id) for case in ALL])
 def test_bad_input_ends_with_code_place_and_action(
     case: Case, run: Callable[..., tuple[int, str, str]], prepared: Callable[[Case], Path], tmp_path: Path

@@ -49,6 +49,22 @@ ARGUMENTS = [
     bad("eval with an unknown verifier", "eval smollm2-135m --data p --verify nothing", "nothing", before=RUN),
     bad("eval at temperature 0", "eval m --data p --samples 2 --temperature 0", "--temperature"),
     bad("ops of an unknown plug-in", "ops lenght", "'lenght'", "length"),
+    bad("a group without a command", "ledger", "prune", "error[usage]: name one of these commands"),
+    bad("an unknown command of a group", "ledger vrify", "no command 'vrify'; did you mean 'verify'?", "have: export"),
+    bad("a number in halves", "run p --limit 1.5", "--limit", "'1.5' is no whole number"),
+    bad("build says what there is", "build q", "error[unknown-name]", "(have: p)"),
+    bad("test of an unknown pipeline", "test q", "no pipeline 'q' (have: p)"),
+    bad("a benchmark with an unknown teacher", "eval teacher:nope --on math500", "no teacher 'nope'"),
+    bad(
+        "import of no known format", "import rows.dat --into x", "rows.dat", "--format jsonl", files={"rows.dat": "{}"}
+    ),
+    bad("import in Latin-1", "import l.csv --into x", "line 2", "--encoding latin-1", files={"l.csv": b"q\ncaf\xe9\n"}),
+    bad(
+        "import of two names",
+        "import c.jsonl --into x",
+        "--column 'other_name=A'",
+        files={"c.jsonl": '{"a":1,"A":2}\n'},
+    ),
     bad("ops of an unknown group", "ops --group things", "things"),
 ]
 
