@@ -30,7 +30,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationError
 
-from dqdata.errors import DataError, TeacherError
+from dqdata.errors import DataError, TeacherError, nearest
 from dqdata.ids import digest
 from dqdata.params import LocalPath, Params
 from dqdata.teacher import Completion, Request, Teacher, Usage
@@ -78,6 +78,16 @@ class Script(Params):
     rules: tuple[Rule, ...] = Field(min_length=1)
 
 
+def _problem(error: Any) -> str:
+    """What pydantic found wrong at one key of a script."""
+    place, known = ".".join(map(str, error["loc"])), {**Script.model_fields, **Rule.model_fields, **Answer.model_fields}
+    if error["type"] == "extra_forbidden":
+        return f"unknown key {place!r}{nearest(str(error['loc'][-1]), known)}"
+    if error["type"] == "missing":
+        return f"key {place!r} is missing"
+    return f"{place}: {error['msg'].removeprefix('Value error, ')}"
+
+
 class Scripted(Teacher[ScriptedParams]):
     """Answers by the rules of a script."""
 
@@ -94,9 +104,8 @@ class Scripted(Teacher[ScriptedParams]):
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise DataError(f"{self.params.script}: not TOML in UTF-8: {error}") from None
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"])
-            raise DataError(f"{self.params.script}: {place}: {first['msg']}") from None
+            first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")  # it causes the others
+            raise DataError(f"{self.params.script}: {_problem(first)}") from None
 
     @cached_property
     def _text(self) -> bytes:
