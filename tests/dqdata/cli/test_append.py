@@ -168,3 +168,47 @@ def test_lineage_and_why_of_an_appended_version(made: Path, dqdata: Invoke, teac
     assert "traces@2: rejected by dedup: duplicate" in text and "call to t (m)" in text
     rebuilt = read(dqdata, "rebuild", "traces@2", "--replay", "-q")
     assert rebuilt["equal"] and rebuilt["same"] == 11
+
+
+JUDGED = """
+[teachers.t]
+provider = "openai"
+base_url = "URL"
+model = "m"
+
+[pipelines.judged]
+from = "problems.jsonl"
+mode = "append"
+chunk_rows = 2
+steps = [
+  { op = "generate", teacher = "t", temperature = 0.5, max_tokens = 64 },
+  { op = "join", catalog = "notes", on = "question", columns = ["level"] },
+  { op = "critique", judge = "t", votes = 3 },
+  { op = "filter", where = "fit <> 'hard' or level = 1" },
+]
+"""
+
+
+def test_new_rows_on_both_sides_of_a_join_and_a_judge_rebuilt(
+    tmp_path: Path, dqdata: Invoke, teacher: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The appended version is what its recipe makes of the recorded votes; nobody is asked twice."""
+
+    def answer(body: dict[str, Any]) -> str:
+        if "response_format" not in body and len(body["messages"]) == 1:
+            return f"<think>So it is.</think>\\boxed{{{_answer(body)}}}"
+        return json.dumps({"fit": ("easy", "medium", "hard")[len(teacher.asked) % 3]})
+
+    monkeypatch.setattr(teacher, "answer", answer)
+    for rows, notes, asked in ((5, 3, 20), (6, 6, 4)):
+        teacher.asked.clear()
+        write(tmp_path, teacher, range(rows))
+        (tmp_path / "pipelines.toml").write_text(JUDGED.replace("URL", teacher.url))
+        lines = [json.dumps({"question": f"What is {n} + 1?", "level": n % 2}) + "\n" for n in range(notes)]
+        (tmp_path / "notes.jsonl").write_text("".join(lines))
+        assert dqdata("import", "notes.jsonl", "--into", "notes", "-q").code == 0
+        done = dqdata("run", "judged", "-q")
+        assert (done.code, len(teacher.asked)) == (0, asked), done.error
+    teacher.asked.clear()
+    found = json.loads(dqdata("rebuild", "judged@2", "--replay", "-q", "--json").out)
+    assert found["equal"] and found["cached"] == 24 and found["missing"] == 0 and teacher.asked == []
