@@ -11,6 +11,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import duckdb
 import pytest
 from hypothesis import HealthCheck, settings
 from kept_workers import kept_pool
@@ -20,6 +21,7 @@ from warm_workers import fork_server
 
 from dqdata.cli import main
 from dqdata.masking import masker
+from dqdata.workers import pool
 
 LONGEST = (
     "tests/trainers/test_recipes.py",
@@ -47,6 +49,7 @@ settings.register_profile(
 )
 settings.load_profile("anywhere")
 
+CONNECT, REAL_FORK_SERVER = duckdb.connect, pool.fork_server
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -128,11 +131,20 @@ def command_line(capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
     return run
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _warm_workers() -> Iterator[None]:
+    """CPU workers of runs in this process are forks of one that has imported the operators; see warm_workers.py. For
+    the whole session, so that runs of fixtures that tests share have them too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dqdata.workers.pool.fork_server", fork_server)
+        yield
+
+
 @pytest.fixture(autouse=True)
-def warm_workers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """CPU workers of runs in this process are forks of one that has imported the operators; see warm_workers.py."""
-    if request.node.get_closest_marker("cold_workers") is None:
-        monkeypatch.setattr("dqdata.workers.pool.fork_server", fork_server)
+def cold_workers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests marked `cold_workers` start the real processes."""
+    if request.node.get_closest_marker("cold_workers") is not None:
+        monkeypatch.setattr("dqdata.workers.pool.fork_server", REAL_FORK_SERVER)
 
 
 @pytest.fixture(autouse=True)
@@ -147,22 +159,32 @@ def new_stores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dqdata.catalog.store.create", create_by_copy)
 
 
-@pytest.fixture(autouse=True)
-def one_thread(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+class OfThreads:
+    """In place of `duckdb.connect`: databases of dqdata that don't say how many threads they have get this many."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+
+    def __call__(self, *given: Any, **more: Any) -> duckdb.DuckDBPyConnection:
+        if "config" in more:
+            more["config"] = {"threads": self.threads, **more["config"]}
+        return CONNECT(*given, **more)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> Iterator[None]:
     """Databases that this process opens have one thread, as on a machine with one core: sharing out what a test asks
-    takes a third of its CPU time. Those of tests marked `many_threads` have as many as there are cores, or two."""
-    import duckdb
+    takes a third of its CPU time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(duckdb, "connect", OfThreads(1))
+        yield
 
-    connect, threads = duckdb.connect, 1
+
+@pytest.fixture(autouse=True)
+def many_threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Databases of tests marked `many_threads` have as many threads as there are cores, at least two."""
     if request.node.get_closest_marker("many_threads") is not None:
-        threads = max(2, os.cpu_count() or 1)
-
-    def connected(*given: Any, **more: Any) -> duckdb.DuckDBPyConnection:
-        if "config" in more:  # a database of dqdata's
-            more["config"] = {"threads": threads, **more["config"]}
-        return connect(*given, **more)
-
-    monkeypatch.setattr(duckdb, "connect", connected)
+        monkeypatch.setattr(duckdb, "connect", OfThreads(max(2, os.cpu_count() or 1)))
 
 
 @pytest.fixture

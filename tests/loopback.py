@@ -63,7 +63,7 @@ class Loopback:
         self._hang = asyncio.Event()
         self._thread = threading.Thread(target=self._loop.run_forever, name="loopback", daemon=True)
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(300)
 
     def stop(self) -> None:
         """Cuts every connection; nobody listens any more."""
@@ -71,7 +71,7 @@ class Loopback:
             return
         assert self._runner is not None and self._thread is not None
         self._loop.call_soon_threadsafe(self._hang.set)
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(300)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()

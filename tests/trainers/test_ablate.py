@@ -19,7 +19,6 @@ import pytest
 from by_hand import flips, score_interval
 from kept_workers import kept_pool
 from loopback import Loopback
-from warm_workers import fork_server
 
 from dqdata.catalog import Store
 from dqdata.cli import main
@@ -210,7 +209,6 @@ def warm_trainings(socket: Path) -> Iterator[None]:
     started = launch.guarded
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("dqdata.engine.runtime.Pool", kept_pool)
-        patch.setattr("dqdata.workers.pool.fork_server", fork_server)
         patch.setattr(
             launch,
             "guarded",

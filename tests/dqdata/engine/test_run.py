@@ -229,12 +229,12 @@ def test_kill_9_at_random_moments_asks_nothing_answered_again(
 def test_a_signal_ends_the_run_and_says_how_to_go_on(
     project: Write, calls: Calls, tmp_path: Path, store: Store, number: signal.Signals
 ) -> None:
-    loaded = project(TALK.replace("0.002", "0.02"))
+    loaded = project(TALK.replace("0.002", "0.1"))  # goes on for seconds: the signal comes before its end
     process = start_run(tmp_path)
     while len(calls()) < 50 and process.poll() is None:
         time.sleep(0.02)
     process.send_signal(number)
-    _, error = process.communicate(timeout=30)
+    _, error = process.communicate(timeout=300)
     assert process.returncode == 128 + number
     assert re.search(rb"`dqdata run talk( -p [^`]+)?` goes on from here", error)
     answered = len(calls())

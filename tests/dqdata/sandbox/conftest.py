@@ -25,7 +25,7 @@ def started(mode: str) -> Sandbox:
     """A sandbox that has run a program; the test skips where this isolation doesn't work."""
     sandbox = Sandbox(mode, workers=2, limits=Limits(wall=20, cpu=5, memory=256 << 20))  # type: ignore[arg-type]
     try:
-        sandbox.submit("pass").result(30)
+        sandbox.submit("pass").result(300)
     except SandboxError as error:
         sandbox.close()
         pytest.skip(f"{mode} doesn't work here: {error}")

@@ -130,7 +130,7 @@ def test_a_fork_starts_its_own(sandbox: Sandbox) -> None:
     pid = os.fork()
     if pid == 0:
         try:
-            os._exit(0 if sandbox.submit("print(7)").result(30).stdout == "7\n" else 1)
+            os._exit(0 if sandbox.submit("print(7)").result(300).stdout == "7\n" else 1)
         finally:
             os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
@@ -174,13 +174,13 @@ def test_an_isolation_that_does_not_start_says_why(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(launch, "_program", lambda: "/bin/false")
     with Sandbox("bwrap", workers=1) as sandbox, pytest.raises(SandboxError, match="does not start"):
-        sandbox.submit("pass").result(30)
+        sandbox.submit("pass").result(300)
 
 
 def test_the_environment_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DQDATA_SANDBOX", "none")
     with Sandbox(workers=1) as sandbox:
-        assert sandbox.submit("import os\nprint(os.getppid() > 1)").result(30).ok
+        assert sandbox.submit("import os\nprint(os.getppid() > 1)").result(300).ok
     monkeypatch.setenv("DQDATA_SANDBOX", "maybe")
     with Sandbox(workers=1) as sandbox, pytest.raises(SandboxError, match="maybe"):
         sandbox.submit("pass")
@@ -214,8 +214,8 @@ UNPRIVILEGED = """
 import json, sys
 from dqdata.sandbox import Sandbox, Tests
 with Sandbox({mode!r}, workers=1) as sandbox:
-    held = sandbox.submit({attack!r}).result(30)
-    check = sandbox.submit_check("def f(n): return n + 1", Tests("assert f(2) == 3")).result(30)
+    held = sandbox.submit({attack!r}).result(300)
+    check = sandbox.submit_check("def f(n): return n + 1", Tests("assert f(2) == 3")).result(300)
     print(json.dumps([held.stdout, check.ok]))
 """
 
