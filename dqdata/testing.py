@@ -41,8 +41,9 @@ from dqdata.params import NoParams
 from dqdata.place import StorePlace
 from dqdata.project.check import NoStore
 from dqdata.project.instances import make_operator
+from dqdata.project.pipeline_table import StepSpec
 from dqdata.project.plan import Segment, plan_operator
-from dqdata.project.tables import Project, StepSpec, TeacherTable
+from dqdata.project.tables import Project, TeacherTable
 from dqdata.source import StoreView
 from dqdata.teacher import Completion, Limits, Request, Teacher, Usage
 from dqdata.workers.inline import InlinePool

@@ -290,7 +290,8 @@ class Catalogs(Exports, Reports):
         rows are taken as they are. license: of the rows, as the Hub or SPDX calls it. out: gets the
         progress. Raises DataError by file and line or row."""
         from dqdata.engine.run import run_pipeline
-        from dqdata.project.tables import Pipeline, Project, SourceSpec
+        from dqdata.project.pipeline_table import Pipeline, SourceSpec
+        from dqdata.project.tables import Project
 
         try:
             check_name(into)

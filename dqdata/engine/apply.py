@@ -33,8 +33,9 @@ from dqdata.ledger import Ledger
 from dqdata.notebook import Shown
 from dqdata.place import StorePlace
 from dqdata.project.check import NoStore
+from dqdata.project.pipeline_table import Pipeline, SourceSpec, StepSpec
 from dqdata.project.plan import make_plan
-from dqdata.project.tables import Pipeline, Project, SandboxTable, SourceSpec, StepSpec
+from dqdata.project.tables import Project, SandboxTable
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,11 @@ from dqdata.history.causes import Cause, causes
 from dqdata.ids import canonical
 from dqdata.plugins import load
 from dqdata.project.instances import make_teacher
+from dqdata.project.pipeline_table import Pipeline, SourceSpec, StepSpec
 from dqdata.project.plan import make_plan
 from dqdata.project.problems import kinds_in
 from dqdata.project.recipe import recipe as recipe_of
-from dqdata.project.tables import Pipeline, Project, SourceSpec, StepSpec, TeacherTable, plain
+from dqdata.project.tables import Project, TeacherTable, plain
 from dqdata.refs import REJECTS_SUFFIX, Ref, catalog_ref
 from dqdata.sql import quote_refs
 from dqdata.teacher import Limits

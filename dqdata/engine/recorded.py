@@ -27,9 +27,10 @@ from dqdata.errors import DataError, InputError, ProjectError, RunError
 from dqdata.files import whole_folder
 from dqdata.history.causes import Cause, causes
 from dqdata.ledger.transfer import extract
+from dqdata.project.pipeline_table import SourceSpec
 from dqdata.project.plan import Plan, make_plan
 from dqdata.project.recipe import recipe
-from dqdata.project.tables import Project, SourceSpec
+from dqdata.project.tables import Project
 from dqdata.source import StoreView
 from dqdata.sql import read_parquet
 

@@ -11,7 +11,8 @@ from dqdata.engine.assertions import CheckOutcome, differ, evaluate_version
 from dqdata.engine.memory import database_bytes
 from dqdata.errors import ChecksFailed
 from dqdata.notebook import Shown
-from dqdata.project.tables import Pipeline, Project
+from dqdata.project.pipeline_table import Pipeline
+from dqdata.project.tables import Project
 
 
 @dataclass(frozen=True)

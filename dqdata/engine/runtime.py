@@ -33,8 +33,9 @@ from dqdata.ledger import CallContext, Ledger
 from dqdata.operator import Ask, Bound, Spread
 from dqdata.project.check import NoStore
 from dqdata.project.instances import check_keys, make_operator, make_teacher
+from dqdata.project.pipeline_table import StepSpec
 from dqdata.project.plan import Segment, Step
-from dqdata.project.tables import Project, StepSpec, TeacherTable
+from dqdata.project.tables import Project, TeacherTable
 from dqdata.sandbox import Sandbox
 from dqdata.schema import Child, child_key
 from dqdata.source import StoreView

@@ -16,7 +16,8 @@ from typing import Any
 
 from dqdata.errors import ProjectError, nearest
 from dqdata.project.experiments import ArmSpec, ExperimentTable
-from dqdata.project.tables import EVALUATE, Pipeline, Project, StepSpec, TrainerTable
+from dqdata.project.pipeline_table import Pipeline, StepSpec
+from dqdata.project.tables import EVALUATE, Project, TrainerTable
 from dqdata.refs import as_query
 from dqdata.sql import base_tables, edited, parsed, quote_refs, quoted
 

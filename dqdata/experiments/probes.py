@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from dqdata.errors import InputError, QueryError
 from dqdata.history.rows import dicts
-from dqdata.project.tables import Pipeline, Project, SourceSpec, StepSpec
+from dqdata.project.pipeline_table import Pipeline, SourceSpec, StepSpec
+from dqdata.project.tables import Project
 from dqdata.reports.audit import Finding
 from dqdata.sql import quoted
 from dqdata.statistics import paired, wilson

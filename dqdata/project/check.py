@@ -20,9 +20,10 @@ from dqdata.ids import DEFAULT_SCHEME
 from dqdata.project.bindings import columns_over
 from dqdata.project.graph import build_order, closure, reads, tables_in
 from dqdata.project.instances import make_trainer
+from dqdata.project.pipeline_table import Pipeline
 from dqdata.project.plan import Plan, check_ready, make_plan
 from dqdata.project.problems import Problems
-from dqdata.project.tables import Pipeline, Project, TrainerTable
+from dqdata.project.tables import Project, TrainerTable
 from dqdata.refs import REJECTS_SUFFIX
 from dqdata.source import StoreView, TrainedModel
 from dqdata.sql import check_select

@@ -20,8 +20,9 @@ from dqdata.models import ModelRef, resolve_model
 from dqdata.operator import Operator
 from dqdata.params import Params, markers
 from dqdata.plugins import load
+from dqdata.project.pipeline_table import Pipeline, SourceSpec, StepSpec
 from dqdata.project.problems import Problems, check_known, kinds_in, validated
-from dqdata.project.tables import ALLOW_LEAKS, EVALUATE, Pipeline, SourceSpec, StepSpec, TeacherTable, TrainerTable
+from dqdata.project.tables import ALLOW_LEAKS, EVALUATE, TeacherTable, TrainerTable
 from dqdata.refs import model_ref
 from dqdata.source import Source, StoreView
 from dqdata.teacher import Limits, Teacher

@@ -21,19 +21,11 @@ from dqdata.errors import InputError
 from dqdata.packages import check_packages
 from dqdata.plugins import load
 from dqdata.project.instances import check_settings, check_source, check_teacher, make_operator, make_trainer
+from dqdata.project.pipeline_table import SourceSpec, from_of, keys_of, steps_of
 from dqdata.project.problems import Problems, validated
 from dqdata.project.profiles import changed_by, with_profile
 from dqdata.project.reading import read_tables
-from dqdata.project.tables import (
-    EVALUATE,
-    EvaluationKeys,
-    SourceSpec,
-    TrainerTable,
-    from_of,
-    keys_of,
-    steps_of,
-    teacher_of,
-)
+from dqdata.project.tables import EVALUATE, EvaluationKeys, TrainerTable, teacher_of
 
 UNKNOWN = "unknown-key"
 

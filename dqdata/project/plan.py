@@ -37,6 +37,7 @@ from dqdata.project.instances import (
     make_source,
     make_teacher,
 )
+from dqdata.project.pipeline_table import Pipeline, StepSpec
 from dqdata.project.problems import Problems
 from dqdata.project.sampling import Lengths
 from dqdata.project.step_teachers import (
@@ -47,7 +48,7 @@ from dqdata.project.step_teachers import (
     teacher_names,
     teacher_table,
 )
-from dqdata.project.tables import Pipeline, Project, StepSpec, plain
+from dqdata.project.tables import Project, plain
 from dqdata.schema import Child, Schema
 from dqdata.source import Source, StoreView
 from dqdata.sql import versions_read

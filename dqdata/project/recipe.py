@@ -15,8 +15,9 @@ from typing import Any
 from dqdata.operator import Operator
 from dqdata.plugins import distribution, found, source_hash
 from dqdata.project.instances import children
+from dqdata.project.pipeline_table import StepSpec
 from dqdata.project.plan import Plan
-from dqdata.project.tables import StepSpec, plain
+from dqdata.project.tables import plain
 from dqdata.sql import versions_read
 
 LIBRARIES = ("dqdata", "duckdb", "polars", "pyarrow", "openai", "sympy", "torch", "transformers", "trl", "vllm")

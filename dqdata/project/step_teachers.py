@@ -13,8 +13,9 @@ from typing import Any
 from dqdata.errors import InputError, ProjectError, nearest
 from dqdata.operator import Operator
 from dqdata.project.instances import children, family, make_operator, make_teacher
+from dqdata.project.pipeline_table import Pipeline, StepSpec
 from dqdata.project.problems import Problems
-from dqdata.project.tables import Pipeline, Project, StepSpec, TeacherTable
+from dqdata.project.tables import Project, TeacherTable
 from dqdata.source import StoreView
 from dqdata.teacher import Teacher
 

@@ -24,8 +24,9 @@ from dqdata.columns import VOCABULARY, Columns, arrow_schema
 from dqdata.engine.run import run_pipeline
 from dqdata.files import make_folder
 from dqdata.ids import digest, fingerprint
+from dqdata.project.pipeline_table import Pipeline
 from dqdata.project.recipe import versions
-from dqdata.project.tables import Pipeline, Project, plain
+from dqdata.project.tables import Project, plain
 from dqdata.refs import TRAINED, check_name
 from dqdata.sql import versions_read
 from dqdata.training.compare import TEACHER, Compared, compare

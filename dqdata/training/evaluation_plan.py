@@ -16,8 +16,9 @@ from typing import Any
 from dqdata.benchmarks import BENCHMARKS, find
 from dqdata.errors import InputError, ProjectError, nearest
 from dqdata.project.check import NoStore
+from dqdata.project.pipeline_table import SourceSpec
 from dqdata.project.problems import validated
-from dqdata.project.tables import EvaluationKeys, Project, SourceSpec
+from dqdata.project.tables import EvaluationKeys, Project
 from dqdata.refs import catalog_ref, check_name
 from dqdata.training.exact_match import Evaluate
 from dqdata.training.plan import verifier

@@ -24,9 +24,10 @@ from dqdata.params import Params, markers
 from dqdata.plugins import distribution, found, load
 from dqdata.project.columns_used import columns_used
 from dqdata.project.instances import check_settings, make_trainer
+from dqdata.project.pipeline_table import StepSpec
 from dqdata.project.plan import operator_identity
 from dqdata.project.problems import Problems, validated
-from dqdata.project.tables import ALLOW_LEAKS, EVALUATE, Project, StepSpec, TrainerTable
+from dqdata.project.tables import ALLOW_LEAKS, EVALUATE, Project, TrainerTable
 from dqdata.refs import as_query, model_ref
 from dqdata.trainer import Trainer
 from dqdata.training.exact_match import Evaluate

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from dqdata.errors import ProjectError
+from dqdata.project.pipeline_table import source_of
 from dqdata.project.reading import find_project
-from dqdata.project.tables import read_project, source_of
+from dqdata.project.tables import read_project
 
 
 def read(tmp_path: Path, text: str) -> str:
