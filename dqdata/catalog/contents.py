@@ -6,6 +6,7 @@ there are: DuckLake's own functions and `describe` take one for each table of ea
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,15 +40,20 @@ def data_files(reader: Reader, catalog: str | None = None) -> dict[tuple[str, in
 
 def keys(reader: Reader) -> dict[tuple[str, int], str]:
     """The key column of each version, dropped ones included."""
-    names = ", ".join(map(literal, KEYS))
+    return {at: key_of(names) for at, names in having(reader, KEYS).items()}
+
+
+def having(reader: Reader, names: Iterable[str]) -> dict[tuple[str, int], list[str]]:
+    """Which of these columns each version has; those that have none are left out."""
+    listed = ", ".join(map(literal, names))
     rows = reader.rows(
         f"""{_made(reader, None)} select catalog, version, list(column_name) from made
         join {_metadata(reader)}.ducklake_column c
             on c.table_id = made.table_id and c.begin_snapshot <= made_in
             and made_in < coalesce(c.end_snapshot, made_in + 1)
-        where name = catalog and parent_column is null and column_name in ({names}) group by catalog, version"""
+        where name = catalog and parent_column is null and column_name in ({listed}) group by catalog, version"""
     )
-    return {(str(name), int(version)): key_of(list(columns)) for name, version, columns in rows}
+    return {(str(name), int(version)): list(columns) for name, version, columns in rows}
 
 
 def manifests(reader: Reader, catalog: str | None = None) -> dict[tuple[str, int], list[dict[str, Any]]]:
