@@ -35,16 +35,29 @@ def _public(name: str, value: Any) -> str:
         _indented_as_code(inspect.getdoc(value) or ""),
     ]
     if isinstance(value, type):
-        for method, made in vars(value).items():
+        members = _members(value)
+        for method, made in members.items():
             if method.startswith("_") or not (inspect.isfunction(made) or isinstance(made, property)):
                 continue
-            if inspect.iscoroutinefunction(made) and method.startswith("a") and method[1:] in vars(value):
+            if inspect.iscoroutinefunction(made) and method.startswith("a") and method[1:] in members:
                 parts.append(f"- `{method}`: the asynchronous form of `{method[1:]}`")
                 continue
             shown = f"{method}{_signature(made)}" if inspect.isfunction(made) else method
             text = " ".join((inspect.getdoc(made.fget if isinstance(made, property) else made) or "").split())
             parts.append(f"- `{shown}`" + (f": {text}" if text else ""))
     return "\n\n".join(part for part in parts if part)
+
+
+def _members(value: type) -> dict[str, Any]:
+    """What a class has of its own, and of bases of dqdata that have no entry."""
+    listed = {name for names in dqdata._MODULES.values() for name in names}
+    of = [one for one in value.__mro__ if one is value or one.__module__.startswith("dqdata.api.")]
+    return {
+        name: made
+        for one in reversed(of)
+        if one is value or one.__name__ not in listed
+        for name, made in vars(one).items()
+    }
 
 
 class _Written(str):

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from dqdata.aio import awaitable, outside_loop
 from dqdata.api.catalogs import Catalogs
+from dqdata.api.deployments import Deployments
 from dqdata.api.experiments import Experiments
 from dqdata.api.results import Build, Check, Comparison
 from dqdata.api.versions import one_version
@@ -34,11 +35,10 @@ if TYPE_CHECKING:
     from dqdata.project.tables import Project as Tables
     from dqdata.source import StoreView
     from dqdata.training.build import Node
-    from dqdata.training.deploy import Checked, Deployed, Serving
     from dqdata.training.run import Prepared, TrainOutcome
 
 
-class Project(Catalogs, Experiments):
+class Project(Catalogs, Experiments, Deployments):
     """One pipelines.toml, with one profile laid over it, and the store of its catalogs.
 
     Methods whose names begin with `a` are the asynchronous forms of those without: they work in a thread, and other
@@ -312,36 +312,6 @@ class Project(Catalogs, Experiments):
         with self._writable() as store:
             done = evaluate_models(self.tables, store, evaluation, out)
             return Comparison(done.models, done.answers)
-
-    def deploy(self, name: str, target: Path | str | None = None, serving: Serving | None = None) -> Deployed:
-        """Writes a folder that serves a model trained here: its files, a vLLM command, a compose file and a PAI-EAS
-        service. target: by default the model's name. Raises InputError for a model or folder that cannot be used."""
-        from dqdata.catalog import Store
-        from dqdata.training.deploy import Serving, deploy
-
-        folder = Path(target) if target is not None else Path(name.removeprefix("trained:").replace("@", "-"))
-        with Store.open(self.place, read_only=True) as store:
-            return deploy(store, name, folder, serving or Serving())
-
-    @outside_loop
-    def check_deployment(
-        self,
-        name: str,
-        url: str,
-        *,
-        served: str = "",
-        key: str = "",
-        limit: int | None = None,
-        out: TextIO | None = None,
-    ) -> Checked:
-        """Asks an endpoint the held-out questions of a model's training, and compares with the recorded accuracy.
-
-        served: the model's name at the endpoint, by default the one that `deploy` gives. key: of the endpoint. limit:
-        only so many questions. Raises InputError for a model that was trained without `evaluate`."""
-        from dqdata.training.deploy import check_endpoint
-
-        with self._writable() as store:
-            return check_endpoint(self.tables, store, name, url, served=served, key=key, limit=limit, out=out)
 
     arun = awaitable(run)
     abuild = awaitable(build)
