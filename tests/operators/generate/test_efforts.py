@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from dqdata_operators.generate.generate import Generate, GenerateParams
+from dqdata_operators.generate._parameters import GenerateParams
+from dqdata_operators.generate.generate import Generate
 
 from dqdata.teacher import Request
 from dqdata.testing import run_operator

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from dqdata_operators.generate.generate import Generate, GenerateParams
+from dqdata_operators.generate._parameters import GenerateParams
+from dqdata_operators.generate.generate import Generate
 from pydantic import ValidationError
 
 from dqdata.columns import Columns

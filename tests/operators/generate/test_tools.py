@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dqdata_operators.generate._parameters import GenerateParams
 from dqdata_operators.generate._tools import PYTHON
-from dqdata_operators.generate.generate import Generate, GenerateParams
+from dqdata_operators.generate.generate import Generate
 from pydantic import ValidationError
 
 from dqdata.chats import bare, check_chat
