@@ -240,9 +240,10 @@ class Project(Catalogs, Experiments, Deployments):
     ) -> Build:
         """Runs and trains what the names depend on, where it is not up to date, then themselves. The first failure ends
         it; what was made stays. begin, report: called with each node before it is made, and when it is there."""
-        from dqdata.training.build import build
+        from dqdata.training.build import build, check_names
 
         began = time.monotonic()
+        check_names(self.tables, names)
         with self._writable() as store:
             nodes = build(
                 self.tables,

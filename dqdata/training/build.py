@@ -132,8 +132,8 @@ def build(
     return nodes
 
 
-def _order(project: Project, names: Sequence[str], store: Store | None) -> list[str]:
-    """The names and their dependencies, each after what it reads; checked as a whole, before anything is paid for."""
+def check_names(project: Project, names: Sequence[str]) -> None:
+    """Raises ProjectError for a name that is neither a pipeline nor a trainer, or is both."""
     known = [*project.pipelines, *project.trainers]
     for name in names:
         if name not in known:
@@ -142,6 +142,11 @@ def _order(project: Project, names: Sequence[str], store: Store | None) -> list[
             raise ProjectError(project.path.name, message, code="unknown-name")
     if both := sorted(project.pipelines.keys() & project.trainers.keys()):
         raise ProjectError(project.path.name, f"{both[0]!r} is a pipeline and a trainer; give one another name")
+
+
+def _order(project: Project, names: Sequence[str], store: Store | None) -> list[str]:
+    """The names and their dependencies, each after what it reads; checked as a whole, before anything is paid for."""
+    check_names(project, names)
     needed = closure(project, names, fixed=False)
     order = [name for name in build_order(project) if name in needed]
     makers: dict[str, str] = {}

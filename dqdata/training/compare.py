@@ -30,6 +30,7 @@ from dqdata.statistics import paired
 from dqdata.teacher import Completion, Message, Request, Sampling, reward_model
 from dqdata.thinking import wrap
 from dqdata.training.answer import unanswered
+from dqdata.training.evaluation_plan import TEACHER
 from dqdata.training.exact_match import Evaluate
 from dqdata.training.job import Job, unpacked_models
 from dqdata.training.launch import launch
@@ -41,7 +42,6 @@ from dqdata.training.score import Judged, Score
 if TYPE_CHECKING:
     from dqdata.catalog import Store
 
-TEACHER = "teacher:"
 NOT_ASKED = {"data", "batch_size", "verify", "verify_params", "samples", "every_steps"}
 """What changes no answer: more samples of the same questions go beside those that are there, and another verifier
 judges the same answers."""

@@ -28,7 +28,8 @@ from dqdata.models import pinned, resolve_model
 from dqdata.project.tables import Project, TeacherTable
 from dqdata.refs import TRAINED, model_ref
 from dqdata.teacher import Limits
-from dqdata.training.compare import TEACHER, compare
+from dqdata.training.compare import compare
+from dqdata.training.evaluation_plan import TEACHER
 from dqdata.training.exact_match import Evaluate
 from dqdata.training.export import export_model
 from dqdata.training.score import Score

@@ -29,7 +29,7 @@ from dqdata.project.recipe import versions
 from dqdata.project.tables import Project, plain
 from dqdata.refs import TRAINED, check_name
 from dqdata.sql import versions_read
-from dqdata.training.compare import TEACHER, Compared, compare
+from dqdata.training.compare import Compared, compare
 from dqdata.training.evaluation_plan import ANSWERS, Evaluation
 from dqdata.training.exact_match import Evaluate
 from dqdata.training.plan import verifier
@@ -71,9 +71,6 @@ def evaluate_models(project: Project, store: Store, evaluation: Evaluation, out:
     before is taken as it is. Raises InputError before any model answers."""
     check_name(f"{ANSWERS}{evaluation.name}")
     verifier(evaluation.evaluate, "eval", project, store)
-    for name in evaluation.models:
-        if name.startswith(TEACHER):
-            project.teacher(name.removeprefix(TEACHER))
     if evaluation.source is not None:
         evaluation = replace(evaluation, evaluate=_with_questions(project, store, evaluation, out))
     kept = _Answers(store.work / "eval" / f"answers-{uuid.uuid4().hex}", evaluation.by)

@@ -25,6 +25,8 @@ from dqdata.training.plan import verifier
 
 ANSWERS, QUESTIONS = "eval_", "benchmark_"
 """What names of catalogs begin with: of answers, and of the questions of a benchmark."""
+TEACHER = "teacher:"
+"""What the name of a model begins with that is a teacher of the project."""
 SAMPLING = 0.6
 """Temperature of several samples: what reasoning models are usually measured at."""
 BENCHMARK_TOKENS = 8192
@@ -67,7 +69,9 @@ def settle(project: Project, models: Sequence[str], asked: Asked) -> Evaluation:
     if asked.data is not None:
         named = catalog_ref(asked.data)
         evaluate = _settings({"data": asked.data, **asked.settings}, "eval")
-        return Evaluation(named.name if named else "query", _some(models, "eval"), evaluate, asked.by or (), None)
+        return Evaluation(
+            named.name if named else "query", _some(project, models, "eval"), evaluate, asked.by or (), None
+        )
     if asked.on not in BENCHMARKS:
         known = (*project.evaluations, *BENCHMARKS)
         raise ProjectError(
@@ -75,12 +79,12 @@ def settle(project: Project, models: Sequence[str], asked: Asked) -> Evaluation:
             f"no evaluation or benchmark {asked.on!r}{nearest(str(asked.on), known)} (have: {', '.join(known)})",
         )
     params = {"name": asked.on} if asked.path is None else {"name": asked.on, "path": str(asked.path.absolute())}
-    return _of_benchmark(asked.on, _some(models, "eval"), params, asked.by, asked.settings, "eval")
+    return _of_benchmark(asked.on, _some(project, models, "eval"), params, asked.by, asked.settings, "eval")
 
 
 def _of_table(project: Project, models: Sequence[str], asked: Asked) -> Evaluation:
     table = project.evaluation(str(asked.on))
-    chosen = _some(models or table.models, table.where)
+    chosen = _some(project, models or table.models, table.where)
     by = asked.by if asked.by is not None else table.by
     settings = {**table.params, **asked.settings}
     if table.benchmark is None:
@@ -116,7 +120,10 @@ def _settings(given: Mapping[str, Any], where: str) -> Evaluate:
     return evaluate
 
 
-def _some(models: Sequence[str], where: str) -> tuple[str, ...]:
+def _some(project: Project, models: Sequence[str], where: str) -> tuple[str, ...]:
+    for model in models:
+        if model.startswith(TEACHER):
+            project.teacher(model.removeprefix(TEACHER))
     if not models:
         raise ProjectError(where, "name the models to measure, such as trained:NAME@latest or teacher:NAME")
     return tuple(dict.fromkeys(models))

@@ -67,6 +67,8 @@ def test_a_command_that_finds_nothing_makes_no_store(run: Callable[..., tuple[in
         "run q",
         "train q",
         "ablate q",
+        "build q",
+        "eval teacher:q --on gsm8k",
     ):
         code, _, error = run(*line.split())
         assert (
