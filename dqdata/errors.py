@@ -251,5 +251,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """`; did you mean 'length'?` or an empty string: for the end of a message about an unknown name."""
     import difflib
 
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    names = list(known)
+    begun = [one for one in names if len(name) > 2 and one.startswith(name)]
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6) or begun
     return f"; did you mean {close[0]!r}?" if close else ""

@@ -310,7 +310,7 @@ def test_traces_are_scored_once_and_a_long_one_is_rejected(store: Store, models:
             ('model = "style" }', 'model = "style", judge = "student" }'),
             "give `judge`, a teacher that writes, or `model`",
         ),
-        (('model = "style" }', 'model = "style", rubric = "short" }'), "`rubric` tells a judge how to score"),
+        (('model = "style" }', 'model = "style", rubric = "short" }'), "`rubric` instructs a judge"),
         (('{ op = "to_messages" }, ', ""), "put a step `to_messages` before"),
         (('"trained:student"', '"trained:style"'), r"\[teachers.student\]: trained:style@1 is a reward model"),
         (('"trained:style@latest"', '"trained:student"'), r"\[teachers.style\]: trained:student@1 is no reward model"),
