@@ -45,8 +45,6 @@ __all__ = ["UNPAID", "CallClient", "CallContext", "Counters"]
 UNPAID = "budget_exceeded"
 """Reason of a row that failed because the budget has no room for its call."""
 
-SLOW = 10.0
-"""Seconds without an answer from which on progress says so."""
 
 log = logging.getLogger("dqdata.calls")
 
@@ -130,8 +128,8 @@ class CallClient:
             return f"{clock(now - self._start_began)} for {name} to start"
         if held := self.lane.waiting(name):
             return held
-        if (quiet := self._stall.quiet()) >= SLOW:
-            return f"{clock(quiet)} for {self.counters.in_flight:,} answers of {name}"
+        if quiet := self._stall.waiting(name):
+            return quiet
         if self._repeats and not self.counters.in_flight:
             left = min(self._repeats.values()) - now
             return f"{clock(left)} more, {len(self._repeats):,} failed calls to {name} are repeated"

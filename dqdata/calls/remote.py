@@ -106,6 +106,10 @@ class RemoteOwner(Owner):
         self._stopping = {"do": "stop", "error": sent_error(error)}
         self.notice(self._stopping)
 
+    async def waiting(self) -> list[str]:
+        """What the calls of all processes wait for, a teacher each. Raises StoreError where the owner is gone."""
+        return [str(text) for text in await self.call({"do": "waiting"})]
+
     async def stored(self, key: str) -> Row | None:
         row = await self.call({"do": "lookup", "key": key})
         return None if row is None else tuple(row)

@@ -44,7 +44,7 @@ class OwnerServer:
         self._folder = tempfile.mkdtemp(prefix="dqdata-owner-") if address is None else ""
         self.address = address or OwnerAddress(f"unix://{self._folder}/owner.sock", secrets.token_hex(32))
         self._lanes: dict[str, LocalLane] = {}
-        self._stalls: list[Stall] = []
+        self._stalls: dict[str, Stall] = {}
         self._claims: dict[str, asyncio.Future[None]] = {}
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.Task[None]] = set()
@@ -71,8 +71,6 @@ class OwnerServer:
         for client in list(self._clients):
             client.cancel()
         await asyncio.gather(*self._clients, return_exceptions=True)
-        for stall in self._stalls:
-            stall.stop()
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -110,10 +108,23 @@ class OwnerServer:
         """The calls of one teacher in all processes; the limits are those that its first process has."""
         if name not in self._lanes:
             made = Limits.model_validate(limits)
-            stall = Stall(made.timeout)
-            self._stalls.append(stall)
-            self._lanes[name] = self.owner.lane(name, made, stall)
+            self._stalls[name] = Stall(made.timeout)
+            self._lanes[name] = self.owner.lane(name, made, self._stalls[name])
         return self._lanes[name]
+
+    def waiting(self) -> list[str]:
+        """What the calls of all processes wait for, a teacher each."""
+        found = (lane.waiting(name) or self._stalls[name].waiting(name) for name, lane in self._lanes.items())
+        return [text for text in found if text]
+
+    def sent(self, lane: str) -> None:
+        """A call of a process is in flight."""
+        stall = self._stalls[lane]
+        stall.begins(stall.in_flight + 1)
+
+    def ended(self, lane: str) -> None:
+        """It is no longer."""
+        self._stalls[lane].in_flight -= 1
 
     async def claimed(self, key: str) -> bool:
         """Waits until no other process asks for this key; False where it was answered meanwhile."""
@@ -137,10 +148,10 @@ class OwnerServer:
 class _Held:
     """One lease of a process."""
 
-    __slots__ = ("key", "lease", "sent", "worst")
+    __slots__ = ("key", "lane", "lease", "sent", "worst")
 
-    def __init__(self, key: str, lease: LocalLease, worst: Reservation | None) -> None:
-        self.key, self.lease, self.worst = key, lease, worst
+    def __init__(self, lane: str, key: str, lease: LocalLease, worst: Reservation | None) -> None:
+        self.lane, self.key, self.lease, self.worst = lane, key, lease, worst
         self.sent = False
 
 
@@ -172,7 +183,7 @@ class _Client:
                 self._take(message)
             case "sent":
                 if (held := self._leases.get(message["lease"])) is not None:
-                    held.sent = True
+                    self._sent(held)
                     held.lease.sent()
             case "answered":
                 if (held := self._leases.get(message["lease"])) is not None:
@@ -201,14 +212,23 @@ class _Client:
         else:
             held.lease.charge(0.0, 0)
         held.lease.leave()
+        if held.sent:
+            self._server.ended(held.lane)
         self._server.release(held.key)
+
+    def _sent(self, held: _Held) -> None:
+        if not held.sent:
+            held.sent = True
+            self._server.sent(held.lane)
 
     def _take(self, message: dict[str, Any]) -> None:
         """A lease that an owner before this one gave: the call is in flight."""
         worst = Reservation(*message["worst"]) if message["worst"] is not None else None
         lane = self._server.lane(message["lane"], message["limits"])
-        held = self._leases[message["lease"]] = _Held(message["key"], lane.take(message["key"], worst), worst)
-        held.sent = bool(message["sent"])
+        taken = lane.take(message["key"], worst)
+        held = self._leases[message["lease"]] = _Held(message["lane"], message["key"], taken, worst)
+        if message["sent"]:
+            self._sent(held)
 
     async def _answer(self, number: int, message: dict[str, Any]) -> None:
         try:
@@ -225,6 +245,8 @@ class _Client:
     async def _done(self, message: dict[str, Any]) -> Any:
         owner = self._server.owner
         match message.get("do"):
+            case "waiting":
+                return self._server.waiting()
             case "lookup":
                 return await owner.stored(message["key"])
             case "record":
@@ -256,7 +278,7 @@ class _Client:
         if lease.answered_elsewhere:
             self._server.release(key)
             return False
-        self._leases[message["lease"]] = _Held(key, lease, worst)
+        self._leases[message["lease"]] = _Held(message["lane"], key, lease, worst)
         return True
 
 

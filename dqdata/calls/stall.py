@@ -16,6 +16,8 @@ log = logging.getLogger("dqdata.calls")
 
 QUIET = 120.0
 """Seconds without any answer, with calls in flight, after which the log says so; then at twice the time, and so on."""
+SLOW = 10.0
+"""Seconds without an answer from which on progress says so."""
 AGAIN = 30.0
 """Seconds between two lines about an endpoint that can't be reached."""
 
@@ -38,10 +40,16 @@ class Stall:
         self._quiet, self._down_said = QUIET, 0.0
         self._timer: asyncio.TimerHandle | None = None
 
-    def sent(self, teacher: str, in_flight: int) -> None:
-        self._teacher, self.in_flight = teacher, in_flight
+    def begins(self, in_flight: int) -> None:
+        """A call was sent: so many are in flight now."""
+        self.in_flight = in_flight
         if in_flight == 1:
             self._last = time.monotonic()
+
+    def sent(self, teacher: str, in_flight: int) -> None:
+        """As `begins`; from now on the log says when nobody answers."""
+        self._teacher = teacher
+        self.begins(in_flight)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(QUIET / 4, self._look)
 
@@ -60,6 +68,11 @@ class Stall:
     def quiet(self) -> float:
         """Seconds without an answer while calls are in flight."""
         return time.monotonic() - self._last if self.in_flight else 0.0
+
+    def waiting(self, teacher: str) -> str:
+        """For how long, and for how many answers, calls in flight wait; empty where that is a moment."""
+        quiet = self.quiet()
+        return f"{clock(quiet)} for {self.in_flight:,} answers of {teacher}" if quiet >= SLOW else ""
 
     def stop(self) -> None:
         if self._timer is not None:

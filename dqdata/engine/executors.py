@@ -102,6 +102,7 @@ class SpawnExecutor:
             if not isinstance(owner, LocalOwner):
                 raise RunError("tasks in processes need the owner of the ledger in this one")
             self._server = await OwnerServer(owner).__aenter__()
+            self._runtime.waiting_elsewhere = self._server.waiting
         return self._server
 
     async def _in_a_process(self, task: ChunkTask) -> ChunkResult:

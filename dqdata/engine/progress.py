@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import TextIO
 
-from dqdata.calls.client import SLOW, UNPAID, Counters
-from dqdata.calls.stall import clock
+from dqdata.calls.client import UNPAID, Counters
+from dqdata.calls.stall import SLOW, clock
 from dqdata.errors import TooManyFailures
 
 PLAIN_SECONDS = 15.0

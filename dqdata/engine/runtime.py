@@ -95,6 +95,8 @@ class Runtime:
         self._elsewhere: dict[str, Counters] = {}
         self._sandbox: Sandbox | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
+        self.waiting_elsewhere: Callable[[], Sequence[str]] = tuple
+        """Of an executor whose processes call teachers: what their calls wait for."""
         self.spread: Spread | None = None
         """Of an executor that has several machines, which see the scratch folder."""
 
@@ -144,8 +146,8 @@ class Runtime:
         return [*(client.counters for client in self._clients.values()), *self._elsewhere.values()]
 
     def waiting(self) -> list[str]:
-        """What calls of this process wait for, a teacher each."""
-        return [text for client in self._clients.values() if (text := client.waiting())]
+        """What calls of this process, and of those that an executor started, wait for, a teacher each."""
+        return [*(text for client in self._clients.values() if (text := client.waiting())), *self.waiting_elsewhere()]
 
     def counters_by_name(self) -> dict[str, Counters]:
         """What the teachers did for this process."""

@@ -14,6 +14,7 @@ import math
 import pickle
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -32,7 +33,7 @@ from dqdata.engine.executors import error_of, refuse_gathering
 from dqdata.engine.runtime import Runtime
 from dqdata.engine.segment import chunk_rows
 from dqdata.engine.tasks import ChunkResult, ChunkTask, Job
-from dqdata.errors import RunError
+from dqdata.errors import RunError, StoreError
 from dqdata.operator import CallOperator
 from dqdata.packages import packages_of
 from dqdata.place import StorePlace
@@ -40,6 +41,8 @@ from dqdata.place import StorePlace
 log = logging.getLogger("dqdata")
 SHARE = 0.25
 """Of a core, that a chunk whose rows wait for teachers takes at least."""
+LOOK_SECONDS = 1.0
+"""Between two questions to the owner of the calls about what they wait for."""
 MOST_DEATHS = 8
 """Processes that may end under one chunk before it is taken for the reason."""
 
@@ -67,6 +70,8 @@ class RayExecutor:
         self._served: dict[str, Served] = {}
         self._machines = Machines(cluster, runtime.stop)
         self._watching: set[asyncio.Task[None]] = set()
+        self._looking: asyncio.Task[None] | None = None
+        self._waits: list[str] = []
         self._running, self._free = 0, asyncio.Event()
         self._cpus = 1.0
         runtime.stop.on_set(owner.stop)
@@ -103,6 +108,13 @@ class RayExecutor:
             tables[name] = tables[name].model_copy(update={"params": params})
         return replace(job, project=job.project.model_copy(update={"teachers": tables}))
 
+    async def _look(self) -> None:
+        """Asks the owner of the calls what they wait for, as long as there is one."""
+        with suppress(StoreError):
+            while True:
+                self._waits = await self._owner.waiting()
+                await asyncio.sleep(LOOK_SECONDS)
+
     async def _watch(self, name: str, served: Served) -> None:
         self._runtime.stop.set(await served.failure(name))
 
@@ -135,6 +147,10 @@ class RayExecutor:
         nodes = [node for node in await asyncio.to_thread(self._cluster.nodes) if node.cpus]
         await refuse_different(nodes, self._here, self._marker)
         job = await self._with_servers(job, names)
+        if self._calls and self._looking is None:
+            self._runtime.waiting_elsewhere = lambda: self._waits
+            self._looking = asyncio.create_task(self._look())
+            self._watching.add(self._looking)
         at_once, machines = self._at_once(), len(nodes)
         self._name = secrets.token_hex(8)
         each = math.ceil(at_once / max(machines, 1))

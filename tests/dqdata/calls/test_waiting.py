@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import re
 from collections.abc import Awaitable, Callable
@@ -10,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from dqdata.calls import client as clients
+from dqdata.calls import stall
 from dqdata.calls.client import CallClient, CallContext
 from dqdata.calls.owner import LocalOwner
+from dqdata.calls.remote import RemoteOwner
+from dqdata.calls.server import OwnerServer
 from dqdata.engine import progress as drawing
 from dqdata.engine.progress import Progress
 from dqdata.errors import TeacherError
@@ -79,7 +82,7 @@ CASES = {
 @pytest.mark.parametrize("kind", CASES)
 def test_what_calls_wait_for_is_said(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     teacher, limits, expected = CASES[kind]
-    monkeypatch.setattr(clients, "SLOW", 0.001)
+    monkeypatch.setattr(stall, "SLOW", 0.001)
     monkeypatch.setattr("dqdata.calls.client.random.random", lambda: 100.0)
 
     async def waited() -> str:
@@ -99,6 +102,73 @@ def test_what_calls_wait_for_is_said(tmp_path: Path, kind: str, monkeypatch: pyt
         return said
 
     assert asyncio.run(asyncio.wait_for(waited(), 60))
+
+
+OF_THE_OWNER = [kind for kind in CASES if kind not in ("a model that is loaded", "calls that are repeated")]
+
+
+@pytest.mark.parametrize("kind", OF_THE_OWNER)
+def test_the_owner_of_calls_of_other_processes_knows_too(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it serves them, and as the driver of a cluster asks it."""
+    teacher, limits, expected = CASES[kind]
+    monkeypatch.setattr(stall, "SLOW", 0.001)
+    monkeypatch.setattr("dqdata.calls.client.random.random", lambda: 100.0)
+
+    async def waited() -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            ledger = stack.enter_context(Ledger(tmp_path / "ledger.sqlite"))
+            server = await stack.enter_async_context(OwnerServer(LocalOwner(ledger)))
+            workers = [await stack.enter_async_context(RemoteOwner(server.address)) for _ in range(2)]
+            driver = await stack.enter_async_context(RemoteOwner(server.address))
+            clients = [CallClient(teacher, limits, owner, name="r1") for owner in workers]
+            assert await driver.waiting() == []
+            asked = [
+                asyncio.create_task(
+                    client.at(CallContext("run", "p", "s", "r1")).complete(
+                        Request((Message("user", f"{i} + 1"),), Sampling(max_tokens=5))
+                    )
+                )
+                for i, client in enumerate(clients)
+            ]
+            said: list[str] = []
+            while not (len(said) == 1 and re.fullmatch(expected, said[0])):  # ended by the test's own limit
+                await asyncio.sleep(0.01)
+                said = await driver.waiting()
+            assert len(server.waiting()) == 1
+            for task in asked:
+                task.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
+
+    asyncio.run(asyncio.wait_for(waited(), 60))
+
+
+def test_the_owner_knows_when_the_wait_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stall, "SLOW", 0.001)
+
+    async def waited() -> None:
+        answers = asyncio.Event()
+
+        async def answer() -> None:
+            await answers.wait()
+
+        async with contextlib.AsyncExitStack() as stack:
+            ledger = stack.enter_context(Ledger(tmp_path / "ledger.sqlite"))
+            server = await stack.enter_async_context(OwnerServer(LocalOwner(ledger)))
+            owner = await stack.enter_async_context(RemoteOwner(server.address))
+            client = CallClient(Slow(answer), Limits(), owner, name="r1")
+            request = Request((Message("user", "2 + 2"),), Sampling(max_tokens=5))
+            asked = asyncio.create_task(client.at(CallContext("run", "p", "s", "r1")).complete(request))
+            while not server.waiting():
+                await asyncio.sleep(0.01)
+            answers.set()
+            await asked
+            while server.waiting():
+                await asyncio.sleep(0.01)
+            await client.close()
+
+    asyncio.run(asyncio.wait_for(waited(), 60))
 
 
 class Terminal(io.StringIO):
