@@ -127,7 +127,10 @@ data = {{ train = "p@latest" }}
 
 
 @pytest.mark.needs("datasets")
-def test_of_a_data_set_check_and_plan_ask_for_the_commit_alone(dqdata: Invoke, tmp_path: Path, hub: list[str]) -> None:
+def test_of_a_data_set_check_and_plan_ask_for_the_commit_alone(
+    dqdata: Invoke, tmp_path: Path, hub: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", False)  # taken from the environment when it was imported
     (tmp_path / "pipelines.toml").write_text("""
 [pipelines.p]
 from = "hf:some/rows"
