@@ -170,6 +170,15 @@ def codes() -> str:
         pages.append(
             f"## {title[0].upper()}{title[1:]}\n\n| code | cause | what to do |\n|---|---|---|\n" + "\n".join(rows)
         )
+    own = sorted(
+        f"| `{reason}` | `{name}` | {meaning} |"
+        for name, point in found("operators").items()
+        if point.value.startswith("dqdata_operators.")
+        for reason, meaning in load("operators", name).reasons.items()
+    )
+    pages.append(
+        "## Reject: reasons of one operator alone\n\n| code | operator | cause |\n|---|---|---|\n" + "\n".join(own)
+    )
     return "\n\n".join(pages) + "\n"
 
 

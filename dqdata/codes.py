@@ -261,6 +261,49 @@ _ERRORS: dict[str, Code] = {
         "A side could not be looked at for leaks.",
         "Make the catalog that the message names, then check again.",
     ),
+    "store-locked": Code(
+        "warning",
+        "Another process writes to the store; the command waits for it.",
+        "Nothing, or end the process that the message names.",
+    ),
+    "ledger-waits": Code(
+        "warning",
+        "The ledger can't be reached, or another program writes to it; the command waits for it.",
+        "Nothing, or start the server, or end the other program.",
+    ),
+    "migrated": Code(
+        "warning",
+        "A store or ledger was brought to the format of this version.",
+        "Nothing; the message names the copy from before.",
+    ),
+    "teacher-waits": Code(
+        "warning",
+        "A teacher does not answer or refuses for now; its calls wait, or answer again.",
+        "Nothing; where it goes on, look at the endpoint, or lower concurrency.",
+    ),
+    "teacher-not-closed": Code(
+        "warning", "A teacher failed while it was closed; what it answered is kept.", "See the message."
+    ),
+    "sandbox-restarted": Code(
+        "warning",
+        "A process of the sandbox ended or could not be closed, and is replaced.",
+        "Nothing; where it repeats, `dqdata doctor` tests the sandbox.",
+    ),
+    "machine-lost": Code(
+        "warning",
+        "A machine or process of a run ended or takes no tasks; its chunks begin again elsewhere.",
+        "Nothing, or start the machine again.",
+    ),
+    "fields-left-out": Code(
+        "warning",
+        "A file of chats has fields behind its first rows that were not understood.",
+        "Correct the file, or read it with another layout.",
+    ),
+    "marks-wait": Code(
+        "warning",
+        "Marks of rows could not be written to the store; they are in row_marks.jsonl.",
+        "Start `dqdata view` again, which stores them.",
+    ),
 }
 
 _REASONS: dict[str, Code] = {

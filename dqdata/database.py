@@ -85,7 +85,9 @@ def _extension(name: str) -> Path:
         file = Path(folder) / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
         if file.is_file():
             return file
-    raise StoreError(f"DuckDB's {name} extension is missing: pip install {package}=={duckdb.__version__}")
+    raise StoreError(
+        f"DuckDB's {name} extension is missing: pip install {package}=={duckdb.__version__}", code="missing-extra"
+    )
 
 
 def lock(

@@ -214,7 +214,12 @@ def boundary(kind: str, name: str) -> Iterator[None]:
     except DqdataError:
         raise
     except PLUGIN_RAISES as error:
-        raise PluginFault(f"{kind} {name!r} failed: {described(error)}") from error
+        raise fault(kind, name, error) from error
+
+
+def fault(kind: str, name: str, error: BaseException) -> PluginFault:
+    """What a plug-in's code is blamed with, for whatever it raised."""
+    return PluginFault(f"{kind} {name!r} failed: {described(error)}")
 
 
 def produced_by(kind: str, name: str, items: Iterable[T]) -> Iterator[T]:

@@ -69,6 +69,7 @@ def migrate(con: sqlite3.Connection, path: Path, version: int, steps: Sequence[S
     log.warning(
         "%s was migrated to version %d; earlier versions of dqdata cannot open it; %s is the file from before",
         *(path, newest(steps), backup),
+        extra={"code": "migrated"},
     )
 
 

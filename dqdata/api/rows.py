@@ -157,4 +157,4 @@ def _needs(module: str, package: str) -> None:
     try:
         importlib.import_module(module)
     except ImportError as error:
-        raise InputError(f"{module} is not installed: pip install '{package}'") from error
+        raise InputError(f"{module} is not installed: pip install '{package}'", code="missing-extra") from error

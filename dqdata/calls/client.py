@@ -148,9 +148,13 @@ class CallClient:
         try:
             await self.teacher.close()
         except DqdataError as error:
-            log.warning("teacher %s could not be closed: %s", self.name, error)
+            log.warning("teacher %s could not be closed: %s", self.name, error, extra={"code": "teacher-not-closed"})
         except PLUGIN_RAISES as error:  # every answer is stored: what was made counts
-            log.warning("teacher %s failed when it was closed: %s", self.name, described(error))
+            log.warning(
+                "teacher %s failed when it was closed: %s",
+                *(self.name, described(error)),
+                extra={"code": "teacher-not-closed"},
+            )
 
     async def _run_call(self, call: InFlight) -> Completion:
         """Attempts until one is answered or the next is not worth it."""
@@ -210,7 +214,7 @@ class CallClient:
             self.end(hidden(error))
             raise
         except Exception as error:
-            said = masker.hide(f"{type(error).__name__}: {error}")
+            said = masker.hide(described(error))
             broke = f"teacher {call.context.teacher!r} broke: {said}"
             broken = TeacherError(broke, kind="fatal", reason="broken", usage_unknown=True)
             raise await self._noticed(broken, call.context.teacher, lease) from error

@@ -73,7 +73,9 @@ class Health:
                 status=error.status,
             )
         if wait > 30:
-            log.warning("teacher %s: %s; all its calls wait %.0f s", teacher, error, wait)
+            log.warning(
+                "teacher %s: %s; all its calls wait %.0f s", teacher, error, wait, extra={"code": "teacher-waits"}
+            )
         return error
 
     def _refused(self, error: TeacherError, known: bool) -> TeacherError:

@@ -56,13 +56,19 @@ class Stall:
     def answered(self) -> None:
         self._last, self._quiet = time.monotonic(), QUIET
         if self._down_said:
-            log.warning("teacher %s answers again", self._teacher)
+            log.warning("teacher %s answers again", self._teacher, extra={"code": "teacher-waits"})
             self._down_said = 0.0
 
     def down(self, teacher: str, problem: str, seconds: float) -> None:
         now = time.monotonic()
         if not self._down_said or now - self._down_said > AGAIN:
-            log.warning("teacher %s: %s; waiting for it, %.0f s so far", teacher, problem, seconds)
+            log.warning(
+                "teacher %s: %s; waiting for it, %.0f s so far",
+                teacher,
+                problem,
+                seconds,
+                extra={"code": "teacher-waits"},
+            )
             self._down_said = now
 
     def quiet(self) -> float:
@@ -85,6 +91,7 @@ class Stall:
             log.warning(
                 "teacher %s: no answer for %.0f s with %d calls in flight; each is given up after %g s (`timeout`)",
                 *(self._teacher, quiet, self.in_flight, self._timeout),
+                extra={"code": "teacher-waits"},
             )
             self._quiet *= 2
         self._timer = asyncio.get_running_loop().call_later(QUIET / 4, self._look) if self.in_flight else None

@@ -125,7 +125,11 @@ def acquired(backend: Backend) -> Lock:
                 f"the store {backend.place} is locked by another program{holder}; wait for it or end it. "
                 "The lock goes with the process: there is no file to delete"
             )
-        log.warning("the store %s is locked%s; waiting for it, %.0f s so far", backend.place, holder, waited)
+        log.warning(
+            "the store %s is locked%s; waiting for it, %.0f s so far",
+            *(backend.place, holder, waited),
+            extra={"code": "store-locked"},
+        )
 
 
 def remove_orphans(con: duckdb.DuckDBPyConnection, backend: Backend) -> list[DataFile]:

@@ -114,6 +114,7 @@ def migrate(backend: Backend, facts: Facts) -> Facts:
         "the store %s was migrated to format %d (dqdata %s); earlier versions of dqdata cannot open it; %s holds "
         "its metadata from before",
         *(backend.place, facts.format, __version__, backup),
+        extra={"code": "migrated"},
     )
     return facts
 

@@ -199,7 +199,7 @@ def _errors() -> Iterator[Any]:
         import obstore
         from obstore.exceptions import BaseError
     except ImportError:
-        raise StoreError("a store in S3 needs obstore: pip install 'dqdata[cloud]'") from None
+        raise StoreError("a store in S3 needs obstore: pip install 'dqdata[cloud]'", code="missing-extra") from None
     try:
         yield obstore
     except FileNotFoundError:

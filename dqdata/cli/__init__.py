@@ -24,7 +24,7 @@ from types import TracebackType
 import click
 
 from dqdata import __version__
-from dqdata.cli.failures import PIPE_CLOSED, clear_line, details, failure, hidden, print_error
+from dqdata.cli.failures import PIPE_CLOSED, clear_line, coloured, details, failure, hidden, print_error, use_colour
 from dqdata.cli.help import WholeHelp
 from dqdata.platforms import refusal
 
@@ -130,14 +130,19 @@ def dqdata() -> None:
 
 
 class _Masked(logging.Formatter):
-    """Log records without keys and other secrets, whoever wrote them."""
+    """Log records without keys and other secrets, whoever wrote them; one with a `code` as `warning[CODE]: ...`."""
 
     def __init__(self, usual: logging.Formatter | None) -> None:
         super().__init__()
         self._usual = usual or logging.Formatter()
 
     def format(self, record: logging.LogRecord) -> str:
-        return clear_line() + hidden(self._usual.format(record))
+        code = getattr(record, "code", None)
+        if code is None:
+            return clear_line() + hidden(self._usual.format(record))
+        line = f"{'error' if record.levelno > logging.WARNING else 'warning'}[{code}]: {record.getMessage()}"
+        more = f"\n{self.formatException(record.exc_info)}" if record.exc_info else ""
+        return clear_line() + coloured(hidden(line), colour=use_colour()) + hidden(more)
 
 
 def _traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -195,7 +195,5 @@ def _endpoints(project: Project) -> Iterator[Finding]:
             continue
         key, model = table.params.get("api_key"), str(table.params.get("model", ""))
         secret = key.get_secret_value() if isinstance(key, SecretStr) else str(key or "")
-        works, says = ping_endpoint(url, secret, model, PING_SECONDS)
-        yield Finding(
-            f"endpoint {table.name}", "ok" if works else "bad", says, "" if works else "start it, or correct base_url"
-        )
+        found = ping_endpoint(url, secret, model, PING_SECONDS)
+        yield Finding(f"endpoint {table.name}", "ok" if found.works else "bad", found.says, found.fix)

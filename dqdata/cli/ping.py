@@ -1,7 +1,7 @@
 """Asks an OpenAI-compatible endpoint for its models: whether it answers, takes the key and has the model.
 
 >>> ping_endpoint("http://127.0.0.1:8000/v1", "", "m", 5.0)
-(False, 'http://127.0.0.1:8000/v1: Connection refused')
+Ping(works=False, says='http://127.0.0.1:8000/v1: Connection refused', fix='start it, or correct base_url')
 """
 
 from __future__ import annotations
@@ -10,12 +10,22 @@ import http.client
 import json
 import ssl
 import urllib.parse
+from typing import NamedTuple
 
 ANSWER_BYTES = 4 << 20
+ADDRESS = "start it, or correct base_url"
 
 
-def ping_endpoint(base_url: str, key: str, model: str, timeout: float) -> tuple[bool, str]:
-    """Whether a GET of /models works, and what it said. No redirect is followed, and no proxy is used."""
+class Ping(NamedTuple):
+    """Whether the endpoint can be used, what it said, and what to do where it can't."""
+
+    works: bool
+    says: str
+    fix: str = ""
+
+
+def ping_endpoint(base_url: str, key: str, model: str, timeout: float) -> Ping:
+    """A GET of /models. No redirect is followed, because requests follow none, and no proxy is used."""
     parts = urllib.parse.urlsplit(base_url)
     place = f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
@@ -25,23 +35,34 @@ def ping_endpoint(base_url: str, key: str, model: str, timeout: float) -> tuple[
         connection.request("GET", f"{parts.path.rstrip('/')}/models", headers=headers)
         answer = connection.getresponse()
         body = answer.read(ANSWER_BYTES)
-    except (OSError, http.client.HTTPException, ssl.SSLError) as error:
-        return False, f"{place}: {getattr(error, 'strerror', None) or error or type(error).__name__}"
+    except (OSError, http.client.HTTPException) as error:
+        said = getattr(error, "strerror", None) or error or type(error).__name__
+        return Ping(False, f"{place}: {said}", "correct base_url" if isinstance(error, ssl.SSLError) else ADDRESS)
     finally:
         connection.close()
     if answer.status in (401, 403):
-        return False, f"{place}: {answer.status}, the key is missing or wrong"
+        return Ping(False, f"{place}: {answer.status}, the key is missing or wrong", "correct api_key")
+    if 300 <= answer.status < 400:
+        to = answer.headers.get("Location", "nowhere").removesuffix("/models")
+        return Ping(False, f"{place} answers {answer.status} and points to {to}", "write that as base_url")
+    if answer.status >= 500 and answer.status != 501:
+        return Ping(False, f"{place} answers {answer.status} to /models", "see the server's log")
     if answer.status >= 400:
-        return answer.status in (404, 405, 501), f"{place} answers {answer.status} to /models"
-    names = _models(body)
-    if names and model not in names:
-        return False, f"{place} answers, but has no model {model!r} (has: {', '.join(names[:5])})"
-    return True, f"{place} answers{', and has ' + model if names else ''}"
-
-
-def _models(body: bytes) -> list[str]:
+        works = answer.status in (404, 405, 501)  # an endpoint need not list its models
+        return Ping(works, f"{place} answers {answer.status} to /models", "" if works else ADDRESS)
     try:
-        data = json.loads(body)["data"]
-        return [str(one["id"]) for one in data]
-    except (ValueError, KeyError, TypeError):
-        return []
+        said = json.loads(body)
+    except ValueError:
+        return Ping(False, f"{place} answers, but not in JSON as such an endpoint does", "correct base_url")
+    names = _models(said)
+    if names and model not in names:
+        return Ping(
+            False, f"{place} answers, but has no model {model!r} (has: {', '.join(names[:5])})", "correct model"
+        )
+    return Ping(True, f"{place} answers{', and has ' + model if names else ''}")
+
+
+def _models(said: object) -> list[str]:
+    """Names in a list of models; none where it has another form."""
+    data = said.get("data") if isinstance(said, dict) else None
+    return [str(one["id"]) for one in data if isinstance(one, dict) and "id" in one] if isinstance(data, list) else []

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from dqdata.columns import Columns, key_of
-from dqdata.engine.frames import cast, check_kept, no_rejects, rejects_of_frame
-from dqdata.errors import PLUGIN_RAISES, DqdataError, row_failure
+from dqdata.engine.frames import cast, check_kept, no_rejects, rejects_of_frame, schema_of
+from dqdata.errors import PLUGIN_RAISES, DqdataError, fault, row_failure
 from dqdata.operator import BatchOperator
 
 
@@ -36,7 +36,7 @@ class Processed(NamedTuple):
 
 def process(operator: BatchOperator[Any], frame: pl.DataFrame) -> Processed:
     """Runs the operator on the frame, for a step and for an operator bound to another alike. An exception fails one
-    row: the frame is halved until the row is alone. Raises what the operator raises for a frame without rows."""
+    row: the frame is halved until the row is alone. Raises PluginFault where the operator fails without any row."""
     try:
         batch = operator.process(frame)
         return Processed([batch.rows], [batch.dropped] if batch.dropped is not None else [], [])
@@ -44,7 +44,7 @@ def process(operator: BatchOperator[Any], frame: pl.DataFrame) -> Processed:
         raise
     except PLUGIN_RAISES as error:
         if not frame.height:
-            raise
+            raise fault("operator", operator.name, error) from error
         if frame.height == 1:
             key, failure = key_of(frame.columns), row_failure(error)
             failed = {key: frame.get_column(key), "reason": [failure.reason], "detail": [failure.detail]}
@@ -63,7 +63,7 @@ def apply(steps: tuple[BatchStep, ...], frame: pl.DataFrame) -> tuple[pl.DataFra
         gone = pl.concat(done.dropped, how="vertical_relaxed") if any(part.height for part in done.dropped) else None
         failed = pl.concat(done.failed) if done.failed else None
         survivors = frame if failed is None else frame.join(failed, on=key, how="anti")
-        made = done.rows or [step.operator.process(survivors).rows]
+        made = done.rows or [pl.DataFrame(schema=schema_of(step.after))]
         kept = pl.concat([cast(rows, step.after, name) for rows in made])
         check_kept(survivors, kept, gone, name)
         if gone is not None:

@@ -86,7 +86,9 @@ class PostgresSession(Session):
                         noted = time.monotonic()
                         seconds = noted - began
                         log.warning(
-                            "the ledger %s can't be reached: waiting for it, %.0f s so far", self._place, seconds
+                            "the ledger %s can't be reached: waiting for it, %.0f s so far",
+                            *(self._place, seconds),
+                            extra={"code": "ledger-waits"},
                         )
                 self._closed.wait(_PAUSES[min(tries, len(_PAUSES) - 1)])
                 tries += 1
@@ -205,7 +207,9 @@ def connect(place: PostgresPlace) -> psycopg.Connection[Row]:
         import psycopg
         from psycopg import conninfo
     except ImportError:
-        raise StoreError(f"the ledger {place} needs psycopg: pip install 'dqdata[cloud]'") from None
+        raise StoreError(
+            f"the ledger {place} needs psycopg: pip install 'dqdata[cloud]'", code="missing-extra"
+        ) from None
     from psycopg.types.numeric import Int8Dumper
     from psycopg.types.string import StrDumperUnknown, TextLoader
 

@@ -176,7 +176,9 @@ def patiently(path: Path, act: Callable[[], T]) -> T:
 
 def _note(path: Path, began: float) -> None:
     log.warning(
-        "another program writes to the ledger %s: waiting for it, %.0f s so far", path, time.monotonic() - began
+        "another program writes to the ledger %s: waiting for it, %.0f s so far",
+        *(path, time.monotonic() - began),
+        extra={"code": "ledger-waits"},
     )
 
 

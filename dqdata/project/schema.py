@@ -8,7 +8,7 @@ together is what `dqdata check` finds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -58,7 +58,7 @@ class _Builder:
             "trainers": _named(self._trainer()),
             "evaluations": _named(self._evaluation()),
             "experiments": _named(self._model(ExperimentKeys, "experiment")),
-            "profiles": _named(_profile()),
+            "profiles": _named(self._profile()),
         }
         return {
             "$schema": "http://json-schema.org/draft-07/schema#",
@@ -70,6 +70,17 @@ class _Builder:
         }
 
     def _pipeline(self) -> Schema:
+        keys = self._pipeline_keys()
+        keys["properties"]["steps"] = {
+            "description": "Operators that the rows go through, in this order.",
+            "type": "array",
+            "items": self._chosen("operators", "op", {"id": TEXT}),
+        }
+        keys["required"] = ["from"]  # `into` is the pipeline's own name where it is not given
+        return keys
+
+    def _pipeline_keys(self) -> Schema:
+        """A pipeline without its steps."""
         keys = self._model(PipelineKeys, "pipeline")
         source = self._chosen("sources", "source", {})
         keys["properties"] = {
@@ -77,14 +88,8 @@ class _Builder:
                 "description": "SQL, a catalog, a file or glob, a list of files, hf:NAME, or a source with its keys.",
                 "anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "items": TEXT, "minItems": 1}, source],
             },
-            "steps": {
-                "description": "Operators that the rows go through, in this order.",
-                "type": "array",
-                "items": self._chosen("operators", "op", {"id": TEXT}),
-            },
             **keys["properties"],
         }
-        keys["required"] = ["from"]  # `into` is the pipeline's own name where it is not given
         return keys
 
     def _teacher(self) -> Schema:
@@ -107,6 +112,31 @@ class _Builder:
             "additionalProperties": False,
             "oneOf": [{"required": ["data"]}, {"required": ["benchmark"]}],
         }
+
+    def _profile(self) -> Schema:
+        """What a profile changes: some keys of each table. After the tables, whose definitions it reads."""
+        pipeline = self._pipeline_keys()
+        pipeline["properties"]["steps"] = _named({"type": "object"})
+        pipeline.pop("required", None)
+        teacher = {"anyOf": [TEXT, self._keys_of("teachers")]}
+        return {
+            "type": "object",
+            "properties": {
+                "teachers": _described("Tables or names of teachers in place of others.", teacher),
+                "models": _described("Names of models in place of others, wherever the project has them.", TEXT),
+                "pipelines": _described("Keys of pipelines; `steps.ID` has parameters of a step by its id.", pipeline),
+                "trainers": _described("Keys of trainers.", self._keys_of("trainers")),
+                "evaluations": _described("Keys of evaluations.", _changed_keys(self._evaluation()["properties"])),
+            },
+            "additionalProperties": False,
+        }
+
+    def _keys_of(self, group: Group) -> Schema:
+        """The keys that any plug-in of a group has; any at all where one can't be imported."""
+        places = [f"{group}.{name}" for name in found(group)]
+        if not all(place in self._definitions for place in places):
+            return {"type": "object"}
+        return _changed_keys(sorted({key for place in places for key in self._definitions[place]["properties"]}))
 
     def _chosen(self, group: Group, key: str, beside: Mapping[str, Schema], *, environment: bool = False) -> Schema:
         """A table whose `key` names a plug-in, which has its own keys beside those of every plug-in."""
@@ -162,20 +192,9 @@ def _described(text: str, body: Schema) -> Schema:
     return {"description": text, **_named(body)}
 
 
-def _profile() -> Schema:
-    table = {"type": "object"}
-    changed = {"type": "object", "properties": {"steps": {"type": "object", "additionalProperties": table}}}
-    return {
-        "type": "object",
-        "properties": {
-            "teachers": _described("Tables or names of teachers in place of others.", {"anyOf": [TEXT, table]}),
-            "models": _described("Names of models in place of others, wherever the project has them.", TEXT),
-            "pipelines": _described("Keys of pipelines; `steps.ID` has parameters of a step by its id.", changed),
-            "trainers": _described("Keys of trainers.", table),
-            "evaluations": _described("Keys of evaluations.", table),
-        },
-        "additionalProperties": False,
-    }
+def _changed_keys(properties: Iterable[str]) -> Schema:
+    """A table laid over another one: its keys are known, its values are judged where both are one."""
+    return {"type": "object", "properties": {name: {} for name in properties}, "additionalProperties": False}
 
 
 def _in_toml(schema: Any) -> Any:

@@ -106,7 +106,12 @@ class Dispatcher:
 
     def _recover(self, error: Exception) -> None:
         """After a failure of this thread's own: new servers, and their tasks once more."""
-        log.warning("sandbox: %s: %s; its servers are replaced", type(error).__name__, error)
+        log.warning(
+            "sandbox: %s: %s; its servers are replaced",
+            type(error).__name__,
+            error,
+            extra={"code": "sandbox-restarted"},
+        )
         self.broken_turns += 1
         tasks = [task for worker in list(self.workers) for task in self._drop(worker)]
         if self.in_hand is not None and self.in_hand not in tasks and not self.in_hand.future.done():
@@ -240,7 +245,12 @@ class Dispatcher:
         try:
             worker.stop()
         except Exception as error:
-            log.warning("sandbox: a server could not be ended: %s: %s", type(error).__name__, error)
+            log.warning(
+                "sandbox: a server could not be ended: %s: %s",
+                type(error).__name__,
+                error,
+                extra={"code": "sandbox-restarted"},
+            )
         return tasks
 
     def _fail_all(self, error: Exception) -> None:
@@ -263,4 +273,6 @@ def _close(task: Task) -> None:
     try:
         task.close()
     except OSError as error:
-        log.warning("sandbox: a descriptor of a program could not be closed: %s", error)
+        log.warning(
+            "sandbox: a descriptor of a program could not be closed: %s", error, extra={"code": "sandbox-restarted"}
+        )

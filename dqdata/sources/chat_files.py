@@ -90,7 +90,11 @@ class ChatFiles(Source[ChatFilesParams]):
                 told = len(unknown) if number <= SAMPLE else told
             yield pa.RecordBatch.from_pylist(rows, schema)
         if later := list(unknown)[told:]:
-            log.warning("%s: after row %d, not understood and left out: %s", self._where, SAMPLE, ", ".join(later))
+            log.warning(
+                "%s: after row %d, not understood and left out: %s",
+                *(self._where, SAMPLE, ", ".join(later)),
+                extra={"code": "fields-left-out"},
+            )
 
     def mapped(self) -> Mapped:
         """How the file is read, with what of its first rows is not understood. Raises InputError."""

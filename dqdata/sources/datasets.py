@@ -118,7 +118,10 @@ class HubDataset(Source[HubDatasetParams]):
         if path.is_dir():
             return path
         if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", self.params.name):
-            raise DataError(f"no folder {path}, and {self.params.name!r} is no name on the hub, such as owner/name")
+            raise DataError(
+                f"no folder {path}, and {self.params.name!r} is no name on the hub, such as owner/name",
+                code="missing-file",
+            )
         return None
 
     @property
@@ -278,7 +281,9 @@ def _package() -> Any:
     try:
         import datasets
     except ImportError as error:
-        raise PluginError(f"source 'datasets' needs a package: pip install 'dqdata[hub]' ({error})") from error
+        raise PluginError(
+            f"source 'datasets' needs a package: pip install 'dqdata[hub]' ({error})", code="missing-extra"
+        ) from error
     if "HF_DATASETS_DISABLE_PROGRESS_BARS" not in os.environ:
         datasets.disable_progress_bars()
     return datasets

@@ -133,5 +133,7 @@ def _factory() -> tuple[Any, Mapping[str, Any]]:
     try:
         from reasoning_gym.factory import DATASETS, create_dataset
     except ImportError as error:
-        raise PluginError(f"source 'gym' needs a package: pip install 'dqdata[gym]' ({error})") from error
+        raise PluginError(
+            f"source 'gym' needs a package: pip install 'dqdata[gym]' ({error})", code="missing-extra"
+        ) from error
     return create_dataset, DATASETS

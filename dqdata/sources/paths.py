@@ -88,12 +88,16 @@ def _files_of(text: str, path: Path, root: Path) -> list[Path]:
         )
     if not any(sign in text for sign in "*?["):
         if not path.parent.is_dir():
-            raise DataError(f"no file {path}: there is no folder {path.parent}")
-        raise DataError(f"no file {path}{nearest(path.name, (file.name for file in path.parent.iterdir()))}")
+            raise DataError(f"no file {path}: there is no folder {path.parent}", code="missing-file")
+        raise DataError(
+            f"no file {path}{nearest(path.name, (file.name for file in path.parent.iterdir()))}", code="missing-file"
+        )
     anchor = Path(path.anchor)
     matches = sorted(file for file in anchor.glob(str(path.relative_to(anchor))) if file.is_file())
     if not matches:
-        raise DataError(f"no file matches {path}; globs take *, ? and ** and are relative to {root}")
+        raise DataError(
+            f"no file matches {path}; globs take *, ? and ** and are relative to {root}", code="missing-file"
+        )
     return matches
 
 

@@ -128,7 +128,8 @@ class InProcess(Teacher[P], Generic[P, M]):
             import transformers  # noqa: F401
         except ImportError as error:
             raise PluginError(
-                f"provider {self.provider!r} needs torch and transformers ({error}): pip install 'dqdata[train]'"
+                f"provider {self.provider!r} needs torch and transformers ({error}): pip install 'dqdata[train]'",
+                code="missing-extra",
             ) from None
         torch.set_num_threads(self.params.threads or free_cores())
         model = self.load()

@@ -71,7 +71,7 @@ class LikelihoodTeacher(InProcess[LikelihoodParams, "Likelihood"]):
             raise reward_model(self.model, self.ref.scores)
         template = self.params.chat_template
         if template is not None and not template.is_file():
-            raise InputError(f"chat_template {template}: there is no such file")
+            raise InputError(f"chat_template {template}: there is no such file", code="missing-file")
 
     def load(self) -> Likelihood:
         import torch

@@ -2,7 +2,6 @@
 
     [teachers.small]
     provider = "llamacpp"
-    free = True
     model = "smollm2-135m"          # or a .gguf file, or hf:owner/name/file.gguf
 
 The model is loaded with the first call that isn't in the ledger. Each answer has a seed, its ledger key where none is
@@ -156,7 +155,9 @@ def _load(path: Path, params: LlamaCppParams) -> Any:
     try:
         import xllamacpp
     except ImportError:
-        raise PluginError("provider 'llamacpp' needs xllamacpp: pip install 'dqdata[llamacpp]'") from None
+        raise PluginError(
+            "provider 'llamacpp' needs xllamacpp: pip install 'dqdata[llamacpp]'", code="missing-extra"
+        ) from None
     threads = params.threads or free_cores()
     options = xllamacpp.CommonParams()
     options.model.path = str(path)

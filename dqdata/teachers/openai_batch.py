@@ -259,7 +259,9 @@ class OpenAIBatch(Teacher[BatchParams]):
         """Whether to look again, after a while; else the batch is given up, because the endpoint doesn't know it."""
         refused = self._refused(error)
         if refused.kind == "retryable":
-            log.warning("batch: %s; looking again in %g s", refused, self.params.poll_seconds)
+            log.warning(
+                "batch: %s; looking again in %g s", refused, self.params.poll_seconds, extra={"code": "teacher-waits"}
+            )
             await asyncio.sleep(self.params.poll_seconds)
             return True
         if refused.status in (404, 410) or refused.kind == "row":
@@ -324,7 +326,12 @@ class OpenAIBatch(Teacher[BatchParams]):
         named = {keys[place]: words for place, words in found.lines.items() if place < len(keys)}
         self._files_refused += found.error.kind == "row"
         if found.error.kind == "retryable":
-            log.warning("batch: %s; trying again in %g s", found.error, self.params.poll_seconds)
+            log.warning(
+                "batch: %s; trying again in %g s",
+                found.error,
+                self.params.poll_seconds,
+                extra={"code": "teacher-waits"},
+            )
             await asyncio.sleep(self.params.poll_seconds)
             self._again(batch, keys)
         elif found.error.kind == "fatal" or self._files_refused > MOST_REFUSED or 1 < len(keys) == len(named):

@@ -109,7 +109,9 @@ def _on_hub(name: str, revision: str) -> tuple[str, ...]:
     try:
         from huggingface_hub import hf_hub_download, try_to_load_from_cache
     except ImportError:
-        raise PluginError(f"{name!r} needs the hub's client: pip install huggingface_hub") from None
+        raise PluginError(
+            f"{name!r} needs the hub's client: pip install huggingface_hub", code="missing-extra"
+        ) from None
     config = try_to_load_from_cache(name, "config.json", revision=revision or None)
     if not isinstance(config, str):
         if not downloads_allowed():

@@ -350,10 +350,14 @@ def _load(params: VllmParams) -> Any:
     except ImportError as error:
         raise PluginError(
             f"provider 'vllm' needs vLLM ({error}): pip install 'dqdata[vllm]', or serve = true with `python` naming "
-            "the interpreter of an environment that has it"
+            "the interpreter of an environment that has it",
+            code="missing-extra",
         ) from None
     if not hasattr(LLM, "enqueue_chat"):
-        raise PluginError("this vLLM is too old to take requests one by one: pip install -U vllm, or set serve = true")
+        raise PluginError(
+            "this vLLM is too old to take requests one by one: pip install -U vllm, or set serve = true",
+            code="missing-extra",
+        )
     return LLM(**params.engine)
 
 

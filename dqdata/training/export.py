@@ -92,7 +92,8 @@ def _convert(folder: Path, target: Path, name: str) -> None:
         raise InputError(
             f"{name} as GGUF needs llama.cpp's {CONVERTER}, which isn't on PATH nor importable: clone "
             "https://github.com/ggml-org/llama.cpp, put that folder on PATH and `pip install gguf`; or give a folder "
-            "instead of a .gguf file: vLLM and transformers serve that"
+            "instead of a .gguf file: vLLM and transformers serve that",
+            code="missing-extra",
         )
     done = subprocess.run(
         [*command, str(folder), "--outfile", str(target)], capture_output=True, text=True, check=False

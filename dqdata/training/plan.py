@@ -190,7 +190,7 @@ def _settled(table: TrainerTable, project: Project, store: StoreView) -> _Settle
     problems.check()
     splits = {split: split_of(store, text, f"{table.where} data.{split}") for split, text in table.data.items()}
     if "train" not in splits:
-        raise ProjectError(table.where, "data.train is missing: which rows to train on?")
+        raise ProjectError(table.where, "data.train is missing: which rows to train on?", code="missing-key")
     for split, part in splits.items():
         try:
             trainer.needs(split, part.columns)

@@ -98,7 +98,7 @@ class Guard:
         except TooLarge:
             await _plain(413, f"a request may have {BODY_BYTES:,} bytes")(scope, receive, send_safely)
         except Exception:
-            log.exception("a page of the viewer failed: %s", scope["path"])
+            log.exception("a page of the viewer failed: %s", scope["path"], extra={"code": "internal-error"})
             raise
 
     def _refusal(self, scope: Scope) -> Response | None:

@@ -74,4 +74,6 @@ def commit_marks(store: StorePlace) -> None:
     try:
         MarkLog(store).commit()
     except (DqdataError, OSError) as error:
-        log.warning("the marks of rows wait in row_marks.jsonl for the next viewer: %s", error)
+        log.warning(
+            "the marks of rows wait in row_marks.jsonl for the next viewer: %s", error, extra={"code": "marks-wait"}
+        )

@@ -63,6 +63,33 @@ def test_every_reason_and_code_in_the_sources_is_in_the_registry() -> None:
     assert len({word for word, _ in literals()}) > 50, "the walk finds nothing any more"
 
 
+def test_every_warning_that_is_logged_has_a_code() -> None:
+    logged = {
+        f"{file.relative_to(ROOT)}:{call.lineno}": re.findall(r"'code': '([a-z-]+)'", ast.unparse(call))
+        for file, call, name in calls()
+        if name in ("warning", "error", "exception") and ast.unparse(call.func) == f"log.{name}"
+    }
+    assert len(logged) > 15, "the walk finds nothing any more"
+    assert not {place: codes for place, codes in logged.items() if [code in CODES for code in codes] != [True]}
+
+
+def test_an_error_that_names_what_to_install_has_a_code() -> None:
+    raised = [
+        (f"{file.relative_to(ROOT)}:{call.lineno}", [keyword.arg for keyword in call.keywords])
+        for file, call, name in calls()
+        if name.endswith("Error") and name not in ("RowError", "SandboxError") and "pip install" in ast.unparse(call)
+    ]
+    assert len(raised) > 15 and not [place for place, keywords in raised if "code" not in keywords]
+
+
+def test_every_reason_of_an_operator_is_on_the_page_of_codes() -> None:
+    page = (ROOT / "docs" / "codes.md").read_text(encoding="utf-8")
+    built_in = [name for name, point in found("operators").items() if point.value.startswith("dqdata_operators.")]
+    own = {reason for name in built_in for reason in load("operators", name).reasons}
+    assert len(own) > 10
+    assert not [code for code in (*CODES, *own) if f"| `{code}` |" not in page]
+
+
 def test_reasons_that_sql_writes_are_in_the_registry() -> None:
     written: set[str] = set()
     for file in FILES:

@@ -26,7 +26,7 @@ def deepspeed_config(value: Any, *, gpu: bool, lora: Lora | None) -> dict[str, A
     """The config as a mapping, with the ranks already connected. Raises InputError."""
     config = _read(value, "args.deepspeed", ZERO)
     if importlib.util.find_spec("deepspeed") is None:
-        raise InputError("args.deepspeed needs the package: `pip install 'dqdata[deepspeed]'`")
+        raise InputError("args.deepspeed needs the package: `pip install 'dqdata[deepspeed]'`", code="missing-extra")
     if config.get("zero_optimization", {}).get("stage") == 3:
         _refuse_changed_base(lora, "ZeRO-3")
 

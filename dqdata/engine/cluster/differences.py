@@ -32,7 +32,11 @@ async def refuse_different(nodes: Sequence[Node], here: Mapping[str, Any], marke
             async with asyncio.timeout(ANSWER_SECONDS):
                 there = await look.remote(list(here["packages"]), marker)
         except (ray.exceptions.RayError, TimeoutError) as error:
-            log.warning("machine %s does not answer (%s): the run goes on without it", node.address, first_line(error))
+            log.warning(
+                "machine %s does not answer (%s): the run goes on without it",
+                *(node.address, first_line(error)),
+                extra={"code": "machine-lost"},
+            )
             return ""
         said = probe.difference(there, here, marker)
         return f"machine {node.address} {said}" if said else ""

@@ -195,7 +195,12 @@ class RayExecutor:
                         f"{deaths} processes that worked on chunk {number} ended without a result; the last: "
                         f"{first_line(error)}. Run again: it goes on from here"
                     ) from None
-                log.warning("chunk %d begins again, for its process ended: %s", number, first_line(error))
+                log.warning(
+                    "chunk %d begins again, for its process ended: %s",
+                    number,
+                    first_line(error),
+                    extra={"code": "machine-lost"},
+                )
                 continue
             if kind == "differs":
                 raise RunError(f"machine {value[0]} {value[1]}")

@@ -79,7 +79,11 @@ class Machines:
                 continue
             if none is None:
                 none = now
-                log.warning("no machine of the cluster takes tasks: the run waits %g s for one", self._wait)
+                log.warning(
+                    "no machine of the cluster takes tasks: the run waits %g s for one",
+                    self._wait,
+                    extra={"code": "machine-lost"},
+                )
             if self._stop.cause is not None or now - none >= self._wait:
                 self._end(
                     f"no machine of the cluster has taken tasks for {now - none:.0f} s: add one "

@@ -56,7 +56,9 @@ def load_counter(name: str | Path) -> TokenCounter:
     try:
         import tokenizers
     except ImportError:
-        raise PluginError("counting with a tokenizer needs a package: pip install 'dqdata[tokens]'") from None
+        raise PluginError(
+            "counting with a tokenizer needs a package: pip install 'dqdata[tokens]'", code="missing-extra"
+        ) from None
 
     try:
         if isinstance(name, str):

@@ -111,7 +111,9 @@ class Decontaminate(TableOperator[DecontaminateParams]):
         try:
             import rapidfuzz  # noqa: F401
         except ImportError:
-            raise InputError("decontaminate needs its packages: pip install 'dqdata[curation]'") from None
+            raise InputError(
+                "decontaminate needs its packages: pip install 'dqdata[curation]'", code="missing-extra"
+            ) from None
         from dqdata_operators.lib.vectors.embedding import embedder
 
         problems = read_benchmarks(self.params.benchmarks, run)

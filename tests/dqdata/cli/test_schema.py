@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from dqdata.cli.ops import example_of
+from dqdata.plugins import GROUPS, found, load
 
 jsonschema = pytest.importorskip("jsonschema")
 ROOT = Path(__file__).resolve().parents[3]
@@ -57,6 +61,11 @@ BROKEN = {
     "sandbox": "[sandbox]\nmode = 'docker'",
     "store": "[store]\npaht = 'x'",
     "profile": "[profiles.tiny]\nteacher = {}",
+    "key of a pipeline in a profile": "[profiles.tiny.pipelines.p]\nsede = 4",
+    "value of a pipeline in a profile": "[profiles.tiny.pipelines.p]\nmax_failed_rate = 2.0",
+    "steps in a profile": "[profiles.tiny.pipelines.p]\nsteps = [ { op = 'length' } ]",
+    "key of an evaluation in a profile": "[profiles.tiny.evaluations.e]\ndtaa = 'p'",
+    "key of a trainer in a profile": "[profiles.tiny.trainers.t]\nmodle = 'm'",
 }
 
 
@@ -88,6 +97,43 @@ def test_a_toml_checker_reads_it(schema: Path, tmp_path: Path) -> None:
         )
         assert (done.returncode != 0) == bool(code), done.stderr
     assert "colum" in done.stderr
+
+
+def written_in(example: str) -> list[str]:
+    """The TOML that an example has beside its rows: steps, sources, tables; columns of text beside them are no part."""
+    steps = [f"[pipelines.p]\nfrom = 'x'\nsteps = [ {step} ]" for step in inline_tables(example)]
+    sources = [f"[pipelines.p]\n{line}" for line in re.findall(r"^from = .*$", example, re.M)]
+    tables = [
+        part
+        for part in re.split(r"\n\s*\n|\n(?=\[)", example)
+        if re.match(r"\[[a-z]+\.[a-z_0-9]+\]$", part.split("\n")[0])
+    ]
+    return steps + sources + [table for table in tables if "->" not in table]
+
+
+def inline_tables(text: str) -> list[str]:
+    """Each `{ op = ... }`, with what it holds."""
+    tables = []
+    for start in (match.start() for match in re.finditer(r"\{ op = ", text)):
+        depth = 0
+        for end, sign in enumerate(text[start:], start + 1):
+            depth += {"{": 1, "}": -1}.get(sign, 0)
+            if not depth:
+                tables.append(text[start:end])
+                break
+    return tables
+
+
+def test_what_ops_shows_as_examples_is_right(schema: Path) -> None:
+    seen = 0
+    for group in GROUPS:
+        for name, point in found(group).items():
+            if not point.value.startswith(("dqdata.", "dqdata_operators.", "dqdata_trainers.")):
+                continue
+            for text in written_in(example_of(load(group, name))):
+                assert complaints(schema, text) == [], (name, text)
+                seen += 1
+    assert seen > 70, "most plug-ins have one"
 
 
 def test_a_plug_in_of_another_package_is_in_it(dqdata: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+import polars as pl
 import pytest
 
 from dqdata.catalog import Store
 from dqdata.cli import main
+from dqdata.columns import Columns
+from dqdata.engine.batches import BatchStep, apply
 from dqdata.engine.run import run_pipeline
 from dqdata.errors import PluginError, PluginFault
+from dqdata.operator import Batch, BatchOperator, NoParams, Schema
 from dqdata.plugins import found, load
 from dqdata.project.plan import make_plan
 from dqdata.project.tables import Project
@@ -37,6 +41,34 @@ def test_whatever_an_operator_raises_for_a_row_fails_that_row_alone(
     ]
     assert '"number":7' in row.replace(" ", "")
     assert detail.startswith(f"{cause}: ") and "(faults.py:" in detail
+
+
+class FailsAlways(BatchOperator[NoParams]):
+    """Raises for every frame, one without rows too."""
+
+    name = "fails_always"
+
+    def columns(self, have: Columns, schema: Schema) -> Columns:
+        return Columns({**have, "made": "BIGINT"})
+
+    def process(self, batch: pl.DataFrame) -> Batch:
+        raise KeyError("lost")
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2, 5])
+def test_a_batch_operator_that_fails_for_every_frame_fails_its_rows(rows: int) -> None:
+    step = BatchStep("s", FailsAlways(NoParams()), Columns({"trace_id": "VARCHAR", "made": "BIGINT"}))
+    frame = pl.DataFrame({"trace_id": [str(number) for number in range(rows)]}, schema={"trace_id": pl.String})
+    if not rows:
+        with pytest.raises(
+            PluginFault, match=r"operator 'fails_always' failed: KeyError: 'lost' \(test_faults.py:\d+\)"
+        ):
+            apply((step,), frame)
+        return
+    kept, rejects = apply((step,), frame)
+    assert (kept.height, kept.columns) == (0, ["trace_id", "made"])
+    assert rejects["reason"].to_list() == ["operator_error"] * rows
+    assert all("(test_faults.py:" in detail for detail in rejects["detail"])
 
 
 @pytest.mark.parametrize(

@@ -170,7 +170,7 @@ def load_prompt(name: str, language: str = "en", path: Path | None = None, folde
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         near = nearest(path.name, (file.name for file in path.parent.glob("*")))
-        raise InputError(f"no prompt file {path}{near}") from None
+        raise InputError(f"no prompt file {path}{near}", code="missing-file") from None
     except UnicodeDecodeError as error:
         raise InputError(f"prompt file {path} isn't UTF-8 at byte {error.start}; save it as UTF-8") from None
     except OSError as error:

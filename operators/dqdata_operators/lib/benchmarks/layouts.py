@@ -139,7 +139,9 @@ def _from_hub(hub: Hub, benchmark: Benchmark) -> pl.DataFrame:
     try:
         from datasets import load_dataset
     except ImportError:
-        raise InputError("benchmarks of the hub need a package: pip install 'dqdata[hub]'") from None
+        raise InputError(
+            "benchmarks of the hub need a package: pip install 'dqdata[hub]'", code="missing-extra"
+        ) from None
     try:
         if hub.files is None:
             loaded = load_dataset(hub.path, hub.config, split=hub.split, revision=benchmark.revision)

