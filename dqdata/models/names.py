@@ -67,7 +67,7 @@ def resolve_model(name: str, store: StoreView | None, root: Path, where: str) ->
         return ModelRef("gguf", str(path), _identity(path))
     hub, _, revision = name.partition("@")
     if name.endswith(".gguf") or name.startswith((".", "/", "~")) or hub.count("/") > 1:
-        raise ProjectError(where, f"no model at {path}")
+        raise ProjectError(where, f"no model at {path}", code="missing-file")
     return ModelRef("hub", hub, name, revision=revision)
 
 
@@ -106,7 +106,9 @@ def _trained(name: str, store: StoreView, where: str) -> ModelRef:
         names = {model.name for model in store.trained()}
         have = f" (have: {', '.join(sorted(names)) or 'none'})"
         first = f"; `dqdata train {ref.name}` comes first, if that is a trainer of the project"
-        raise ProjectError(where, f"no model {ref.name!r} was trained here{nearest(ref.name, names)}{have}{first}")
+        raise ProjectError(
+            where, f"no model {ref.name!r} was trained here{nearest(ref.name, names)}{have}{first}", code="unknown-name"
+        )
     version = known[-1].version if ref.version is None else ref.version
     for model in known:
         if model.version == version:

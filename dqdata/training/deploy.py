@@ -133,7 +133,7 @@ def check_endpoint(
     ref = pinned(resolve_model(name, store, project.root, "deploy --check"))
     named = model_ref(ref.trained)
     if named is None:
-        raise ProjectError("deploy --check", f"{name!r} is no model that was trained here")
+        raise ProjectError("deploy --check", f"{name!r} is no model that was trained here", code="unknown-name")
     [record] = [one for one in store.models(named.name) if one["version"] == named.version]
     recipe, metrics = json.loads(record["recipe"] or "{}"), json.loads(record["metrics"] or "{}")
     if not recipe.get("evaluate") or "after_accuracy" not in metrics:

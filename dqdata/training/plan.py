@@ -153,7 +153,7 @@ def check_trainer(project: Project, store: Store | None, table: TrainerTable, vi
             continue
         if ref and (store is None or not store.models(ref.name)):
             unknown = f"no trainer of the project is called {ref.name!r}, and no such model was trained here"
-            raise ProjectError(where, f"{unknown}{nearest(ref.name, project.trainers)}")
+            raise ProjectError(where, f"{unknown}{nearest(ref.name, project.trainers)}", code="unknown-name")
         found_model = resolve_model(model, store, project.root, where)
         if place == 0 and store is not None:
             try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 
 from dqdata import errors
 from dqdata.codes import CODES, KINDS
+from dqdata.extras import EXTRAS
 from dqdata.plugins import found, load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,6 +101,27 @@ def test_reasons_that_sql_writes_are_in_the_registry() -> None:
                 written.add(next(filter(None, match.groups())))
     assert {"not_sampled", "quota", "no_majority", "not_selected"} <= written
     assert written - set(CODES) == set()
+
+
+ALWAYS_THERE = {"chbubblewrap_bin", "pydantic_core", "latex2sympy2_extended", "math_verify", "pandas"}
+"""Modules of packages with another name; pandas is asked for by name, and its package is the user's choice."""
+
+
+def test_a_module_that_is_not_always_installed_names_its_extra() -> None:
+    """Else its absence is `error[internal-error]`."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    required = {re.split(r"[^a-z0-9-]", name, maxsplit=1)[0].replace("-", "_") for name in project["dependencies"]}
+    known = {*required, *ALWAYS_THERE, *sys.stdlib_module_names, "dqdata", "dqdata_operators", "dqdata_trainers"}
+    imported: dict[str, Path] = {}
+    for file in FILES:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0]: file for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                imported[node.module.partition(".")[0]] = file
+    assert len(imported) > 50
+    assert not {module: file for module, file in imported.items() if module not in {*known, *EXTRAS}}
+    assert set(EXTRAS.values()) <= set(project["optional-dependencies"])
 
 
 def kinds_of_error(kind: type[errors.DqdataError]) -> Iterator[type[errors.DqdataError]]:
