@@ -27,7 +27,9 @@ def locate(model: str) -> Path:
         return _from_hub(model)
     path = Path(model).expanduser()
     if not path.is_file():
-        raise DataError(f"no model file {path}; give a .gguf file, `hf:owner/name/file.gguf`, or {BUNDLED!r}")
+        raise DataError(
+            f"no model file {path}; give a .gguf file, `hf:owner/name/file.gguf`, or {BUNDLED!r}", code="missing-file"
+        )
     with path.open("rb") as file:
         if file.read(4) != b"GGUF":
             raise DataError(f"{path} is no GGUF file: llama.cpp needs one; convert the model or name another file")
