@@ -68,8 +68,8 @@ def readable(text: str) -> bool:
 
 
 def same_by_sympy(*, reference: str, prediction: str, decimals: int = 6) -> bool | None:
-    """Whether sympy finds both the same; None where one of them can't be parsed or is a relation, whose sides the
-    comparison would take apart. Raises Refused."""
+    """Whether sympy finds both the same; None where one of them can't be parsed, has no value, or is a relation, whose
+    sides the comparison would take apart. Raises Refused."""
     if _RELATION.search(reference) or _RELATION.search(prediction):
         return None
     guard(reference)
@@ -86,9 +86,12 @@ def same_by_sympy(*, reference: str, prediction: str, decimals: int = 6) -> bool
     target = _parsed(prediction)
     if target is None:
         return None
-    if verify(gold, target, float_rounding=decimals, numeric_precision=15, timeout_seconds=None):
-        return True
-    return _same_at_points(gold, target)
+    try:
+        if verify(gold, target, float_rounding=decimals, numeric_precision=15, timeout_seconds=None):
+            return True
+        return _same_at_points(gold, target)
+    except ZeroDivisionError:  # a remainder by zero has no value, and sympy none for it
+        return None
 
 
 def _same_at_points(gold: Any, target: Any) -> bool | None:

@@ -177,3 +177,9 @@ def test_an_error_in_a_rule_is_a_verdict(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(sys.modules[Judgement.__module__], "equal", broken)
     judged = compare(reference=r"\sin x", response=r"\boxed{\cos x}")
     assert judged.verdict == "unverifiable" and judged.reason.startswith("error: TypeError: cannot create mpf")
+
+
+@pytest.mark.parametrize("reference", [r"z \pmod |\sqrt[2]{0}|", r"5 \bmod 0", r"x \mod (1-1)"])
+def test_what_has_no_value_is_no_error(reference: str) -> None:
+    judged = compare(reference=reference, response="The answer is 9,000 boys.")
+    assert judged.verdict != "correct" and not judged.reason.startswith("error")
