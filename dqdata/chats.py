@@ -31,6 +31,7 @@ ROLES: Mapping[str, str] = {
     "assistant": "assistant", "gpt": "assistant", "bot": "assistant", "model": "assistant", "chatgpt": "assistant",
     "bard": "assistant", "bing": "assistant", "ai": "assistant", "tool": "tool", "observation": "tool",
     "tool_response": "tool", "function_response": "tool", "ipython": "tool", "environment": "tool",
+    "tool_result": "tool", "toolresult": "tool",
     "function_call": "function_call", "tool_call": "function_call", "function": "function",
 }  # fmt: skip
 """What the words for roles mean. A `function_call` is a turn of the assistant whose text is the call; `function` is
@@ -103,7 +104,7 @@ def _take(given: Mapping[str, Any], messages: list[Message], unknown: dict[str, 
         message["reasoning_content"] = thinking
     if calls:
         message["tool_calls"] = calls
-    for name, keys in (("tool_call_id", _IDS), ("name", ("name",))):
+    for name, keys in (("tool_call_id", _IDS), ("name", ("name", "toolName"))):
         if (found := _first(rest, keys)) is not None:
             message[name] = str(found)
     if (train := _first(rest, _TRAIN)) is not None:
@@ -158,8 +159,8 @@ def _content(value: Any, unknown: dict[str, None]) -> tuple[str | None, str | No
             thinking.append(_plain(part.get("thinking") or part.get("text") or part.get("summary")))
         elif kind in ("text", "input_text", "output_text"):
             text.append(_plain(part.get("text") or part.get("content")))
-        elif kind == "tool_use":
-            calls.append(_call({**part, "arguments": part.get("input")}))
+        elif kind in ("tool_use", "toolCall", "tool_call"):
+            calls.append(_call(part))
         elif kind == "tool_result":
             output = _plain(part.get("content"))
             answer = {

@@ -281,13 +281,15 @@ class Catalogs(Exports, Reports):
         format: str | None = None,
         encoding: str | None = None,
         layout: str | None = None,
+        namespace: str | None = None,
         license: str | None = None,
         out: TextIO | None = None,
     ) -> RunResult:
         """Makes a version of the catalog `into` from JSONL, Parquet, CSV or Arrow files, whose rows get ids where they
         have none. columns: new names to the files' own. types: DuckDB types by name. format, encoding: where the name
         of the file and UTF-8 are wrong. layout: of chats and traces of other tools (`layout` finds it); by default the
-        rows are taken as they are. license: of the rows, as the Hub or SPDX calls it. out: gets the
+        rows are taken as they are. namespace: prefix of ids that come with the rows, by default the file's name; empty
+        for ids of dqdata, as in an exported catalog. license: of the rows, as the Hub or SPDX calls it. out: gets the
         progress. Raises DataError by file and line or row."""
         from dqdata.engine.run import run_pipeline
         from dqdata.project.pipeline_table import Pipeline, SourceSpec
@@ -299,8 +301,8 @@ class Catalogs(Exports, Reports):
             raise ProjectError("import into", str(error)) from None
         license = None if license is None else checked(license)
         params = _file_params(files, columns, types, format, encoding)
-        if layout is not None:
-            params["layout"] = layout
+        given = (("layout", layout), ("namespace", namespace))
+        params |= {name: value for name, value in given if value is not None}
         pipeline = Pipeline(
             into=into,
             name=f"import_{into}",

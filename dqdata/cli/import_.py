@@ -18,7 +18,10 @@ from dqdata.errors import InputError
 if TYPE_CHECKING:
     from dqdata.sources.chat_files import Mapped
 
-LAYOUTS = ("openai", "sharegpt", "alpaca", "openthoughts", "openr1", "verifiers", "rows")
+LAYOUTS = (
+    *("openai", "sharegpt", "alpaca", "openthoughts", "openr1", "verifiers"),
+    *("xlam", "glaive", "sessions", "ultrachat", "rows"),
+)
 FORMATS = ("jsonl", "json", "csv", "tsv", "parquet", "arrow")
 
 
@@ -37,6 +40,11 @@ FORMATS = ("jsonl", "json", "csv", "tsv", "parquet", "arrow")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="By default by the ending of the file's name.")
 @click.option("--encoding", help="Of CSV and JSON, by its Python name; utf-8 by default.")
 @click.option("--types", multiple=True, metavar="NAME=TYPE", help="DuckDB type of a column, such as answer=VARCHAR.")
+@click.option(
+    "--namespace",
+    metavar="PREFIX",
+    help="Of ids that come with the rows, by default the file's name; '' keeps those of an export of dqdata.",
+)
 @click.option("--license", metavar="NAME", help="Licence of the rows, such as mit or CC-BY-4.0; recorded with them.")
 @project_option
 @store_option
@@ -51,6 +59,7 @@ def command(
     form: str | None,
     encoding: str | None,
     types: tuple[str, ...],
+    namespace: str | None,
     license: str | None,
     project: Path | None,
     store: Path | None,
@@ -59,7 +68,10 @@ def command(
 ) -> None:
     """Import JSONL, Parquet, CSV or Arrow files; ids are given to rows that have none."""
     with _keys_as_options():
-        _import(files, into, columns, layout, dry_run, form, encoding, types, license, project, store, quiet, as_json)
+        _import(
+            *(files, into, columns, layout, dry_run, form, encoding, types, namespace, license),
+            *(project, store, quiet, as_json),
+        )
 
 
 def _import(
@@ -71,6 +83,7 @@ def _import(
     form: str | None,
     encoding: str | None,
     types: tuple[str, ...],
+    namespace: str | None,
     license: str | None,
     project: Path | None,
     store: Path | None,
@@ -97,6 +110,7 @@ def _import(
         format=form,
         encoding=encoding,
         layout=mapped.layout.name if mapped else None,
+        namespace=namespace,
         license=license,
         out=progress_out(quiet),
     )

@@ -21,6 +21,7 @@ from dqdata.columns import Columns, arrow_schema
 from dqdata.errors import ColumnError, DataError
 from dqdata.ids import digest
 from dqdata.source import Source
+from dqdata.sources.columnar import BATCH_ROWS
 from dqdata.sources.files import Files, FilesParams
 from dqdata.sources.layouts import LAYOUTS, NESTED, Layout, layout_named, layout_of
 from dqdata.sources.paths import format_of
@@ -37,7 +38,8 @@ TAKEN_OVER = ("messages", "tools")
 
 class ChatFilesParams(FilesParams):
     layout: str | None = None
-    """openai, sharegpt, alpaca, openthoughts, openr1 or verifiers; found by the first rows where not given."""
+    """openai, sharegpt, alpaca, openthoughts, openr1, verifiers, xlam, glaive, sessions or ultrachat; found by the
+    first rows where not given."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ class Mapped:
 
 
 class ChatFiles(Source[ChatFilesParams]):
-    """Chats of other tools' files: OpenAI, ShareGPT, Alpaca, OpenThoughts, OpenR1, verifiers."""
+    """Chats of other tools' files: OpenAI, ShareGPT, Alpaca, OpenThoughts, OpenR1, verifiers, xLAM, Glaive,
+    UltraChat, session traces of the Hub."""
 
     kind = "chats"
     Params = ChatFilesParams
@@ -72,7 +75,7 @@ class ChatFiles(Source[ChatFilesParams]):
         return digest("chats", self._layout.name, self._files.fingerprint())
 
     def row_count(self) -> int | None:
-        return None if self._layout.name in ("openr1", "verifiers") else self._files.row_count()
+        return None if self._layout.name in ("openr1", "verifiers", "sessions") else self._files.row_count()
 
     def namespace(self) -> str:
         return self._files.namespace()
@@ -81,14 +84,15 @@ class ChatFiles(Source[ChatFilesParams]):
         import pyarrow as pa
 
         schema = arrow_schema(self._columns)
-        number, unknown, told = 0, dict[str, None](), 0
-        for batch in self._files.batches():
-            rows: list[dict[str, Any]] = []
-            for row in self._rows(batch, number):
-                number += 1
-                rows += self._read(row, number, unknown)
-                told = len(unknown) if number <= SAMPLE else told
-            yield pa.RecordBatch.from_pylist(rows, schema)
+        rows: list[dict[str, Any]] = []
+        unknown, told = dict[str, None](), 0
+        for number, row in self._gathered(self._numbered()):
+            rows += self._read(row, number, unknown)
+            told = len(unknown) if number <= SAMPLE else told
+            if len(rows) >= BATCH_ROWS:
+                yield pa.RecordBatch.from_pylist(rows, schema)
+                rows = []
+        yield pa.RecordBatch.from_pylist(rows, schema)
         if later := list(unknown)[told:]:
             log.warning(
                 "%s: after row %d, not understood and left out: %s",
@@ -100,7 +104,7 @@ class ChatFiles(Source[ChatFilesParams]):
         """How the file is read, with what of its first rows is not understood. Raises InputError."""
         unknown: dict[str, None] = {}
         filled: dict[str, None] = {}
-        for number, row in enumerate(self._first, 1):
+        for number, row in self._gathered(enumerate(self._first, 1)):
             for made in self._read(row, number, unknown):
                 filled.update(dict.fromkeys(name for name, value in made.items() if value is not None))
         used = [name for name in self._uses if name in self._names]
@@ -112,6 +116,22 @@ class ChatFiles(Source[ChatFilesParams]):
             if name in filled
         }
         return Mapped(self._layout, columns, tuple(self._kept), tuple(unknown))
+
+    def _numbered(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        number = 0
+        for batch in self._files.batches():
+            yield from enumerate(self._rows(batch, number), number + 1)
+            number += batch.num_rows
+
+    def _gathered(self, rows: Iterator[tuple[int, dict[str, Any]]]) -> Iterator[tuple[int, dict[str, Any]]]:
+        """The rows, or one of several where the layout writes a chat over several."""
+        try:
+            yield from self._layout.gather((number, self._plain(row)) for number, row in rows)
+        except DataError as error:
+            raise DataError(f"{self._where} {error}") from None
+
+    def _plain(self, row: dict[str, Any]) -> dict[str, Any]:
+        return {name: value if name in self._kept else _said(value) for name, value in row.items()}
 
     def _rows(self, batch: pa.RecordBatch, before: int) -> list[dict[str, Any]]:
         """before: rows of the files before these."""
@@ -143,10 +163,14 @@ class ChatFiles(Source[ChatFilesParams]):
         return path if isinstance(path, str) else path[0] if len(path) == 1 else f"{path[0]}, ..."
 
     @cached_property
+    def _formats(self) -> set[str]:
+        paths = [self.params.path] if isinstance(self.params.path, str) else self.params.path
+        return {self.params.format or format_of_name(path) for path in paths}
+
+    @cached_property
     def _files(self) -> Files:
         given = {name: getattr(self.params, name) for name in FilesParams.model_fields}
-        paths = [self.params.path] if isinstance(self.params.path, str) else list(self.params.path)
-        if all((self.params.format or format_of_name(path)) in ("json", "jsonl") for path in paths):
+        if self._formats <= {"json", "jsonl"}:
             given["types"] = {**dict.fromkeys(NESTED, "VARCHAR"), **self.params.types}
         return Files(FilesParams(**given), self.context)
 
@@ -166,7 +190,7 @@ class ChatFiles(Source[ChatFilesParams]):
     def _layout(self) -> Layout:
         if self.params.layout is not None:
             return self._named(self.params.layout)
-        found = layout_of(self._names, self._first)
+        found = self._found
         if found is None:
             known = ", ".join(layout.name for layout in LAYOUTS)
             raise ColumnError(
@@ -174,6 +198,13 @@ class ChatFiles(Source[ChatFilesParams]):
                 f"({known}), or read it with source = 'files'"
             )
         return found
+
+    @cached_property
+    def _found(self) -> Layout | None:
+        """The layout by the first rows. Rows of dqdata have none, but in a table of text their chats are JSON text."""
+        if self._formats <= {"csv", "tsv"} and any(str(row.get("messages") or "")[:1] == "[" for row in self._first):
+            return layout_named("openai")
+        return layout_of(self._names, self._first)
 
     def _named(self, name: str) -> Layout:
         """The layout of this name. Raises ColumnError where the first rows have nothing that it reads."""
@@ -204,7 +235,9 @@ class ChatFiles(Source[ChatFilesParams]):
 
     @cached_property
     def _has_tools(self) -> bool:
-        return any(name in self._names for name in ("tools", "functions", "nodes", "traces"))
+        return self._layout.name == "glaive" or any(
+            name in self._names for name in ("tools", "functions", "nodes", "traces")
+        )
 
     @cached_property
     def _columns(self) -> Columns:
@@ -212,9 +245,19 @@ class ChatFiles(Source[ChatFilesParams]):
         return Columns({**{name: have[name] for name in self._kept}, **self._made})
 
 
+def _said(value: Any) -> Any:
+    """The value without the keys that are null: objects of one column of Parquet all have the keys of each of them, so
+    that a null says nothing. JSON text keeps its own."""
+    if isinstance(value, list):
+        return [_said(one) for one in value]
+    if isinstance(value, Mapping):
+        return {name: _said(one) for name, one in value.items() if one is not None}
+    return value
+
+
 def has_layout(source: ChatFiles) -> bool:
     """Whether the layout of the files is one that is known. Raises DataError where they can't be read."""
-    return layout_of(source._names, source._first) is not None
+    return source._found is not None
 
 
 def format_of_name(path: str) -> str:

@@ -9,30 +9,38 @@ not read stay as they are.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from dqdata.chats import ROLE, TEXT, Chat, Message, bare, calls_apart, read_chat, read_tools, separated, whole
+from dqdata.chats import ROLE, TEXT, Chat, Message, read_chat
 from dqdata.columns import MESSAGES
 from dqdata.errors import DataError, nearest
 from dqdata.json_text import json_text
+from dqdata.sources.chat_rows import Row, chat_in, chat_row, text_of, value_of
+from dqdata.sources.glaive import TEXTS, chat_of_text, is_glaive
+from dqdata.sources.sessions import is_session, sessions
 from dqdata.sources.traces import chats_of
+from dqdata.sources.turns import turns_of
+from dqdata.sources.xlam import calls_of, definitions_of
 from dqdata.thinking import split
 
-Row: TypeAlias = dict[str, Any]
-Name: TypeAlias = Literal["openai", "sharegpt", "alpaca", "openthoughts", "openr1", "verifiers"]
+Name: TypeAlias = Literal["openai", "sharegpt", "alpaca", "openthoughts", "openr1", "verifiers", "xlam", "glaive",
+                          "sessions", "ultrachat"]  # fmt: skip
+Numbered: TypeAlias = Iterator[tuple[int, Row]]
+"""Rows of files with their numbers, from 1."""
 
 CHATS = ("messages", "conversations", "conversation", "dialogue", "dialog", "turns", "chat")
 """Columns that hold chats. Where there is none of these, another one whose values are chats does."""
 NESTED = (*CHATS, "tools", "functions", "generations", "history", "nodes", "task", "traces", "prompt", "completion",
-          "input", "output", "agent", "rewards", "metrics", "calls", "timing", "errors", "env", "info")  # fmt: skip
+          "input", "output", "agent", "rewards", "metrics", "calls", "timing", "errors", "env", "info",
+          "message", "answers")  # fmt: skip
 """Columns that are read as JSON text from JSON files: what is in them has another shape in every row."""
 MADE: Mapping[str, str] = {
     "question": "VARCHAR", "reasoning": "VARCHAR", "response": "VARCHAR", "messages": MESSAGES, "tools": "VARCHAR",
 }  # fmt: skip
+_LISTS = (*(name for name in CHATS if name != "turns"), "data")
+"""Columns that hold chats as lists of texts; `turns` are the questions of a benchmark there."""
 _NO_CHATS = frozenset(NESTED) - frozenset(CHATS) | {"chosen", "rejected", "responses"}
 _SYSTEM = ("system", "system_prompt", "systemInstruction", "system_instruction")
 _THOUGHT_IN = ("reasoning_content", "reasoning", "thinking", "thought")
@@ -42,14 +50,13 @@ _PER_GENERATION: Mapping[str, str] = {
     "correctness_math_verify": "BOOLEAN", "correctness_llama": "BOOLEAN", "is_reasoning_complete": "BOOLEAN",
     "finish_reasons": "VARCHAR",
 }  # fmt: skip
-_THOUGHT = re.compile(r"<\|begin_of_thought\|>(.*?)(?:<\|end_of_thought\|>|$)", re.DOTALL)
-_SOLUTION = re.compile(r"<\|begin_of_solution\|>(.*?)(?:<\|end_of_solution\|>|$)", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Layout:
     """matches: whether rows with these columns have the layout. uses: columns that it reads. makes: columns of its rows
-    and their types. read: the rows of a row; keys that are not understood go into the set."""
+    and their types. read: the rows of a row; keys that are not understood go into the set. gather: makes one row of
+    several, where a chat is written over several."""
 
     name: Name
     about: str
@@ -57,6 +64,7 @@ class Layout:
     uses: Callable[[Collection[str], Sequence[Row]], tuple[str, ...]]
     makes: Mapping[str, str]
     read: Callable[[Row, dict[str, None]], Iterator[Row]]
+    gather: Callable[[Numbered], Numbered] = iter
 
 
 def layout_of(columns: Collection[str], rows: Sequence[Row]) -> Layout | None:
@@ -90,79 +98,20 @@ def _holds_chats(rows: Sequence[Row], name: str) -> bool:
     return isinstance(first, Mapping) and any(key in first for key in ROLE) and any(key in first for key in texts)
 
 
-def _value(row: Row, *names: str) -> Any:
-    """The first of these columns that isn't null, JSON text as the value."""
-    for name in names:
-        value = row.get(name)
-        if isinstance(value, str) and value[:1] in "[{":
-            try:
-                return json.loads(value)
-            except ValueError:
-                return value
-        if value is not None:
-            return value
-    return None
-
-
-def _text(row: Row, *names: str) -> str | None:
-    value = next((row[name] for name in names if row.get(name) is not None), None)
-    return None if value is None else value if isinstance(value, str) else json_text(value)
-
-
-def _chat_row(chat: Chat, tools: Any, unknown: dict[str, None]) -> Row:
-    """The columns that a chat gives: its first question, and thinking and text of its last answer. All are null of a
-    row without a chat."""
-    unknown.update(dict.fromkeys(chat.unknown))
-    messages = [part for message in chat.messages for part in calls_apart(separated(_unmarked(message)))]
-    asked = next((one["content"] for one in messages if one["role"] == "user"), None)
-    last = messages[-1] if messages and messages[-1]["role"] == "assistant" else {}
-    definitions = read_tools(tools)
-    return {
-        "question": asked,
-        "reasoning": last.get("reasoning_content"),
-        "response": last.get("content"),
-        "messages": [whole(bare(message)) for message in messages] or None,
-        "tools": json.dumps(definitions, ensure_ascii=False) if definitions else None,
-    }
-
-
-def _unmarked(message: Message) -> Message:
-    """The message with thinking between OpenThoughts' marks in its own key."""
-    content = message.get("content")
-    if not isinstance(content, str) or "<|begin_of_thought|>" not in content:
-        return message
-    thought, said = _THOUGHT.search(content), _SOLUTION.search(content)
-    rest = said.group(1) if said else _THOUGHT.sub("", content)
-    return {**message, "content": rest.strip(), "reasoning_content": thought.group(1).strip() if thought else None}
-
-
-def _chat_in(messages: Any, system: Any) -> Chat:
-    """The chat of these messages, after a system message that is beside them, in text or parts. It is empty where the
-    row has none."""
-    chat = Chat([]) if messages is None else read_chat(messages)
-    if not chat.messages or not system or chat.messages[0]["role"] == "system":
-        return chat
-    parts = isinstance(system, Mapping) and system.get("parts")
-    before = read_chat([{"role": "system", "parts": parts} if parts else {"role": "system", "content": system}])
-    if not str(before.messages[0]["content"] or "").strip():
-        return chat
-    return Chat([*before.messages, *chat.messages], (*before.unknown, *chat.unknown))
-
-
 def _openai(row: Row, unknown: dict[str, None]) -> Iterator[Row]:
     have = [name for name, value in row.items() if value is not None]
-    messages = _value(row, *chat_columns(have, (row,)))
+    messages = value_of(row, *chat_columns(have, (row,)))
     if messages is None and row.get("instruction") is not None:
         raise DataError("there is no chat in it, but an instruction: import rows of another layout from their own file")
     if messages is None and (asked := _turns(row, ("prompt", "input"), "user")):
         said = _turns(row, ("completion", "output"), "assistant")
         messages = [*asked, *_thought(row, said, unknown)]
-    yield _chat_row(_chat_in(messages, _value(row, *_SYSTEM)), _value(row, "tools", "functions"), unknown)
+    yield chat_row(chat_in(messages, value_of(row, *_SYSTEM)), value_of(row, "tools", "functions"), unknown)
 
 
 def _turns(row: Row, names: Sequence[str], role: str) -> list[Any]:
     """The turns in the first of these columns: messages, or a text (JSON among it) that is one turn of this role."""
-    value = _value(row, *names)
+    value = value_of(row, *names)
     if isinstance(value, Mapping) and ("role" in value or isinstance(value.get("messages"), list)):
         value = value.get("messages") or [value]
     if (
@@ -171,13 +120,13 @@ def _turns(row: Row, names: Sequence[str], role: str) -> list[Any]:
         and all(isinstance(one, Mapping) and {"role", "type"} & set(one) for one in value)
     ):
         return value
-    text = _text(row, *names)
+    text = text_of(row, *names)
     return [] if text is None else [{"role": role, "content": text}]
 
 
 def _thought(row: Row, said: list[Any], unknown: dict[str, None]) -> list[Any]:
     """The turns of an answer, with thinking that has a column of its own in the last one that has none."""
-    thinking = _text(row, *_THOUGHT_IN)
+    thinking = text_of(row, *_THOUGHT_IN)
     if thinking is None:
         return said
     if thinking.strip().lower() in _MODES:
@@ -211,52 +160,75 @@ def _asked(row: Row) -> list[str]:
 
 def _alpaca(row: Row, unknown: dict[str, None]) -> Iterator[Row]:
     messages: list[Any] = []
-    for pair in _value(row, "history") or ():
+    for pair in value_of(row, "history") or ():
         messages += [{"role": "user", "content": pair[0]}, {"role": "assistant", "content": pair[1]}]
-    asked = "\n\n".join(part for name in _asked(row) if (part := (_text(row, name) or "").strip()))
+    asked = "\n\n".join(part for name in _asked(row) if (part := (text_of(row, name) or "").strip()))
     messages.append({"role": "user", "content": asked})
-    if (said := _text(row, "output", "response")) is not None:
+    if (said := text_of(row, "output", "response")) is not None:
         messages += _thought(row, [{"role": "assistant", "content": said}], unknown)
-    made = _chat_row(_chat_in(messages, _value(row, *_SYSTEM)), None, unknown)
+    made = chat_row(chat_in(messages, value_of(row, *_SYSTEM)), None, unknown)
     yield {**made, "question": asked}
+
+
+def _xlam(row: Row, unknown: dict[str, None]) -> Iterator[Row]:
+    asked: Message = {"role": "user", "content": text_of(row, "query")}
+    said = [{"role": "assistant", "content": None, "tool_calls": calls}] if (calls := value_of(row, "answers")) else []
+    yield chat_row(read_chat([asked, *said]), definitions_of(value_of(row, "tools")), unknown)
+
+
+def _glaive(row: Row, unknown: dict[str, None]) -> Iterator[Row]:
+    chat, tools = chat_of_text("\n\n".join(part for name in TEXTS if (part := text_of(row, name))))
+    yield chat_row(chat, tools, unknown)
+
+
+def _session(row: Row, unknown: dict[str, None]) -> Iterator[Row]:
+    unknown.update(dict.fromkeys(row["events"]))
+    messages = [{name: value for name, value in one.items() if name != "model"} for one in row["messages"]]
+    models = [one["model"] for one in row["messages"] if one.get("model")]
+    yield {**chat_row(read_chat(messages), None, unknown), "teacher": models[-1] if models else None}
+
+
+def _ultrachat(row: Row, unknown: dict[str, None]) -> Iterator[Row]:
+    turns = turns_of(value_of(row, *_LISTS))
+    yield chat_row(chat_in(turns, value_of(row, *_SYSTEM)), value_of(row, "tools", "functions"), unknown)
 
 
 def _openthoughts(row: Row, unknown: dict[str, None]) -> Iterator[Row]:
     if row.get("deepseek_reasoning") is not None:
         said = {"role": "assistant", "content": row.get("deepseek_solution"),
                 "reasoning_content": row["deepseek_reasoning"]}  # fmt: skip
-        yield _chat_row(read_chat([{"role": "user", "content": _text(row, "problem")}, said]), None, unknown)
+        yield chat_row(read_chat([{"role": "user", "content": text_of(row, "problem")}, said]), None, unknown)
         return
     yield from _openai(row, unknown)
 
 
 def _openr1(row: Row, unknown: dict[str, None]) -> Iterator[Row]:
-    question = _text(row, "problem", "question")
-    generations = _value(row, "generations") or ()
+    question = text_of(row, "problem", "question")
+    generations = value_of(row, "generations") or ()
     if not generations:
-        yield _chat_row(Chat([{"role": "user", "content": question}]), None, unknown)
+        yield chat_row(Chat([{"role": "user", "content": question}]), None, unknown)
     for place, text in enumerate(generations):
         reasoning, response = split(str(text))
         said: Message = {"role": "assistant", "content": response}
         if reasoning is not None:
             said["reasoning_content"] = reasoning
-        made = _chat_row(Chat([{"role": "user", "content": question}, said]), None, unknown)
+        made = chat_row(Chat([{"role": "user", "content": question}, said]), None, unknown)
         for name in _PER_GENERATION:
-            values = _value(row, name)
+            values = value_of(row, name)
             if isinstance(values, list) and len(values) == len(generations):
                 made[name] = values[place]
         yield made
 
 
 def _verifiers(row: Row, unknown: dict[str, None]) -> Iterator[Row]:
-    values = {name: _value(row, name) for name in row}
+    values = {name: value_of(row, name) for name in row}
     for trace in values["traces"] if isinstance(values.get("traces"), list) else [values]:
         data = (trace.get("task") or {}).get("data") or {}
         rewards = [reward for one in (trace.get("rewards") or {}).values() if (reward := _reward(one)) is not None]
         for chat, tools in list(chats_of(trace)) or [(Chat([]), None)]:
             yield {
-                **_chat_row(chat, tools, unknown),
-                "answer": _text(data, "answer"),
+                **chat_row(chat, tools, unknown),
+                "answer": text_of(data, "answer"),
                 "reward": sum(rewards) if rewards else None,
                 "teacher": ((trace.get("agent") or {}).get("config") or {}).get("model"),
                 "stop_condition": trace.get("stop_condition"),
@@ -276,7 +248,7 @@ def _reward(given: Any) -> float | None:
 def _first(rows: Sequence[Row], names: Sequence[str]) -> Any:
     """The first chat in these columns."""
     for row in rows:
-        value = _value(row, *names)
+        value = value_of(row, *names)
         value = value.get("messages") if isinstance(value, Mapping) else value
         if isinstance(value, list) and value and isinstance(value[0], Mapping):
             return value
@@ -299,6 +271,12 @@ def _is_answered(columns: Collection[str]) -> bool:
     """Whether the columns are those of a question and its answer, each a text or messages."""
     have = set(columns)
     return {"prompt", "completion"} <= have or ({"input", "output"} <= have and not {"instruction", "query"} & have)
+
+
+def _is_ultrachat(columns: Collection[str], rows: Sequence[Row]) -> bool:
+    """`data` alone says little: it is a chat where nothing but an id is beside it."""
+    names = [name for name in _LISTS if name in columns and (name != "data" or set(columns) <= {"id", "data"})]
+    return any(turns_of(value_of(row, name)) for name in names for row in rows)
 
 
 LAYOUTS: tuple[Layout, ...] = (
@@ -346,6 +324,40 @@ LAYOUTS: tuple[Layout, ...] = (
         _chat_uses,
         MADE,
         _openai,
+    ),
+    Layout(
+        "xlam",
+        "xLAM: a query, and answers that are calls of tools",
+        lambda columns, rows: {"query", "answers", "tools"} <= set(columns)
+        and any(calls_of(value_of(row, "answers")) for row in rows),
+        lambda columns, rows: ("query", "answers", "tools"),
+        MADE,
+        _xlam,
+    ),
+    Layout(
+        "glaive",
+        "Glaive: a chat as one text, calls after <functioncall>",
+        is_glaive,
+        lambda columns, rows: TEXTS,
+        MADE,
+        _glaive,
+    ),
+    Layout(
+        "sessions",
+        "Session traces of the Hub: a line for each message",
+        is_session,
+        lambda columns, rows: ("type", "message"),
+        {**MADE, "teacher": "VARCHAR"},
+        _session,
+        sessions,
+    ),
+    Layout(
+        "ultrachat",
+        "UltraChat: a list of texts, or of pairs, in turn question and answer",
+        _is_ultrachat,
+        lambda columns, rows: (*_LISTS, *_SYSTEM, "tools", "functions"),
+        MADE,
+        _ultrachat,
     ),
     Layout(
         "alpaca",

@@ -65,6 +65,18 @@ def test_every_format_is_written_and_says_what_it_wrote(
     assert not [path for path in tmp_path.iterdir() if path.name != "x"]
 
 
+@pytest.mark.parametrize("to", ["jsonl", "parquet", "csv", "hf"])
+def test_rows_as_they_are_come_back_as_they_were(store: Path, tmp_path: Path, to: str) -> None:
+    from dqdata.api.catalogs import open_store
+
+    exported(store, tmp_path, to)
+    [file] = (tmp_path / to / "data").iterdir()
+    back = tmp_path / "cat"
+    assert main(["import", str(file), "--into", "chats", "--namespace", "", "--store", str(back), "-q", "--json"]) == 0
+    was, now = (open_store(at).sql("from chats order by trace_id").arrow().to_pylist() for at in (store, back))
+    assert now == was and len(was) == len(chats())
+
+
 def test_llama_factory_finds_its_columns_in_dataset_info(store: Path, tmp_path: Path) -> None:
     exported(store, tmp_path, "llama-factory", "from chats", "--kind", "sft")
     info = json.loads((tmp_path / "llama-factory" / "dataset_info.json").read_text())
