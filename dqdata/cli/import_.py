@@ -25,6 +25,31 @@ LAYOUTS = (
 FORMATS = ("jsonl", "json", "csv", "tsv", "parquet", "arrow")
 
 
+_KEYS = (
+    (re.compile(r"\b(format|encoding) = (['\"])([^'\"]+)\2"), r"--\1 \3"),
+    (re.compile(r"\btypes = \{ (\"?)([^\"={}]+)\1 = \"([^\"]+)\" \}"), r"--types \2=\3"),
+    (re.compile(r"\bcolumns = \{ (\"?)([^\"={}]+)\1 = (['\"])([^'\"]+)\3 \}"), r"--column '\2=\4'"),
+    (re.compile(r" in `from`"), ""),
+)
+
+
+def as_options(message: str) -> str:
+    """A source's advice, written for `from` in pipelines.toml, as options of `dqdata import`."""
+    for pattern, option in _KEYS:
+        message = pattern.sub(option, message)
+    return message
+
+
+@contextmanager
+def _keys_as_options() -> Iterator[None]:
+    try:
+        yield
+    except InputError as error:
+        for one in (error, *getattr(error, "errors", ())):
+            one.args = (as_options(str(one.args[0])), *one.args[1:])
+        raise
+
+
 @click.command()
 @click.argument("files", nargs=-1, required=True)
 @click.option("--into", required=True, metavar="NAME", help="Catalog that gets the new version.")
@@ -50,6 +75,7 @@ FORMATS = ("jsonl", "json", "csv", "tsv", "parquet", "arrow")
 @store_option
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 @json_option
+@_keys_as_options()
 def command(
     files: tuple[str, ...],
     into: str,
@@ -67,29 +93,6 @@ def command(
     as_json: bool,
 ) -> None:
     """Import JSONL, Parquet, CSV or Arrow files; ids are given to rows that have none."""
-    with _keys_as_options():
-        _import(
-            *(files, into, columns, layout, dry_run, form, encoding, types, namespace, license),
-            *(project, store, quiet, as_json),
-        )
-
-
-def _import(
-    files: tuple[str, ...],
-    into: str,
-    columns: tuple[str, ...],
-    layout: str | None,
-    dry_run: bool,
-    form: str | None,
-    encoding: str | None,
-    types: tuple[str, ...],
-    namespace: str | None,
-    license: str | None,
-    project: Path | None,
-    store: Path | None,
-    quiet: bool,
-    as_json: bool,
-) -> None:
     catalogs = open_catalogs(project, store)
     names = dict(pair(text, "--column") for text in columns)
     kinds = dict(pair(text, "--types", "NAME=TYPE") for text in types)
@@ -120,31 +123,6 @@ def _import(
     say(f"{result.catalog}@{result.version}: {result.rows_out:,} rows" + (", unchanged" if result.unchanged else ""))
     for reason, count in [*result.dropped.items(), *result.failed.items()]:
         say(f"  {count:,} {reason}")
-
-
-_KEYS = (
-    (re.compile(r"\b(format|encoding) = (['\"])([^'\"]+)\2"), r"--\1 \3"),
-    (re.compile(r"\btypes = \{ (\"?)([^\"={}]+)\1 = \"([^\"]+)\" \}"), r"--types \2=\3"),
-    (re.compile(r"\bcolumns = \{ (\"?)([^\"={}]+)\1 = (['\"])([^'\"]+)\3 \}"), r"--column '\2=\4'"),
-    (re.compile(r" in `from`"), ""),
-)
-
-
-def as_options(message: str) -> str:
-    """A source's advice, written for `from` in pipelines.toml, as options of `dqdata import`."""
-    for pattern, option in _KEYS:
-        message = pattern.sub(option, message)
-    return message
-
-
-@contextmanager
-def _keys_as_options() -> Iterator[None]:
-    try:
-        yield
-    except InputError as error:
-        for one in (error, *getattr(error, "errors", ())):
-            one.args = (as_options(str(one.args[0])), *one.args[1:])
-        raise
 
 
 def _print_layout(mapped: Mapped | None) -> None:
