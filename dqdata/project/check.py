@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from dqdata.columns import REJECTS, Columns
 from dqdata.database import connect
-from dqdata.errors import QueryError, nearest
+from dqdata.errors import QueryError, boundary, nearest
 from dqdata.ids import DEFAULT_SCHEME
 from dqdata.project.bindings import columns_over
 from dqdata.project.graph import build_order, closure, reads, tables_in
@@ -164,7 +164,8 @@ class PlannedStore:
         found = list(self.store.trained(name))
         if not found and name is not None and name in self.project.trainers:
             trainer = make_trainer(self.project.trainers[name], self.project.root)
-            found.append(TrainedModel(name, 0, None, trainer.scores()))
+            with boundary("trainer", self.project.trainers[name].kind):
+                found.append(TrainedModel(name, 0, None, trainer.scores()))
         return found
 
     def connect(self) -> duckdb.DuckDBPyConnection:

@@ -10,7 +10,7 @@ import importlib.util
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from dqdata.errors import QueryError
+from dqdata.errors import QueryError, boundary
 from dqdata.models import ModelRef
 from dqdata.models.tokenizer import tokenizer_folder
 from dqdata.trainer import Trainer
@@ -35,7 +35,8 @@ def check_first_rows(trainer: Trainer[Any], queries: Mapping[str, str], student:
     with tokenizer_folder(student, unpacked_models(store)) as folder:
         for split, rows in first.items():
             if folder is not None:
-                trainer.check_rows(split, rows, folder)
+                with boundary("trainer", trainer.kind):
+                    trainer.check_rows(split, rows, folder)
 
 
 def _first(query: str, store: Store) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dqdata.columns import Columns
-from dqdata.errors import DqdataError, InputError, PluginError, PluginFault, ProjectError, nearest
+from dqdata.errors import DqdataError, InputError, PluginError, PluginFault, ProjectError, boundary, nearest
 from dqdata.ids import fingerprint
 from dqdata.models import ModelRef, pinned, resolve_model
 from dqdata.operator import Operator, TableOperator
@@ -122,10 +122,9 @@ def make_train_plan(project: Project, name: str, store: Store, processes: int = 
     table = project.trainer(name)
     settled = _settled(table, project, store)
     trainer = settled.trainer
-    models = {
-        model: pinned(resolve_model(model, store, project.root, f"{table.where} {model!r}"))
-        for model in trainer.models()
-    }
+    with boundary("trainer", table.kind):
+        names = trainer.models()
+    models = {model: pinned(resolve_model(model, store, project.root, f"{table.where} {model!r}")) for model in names}
     allow_leaks = table.params.get(ALLOW_LEAKS, False)
     return TrainPlan(
         table,
@@ -146,7 +145,9 @@ def check_trainer(project: Project, store: Store | None, table: TrainerTable, vi
     """
     settled = _settled(table, project, view)
     trainer = settled.trainer
-    for place, model in enumerate(trainer.models()):
+    with boundary("trainer", table.kind):
+        names = trainer.models()
+    for place, model in enumerate(names):
         where = f"{table.where} {model!r}"
         ref = model_ref(model)
         if ref and ref.name in project.trainers and ref.version is None:
@@ -185,16 +186,18 @@ def _settled(table: TrainerTable, project: Project, store: StoreView) -> _Settle
         evaluate = None if given is None else validated(Evaluate, _as_table(given, where), where)
     with problems.noted():
         trainer = make_trainer(table, project.root)
-        check_packages(trainer.requires(), table.where)
-        check_settings(trainer, table.where)
+        with boundary("trainer", table.kind):
+            check_packages(trainer.requires(), table.where)
+            check_settings(trainer, table.where)
     problems.check()
     splits = {split: split_of(store, text, f"{table.where} data.{split}") for split, text in table.data.items()}
     if "train" not in splits:
         raise ProjectError(table.where, "data.train is missing: which rows to train on?", code="missing-key")
     for split, part in splits.items():
         try:
-            trainer.needs(split, part.columns)
-        except DqdataError as error:
+            with boundary("trainer", table.kind):
+                trainer.needs(split, part.columns)
+        except InputError as error:
             raise ProjectError(f"{table.where} data.{split}", str(error)) from error
 
     questions = None
@@ -202,10 +205,9 @@ def _settled(table: TrainerTable, project: Project, store: StoreView) -> _Settle
         questions = split_of(store, evaluate.data, f"{where}.data")
         evaluate.needs(questions.columns, f"{where}.data")
         verifier(evaluate, where, project, store)
-    specs = [
-        StepSpec(op=name, id=name, params=params, where=f"{table.where} reward {name!r}")
-        for name, params in trainer.operators()
-    ]
+    with boundary("trainer", table.kind):
+        used = trainer.operators()
+    specs = [StepSpec(op=name, id=name, params=params, where=f"{table.where} reward {name!r}") for name, params in used]
     operators = tuple(operator_identity(spec, project, store) for spec in specs)
     return _Settled(trainer, splits, evaluate, questions, operators)
 

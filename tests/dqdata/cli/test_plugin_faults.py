@@ -54,6 +54,21 @@ class Answering(Teacher[OddParams]):
     async def complete(self, request): return Completion("2", "stop", Usage(1, 1))
     async def close(self):
         {close}
+
+def needed(at):
+    if at == {trainer!r}:
+        undefined
+
+class Training(Trainer[OddParams]):
+    "Never trains."
+    kind = "odd"
+    Params = OddParams
+    def needs(self, split, have): needed("needs")
+    def requires(self): return needed("requires") or ()
+    def check(self): needed("check")
+    def models(self): return needed("models") or ()
+    def operators(self): return needed("operators") or ()
+    def train(self, data, out, run): raise NotImplementedError
 """
 POINTS = """[dqdata.operators]
 odd = odd_plugin:Operated
@@ -61,6 +76,8 @@ odd = odd_plugin:Operated
 odd = odd_plugin:Supplied
 [dqdata.teachers]
 odd = odd_plugin:Answering
+[dqdata.trainers]
+odd = odd_plugin:Training
 """
 USES = {
     "operator": "[pipelines.p]\nfrom = { source = 'problems', rows = 2 }\nsteps = [ { op = 'odd', size = 2 } ]\n",
@@ -79,7 +96,7 @@ def odd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..
         info = site / "odd_plugin-1.0.dist-info"
         info.mkdir(parents=True)
         (site / "odd_plugin.py").write_text(
-            MODULE.format(**({"params": "pass", "made": "pass", "close": "pass"} | parts))
+            MODULE.format(**({"params": "pass", "made": "pass", "close": "pass", "trainer": ""} | parts))
         )
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: odd-plugin\nVersion: 1.0\n")
         (info / "entry_points.txt").write_text(POINTS)
@@ -120,3 +137,17 @@ def test_a_teacher_that_fails_when_it_is_closed_loses_no_row(
     assert code == 0 and "p@1: 2 rows" in out, error
     assert "teacher t failed when it was closed" in caplog.text and "odd_plugin.py:" in caplog.text
     assert command_line("run", "p", "-q")[1].startswith("p@1 is what this recipe makes already")
+
+
+@pytest.mark.parametrize("at", ["needs", "requires", "check", "models", "operators"])
+def test_a_trainer_that_fails_before_it_trains_is_named(
+    odd: Callable[..., None], command_line: Invoke, tmp_path: Path, at: str
+) -> None:
+    odd("source", trainer=at)
+    (tmp_path / "rows.jsonl").write_text('{"question": "1 + 1?"}\n')
+    (tmp_path / "pipelines.toml").write_text("[trainers.t]\nkind = 'odd'\ndata = 'held'\n")
+    assert command_line("import", "rows.jsonl", "--into", "held", "-q")[0] == 0
+    for verb in ("check", "train"):
+        code, _, error = command_line(verb, "t")
+        assert code == 1 and "error[plugin-fault]" in error, error
+        assert "trainer 'odd' failed: NameError" in error and "odd_plugin.py:" in error, error
