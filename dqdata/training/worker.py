@@ -21,7 +21,7 @@ from dqdata.extras import missing_extra
 from dqdata.models import loadable
 from dqdata.operator import Bound
 from dqdata.plugins import load
-from dqdata.trainer import whole_checkpoint
+from dqdata.trainer import TrainResult, whole_checkpoint
 from dqdata.training.exact_match import Evaluate
 from dqdata.training.job import Job, write_json
 from dqdata.training.progress import progress_line
@@ -159,7 +159,22 @@ def _train(job: Job, rank: Rank) -> None:
         traceback.print_exception(fault.__cause__)  # for the log: a library's own error says little by its last line
         raise
     if rank.is_first:
-        write_json(Path(job.folder) / "result.json", asdict(result))
+        write_json(Path(job.folder) / "result.json", summary(result, job.kind))
+
+
+def summary(result: Any, kind: str) -> dict[str, Any]:
+    """The result of a trainer as JSON has it. Raises PluginFault for what is none."""
+    if not isinstance(result, TrainResult):
+        raise PluginFault(f"trainer {kind!r} returned {type(result).__name__} from `train`, and no TrainResult")
+    if not Path(result.model).is_dir():
+        raise PluginFault(f"trainer {kind!r} saved no model: TrainResult.model is {str(result.model)!r}, and no folder")
+    wrong = {name: value for name, value in result.metrics.items() if not isinstance(value, int | float)}
+    for step in result.history:
+        wrong |= {name: value for name, value in step.items() if not isinstance(value, int | float | str | None)}
+    if wrong:
+        shown = ", ".join(f"{name} = {value!r}" for name, value in wrong.items())
+        raise PluginFault(f"trainer {kind!r} gave metrics that are no Python numbers: {shown[:300]}")
+    return asdict(result)
 
 
 def _answer(job: Job, rank: Rank) -> None:
