@@ -45,8 +45,7 @@ TOKEN = (
     r"\p{Cyrillic}\p{Han}]]+|[。？！]|[.?](?:\s|$)|<=|>=|!=|[-+*/=<>^!%|()\[\]≤≥≠±∓∪∩∈∉⊂⊆√∞°~≈≡⊥∥∠→]"
 )
 IDENTIFIERS = 0.3
-"""Share of words with digits in them, of eight at least, from which a text's digits belong to names and are no
-numbers."""
+"""Share of words with digits in them, of eight at least, from which a text's digits belong to names."""
 
 _ASCII = (
     (r"(?m)^[ \t]*[-*+•][ \t]+", " "),
