@@ -16,7 +16,8 @@ from typing import Any
 LONGEST = 600
 _HUGE = re.compile(
     r"[0-9]{60}|\^\s*\{?\s*-?\s*[0-9]{4}|\^[^=,;]{0,60}\^[^=,;]{0,60}\^|[0-9]{4,}\s*\)?\s*!|!\s*\)?\s*!|[eE]\s*[0-9]{4}|"
-    r"\^\s*\{?\s*\(?\s*[0-9a-z]+\s*\)?\s*!",
+    r"\^\s*\{?\s*\(?\s*[0-9a-z]+\s*\)?\s*!|\\sqrt\s*\[[^\]]{0,40}[0-9]{4}|"
+    r"\^\s*[{(]\s*(?:[^{}^]{0,20}/\s*|\\frac\s*\{[^{}]{0,20}\}\s*\{\s*)\(?\s*[0-9]{4}",
     re.ASCII,
 )
 
@@ -36,6 +37,10 @@ _COMMANDS = frozenset(
 
 _RELATION = re.compile(r"(?<![_{a-z])=(?![^{}]*\})|[<>]|\\(?:le|ge|ne|in|equiv|approx)(?![a-zA-Z])")
 """A relation; `=` in the limits of a sum is none."""
+
+
+_SUBSCRIPT = re.compile(r"_\s*\{[^{}]{0,40}\}")
+_WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{4,}")
 
 
 class Refused(ValueError):
@@ -59,6 +64,11 @@ def guard(text: str) -> None:
 def known_commands(text: str) -> bool:
     """Whether every LaTeX command in the text is mathematics."""
     return all(name in _COMMANDS for name in re.findall(r"\\([a-zA-Z]+)", text))
+
+
+def prose(text: str) -> bool:
+    """Whether there are words in the text but in subscripts; latex2sympy makes products of letters of them."""
+    return any(word.lower() not in _COMMANDS for word in _WORD.findall(_SUBSCRIPT.sub("", text)))
 
 
 def readable(text: str) -> bool:
@@ -120,7 +130,7 @@ def _parsed(text: str) -> Any:
     from latex2sympy2_extended import NormalizationConfig, latex2sympy
     from sympy import Basic, MatrixBase, nan, zoo
 
-    if not known_commands(text) or "dots" in text:
+    if not known_commands(text) or prose(text) or "dots" in text:
         return None
     config = NormalizationConfig(basic_latex=True, units=True, malformed_operators=True, nits=True, boxed="none")
     try:
