@@ -43,6 +43,9 @@ PLUGIN_RAISES = (Exception, SystemExit)
 """What a plug-in's code may raise by mistake: `sys.exit()` in a plug-in ends no command."""
 
 
+_DQDATA, _PYTHON = (os.path.join(os.path.dirname(file), "") for file in (__file__, os.__file__))
+
+
 class DqdataError(Exception):
     """Base of all. `exit_code` is what the command line returns for it.
 
@@ -229,19 +232,33 @@ def produced_by(kind: str, name: str, items: Iterable[T]) -> Iterator[T]:
 
 
 def row_failure(error: BaseException) -> RowError:
-    """What a failed row is rejected with, for whatever an operator raised while it worked on the row."""
+    """What a failed row is rejected with, for whatever an operator raised while it worked on the row.
+
+    A ValueError may be meant for the row or be a fault of the code: the detail says where it was raised.
+    """
     if isinstance(error, RowError):
         return error
     if isinstance(error, ValueError):
-        return RowError("invalid_row", _text(error))
+        return RowError("invalid_row", described(error).removeprefix("ValueError: "))
     return RowError("operator_error", described(error))
 
 
 def described(error: BaseException) -> str:
-    """Type, text, and the file and line that raised: `KeyError: 'a' (plugin.py:12)`."""
+    """Type, text, and the file and line of the plug-in that raised: `KeyError: 'a' (plugin.py:12)`."""
     frames = traceback.extract_tb(error.__traceback__)
-    at = f" ({frames[-1].filename.rpartition(os.sep)[2]}:{frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {_text(error)}{at}"
+    at = f" ({_place(frames)})" if frames else ""
+    text = _text(error)
+    return f"{type(error).__name__}: {text}{at}" if text else f"{type(error).__name__}{at}"
+
+
+def _place(frames: Sequence[traceback.FrameSummary]) -> str:
+    """File and line of the innermost call within the folder of the code that dqdata called: the plug-in's, not that of a
+    library below it."""
+    own = max((at for at, one in enumerate(frames) if one.filename.startswith(_DQDATA)), default=-1)
+    below = [one for one in frames[own + 1 :] if not one.filename.startswith(_PYTHON) or "-packages" in one.filename]
+    called = [one for one in below if os.path.dirname(one.filename) == os.path.dirname(below[0].filename)]
+    last = (called or frames)[-1]
+    return f"{os.path.basename(last.filename)}:{last.lineno}"
 
 
 def _text(error: BaseException) -> str:

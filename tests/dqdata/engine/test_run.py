@@ -95,6 +95,8 @@ def test_hanging_dying_and_failing_rows_cost_only_themselves(project: Write, sto
     result = run_pipeline(loaded, "p", store)
     assert result.failed == {"invalid_row": 1, "timeout": 1, "worker_died": 1}
     assert frame(store, "select copy from p")["copy"].to_list() == [n for n in range(40) if n not in (5, 7, 9)]
+    [detail] = frame(store, "select detail from p__rejects where reason = 'invalid_row'")["detail"]
+    assert re.search(r"\(\w+\.py:\d+\)$", detail)
 
 
 def test_an_operator_that_loses_a_row_stops_the_run_by_name(project: Write, store: Store) -> None:

@@ -39,7 +39,8 @@ _RELATION = re.compile(r"(?<![_{a-z])=(?![^{}]*\})|[<>]|\\(?:le|ge|ne|in|equiv|a
 """A relation; `=` in the limits of a sum is none."""
 
 
-_SUBSCRIPT = re.compile(r"_\s*\{[^{}]{0,40}\}")
+_NOT_TEXT = re.compile(r"_\s*\{[^{}]{0,40}\}|\\(?:begin|end)\s*\{[^{}]{0,40}\}")
+"""Subscripts and names of environments."""
 _WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{4,}")
 
 
@@ -67,8 +68,8 @@ def known_commands(text: str) -> bool:
 
 
 def prose(text: str) -> bool:
-    """Whether there are words in the text but in subscripts; latex2sympy makes products of letters of them."""
-    return any(word.lower() not in _COMMANDS for word in _WORD.findall(_SUBSCRIPT.sub("", text)))
+    """Whether there are words in the text; latex2sympy makes products of letters of them."""
+    return any(word.lower() not in _COMMANDS for word in _WORD.findall(_NOT_TEXT.sub("", text)))
 
 
 def readable(text: str) -> bool:
@@ -106,10 +107,11 @@ def same_by_sympy(*, reference: str, prediction: str, decimals: int = 6) -> bool
 
 def _same_at_points(gold: Any, target: Any) -> bool | None:
     """Whether two expressions have the same values at whole numbers; None where they have none."""
-    from sympy import Expr, MatrixBase
+    from sympy import Expr, MatrixBase, MatrixExpr
 
+    gold, target = (one.doit() if isinstance(one, MatrixExpr) else one for one in (gold, target))
     if isinstance(gold, MatrixBase) and isinstance(target, MatrixBase):
-        return False
+        return gold == target
     if not isinstance(gold, Expr) or not isinstance(target, Expr):
         return None
     letters = sorted(gold.free_symbols | target.free_symbols, key=str)

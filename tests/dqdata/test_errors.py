@@ -1,0 +1,53 @@
+"""What a failed row says of the code that raised."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from dqdata.errors import PluginFault, produced_by, row_failure
+
+PLUGIN = """
+import json, sys
+import polars as pl
+class Odd(ValueError): pass
+class Mute(Exception):
+    def __str__(self): raise RuntimeError
+def library(): json.loads("{x")
+def conversion(): return int("twelve")
+def bare(): raise ValueError
+def meant(): raise ValueError("negative price")
+def own_kind(): raise Odd("odd")
+def installed(): pl.DataFrame({"a": [1]}).select("b")
+def deeper(): meant()
+def unprintable(): raise Mute
+def exits(): sys.exit(3)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "begins", "line"),
+    [
+        ("library", "invalid_row: JSONDecodeError: Expecting property name", 7),
+        ("conversion", "invalid_row: invalid literal for int()", 8),
+        ("bare", "invalid_row: ValueError (", 9),
+        ("meant", "invalid_row: negative price (", 10),
+        ("own_kind", "invalid_row: Odd: odd (", 11),
+        ("installed", "operator_error: ColumnNotFoundError: ", 12),
+        ("deeper", "invalid_row: negative price (", 10),
+        ("unprintable", "operator_error: Mute: (it can't be printed) (", 14),
+        ("exits", "operator_error: SystemExit: 3 (", 15),
+    ],
+)
+def test_the_line_of_the_plugin_is_named(tmp_path: Path, name: str, begins: str, line: int) -> None:
+    (file := tmp_path / "prices.py").write_text(PLUGIN)
+    spec = importlib.util.spec_from_file_location("prices", file)
+    assert spec is not None and spec.loader is not None
+    spec.loader.exec_module(prices := importlib.util.module_from_spec(spec))
+    with pytest.raises(PluginFault) as caught:
+        list(produced_by("operator", "prices", iter(getattr(prices, name), None)))
+    assert (cause := caught.value.__cause__) is not None
+    text = str(row_failure(cause))
+    assert text.startswith(begins) and text.endswith(f"(prices.py:{line})")
