@@ -123,6 +123,8 @@ _DIRECTION = re.compile(
     r"(?:about\s+|exactly\s+|only\s+|just\s+|roughly\s+|approximately\s+|a\s+total\s+of\s+)?[*_$(\\]{0,4}\Z",
     re.IGNORECASE,
 )
+_BETWEEN = re.compile(r"\b(strictly\s+)?between\s+\Z", re.IGNORECASE)
+_INCLUSIVE = re.compile(r"[\s,(]*(?:both\s+)?(?:inclusive|included)\b", re.IGNORECASE)
 _NOUNS = {
     "lost": "loss", "gained": "gain", "won": "gain", "deposited": "deposit", "withdrew": "withdrawal", "fell": "fall",
     "fallen": "fall", "rose": "rise", "risen": "rise", "grew": "growth", "grown": "growth", "dropped": "drop",
@@ -179,7 +181,7 @@ def candidates(text: str, *, hyphens: bool = False, several: bool = False) -> li
         at += len(unit)
         if merged and _joins(text, merged[-1], start, several=several):
             last = merged.pop()
-            start, body = last.start, text[last.start : end] + (tail if several else "")
+            start, body = last.start, _between(text, last, end) or text[last.start : end] + (tail if several else "")
         elif merged and _ROUGHLY.fullmatch(text[merged[-1].end : start]) and "≈" not in merged[-1].text + body:
             last = merged.pop()  # 4√5, which is about 8.94
             start, body = last.start, rf"{last.text} \approx {body}"
@@ -248,6 +250,16 @@ def _joins(text: str, before: Candidate, start: int, *, several: bool) -> bool:
     if several and re.match(rf"{re.escape(before.unit + before.tail)}(?![a-z])", between):
         between = between[len(before.unit + before.tail) :]
     return bool(_LISTED.fullmatch(between)) and bool(between.strip())
+
+
+def _between(text: str, first: Candidate, end: int) -> str:
+    """The interval, where `between` stands before two joined values: with its ends where it says `inclusive`."""
+    said = _BETWEEN.search(text, max(0, first.start - 20), first.start)
+    joined = re.fullmatch(r"(.+?)\s+and\s+(.+)", text[first.start : end]) if said else None
+    if said is None or joined is None:
+        return ""
+    closed = said[1] is None and _INCLUSIVE.match(text, end) is not None
+    return f"[{joined[1]}, {joined[2]}]" if closed else f"({joined[1]}, {joined[2]})"
 
 
 def unit_after(text: str) -> tuple[str, str]:

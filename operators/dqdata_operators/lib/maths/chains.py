@@ -10,13 +10,14 @@ True
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from dqdata_operators.lib.maths.evaluate import symbols, uses
 from dqdata_operators.lib.maths.expression import FUNCTIONS, Call, Node, NotMath, Num, Sym, parse_expression
 from dqdata_operators.lib.maths.identity import proportional, same
 from dqdata_operators.lib.maths.notation import UNIT_CLOSES, UNIT_OPENS, top_level
-from dqdata_operators.lib.maths.quantities import Tolerance, near
+from dqdata_operators.lib.maths.quantities import Tolerance, near, same_quantity
 from dqdata_operators.lib.maths.shapes import Answer, Chain, Scalar, Unreadable
 from dqdata_operators.lib.maths.structure import read
 
@@ -172,6 +173,17 @@ def values_of(chain: Chain) -> list[Answer]:
     return [last]
 
 
+def identity(chain: Chain) -> bool:
+    """Whether all sides are one function: the last line of a simplification, and no equation to solve."""
+    if set(chain.ops) != {"="}:
+        return False
+    try:
+        sides = [parse_expression(part) for part in chain.parts]
+    except NotMath:
+        return False
+    return all(same(left, right) is True for left, right in itertools.pairwise(sides))
+
+
 def rounded(chain: Chain) -> Answer | None:
     """The decimal at the end of `\\pi \\approx 3.14`, where it is the rounding of the exact side."""
     if "approx" not in chain.ops or (chain.ops[0] == "approx" and is_name(chain.parts[0])):
@@ -186,6 +198,16 @@ def rounded(chain: Chain) -> Answer | None:
     return last if near(last.node, exact[0].node, Tolerance(rounded_digits=1)) else None
 
 
+def quantities(chain: Chain) -> list[Answer]:
+    """The sides of `5 m = 500 cm`, where all are one quantity in some unit."""
+    try:
+        sides = [read(part) for part in chain.parts]
+    except Unreadable:
+        return []
+    said = all(isinstance(side, Scalar) and side.unit.dims and _agree(side, sides[0]) for side in sides)
+    return sides if said and set(chain.ops) == {"="} else []
+
+
 def _decimal(node: Node) -> bool:
     number = node.args[0] if isinstance(node, Call) and node.name == "neg" else node
     return isinstance(number, Num) and number.decimals is not None
@@ -194,6 +216,8 @@ def _decimal(node: Node) -> bool:
 def _agree(left: Answer, right: Answer, rel_tol: float = 1e-6) -> bool:
     if not isinstance(left, Scalar) or not isinstance(right, Scalar):
         return left == right
+    if left.unit.dims and right.unit.dims:
+        return same_quantity(left, right, Tolerance(), "") is True
     return same(_without_percent(left), _without_percent(right), rel_tol) is True
 
 

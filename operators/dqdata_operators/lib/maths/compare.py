@@ -90,7 +90,19 @@ def _compare(
     verdicts = {one.verdict for one in judged}
     if verdicts == {"incorrect"}:
         return judged[0]
-    return judged[0] if verdicts == {"correct"} else Judgement("unverifiable", judged[0].extracted, "ambiguous")
+    right = next((one for one in judged if one.verdict == "correct"), None)
+    if right is not None and (verdicts == {"correct"} or _one_value((found.text, *found.others))):
+        return right
+    return Judgement("unverifiable", judged[0].extracted, "ambiguous")
+
+
+def _one_value(texts: Sequence[str]) -> bool:
+    """Whether all texts are one quantity in several units."""
+    try:
+        first, *rest = map(read, texts)
+        return all(equal(reference=first, prediction=one) is True for one in rest)
+    except Unreadable:
+        return False
 
 
 class _Case(NamedTuple):

@@ -145,8 +145,8 @@ class Comparison(Worded):
                 return self.equal(only, pred)
             case Scalar(), Braces((only,)):
                 return self.equal(ref, only)
-            case Scalar(), Several(items):
-                return self.repeated(ref, items, reference_repeats=False)
+            case Scalar(), Several(items, connective):
+                return self.repeated(ref, items, reference_repeats=False) or self.restated(ref, items, connective)
             case Several(items), Scalar():
                 return self.repeated(pred, items, reference_repeats=True)
             case (Union((Tuple(),)), Scalar()):
@@ -182,6 +182,13 @@ class Comparison(Worded):
         verdicts = [self.equal(value, item) for item in items]
         if all(verdict is True for verdict in verdicts):
             return True if not reference_repeats or len({text_of(item) for item in items}) == len(items) else None
+        return False if False in verdicts else None
+
+    def restated(self, value: Scalar, items: tuple[Answer, ...], connective: str) -> bool | None:
+        """`0.6, or 60%` is one value in two notations, and answers to either."""
+        verdicts = [self.equal(value, item) for item in items]
+        if connective == "or" and True in verdicts and all(self.equal(items[0], item) is True for item in items):
+            return True
         return False if False in verdicts else None
 
     def limit(self, bound: Answer, number: Scalar) -> bool | None:

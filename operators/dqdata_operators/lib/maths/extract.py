@@ -67,7 +67,7 @@ _IS = r"[^.\n:=$\\]{0,60}?(?:\bis\b|\bare\b|\bequals\b|\bequal\s+to\b|[:：=]|(?
 _WORDS = (
     r"answer|answers|antwort|respuesta|réponse|resposta|risposta|ответ|ergebnis|resultado|résultat|antwoord|cevap|svar|"
 )
-_WORDS += r"đáp án|đáp số|jawaban|odpowiedź"
+_WORDS += r"đáp án|đáp số|jawaban|odpowiedź|απάντηση|відповідь|תשובה|الجواب|الإجابة|उत्तर|คำตอบ"
 _FINAL = re.compile(r"\bfinal\s+(?:correct\s+)?(?:answer|result)s?\b" + _IS, re.IGNORECASE)
 _ANSWER = re.compile(rf"\b(?:{_WORDS})\b{_IS}", re.IGNORECASE)
 _ANSWER_LINE = re.compile(r"(?:\A|\n)[ \t*_]*(?:A|a|ANS|Ans|ans)\s*[:：.][\s*_]*")
@@ -98,7 +98,7 @@ _NEGATED = re.compile(
 )
 _STARTS = re.compile(r"\W{0,3}[0-9$\\]|\W*\(?[A-J]\)?(?![A-Za-z])|\*\*")
 _PROSE = re.compile(
-    r"[A-Za-z]+'[a-z]|[\u4e00-\u9fff]{2}|[\u00c0-\u024f\u0400-\u04ff][a-z\u00c0-\u024f\u0400-\u04ff]{2}|[\uac00-\ud7a3]{2}|[\u3041-\u309f]{2}"
+    r"[A-Za-z]+'[a-z]|[\u4e00-\u9fff]{2}|[\u00c0-\u024f\u0400-\u04ff][a-z\u00c0-\u024f\u0400-\u04ff]{2}|[\uac00-\ud7a3]{2}|[\u3041-\u309f]{2}|[\u0590-\u10ff]{2}|[\u0370-\u03ff]{4}"
     r"|(?<![\\A-Za-z])(?:[A-Za-z]{4,}|(?i:not|its?|is|the|so|we|he|she|was|are|has|for|my|can|but|let|any|all|now))(?![A-Za-z])"
 )
 _LETTERED = re.compile(r"\W{0,3}[A-J]\W{0,3}[.):]")
@@ -119,7 +119,18 @@ _SAID_VALUES = re.compile(
 """Nothing but values with their names: y is 0 and x is 3."""
 _RULE = re.compile(r"\s*(?:[-*_=~]{3,}|```\w*|[#>\s]*)\s*")
 _WRAPPED = re.compile(r"\A[*_]+((?:(?!\*\*|__).)*?)[*_]*\Z|\A([^*_]*?)[*_]+\Z", re.DOTALL)
-_REMARK = re.compile(r"\W*(?:note|notice|remark|check|verification|recall|remember)\b", re.IGNORECASE)
+_REMARK = re.compile(
+    r"\W*(?:(?:note|notice|remark|check|verification|recall|remember)\b"
+    r"|(?:please\s+)?(?:let me know|feel free|would you like|do you (?:want|need)|if you (?:have|need|want|would|['’]d)"
+    r"|(?:I )?hope (?:this|that|it)|(?:I am|I['’]m|I['’]d be|I would be)? ?(?:happy|glad) to|is there anything)\b)",
+    re.IGNORECASE,
+)
+"""What is added to an answer, or said to its reader."""
+_AGAIN = re.compile(
+    r"(?<=\S)\s*\(\s*(?:(?:or|i\.e\.,?|that is,?|which is|=)\s*|(≈|about|approximately)\s*)([^()]+)\)\s*\.?\Z",
+    re.I,
+)
+"""The same value once more, in round brackets."""
 _SAID_SO = re.compile(
     r"\W*(?:(?:so|thus|therefore|hence|and|then|in short|indeed)\b[,\s]*)?(yes|no)\b(?=\s*[,.;:!*]|\s*\Z)",
     re.IGNORECASE,
@@ -212,6 +223,8 @@ def _marked(line: str, question: str, words: str, *, whole: bool, several: bool 
     if words and (said := word_answer(line, words)) is not None:
         return said
     line = _exclamation(line)
+    if (again := _AGAIN.search(line)) is not None and bare(again[2]) and bare(first := line[: again.start()]):
+        return Picked(rf"{first} \approx {again[2]}") if again[1] else Picked(first, (again[2],))
     if _EXCLAIMED.fullmatch(line):
         return Picked(line[:-1], (line,))  # 17! may be a factorial or a shout
     if several and labelled(line) is not None:
@@ -329,7 +342,11 @@ def _line(tail: str, question: str, words: str, several: bool) -> Picked | None:
         return Picked(text)
     if (display := _display(text)) is not None:
         return display
-    for line in reversed([line for line in text.splitlines() if not _RULE.fullmatch(line)]):
+    lines = [line for line in text.splitlines() if not _RULE.fullmatch(line)]
+    for number in range(len(lines) - 1, -1, -1):
+        line = lines[number]
+        if number and _REMARK.match(line) and any(pick(earlier, question) for earlier in lines[:number]):
+            continue
         if "\\" in line and _COMMAND.search(SEGMENT.sub("", line).replace("\\$", "")):
             loose = _loose_formula(line)
             return Picked(loose) if loose else None

@@ -9,8 +9,10 @@ from dqdata_operators.lib.maths.chains import (
     assigns,
     compounded,
     difference,
+    identity,
     name_of,
     names_agree,
+    quantities,
     rounded,
     same_argument,
     same_equation,
@@ -60,9 +62,11 @@ class Relations:
             return False
         if verdict is False and chain is pred and (shown := rounded(chain)) is not None:
             verdict = self.equal(other, shown)
+        if verdict is False and chain is pred:
+            verdict = any(self.equal(other, side) for side in quantities(chain))
         if verdict is False and chain is ref and (shown := rounded(chain)) is not None and self.equal(shown, other):
             return None  # the reference shows this rounding
-        if name_of(chain) or not any(variables(part) for part in chain.parts[:-1]):
+        if name_of(chain) or not any(variables(part) for part in chain.parts[:-1]) or (verdict and identity(chain)):
             return verdict
         return self.unsolved(chain, verdict)
 

@@ -16,10 +16,11 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from dqdata_operators.lib.maths.candidates import CURRENCY, NEGATED, Candidate, candidates, unit_after
+from dqdata_operators.lib.maths.candidates import CURRENCY, NEGATED, SEGMENT, Candidate, candidates, unit_after
+from dqdata_operators.lib.maths.notation import normalise
 from dqdata_operators.lib.maths.numbers import cjk_number, words_to_number
 from dqdata_operators.lib.maths.spelled import plain_quantity
-from dqdata_operators.lib.maths.units import singular
+from dqdata_operators.lib.maths.units import singular, unit_of
 from dqdata_operators.lib.texts.number_words import PARTS, SCALES, SMALL
 
 
@@ -31,7 +32,7 @@ class Picked(NamedTuple):
 
 
 _COPULA = re.compile(
-    r"(?:\b(?:is|are|was|were|equals?|becomes?|equal\s+to|be)|[:：=]|是|为)\s*"
+    r"(?:\b(?:is|are|was|were|equals?|becomes?|equal\s+to|be|totals?(?:\s+of)?|totall?ing)|[:：=]|是|为)\s*"
     r"(?:(?:about|approximately|roughly|exactly|only|just|therefore|thus|simply|a\s+total\s+of|now|then|\*{1,2})\s*)*\Z",
     re.IGNORECASE,
 )
@@ -91,6 +92,9 @@ _BECAUSE = re.compile(r"(?<=[a-z0-9,] )(?:since|because|given that)\b", re.IGNOR
 """What follows gives a reason for the text before it."""
 _COMPARED = re.compile(r"(?:\s+[a-z]+){0,2}\s+(?:less|more|fewer|[a-z]+er)\s+than\b")
 """After a difference: 150, which is 20 less than before."""
+_RESTATED = re.compile(
+    r"(?:\b(?:which|that)\s+is|\bi\.e\.|\bor)[\s,]*(?:equal\s+to|the\s+same\s+as)?\s*\Z", re.IGNORECASE
+)
 _PARTED = re.compile(r"\s(?:and|while|but|whereas)\s|[,;]\s")
 _REASON = re.compile(r"\b(?:since|because|as)\b", re.IGNORECASE)
 _ALSO_COUNTED = re.compile(r"(?:\s+[A-Za-z'’-]+){1,5}?\s*(?:[,;&]|,?\s+and)\s+")
@@ -140,14 +144,22 @@ def _choose(sentence: str, found: list[Candidate], question: str) -> Candidate |
     if question and (asked := _asked(question, sentence, found)) is not None:
         return asked
     before = sentence[: found[-1].start]
-    results = [one for one in found if "=" in sentence[one.start : one.end] and "$" not in one.text[:1] + one.text[-1:]]
+    results = [one for one in found if "=" in sentence[one.start : one.end] and not SEGMENT.fullmatch(one.text)]
     if results == found[-1:]:
         return found[-1]  # a calculation and its result
     if _COMPARED.match(sentence, found[-1].end):
         return None
+    if _RESTATED.search(before) and _one_dimension(*found[-2:]):
+        return None  # 540 meters, which is 0.54 km
     if _COPULA.search(before) and not any(_COPULA.search(sentence[: one.start]) for one in found[:-1]):
         return found[-1]
     return None
+
+
+def _one_dimension(left: Candidate, right: Candidate) -> bool:
+    """Whether two amounts have other units of one dimension."""
+    units = [unit_of(normalise(one.unit.strip())) if one.unit else None for one in (left, right)]
+    return all(unit is not None and unit.dims for unit in units) and units[0] != units[1]
 
 
 def _of_the_one_asked(question: str, sentence: str, found: list[Candidate]) -> Candidate | None:

@@ -111,7 +111,7 @@ def _same_at_points(gold: Any, target: Any) -> bool | None:
 
     gold, target = (one.doit() if isinstance(one, MatrixExpr) else one for one in (gold, target))
     if isinstance(gold, MatrixBase) and isinstance(target, MatrixBase):
-        return gold == target
+        return bool(gold == target)
     if not isinstance(gold, Expr) or not isinstance(target, Expr):
         return None
     letters = sorted(gold.free_symbols | target.free_symbols, key=str)
