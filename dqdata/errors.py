@@ -43,7 +43,7 @@ PLUGIN_RAISES = (Exception, SystemExit)
 """What a plug-in's code may raise by mistake: `sys.exit()` in a plug-in ends no command."""
 
 
-_DQDATA, _PYTHON = (os.path.join(os.path.dirname(file), "") for file in (__file__, os.__file__))
+_DQDATA, _PYTHON = (file.rpartition(os.sep)[0] + os.sep for file in (__file__, os.__file__))
 
 
 class DqdataError(Exception):
@@ -252,13 +252,14 @@ def described(error: BaseException) -> str:
 
 
 def _place(frames: Sequence[traceback.FrameSummary]) -> str:
-    """File and line of the innermost call within the folder of the code that dqdata called: the plug-in's, not that of a
-    library below it."""
+    """File and line of the innermost call within the folder of the code that dqdata called: the plug-in's, not that
+    of a library below it."""
     own = max((at for at, one in enumerate(frames) if one.filename.startswith(_DQDATA)), default=-1)
     below = [one for one in frames[own + 1 :] if not one.filename.startswith(_PYTHON) or "-packages" in one.filename]
-    called = [one for one in below if os.path.dirname(one.filename) == os.path.dirname(below[0].filename)]
+    folder = below[0].filename.rpartition(os.sep)[0] if below else ""
+    called = [one for one in below if one.filename.rpartition(os.sep)[0] == folder]
     last = (called or frames)[-1]
-    return f"{os.path.basename(last.filename)}:{last.lineno}"
+    return f"{last.filename.rpartition(os.sep)[2]}:{last.lineno}"
 
 
 def _text(error: BaseException) -> str:

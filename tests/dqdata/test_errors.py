@@ -48,6 +48,7 @@ def test_the_line_of_the_plugin_is_named(tmp_path: Path, name: str, begins: str,
     spec.loader.exec_module(prices := importlib.util.module_from_spec(spec))
     with pytest.raises(PluginFault) as caught:
         list(produced_by("operator", "prices", iter(getattr(prices, name), None)))
-    assert (cause := caught.value.__cause__) is not None
+    cause = caught.value.__cause__
+    assert cause is not None
     text = str(row_failure(cause))
     assert text.startswith(begins) and text.endswith(f"(prices.py:{line})")
