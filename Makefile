@@ -1,5 +1,6 @@
 # make run         set up, run the quickstart pipeline with the embedded teacher, query its catalog
 # make test        set up, pass the tests            make test-slow   those that take minutes
+# make test-long   those that repeat for minutes what shorter ones show: hundreds of kills, texts of megabytes
 # make test-gpu    those that need a GPU; each skips with the reason where something is missing
 # make check       ruff, mypy --strict, import-linter; builds the documentation, whose links must lead somewhere
 # make docs        writes the generated pages anew, and the site into build/site
@@ -19,7 +20,7 @@ SITE = $(BIN)/zensical build --strict --clean
 # Compiled modules are kept: without them each process that a test starts compiles the package again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run train test test-slow test-gpu check bench docs clean
+.PHONY: run train test test-slow test-long test-gpu check bench docs clean
 
 run: $(VENV)/.run
 	$(BIN)/dqdata run quickstart_heldout -q
@@ -34,7 +35,10 @@ test: $(VENV)/.dev
 	$(PYTEST) -m "not slow and not gpu" $(TESTS)
 
 test-slow: $(VENV)/.slow
-	$(PYTEST) -o faulthandler_timeout=5400 -m "slow and not gpu" $(TESTS)
+	$(PYTEST) -o faulthandler_timeout=5400 -m "slow and not long and not gpu" $(TESTS)
+
+test-long: $(VENV)/.slow
+	$(PYTEST) -o faulthandler_timeout=5400 -m "long and not gpu" $(TESTS)
 
 test-gpu: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -o faulthandler_timeout=5400 -m gpu $(TESTS)

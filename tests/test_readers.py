@@ -58,6 +58,7 @@ def test_time_grows_with_the_length(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", list(readers.READERS))
 def test_five_megabytes_are_read(name: str) -> None:
     """Of the pieces that cost most at a hundredth of that: where time grows faster than the text, it is those."""

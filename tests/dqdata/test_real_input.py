@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def test_gsm8k_through_an_endpoint_asks_each_problem_once(
     )
     process = subprocess.Popen([sys.executable, "-m", "dqdata", "run", "p", "-q"], cwd=tmp_path)
     while len(loopback.answered) < 2000 and process.poll() is None:
-        pass
+        time.sleep(0.02)
     process.kill()
     process.wait()
     first = json.loads(dqdata(tmp_path, "run", "p", "-q", "--json"))

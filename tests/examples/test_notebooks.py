@@ -37,6 +37,7 @@ def test_a_notebook_has_no_output_and_imports_the_public_package_alone(name: str
 
 
 @pytest.mark.slow
+@pytest.mark.needs("nbclient", "ipykernel")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_notebook_runs(name: str) -> None:
     import nbformat

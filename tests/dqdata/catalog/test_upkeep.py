@@ -240,6 +240,7 @@ def test_kill_9_at_any_moment_of_commit_drop_restore_and_gc(store: Store, tmp_pa
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_200_kills_of_commands() -> None:
     """Imports, appending runs, exports, drop, restore and gc; some minutes."""
     script = Path(__file__).parents[3] / "bench" / "kills.py"

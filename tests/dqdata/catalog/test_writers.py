@@ -65,6 +65,7 @@ def test_two_writers_of_one_catalog(tmp_path: Path, orphans: Orphans, seconds: i
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_four_writers_of_two_catalogs_on_servers(
     servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nobodys: Callable[[StorePlace], set[str]]
 ) -> None:

@@ -1,95 +1,23 @@
-"""What surrounds a command: full disks, closed pipes, signals, odd locales, plug-ins that misbehave, terminals."""
+"""What surrounds a command: full disks, closed pipes, signals, odd locales, plug-ins that misbehave."""
 
 from __future__ import annotations
 
-import json
 import os
-import pty
-import resource
-import select
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 from dqdata import plugins
 
-SCRIPT = [sys.executable, "-c", "import sys; from dqdata.cli import main; sys.exit(main())"]
-SEVERAL = """import json, sys; from dqdata.cli import main
-for line in json.loads(sys.argv[1]):
-    code = main(line)
-    for stream in sys.stdout, sys.stderr:
-        print(end=f"\\0{code}\\0", file=stream, flush=True)
-"""
-PROJECT = """
-[pipelines.p]
-from = { source = "problems", rows = 2000 }
-"""
+from .processes import SCRIPT, after_a_run, clean, command, commands, folder, ran
 
-
-@pytest.fixture
-def folder(tmp_path: Path, thirdparty: Path) -> Path:
-    (tmp_path / "pipelines.toml").write_text(PROJECT)
-    return tmp_path
-
-
-def command(
-    folder: Path,
-    *arguments: str,
-    environment: Mapping[str, str | None] | None = None,
-    limit: int | None = None,
-    **more: object,
-) -> subprocess.CompletedProcess[bytes]:
-    """limit: bytes that a file may have, as a full disk would say."""
-    changed = {**os.environ, **(environment or {})}
-
-    def limited() -> None:
-        if limit is not None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-    return subprocess.run(  # type: ignore[call-overload, no-any-return]
-        [*SCRIPT, *arguments],
-        cwd=folder,
-        env={name: value for name, value in changed.items() if value is not None},
-        stdin=subprocess.DEVNULL,
-        capture_output="stdout" not in more,
-        preexec_fn=limited if limit is not None else None,
-        timeout=300,
-        check=False,
-        **more,
-    )
-
-
-def commands(
-    folder: Path, *lines: Sequence[str], environment: Mapping[str, str | None]
-) -> list[subprocess.CompletedProcess[bytes]]:
-    """Commands one after another in one process of this environment."""
-    argument = json.dumps([list(line) for line in lines])
-    done = subprocess.run(
-        [sys.executable, "-c", SEVERAL, argument],
-        cwd=folder,
-        env={name: value for name, value in {**os.environ, **environment}.items() if value is not None},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=300,
-        check=False,
-    )
-    out, error = done.stdout.split(b"\0"), done.stderr.split(b"\0")
-    assert len(out) == len(error) == 2 * len(lines) + 1, done
-    return [
-        subprocess.CompletedProcess(line, int(out[at + 1]), out[at], error[at])
-        for at, line in zip(range(0, 2 * len(lines), 2), lines, strict=True)
-    ]
-
-
-def clean(done: subprocess.CompletedProcess[bytes]) -> str:
-    error = (done.stderr or b"").decode(errors="replace")
-    assert "Traceback" not in error, error
-    return error
+__all__ = ["after_a_run", "folder", "ran"]
 
 
 @pytest.mark.parametrize("limit", [0, 4096, 40_000])
@@ -100,18 +28,16 @@ def test_a_full_disk_is_said_and_the_run_goes_on_once_there_is_room(folder: Path
     assert command(folder, "run", "p", "-q").returncode == 0
 
 
-def test_an_export_to_a_full_disk_leaves_nothing_half(folder: Path) -> None:
-    assert command(folder, "run", "p", "-q").returncode == 0
-    done = command(folder, "export", "p", "-o", "out.jsonl", limit=150_000)
+def test_an_export_to_a_full_disk_leaves_nothing_half(ran: Path) -> None:
+    done = command(ran, "export", "p", "-o", "out.jsonl", limit=150_000)
     assert done.returncode == 1 and "out.jsonl" in clean(done)
-    assert not (folder / "out.jsonl").exists()
+    assert not (ran / "out.jsonl").exists()
 
 
-def test_a_reader_that_goes_away_is_no_error(folder: Path) -> None:
-    assert command(folder, "run", "p", "-q").returncode == 0
+def test_a_reader_that_goes_away_is_no_error(ran: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    done = command(folder, "sql", "from p", "--format", "jsonl", stdout=writing, stderr=subprocess.PIPE)
+    done = command(ran, "sql", "from p", "--format", "jsonl", stdout=writing, stderr=subprocess.PIPE)
     os.close(writing)
     assert (done.returncode, done.stderr) == (141, b"")
 
@@ -288,65 +214,6 @@ def test_a_plug_in_that_fails_at_its_import_hides_no_other(folder: Path) -> None
     assert command(folder, "schema", environment=environment).returncode == 0
 
 
-def on_a_terminal(folder: Path, arguments: Sequence[str], columns: int, environment: Mapping[str, str]) -> str:
-    """What the command draws on a pseudo-terminal of this width."""
-    ours, theirs = pty.openpty()
-    import fcntl
-    import struct
-    import termios
-
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    kept = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
-    process = subprocess.Popen(
-        [*SCRIPT, *arguments],
-        cwd=folder,
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env={**kept, "TERM": "xterm", **environment},
-    )
-    os.close(theirs)
-    drawn = b""
-    deadline = time.monotonic() + 240
-    while time.monotonic() < deadline:
-        if not select.select([ours], [], [], 1)[0]:
-            continue
-        try:
-            more = os.read(ours, 65_536)
-        except OSError:  # the other end is closed
-            break
-        if not more:
-            break
-        drawn += more
-    process.wait(60)
-    os.close(ours)
-    return drawn.decode(errors="replace")
-
-
-def screen_lines(drawn: str) -> list[str]:
-    """Every line that was ever shown, without escapes."""
-    import re
-
-    plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", drawn)
-    return [line for whole in plain.split("\n") for line in whole.split("\r")]
-
-
-@pytest.mark.parametrize("arguments", [["run", "p"], ["sql", "from p"], ["show", "p"], ["log"], ["explain", "stopped"]])
-def test_nothing_is_wider_than_a_terminal_of_80_columns(folder: Path, arguments: list[str]) -> None:
-    if arguments[0] != "run":
-        assert command(folder, "run", "p", "-q").returncode == 0
-    drawn = on_a_terminal(folder, arguments, 80, {})
-    wide = [line for line in screen_lines(drawn) if len(line) > 80]
-    assert not wide, wide
-    assert len(screen_lines(drawn)) > 1
-
-
-def test_errors_are_in_colour_on_a_terminal_and_not_with_no_color(folder: Path) -> None:
-    assert "\x1b[1;31merror" in on_a_terminal(folder, ["run", "q"], 80, {})
-    assert "\x1b[1;31m" not in on_a_terminal(folder, ["run", "q"], 80, {"NO_COLOR": "1"})
-    assert b"\x1b" not in command(folder, "run", "q").stderr
-
-
 def test_inside_a_running_event_loop(
     folder: Path, command_line: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -381,8 +248,6 @@ def test_an_evaluation_without_torch_names_the_command(folder: Path) -> None:
     [["run", "p", "-q"], ["import", "rows.jsonl", "--into", "x", "-q"], ["init", "x"], ["new", "operator", "mine"]],
 )
 def test_a_read_only_folder_of_someone_else(folder: Path, arguments: list[str]) -> None:
-    import shutil
-
     (folder / "rows.jsonl").write_text('{"question": "1 + 1?", "answer": "2"}\n')
     without_rights: list[str] = []
     if os.geteuid() == 0:  # root may write anywhere, but for a root without capabilities in the folder of another
