@@ -154,12 +154,12 @@ class Masker:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, *values: str | SecretStr | None) -> None:
-        """Takes in secrets. The words of one with blanks count by themselves (`Bearer abc`), and what a `Basic` header
-        holds too."""
+        """Takes in secrets. The words of one with blanks count by themselves (`Bearer abc`), but for those of a file's
+        path, and what a `Basic` header holds too."""
         found: list[str] = []
         for value in values:
             text = value.get_secret_value() if isinstance(value, SecretStr) else value or ""
-            words = text.split()
+            words = [] if os.path.exists(text) else text.split()  # noqa: PTH110 - pathlib refuses some texts
             found += [text, *(word for word in words if len(words) > 1 and len(word) >= PART)]
             if len(words) == 2 and words[0].lower() == "basic":
                 found += _basic(words[1])

@@ -94,11 +94,14 @@ def test_headers_passwords_and_bearers() -> None:
 
 
 def test_ordinary_text_stays(tmp_path: Path) -> None:
-    masker = Masker()
-    (tmp_path / "key.json").touch()
-    masker.add("EMPTY", "none", "key", "a", str(tmp_path / "key.json"), "https://example.com/some/where")
-    text = f"EMPTY none key a {tmp_path}/other https://example.com/other 12%34 \\sqrt x &amp; =12"
-    assert masker.hide(text) == text
+    for name in ("keys", "my keys", "Schlüssel für alle", "tab\tkeys", "two\nlines", " outer blanks "):
+        masker, folder = Masker(), tmp_path / name
+        folder.mkdir()
+        (folder / "key of mine.json").touch()
+        masker.add("EMPTY", "none", "key", "a", str(folder / "key of mine.json"), "https://example.com/some/where")
+        text = f"EMPTY none key a {folder}/other mine.json https://example.com/other 12%34 \\sqrt x &amp; =12"
+        assert masker.hide(text) == text
+        assert "key of mine" not in masker.hide(f"said {folder / 'key of mine.json'}.")
 
 
 def test_answers_are_data() -> None:
