@@ -12,14 +12,15 @@ NOUN = (
     r"(?:\bans(?:wers?)?|\bchoices?|\bopt(?:ions?)?|\b(?:right|correct|best|true)\s+one|\bselection|\bpick|\bsolution|\bdecision|\bconclusion|\bguess|"
     r"\bverdict|\brichtig|\bantwort(?:möglichkeit)?|\blösung|"
     r"\br[ée]ponses?|\brespuestas?|\bopci[óo]n|\brispost[ae]|\bopzione|\brespostas?|\balternativa|\bopção|\bantwoord|"
-    r"\bodpowiedź|\bответ|\bвариант|\bcevap|đáp án|答案|正[确確]的|选项|選項|選択肢|正解|答え|解答|정답|답)"
+    r"\bodpowiedź|\bответ|\bвариант|\bcevap|đáp án|\bjawaban(?:nya)?|\bsvar(?:et)?|\bvastaus|\bodpověď|"
+    r"\bválasz|\brăspuns\w*|απάντηση|відповідь|תשובה|الإجابة|الجواب|الخيار|उत्तर|विकल्प|คำตอบ|答案|正[确確]的|选项|選項|選択肢|正解|答え|解答|答(?=\s*[:：])|정답|답)"
 )
 IS = (
     r"(?:(?:\b(?:is|are|was|'s|’s|(?:must|should|would|will|has to|have to|can only|seems to|appears to|ought to|"
     r"going to) be|"
-    r"becomes|ist|lautet|wäre|es|est|sería|serait|è|é|será|является)|(?<=\s)[èé]|seems?|equals?)(?![A-Za-zÀ-ÿ])|"
+    r"becomes|ist|lautet|wäre|es|est|sería|serait|è|é|será|является|là|adalah|ialah|är|jest|to|je|este|είναι|هي|هو)|(?<=\s)[èé]|seems?|equals?)(?![A-Za-zÀ-ÿ])|"
     r"[:：=→]|[—–](?=\s)|"
-    r"\s-(?=\s)|是|为|為|は|은|는|应该是|應該是|有(?=\s*[A-J])|】)"
+    r"\s-(?=\s)|คือ|是|为|為|は|은|는|应该是|應該是|有(?=\s*[A-J])|】|(?=\s[A-J]\sहै))"
 )
 CUE = re.compile(NOUN + rf"[^.\n。!?！？;；]{{0,60}}?{IS}", re.IGNORECASE)
 ANSWER_LETTER = re.compile(r"\bans(?:wer)?\.?\s+(?=[(\[]?[A-J][)\]]?\s*[.!]?\s*$)", re.IGNORECASE | re.MULTILINE)
@@ -72,7 +73,7 @@ RIGHTNESS = re.compile(
 WRONGNESS = re.compile(
     r"\b(?:not|never|no|nor|neither|cannot|wrong|incorrect\w*|false|nicht|kein\w*|falsch\w*|pas|ne|fauss?e?|mauvaise?|non|"
     r"incorrect[ao]s?|fals[ao]s?|não|errad[ao]|sbagliat[ao]|не|неверн\w+|except|unless|if|whether|other|instead)\b|n['’]t\b|"
-    r"不|错|錯|没|ない|ません|誤",
+    r"不|错|錯|没|ない|ません|誤|間違|違い|아니|틀",
     re.IGNORECASE,
 )
 """Words for right or answer, and for no or wrong."""

@@ -16,11 +16,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from dqdata_operators.lib.maths.choice_phrases import CUE, HEDGE, RIGHTNESS, WRONGNESS
 from dqdata_operators.lib.maths.choosing import Choice, choosing
 from dqdata_operators.lib.maths.compare import Judgement, compare
 from dqdata_operators.lib.maths.extract import PLACES, Place, answer_part, extract, stated
 from dqdata_operators.lib.maths.notation import half_width, normalise
-from dqdata_operators.lib.maths.options import LETTERS, leading, plain
+from dqdata_operators.lib.maths.options import LETTERS, leading, listed, plain
 from dqdata_operators.lib.maths.wording import same_wording, wording
 
 TAIL = 4000
@@ -36,7 +37,12 @@ _DENIED = re.compile(
 )
 _REASONS = re.compile(r",?\s+(?:because|since|while|whereas|although|though|unlike|as opposed to)\b", re.IGNORECASE)
 _ONLY_JOINED = re.compile(r"(?:[\W_]|\b(?:and|or|und|oder|et|ou|the|either|both|all|of|a|an)\b)*", re.IGNORECASE)
-_LABELLED = re.compile(r"\W*([A-J])\s*[.):]\s+(?=\S)")
+_LABELLED = re.compile(r"\W*([A-J])\s*(?:[.):]\s+(?=\S)|(?=\())")
+_TICKED = re.compile(r"^\W*([A-J])\W(?:.*\S)?\s*[✓✔✅☑]\W*$", re.MULTILINE)
+_CAPITAL = re.compile(
+    r"(?<![A-Za-z0-9'’=<>+*/^_\\.-])(?<![=<>+*/^]\s)([A-HJ])(?![A-Za-z0-9'’+#°^_/\\|&=-]|\s*[=<>≤≥])(?!(?<=A)\s[a-z])"
+)
+_OR = re.compile(r"\b(?:or|oder|ou|o|или|either)\b|或")
 _VALUE = re.compile(r"[0-9\\^=√π+*/]")
 _TWO = "contradiction: letter and text are of two options"
 _LONG_BLANKS = re.compile(r"(\s{32})\s+")
@@ -65,11 +71,42 @@ def compare_choice(
         return Judgement("incorrect", None, reason)
     if reason == "ambiguous" and set(wanted) <= set(letters):
         return Judgement("unverifiable", shown[-500:], reason)
+    if reason in ("several_choices", "denied") and len(wanted) > 1 and _enumeration(shown) == set(wanted):
+        return Judgement("correct", ", ".join(wanted), "equal")
+    if reason == "no_choice" and _only_letters(shown) == set(wanted):
+        return Judgement("unverifiable", shown[-500:], "ambiguous")
     if reason or not letters or (len(letters) > 1 and len(wanted) == 1):
         return Judgement("incorrect", shown[-500:], reason or "several_choices")
     found = ", ".join(letters)
     equal = set(letters) == set(wanted)
     return Judgement("correct", found, "equal") if equal else Judgement("incorrect", found, "different")
+
+
+def _last_statement(text: str) -> str:
+    """The last sentence without the reasons at its end."""
+    return _REASONS.split(re.split(r"(?<=[A-Za-z0-9)][.!?])\s+|\n+", plain(text).strip())[-1], maxsplit=1)[0]
+
+
+def _only_letters(text: str) -> set[str]:
+    """The capitals by themselves in a last sentence in another script, whose words say nothing here: they may be its
+    choice. None belongs to a formula."""
+    said = _last_statement(text)
+    known = not re.search(r"[^\W\d_a-zA-Z]", said) or any(words.search(said) for words in (WRONGNESS, HEDGE, RIGHTNESS))
+    return set() if known else {match[1] for match in _CAPITAL.finditer(said)}
+
+
+def _enumeration(text: str) -> set[str]:
+    """The options that the last sentence lists as right: all its letters, joined by `and` in some language."""
+    said = _last_statement(text)
+    found = list(_CAPITAL.finditer(said))
+    if (
+        len(found) < 2
+        or not (RIGHTNESS.search(said) or CUE.search(said))
+        or any(no.search(said) for no in (WRONGNESS, HEDGE, _OR))
+    ):
+        return set()
+    letters = listed(said, found[0][1], found[0].end(), LETTERS, marked=True).letters
+    return set(letters) if len(letters) == len(found) else set()
 
 
 def _reference(text: str, choices: Sequence[str] | None) -> str | None:
@@ -134,6 +171,10 @@ def _of_answer(text: str, letters: str, choices: Sequence[str] | None) -> Choice
 
 
 def _of_prose(text: str, letters: str, choices: Sequence[str] | None, places: Sequence[Place]) -> Choice:
+    if (only := _several(plain(text).strip())) and all(letter in letters for letter in only):
+        return Choice(only, "")
+    if len(ticked := _TICKED.findall(text)) == 1 and ticked[0] in letters:
+        return Choice(ticked[0], "")
     closing = text.strip().rpartition("\n")[2]
     if choices and (labelled := _LABELLED.match(closing)) is not None:
         option = _option(closing[labelled.end() :], choices)

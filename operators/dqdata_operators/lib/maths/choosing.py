@@ -93,7 +93,7 @@ def choosing(text: str, letters: str, texts: Sequence[str] = ()) -> Choice:
 
 def _sentence_at(text: str, place: int) -> str:
     begin = max((match.end() for match in re.finditer(r"[.!?]\s|\n", text[:place])), default=0)
-    end = re.compile(r"[.!?](?:\s|$)|\n").search(text, place)
+    end = re.compile(r"(?<!\bi\.e)(?<!\be\.g)[.!?](?:\s|$)|\n").search(text, place)
     return text[begin : end.start() if end else len(text)]
 
 
@@ -252,7 +252,7 @@ def _line(text: str, letters: str) -> _Statement | None:
 
 def _at_the_end(text: str, letters: str) -> _Statement | None:
     """The option that the last sentence ends on, marked as one: `which is option C.`"""
-    match = phrases.ENDS.search(text)
+    match = phrases.ENDS.search(text) or _after_a_comma(text)
     letter = next((group for group in match.groups() if group), "") if match else ""
     if (
         match is None
@@ -262,6 +262,13 @@ def _at_the_end(text: str, letters: str) -> _Statement | None:
     ):
         return None
     return _Statement(letter, match.end(), match[0])
+
+
+def _after_a_comma(text: str) -> re.Match[str] | None:
+    """The only option of a last sentence that ends on it: `Since 16 is too large, B.`"""
+    sentence = re.split(r"(?<=[A-Za-z0-9)][.!?])\s+|\n+", text.strip())[-1]
+    alone = len(_LONE.findall(sentence)) == 1
+    return re.compile(r",\s+[(\[]?([B-HJ])[)\]]?[.!]*$").search(text.strip()) if alone else None
 
 
 def _alone_and_right(text: str, letters: str) -> _Statement | None:

@@ -31,7 +31,7 @@ _QUOTED = re.compile(r"(?<![A-Za-z0-9])['‘’]([^'‘’\n]{1,200})['’](?![A
 
 _BEFORE = re.compile(
     r"[\s:：=>→⇒—–\-,，(\[{（【]*(?:(?:(?:definitely|clearly|likely|probably|most|certainly|simply|just|indeed|"
-    r"therefore|thus|"
+    r"therefore|thus|also|demnach|somit|folglich|donc|entonces|quindi|dunque|portanto|"
     r"actually|only|obviously|still|is|be|to|the|la|le|el|die|der|das|il|lo|letter|lettre|letra|lettera|"
     r"buchstabe|option|"
     r"choice|answer|alternative|statement|response|opción|opcion|opzione|opção|alternativa|variante|antwort|réponse|"
@@ -112,14 +112,15 @@ def at(text: str, start: int, letters: str, *, named: bool = False) -> Mention |
         return None
     if not (bracketed or sign or reason):
         return Mention(match[1], end, False) if enumerated(text, end, letters) else None
-    return _all(text, match[1], end, letters, marked=bracketed or named or sign is not None)
+    return listed(text, match[1], end, letters, marked=bracketed or named or sign is not None)
 
 
 def _distinct(found: str, letters: str) -> bool:
     return set(found) <= set(letters) and "".join(sorted(set(found))) == found
 
 
-def _all(text: str, found: str, end: int, letters: str, *, marked: bool) -> Mention:
+def listed(text: str, found: str, end: int, letters: str, *, marked: bool) -> Mention:
+    """With all options that are listed after those found, whose last letter ends there."""
     while len(found) < len(LETTERS) and (following := _following(text, end, letters)) is not None:
         found, end = found + text[following], following + 1
     return Mention(found, end, marked)

@@ -65,6 +65,12 @@ _MARKED = re.compile(r"\b(?:answer|antwort|respuesta|réponse)\s*[:：]\s*|答�
 _CALCULATION = re.compile(r"\\(?:frac|sqrt)|\d\s*[*×÷^/+]|[*×÷+]\s*\d|[a-z]\s*=")
 
 
+_IN_FRONT = re.compile(r"\A(?:in|on|at|by|from|to)\s+", re.IGNORECASE)
+_AND = re.compile(r",?\s+and\s+(?=[^,]*\Z)", re.IGNORECASE)
+"""Before the last of a list."""
+_ENDING = re.compile(r"(?:です|である|だ|입니다|이다)[。.]?\Z")
+
+
 def compare_text(
     *,
     reference: str | None,
@@ -122,7 +128,9 @@ def _compare_number(reference: str, response: str, tolerance: Tolerance, places:
 def _compare_words(reference: str, answer: str, stated_so: bool) -> Judgement:
     """stated_so: the response says that this is its answer; else it is the last sentence, somewhere in which the answer
     stands."""
-    if same_wording(answer, reference) or same_wording(_before_clause(answer), reference):
+    if any(same_wording(one, reference) for one in (answer, _before_clause(answer), _IN_FRONT.sub("", answer))):
+        return Judgement("correct", answer, "equal")
+    if "," in reference and "," in answer and same_wording(_AND.sub(" ", answer), _AND.sub(" ", reference)):
         return Judgement("correct", answer, "equal")
     if meaning(reference) in ("yes", "no") and meaning(answer.partition(",")[0]) == meaning(reference):
         return Judgement("correct", answer, "equal")
@@ -183,7 +191,7 @@ def _answers_in(sentence: str) -> Iterator[str]:
     """Parts of a sentence that may be its answer: what it says of its subject, the subject of "X is the capital", and
     what stands at its end after a preposition or a verb of direction."""
     for match in _IS.finditer(sentence):
-        yield re.sub(r"(?:です|である|だ)\Z", "", _before_clause(sentence[match.end() :]))
+        yield _ENDING.sub("", _before_clause(sentence[match.end() :]))
         if re.match(r"(?:the|a|an)\b", sentence[match.end() :], re.IGNORECASE):
             yield sentence[: match.start()]
     words = sentence.rstrip(" .!。")
@@ -211,5 +219,5 @@ def final_text(response: str, places: Sequence[Place]) -> tuple[str, bool] | Non
 
 
 def _stripped(answer: str, stated_so: bool) -> tuple[str, bool] | None:
-    answer = answer.strip().strip("*$").strip()
+    answer = _ENDING.sub("", answer.strip()).strip("*$").strip()
     return (answer, stated_so) if answer and len(answer) <= LONGEST else None

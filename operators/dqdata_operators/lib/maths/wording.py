@@ -28,8 +28,15 @@ _WRAPPED = re.compile(r"\\(?:text(?:bf|it|rm)?|mathrm|mathbf|mbox)\s*\{([^{}]*)\
 _MARKUP = re.compile(r"\*\*+|`+|(?<!\w)[_*]+(?=\w)|(?<=\w)[_*]+(?!\w)|\\[()\[\]]|(?<!\\)\$(?!\d)|(?<=\d)\$")
 
 
+_SMALL = {0x2080 + digit: str(digit) for digit in range(10)} | {
+    ord(sign): f"^{digit}" for digit, sign in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")
+}
+"""Digits below and above the line: H₂O is H2O, cm² is cm^2."""
+
+
 def wording(text: str) -> tuple[str, ...]:
     """The tokens of a text, in order and in lower case."""
+    text = text.translate(_SMALL) if not text.isascii() else text
     text = unicodedata.normalize("NFC", _MARKUP.sub(" ", _WRAPPED.sub(r"\1", text)))
     text = _DOTTED.sub(lambda match: match[0].replace(".", ""), _THOUSANDS.sub("", text.casefold()))
     found = [_plain(match[0]) for match in _TOKEN.finditer(text)]
