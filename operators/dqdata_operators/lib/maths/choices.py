@@ -173,8 +173,8 @@ def _of_answer(text: str, letters: str, choices: Sequence[str] | None) -> Choice
 def _of_prose(text: str, letters: str, choices: Sequence[str] | None, places: Sequence[Place]) -> Choice:
     if (only := _several(plain(text).strip())) and all(letter in letters for letter in only):
         return Choice(only, "")
-    if len(ticked := _TICKED.findall(text)) == 1 and ticked[0] in letters:
-        return Choice(ticked[0], "")
+    if (ticked := sorted(set(_TICKED.findall(text)))) and set(ticked) <= set(letters):
+        return Choice("".join(ticked), "")
     closing = text.strip().rpartition("\n")[2]
     if choices and (labelled := _LABELLED.match(closing)) is not None:
         option = _option(closing[labelled.end() :], choices)
