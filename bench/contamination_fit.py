@@ -20,13 +20,13 @@ from dqdata_operators.lib.benchmarks.evidence import SAME, TEMPLATE
 
 RIDGE = 1e-2
 WRITTEN = 12.0
-NEGATIVE = {"opposed", "other_signs"}
+NEGATIVE = {"opposed", "other_signs", "unsaid"}
 TRIED = {
     ("words", "same"): ("centred", "contained", "numbers", "alike", "opposed"),
     ("words", "same_template"): ("contained", "alike"),
     ("maths", "same"): ("rare", "contained", "numbers", "formulas", "exact", "opposed"),
     ("maths", "same_template"): ("centred", "rare", "formulas", "alike", "opposed", "other_signs"),
-    ("code", "same"): ("balanced", "shared", "values", "named", "numbers", "opposed"),
+    ("code", "same"): ("said", "unsaid", "shared", "values", "named", "numbers", "opposed"),
 }
 
 

@@ -63,7 +63,7 @@ def operator(params: dict[str, Any], files: list[Path]) -> int:
     """Rows that the operator drops."""
     with tempfile.TemporaryDirectory() as scratch:
         table = DiskTable(files, Columns({"problem_id": "VARCHAR", "question": "VARCHAR"}), MEMORY, Path(scratch))
-        run: Any = SimpleNamespace(scratch=Path(scratch), memory_limit=MEMORY, seed=0, log=print)
+        run: Any = SimpleNamespace(scratch=Path(scratch), memory_limit=MEMORY, seed=0, spread=None, log=print)
         made = Dedup(DedupParams(column="question", **params)).process(table, run)
         assert isinstance(made, Decisions)
         return int(made.dropped.lazy().select(pl.len()).collect().item())

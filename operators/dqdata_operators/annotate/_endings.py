@@ -43,6 +43,7 @@ def cut_off(texts: pl.Series, finish: pl.Series) -> pl.Series:
     hanging = last.str.contains(OPEN_END) & ~last.str.contains(r"^[-=_*~+.\s]+$|\\[)\]]\s*$|^\S{0,3}$")
     unfinished = prose & ~last.str.contains(ENDED) & ~last.str.contains(LISTED) & ~last.str.contains(ANSWERED)
     wanting = last.str.contains(WANTS_MORE) & (words >= 3)
+    opened = (last.str.count_matches(r"[(\[{]") > last.str.count_matches(r"[)\]}]")) & ~last.str.contains(r"\\right\.")
     unclosed = (
         (pl.col("text").str.count_matches("```") % 2 == 1)
         | (pl.col("text").str.count_matches(r"\\begin\{") > pl.col("text").str.count_matches(r"\\end\{"))
@@ -58,6 +59,6 @@ def cut_off(texts: pl.Series, finish: pl.Series) -> pl.Series:
         .then(True)
         .when(said.is_in(WHOLE))
         .then(False)
-        .otherwise(hanging | wanting | unfinished)
+        .otherwise(hanging | wanting | unfinished | opened)
         .alias("truncated")
     ).to_series()

@@ -20,8 +20,8 @@ APART = (
 SENTENCE = r"[^\n.!?;。！？；]+"
 LONGEST = 40
 """Characters of a phrase that may be a loop's."""
-_WORD = re.compile(r"[^\W\d_]{2,}")
-_GAP = re.compile(r"[\s.,;:!?。，！？、-]|[\u3040-\u9fff]")
+_SAID = re.compile(r"[^\W\d_]{2,}[\s,:…'’-]+[^\W\d_]+|[^\W\d_]{2,}[^\n]*[.!?;]\s|[\u3040-\u9fff]{2,}")
+"""Two words side by side, with no bracket or sign between them, or a sentence: code without a fence has neither."""
 _STOP = re.compile(r"[.!?。！？;](?:\s|$)|\n")
 _SUM = re.compile(r"[+*×·=^<>]|\d\s*[-/]\s*\d")
 
@@ -76,5 +76,5 @@ def _runs(text: str, times: int) -> bool:
 
 
 def _language(phrase: str) -> bool:
-    """Whether a phrase, twice in a row, says something: a word of its own, and no sum of words."""
-    return bool(_WORD.search(phrase) and _GAP.search(phrase)) and bool(_STOP.search(phrase) or not _SUM.search(phrase))
+    """Whether a phrase, twice in a row, says something, and is no sum of words."""
+    return bool(_SAID.search(phrase)) and bool(_STOP.search(phrase) or not _SUM.search(phrase))

@@ -97,7 +97,7 @@ class Quality(BatchOperator[QualityParams]):
     """Flags loops, mixed languages, truncation, refusals, missing thinking or answers, template leftovers."""
 
     name = "quality"
-    version = 2
+    version = 3
     Params = QualityParams
 
     @property

@@ -80,7 +80,7 @@ class Decontaminate(TableOperator[DecontaminateParams]):
     """Drops rows that hold a benchmark's problem, exact or rephrased, and flags those of the same template."""
 
     name = "decontaminate"
-    version = 6
+    version = 7
     Params = DecontaminateParams
     compares = True
 
@@ -99,7 +99,7 @@ class Decontaminate(TableOperator[DecontaminateParams]):
     def requires(self) -> tuple[str, ...]:
         from dqdata_operators.lib.vectors.embedding import packages_of
 
-        return ("rapidfuzz", *(packages_of(self.params.embedding) if self.params.neighbours else ()))
+        return ("rapidfuzz", "wordllama", *(packages_of(self.params.embedding) if self.params.neighbours else ()))
 
     def estimate(self, rows: float) -> Estimate:
         """Of an embedding by a teacher the problems of the benchmarks are not counted."""

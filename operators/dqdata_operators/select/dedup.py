@@ -48,8 +48,8 @@ if TYPE_CHECKING:
 THRESHOLDS = {"exact": 1.0, "minhash": 0.8, "semantic": 0.95}
 """Default thresholds; a cosine of 0.95 is about as near as a Jaccard similarity of 0.8."""
 
-Distinction = Literal["numbers", "operators", "negations", "contrasts", "answers"]
-DISTINCTIONS: tuple[Distinction, ...] = ("numbers", "operators", "negations", "contrasts", "answers")
+Distinction = Literal["numbers", "operators", "negations", "contrasts", "words", "answers"]
+DISTINCTIONS: tuple[Distinction, ...] = ("numbers", "operators", "negations", "contrasts", "words", "answers")
 
 REJECTS = 100_000
 """Duplicates whose similarity is computed at a time."""
@@ -74,8 +74,8 @@ class DedupParams(Params):
     """semantic: wordllama, minilm, use-multilingual, model2vec:NAME, sentence-transformers:NAME or teacher:NAME."""
     distinguish: tuple[Distinction, ...] = DISTINCTIONS
     """minhash, semantic: what near duplicates must agree in. numbers, with what they count; operators: also relations,
-    brackets and variables; negations; contrasts: words such as area and perimeter, more and fewer; answers, where both
-    rows have one. [] merges all texts that are alike."""
+    brackets and variables; negations; contrasts: words such as area and perimeter, more and fewer; words: not all words
+    but one ("fills", "empties"); answers, where both rows have one. [] merges all texts that are alike."""
     answer_column: str = "answer"
     """Column with the reference answer, for `distinguish`; a table without it has none to differ in."""
     link: Literal["chain", "star"] = "chain"
@@ -102,7 +102,7 @@ class Dedup(TableOperator[DedupParams]):
     """Drops duplicates by normalised text, word n-grams or embeddings, and keeps the best row of each group."""
 
     name = "dedup"
-    version = 4
+    version = 5
     Params = DedupParams
 
     def columns(self, have: Columns, schema: Schema) -> Columns:
@@ -223,7 +223,8 @@ def _cut_apart(con: duckdb.DuckDBPyConnection, key: str, keep: str | None, near:
 
     From the best row to the worst, each joins the first part of its group in which it conflicts with nobody.
     """
-    from dqdata_operators.lib.texts.signature import answer_marks, conflicting
+    from dqdata_operators.lib.texts.answer_marks import answer_marks
+    from dqdata_operators.lib.texts.signature import conflicting
 
     found = con.execute("select dq_group, dq_place from groups order by dq_group, dq_place").fetchnumpy()
     several = near.traits is not None and conflicting(near.traits, found["dq_place"], found["dq_group"])

@@ -85,6 +85,9 @@ def test_empty_batch():
         ("The number of eggs is nine, so we multiply it.", "en"),
         ("答案是四，因为二加二等于四。", "zh"),
         ("答えは四です。なぜなら二足す二は四だからです。", "ja"),
+        ("農夫は六頭の牛を売り、残りを飼い続けた。", "ja"),
+        ("O fazendeiro vendeu seis das suas vacas e não quis vender as outras.", "pt"),
+        ("Il contadino ha venduto sei delle sue mucche e ha tenuto le altre.", "it"),
         ("Ответ равен четырём.", "ru"),
         ("Die Zahl der Eier ist neun und wir rechnen mit zwei.", "de"),
         ("Le nombre des oeufs est de neuf, que nous vendons pour deux.", "fr"),
@@ -128,6 +131,7 @@ LOOPS = (
     "\n".join(["But wait, maybe I should recompute the whole sum from the start."] * 6),
     "the " * 12,
     "So x = 4. " * 12,
+    "I think " * 12,
 )
 REPETITIONS = (
     "0." + "3" * 60,
@@ -143,6 +147,7 @@ REPETITIONS = (
     "```python\n" + "print('hello')\n" * 12 + "```",
     "(1, 0), " * 10,
     "3 apples + " * 9 + "3 apples",
+    "print(x)\nx += 1\n" * 12,
 )
 WHOLE = (
     "The list is:\n- 1\n- 2\n- 3", "The area is 12 cm²", "The area is 12 square meters", "**Answer:** 5 km/h",
@@ -152,11 +157,12 @@ WHOLE = (
     "The answer is $x^2$", "The final answer is Paris", "1. first\n2. second", "Therefore the answer is (B)",
     "Ответ: 5 см",
     "so 5 + 3 = 8 apples", "The answer is\n\n- 3", "def f(x):\n    return x + 1", "3√2", "the angle is 30°", "x → ∞",
+    "x ∈ [0, 1)", "x ∈ (0, 1]",
 )  # fmt: skip
 CUT = (
     "Then we add the", "So we get x =", "The total is 5 +", r"so \frac{1}{", r"The answer is \boxed{4",
     "```python\nprint(1)",
-    "因此我们需要计算这个三角形的面积然后再求出它的周长", "we obtain (3,",
+    "因此我们需要计算这个三角形的面积然后再求出它的周长", "we obtain (3,", "The answer is (3 + 4",
     "Поэтому мы должны найти площадь треугольника и",
     "This gives a number of apples which is larger than we had before so it must be wrong",
 )  # fmt: skip
@@ -167,11 +173,13 @@ REFUSALS = (
     "As an AI language model, I cannot provide medical advice.", "Ich kann diese Frage leider nicht beantworten.",
     "Je ne peux pas répondre à cette question.", "No puedo ayudarte con eso.", "Я не могу ответить на этот вопрос.",
     "I’m sorry, but I can’t help with that.", "Unfortunately, I cannot solve this problem.",
+    "Es tut mir leid, aber dabei kann ich nicht helfen.", "I don't feel comfortable helping with this.",
 )  # fmt: skip
 WORKING = (
     "I can't help but notice that 3 divides 12. So the answer is 4.", "I cannot help thinking of it.",
     "We cannot give 5 apples to 2 children equally.", "I can't answer this directly, so I compute it.",
     "I am sorry, but I made an error above. It is 12.", "He said he cannot help with that.",
+    "The clerk said: 'I am sorry, I cannot help you.' She said 8 words.", 'Ann: "I cannot answer this question." No.',
     "The number cannot be even.",
     "I can't provide each child with three apples.", "I won't use the quadratic formula here.",
     "I am unable to find integer solutions, so there are none.", "I can't see a shortcut; let's compute.",
@@ -189,6 +197,8 @@ TWO_LANGUAGES = (
     STEPS + "所以这里一共有九个鸡蛋可以卖，每个两美元",
     "我们先计算总数，然后 we need to divide the total by three 得到答案。",
     STEPS + "Поэтому ответ равен пяти.",
+    "Let me think about this problem step by step. Сначала найдём сумму всех чисел, а потом разделим её на три. "
+    "The answer is 5.",
     "Сначала найдем площадь. Then we multiply both sides by the height of it. Ответ пять.",
 )
 

@@ -133,11 +133,11 @@ def test_a_short_problem_inside_a_long_text(tmp_path):
 
 def test_problems_of_a_collection_that_are_alike_are_not_one(tmp_path):
     """Tasks that differ in a word: a benchmark full of them is no reason to drop the next."""
-    things = "sum product mean median maximum minimum range variance length mode difference average".split()
+    things = "sum product mean median maximum minimum range variance length mode difference quartile".split()
     tasks = [f"Write a function to find the {thing} of the elements of a given list." for thing in things]
     path = tmp_path / "tasks.jsonl"
     pl.DataFrame({"question": tasks[:-2]}).write_ndjson(path)
-    texts = {"difference": tasks[-2], "average": tasks[-1], "sum": tasks[0].upper()}
+    texts = {"difference": tasks[-2], "quartile": tasks[-1], "sum": tasks[0].upper()}
     assert list(run(tmp_path, path, texts)[1]) == ["sum"]
 
 

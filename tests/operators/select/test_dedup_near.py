@@ -75,7 +75,8 @@ def test_minhash_finds_what_exact_jaccard_finds_and_no_more(tmp_path):
 def test_details_hold_the_similarity_with_the_row_that_stayed(tmp_path):
     one = " ".join(WORDS[:20])
     frame = pl.DataFrame({"problem_id": ["b", "a", "c"], "question": [one, f"{one} {WORDS[30]}", f"{one} {WORDS[31]}"]})
-    rows, gone = run(tmp_path, frame, method="minhash", ngram=1, cluster_column="cluster")
+    apart = ("numbers", "contrasts")
+    rows, gone = run(tmp_path, frame, method="minhash", ngram=1, distinguish=apart, cluster_column="cluster")
     assert rows.rows() == [("a", frame["question"][1], "a")]
     assert {key: json.loads(detail) for key, detail in gone.items()} == {
         "b": {"duplicate_of": "a", "similarity": round(20 / 21, 4)},

@@ -57,7 +57,7 @@ FAMILIES = tuple(
         "up upward upwards upstream/down downward downwards downstream", "front/back", "top/bottom",
         "true correct valid/false incorrect wrong invalid",
         "buy buys bought purchase purchases purchased/sell sells sold",
-        "gives gave give/receives received receive", "profit/loss", "discount/tax",
+        "gives gave give/receives received receive gets got", "profit/loss", "discount/tax",
         "deposit deposits deposited/withdraw withdraws withdrew",
         "monday/tuesday/wednesday/thursday/friday/saturday/sunday",
         "january/february/april/june/july/august/september/october/november/december",
@@ -76,7 +76,7 @@ FAMILIES = tuple(
         "prefix/suffix", "leading/trailing", "encode/decode", "encrypt/decrypt", "push/pop",
         "insert/delete remove removes",
         "key keys/value values", "include includes including/exclude excludes excluding",
-        "internal/external", "surface/volume", "binary/decimal/hexadecimal/octal", "only/all",
+        "internal/external", "surface/volume", "binary/decimal/hexadecimal/octal", "only/all/any",
     )
 )  # fmt: skip
 NUMERALS = {word: float(value) for word, value in (SMALL | SCALES).items() if word != "one"} | {

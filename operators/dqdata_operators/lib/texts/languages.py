@@ -49,8 +49,10 @@ FREQUENT = {
     "de": "der die das und ist nicht ein eine zu mit wir auf den wie viele hat sie er beide um von im dem des sind für",
     "fr": "le la les et est des une que nous dans pour pas du combien de on un il elle sur par avec sont aire au",
     "es": "el los las es una que en por con para del se como cuántas cuántos de la un hay al tiene sus calcula",
-    "it": "il che di una per non sono della con gli nel si quante quanti le rimangono dei due un alle calcola dell",
-    "pt": "os uma que não em para com do da se são quantas quantos ela ele um dos calcule ambos por às na no",
+    "it": "il ha delle sue che di una per non sono della con gli nel si quante "
+    "quanti le rimangono dei due un alle calcola dell",
+    "pt": "o os das suas seus foi uma que não em para com do da se são quantas quantos "
+    "ela ele um dos calcule ambos por às na no",
     "nl": "het een van is niet dat en de voor zijn met op hoeveel heeft ze hij nog twee om uur bereken",
     "vi": "là của và có một các không được cho số trong",
     "id": "yang dan adalah dengan untuk dari ini itu kita di berapa jumlah dia hitunglah",
@@ -99,6 +101,11 @@ def language(texts: pl.Series, by: Identifier = "words") -> pl.Series:
             for code, frequent in FREQUENT.items()
         ),
     )
+    japanese = pl.col("kana") > 0.1 * pl.col("han")
+    counts = counts.with_columns(
+        kana=pl.when(japanese).then(pl.col("kana") + pl.col("han")).otherwise("kana"),
+        han=pl.when(japanese).then(0).otherwise("han"),
+    )
     script = pl.struct(*SCRIPTS).map_batches(functools.partial(_largest, least=2, ahead=1), return_dtype=pl.String)
     tongue = pl.struct([f"words_{code}" for code in FREQUENT]).map_batches(
         functools.partial(_largest, least=LEAST_WORDS, ahead=1), return_dtype=pl.String
@@ -106,8 +113,6 @@ def language(texts: pl.Series, by: Identifier = "words") -> pl.Series:
     return counts.select(
         pl.when(script == "latin")
         .then(tongue.str.strip_prefix("words_"))
-        .when((script == "han") & (pl.col("kana") > 0.1 * pl.col("han")))
-        .then(pl.lit("ja"))
         .when((script == "cyrillic") & frame["text"].str.contains(r"[іїєґ]"))
         .then(pl.lit("uk"))
         .otherwise(script.replace_strict(BY_SCRIPT, default=None))
@@ -131,9 +136,10 @@ def share_of_scripts(texts: pl.Series) -> pl.Series:
     runs = runs.with_columns(han=pl.when(counts["kana"] > 0).then(0).otherwise("han"))
     weighed = [pl.col(name) * LETTERS.get(name, 1) for name in SCRIPTS]
     counts, runs = counts.select(weighed), runs.select(weighed)
-    total, main = counts.sum_horizontal(), counts.max_horizontal()
+    total = counts.sum_horizontal()
+    largest = counts.select(pl.concat_list(pl.all()).list.arg_max()).to_series()
     others = pl.sum_horizontal(
-        pl.when(counts[name] < main).then(pl.col(name)).otherwise(0).alias(name) for name in SCRIPTS
+        pl.when(largest != place).then(pl.col(name)).otherwise(0).alias(name) for place, name in enumerate(SCRIPTS)
     )
     return runs.select(pl.when(total > 0).then(others / total).otherwise(0.0).alias("share")).to_series()
 

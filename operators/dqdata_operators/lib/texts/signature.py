@@ -9,8 +9,8 @@ merged only if their marks are equal: numbers in their order; operators, relatio
 how often something is negated. LaTeX, Unicode and ASCII spellings of one sign are one.
 
 Other differences are seen between two texts alone, from their traits (`conflicts`): one says area where the other says
-perimeter (contrasts.py); a number counts in one what another number counts in the other; the words of a sentence are
-the same in another order, as in "Ann is taller than Bob".
+perimeter (contrasts.py); all words agree but one (one_word.py); a number counts in one what another number counts in
+the other; the words of a sentence are the same in another order, as in "Ann is taller than Bob".
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ import numpy.typing as npt
 import polars as pl
 
 from dqdata_operators.lib.texts.contrasts import ALTERNATIVES, EACH, FAMILIES, GLYPHS, NEGATIONS, NUMERALS
+from dqdata_operators.lib.texts.one_word import SUMS, content, one_word_differs, word_sums
 from dqdata_operators.lib.texts.shingles import U64, mixed
 
-Aspect = Literal["numbers", "operators", "negations", "contrasts"]
-ASPECTS: tuple[Aspect, ...] = ("numbers", "operators", "negations", "contrasts")
+Aspect = Literal["numbers", "operators", "negations", "contrasts", "words"]
+ASPECTS: tuple[Aspect, ...] = ("numbers", "operators", "negations", "contrasts", "words")
 
 WORD, NUMBER, SIGN, LETTER, NAME, BRACKET, DASH, SLASH, BANG, NEGATION, ALTERNATIVE, ARTICLE, DISTRIBUTED, STOP = range(
     14
@@ -101,6 +102,8 @@ def signatures(texts: pl.Series, aspects: Collection[Aspect] = ASPECTS) -> Signa
         _add_meanings(traits, tokens)
         _add(traits[:, BAG], tokens.rows, mixed(tokens.codes))
         _add_sentences(traits[:, ORDER], tokens)
+    if "words" in aspects:
+        traits[:, WORDS:] = word_sums(tokens.rows, tokens.contents, len(texts))
     if "numbers" in aspects:
         _add_counted(traits, tokens)
     return Signatures(mixed(marks), traits)
@@ -111,6 +114,7 @@ def conflicts(left: U64, right: U64) -> npt.NDArray[np.bool_]:
     found = opposed(left, right)
     same = left == right
     found |= same[:, COUNTS] & same[:, COUNTED] & ~same[:, COUNTING]
+    found |= one_word_differs(left[:, WORDS:], right[:, WORDS:])
     made: npt.NDArray[np.bool_] = found | (same[:, BAG] & ~same[:, ORDER])
     return made
 
@@ -135,6 +139,7 @@ def conflicting(traits: U64, places: npt.NDArray[np.int64], groups: npt.NDArray[
         part = slice(start, start + (1 << 16))
         mine, theirs = traits[places[part]], traits[first[part]]
         found[part] = (mine[:, :MEANINGS] != theirs[:, :MEANINGS]).any(axis=1)
+        found[part] |= (mine[:, WORDS:] != theirs[:, WORDS:]).any(axis=1)
     for same, differ in (((BAG,), ORDER), ((COUNTS, COUNTED), COUNTING)):
         keys = mixed(groups.astype(np.uint64))
         for column in same:
@@ -154,18 +159,6 @@ def canonical(texts: pl.Series) -> pl.Series:
     for pattern, new in _ASCII:
         plain = plain.str.replace_all(pattern, new)
     return plain
-
-
-def answer_marks(answers: pl.Series) -> U64:
-    """A hash of each answer, 0 where there is none: texts with two answers are two problems."""
-    plain = canonical(answers.cast(pl.String)).str.to_lowercase()
-    numbers = (
-        plain.str.strip_chars(" .()").str.replace(r"^(-?\d+)\.0+$", "${1}").str.replace(r"^(-?\d*\.\d+?)0+$", "${1}")
-    )
-    bare = numbers.str.replace_all(r"[\s()]+", "").str.strip_chars(".")
-    made = np.asarray(bare.hash(seed=0).to_numpy(), dtype=np.uint64) | np.uint64(1)
-    made[(answers.is_null() | (bare == "")).to_numpy()] = 0
-    return made
 
 
 def _where(texts: pl.Series, special: pl.Series, change: object) -> pl.Series:
@@ -209,6 +202,8 @@ class Tokens:
     meanings: npt.NDArray[np.int16]
     """Place of its meanings, -1 without."""
     sentences: npt.NDArray[np.int64]
+    contents: U64
+    """As of one_word.py: 0 of what is no content word."""
 
 
 def tokenised(texts: pl.Series) -> Tokens:
@@ -219,11 +214,11 @@ def tokenised(texts: pl.Series) -> Tokens:
     words = found.explode(empty_as_null=False).to_arrow(compat_level=pl.CompatLevel.oldest()).dictionary_encode()
     made = [_kind(word) for word in words.dictionary.to_pylist()]
     places = words.indices.to_numpy()
-    kinds = np.array([kind for kind, _, _ in made], np.int8)[places]
-    codes = np.array([code for _, code, _ in made], np.uint64)[places]
-    meanings = np.array([meaning for _, _, meaning in made], np.int16)[places]
+    kinds = np.array([kind for kind, _, _, _ in made], np.int8)[places]
+    codes, contents = (np.array([one[at] for one in made], np.uint64)[places] for at in (1, 3))
+    meanings = np.array([meaning for _, _, meaning, _ in made], np.int16)[places]
     ends = kinds == STOP
-    tokens = Tokens(rows, kinds, codes, meanings, np.cumsum(ends))
+    tokens = Tokens(rows, kinds, codes, meanings, np.cumsum(ends), contents)
     before, after = _beside(tokens)
     dropped = ((kinds == DASH) | (kinds == SLASH)) & (
         (after == WORD) | (np.isin(before, PROSE) & np.isin(after, PROSE))
@@ -246,7 +241,7 @@ def _after_number(tokens: Tokens) -> npt.NDArray[np.bool_]:
 
 def _kept(tokens: Tokens, kept: npt.NDArray[np.bool_]) -> Tokens:
     rows, kinds, codes = tokens.rows[kept], tokens.kinds[kept], tokens.codes[kept]
-    return Tokens(rows, kinds, codes, tokens.meanings[kept], tokens.sentences[kept])
+    return Tokens(rows, kinds, codes, tokens.meanings[kept], tokens.sentences[kept], tokens.contents[kept])
 
 
 def _beside(tokens: Tokens) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]:
@@ -270,10 +265,10 @@ def _spaced(plain: pl.Series) -> pl.Series:
 
 
 @functools.lru_cache(maxsize=1 << 17)
-def _kind(token: str) -> tuple[int, int, int]:
-    """(kind, hash of what is compared, place of its meanings or -1)."""
+def _kind(token: str) -> tuple[int, int, int, int]:
+    """(kind, hash of what is compared, place of its meanings or -1, content)."""
     kind, name = _named(token)
-    return kind, _code(name), _PLACES.get(_code(name), -1)
+    return kind, _code(name), _PLACES.get(_code(name), -1), content(token) if kind in (WORD, NAME) else 0
 
 
 def code(token: str) -> int:
@@ -341,7 +336,8 @@ MEANINGS = 1 + max(word for word, _ in _FAMILY_MASKS)
 """Numbers that hold the bits of meanings; hashes follow."""
 COUNTS, COUNTED, COUNTING, BAG, ORDER = range(MEANINGS, MEANINGS + 5)
 """Of the numbers that count something, of what is counted, of both as pairs; of all tokens, and of whole sentences."""
-TRAITS = MEANINGS + 5
+WORDS = MEANINGS + 5
+TRAITS = WORDS + SUMS
 _PLACES = {code: place for place, code in enumerate(_BITS)}
 _MEANING_BITS = np.zeros((len(_BITS), MEANINGS), np.uint64)
 for _place, _found in enumerate(_BITS.values()):

@@ -6,7 +6,8 @@ import json
 
 import polars as pl
 import pytest
-from dqdata_operators.lib.texts.signature import answer_marks, conflicts, signatures
+from dqdata_operators.lib.texts.answer_marks import answer_marks
+from dqdata_operators.lib.texts.signature import conflicts, signatures
 from dqdata_operators.select.dedup import Dedup, DedupParams
 from outcomes import decided
 
@@ -40,8 +41,20 @@ TWO = (
     ("Write a function to find the first digit.", "Write a function to find the last digit."),
     ("What is the mean of the list?", "What is the median of the list?"),
     ("three apples", "four apples"),
+    ("A pump fills a tank in 6 hours.", "A pump empties a tank in 6 hours."),
+    ("In how many ways can 5 people sit in a row?", "In how many ways can 5 people sit in a circle?"),
+    ("Ein Rohr leert das Becken in 6 Stunden.", "Ein Rohr füllt das Becken in 6 Stunden."),
+    ("求方程 x^2=9 的正根。", "求方程 x^2=9 的负根。"),
+    ("The train is 10 minutes late.", "The train is 10 minutes early."),
+    ("Ann gives 5 pens to Bob.", "Ann gets 5 pens from Bob."),
+    ("Are all of the 5 roots real?", "Are any of the 5 roots real?"),
 )
 ONE = (
+    ("3 pens in each box", "3 pens in every box"),
+    ("It is 8 cm long.", "It is 8 centimeters long."),
+    ("Anna has 3 red pens and buys 2 more pens.", "Maria has 3 red pens and buys 2 more pens."),
+    ("How many pens has the farmer now?", "How many pens has he now?"),
+    ("a tree of 3 branches", "a tree of 3 branch"),
     ("Solve 3x + 5 = 20.", "Solve $3x+5=20$"),
     (r"\frac{1}{2} of it", "1/2 of it"),
     (r"\dfrac{x}{y}", r"\frac{x}{y}"),
