@@ -17,7 +17,7 @@ pytestmark = pytest.mark.cold_workers
 
 Write = Callable[[str], Project]
 COUNTING = """[pipelines.p]
-from = { source = "counting", rows = 40 }
+from = { source = "counting", rows = 10 }
 max_failed_rate = 0.1
 steps = [ %s ]
 """
@@ -41,10 +41,10 @@ def test_a_row_that_does_not_come_back_fails_alone(project: Write, store: Store,
     before, threads = children(), threading.active_count()
     result = run_pipeline(project(COUNTING % steps), "p", store)
     reason = "worker_died" if '"crash"' in steps else "timeout"
-    assert (result.rows_out, result.failed) == (39, {reason: 1})
+    assert (result.rows_out, result.failed) == (9, {reason: 1})
     rejects = store.query("select * from p__rejects").read_all().to_pylist()
     assert ['"number":7' in reject["row"].replace(" ", "") for reject in rejects] == [True]
     assert rejects[0]["detail"]
-    assert store.query("select count(*), sum(seen) from p").read_all().to_pylist()[0]["count_star()"] == 39
+    assert store.query("select count(*), sum(seen) from p").read_all().to_pylist()[0]["count_star()"] == 9
     assert children() <= before
     assert threading.active_count() <= threads
