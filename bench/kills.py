@@ -132,25 +132,36 @@ def begun(folder: Path, kind: str, drawn: random.Random, rows: int, versions: di
     return ["gc", "--yes"]
 
 
+def seen() -> tuple[list[str], dict[str, list[int]]]:
+    """What is wrong with the store in this folder and with out.jsonl, and the versions of `problems` that are readable
+    or dropped. Starts threads."""
+    with Store.open(Path("catalogs")) as store:
+        wrong = [str(fault) for fault in verify(store).faults]
+        for one in store.versions():
+            [batch] = store.query(f"select count(*) as n from {one.catalog}@{one.version}")
+            if batch["n"][0].as_py() != one.rows:
+                wrong.append(f"{one.catalog}@{one.version} has {batch['n'][0]} rows of {one.rows}")
+        marks = store.marks()
+        problems = [one.version for one in store.versions("problems", dropped=True)]
+        state = {number: marks.state("problems", number) for number in problems}
+        versions = {
+            "kept": [number for number in problems if not state[number]],
+            "dropped": [number for number in problems if state[number] == "dropped"],
+        }
+    for line in Path("out.jsonl").read_text(encoding="utf-8").splitlines():
+        try:
+            json.loads(line)
+        except ValueError:
+            wrong.append("out.jsonl is not whole")
+            break
+    return wrong, versions
+
+
 def look(folder: Path) -> tuple[list[str], dict[str, list[int]]]:
-    """What is wrong with the store and the exported file, and the versions of `problems` that are readable or dropped.
-    In a process of its own: this one starts no thread."""
+    """The same in a process of its own: this one starts no thread."""
 
     def work() -> int:
-        with Store.open(Path("catalogs")) as store:
-            wrong = [str(fault) for fault in verify(store).faults]
-            for one in store.versions():
-                [batch] = store.query(f"select count(*) as n from {one.catalog}@{one.version}")
-                if batch["n"][0].as_py() != one.rows:
-                    wrong.append(f"{one.catalog}@{one.version} has {batch['n'][0]} rows of {one.rows}")
-            marks = store.marks()
-            problems = [one.version for one in store.versions("problems", dropped=True)]
-            state = {number: marks.state("problems", number) for number in problems}
-            versions = {
-                "kept": [number for number in problems if not state[number]],
-                "dropped": [number for number in problems if state[number] == "dropped"],
-            }
-        Path("seen").write_text(json.dumps([wrong, versions]), encoding="utf-8")
+        Path("seen").write_text(json.dumps(seen()), encoding="utf-8")
         return 0
 
     (folder / "seen").unlink(missing_ok=True)
@@ -158,12 +169,6 @@ def look(folder: Path) -> tuple[list[str], dict[str, list[int]]]:
     if status:
         raise SystemExit(f"the store can't be read: {(folder / 'looked').read_text(encoding='utf-8')}")
     wrong, versions = json.loads((folder / "seen").read_text(encoding="utf-8"))
-    for line in (folder / "out.jsonl").read_text(encoding="utf-8").splitlines():
-        try:
-            json.loads(line)
-        except ValueError:
-            wrong.append("out.jsonl is not whole")
-            break
     return wrong, versions
 
 

@@ -36,7 +36,9 @@ class Lock(Protocol):
         """Whether it was acquired within so many seconds."""
         ...
 
-    def release(self) -> None: ...
+    def release(self) -> None:
+        """Also ends waiting for it."""
+        ...
 
 
 class Metadata(ABC):

@@ -114,11 +114,21 @@ def pending_note(backend: Backend) -> str:
 
 def acquired(backend: Backend) -> Lock:
     """The store's lock, held. Reports who has it while it waits. Raises StoreError after `PATIENCE` seconds."""
-    held, began = backend.metadata.lock(), time.monotonic()
+    held = backend.metadata.lock()
+    try:
+        _wait(held, backend)
+    except BaseException:
+        held.release()
+        raise
+    return held
+
+
+def _wait(held: Lock, backend: Backend) -> None:
+    began = time.monotonic()
     while True:
         waited = time.monotonic() - began
         if held.acquire(min(NOTED_EVERY, max(0.0, PATIENCE - waited))):
-            return held
+            return
         holder, waited = pending_note(backend), time.monotonic() - began
         if waited >= PATIENCE:
             raise StoreError(

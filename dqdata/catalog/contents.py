@@ -6,11 +6,11 @@ there are: DuckLake's own functions and `describe` take one for each table of ea
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dqdata.catalog.records import FILES
+from dqdata.catalog.records import FILES, Version
 from dqdata.columns import KEYS, key_of
 from dqdata.refs import REJECTS_SUFFIX
 from dqdata.sql import literal, quoted
@@ -18,6 +18,9 @@ from dqdata.sql import literal, quoted
 if TYPE_CHECKING:
     from dqdata.catalog.backend import DataFile
     from dqdata.catalog.reader import Reader
+
+_LAKE_TYPES = {"VARCHAR": "varchar", "BIGINT": "int64", "BOOLEAN": "boolean"}
+"""What DuckLake calls types."""
 
 
 def data_files(reader: Reader, catalog: str | None = None) -> dict[tuple[str, int], dict[str, list[DataFile]]]:
@@ -54,6 +57,40 @@ def having(reader: Reader, names: Iterable[str]) -> dict[tuple[str, int], list[s
         where name = catalog and parent_column is null and column_name in ({listed}) group by catalog, version"""
     )
     return {(str(name), int(version)): list(columns) for name, version, columns in rows}
+
+
+def rows_with(reader: Reader, columns: Mapping[str, str]) -> tuple[list[Version], str]:
+    """The readable versions that have these columns in these types, and SQL for their rows: catalog, version,
+    created_at and the columns. Read from the files, as DuckLake plans a scan, and its whole catalog, for each version.
+    """
+    typed = ", ".join(f"({literal(name)}, {literal(_LAKE_TYPES[kind])})" for name, kind in columns.items())
+    found = reader.rows(
+        f"""{_made(reader, None)} select catalog, version from made
+        join {_metadata(reader)}.ducklake_column c
+            on c.table_id = made.table_id and c.begin_snapshot <= made_in
+            and made_in < coalesce(c.end_snapshot, made_in + 1)
+        where name = catalog and parent_column is null and (column_name, column_type) in ({typed})
+        group by catalog, version having count(*) = {len(columns)}"""
+    )
+    at = {(str(name), int(version)) for name, version in found}
+    versions = [one for one in reader.versions() if (one.catalog, one.version) in at]
+    made = data_files(reader) if versions else {}
+    files = [
+        (file.url, one.catalog, one.version, one.created_at)
+        for one in versions
+        for file in made[one.catalog, one.version][one.catalog]
+    ]
+    names = ", ".join(f"{quoted(name)}::{kind} as {quoted(name)}" for name, kind in columns.items())
+    if not files:
+        nulls = ", ".join(f"null::{kind} as {quoted(name)}" for name, kind in columns.items())
+        about = "null::varchar as catalog, null::bigint as version, null::timestamptz as created_at"
+        return versions, f"select {about}, {nulls} limit 0"
+    urls = ", ".join(literal(url) for url, *_ in files)
+    listed = ", ".join(f"({', '.join(literal(value) for value in file)})" for file in files)
+    return versions, (
+        f"select catalog, version::bigint as version, created_at, {names} from read_parquet([{urls}], filename = "
+        f"dq_file) join (values {listed}) of(dq_file, catalog, version, created_at) using (dq_file)"
+    )
 
 
 def manifests(reader: Reader, catalog: str | None = None) -> dict[tuple[str, int], list[dict[str, Any]]]:

@@ -8,11 +8,6 @@ has. Of one student and problem the row with the most attempts thus holds all of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-
-from dqdata.catalog.records import Version
-from dqdata.sql import literal
-
 COLUMNS = {"problem_id": "VARCHAR", "pass_by": "VARCHAR", "pass_n": "BIGINT", "pass_correct": "BIGINT"}
 """What a catalog has whose rows count."""
 EASY, HARD = 0.75, 0.25
@@ -20,25 +15,13 @@ Z = 1.959963984540054
 """Of the 95% interval (E. B. Wilson, 1927)."""
 
 
-def difficulty_view(
-    versions: Sequence[Version],
-    schema: Callable[[str, int], Mapping[str, str]],
-    table_at: Callable[[str, int], str],
-) -> str:
-    """SQL that makes the view. schema, table_at: columns of a version, and `from ...` for its rows."""
-    seen = [
-        "select problem_id, pass_by as student, pass_n as n, pass_correct as correct, "
-        f"{literal(one.catalog)} as catalog, {one.version}::bigint as version, "
-        f"{literal(one.created_at)} as measured_at {table_at(one.catalog, one.version)}"
-        for one in versions
-        if COLUMNS.items() <= dict(schema(one.catalog, one.version)).items()
-    ]
-    none = (
-        "select null::varchar as problem_id, null::varchar as student, null::bigint as n, null::bigint as correct, "
-        "null::varchar as catalog, null::bigint as version, null::timestamptz as measured_at limit 0"
-    )
+def difficulty_view(rows: str) -> str:
+    """SQL that makes the view. rows: query for the rows of all versions that have `COLUMNS`."""
     return f"""create or replace temp view dq_difficulty as
-        with seen as ({" union all ".join(seen) or none}),
+        with seen as (
+            select problem_id, pass_by as student, pass_n as n, pass_correct as correct, catalog, version,
+                created_at as measured_at from ({rows})
+        ),
         most as (
             select *, row_number() over (
                 partition by problem_id, student order by n desc, measured_at desc, catalog, version desc

@@ -1,4 +1,4 @@
-"""A store in a folder: metadata.sqlite, data/, store.json, commit.lock.
+"""A store in a folder: metadata.sqlite, data/, store.json.
 
 Python's own sqlite3 must not open a SQLite file while DuckDB's copy of SQLite has it open in the same process: closing
 it there would drop the locks held here. So sqlite3 makes the empty metadata file and is never used on it again.
@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dqdata.catalog.backend import Data, DataFile, Lock, Metadata, Published
-from dqdata.files import computed_hash, file_mode, linked, lock, make_file, make_folder, whole_file
+from dqdata.catalog.queue import QueuedLock
+from dqdata.files import computed_hash, file_mode, linked, make_file, make_folder, whole_file
 
 if TYPE_CHECKING:
     import duckdb
@@ -47,29 +48,12 @@ class SqliteMetadata(Metadata):
         return address_of(self._file)
 
     def lock(self) -> Lock:
-        return _FileLock(self._lock)
+        return QueuedLock(self._lock)
 
 
 def address_of(file: Path) -> str:
     """What DuckLake attaches for metadata in this SQLite file."""
     return f"ducklake:sqlite:{file.resolve()}"
-
-
-class _FileLock:
-    def __init__(self, path: Path) -> None:
-        self._held = lock(path)
-
-    def acquire(self, timeout: float) -> bool:
-        from filelock import Timeout
-
-        try:
-            self._held.acquire(timeout=timeout)
-        except Timeout:
-            return False
-        return True
-
-    def release(self) -> None:
-        self._held.release()
 
 
 class FolderFile(DataFile):

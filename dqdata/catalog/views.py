@@ -5,16 +5,14 @@ make_views(reader, con, pin("select * from problems@3", ...))
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dqdata.catalog.contents import having
-from dqdata.catalog.costs import cost_view
+from dqdata.catalog.contents import rows_with
+from dqdata.catalog.costs import VERIFIED, cost_view
 from dqdata.catalog.difficulty import COLUMNS, difficulty_view
 from dqdata.catalog.folder import writable
 from dqdata.catalog.pins import Pinned
-from dqdata.catalog.records import Version
 from dqdata.errors import QueryError
 from dqdata.ledger.choice import has_ledger
 from dqdata.sql import literal, quoted
@@ -36,15 +34,9 @@ def make_views(reader: Reader, con: duckdb.DuckDBPyConnection, pinned: Pinned) -
     if pinned.ledger:
         _attach_ledger(reader, con)
     if pinned.costs:
-        con.execute(cost_view(_versions(reader, ["correct"]), reader.schema, reader.table_at))
+        con.execute(cost_view(*rows_with(reader, VERIFIED)))
     if pinned.difficulty:
-        con.execute(difficulty_view(_versions(reader, COLUMNS), reader.schema, reader.table_at))
-
-
-def _versions(reader: Reader, names: Collection[str]) -> list[Version]:
-    """Versions that can be read and have all of these columns: the others need not be described one by one."""
-    found = having(reader, names)
-    return [one for one in reader.versions() if len(found.get((one.catalog, one.version), ())) == len(names)]
+        con.execute(difficulty_view(rows_with(reader, COLUMNS)[1]))
 
 
 def _attach_ledger(reader: Reader, con: duckdb.DuckDBPyConnection) -> None:

@@ -69,7 +69,12 @@ def rebuild(
     for name in _inputs(version.recipe):
         ref = catalog_ref(name)
         if ref is not None and ref.version is not None:
-            store.resolve(ref)
+            try:
+                store.resolve(ref)
+            except QueryError as error:
+                raise QueryError(
+                    f"{catalog}@{number} can't be remade: it was made from {name}, and {error}", code=error.code
+                ) from None
             store.choose(ref.name, ref.version)
     folder = Path(tempfile.mkdtemp(prefix=f"rebuild-{catalog}-{number}-", dir=store.work))
     try:

@@ -35,11 +35,13 @@ class Calls(NamedTuple):
 @dataclass
 class Node:
     """A version (`traces@3`), a trained model (`trained:sft@1`) or a source (`files: problems.jsonl`). up: what it was
-    made from; down: what was made from it. A node that occurs a second time in a tree has no branches there."""
+    made from; down: what was made from it. A node that occurs a second time in a tree has no branches there.
+    readable: false for a version that was dropped, whose record stays, and for what the store never had."""
 
     name: str
     kind: Literal["catalog", "model", "source"]
     about: str = ""
+    readable: bool = True
     calls: list[Calls] = field(default_factory=list)
     up: list[Node] = field(default_factory=list)
     down: list[Node] = field(default_factory=list)
@@ -65,8 +67,8 @@ class _Graph:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._licenses = store.marks().licenses
-        self._versions = {f"{one.catalog}@{one.version}": one for one in store.versions()}
+        self._marks = store.marks()
+        self._versions = {f"{one.catalog}@{one.version}": one for one in store.versions(dropped=True)}
         self._models = {f"{TRAINED}{one['name']}@{one['version']}": one for one in store.models()}
         self._reads: dict[str, list[str]] = {name: _inputs(one.recipe) for name, one in self._versions.items()}
         folders = {str(one["path"]): name for name, one in self._models.items()}
@@ -83,7 +85,7 @@ class _Graph:
         return node
 
     def _license(self, version: Version) -> str:
-        stated = self._licenses.get((version.catalog, version.version)) or version.recipe.get("license")
+        stated = self._marks.licenses.get((version.catalog, version.version)) or version.recipe.get("license")
         return f"licence {stated}" if stated else "no licence stated"
 
     def downwards(self, name: str, seen: set[str]) -> list[Node]:
@@ -100,10 +102,12 @@ class _Graph:
     def _node(self, name: str) -> Node:
         if (version := self._versions.get(name)) is not None:
             about = f"{version.rows:,} rows, {version.rejects:,} rejects, {version.created_at:%Y-%m-%d %H:%M} UTC"
-            return Node(name, "catalog", about, _calls(self._store, version))
+            state = self._marks.state(version.catalog, version.version)
+            about += {"": "", "dropped": ", dropped", "gone": ", dropped and removed"}[state]
+            return Node(name, "catalog", about, not state, _calls(self._store, version))
         if (model := self._models.get(name)) is not None:
             return Node(name, "model", f"{model['trainer']} of {model['base_model']}")
-        return Node(name, "model" if name.startswith(TRAINED) else "catalog", "not in this store")
+        return Node(name, "model" if name.startswith(TRAINED) else "catalog", "not in this store", False)
 
 
 def _inputs(recipe: Mapping[str, Any]) -> list[str]:

@@ -19,7 +19,7 @@ Table = tuple[str, list[str], list[list[str]]]
 def as_text(found: Diff, width: int = 80) -> str:
     """Sections of aligned lines, none longer than `width`."""
     out = [_summary(found)]
-    out += ["", "Why"] + [f"  {line}" for line in _causes(found.causes)]
+    out += ["", "Why"] + [f"  {line}" for line in _causes(found.causes, found.equal)]
     for title, head, body in _tables(found):
         out += ["", title] + [f"  {line}" for line in _aligned([head, *body])]
     for title, lines in _examples(found):
@@ -32,7 +32,7 @@ def as_text(found: Diff, width: int = 80) -> str:
 def as_markdown(found: Diff) -> str:
     """Headings, tables and code blocks; texts from the rows are in code blocks."""
     out = [f"## `{found.before}` → `{found.after}`", "", _summary(found).replace("\n", "  \n"), "", "### Why", ""]
-    out += ["```diff", *_causes(found.causes), "```"]
+    out += ["```diff", *_causes(found.causes, found.equal), "```"]
     for title, head, body in _tables(found):
         out += ["", f"### {title}", "", _line(head), _line(["---"] * len(head)), *map(_line, body)]
     for title, lines in _examples(found):
@@ -56,9 +56,9 @@ def _summary(found: Diff) -> str:
     return "\n".join(lines)
 
 
-def _causes(causes: Sequence[Cause]) -> list[str]:
+def _causes(causes: Sequence[Cause], same: bool) -> list[str]:
     if not causes:
-        return ["the recipes are the same: other answers, or rows that failed before"]
+        return ["the recipes are the same" + ("" if same else ": other answers, or rows that failed before")]
     return [line for cause in causes for line in _cause(cause)]
 
 

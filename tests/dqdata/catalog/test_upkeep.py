@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import linecache
+import os
 import random
 import shutil
 import signal
@@ -18,9 +20,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from servers import both
-from together import together
+from together import ended, together
 
 from dqdata.catalog import Store, upkeep
+from dqdata.catalog import store as store_module
 from dqdata.catalog.answers import query_errors
 from dqdata.columns import Columns
 from dqdata.errors import InputError, QueryError, StoreError
@@ -184,11 +187,70 @@ def test_the_verbs(store: Store, tmp_path: Path, command_line: Callable[..., Any
     assert done.code == 1 and "missing" in done.out
 
 
+def killed_before(line: str, times: int, work: Callable[[], object]) -> None:
+    """Runs the work in a fork that kills itself with SIGKILL before this line of dqdata's code for the n-th time."""
+    child = os.fork()
+    if child:
+        assert os.WTERMSIG(ended(child)) == signal.SIGKILL, f"it ended before {line}"
+        return
+    left = times
+
+    def trace(frame: Any, event: str, _: Any) -> Any:
+        nonlocal left
+        code = frame.f_code
+        if code.co_filename not in (store_module.__file__, upkeep.__file__):
+            return None
+        if event == "line" and linecache.getline(code.co_filename, frame.f_lineno).strip() == line:
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return trace
+
+    sys.settrace(trace)
+    work()
+    os._exit(9)
+
+
+def test_kill_9_within_drop_restore_and_gc(store: Store, place: StorePlace) -> None:
+    """`bench/kill_steps.py` does so at any line of commands."""
+    store.close()
+    both_versions = [("traces", 1), ("traces", 2)]
+    committing = 'con.execute("commit")'
+
+    def within(work: Callable[..., object], *given: Any, **options: Any) -> Callable[[], object]:
+        def run() -> None:
+            with Store.open(place) as opened:
+                work(opened, *given, **options)
+
+        return run
+
+    def states() -> dict[tuple[str, int], str]:
+        with Store.open(place) as opened:
+            assert upkeep.verify(opened).faults == ()
+            for one in opened.versions():
+                assert count(opened, f"{one.catalog}@{one.version}") == one.rows
+            return {at: state for at, state in opened.marks().states.items() if state}
+
+    killed_before(committing, 1, within(upkeep.drop, both_versions))
+    assert states() == {}
+    within(upkeep.drop, both_versions)()
+    killed_before(committing, 1, within(upkeep.restore, both_versions))
+    assert states() == dict.fromkeys(both_versions, "dropped")
+    killed_before(committing, 1, within(upkeep.collect, dry_run=False))
+    assert states() == dict.fromkeys(both_versions, "dropped")
+    killed_before("file.remove()", 2, within(upkeep.collect, dry_run=False))
+    assert states() == dict.fromkeys(both_versions, "gone")
+    with Store.open(place) as opened:
+        assert len(upkeep.collect(opened, dry_run=False)) == 1, "what the killed one left"
+        assert upkeep.collect(opened, dry_run=True) == []
+
+
 WORK = """
 import sys
 from pathlib import Path
 sys.path[:0] = sys.argv[3:]
 from dqdata.catalog import Store, upkeep
+from dqdata.catalog import store as store_module
 from tests.dqdata.catalog.test_upkeep import add
 root, work = Path(sys.argv[1]), Path(sys.argv[2])
 print("started", flush=True)
@@ -205,6 +267,7 @@ with Store.open(root) as store:
 """
 
 
+@pytest.mark.slow
 def test_kill_9_at_any_moment_of_commit_drop_restore_and_gc(store: Store, tmp_path: Path) -> None:
     """After each kill every version that is readable is whole, and what was dropped is out of reach. `bench/kills.py`
     does the same to commands, 200 times."""
@@ -249,6 +312,13 @@ def test_200_kills_of_commands() -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "restore killed" in done.stdout
+
+
+@pytest.mark.slow
+def test_60_kills_at_steps_of_drop_restore_and_gc() -> None:
+    script = Path(__file__).parents[3] / "bench" / "kill_steps.py"
+    done = subprocess.run([sys.executable, str(script), "--kills", "60"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_processes_that_commit_tag_drop_and_read_at_once(store: Store, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -18,6 +19,7 @@ import pytest
 from servers import Servers
 
 from dqdata.catalog import Store, Version
+from dqdata.catalog.queue import QueuedLock
 from dqdata.place import StorePlace
 
 WRITER = Path(__file__).with_name("writer.py")
@@ -155,6 +157,40 @@ def test_a_commit_under_way_is_left_alone(tmp_path: Path, commit_to: Make, probl
     check(root, "p")
 
 
+def test_who_waits_gets_the_lock_in_the_order_in_which_they_asked(tmp_path: Path) -> None:
+    """Even where the one that had it asks again at once; nobody waits for one that was killed while it waited."""
+    queue = tmp_path / "commit.waiting"
+    order: list[str] = []
+
+    def wait(name: str) -> None:
+        lock = QueuedLock(tmp_path / "commit")
+        assert lock.acquire(120)
+        order.append(name)
+        lock.release()
+
+    def waiting(name: str) -> threading.Thread:
+        before = len(list(queue.glob("*")))
+        thread = threading.Thread(target=wait, args=(name,), daemon=True)
+        thread.start()
+        deadline = time.monotonic() + 120
+        while len(list(queue.glob("*"))) == before and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return thread
+
+    first = QueuedLock(tmp_path / "commit")
+    assert first.acquire(0)
+    others = [waiting(name) for name in "abc"]
+    assert not QueuedLock(tmp_path / "commit").acquire(0) and len(list(queue.glob("*"))) == 3, "a try leaves no ticket"
+    (queue / f"{0:020}-1-1").touch()  # of one that was killed while it waited, before all others
+    os.utime(queue / f"{0:020}-1-1", (0, 0))
+    first.release()
+    wait("first, again")
+    for thread in others:
+        thread.join(120)
+    assert order == ["a", "b", "c", "first, again"]
+    assert list(queue.iterdir()) == []
+
+
 def test_who_waits_for_the_store_says_for_how_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -167,5 +203,6 @@ def test_who_waits_for_the_store_says_for_how_long(
         monkeypatch.setattr(module, "NOTED_EVERY", 0.1)
         with lock(tmp_path / "catalogs" / "commit"), pytest.raises(StoreError, match="is locked by another program"):
             opened.record_run({"run_id": "r"})
+    assert list((tmp_path / "catalogs" / "commit.waiting").iterdir()) == [], "who gives up waits no longer"
     said = [record.getMessage() for record in caplog.records]
     assert said and all("waiting for it, " in line and line.endswith(" s so far") for line in said)

@@ -219,6 +219,18 @@ def test_lineage_reaches_sources_calls_and_what_was_made(made: Path, dqdata: Inv
     assert "files: problems.jsonl" in text
 
 
+def test_a_version_whose_input_was_dropped(made: Path, dqdata: Invoke) -> None:
+    assert dqdata("drop", "problems@1").code == 0
+    [problems] = json.loads(dqdata("lineage", "traces", "--json").out)["up"]
+    assert problems["about"].endswith(", dropped") and not problems["readable"]
+    assert [up["name"] for up in problems["up"]] == ["files: problems.jsonl"], "what it was made from stays known"
+    refused = dqdata("rebuild", "traces@1", "--replay")
+    assert refused.code == 2 and "can't be remade: it was made from problems@1" in refused.error
+    assert "`dqdata restore problems@1`" in refused.error
+    assert dqdata("restore", "problems@1").code == 0
+    assert dqdata("diff", "problems@1", "problems@1").out.endswith("the recipes are the same\n")
+
+
 def test_why_of_a_kept_and_of_a_rejected_trace(made: Path, dqdata: Invoke) -> None:
     kept = json.loads(dqdata("sql", "select trace_id from chats limit 1", "--json").out)["rows"][0]
     found = json.loads(dqdata("why", next(iter(kept.values())) if isinstance(kept, dict) else kept[0], "--json").out)
