@@ -206,9 +206,11 @@ def killed_before(line: str, times: int, work: Callable[[], object]) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
         return trace
 
-    sys.settrace(trace)
-    work()
-    os._exit(9)
+    try:
+        sys.settrace(trace)
+        work()
+    finally:
+        os._exit(9)
 
 
 def test_kill_9_within_drop_restore_and_gc(store: Store, place: StorePlace) -> None:
