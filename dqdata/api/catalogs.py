@@ -123,9 +123,9 @@ class Catalogs(Exports, Reports):
         versions, and for catalogs whose rows have different keys.
         """
         from dqdata.catalog import Store
-        from dqdata.history.diff import MEMORY, diff
+        from dqdata.history.diff import diff
 
-        with Store.open(self.place, read_only=True, memory=MEMORY) as store:
+        with Store.open(self.place, read_only=True) as store:
             return diff(store, *_two_versions(store, before, after), examples=examples)
 
     def lineage(self, version: str) -> Node:

@@ -61,21 +61,13 @@ class Store(Reader):
             return backend.exists()
 
     @classmethod
-    def open(
-        cls,
-        place: Path | StorePlace,
-        *,
-        read_only: bool = False,
-        group: bool | None = None,
-        memory: int | None = None,
-    ) -> Store:
+    def open(cls, place: Path | StorePlace, *, read_only: bool = False, group: bool | None = None) -> Store:
         """The store at this place or in this folder, made if it isn't there and `read_only` is false. group: whether
         its group may read and write it; nobody else but its owner may. None leaves that as it is, and makes a new store
-        for its owner alone. memory: bytes that queries may hold. Raises StoreError for one that is missing, newer,
-        damaged, locked for long or not writable, or that holds a symbolic link."""
+        for its owner alone. Raises StoreError for one that is missing, newer, damaged, locked for long or not writable,
+        or that holds a symbolic link."""
         backend = backend_of(place_of(place).absolute())
         store, root = cls(backend, read_only=read_only), backend.root
-        store.memory = memory
         with lake_errors(backend.place, "opening"):
             there = backend.exists()
         if read_only:

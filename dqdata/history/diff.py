@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from dqdata.catalog import Store
 
 
-MEMORY = 3 << 29
-"""Bytes that the queries of a comparison hold before they use the disk."""
-
-
 @dataclass(frozen=True)
 class Diff:
     """What distinguishes `after` from `before`, both as `name@version`.

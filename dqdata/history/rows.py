@@ -100,9 +100,6 @@ class Share(NamedTuple):
 SAMPLE = 10_000
 """Rows from which columns of many values are found before whole columns are read."""
 
-AT_ONCE = 4
-"""Columns whose medians are taken in one query: DuckDB holds their values in memory."""
-
 FEW = 20
 """A text column with at most so many values in either version is a class whose shares are compared."""
 
@@ -224,18 +221,15 @@ def _measurable(*kinds: str) -> bool:
 
 def _measured(store: Queries, of: Table, names: list[str]) -> list[tuple[Any, ...]]:
     """Mean, standard deviation, median, share of nulls; not-a-number and infinity count as null."""
-    found: list[Any] = []
-    for at in range(0, len(names), AT_ONCE):
-        parts = []
-        for name in names[at : at + AT_ONCE]:
-            value = f"{quoted(name)}::double" if of.columns[name] != "BOOLEAN" else f"{quoted(name)}::int::double"
-            finite = f"case when isfinite({value}) then {value} end"
-            parts.append(
-                f"avg({finite}), stddev_pop({finite}), median({finite}), "
-                f"coalesce(avg(({finite} is null)::int::double), 0)"
-            )
-        found += _row(store, f"select {', '.join(parts)} from {of.name}")
-    return [tuple(found[start : start + 4]) for start in range(0, len(found), 4)]
+    parts = []
+    for name in names:
+        value = f"{quoted(name)}::double" if of.columns[name] != "BOOLEAN" else f"{quoted(name)}::int::double"
+        finite = f"case when isfinite({value}) then {value} end"
+        parts.append(
+            f"avg({finite}), stddev_pop({finite}), median({finite}), coalesce(avg(({finite} is null)::int::double), 0)"
+        )
+    flat = _row(store, f"select {', '.join(parts)} from {of.name}")
+    return [tuple(flat[start : start + 4]) for start in range(0, len(flat), 4)]
 
 
 def shares(store: Queries, before: Table, after: Table) -> list[Share]:

@@ -142,7 +142,9 @@ class OpenStore:
 
     def __init__(self, place: Path | StorePlace) -> None:
         """Raises StoreError where there is no store."""
-        self.reader = Store.open(place, read_only=True, memory=MEMORY)
+        self.reader = Store.open(place, read_only=True)
+        self.reader.close()  # its DuckDB opens again with the next question, under the limit
+        self.reader.memory = MEMORY
         self.edges, self.pictures = Edges(), Kept()
         self._guard = threading.Lock()
         self._snapshot, self._state = -1, State((), self.reader.marks())
