@@ -3,7 +3,9 @@
 python bench/cluster.py                        # 10,000 calls at 200 ms, 256 in flight; 1, 2 and 4 machines of a core
 python bench/cluster.py --memory               # peak of the driver over 10,000, 100,000 and 1,000,000 rows
 
-A rate counts from the first call that the endpoint sees to the last, so start-up is apart: it is the rest of the run.
+Rate and CPU time count from a quarter of the calls to nine tenths of them: start-up, of the processes of workers
+too, and the end are apart. CPU time is that of all processes but the endpoint's: other work on the machine slows a run
+down, but does not add to it. All engines run in turn, `--rounds` times.
 """
 
 from __future__ import annotations
@@ -15,9 +17,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
+
+import psutil
 
 SERVER = """
 import asyncio, json, sys, time
@@ -33,9 +39,11 @@ async def answer(request):
     return web.Response(body=BODY, content_type="application/json")
 
 async def seen(request):
-    said = {"calls": len(times) // 2, "seconds": times[-1] - times[0] if times else 0.0}
+    return web.json_response(len(times) // 2)
+
+async def forget(request):
     times.clear()
-    return web.json_response(said)
+    return web.json_response(None)
 
 TEXT = " ".join(f"Step {i}: {i * 7 % 13} and {i * 5 % 11} make {i * 7 % 13 + i * 5 % 11}." for i in range(30))
 BODY = json.dumps({"id": "c", "object": "chat.completion", "created": 1, "model": "m",
@@ -47,6 +55,7 @@ async def main():
     app = web.Application()
     app.router.add_post("/v1/chat/completions", answer)
     app.router.add_get("/seen", seen)
+    app.router.add_get("/forget", forget)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0, backlog=4096).start()
@@ -101,8 +110,19 @@ class Cluster:
         self._cluster.shutdown()
 
 
-def run(rows: int, kind: str, address: str, url: str, concurrency: int, step: str) -> tuple[float, float]:
-    """Seconds of a whole run in a process of its own, and MB of its peak."""
+@dataclass(frozen=True)
+class Seen:
+    """seconds: of the whole run. peak: MB of the driver. rate: calls a second, cpu: ms of all processes a call, both of
+    the part in the middle."""
+
+    seconds: float
+    peak: float
+    rate: float
+    cpu: float
+
+
+def run(rows: int, kind: str, address: str, url: str, concurrency: int, step: str, calls: bool) -> Seen:
+    """A run in a process of its own."""
     import polars as pl
 
     with tempfile.TemporaryDirectory() as folder:
@@ -111,37 +131,62 @@ def run(rows: int, kind: str, address: str, url: str, concurrency: int, step: st
         pl.DataFrame({"question": questions, "answer": ["4"] * rows}).write_parquet(here / "rows.parquet")
         given = {"kind": kind, "address": address, "url": url, "concurrency": concurrency, "step": step}
         (here / "pipelines.toml").write_text(PROJECT.format(**given))
-        done = subprocess.run([sys.executable, "-c", RUN], cwd=here, check=True, stdout=subprocess.PIPE, text=True)
-    seconds, peak, code = json.loads(done.stdout.splitlines()[-1])
+        get(f"{url}/forget")
+        driver = subprocess.Popen([sys.executable, "-c", RUN], cwd=here, stdout=subprocess.PIPE, text=True)
+        marks = [when_seen(url, rows * share // 100, driver) for share in (25, 90)] if calls else [(0, 0.0, 0.0)] * 2
+        said, _ = driver.communicate()
+    seconds, peak, code = json.loads(said.splitlines()[-1])
     if code:
         raise SystemExit(f"the run ended with {code}")
-    return seconds, peak
+    if calls and (made := get(f"{url}/seen")) != rows:
+        raise SystemExit(f"{made} calls were made for {rows}")
+    (before, began, used), (after, ended, used_then) = marks
+    made = max(after - before, 1)
+    return Seen(seconds, peak, made / max(ended - began, 1e-9), 1e3 * (used_then - used) / made)
 
 
-def speed(url: str, calls: int, latency: float, concurrency: int, machines: list[int]) -> None:
-    print(
-        f"{calls:,} calls, {latency:g} s each, {concurrency} in flight (at most {concurrency / latency:.0f} a second)"
-    )
-    print(f"{'engine':<24}{'calls/s':>10}{'of local':>10}{'start-up s':>12}{'driver MB':>11}", flush=True)
-    local = 0.0
-    for count in [0, *machines]:
-        cluster = Cluster(count) if count else None
-        try:
-            step = '{ op = "generate", teacher = "t" }'
-            kind, address = ("ray", cluster.address) if cluster else ("local", "auto")
-            seconds, peak = run(calls, kind, address, url, concurrency, step)
-        finally:
-            if cluster is not None:
-                cluster.close()
-        with urlopen(f"{url}/seen") as answer:
-            seen: dict[str, Any] = json.load(answer)
-        assert seen["calls"] == calls, f"{seen['calls']} calls were made for {calls}"
-        rate = calls / seen["seconds"]
-        local = local or rate
-        label = f"ray, {count} machines" if count else "local"
-        print(
-            f"{label:<24}{rate:>10.0f}{rate / local:>10.2f}{seconds - seen['seconds']:>12.1f}{peak:>11.0f}", flush=True
-        )
+def get(url: str) -> Any:
+    with urlopen(url) as answer:
+        return json.load(answer)
+
+
+def when_seen(url: str, calls: int, driver: subprocess.Popen[str]) -> tuple[int, float, float]:
+    """Waits until the endpoint has seen so many calls: how many, the time, and CPU seconds of all processes."""
+    while (seen := get(f"{url}/seen")) < calls and driver.poll() is None:
+        time.sleep(0.05)
+    return seen, time.monotonic(), cpu_seconds()
+
+
+def cpu_seconds() -> float:
+    """Of all processes that this one and its children started, but the endpoint."""
+    used = 0.0
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            if SERVER not in process.cmdline():
+                times = process.cpu_times()
+                used += times.user + times.system
+    return used
+
+
+def speed(url: str, calls: int, latency: float, concurrency: int, machines: list[int], rounds: int) -> None:
+    most = concurrency / latency
+    print(f"{calls:,} calls, {latency:g} s each, {concurrency} in flight (at most {most:.0f} a second)")
+    print(f"{'engine':<20}{'calls/s':>9}{'of local':>10}{'CPU ms/call':>13}{'whole s':>9}{'driver MB':>11}", flush=True)
+    for _ in range(rounds):
+        local = 0.0
+        for count in [0, *machines]:
+            cluster = Cluster(count) if count else None
+            try:
+                step = '{ op = "generate", teacher = "t" }'
+                kind, address = ("ray", cluster.address) if cluster else ("local", "auto")
+                seen = run(calls, kind, address, url, concurrency, step, calls=True)
+            finally:
+                if cluster is not None:
+                    cluster.close()
+            local = local or seen.rate
+            label = f"ray, {count} machines" if count else "local"
+            share = f"{seen.rate:>9.0f}{seen.rate / local:>10.2f}"
+            print(f"{label:<20}{share}{seen.cpu:>13.2f}{seen.seconds:>9.1f}{seen.peak:>11.0f}", flush=True)
 
 
 def memory(url: str, sizes: list[int]) -> None:
@@ -149,9 +194,9 @@ def memory(url: str, sizes: list[int]) -> None:
     cluster = Cluster(1)
     try:
         for rows in sizes:
-            began = time.perf_counter()
-            _, peak = run(rows, "ray", cluster.address, url, 1, '{ op = "length", column = "question" }')
-            print(f"{rows:<24,}{time.perf_counter() - began:>10.1f}{peak:>11.0f}", flush=True)
+            step = '{ op = "length", column = "question" }'
+            seen = run(rows, "ray", cluster.address, url, 1, step, calls=False)
+            print(f"{rows:<24,}{seen.seconds:>10.1f}{seen.peak:>11.0f}", flush=True)
     finally:
         cluster.close()
 
@@ -162,6 +207,7 @@ def main() -> None:
     parser.add_argument("--latency", type=float, default=0.2)
     parser.add_argument("--concurrency", type=int, default=256)
     parser.add_argument("--machines", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     given = parser.parse_args()
@@ -172,7 +218,7 @@ def main() -> None:
         if given.memory:
             memory(url, given.rows)
         else:
-            speed(url, given.calls, given.latency, given.concurrency, given.machines)
+            speed(url, given.calls, given.latency, given.concurrency, given.machines, given.rounds)
     finally:
         server.kill()
         server.wait()

@@ -207,9 +207,7 @@ def arrow_schema(columns: Mapping[str, str]) -> pa.Schema:
 def polars_schema(columns: Mapping[str, str]) -> dict[str, pl.DataType]:
     import polars as pl
 
-    frame = pl.from_arrow(arrow_schema(columns).empty_table())
-    assert isinstance(frame, pl.DataFrame)
-    return dict(frame.schema)
+    return dict(pl.Schema(arrow_schema(columns)))  # `from_arrow` of an empty table would import pandas
 
 
 def columns_of(schema: pa.Schema) -> Columns:

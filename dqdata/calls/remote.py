@@ -24,6 +24,8 @@ from dqdata.calls.owner import Answered, LaneEndedError, Owner, Row
 from dqdata.calls.stall import Stall
 from dqdata.calls.wire import (
     OwnerAddress,
+    Receiver,
+    Sender,
     connect,
     frame,
     read,
@@ -63,7 +65,7 @@ class RemoteOwner(Owner):
         self._numbers = itertools.count(1)
         self._pending: dict[int, tuple[dict[str, Any], asyncio.Future[Any]]] = {}
         self._leases: dict[str, RemoteLease] = {}
-        self._writer: asyncio.StreamWriter | None = None
+        self._sender: Sender | None = None
         self._reading: asyncio.Task[None] | None = None
         self._gone: StoreError | None = None
         self._usd: float | None = None
@@ -80,10 +82,9 @@ class RemoteOwner(Owner):
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)
-        if self._writer is not None:
-            self._writer.close()
+        if self._sender is not None:
             with contextlib.suppress(ConnectionError):
-                await self._writer.wait_closed()
+                await self._sender.close()
 
     @property
     def limit_usd(self) -> float | None:
@@ -141,8 +142,14 @@ class RemoteOwner(Owner):
 
     def notice(self, message: dict[str, Any]) -> None:
         """Sends what has no reply; lost where nobody is connected, and made good by the next greeting."""
-        if self._writer is not None and not self._writer.is_closing():
-            self._writer.write(frame(message))
+        if self._sender is not None:
+            self._sender.send(message)
+
+    def notice_now(self, message: dict[str, Any]) -> None:
+        """As `notice`, and before anything else happens."""
+        if self._sender is not None:
+            self._sender.send(message)
+            self._sender.flush()
 
     def hold(self, lease: RemoteLease) -> None:
         self._leases[lease.name] = lease
@@ -170,7 +177,7 @@ class RemoteOwner(Owner):
                     ) from None
                 await asyncio.sleep(PAUSE)
         self._usd, self._tokens = budget["usd"], budget["tokens"]
-        self._writer = writer
+        self._sender = Sender(writer)
         self._told(greeting.get("stop"))
         return reader
 
@@ -179,12 +186,14 @@ class RemoteOwner(Owner):
             self._on_stop(received_error(stop))
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
+        receiver = Receiver(reader)
         while True:
             try:
-                self._replied(await read(reader))
+                for message in await receiver.messages():
+                    self._replied(message)
             except ConnectionError:
                 try:
-                    reader = await self._again()
+                    receiver = Receiver(await self._again())
                 except StoreError as error:
                     self._gone = error
                     for _, future in self._pending.values():
@@ -193,7 +202,7 @@ class RemoteOwner(Owner):
                     return
 
     async def _again(self) -> asyncio.StreamReader:
-        self._writer = None
+        self._sender = None
         reader = await self._connected()
         for lease in self._leases.values():
             self.notice(lease.announcement)
@@ -274,7 +283,8 @@ class RemoteLease:
 
     def sent(self) -> None:
         self._sent = True
-        self._lane.owner.notice({"do": "sent", "lease": self.name})
+        # A process that is killed behind this counts as having paid for the call.
+        self._lane.owner.notice_now({"do": "sent", "lease": self.name})
 
     def answered(self, took: Answered) -> None:
         values = (took.seconds, took.output_tokens, took.expected_tokens, took.tokens)

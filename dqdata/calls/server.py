@@ -26,7 +26,16 @@ from typing import Any
 from dqdata.calls.budget import Budget, Reservation
 from dqdata.calls.owner import Answered, LocalLane, LocalLease, LocalOwner
 from dqdata.calls.stall import Stall
-from dqdata.calls.wire import GREETING, OwnerAddress, frame, read, received_failure, sent_error, sent_failure
+from dqdata.calls.wire import (
+    GREETING,
+    OwnerAddress,
+    Receiver,
+    Sender,
+    read,
+    received_failure,
+    sent_error,
+    sent_failure,
+)
 from dqdata.errors import DqdataError, RunError
 from dqdata.ledger import Ledger
 from dqdata.ledger.answers import Answer, Failure
@@ -78,7 +87,8 @@ class OwnerServer:
         task = asyncio.current_task()
         assert task is not None
         self._clients.add(task)
-        client = _Client(self, writer)
+        sender = Sender(writer)
+        client = _Client(self, sender)
         try:
             async with asyncio.timeout(GREETING_SECONDS):
                 greeting = await read(reader, GREETING)
@@ -88,14 +98,17 @@ class OwnerServer:
             budget = {"usd": self.owner.limit_usd, "tokens": self.owner.limit_tokens}
             client.send({"budget": budget, "stop": self._stop})
             self._told.add(client)
+            receiver = Receiver(reader)
             while True:
-                client.received(await read(reader))
+                for message in await receiver.messages():
+                    client.received(message)
         except (ConnectionError, TimeoutError, asyncio.CancelledError):
             pass
         finally:
             self._clients.discard(task)
             self._told.discard(client)
             client.ended()
+            sender.flush()
             writer.close()
 
     def stop(self, error: dict[str, Any]) -> None:
@@ -158,14 +171,10 @@ class _Held:
 class _Client:
     """One process that calls teachers."""
 
-    def __init__(self, server: OwnerServer, writer: asyncio.StreamWriter) -> None:
-        self._server, self._writer = server, writer
+    def __init__(self, server: OwnerServer, sender: Sender) -> None:
+        self._server, self.send = server, sender.send
         self._leases: dict[str, _Held] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
-
-    def send(self, message: dict[str, Any]) -> None:
-        if not self._writer.is_closing():
-            self._writer.write(frame(message))
 
     def received(self, message: dict[str, Any]) -> None:
         number = message.get("id")

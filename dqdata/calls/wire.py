@@ -23,6 +23,9 @@ LONGEST = 512 << 20
 """Bytes of the longest message: an answer of a model with the probabilities of its tokens."""
 GREETING = 4096
 """Bytes of the longest first message."""
+CHUNK = 1 << 18
+"""Bytes that are read at a time."""
+_AS_JSON = json.JSONEncoder(separators=(",", ":")).encode
 ERRORS: dict[str, type[DqdataError]] = {
     kind.__name__: kind for kind in (BudgetExceeded, StoreError, InputError, RunError)
 }
@@ -46,23 +49,91 @@ class WireError(ConnectionError):
 async def read(reader: asyncio.StreamReader, longest: int = LONGEST) -> dict[str, Any]:
     """The next message. Raises ConnectionError at the end of the stream and for what is no message."""
     try:
-        (length,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
-        if length > longest:
-            raise WireError(f"a message of {length} bytes; {longest} are allowed")
-        message = json.loads(await reader.readexactly(length))
+        return _message(await reader.readexactly(_length(await reader.readexactly(LENGTH.size), longest)))
     except asyncio.IncompleteReadError:
         raise ConnectionError("the connection was closed") from None
+
+
+class Receiver:
+    """Messages of a stream: all that have arrived at a time, for a busy owner gets thousands a second."""
+
+    def __init__(self, reader: asyncio.StreamReader) -> None:
+        self._reader, self._arrived, self._wanted = reader, bytearray(), 0
+
+    async def messages(self) -> list[dict[str, Any]]:
+        """At least one. Raises as `read`."""
+        found: list[dict[str, Any]] = []
+        while not found:
+            more = await self._reader.read(CHUNK)
+            if not more:
+                raise ConnectionError("the connection was closed")
+            self._arrived += more
+            if len(self._arrived) >= self._wanted:
+                found = self._complete()
+        return found
+
+    def _complete(self) -> list[dict[str, Any]]:
+        found, at, arrived = [], 0, self._arrived
+        while True:
+            start = at + LENGTH.size
+            end = start + _length(arrived[at:start], LONGEST) if len(arrived) >= start else start
+            if len(arrived) < end:
+                break
+            found.append(_message(bytes(arrived[start:end])))
+            at = end
+        del arrived[:at]
+        self._wanted = end - at
+        return found
+
+
+class Sender:
+    """Writes what is sent during one turn of the event loop at once."""
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self._writer = writer
+        self._waiting: list[bytes] = []
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Lost where the connection is closed meanwhile."""
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self.flush)
+        self._waiting.append(frame(message))
+
+    def flush(self) -> None:
+        if self._waiting:
+            body = b"".join(self._waiting)
+            self._waiting.clear()
+            if not self._writer.is_closing():
+                self._writer.write(body)
+
+    async def close(self) -> None:
+        """Waits for what is written. Raises ConnectionError."""
+        self.flush()
+        self._writer.close()
+        await self._writer.wait_closed()
+
+
+def frame(message: dict[str, Any]) -> bytes:
+    """The message as it is sent."""
+    body = _AS_JSON(message).encode()
+    return LENGTH.pack(len(body)) + body
+
+
+def _length(head: bytes | bytearray, longest: int) -> int:
+    length: int = LENGTH.unpack(head)[0]
+    if length > longest:
+        raise WireError(f"a message of {length} bytes; {longest} are allowed")
+    return length
+
+
+def _message(body: bytes) -> dict[str, Any]:
+    try:
+        message = json.loads(body.decode())
     except ValueError as error:
         raise WireError(f"no JSON: {error}") from None
     if not isinstance(message, dict):
         raise WireError("no JSON object")
     return message
-
-
-def frame(message: dict[str, Any]) -> bytes:
-    """The message as it is sent."""
-    body = json.dumps(message, ensure_ascii=True, separators=(",", ":")).encode()
-    return LENGTH.pack(len(body)) + body
 
 
 async def connect(address: OwnerAddress) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -58,15 +58,16 @@ def difference(there: Mapping[str, Any], here: Mapping[str, Any], file: str) -> 
 def carry_out(here: Mapping[str, Any], file: str, job: bytes, name: str, rows: Any, chunk: bytes) -> tuple[str, Any]:
     """A chunk on this machine, unless it differs: ("done", ChunkResult), ("failed", an error as it is described), or
     ("differs", host and problem). name: of the job, which many chunks share."""
-    first = "dqdata.engine.cluster.worker" not in sys.modules
-    there = found_here(list(here["packages"]), file, source=first)
-    if problem := difference(there, here, file):
-        return "differs", (there["host"], problem)
+    host, known = socket.gethostname(), sys.modules.get("dqdata.engine.cluster.worker")
+    if known is None or known.job_name() != name:  # once a job in each process: what is imported does not change
+        there = found_here(list(here["packages"]), file, source=known is None)
+        if problem := difference(there, here, file):
+            return "differs", (host, problem)
     try:
         from dqdata.engine.cluster.worker import work
     except ImportError as error:
-        return "differs", (there["host"], f"can't import dqdata: {error}")
-    return work(there["host"], job, name, rows, chunk)
+        return "differs", (host, f"can't import dqdata: {error}")
+    return work(host, job, name, rows, chunk)
 
 
 def applied(here: Mapping[str, Any], file: str, function: bytes, value: bytes) -> tuple[str, Any]:

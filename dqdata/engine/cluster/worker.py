@@ -55,23 +55,28 @@ def work(host: str, payload: bytes, name: str, rows: Any, chunk: bytes) -> tuple
         return "differs", (host, f"lacks what this run needs ({error}): install the same packages there")
 
 
+def job_name() -> str:
+    """Of the job that this process works on; empty where there is none yet."""
+    return "" if _worker is None else _worker.name
+
+
 class _Worker:
-    """Of this process."""
+    """Of this process. name: of the job that it works on."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="dqdata", daemon=True).start()
-        self._name = ""
+        self.name = ""
         self._open: _Open | None = None
 
     def run(self, payload: bytes, name: str, rows: Any, chunk: Slice) -> ChunkResult:
         return asyncio.run_coroutine_threadsafe(self._run(payload, name, rows, chunk), self._loop).result()
 
     async def _run(self, payload: bytes, name: str, rows: Any, chunk: Slice) -> ChunkResult:
-        if self._open is None or self._name != name or self._open.closed:
+        if self._open is None or self.name != name or self._open.closed:
             if self._open is not None:
                 await self._open.close()
-            self._open, self._name = await _Open.of(pickle.loads(payload)), name
+            self._open, self.name = await _Open.of(pickle.loads(payload)), name
         return await self._open.run(rows, chunk)
 
 
