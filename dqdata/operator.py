@@ -152,7 +152,15 @@ class Ask(Protocol):
         ...
 
 
-Spread = Callable[[Callable[[Any], Any], Sequence[Any]], Iterator[Any]]
+class Spread(Protocol):
+    """Applies functions of modules to values that can be pickled, on all machines of a run that see its scratch."""
+
+    def __call__(
+        self, function: Callable[[Any], Any], values: Sequence[Any], gather: Callable[[Any], Any] | None = None
+    ) -> Iterator[Any]:
+        """The results in order. gather: what is made of each result, in one process on the machine of the run, so that
+        a file has one writer; the results are then what it returns."""
+        ...
 
 
 class Run(Protocol):
@@ -177,9 +185,8 @@ class Run(Protocol):
 
     @property
     def spread(self) -> Spread | None:
-        """Applies a function of a module to values that can be pickled, on all machines of the run, for table
-        operators: the results in order. Files in `scratch` are there under the same paths. None where one machine does
-        all."""
+        """For table operators, on several machines. Files in `scratch` are there under the same paths. None where one
+        machine does all."""
         ...
 
     @property

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from dqdata.errors import InputError
 
 PROFILES = "profiles"
+CONNECT_SECONDS = 10
 LEDGER_SCHEMA = "dqdata_ledger"
 """Of a database that a ledger is in."""
 
@@ -34,8 +35,14 @@ class PostgresPlace:
 
     @property
     def connection(self) -> str:
-        """The connection string of libpq."""
-        return re.sub(r"^postgres(ql)?:(?!//)", "", self.url)
+        """The connection string of libpq, with a limit on the time to connect: a host may answer nothing at all."""
+        given = re.sub(r"^postgres(ql)?:(?!//)", "", self.url)
+        if "connect_timeout" in given:
+            return given
+        limit = f"connect_timeout={CONNECT_SECONDS}"
+        if re.match(r"postgres(ql)?://", given):
+            return f"{given}{'&' if '?' in given else '?'}{limit}"
+        return f"{given} {limit}"
 
     def __str__(self) -> str:
         return self.url

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import re
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from dqdata.database import lock, open_database
 from dqdata.errors import StoreError
 from dqdata.masking import masker
 from dqdata.place import LEDGER_SCHEMA, LedgerPlace, PostgresPlace, StorePlace
+from dqdata.refusals import may_pass, refusal
 from dqdata.sql import literal
 
 if TYPE_CHECKING:
@@ -99,15 +101,18 @@ def _plain(error: Exception) -> str:
     text, number = str(error), getattr(error, "errno", None)
     lower = text.lower()
     if "unable to connect to postgres" in lower:
-        said = masker.hide(text)
-        if "authentication failed" in lower or "no password" in lower:
-            return f"its metadata refuse this user: set PGPASSWORD, or correct [store] metadata ({said})"
-        if "does not exist" in lower:
-            return f"there is no such database: make it, or correct [store] metadata ({said})"
-        return f"{AWAY}: start the server, or change [store] metadata ({said})"
-    if "generic s3 error" in lower:
-        said = masker.hide(text.strip())
-        if any(word in lower for word in ("403", "forbidden", "accessdenied", "invalidaccesskeyid", "signature")):
+        said = masker.hide(" ".join(text.split()))
+        advice = refusal(text, "metadata")
+        if advice and not may_pass(text):
+            return f"its metadata refuse this connection: {advice} ({said})"
+        return f"{AWAY}: {advice or 'start the server, or correct [store] metadata'} ({said})"
+    if "failed to execute query" in lower and (advice := refusal(said := text.rpartition("ERROR:")[2], "metadata")):
+        return f"its metadata refuse this: {advice} ({masker.hide(' '.join(said.split()))})"
+    if any(words in lower for words in ("generic s3 error", "non-2xx status code", "http error")):
+        said = masker.hide(" ".join(text.split()))
+        if "expired" in lower:
+            return f"its data refuse this key, which has expired: get a new one and set AWS_SESSION_TOKEN too ({said})"
+        if re.search(r"\b40[13]\b|forbidden|accessdenied|invalidaccesskeyid|signature", lower):
             return (
                 f"its data refuse this key: correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or its rights ({said})"
             )

@@ -24,6 +24,7 @@ from dqdata.ledger.database import KEYS, Connection, Cursor, Database, Row, Sess
 from dqdata.ledger.tables import CREATE
 from dqdata.masking import masker
 from dqdata.place import LEDGER_SCHEMA, PostgresPlace
+from dqdata.refusals import refusal
 from dqdata.sql import literal
 
 if TYPE_CHECKING:
@@ -222,7 +223,7 @@ def connect(place: PostgresPlace) -> psycopg.Connection[Row]:
             text = super().load(data)
             return unescaped(text) if isinstance(text, str) and "\uffff" in text else text
 
-    usual = {"connect_timeout": 10, "keepalives_idle": 30, "tcp_user_timeout": 60_000, "application_name": "dqdata"}
+    usual = {"keepalives_idle": 30, "tcp_user_timeout": 60_000, "application_name": "dqdata"}
     given = conninfo.conninfo_to_dict(place.connection)
     more: Any = {name: value for name, value in usual.items() if name not in given}
     con = psycopg.connect(
@@ -297,19 +298,9 @@ def _passing(error: Exception) -> bool:
 def _refused(place: PostgresPlace, error: Exception) -> StoreError:
     """What the server or the network said, with what to do."""
     text = str(error).strip()
-    lower = text.lower()
-    if "authentication failed" in lower or "no password" in lower:
-        advice = "set PGPASSWORD, or correct ~/.pgpass and the user of [store] ledger"
-    elif "database" in lower and "does not exist" in lower:
-        advice = "make the database, or correct its name in [store] ledger"
-    elif "role" in lower and "does not exist" in lower:
-        advice = "correct the user of [store] ledger"
-    elif "permission denied" in lower:
-        advice = f"grant the user `create` on the database, or all on the tables of schema {LEDGER_SCHEMA}"
-    elif "no space left" in lower or "disk full" in lower:
-        advice = "the server's disk is full: free some space, then start the same command again"
-    elif any(
-        words in lower
+    advice = refusal(text, "ledger", LEDGER_SCHEMA)
+    if not advice and any(
+        words in text.lower()
         for words in (
             "connection failed",
             "connection to server",
@@ -326,6 +317,5 @@ def _refused(place: PostgresPlace, error: Exception) -> StoreError:
         advice = (
             "start the server, or correct [store] ledger; then start the same command again: nothing stored is lost"
         )
-    else:
-        advice = "see the cause above"
+    advice = advice or "correct what it names, then start the same command again"
     return StoreError(f"ledger {place}: {masker.hide(' '.join(text.split()))}; {advice}")

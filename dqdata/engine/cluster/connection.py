@@ -26,6 +26,8 @@ CONNECT_SECONDS = 10.0
 INIT_SECONDS = 300.0
 """For Ray to connect, or to start a cluster: it may try without an end."""
 SHUTDOWN_SECONDS = 30.0
+LAST_LINES_SECONDS = 1.0
+"""For lines that workers wrote at last to come here: Ray forgets them when it disconnects."""
 OBJECT_STORE = 200 << 20
 """Bytes of the object store of a cluster that lives for one run: rows of chunks in flight."""
 
@@ -89,6 +91,7 @@ async def connected(address: str, cpus: int | None) -> AsyncIterator[Cluster]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # After 60 s without the head Ray would end this process; machines.py ends the run, with a message.
     os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "900")
+    os.environ.setdefault("RAY_COLOR_PREFIX", "0")  # of the lines that workers wrote
     try:
         import ray
     except ImportError:
@@ -115,7 +118,7 @@ async def connected(address: str, cpus: int | None) -> AsyncIterator[Cluster]:
                 **given,
                 namespace=NAMESPACE,
                 logging_level=logging.ERROR,
-                log_to_driver=False,
+                log_to_driver=True,  # what plug-ins print and log, with the machine that it comes from
                 configure_logging=False,
             )
     except Exception as error:  # Ray raises whatever it likes
@@ -124,6 +127,7 @@ async def connected(address: str, cpus: int | None) -> AsyncIterator[Cluster]:
     try:
         yield Cluster()
     finally:
+        await asyncio.sleep(LAST_LINES_SECONDS)
         # It hangs where the head is gone; what it would free ends with the process.
         with _signals_kept(), suppress(TimeoutError):
             await thread.call(SHUTDOWN_SECONDS, ray.shutdown)

@@ -154,7 +154,8 @@ class RayExecutor:
         at_once, machines = self._at_once(), len(nodes)
         self._name = secrets.token_hex(8)
         each = math.ceil(at_once / max(machines, 1))
-        self._payload = ray.put(pickle.dumps(RayJob(job, *self._found_by, each, self._environment)))
+        sent = RayJob(job, *self._found_by, each, self._environment, logging.getLogger("dqdata").getEffectiveLevel())
+        self._payload = ray.put(pickle.dumps(sent))
 
     def _at_once(self) -> int:
         """Chunks: one for each core, and more where rows wait for teachers and the teachers take them."""

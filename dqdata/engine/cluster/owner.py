@@ -17,6 +17,7 @@ from dqdata.calls.owner import LocalOwner
 from dqdata.calls.remote import Find
 from dqdata.calls.server import OwnerServer
 from dqdata.calls.wire import OwnerAddress
+from dqdata.engine.cluster.logs import show_logs
 from dqdata.ledger import Ledger
 from dqdata.place import LedgerPlace
 
@@ -39,6 +40,7 @@ class OwnerActor:
     ) -> None:
         for name, value in environment.items():
             os.environ.setdefault(name, value)
+        show_logs()
         self._ledger = Ledger(ledger)
         self._owner = LocalOwner(self._ledger, Budget(*limits, self._ledger.spent(run_id=run_id)))
         self._token = token

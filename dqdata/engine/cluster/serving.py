@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dqdata.engine.cluster.connection import Cluster
+from dqdata.engine.cluster.logs import show_logs
 from dqdata.engine.executors import described_error, error_of
 from dqdata.errors import DqdataError, RunError
 from dqdata.project.check import NoStore
@@ -30,6 +31,7 @@ class ServingActor:
     def __init__(self, table: TeacherTable, environment: Mapping[str, str]) -> None:
         for name, value in environment.items():
             os.environ.setdefault(name, value)
+        show_logs()
         self._teacher = make_teacher(table, NoStore())
         server = self._teacher.model_server()
         assert server is not None

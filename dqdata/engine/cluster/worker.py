@@ -7,6 +7,7 @@ until another job comes, or the run ends.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import pickle
 import tempfile
@@ -20,6 +21,7 @@ from typing import Any
 from dqdata.calls.remote import RemoteOwner
 from dqdata.engine.chunks import Folder, Slice
 from dqdata.engine.cluster.bucket import Bucket, unpacked
+from dqdata.engine.cluster.logs import show_logs
 from dqdata.engine.cluster.owner import OWNER_PATIENCE, find
 from dqdata.engine.executors import described_error
 from dqdata.engine.stop import StopSignal
@@ -31,13 +33,15 @@ from dqdata.errors import DqdataError, Stopped
 @dataclass(frozen=True)
 class RayJob:
     """A job with what a worker needs to take part. owner: name of the actor; token: what its server asks for.
-    processes: chunks at once on one machine. environment: credentials of the driver."""
+    processes: chunks at once on one machine. environment: credentials of the driver. level: from which on plug-ins and
+    dqdata log."""
 
     job: Job
     owner: str
     token: str
     processes: int
     environment: Mapping[str, str]
+    level: int = logging.WARNING
 
 
 def work(host: str, payload: bytes, name: str, rows: Any, chunk: bytes) -> tuple[str, Any]:
@@ -89,6 +93,7 @@ class _Open:
         self._closing: asyncio.Task[None] | None = None
         for name, value in job.environment.items():
             os.environ.setdefault(name, value)
+        show_logs(job.level)
         owner = RemoteOwner(find(job.owner, job.token), patience=OWNER_PATIENCE, on_stop=self._end)
         self._job = job.job
         self._session = TaskSession(job.job, owner, self._stop, job.processes)

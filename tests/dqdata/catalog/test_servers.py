@@ -216,12 +216,12 @@ def test_a_database_that_refuses_is_named_without_a_secret(
     with servers.guarded("guest", "very-secret-words-4"):
         there = StorePlace(tmp_path / "catalogs", url.replace("postgres:@", "guest@", 1))
         with pytest.raises(
-            StoreError, match=r"refuse this user: set PGPASSWORD, or correct \[store\] metadata"
+            StoreError, match=r"refuse this connection: set PGPASSWORD, or .* the user of \[store\] metadata"
         ) as caught:
             Store.open(there)
     assert "very-secret" not in str(caught.value)
     name = url.partition("@/")[2].partition("?")[0]
-    with pytest.raises(StoreError, match=r"no such database: make it, or correct \[store\] metadata.*nowhere"):
+    with pytest.raises(StoreError, match=r"make the database, or correct its name in \[store\] metadata.*nowhere"):
         Store.open(StorePlace(tmp_path / "catalogs", url.replace(name, "nowhere")))
 
 

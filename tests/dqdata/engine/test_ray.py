@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 import re
 import socket
@@ -273,6 +274,33 @@ def test_machines_that_differ_are_named_with_what_to_do() -> None:
     assert kind == "differs" and host == socket.gethostname() and "this machine 9.9" in problem
 
 
+class Heard(io.StringIO):
+    """Makes a file as soon as something is written."""
+
+    def __init__(self, words: str, file: Path) -> None:
+        super().__init__()
+        self._words, self._file = words, file
+
+    def write(self, text: str) -> int:
+        if self._words in text:
+            self._file.touch()
+        return super().write(text)
+
+
+@pytest.mark.slow
+def test_what_plug_ins_log_in_workers_is_heard_at_once(
+    project: Write, store: Store, ray_cluster: RayCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row waits until the driver has shown what it said."""
+    heard = Heard("warning[machine-lost]: row 3 waits", tmp_path / "heard")
+    monkeypatch.setattr(sys, "stderr", heard)
+    step = f'{{ op = "call_out", row = 3, file = "{tmp_path / "heard"}" }}'
+    loaded = project(f'[pipelines.p]\nfrom = {{ source = "counting", rows = 5 }}\nsteps = [ {step} ]')
+    assert run_pipeline(on(loaded, ray_cluster, store.place), "p", store).rows_out == 5
+    [line] = [line for line in heard.getvalue().splitlines() if "row 3 waits" in line]
+    assert re.fullmatch(r"\(chunk 0 pid=\d+(, ip=[\d.]+)?\) warning\[machine-lost\]: row 3 waits with \*\*\*", line)
+
+
 SERVER = """
 import json, os, sys
 from aiohttp import web
@@ -360,11 +388,11 @@ def test_bands_of_dedup_are_searched_on_all_machines(
     step = f'{{ op = "dedup", column = "question", method = "minhash", threshold = 0.7, distinguish = {distinguish} }}'
     loaded = project(f'[pipelines.p]\nfrom = "texts.parquet"\nsteps = [ {step} ]')
     run_pipeline(loaded, "p", store)
-    searched: list[int] = []
+    searched: list[tuple[int, bool]] = []
 
-    def counted(*given: Any) -> Any:
-        searched.append(len(given[-1]))
-        return spread.spread(*given)
+    def counted(cluster: Any, marker: Path, function: Any, values: Any, gather: Any) -> Any:
+        searched.append((len(values), gather is not None))
+        return spread.spread(cluster, marker, function, values, gather)
 
     monkeypatch.setattr("dqdata.engine.cluster.executor.spread", counted)
     with Store.open(place := StorePlace(tmp_path / "ray" / "catalogs")) as other:
@@ -372,4 +400,4 @@ def test_bands_of_dedup_are_searched_on_all_machines(
         for sql in ("from p", "select row_key, reason, detail from p__rejects order by all"):
             found = frame(other, sql)
             assert found.to_dicts() == frame(store, sql).to_dicts() and found.height
-    assert searched and min(searched) > 1
+    assert searched and all(bands > 1 and on_one_actor for bands, on_one_actor in searched)

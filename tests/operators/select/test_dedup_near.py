@@ -372,12 +372,12 @@ def test_bands_that_are_searched_elsewhere_give_the_same_groups(tmp_path, rows, 
     here = np.array(minhash.groups(made, ranks, 0.5, marks))
     bands = []
 
-    def elsewhere(function, values):
+    def elsewhere(function, values, gather):
         """By pickles alone, the last band first."""
-        called = pickle.dumps(function)
+        called, gathered = pickle.dumps(function), pickle.dumps(gather)
         for value in reversed(values):
             bands.append(value.number)
-            yield pickle.loads(called)(pickle.loads(pickle.dumps(value)))
+            yield pickle.loads(gathered)(pickle.loads(called)(pickle.loads(pickle.dumps(value))))
 
     there = np.array(minhash.groups(made, ranks, 0.5, marks, spread=elsewhere))
     assert there.tolist() == here.tolist() and len(bands) == len(made.bands) > 1

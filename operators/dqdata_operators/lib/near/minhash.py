@@ -116,7 +116,8 @@ def groups(
 ) -> I64:
     """Label of each row's group, on disk. `ranks`: a number of each row that goes with it, wherever it is in the
     table; rows of different `marks` are never a pair, nor are rows outside of `among`. `memory`: bytes that sorting may
-    take. `spread`: bands are searched on several machines, and their pairs joined here: the labels are the same."""
+    take. `spread`: bands are searched on several machines, and their pairs joined in one process: the labels are the
+    same."""
     labels: I64 = on_disk(made.folder, "labels", np.int64, made.rows)
     apart(labels)
     _join_same_sets(made, labels, marks, memory, among)
@@ -132,8 +133,9 @@ def groups(
         memory,
     )
     if spread is not None:
-        for left, right in spread(band_pairs, _bands_to_search(made, first, threshold, marks, memory)):
-            join(labels, left, right)
+        joined = Joined(made.folder / "labels.npy", made.rows)
+        for _ in spread(band_pairs, _bands_to_search(made, first, threshold, marks, memory), joined):
+            pass
         return labels
     keys = on_disk(made.folder, "keys", np.uint64, len(first))
     for band in made.bands:
@@ -163,6 +165,18 @@ class Band:
     threshold: float
     marked: bool
     memory: int
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Joins the pairs of bands, one band after the other, into the labels in a file. Of one process at a time."""
+
+    file: Path
+    rows: int
+
+    def __call__(self, pairs: tuple[I64, I64]) -> None:
+        labels: I64 = np.load(self.file, mmap_mode="r+")[: self.rows]
+        join(labels, *pairs)
 
 
 def _bands_to_search(made: Signatures, first: I64, threshold: float, marks: U64 | None, memory: int) -> list[Band]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,6 +31,31 @@ class WaitForFiles(CallOperator[WaitForFilesParams]):
         folder, _, pattern = self.params.glob.partition("*/")
         while row["number"] == self.params.row and len(list(Path(folder).glob(f"*/{pattern}"))) < self.params.files:
             await asyncio.sleep(0.01)
+        return [row]
+
+
+class CallOutParams(Params):
+    row: int
+    file: str
+
+
+class CallOut(CallOperator[CallOutParams]):
+    """Logs one row, with something that looks like a key, and holds it until a file exists."""
+
+    name = "call_out"
+    Params = CallOutParams
+
+    def columns(self, have: Columns, schema: Schema) -> Columns:
+        return have.require("number", "BIGINT")
+
+    async def process(self, row: Row, run: Run) -> Sequence[Outcome]:
+        if row["number"] == self.params.row:
+            key = "sk-" + "a1b2c3d4" * 4
+            logging.getLogger("thirdparty").warning(
+                "row %d waits with %s", row["number"], key, extra={"code": "machine-lost"}
+            )
+            while not Path(self.params.file).exists():
+                await asyncio.sleep(0.01)
         return [row]
 
 
