@@ -4,6 +4,7 @@ from, as it does with what plug-ins print.
 
 from __future__ import annotations
 
+import atexit
 import logging
 
 from dqdata.masking import masker
@@ -27,3 +28,4 @@ def show_logs(level: int = logging.WARNING) -> None:
     handler.setFormatter(Lines())
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("dqdata").setLevel(level)
+    atexit.register(logging.disable)  # Ray ends workers at any moment: what is not closed then is no news
