@@ -6,6 +6,7 @@ Each has a field (words, maths, code), a class (same, same_template, none) and h
 - the same with other numbers, formulas included: same template;
 - the nearest other problem of the same collection by embedding: none, unless both are alike but for numbers;
 - paraphrases.jsonl beside this file, written by a language model for this purpose, with a class each;
+- code_paraphrases.jsonl: code tasks that it wrote anew without a look at the rules, few with examples of the task;
 - the paraphrases of GSM8K by LLM-decontaminator, and MATH-500's 42 pairs that a person judged, where DATA has them.
 
 Problems are divided by number: those of an even one are to fit to, the others are held out. Every pair from the last
@@ -215,6 +216,10 @@ def pairs(data: Path) -> Iterator[Pair]:
         one = json.loads(line)
         field, problems, _ = sets[one["set"]]
         yield Pair(field, one["class"], one["text"], problems[one["row"]], f"{one['set']}, written", number // 2)
+    for number, line in enumerate((HERE / "code_paraphrases.jsonl").read_text().splitlines()):
+        one = json.loads(line)
+        _, problems, _ = sets[one["set"]]
+        yield Pair("code", "same", one["text"], problems[one["row"]], f"{one['set']}, written freely", number)
     rephrased = data / "gsm8k_rephrased.jsonl"
     if rephrased.exists():
         for row, text in enumerate(rows(rephrased, "train_text")):

@@ -76,8 +76,8 @@ class Prepared:
         self.words = _content_words(lower)
         """Content words, cut to five letters so that inflections agree."""
         self.numbers = numbers_of(lower)
-        self.spoken: Words | None = None
-        """As wording.py compares them, where that was needed."""
+        self.spoken: tuple[Words, dict[int, int]] | None = None
+        """As wording.py compares them, and the place of each text, of those that are compared with a code task."""
         self._structures: dict[int, Structure] = {}
         self._traits = np.zeros((len(lower), TRAITS), np.uint64)
 
@@ -88,6 +88,13 @@ class Prepared:
             tokens = tokenised(self.tasks.texts.gather(open_))
             self._structures |= zip(open_, structures(tokens, len(open_)), strict=True)
             self._traits[open_] = meanings(tokens, len(open_))
+
+    def speak(self, rows: I64) -> None:
+        """Reads the words of these texts, which are to be compared with code tasks."""
+        distinct = np.unique(rows)
+        if len(distinct):
+            places = {row: place for place, row in enumerate(distinct.tolist())}
+            self.spoken = Words(self.tasks.texts.gather(distinct)), places
 
     def structure(self, row: int) -> Structure:
         """Of a text that was read."""
@@ -205,6 +212,7 @@ class Evidence:
         if doubt is not None:
             chosen = np.flatnonzero(self._hopeful(pairs.problems, measures, doubt) | (pairs.overlaps > 0))
         texts.read(pairs.rows[chosen])
+        texts.speak(pairs.rows[chosen][self._of_field["code"][pairs.problems[chosen]]])
         against = opposed(texts.traits(pairs.rows[chosen]), self._problems.traits(pairs.problems[chosen]))
         for number, opposite in zip(chosen.tolist(), against.tolist(), strict=True):
             row, problem = int(pairs.rows[number]), int(pairs.problems[number])
@@ -256,6 +264,7 @@ class Evidence:
         if field == "maths" and compared.other_signs:
             return None, score
         turned = field == "code" and measures["opposed"] and measures["values"] < SURE_VALUES
+        turned = turned or (field == "maths" and self._other_prose(texts, row, problem, measures["centred"]))
         if score >= doubt.high and not turned:
             return "rephrased", score
         return ("doubtful" if score >= doubt.low else None), score
@@ -271,12 +280,17 @@ class Evidence:
         named = any("_" in name or len(name) > LONG_NAME for name in names)
         return {"values": min(1.0, sum(self._examples[value] for value in both) / VALUES), "named": float(named)}
 
+    def _other_prose(self, texts: Prepared, row: int, problem: int, centred: float) -> bool:
+        """Whether both have words beside their formulas, and say something else: the same data, another question."""
+        worded = min(texts.words.sizes[row], self._problems.words.sizes[problem]) >= SOME_WORDS
+        return bool(worded and centred < LEAST_PROSE and centred != 0)
+
     def _said_by(self, texts: Prepared, row: int, problem: int) -> dict[str, float]:
         """Of a code task."""
         assert self._wordings is not None
-        if texts.spoken is None:
-            texts.spoken = Words(texts.tasks.texts)
-        return self._wordings.compare(texts.spoken, row, self._coded[problem])._asdict()
+        assert texts.spoken is not None
+        words, at = texts.spoken
+        return self._wordings.compare(words, at[row], self._coded[problem])._asdict()
 
     def _rare(self, texts: Prepared, pairs: Candidates, both: F64) -> F64:
         """Share of the words' rarity that both have; words that only one has count for half, so that a text may be
@@ -327,6 +341,9 @@ FEW_WORDS = 30.0
 """Rarity of the words of a problem below which its formulas are what tells it from others."""
 MANY_SIGNS, ONE_FORMULA, LEAST_ALIKE = 5, 0.9, 0.6
 """Formulas so long and so alike make one template of texts that are worded otherwise, if not wholly."""
+SOME_WORDS, LEAST_PROSE = 3, 0.5
+"""Likeness of embeddings below which problems with so many content words aren't the same, whatever their formulas; it
+is exactly 0 where there are no embeddings."""
 SURE_VALUES = 0.5
 """Agreement of examples from which a code task may say the opposite in some word."""
 MOST = 0.85

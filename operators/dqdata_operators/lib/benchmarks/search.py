@@ -78,6 +78,7 @@ class Search:
             self._vectors = self._embedder.embed(texts)
             self._exact = self._vectors.astype(np.float64)
             self._mean = self._exact.sum(axis=0) / (len(texts) + CENTRING)
+            self._lengths = _lengths(self._exact - self._mean)
 
     def worst(self, texts: pl.Series) -> Iterator[Pair]:
         """Of each row where something was found the worst: by class, then by score, then the first problem."""
@@ -130,11 +131,11 @@ class Search:
         """With centred cosines; other measures are yet to be found."""
         centred = np.zeros(len(rows))
         if vectors is not None:
-            for start in range(0, len(rows), COSINES):
-                part = slice(start, start + COSINES)
-                left, right = vectors[rows[part]] - self._mean, self._exact[problems[part]] - self._mean
-                lengths = np.sqrt((left**2).sum(axis=1) * (right**2).sum(axis=1))
-                centred[part] = (left * right).sum(axis=1) / np.maximum(lengths, 1e-9)
+            left = vectors.astype(np.float64) - self._mean
+            lengths = _lengths(left)[rows] * self._lengths[problems]
+            centred = (
+                _products(left, rows, self._exact, problems) - np.einsum("ij,j->i", left, self._mean)[rows]
+            ) / lengths
         return Candidates(rows, problems, np.full(len(rows), self._min_cosine), centred, np.zeros(len(rows)))
 
     def _nearest(self, vectors: F32 | None) -> tuple[I64, I64, F64]:
@@ -142,11 +143,7 @@ class Search:
         if vectors is None:
             return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
         rows, problems = self._perhaps_near(vectors)
-        left, right = vectors.astype(np.float64), self._exact
-        cosines = np.empty(len(rows))
-        for start in range(0, len(rows), COSINES):
-            part = slice(start, start + COSINES)
-            cosines[part] = (left[rows[part]] * right[problems[part]]).sum(axis=1)
+        cosines = _products(vectors.astype(np.float64), rows, self._exact, problems)
         enough = cosines >= self._min_cosine
         return _largest(rows[enough], problems[enough], cosines[enough], self._neighbours)
 
@@ -205,6 +202,19 @@ class Index:
 def formulas(texts: pl.Series) -> pl.Series:
     """Texts with every number the same and one spelling of each sign."""
     return canonical(texts).str.replace_all(r"\d+(?:\.\d+)?", " 0 ").str.replace_all(r"0[\s()]*/[\s()]*0", "0")
+
+
+def _lengths(vectors: F64) -> F64:
+    return np.asarray(np.maximum(np.sqrt(np.einsum("ij,ij->i", vectors, vectors)), 1e-9), np.float64)
+
+
+def _products(left: F64, rows: I64, right: F64, others: I64) -> F64:
+    """Scalar product of each pair of rows, the same wherever the pair is."""
+    found = np.empty(len(rows))
+    for start in range(0, len(rows), COSINES):
+        part = slice(start, start + COSINES)
+        np.einsum("ij,ij->i", left[rows[part]], right[others[part]], out=found[part])
+    return found
 
 
 def _largest(rows: I64, problems: I64, values: F64, count: int) -> tuple[I64, I64, F64]:

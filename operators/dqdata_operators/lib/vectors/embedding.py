@@ -160,9 +160,11 @@ class WordVectors:
 
     def _learn(self, hashes: U64, words: Sequence[str]) -> None:
         vectors = np.zeros((len(words), self._tokens.shape[1]), np.float32)
-        for number, encoded in enumerate(self._tokenizer.encode_batch(list(words), add_special_tokens=False)):
+        worded = [number for number, word in enumerate(words) if not word[0].isdigit()]
+        made = self._tokenizer.encode_batch([words[number] for number in worded], add_special_tokens=False)
+        for number, encoded in zip(worded, made, strict=True):
             ids = encoded.ids
-            if ids and not words[number][0].isdigit():
+            if ids:
                 vectors[number] = self._tokens[ids].sum(axis=0) * _weight(max(ids))
         known = np.concatenate([self._known, hashes])
         order = np.concatenate([self._order, len(self._table) + np.arange(len(words))])
