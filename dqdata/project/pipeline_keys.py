@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, ByteSize, Field, TypeAdapter, ValidationError, WithJsonSchema, field_validator
 
 from dqdata.errors import InputError
 from dqdata.licenses import checked
@@ -13,6 +13,24 @@ from dqdata.project.assertions import CheckSpec
 
 LEAST_MEMORY = 256 << 20
 """The smallest `memory`: DuckDB sorts and joins long texts on disk with no less."""
+
+
+def _bytes(size: Any) -> Any:
+    """The bytes of a size with its unit, such as `512 MiB`; anything else as it is."""
+    if not isinstance(size, str):
+        return size
+    try:
+        return int(TypeAdapter(ByteSize).validate_python(size))
+    except ValidationError:
+        raise ValueError("Input should be a number of bytes, or a size such as '512 MiB' or '4 GB'") from None
+
+
+Size = Annotated[
+    int,
+    BeforeValidator(_bytes),
+    Field(ge=LEAST_MEMORY),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": LEAST_MEMORY}, {"type": "string"}]}),
+]
 
 
 class PipelineKeys(Params):
@@ -36,8 +54,9 @@ class PipelineKeys(Params):
     mode: Literal["full", "append"] = "full"
     """append: rows that went through the same steps in the last run are taken as they came out then, and only others
     are processed; the version is the one that processing all rows makes."""
-    memory: int = Field(2 << 30, ge=LEAST_MEMORY)
-    """Bytes of rows that a run holds before it uses the disk; the program itself takes some 350 MiB more."""
+    memory: Size = 2 << 30
+    """Bytes of rows that a run holds before it uses the disk, or a size such as `512 MiB`; the program takes some
+    350 MiB more."""
     checks: tuple[CheckSpec, ...] = ()
     """What must hold of the result."""
     license: str | None = None

@@ -141,3 +141,19 @@ def test_python_gets_each_error(tmp_path: Path) -> None:
     with pytest.raises(ProjectErrors, match=r"^pipelines.toml \[store\]: unknown key 'retention' \(known") as caught:
         dqdata.open(project(tmp_path, "retention"))
     assert caught.value.code == "unknown-key"
+
+
+def test_memory_is_bytes_or_a_size_with_its_unit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    head, _, rest = GOOD.partition("[pipelines.p]\n")
+    file = tmp_path / "pipelines.toml"
+    for size, said in {
+        "268435456": "",
+        '"256 MiB"': "",
+        '"1.5GB"': "",
+        '"much"': "a number of bytes, or a size such as '512 MiB'",
+        '"64 MiB"': "greater than or equal to 268435456",
+        "2.5": "valid integer",
+    }.items():
+        file.write_text(f"{head}[pipelines.p]\nmemory = {size}\n{rest}")
+        assert main(["check", "-p", str(file)]) == bool(said), size
+        assert said in capsys.readouterr().err
