@@ -1,7 +1,8 @@
 """CPU time of the readers of untrusted text over texts of N and 16 N characters: which grow faster than the text.
 
 python bench/growth.py                        # 300,000 and 4,800,000 characters, every reader and every piece
-python bench/growth.py --size 20000 --only verdict choice
+python bench/growth.py --size 20000 --only judge choice
+python bench/growth.py --sizes                # 0.5, 1, 2 and 5 million characters of the pieces that cost each most
 """
 
 from __future__ import annotations
@@ -15,13 +16,19 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from readers import ALL_PIECES, EXPECTED, FRAMES, READERS, hostile
+from readers import ALL_PIECES, EXPECTED, FRAMES, READERS, SHAPES, text_of
 
 TIMES = 16
 MOST_GROWTH = 40.0
 """16 where a reader is linear, 256 where it is quadratic; garbage collection and caches add to both."""
 NOISE_SECONDS = 0.1
 MOST_SECONDS = 60.0
+SIZES = (500_000, 1_000_000, 2_000_000, 5_000_000)
+SAMPLE = 30_000
+COSTLIEST = 5
+EACH_KIND = ("open_think_pairs", "brackets", "letters", "words_then_close")
+"""Repeated openers, nested ones, a run of one character, and an end that almost comes: beside the costliest."""
+TEXTS = [*ALL_PIECES, *SHAPES]
 
 
 class TooSlow(BaseException):
@@ -42,30 +49,45 @@ def cpu_seconds(name: str, text: str) -> float:
     return time.process_time() - started
 
 
+def by_sizes(name: str) -> int:
+    """Seconds at each of SIZES, for the texts that cost most at SAMPLE; how many of them grow faster than the text."""
+    costs = {text: cpu_seconds(name, text_of(text, SAMPLE)) for text in TEXTS}
+    costliest = sorted(TEXTS, key=lambda text: -costs[text])[:COSTLIEST]
+    slow = 0
+    for text in dict.fromkeys([*costliest, *EACH_KIND]):
+        seconds = [cpu_seconds(name, text_of(text, size)) for size in SIZES]
+        grows = seconds[-1] > MOST_GROWTH / TIMES * SIZES[-1] / SIZES[0] * seconds[0] + NOISE_SECONDS
+        slow += grows
+        print(f"{name:18}{text:20}", *(f"{one:8.2f}" for one in seconds), "GROWS" if grows else "", flush=True)
+    return slow
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=300_000, help="characters of the shorter text")
     parser.add_argument("--frames", nargs="+", choices=FRAMES, default=list(FRAMES))
     parser.add_argument("--only", nargs="+", choices=READERS, default=list(READERS))
-    parser.add_argument("--pieces", nargs="+", choices=ALL_PIECES, default=list(ALL_PIECES))
+    parser.add_argument("--pieces", nargs="+", choices=TEXTS, default=TEXTS)
+    parser.add_argument("--sizes", action="store_true")
     arguments = parser.parse_args()
 
     def stop(number: int, frame: object) -> None:
         raise TooSlow
 
     signal.signal(signal.SIGVTALRM, stop)
+    if arguments.sizes:
+        raise SystemExit(bool(sum(map(by_sizes, arguments.only))))
     slow, slowest = 0, (0.0, "")
     for name in arguments.only:
         for piece_name in arguments.pieces:
-            piece = ALL_PIECES[piece_name]
             for frame in arguments.frames:
                 before, after = FRAMES[frame]
                 small, large = (
-                    cpu_seconds(name, before + hostile(piece, size) + after)
+                    cpu_seconds(name, before + text_of(piece_name, size) + after)
                     for size in (arguments.size, TIMES * arguments.size)
                 )
                 if large > MOST_GROWTH * small + NOISE_SECONDS:  # once more: a garbage collection falls on any text
-                    large = min(large, cpu_seconds(name, before + hostile(piece, TIMES * arguments.size) + after))
+                    large = min(large, cpu_seconds(name, before + text_of(piece_name, TIMES * arguments.size) + after))
                 slowest = max(slowest, (large, f"{name} {piece_name} {frame}"))
                 if large > MOST_GROWTH * small + NOISE_SECONDS:
                     slow += 1

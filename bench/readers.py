@@ -6,19 +6,32 @@
 from __future__ import annotations
 
 import json
+import random
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import polars as pl
 from dqdata_operators.annotate.length import Length
 from dqdata_operators.annotate.pii import Pii
 from dqdata_operators.annotate.quality import Quality
+from dqdata_operators.generate._mutants import mutants
 from dqdata_operators.generate._novelty import similarity
 from dqdata_operators.generate._shape import cjk_share, numbers, size, steps
 from dqdata_operators.lib.asking.answers import flaw, is_refusal, loop
 from dqdata_operators.lib.asking.judgement import Choice, Scale, UnreadableError, read
+from dqdata_operators.lib.asking.programs import prose
+from dqdata_operators.lib.asking.prompting import parse_prompt
+from dqdata_operators.lib.asking.rubrics import RubricError
+from dqdata_operators.lib.asking.rubrics import read as read_rubric
 from dqdata_operators.lib.benchmarks.quantities import numbers_of
 from dqdata_operators.lib.benchmarks.tasks import fields, problem_part
+from dqdata_operators.lib.instructions.drawing import draw
+from dqdata_operators.lib.instructions.kinds import KINDS
+from dqdata_operators.lib.instructions.layout import LayoutError
+from dqdata_operators.lib.instructions.layout import read as read_instructions
+from dqdata_operators.lib.maths import compare
 from dqdata_operators.lib.maths.extract import extract
 from dqdata_operators.lib.texts.languages import language, share_of_scripts
 from dqdata_operators.lib.texts.shingles import shingles
@@ -37,16 +50,23 @@ from dqdata_operators.verify.verify_choice import VerifyChoice
 from dqdata_operators.verify.verify_text import VerifyText
 
 from dqdata import thinking
-from dqdata.errors import RowError, TeacherError
+from dqdata.chats import calls_apart, calls_in_text, read_chat, separated
+from dqdata.errors import DataError, RowError, TeacherError
 from dqdata.masking import Masker
 from dqdata.sandbox import Tests, process_state, tested_names
+from dqdata.sandbox.handing import own_objects
 from dqdata.sandbox.inside import plain
 from dqdata.sandbox.jobs import _report
+from dqdata.sources.csv_rows import read_csv, sample_csv
+from dqdata.sources.glaive import chat_of_text
+from dqdata.sources.json_lines import read_json, sample_json
+from dqdata.sources.record import Reading
 from dqdata.teacher import Message, Request
 from dqdata.teachers import chat, error_bodies, openai, stream
 from dqdata.teachers.refusals import refusal
+from dqdata.view.rich import parts
 
-EXPECTED = (RowError, UnreadableError, UnreadableTests, BadChecker, Undecodable)
+EXPECTED = (RowError, DataError, RubricError, LayoutError, UnreadableError, UnreadableTests, BadChecker, Undecodable)
 """What readers raise about a text that they can't read; everything else is a fault."""
 
 
@@ -126,6 +146,42 @@ def _benchmark(text: str) -> None:
     problem_part(texts), fields(texts), numbers_of(texts)
 
 
+def _chat(text: str) -> None:
+    """A message of somebody's chat, and the chat as JSON text."""
+    calls_in_text(text)
+    for message in ({"role": "assistant", "content": text}, {"from": "gpt", "value": text}):
+        for one in read_chat([{"role": "user", "content": text}, message]).messages:
+            separated(one), calls_apart(one)
+    chat_of_text(text)
+    read_chat(text)
+
+
+def _file(text: str, *, csv: bool) -> None:
+    """The text as a file of JSONL or CSV."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "rows.csv" if csv else "rows.jsonl")
+        path.write_text(text, "utf-8", "replace")
+        reading = Reading()
+        if csv:
+            list(read_csv(path, sample_csv(path, reading, ","), reading, ","))
+        else:
+            list(read_json(path, sample_json(path, reading, array=False), reading, array=False))
+
+
+def _instructions(text: str) -> None:
+    for one in _ASKED:
+        one.followed(text, loose=True)
+    read_instructions(text, text)
+
+
+def _maths(text: str) -> None:
+    compare(reference="4", response=text)
+    compare(reference="\\frac{x}{2}", response=f"\\boxed{{{text}}}")
+
+
+_DRAWN = [one for kind in sorted(KINDS) for one in draw(random.Random(1), "Which example words are there?", 1, [kind])]
+_ASKED = read_instructions([name for name, _ in _DRAWN], [arguments for _, arguments in _DRAWN])
+
 _MASKER = Masker()
 _MASKER.add("sk-corpus-0123456789abcdef")
 
@@ -143,6 +199,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "tests_prepared": _tests,
     "tested_names": lambda text: (tested_names(text, "solution", "f"), module_of(text, "solution", text)),
     "tests_encoded": lambda text: decoded(text),
+    "tests_handed_over": lambda text: own_objects(text, "f", "solution"),
     "checker": _checker,
     "output": lambda text: same_output(text, text[:-1] + " 1.0", 1e-6),
     "judge": _judge,
@@ -167,8 +224,67 @@ READERS: dict[str, Callable[[str], object]] = {
     "stream": _stream,
     "endpoint": _endpoint,
     "endpoint_error": _refusal,
+    "maths": _maths,
+    "maths_reference": lambda text: compare(reference=text, response="4"),
+    "instructions": _instructions,
+    "rubric": read_rubric,
+    "mutants": lambda text: mutants(text, 4),
+    "prose": prose,
+    "prompt_file": lambda text: parse_prompt(text, "here"),
+    "chat": _chat,
+    "json_lines": lambda text: _file(text, csv=False),
+    "csv": lambda text: _file(text, csv=True),
+    "view": parts,
     "structured": lambda text: chat.structured(text, {"type": "object", "properties": {"score": {"type": "integer"}}}),
 }
+
+_ANSWERS = ("thinking", "endpoint", "loop", "refusal")
+_JUDGES = (*_ANSWERS, "judge", "structured", "masking")
+_CODE = ("fences", "program", "program_begun", "blocks", "prompt", "tests", "tests_prepared", "tested_names",
+         "tests_handed_over", "tests_encoded", "checker", "output", "report", "candidate_answer")  # fmt: skip
+
+PLUG_INS: dict[str, dict[str, tuple[str, ...] | str]] = {
+    "operators": {
+        "adapt": "reads numbers and copies texts", "add_instructions": ("instructions",), "agree": ("vote",),
+        "balance": "counts values", "classify": _JUDGES, "cluster": "gives texts to an embedding model",
+        "compare": _JUDGES, "convert_choice": _JUDGES, "corrupt": _JUDGES, "critique": _JUDGES,
+        "curriculum": "reads numbers", "decontaminate": ("shingles", "signatures", "benchmark"),
+        "dedup": ("shingles", "signatures"), "delta_pairs": "reads verdicts and copies texts",
+        "evolve": (*_ANSWERS, "shape"), "expand": (*_ANSWERS, "shape"), "filter": "DuckDB reads the expression",
+        "gen_select": _JUDGES, "generate": (*_ANSWERS, "chat", "prompt_file"), "grade": (*_JUDGES, "prose"),
+        "join": "compares keys", "judge_answer": _JUDGES, "judge_contamination": _JUDGES, "judge_process": _JUDGES,
+        "length": ("length",), "length_scale": "reads numbers", "lengthen": (*_ANSWERS, "shape"), "level": _JUDGES,
+        "majority": ("vote",), "mix": "counts rows", "pairs": "reads numbers and copies texts",
+        "pass_rate": ("vote",), "pii": ("pii",), "problem_valid": _JUDGES, "quality": ("quality", "language"),
+        "refine": _JUDGES, "rethink": (*_ANSWERS, "shape"), "reward_rows": "copies texts",
+        "sample": "counts rows", "score": _JUDGES, "score_rubric": (*_JUDGES, "rubric"),
+        "select": "reads numbers", "shorten": (*_ANSWERS, "shape"), "split": "hashes keys",
+        "sql": "DuckDB reads the query", "student_fit": "gives texts to a model", "to_messages": "copies texts",
+        "verify": ("final_answer", "maths", "choice", "text", *_CODE), "verify_choice": ("choice",),
+        "verify_code": _CODE,
+        "verify_instructions": ("instructions", "thinking"),
+        "verify_math": ("final_answer", "maths", "maths_reference"),
+        "verify_text": ("text",), "write_rubric": (*_JUDGES, "rubric"), "write_tests": (*_JUDGES, "mutants", *_CODE),
+    },
+    "teachers": {
+        "likelihood": "gives texts to a model", "llamacpp": ("thinking", "structured"),
+        "openai": ("endpoint", "endpoint_error", "error_body", "stream", "masking"),
+        "openai_batch": ("endpoint", "endpoint_error", "error_body"), "openai_embeddings": ("error_body",),
+        "replay": "reads the ledger's own rows", "reward_model": "gives texts to a model",
+        "scripted": "answers as a script of the project says", "transformers": ("thinking", "structured"),
+        "vllm": ("endpoint", "endpoint_error", "error_body", "stream"),
+    },
+    "sources": {
+        "benchmark": ("json_lines", "csv"), "chats": ("chat", "json_lines", "csv"), "datasets": "reads Arrow data",
+        "files": ("json_lines", "csv"), "gym": "rows that a package makes", "problems": ("json_lines", "csv"),
+        "sql": "DuckDB reads the query",
+    },
+    "trainers": dict.fromkeys(
+        ("cogpo", "distill", "dpo", "kto", "orpo", "reward", "sft", "simpo"), "gives texts to a tokenizer"
+    ) | dict.fromkeys(("grpo", "rloo"), ("final_answer", "maths", "choice", "text", *_CODE)),
+    "view": {"trace": ("view", "chat")},
+}  # fmt: skip
+"""What reads the texts that each plug-in is given, by group; or why none does."""
 
 PIECES = {
     "backquotes": "`", "fences": "```\n", "open_fences": "```python\nx\n", "tildes": "~~~~\n", "spaces": " ",
@@ -218,6 +334,60 @@ DISTINCT = {
 }  # fmt: skip
 """The same with pieces that differ: tables of names are what grows."""
 
+
+def _chain(size: int) -> int:
+    """Parts of one expression: Python's parser takes some more than 2,500."""
+    return min(2000, size // 16)
+
+
+def _rows(line: Callable[[int], str], size: int) -> str:
+    """Lines of code, as many as fit whole."""
+    lines: list[str] = []
+    left = size
+    while (made := line(len(lines))) and len(made) < left:
+        lines.append(made)
+        left -= len(made) + 1
+    return "\n".join(lines) + "\n"
+
+
+def _used_elsewhere(size: int) -> str:
+    """A block that sets variables, and one whose function reads them all."""
+    count = size // 16
+    first = "".join(f"x{n} = {n}\n" for n in range(count))
+    return (
+        f"```python\n{first}```\n```python\ndef f(x):\n    return [{', '.join(f'x{n}' for n in range(count))}]\n```\n"
+    )
+
+
+SHAPES: dict[str, Callable[[int], str]] = {
+    "attributes": lambda size: _rows(lambda n: f"assert f(os{'.a' * _chain(size)}) == 1", size),
+    "subscripts": lambda size: _rows(lambda n: f"assert f(x{'[0]' * _chain(size)}) == 1", size),
+    "calls": lambda size: _rows(lambda n: f"assert f{'()' * _chain(size)} == 1", size),
+    "methods": lambda size: _rows(lambda n: f"assert x{'.a()' * (_chain(size) // 2)} == 1", size),
+    "sums": lambda size: _rows(lambda n: f"assert f(1{'+1' * _chain(size)}) == 1", size),
+    "negations": lambda size: _rows(lambda n: f"assert {'not ' * _chain(size)}f(1)", size),
+    "comparisons": lambda size: _rows(lambda n: f"assert f(1){' < x' * _chain(size)}", size),
+    "nested_lists": lambda size: _rows(lambda n: f"assert f({'[' * 90}{']' * 90}) == 1", size),
+    "nested_calls": lambda size: _rows(lambda n: f"assert {'f(' * 90}1{')' * 90} == 1", size),
+    "backwards": lambda size: f"x0 = f(1)\n{_rows(lambda n: f'x{size - n} = x{size - n - 1}', size)}assert x1 == 1\n",
+    "one_list": lambda size: f"assert f([{', '.join(['1'] * (size // 3))}]) == 1\n",
+    "one_chain": lambda size: f"{' = '.join(f'x{n}' for n in range(size // 9))} = f(1)\nassert x1 == 1\n",
+    "handed_over": lambda size: _rows(lambda n: f"x{n} = []\nf(x{n})\nx{n}.append(1)\nassert f(x{n}) == 1", size),
+    "used_elsewhere": _used_elsewhere,
+    "active_blocks": lambda size: _rows(lambda n: f"```python\nprint(f{n}(1))\n```", size),
+    "brackets_closed": lambda size: "[" * (size // 2) + "]" * (size // 2),
+    "json_closed": lambda size: '{"a":' * (size // 6) + "1" + "}" * (size // 6),
+    "boxes_closed": lambda size: "\\boxed{" * (size // 8) + "}" * (size // 8),
+    "half_and_half": lambda size: "<think>" * (size // 15) + "</think>" * (size // 15),
+    "fence_unclosed": lambda size: "```" + "a" * size + "`",
+    "tildes_unclosed": lambda size: "~" * size + "`",
+    "blanks_unclosed": lambda size: "```" + " " * size + "`",
+    "name_unclosed": lambda size: '{"score": "' + "a" * size + "}",
+    "tag_unclosed": lambda size: "<think" + " " * size + "<tool_call>" + "a" * size,
+    "words_then_close": lambda size: "the answer is " * (size // 14) + "</think>\n```\n}",
+}
+"""Texts of a structure that repetition does not give: nested, chained and named elsewhere."""
+
 FRAMES = {
     "": ("", ""),
     "fence": ("```python\n", "\n```\n"),
@@ -236,3 +406,8 @@ def hostile(piece: str | Callable[[int], str], size: int) -> str:
 
 
 ALL_PIECES: dict[str, str | Callable[[int], str]] = {**PIECES, **MORE_PIECES, **DISTINCT}
+
+
+def text_of(name: str, size: int) -> str:
+    """`size` characters, more or less, of a piece or a shape."""
+    return SHAPES[name](size) if name in SHAPES else hostile(ALL_PIECES[name], size)

@@ -61,7 +61,7 @@ def read_chat(value: Any) -> Chat:
     if isinstance(value, str):
         try:
             value = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise DataError(f"a chat is a list of messages, not the text {value[:60]!r}") from None
     if isinstance(value, Mapping) and isinstance(value.get("messages"), list):
         value = value["messages"]
@@ -265,7 +265,7 @@ def _calls_in(text: str) -> list[Any]:
 def _json(text: str, what: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise DataError(f"{what} is no JSON: {text[:80]!r}") from None
 
 
@@ -313,7 +313,7 @@ def arguments_of(call: Mapping[str, Any], turn: int | None = None) -> dict[str, 
     said = function.get("arguments")
     try:
         value = json.loads(said) if isinstance(said, str) else said
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, Mapping) or not function.get("name"):
         where = "" if turn is None else f"turn {turn}: "

@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import sys
 import time
+from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 
@@ -55,6 +56,22 @@ def test_time_grows_with_the_length(name: str) -> None:
         for before, after in (("", ""), ("```python\n", "\n```\n")):
             small, large = (before + readers.hostile(piece, size) + after for size in (SMALL, FACTOR * SMALL))
             assert any(linear(name, small, large) for _ in range(3)), (piece_name, before)
+
+
+@pytest.mark.parametrize("name", list(readers.READERS))
+def test_time_grows_with_the_length_of_nested_texts(name: str) -> None:
+    for shape, make in readers.SHAPES.items():
+        assert any(linear(name, make(SMALL), make(FACTOR * SMALL)) for _ in range(3)), shape
+
+
+def test_every_plug_in_names_its_readers() -> None:
+    """A new operator, teacher, source or trainer says which readers its texts go through, or that none does."""
+    named = set()
+    for group, plug_ins in readers.PLUG_INS.items():
+        own = {one.name for one in entry_points(group=f"dqdata.{group}") if one.value.startswith("dqdata")}
+        assert group == "view" or set(plug_ins) == own
+        named |= {reader for reading in plug_ins.values() if not isinstance(reading, str) for reader in reading}
+    assert named == set(readers.READERS)
 
 
 @pytest.mark.slow

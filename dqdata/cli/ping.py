@@ -52,7 +52,7 @@ def ping_endpoint(base_url: str, key: str, model: str, timeout: float) -> Ping:
         return Ping(works, f"{place} answers {answer.status} to /models", "" if works else ADDRESS)
     try:
         said = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return Ping(False, f"{place} answers, but not in JSON as such an endpoint does", "correct base_url")
     names = _models(said)
     if names and model not in names:

@@ -59,6 +59,8 @@ class _Makers:
         self.modules: dict[str, str] = {name: name for name in pure.MODULES} | {"np": "numpy"}
         self.given = {*names_in(tree, read(tree), set(), entry_point).candidate}
         self.own: set[str] = set()
+        self.roots: dict[ast.AST, ast.AST] = {}
+        """What a chain of attributes, subscripts and calls begins with, by each of its parts."""
         for node in ast.walk(tree):
             self._take_names(node, module)
         self._spread(tree)
@@ -95,8 +97,15 @@ class _Makers:
                 targets, value = [node.optional_vars], node.context_expr
             if targets:
                 pairs.append((set().union(*map(_names, targets)), _names(value)))
-        while fresh := {name for bound, used in pairs if used & self.given for name in bound} - self.given:
+        becomes: dict[str, set[str]] = {}
+        for bound, used in pairs:
+            for name in used:
+                becomes.setdefault(name, set()).update(bound)
+        todo = list(self.given)
+        while todo:
+            fresh = becomes.pop(todo.pop(), set()) - self.given
             self.given |= fresh
+            todo += fresh
 
     def _visit_all(self, tree: ast.Module) -> None:
         todo: list[tuple[ast.AST, ast.AST]] = [(tree, tree)]
@@ -182,9 +191,13 @@ class _Makers:
         return ""
 
     def _came_of_candidate(self, node: ast.AST) -> bool:
-        while isinstance(node, ast.Attribute | ast.Subscript | ast.Call | ast.Await):
+        passed: list[ast.AST] = []
+        while isinstance(node, ast.Attribute | ast.Subscript | ast.Call | ast.Await) and node not in self.roots:
+            passed.append(node)
             node = node.func if isinstance(node, ast.Call) else node.value
-        return isinstance(node, ast.Name) and node.id in self.given
+        root = self.roots.get(node, node)
+        self.roots.update(dict.fromkeys(passed, root))
+        return isinstance(root, ast.Name) and root.id in self.given
 
 
 def _names(node: ast.AST) -> set[str]:

@@ -24,6 +24,7 @@ from dqdata.sandbox.inside.cases import CASE_FAILED, PROGRAM, SAME
 from dqdata.sandbox.integers import long_integers
 from dqdata.sandbox.lookalike import changed_statement
 from dqdata.sandbox.names import calls, defined_by, names_in, read
+from dqdata.sandbox.nodes import nodes
 from dqdata.sandbox.reading import Reading
 
 LONGEST_TEXT = 300
@@ -92,7 +93,7 @@ def passes_stop_iteration(tree: ast.Module) -> bool:
     the end of an iteration, as `map(f, xs)` does."""
     names: set[str | None] = set()
     others: set[str | None] = set()
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Name):
             names.add(node.id)
         elif isinstance(node, ast.Attribute):

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from dqdata.sandbox.inside import pure
 from dqdata.sandbox.integers import long_integers
+from dqdata.sandbox.nodes import nodes
 
 NEEDED = frozenset((
     "unittest.mock", "mock", "inspect", "builtins", "importlib", "gc", "threading", "concurrent", "multiprocessing",
@@ -39,6 +40,7 @@ POSSIBLE = frozenset((
 FIXTURES = frozenset("capsys capfd capsysbinary capfdbinary monkeypatch mocker caplog recwarn pytester".split())
 METHODS = frozenset("assertWarns assertWarnsRegex assertLogs assertNoLogs".split())
 LOOKS = frozenset("globals locals vars dir id breakpoint".split())
+MOST_PARTS = 16
 MUTATORS = frozenset("append extend insert pop remove clear sort reverse update add discard setdefault popitem".split())
 
 
@@ -58,21 +60,22 @@ def process_state(code: str) -> State:
             tree = ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return State("", "")
-    reading = _Reading(tree)
-    for node in ast.walk(tree):
+    parts = nodes(tree)
+    reading = _Reading(parts)
+    for node in parts:
         reading.take(node)
-    reading.take_aliases(tree)
-    reading.take_globals(tree)
+    reading.take_aliases(parts)
+    reading.take_globals(parts)
     return State(reading.needed, reading.possible)
 
 
 class _Reading:
-    def __init__(self, tree: ast.Module) -> None:
+    def __init__(self, parts: list[ast.AST]) -> None:
         self.needed = self.possible = ""
-        self.modules = _imported(tree)
+        self.modules = _imported(parts)
         self.called: set[str] = set()
         self.bound: set[str] = set()
-        for node in ast.walk(tree):
+        for node in parts:
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 self.called.add(node.func.id)
             elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
@@ -138,11 +141,11 @@ class _Reading:
         elif name in ("exec", "eval", "compile"):
             self.allow(f"{name}()")
 
-    def take_aliases(self, tree: ast.Module) -> None:
+    def take_aliases(self, parts: list[ast.AST]) -> None:
         """A container that was handed over and is changed afterwards: whoever kept it sees the change."""
         made: dict[str, int] = {}
         given: dict[str, int] = {}
-        for node in sorted(_located(tree), key=lambda node: (node.lineno, node.col_offset)):  # type: ignore[attr-defined]
+        for node in sorted(_located(parts), key=lambda node: (node.lineno, node.col_offset)):  # type: ignore[attr-defined]
             if isinstance(node, ast.Assign) and isinstance(node.value, ast.List | ast.Dict | ast.Set | ast.ListComp):
                 for target in node.targets:
                     if isinstance(target, ast.Name):
@@ -159,12 +162,12 @@ class _Reading:
             if (name := _changed(node)) and name in given and given[name] < node.lineno:  # type: ignore[attr-defined]
                 self.need(f"a change of {name} after it was handed over")
 
-    def take_globals(self, tree: ast.Module) -> None:
+    def take_globals(self, parts: list[ast.AST]) -> None:
         """Variables that the tests read and don't define: the candidate's, which its functions may set anew."""
         given: set[ast.expr] = set()
         read: list[ast.Name] = []
         known = self.called | self.bound | set(self.modules) | pure.NAMES
-        for node in ast.walk(tree):
+        for node in parts:
             if isinstance(node, ast.Name):
                 read.append(node)
             elif isinstance(node, ast.Call):
@@ -178,9 +181,10 @@ class _Reading:
                 self.allow(f"the variable {node.id}")
 
     def path(self, node: ast.AST) -> str:
-        """The dotted name that an expression denotes, its imports resolved; empty where it denotes none."""
+        """The dotted name that an expression denotes, its imports resolved; empty where it denotes none, or one of more
+        than MOST_PARTS: its beginnings are expressions too."""
         parts: list[str] = []
-        while isinstance(node, ast.Attribute):
+        while isinstance(node, ast.Attribute) and len(parts) < MOST_PARTS:
             parts.append(node.attr)
             node = node.value
         if not isinstance(node, ast.Name) or node.id not in self.modules:
@@ -200,10 +204,10 @@ class _Reading:
         return self.modules.get(name, "").partition(".")[0] in sys.stdlib_module_names
 
 
-def _imported(tree: ast.Module) -> dict[str, str]:
+def _imported(parts: list[ast.AST]) -> dict[str, str]:
     """What each imported name denotes; a foreign module also as its name and a dot."""
     found: dict[str, str] = {}
-    for node in ast.walk(tree):
+    for node in parts:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 name = alias.asname or alias.name.partition(".")[0]
@@ -228,8 +232,8 @@ def _is_shared(node: ast.AST) -> bool:
     return isinstance(node, ast.Constant) or (isinstance(node, ast.Name) and node.id in pure.NAMES)
 
 
-def _located(tree: ast.Module) -> list[ast.AST]:
-    return [node for node in ast.walk(tree) if isinstance(node, ast.stmt | ast.Call)]
+def _located(parts: list[ast.AST]) -> list[ast.AST]:
+    return [node for node in parts if isinstance(node, ast.stmt | ast.Call)]
 
 
 def _kept_calls(node: ast.AST) -> list[ast.Call]:

@@ -23,7 +23,7 @@ def value_of(row: Row, *names: str) -> Any:
         if isinstance(value, str) and value[:1] in "[{":
             try:
                 return json.loads(value)
-            except ValueError:
+            except (ValueError, RecursionError):
                 return value
         if value is not None:
             return value

@@ -98,7 +98,7 @@ def _call(text: str) -> dict[str, Any] | None:
     """A call whose arguments are an object, or the text of one, in single quotes where it isn't JSON."""
     try:
         given = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         quoted = _QUOTED.fullmatch(text)
         given = {"name": quoted.group(1), "arguments": quoted.group(2).replace("\\'", "'")} if quoted else None
     if not isinstance(given, Mapping) or not given.get("name"):
@@ -106,7 +106,7 @@ def _call(text: str) -> dict[str, Any] | None:
     said = given.get("arguments") or {}
     try:
         said = json.loads(said) if isinstance(said, str) else said
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(said, Mapping):
         return None

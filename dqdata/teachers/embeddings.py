@@ -160,7 +160,7 @@ class OpenAIEmbeddings(Teacher[EmbeddingParams]):
             data = await self._post(texts)
         try:
             vectors = vectors_in(data, len(texts))
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise chat.malformed(f"{self._endpoint.where} gave no vector for each text: {error}") from None
         usage = counted(data.get("usage"))
         shares = shared(usage.input, [len(text) for text in texts]) if usage else [len(t) // 4 + 1 for t in texts]

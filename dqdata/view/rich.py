@@ -18,7 +18,7 @@ Kind = Literal["text", "math", "display", "code", "block"]
 LONGEST = 200_000
 """Characters of a text that a page sets; of a longer one the rest is left to `dqdata show`."""
 
-_FENCE = re.compile(r"^[ \t]{0,3}(`{3,}|~{3,})[ \t]*([A-Za-z0-9_+#.-]*)[^\n`]*$", re.MULTILINE)
+_FENCE = re.compile(r"^[ \t]{0,3}(`{3,}+|~{3,}+)[ \t]*+([A-Za-z0-9_+#.-]*+)[^\n`]*+$", re.MULTILINE)
 _OPENING = re.compile(r"`|(?<!\\)\$\$?|\\[\[(]|(?<!\\)\\boxed\{")
 _BRACE = re.compile(r"\\.|[{}\n]", re.DOTALL)
 LONGEST_BOX = 600

@@ -152,7 +152,7 @@ def marked(store: OpenStore, shown: Shown) -> tuple[list[Any], dict[str, Any] | 
 def _inner(text: str | None) -> dict[str, Any]:
     try:
         found = json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {"row": text}
     return found if isinstance(found, dict) else {"row": text}
 
@@ -189,7 +189,7 @@ def _listed(calls: Any) -> list[Any]:
     if isinstance(calls, str):
         try:
             calls = json.loads(calls)
-        except ValueError:
+        except (ValueError, RecursionError):
             return [calls]
     return calls if isinstance(calls, list) else [calls] if calls else []
 
@@ -203,7 +203,7 @@ def _call(call: Any) -> tuple[str, str]:
     if isinstance(arguments, str):
         try:
             arguments = json.loads(arguments)
-        except ValueError:
+        except (ValueError, RecursionError):
             return str(function.get("name", "")), arguments
     if isinstance(arguments, dict) and len(arguments) == 1 and isinstance(next(iter(arguments.values())), str):
         return str(function.get("name", "")), str(next(iter(arguments.values())))

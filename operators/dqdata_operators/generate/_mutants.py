@@ -11,7 +11,6 @@ to expect that no test finds some of them out.
 from __future__ import annotations
 
 import ast
-import copy
 from collections.abc import Iterator
 
 from dqdata.ids import digest
@@ -44,26 +43,33 @@ OPERATE: dict[type[ast.operator], tuple[type[ast.operator], ...]] = {
 }
 
 
+MOST_TRIED = 200
+"""Changes of one program that are written out."""
+MOST_WRITTEN = 2_000_000
+"""Characters of all of them: a long program is changed in fewer places."""
+
+
 def mutants(program: str, most: int) -> list[str]:
     """At most `most` different programs with one change each, the same ones every time; none of what is no Python."""
     try:
         tree = ast.parse(program)
         own = ast.unparse(tree)
-        made = dict.fromkeys(_changed(tree))
+        made = dict.fromkeys(_changed(tree, max(1, min(MOST_TRIED, MOST_WRITTEN // (len(own) + 1)))))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
     made.pop(own, None)
     return sorted(made, key=lambda text: digest("mutant", text))[:most]
 
 
-def _changed(tree: ast.Module) -> Iterator[str]:
-    for place, node in enumerate(ast.walk(tree)):
-        for number in range(len(list(_variants(node)))):
-            changed = copy.deepcopy(tree)
-            target = next(other for at, other in enumerate(ast.walk(changed)) if at == place)
-            name, value = list(_variants(target))[number]
-            setattr(target, name, value)
-            yield ast.unparse(ast.fix_missing_locations(changed))
+def _changed(tree: ast.Module, most: int) -> Iterator[str]:
+    changes = [(node, name, value) for node in ast.walk(tree) for name, value in _variants(node)]
+    if len(changes) > most:
+        changes = [changes[at * len(changes) // most] for at in range(most)]
+    for node, name, value in changes:
+        own = getattr(node, name)
+        setattr(node, name, value)
+        yield ast.unparse(tree)
+        setattr(node, name, own)
 
 
 def _variants(node: ast.AST) -> Iterator[tuple[str, object]]:

@@ -13,10 +13,13 @@ import warnings
 from collections.abc import Callable, Sequence
 from functools import cached_property
 
-from dqdata.sandbox import long_integers
+from dqdata.sandbox import long_integers, nodes
 
 _READS_INPUT = re.compile(r"\binput\(|\bsys\.stdin\b|\bopen\(0|\bfileinput\b|\bos\.read\(0")
 _DEFINED = re.compile(r"^(?:(?:async +def|def|class)\s+(\w+)|(\w+)\s*(?::[^=\n]{1,80})?=)", re.MULTILINE)
+_MOST_ACTIVE = 20
+"""Blocks that are tried with their helpers."""
+_BUILTINS = frozenset(dir(builtins))
 _DEFINES = re.compile(r"^(?:def|class|async def) ", re.MULTILINE)
 
 
@@ -52,7 +55,7 @@ def with_definitions(program: str, tests: str) -> str:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return program
     classes = {
-        node.name: node for node in given.body if isinstance(node, ast.ClassDef) and not _loaded(node) & part.names
+        node.name: node for node in given.body if isinstance(node, ast.ClassDef) and not given.loaded[node] & part.names
     }
     wanted = [given.lines(node) for name, node in classes.items() if name in part.free]
     return "\n\n\n".join([*wanted, program])
@@ -70,7 +73,7 @@ def _without_names(parsed: list[_Part], tested: bool) -> _Part:
         for part in active:
             if _READS_INPUT.search(part.code):
                 return part
-        for part in active:
+        for part in active[:_MOST_ACTIVE]:
             if _READS_INPUT.search(_with_helpers(part, parsed, set())):
                 return part
     return ([part for part in parsed if _DEFINES.search(part.code)] or parsed)[-1]
@@ -79,43 +82,65 @@ def _without_names(parsed: list[_Part], tested: bool) -> _Part:
 def _with_helpers(main: _Part, parts: list[_Part], missing: set[str]) -> str:
     """The block after those definitions of other blocks that it reads and doesn't make itself."""
     others = [part for part in parts if part is not main and part.code != main.code]
+    where = {name: at for at, part in enumerate(others) for name in part.names}
     needed, known = main.free | missing, set(main.names)
     taken: dict[int, set[ast.stmt]] = {}
     while needed:
         name = needed.pop()
-        at = next((at for at in reversed(range(len(others))) if name in others[at].names), None)
-        if at is None or name in known:
+        if name in known or (at := where.get(name)) is None:
             continue
-        for node in others[at].body:
-            bound = _bound(node)
-            if name in bound or (at not in taken and isinstance(node, ast.Import | ast.ImportFrom)):
-                taken.setdefault(at, set()).add(node)
-                known |= bound
-                needed |= _loaded(node) - known
+        part = others[at]
+        for node in part.binding.get(name, []) if at in taken else part.first(name):
+            taken.setdefault(at, set()).add(node)
+            known |= part.bound[node]
+            needed |= part.loaded[node] - known
     lines = [others[at].lines(node) for at in sorted(taken) for node in others[at].body if node in taken[at]]
     return "\n\n\n".join([*lines, main.code])
 
 
 class _Part:
-    """A block that is Python. names: what it defines, with the methods of a class. free: what it reads beside that.
-    acts: it does more than to define."""
+    """A block that is Python. bound, loaded: names that each statement defines and reads. names: what they define, with
+    the methods of a class. free: what the block reads beside that. acts: it does more than to define."""
 
     def __init__(self, code: str) -> None:
         with warnings.catch_warnings(), long_integers():
             warnings.simplefilter("ignore")
             self.code, self.body = code, ast.parse(code).body
+        self.bound: dict[ast.stmt, set[str]] = {}
+        self.loaded: dict[ast.stmt, set[str]] = {}
         self.names: set[str] = set()
-        every: set[str] = set()
+        self.free: set[str] = set()
+        inner: set[str] = set()
         for node in self.body:
-            self.names |= _bound(node)
+            stored, loaded, within = _names_of(node)
+            self.bound[node] = _defines(node) or stored
+            self.loaded[node] = loaded
+            self.names |= self.bound[node]
             if isinstance(node, ast.ClassDef):
                 self.names |= {part.name for part in node.body if isinstance(part, ast.FunctionDef)}
-            every |= _bound_anywhere(node)
-        loaded = set().union(*(_loaded(node) for node in self.body)) if self.body else set()
-        self.free = loaded - every - set(dir(builtins))
+            self.free |= loaded
+            inner |= stored | within
+        self.free -= self.names | inner | _BUILTINS
         self.acts = any(
             isinstance(node, ast.Expr | ast.If | ast.For | ast.While | ast.With | ast.Try) for node in self.body
         )
+
+    @cached_property
+    def binding(self) -> dict[str, list[ast.stmt]]:
+        """The statements that define a name."""
+        found: dict[str, list[ast.stmt]] = {}
+        for node in self.body:
+            for name in self.bound[node]:
+                found.setdefault(name, []).append(node)
+        return found
+
+    def first(self, name: str) -> list[ast.stmt]:
+        """The statements that define a name, after the block's first import where that stands before them."""
+        nodes = self.binding.get(name, [])
+        imported = next((node for node in self.body if isinstance(node, ast.Import | ast.ImportFrom)), None)
+        if imported is None or (nodes and nodes[0].lineno <= imported.lineno):
+            return nodes
+        return [imported, *nodes]
 
     def lines(self, node: ast.stmt) -> str:
         decorators = getattr(node, "decorator_list", [])
@@ -132,28 +157,28 @@ def _defined(code: str) -> set[str]:
     return {name for match in _DEFINED.finditer(code) for name in match.groups() if name}
 
 
-def _bound(node: ast.stmt) -> set[str]:
-    """Names that a statement at the top defines."""
+def _defines(node: ast.AST) -> set[str]:
+    """Names that a definition or an import gives to what it makes."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return {node.name}
     if isinstance(node, ast.Import | ast.ImportFrom):
         return {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
-    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name) and not isinstance(part.ctx, ast.Load)}
+    return set()
 
 
-def _bound_anywhere(node: ast.stmt) -> set[str]:
-    names = _bound(node)
-    for part in ast.walk(node):
-        if isinstance(part, ast.arg):
-            names.add(part.arg)
-        elif isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom):
-            names |= _bound(part)
-        elif isinstance(part, ast.ExceptHandler) and part.name:
-            names.add(part.name)
-        elif isinstance(part, ast.Name) and not isinstance(part.ctx, ast.Load):
-            names.add(part.id)
-    return names
-
-
-def _loaded(node: ast.stmt) -> set[str]:
-    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load)}
+def _names_of(statement: ast.stmt) -> tuple[set[str], set[str], set[str]]:
+    """Names of variables that are set and that are read anywhere in a statement, and others that it binds: arguments,
+    exceptions, inner definitions."""
+    stored: set[str] = set()
+    loaded: set[str] = set()
+    within: set[str] = set()
+    for part in nodes(statement):
+        if isinstance(part, ast.Name):
+            (loaded if isinstance(part.ctx, ast.Load) else stored).add(part.id)
+        elif isinstance(part, ast.arg):
+            within.add(part.arg)
+        elif isinstance(part, ast.ExceptHandler):
+            within |= {part.name} if part.name else set()
+        else:
+            within |= _defines(part)
+    return stored, loaded, within

@@ -89,7 +89,7 @@ def _read(text: str, entry_point: str, prompt: str, beside: str) -> CodeTests:
     if stripped[0] in "[{":
         try:
             data = json.loads(stripped)
-        except ValueError:
+        except (ValueError, RecursionError):
             data = None
         if isinstance(data, dict):
             return _of_dict({**given, **{name: value for name, value in data.items() if value is not None}})
@@ -111,7 +111,7 @@ def _function(data: Mapping[str, Any]) -> str:
     if isinstance(metadata, str):
         try:
             metadata = json.loads(metadata)
-        except ValueError:
+        except (ValueError, RecursionError):
             metadata = None
     name = metadata.get("func_name") if isinstance(metadata, dict) else ""
     return str(data.get("entry_point") or data.get("fn_name") or name or "")
@@ -246,5 +246,5 @@ def _json_or_text(value: Any) -> Any:
         return value
     try:
         return json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return value
