@@ -51,7 +51,7 @@ from dqdata_operators.verify.verify_text import VerifyText
 
 from dqdata import thinking
 from dqdata.chats import calls_apart, calls_in_text, read_chat, separated
-from dqdata.errors import DataError, RowError, TeacherError
+from dqdata.errors import DataError, InputError, RowError, TeacherError
 from dqdata.masking import Masker
 from dqdata.sandbox import Tests, process_state, tested_names
 from dqdata.sandbox.handing import own_objects
@@ -66,7 +66,17 @@ from dqdata.teachers import chat, error_bodies, openai, stream
 from dqdata.teachers.refusals import refusal
 from dqdata.view.rich import parts
 
-EXPECTED = (RowError, DataError, RubricError, LayoutError, UnreadableError, UnreadableTests, BadChecker, Undecodable)
+EXPECTED = (
+    InputError,
+    RowError,
+    DataError,
+    RubricError,
+    LayoutError,
+    UnreadableError,
+    UnreadableTests,
+    BadChecker,
+    Undecodable,
+)
 """What readers raise about a text that they can't read; everything else is a fault."""
 
 
@@ -383,6 +393,9 @@ SHAPES: dict[str, Callable[[int], str]] = {
     "tildes_unclosed": lambda size: "~" * size + "`",
     "blanks_unclosed": lambda size: "```" + " " * size + "`",
     "name_unclosed": lambda size: '{"score": "' + "a" * size + "}",
+    "bracket_unclosed": lambda size: "[" + "a" * size,
+    "angle_unclosed": lambda size: "<" * size + ">",
+    "dots_unclosed": lambda size: "." * size + "x",
     "tag_unclosed": lambda size: "<think" + " " * size + "<tool_call>" + "a" * size,
     "words_then_close": lambda size: "the answer is " * (size // 14) + "</think>\n```\n}",
 }

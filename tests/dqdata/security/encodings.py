@@ -35,6 +35,7 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
     "octal escapes": every("\\{:03o}"),
     "URL": lambda key: quote(key, safe=""),
     "URL, every character": every("%{:02X}"),
+    "URL in small letters": every("%{:02x}"),
     "URL of a form": quote_plus,
     "URL in URL": lambda key: quote(quote(key, safe=""), safe=""),
     "JSON in a URL": lambda key: quote(json.dumps({"key": key})),

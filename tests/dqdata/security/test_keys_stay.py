@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import sqlite3
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -92,8 +94,45 @@ def test_errors_of_every_encoding(tmp_path: Path, dqdata: Invoke) -> None:
     assert stored.count("xxxxx ***") > len(NAMES)
 
 
+def _stream(*parts: str) -> bytes:
+    """An answer, or an error, in pieces of an event stream."""
+    chunks = [{"choices": [{"index": 0, "delta": {"content": part}}]} for part in parts]
+    chunks.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    return "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks).encode() + b"data: [DONE]\n\n"
+
+
+_SAID = json.dumps({"error": {"message": f"bad key {SECRET}"}})
+_SOFT = "\u00ad".join(SECRET)
+_EVENTS = {"Content-Type": "text/event-stream"}
+WRAPPED = [
+    Reply(400, gzip.compress(_SAID.encode()), {"Content-Encoding": "gzip"}),
+    Reply(400, zlib.compress(_SAID.encode()), {"Content-Encoding": "deflate"}),
+    Reply(400, gzip.compress(_SAID.encode())),
+    *(Reply(400, _SAID.encode(code)) for code in ("utf-16", "utf-16-le", "utf-16-be", "utf-32")),
+    Reply(400, json.dumps({"error": {"message": SECRET[:14], "code": SECRET[14:28], "param": SECRET[28:]}}).encode()),
+    Reply(400, json.dumps({"detail": [{"loc": ["header", SECRET]}], SECRET: {SECRET: 1}}).encode()),
+    Reply(400, f"<Error><![CDATA[{SECRET}]]><a b='{_SOFT}'/></Error>".encode()),
+    Reply(400, b"{}", {"WWW-Authenticate": f'Bearer realm="{SECRET}"', "x-request-id": SECRET, "Retry-After": SECRET}),
+    Reply(200, _stream("the key is ", SECRET[:9], SECRET[9:30], SECRET[30:], "!"), _EVENTS),
+    Reply(200, b'{"choices": "' + SECRET.encode() + b'"}'),
+    completion("4", reasoning_content=f"The key is {SECRET[:20]}-\n{SECRET[20:]}"),
+]
+
+
+def test_a_key_in_other_wrappings(tmp_path: Path, dqdata: Invoke) -> None:
+    """Compressed, in other character sets, in pieces, in headers and in event streams."""
+    with serving(lambda request: WRAPPED[int(request.question.split()[0])]) as server:
+        project(tmp_path, server.url, len(WRAPPED))
+        done = dqdata("-v", "run", "p")
+        asked = {request.question.split()[0] for request in server.seen}
+    assert len(asked) == len(WRAPPED)
+    check(done.text)
+    check(everything_stored(tmp_path))
+
+
 @pytest.mark.parametrize(
-    "name", ["as it is", "beginning and stars", "unicode escapes", "base64 after one byte", "lines"]
+    "name",
+    ["as it is", "beginning and stars", "URL in small letters", "unicode escapes", "base64 after one byte", "lines"],
 )
 @pytest.mark.parametrize("status", [401, 403, 500, 302])
 def test_errors_that_end_a_run(name: str, status: int, tmp_path: Path, dqdata: Invoke) -> None:

@@ -73,6 +73,17 @@ def test_a_glob_with_links_out_of_the_project_is_named(path: str, tmp_path: Path
     assert len(found) == 1 and repr(path) in found[0] and "elsewhere" in found[0], found
 
 
+def test_of_a_glob_that_matches_much_the_first_files_are_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = project(tmp_path / "project", PATHS["source"][0].format("data/*.jsonl"))
+    (file.parent / "data").mkdir()
+    (file.parent / "data" / "x.jsonl").symlink_to(tmp_path / "x.jsonl")
+    assert outside_paths(file)
+    monkeypatch.setattr("dqdata.project.paths._MOST_MATCHES", 0)
+    assert not outside_paths(file)
+
+
 @pytest.mark.parametrize("path", ["a.jsonl", "data/*.jsonl", "./data/../b.jsonl", "x..y.jsonl", "...", "select 1 / 2"])
 def test_a_path_inside_is_not(path: str, tmp_path: Path) -> None:
     assert not outside_paths(project(tmp_path, PATHS["source"][0].format(path)))

@@ -114,6 +114,27 @@ def test_a_compressed_row_is_measured_before_it_is_unpacked(tmp_path: Path, kind
     assert pa.total_allocated_bytes() - before < 1_000_000
 
 
+def test_lists_and_batches_are_measured_before_they_are_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else measures lists, and nothing a batch of many small rows."""
+    feather.write_feather(pa.table({"parts": [[0] * 2_000_000]}), str(tmp_path / "x.feather"), compression="zstd")
+    with pytest.raises(DataError, match=r"row 1: a row of 15\.3 MB or more, over max_row_mb"):
+        read(tmp_path / "x.feather")
+    feather.write_feather(pa.table({"n": [0] * 10_000}), str(tmp_path / "y.feather"), compression="zstd")
+    monkeypatch.setattr("dqdata.sources.arrow_files.MOST_BATCH_BYTES", 10_000)
+    with pytest.raises(DataError, match="a compressed record batch of"):
+        read(tmp_path / "y.feather")
+
+
+def test_a_list_in_a_dictionary_is_measured(tmp_path: Path) -> None:
+    lists = pa.array([[0] * 2_000_000])
+    values = pa.DictionaryArray.from_arrays(pa.array([0] * 3, pa.int32()), lists)
+    feather.write_feather(pa.table({"parts": values}), str(tmp_path / "x.feather"), compression="zstd")
+    with pytest.raises(DataError, match=r"row 1: a row of 15\.3 MB or more, over max_row_mb"):
+        read(tmp_path / "x.feather")
+
+
 def test_a_large_value_of_a_dictionary_is_not_held_for_every_row(tmp_path: Path) -> None:
     values = pa.DictionaryArray.from_arrays(pa.array([0] * 3000, pa.int32()), pa.array(["x" * 1_000_000]))
     feather.write_feather(pa.table({"question": values}), str(tmp_path / "x.feather"), compression="lz4")

@@ -88,6 +88,14 @@ def bomb(path: Path, values: list[str], rows: int, **how: Any) -> None:
     parquet.write_table(pa.table({"question": column.cast(kind)}), path, compression="zstd", **how)
 
 
+def test_one_large_row_among_small_ones_is_named(tmp_path: Path) -> None:
+    """On average the rows of the file are small: its statistics show nothing."""
+    path = tmp_path / "rows.parquet"
+    parquet.write_table(pa.table({"question": ["a", "b" * (9 << 20), "c"]}), path, use_dictionary=False)
+    with pytest.raises(DataError, match=r"row 2: a row of 9\.0 MB"):
+        read(path)
+
+
 MEASURED = """
 import resource, sys
 from pathlib import Path

@@ -166,7 +166,7 @@ def _key_count(count: Callable[[str], int], name: str) -> Callable[[str, Values]
 
 
 def _placeholders(text: str) -> int:
-    return len(re.findall(r"\[[^\[\]\n]*[^\[\]\s][^\[\]\n]*\]", text))
+    return sum(bool(part[1:-1].strip()) for part in re.findall(r"\[[^\[\]\n]*\]", text))
 
 
 KINDS: Mapping[str, Constraint] = {
@@ -252,7 +252,7 @@ KINDS: Mapping[str, Constraint] = {
     ),
     "detectable_format:title": Constraint(
         {},
-        lambda text, _: any(title.strip("<> \t") for title in re.findall(r"<<[^\n]+>>", text)),
+        lambda text, _: any(title.strip("<> \t") for title in texts.titles(text)),
         "Your answer must contain a title in double angular brackets, such as <<poem of joy>>.",
     ),
     "combination:two_responses": Constraint(

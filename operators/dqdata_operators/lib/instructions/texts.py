@@ -15,10 +15,11 @@ ABBREVIATIONS = frozenset(
 """Words whose full stop ends no sentence, without it."""
 MAY_END = frozenset("etc inc ltd co corp jr sr a.m p.m u.s u.k u.n ph.d b.c a.d al".split())
 """Those of them that a sentence may end with: it does where a word with a capital follows."""
-_END = re.compile(r"[.!?…]+[\"'”’)\]*_]*(?=\s|$)|[。！？]+[”’」』）]*")
+_END = re.compile(r"(?<![.!?…])[.!?…]+[\"'”’)\]*_]*(?=\s|$)|[。！？]+[”’」』）]*")
 _MARKER = re.compile(r"^[ \t]*(?:\d+|[A-Za-z])[.)](?=[ \t])", re.MULTILINE)
 """The number of an item of a list, whose full stop ends no sentence."""
-_LAST_WORD = re.compile(r"[^\s(\[\"'“‘*_]+$")
+_OPENING = "([\"'“‘*_"
+_VISIBLE = re.compile(r"\S")
 _CAPITAL_WORD = re.compile(r"[^\W_]+(?:[-'’./&][^\W_]+)*")
 _BULLET = re.compile(r"^[ \t]*(?:\*(?!\*)|-(?!-))[ \t]*\S.*$", re.MULTILINE)
 _EMPHASIS = re.compile(r"[ \t]*\*\S[^*\n]*\*")
@@ -46,16 +47,27 @@ def sentences(text: str) -> list[str]:
 
 def _ends(text: str, start: int, mark: re.Match[str]) -> bool:
     """Whether a single full stop ends the sentence."""
-    word = _LAST_WORD.search(text, start, mark.start())
-    if word is None:
+    word = _last_word(text, start, mark.start())
+    if not word:
         return True
-    bare = word[0].lower()
-    following = text[mark.end() :].lstrip()[:1]
-    if len(bare) == 1 and bare.isalpha() and word[0].isupper() and word[0] != "I":  # an initial
+    bare = word.lower()
+    found = _VISIBLE.search(text, mark.end())
+    following = found[0] if found else ""
+    if len(bare) == 1 and bare.isalpha() and word.isupper() and word != "I":  # an initial
         return not following.isupper()
     if bare not in ABBREVIATIONS:
         return True
     return bare in MAY_END and (not following or following.isupper())
+
+
+def _last_word(text: str, start: int, end: int) -> str:
+    """What stands before `end` without a blank or an opening mark, a line end in between left out."""
+    if end > start and text[end - 1] == "\n":
+        end -= 1
+    at = end
+    while at > start and not text[at - 1].isspace() and text[at - 1] not in _OPENING:
+        at -= 1
+    return text[at:end]
 
 
 def words(text: str) -> list[str]:
@@ -78,6 +90,12 @@ def highlighted(text: str) -> int:
     text = _BULLET_SIGN.sub(r"\1", text)
     bold = sum(bool(part.strip()) for part in _BOLD.findall(text))
     return bold + sum(bool(part.strip()) for part in _ITALIC.findall(_BOLD.sub(" ", text)))
+
+
+def titles(text: str) -> list[str]:
+    """What stands on a line from its first << to its last >>."""
+    lines = [(line, line.find("<<"), line.rfind(">>")) for line in text.split("\n")]
+    return [line[start : end + 2] for line, start, end in lines if 0 <= start < end - 2]
 
 
 def divided(text: str, divider: str) -> list[str] | None:
