@@ -6,8 +6,10 @@ half of the cases (`lookalike.py`), and in the other half. Nothing that is sent 
 right if the tests as they are pass, and in each control the cases whose value was changed fail and the others pass. One
 that can't tell right values from wrong ones has to guess which runs have another value. Of the nine that matter, five
 are as they are and four are not, for each case: a guess made anew in each run is right once in 484 times at best
-(5/9)^5 (4/9)^4, and one that knows by a clock how many runs came before it once in 126 times (9 over 4). Further cases
-that can be changed make both smaller.
+(5/9)^5 (4/9)^4, and one that knows by a clock how many runs came before it once in 126 times (9 over 4). One that
+takes a fifth of all values for right ones, by a hash of what it sees, is right where the value as it is falls into that
+fifth and four other values don't: once in 12 times, (1/5) (4/5)^4. Further cases that can be changed make all of these
+smaller: the last is once in 149 times for two cases, and in 1,800 for three.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ def _ends(text: str, start: int, mark: re.Match[str]) -> bool:
 
 
 def _last_word(text: str, start: int, end: int) -> str:
-    """What stands before `end` without a blank or an opening mark, a line end in between left out."""
+    """The characters before `end`, back to a blank or an opening mark; a line end right before it is left out."""
     if end > start and text[end - 1] == "\n":
         end -= 1
     at = end
@@ -93,7 +93,7 @@ def highlighted(text: str) -> int:
 
 
 def titles(text: str) -> list[str]:
-    """What stands on a line from its first << to its last >>."""
+    """Of each line the part from its first << to its last >>, marks included."""
     lines = [(line, line.find("<<"), line.rfind(">>")) for line in text.split("\n")]
     return [line[start : end + 2] for line, start, end in lines if 0 <= start < end - 2]
 
