@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import sys
-import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from store_0_1 import unpack
 from together import ended, together
 
 from dqdata import ids
@@ -28,7 +28,6 @@ from dqdata.place import StorePlace
 
 NOW = migrations.NEWEST
 LAST = NOW + 2
-MADE = Path(__file__).parent / "data" / "store_0_1.tar.xz"
 
 
 def at(root: Path) -> Backend:
@@ -37,9 +36,7 @@ def at(root: Path) -> Backend:
 
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
-    with tarfile.open(MADE) as tar:
-        tar.extractall(tmp_path, filter="data")
-    return tmp_path / "store_0_1" / "catalogs"
+    return unpack(tmp_path) / "catalogs"
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 from loopback import Loopback
+from store_0_1 import unpack
 
-MADE = Path(__file__).parent / "data" / "store_0_1.tar.xz"
 ANSWERABLE = "select * from problems where answer != '2' and question not like 'Stumble%'"
 
 CommandLine = Callable[..., Any]
@@ -23,9 +22,7 @@ Rows = Callable[..., list[dict[str, Any]]]
 @pytest.fixture
 def old(tmp_path: Path, loopback: Loopback, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The project, in the current folder; its teachers are at the loopback endpoint."""
-    with tarfile.open(MADE) as tar:
-        tar.extractall(tmp_path, filter="data")
-    project = tmp_path / "store_0_1"
+    project = unpack(tmp_path)
     file = project / "pipelines.toml"
     file.write_text(re.sub(r"base_url = .*", f'base_url = "{loopback.url}"', file.read_text(encoding="utf-8")))
     monkeypatch.chdir(project)

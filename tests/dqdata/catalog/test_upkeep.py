@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from servers import both
+from store_0_1 import unpack
 from together import ended, together
 
 from dqdata.catalog import Store, upkeep
@@ -346,11 +347,7 @@ def test_processes_that_commit_tag_drop_and_read_at_once(store: Store, tmp_path:
 
 
 def test_an_older_store_verifies_without_checksums(tmp_path: Path) -> None:
-    import tarfile
-
-    with tarfile.open(Path(__file__).parent / "data" / "store_0_1.tar.xz") as tar:
-        tar.extractall(tmp_path, filter="data")
-    root = tmp_path / "store_0_1" / "catalogs"
+    root = unpack(tmp_path) / "catalogs"
     before = {path: path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file()}
     with Store.open(root, read_only=True) as opened:
         found = upkeep.verify(opened)

@@ -7,7 +7,6 @@ import shutil
 import signal
 import sqlite3
 import sys
-import tarfile
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from store_0_1 import unpack
 from together import together
 
 from dqdata import sqlite
@@ -23,16 +23,13 @@ from dqdata.ledger import Ledger, maintenance, migrations
 from dqdata.ledger.tables import connect
 from dqdata.ledger.transfer import merge
 
-MADE = Path(__file__).parents[1] / "catalog" / "data" / "store_0_1.tar.xz"
 KEY = "7496dcc2484b6aa6516ba5284c270a20"
 
 
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
     """The ledger of a store of version 0.1: 63 calls, 60 requests, 8 failures."""
-    with tarfile.open(MADE) as tar:
-        tar.extract("store_0_1/catalogs/ledger.sqlite", tmp_path, filter="data")
-    return tmp_path / "store_0_1" / "catalogs" / "ledger.sqlite"
+    return unpack(tmp_path, "store_0_1/catalogs/ledger.sqlite") / "catalogs" / "ledger.sqlite"
 
 
 OWN = migrations.STEPS
