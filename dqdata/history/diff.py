@@ -61,7 +61,7 @@ def diff(store: Store, before: tuple[str, int], after: tuple[str, int], *, examp
     key = rows.key_of_both(one, other)
     old, new = one.columns, other.columns
     was, now = store.version(*before), store.version(*after)
-    counts, keys = rows.counts(store, one, other, examples)
+    counts, keys = rows.counts(store, one, other, examples, max(was.rows, now.rows))
     return Diff(
         before=one.name,
         after=other.name,

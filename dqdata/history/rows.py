@@ -100,6 +100,9 @@ class Share(NamedTuple):
 SAMPLE = 10_000
 """Rows from which columns of many values are found before whole columns are read."""
 
+AT_ONCE = 10_000_000
+"""Rows of a version that are joined at once: with some columns 1.5 GB. Of more a share by the hash of their keys."""
+
 FEW = 20
 """A text column with at most so many values in either version is a class whose shares are compared."""
 
@@ -123,8 +126,9 @@ def common(before: Table, after: Table, key: str) -> list[str]:
     return [name for name in after.columns if name in before.columns and name != key]
 
 
-def counts(store: Queries, before: Table, after: Table, examples: int) -> tuple[Counts, Keys]:
-    """Rows added, removed, changed and the same; and up to `examples` keys of each kind. One pass over both tables."""
+def counts(store: Queries, before: Table, after: Table, examples: int, rows: int) -> tuple[Counts, Keys]:
+    """Rows added, removed, changed and the same; and up to `examples` keys of each kind. rows: of the larger version; a
+    pass over both tables for each `AT_ONCE` of them."""
     key = key_of_both(before, after)
     names = common(before, after, key)
     differs = [f"a.h{place} <> b.h{place}" for place in range(len(names))]
@@ -137,16 +141,20 @@ def counts(store: Queries, before: Table, after: Table, examples: int) -> tuple[
         f"count(*) filter ({both})",
         *(f"count(*) filter ({both} and {one})" for one in differs),
     ]
-    row = _row(
-        store,
-        f"with a as ({_hashed(before, after, key, names, before)}), b as ({_hashed(before, after, key, names, after)}) "
-        f"select {', '.join(parts)} from a full join b on a.k = b.k",
-    )
-    keys, (added, removed, different, matched), by_column = row[:3], row[3:7], row[7:]
-    found = {name: rows for name, rows in zip(names, by_column, strict=True) if rows}
+    keys: list[list[str]] = [[], [], []]
+    numbers = [0] * (len(parts) - 3)
+    passes = max(1, -(-rows // AT_ONCE))
+    for part in range(passes):
+        share = f" where hash(k) % {passes} = {part}" if passes > 1 else ""
+        old, new = (f"from ({_hashed(before, after, key, names, of)}){share}" for of in (before, after))
+        row = _row(store, f"with a as ({old}), b as ({new}) select {', '.join(parts)} from a full join b on a.k = b.k")
+        keys = [sorted([*known, *(more or [])])[:examples] for known, more in zip(keys, row[:3], strict=True)]
+        numbers = [known + more for known, more in zip(numbers, row[3:], strict=True)]
+    (added, removed, different, matched), by_column = numbers[:4], numbers[4:]
+    found = {name: changes for name, changes in zip(names, by_column, strict=True) if changes}
     ordered = dict(sorted(found.items(), key=lambda item: (-item[1], names.index(item[0]))))
     counted = Counts(added, removed, different, matched - different, ordered)
-    return counted, Keys(*((one or [])[:examples] for one in keys))
+    return counted, Keys(*keys)
 
 
 def _hashed(before: Table, after: Table, key: str, names: list[str], of: Table) -> str:

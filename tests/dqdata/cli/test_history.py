@@ -18,6 +18,7 @@ from dqdata.catalog import Store
 from dqdata.cli import main
 from dqdata.columns import REJECTS, Columns, arrow_schema
 from dqdata.errors import QueryError
+from dqdata.history import rows as compared_rows
 from dqdata.history.why import why
 from dqdata.project import plan, recipe
 
@@ -184,7 +185,7 @@ def test_removed_rows_are_found_in_the_rejects_of_the_newer_version(
     assert "step 3 (filter): parameter where" in text
 
 
-def test_changed_values_and_shifts(tmp_path: Path, dqdata: Invoke) -> None:
+def test_changed_values_and_shifts(tmp_path: Path, dqdata: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     toml = '[pipelines.p]\nfrom = "x.jsonl"\nsteps = []\n'
     (tmp_path / "pipelines.toml").write_text(toml)
     for factor in (1, 3):
@@ -200,6 +201,8 @@ def test_changed_values_and_shifts(tmp_path: Path, dqdata: Invoke) -> None:
     assert shift[:3] == ["score", 4.0, 12.0]
     assert ["kind", "c", 0.0, 1 / 9] in found["shares"]  # type: ignore[operator]
     assert found["examples"]["changed"][0]["kind"] == ["a", "c"]  # type: ignore[index]
+    monkeypatch.setattr(compared_rows, "AT_ONCE", 2)
+    assert diff(dqdata, "p") == found, "the same in several passes"
     markdown = dqdata("diff", "p@1", "p@2", "--markdown").out
     assert "| score | 8 |" in markdown
     equal = diff(dqdata, "p@2", "p@2")
