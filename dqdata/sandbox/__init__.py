@@ -11,7 +11,7 @@ In asyncio, `await sandbox.run(program)`. `probe()` says which isolation works o
     dispatcher.py   the thread that owns the servers
     worker.py       one server: its process, its socket, its jobs
     launch.py       the command line that isolates a server
-    prepare.py      test texts, made ready to run (reading.py, names.py, nodes.py, ahead.py, control.py)
+    prepare.py      test texts, made ready to run (reading.py, names.py, syntax.py, ahead.py, control.py)
     sending.py      what a check sends, made of test texts; handing.py: what of them is handed to a candidate
     state.py        whether tests look at the state of the candidate's process
     inside/         what runs in there
@@ -21,11 +21,11 @@ from dqdata.sandbox.client import Sandbox
 from dqdata.sandbox.integers import long_integers
 from dqdata.sandbox.limits import Check, Limits, Result, Tests
 from dqdata.sandbox.names import tested_names
-from dqdata.sandbox.nodes import nodes
 from dqdata.sandbox.probe import Probe, probe
 from dqdata.sandbox.sending import Wired, wired
 from dqdata.sandbox.session import Output, Session
 from dqdata.sandbox.state import State, process_state
+from dqdata.sandbox.syntax import nodes
 
 __all__ = [
     "Check",

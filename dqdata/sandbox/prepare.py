@@ -24,8 +24,8 @@ from dqdata.sandbox.inside.cases import CASE_FAILED, PROGRAM, SAME
 from dqdata.sandbox.integers import long_integers
 from dqdata.sandbox.lookalike import changed_statement
 from dqdata.sandbox.names import calls, defined_by, names_in, read
-from dqdata.sandbox.nodes import nodes
 from dqdata.sandbox.reading import Reading
+from dqdata.sandbox.syntax import nodes
 
 LONGEST_TEXT = 300
 _STOPS = frozenset(("StopIteration", "StopAsyncIteration"))

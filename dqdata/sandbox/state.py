@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from dqdata.sandbox.inside import pure
 from dqdata.sandbox.integers import long_integers
-from dqdata.sandbox.nodes import nodes
+from dqdata.sandbox.syntax import nodes
 
 NEEDED = frozenset((
     "unittest.mock", "mock", "inspect", "builtins", "importlib", "gc", "threading", "concurrent", "multiprocessing",
