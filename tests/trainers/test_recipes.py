@@ -30,7 +30,9 @@ def recipes(tmp_path: Path, tiny: Path) -> Path:
     return tmp_path / "pipelines.toml"
 
 
-@pytest.mark.parametrize("names", [SMALLEST, pytest.param(SMALLEST + REST, marks=pytest.mark.slow)], ids=len)
+@pytest.mark.parametrize(
+    "names", [SMALLEST, pytest.param(SMALLEST + REST, marks=[pytest.mark.slow, pytest.mark.long])], ids=len
+)
 def test_every_series_ends_in_a_student(recipes: Path, names: tuple[str, ...]) -> None:
     project = read_project(recipes, "tiny")
     with Store.open(project.store) as store:

@@ -28,7 +28,7 @@ Write = Callable[[str], Project]
 WriteFor = Callable[[str, EngineKind], Project]
 Calls = Callable[[], list[str]]
 KINDS: tuple[EngineKind, ...] = ("local", "inline", "spawn")
-ALL = [*KINDS, pytest.param("ray", marks=[pytest.mark.slow, pytest.mark.needs("ray")])]
+ALL = [*KINDS, pytest.param("ray", marks=[pytest.mark.slow, pytest.mark.long, pytest.mark.needs("ray")])]
 
 STEPS = """
 [teachers.parrot]
