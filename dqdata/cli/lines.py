@@ -78,8 +78,9 @@ def wrapped(line: str, columns: int, hang: int | None = None) -> list[str]:
 
 
 def printable(text: str) -> str:
-    """The text without characters that a terminal obeys: models, servers and files wrote parts of it."""
-    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "\ufffd", text)
+    """The text without characters that a terminal obeys, or that show it in another order than it has: models, servers
+    and files wrote parts of it."""
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", "\ufffd", text)
 
 
 def say(text: str = "") -> None:

@@ -294,7 +294,7 @@ def test_a_card_escapes_notes_figures_and_names(tmp_path: Path) -> None:
 
 def test_a_terminal_obeys_no_row(tmp_path: Path, dqdata: Invoke) -> None:
     """Not in its values, and not in names of columns and of keys of messages, which are data of others too."""
-    evil = "\x1b]0;owned\x07 red \x1b[31m \x9b31m"
+    evil = "\x1b]0;owned\x07 red \x1b[31m \x9b31m \u202ekrad\u2066"
     rows, store = tmp_path / "rows.jsonl", ("--store", str(tmp_path / "catalogs"))
     chat = [{"role": "user", "content": "q", f"key{evil}": 1}, {"role": "assistant", "content": "a"}]
     rows.write_text(json.dumps({"messages": chat, f"column{evil}": evil}) + "\n")
@@ -304,4 +304,4 @@ def test_a_terminal_obeys_no_row(tmp_path: Path, dqdata: Invoke) -> None:
     ]
     text = "".join(one.text for one in shown)
     assert text.count("red") >= 4 and "key" in shown[0].out
-    assert not [one for one in "\x1b\x07\x9b" if one in text]
+    assert not [one for one in "\x1b\x07\x9b\u202e\u2066" if one in text]
