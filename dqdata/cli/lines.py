@@ -7,12 +7,14 @@ What goes to a pipe or a file is not broken: one line stays one line for grep an
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import re
 import shutil
 import sys
 import unicodedata
+from collections.abc import Iterator
 from typing import Final, TextIO
 
 import click
@@ -22,13 +24,37 @@ ANY: Final = 10_000
 LEAST: Final = 20
 """Columns of the narrowest terminal that lines are made for."""
 
+_standard: TextIO | None = None
+
 _COLUMNS = re.compile(r"(\s*\S.*?\s{2,})\S")
 _WORDS = re.compile(r"\s*\S+")
 
 
+def standard() -> TextIO:
+    """Standard output, also while `results_alone` lends its name to standard error."""
+    return _standard or sys.stdout
+
+
+@contextlib.contextmanager
+def results_alone() -> Iterator[None]:
+    """What plug-ins and libraries print goes to standard error, so that standard output holds results alone."""
+    global _standard
+    before, _standard = _standard, standard()
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _standard = before
+
+
+def echo(text: str, *, nl: bool = True) -> None:
+    """Prints the text on standard output as it is."""
+    click.echo(text, file=standard(), nl=nl)
+
+
 def width(stream: TextIO | None = None) -> int:
     """Columns of the terminal that `stream`, by default standard output, writes to; of a pipe or file, `ANY`."""
-    stream = stream or sys.stdout
+    stream = stream or standard()
     if not stream.isatty():
         return ANY
     try:
@@ -86,7 +112,7 @@ def printable(text: str) -> str:
 def say(text: str = "") -> None:
     """Prints the text on standard output as `printable`, its lines broken where they are wider than the terminal."""
     columns = width()
-    click.echo("\n".join(part for line in printable(text).split("\n") for part in wrapped(line, columns)))
+    echo("\n".join(part for line in printable(text).split("\n") for part in wrapped(line, columns)))
 
 
 def say_command(label: str, command: str) -> None:
@@ -94,7 +120,7 @@ def say_command(label: str, command: str) -> None:
     because half of a command is none."""
     label, command = printable(label), printable(command)
     fits = cells(label) + cells(command) <= width()
-    click.echo(f"{label}{command}" if fits else f"{label.rstrip()}\n{command}")
+    echo(f"{label}{command}" if fits else f"{label.rstrip()}\n{command}")
 
 
 class Fitted(io.TextIOBase):

@@ -11,7 +11,7 @@ import click
 
 from dqdata.cli import completion
 from dqdata.cli.common import json_option, open_catalogs, print_json, project_option, store_option
-from dqdata.cli.lines import cut, printable, say
+from dqdata.cli.lines import cut, echo, printable, say
 
 if TYPE_CHECKING:
     from dqdata.catalog import Version
@@ -39,7 +39,7 @@ def command(catalog: str | None, verbose: bool, project: Path | None, store: Pat
         if said := marks.notes.get((version.catalog, version.version)):
             say(_indented(said))
         if verbose:
-            click.echo(printable(_indented(json.dumps(version.recipe, indent=2, ensure_ascii=False))))
+            echo(printable(_indented(json.dumps(version.recipe, indent=2, ensure_ascii=False))))
 
 
 def _line(version: Version, width: int, marks: Marks) -> str:

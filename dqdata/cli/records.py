@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import click
-
-from dqdata.cli.lines import cells, cut, printable, width, wrapped
+from dqdata.cli.lines import cells, cut, echo, printable, standard, width, wrapped
 
 NARROW = 12
 """Characters that a column of a table must have to be read."""
@@ -19,7 +16,7 @@ TEXT_LINES = 6
 
 def print_rows(rows: Sequence[Mapping[str, Any]], names: Sequence[str], numbers: Sequence[bool]) -> None:
     """numbers: whether a column holds numbers, which are set to the right."""
-    if sys.stdout.isatty() and not _fits(rows, names):
+    if standard().isatty() and not _fits(rows, names):
         for number, row in enumerate(rows, 1):
             print_record(row, names, title=f"row {number}")
         return
@@ -33,24 +30,24 @@ def print_rows(rows: Sequence[Mapping[str, Any]], names: Sequence[str], numbers:
         table.add_column(Text(printable(name)), justify="right" if number else "left", overflow="ellipsis")
     for row in rows:
         table.add_row(*(Text(cell(row[name])) for name in names))
-    wide = None if sys.stdout.isatty() else CELL * max(len(names), 1)
-    Console(width=wide, soft_wrap=False).print(table)
+    wide = None if standard().isatty() else CELL * max(len(names), 1)
+    Console(file=standard(), width=wide, soft_wrap=False).print(table)
 
 
 def print_record(row: Mapping[str, Any], names: Sequence[str], *, title: str, whole: bool = False) -> None:
     """One row, a column a line, its texts below one another. whole: with every line of its texts."""
     room = min(width(), CELL)
-    click.echo(cut(f"-- {printable(title)} ".ljust(room, "-"), room))
+    echo(cut(f"-- {printable(title)} ".ljust(room, "-"), room))
     label = min(max(map(len, names), default=0), 24)
     for name in names:
         value = as_text(row[name])
         lines = [part for line in value.splitlines() or [""] for part in wrapped(line, max(room - label - 2, 20), 0)]
         shown = lines if whole else lines[:TEXT_LINES]
         for number, line in enumerate(shown):
-            click.echo(cut(f"{printable(name)[:label] if number == 0 else '':{label}}  {line}".rstrip(), room))
+            echo(cut(f"{printable(name)[:label] if number == 0 else '':{label}}  {line}".rstrip(), room))
         if len(shown) < len(lines):
             more = len(lines) - len(shown)
-            click.echo(cut(f"{'':{label}}  ... {more:,} more line{'s'[: more > 1]}: --row ID shows all", room))
+            echo(cut(f"{'':{label}}  ... {more:,} more line{'s'[: more > 1]}: --row ID shows all", room))
 
 
 def as_text(value: Any) -> str:

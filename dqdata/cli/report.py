@@ -11,7 +11,7 @@ import click
 
 from dqdata.cli import completion
 from dqdata.cli.common import open_store, project_option, store_option
-from dqdata.cli.lines import printable
+from dqdata.cli.lines import echo, printable
 
 
 @click.command()
@@ -40,8 +40,8 @@ def command(version: str, output: Path | None, examples: int, project: Path | No
     with open_store(project, store, read_only=True) as opened:
         found = describe(opened, *one_version(opened, version), examples=examples)
     if output is None:
-        click.echo(printable(masker.hide(as_markdown(found))), nl=False)
+        echo(printable(masker.hide(as_markdown(found))), nl=False)
         return
     text = as_markdown(found) if output.suffix.lower() == ".md" else as_html(found)
     output.write_text(masker.hide(text), encoding="utf-8")
-    click.echo(f"wrote {output}: {found.name}")
+    echo(f"wrote {output}: {found.name}")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from dqdata.cli.lines import echo
+
 
 @click.command()
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write instead of standard output.")
@@ -18,11 +20,11 @@ def command(output: Path | None) -> None:
 
     text = json.dumps(whole_schema(), indent=1, ensure_ascii=False) + "\n"
     if output is None:
-        click.echo(text, nl=False)
+        echo(text, nl=False)
         return
     check_target(output)
     output.write_text(text, encoding="utf-8")
-    click.echo(str(output))
+    echo(str(output))
 
 
 def whole_schema() -> dict[str, object]:

@@ -6,7 +6,6 @@ $ dqdata sql "from slow_thinking__rejects@3" -o rejects.parquet
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dqdata.cli.common import json_option, open_catalogs, print_json, project_option, store_option
-from dqdata.cli.lines import say
+from dqdata.cli.lines import say, standard
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -84,11 +83,11 @@ def command(
     elif form == "table":
         _print_table(rows, _TABLE_ROWS if limit is None else limit)
     elif form == "json":
-        write_object(sys.stdout.buffer, rows)
-        sys.stdout.buffer.flush()
+        write_object(standard().buffer, rows)
+        standard().buffer.flush()
     else:
-        write_to(sys.stdout.buffer, rows, form)  # type: ignore[arg-type]
-        sys.stdout.buffer.flush()
+        write_to(standard().buffer, rows, form)  # type: ignore[arg-type]
+        standard().buffer.flush()
 
 
 def _first(rows: pa.RecordBatchReader, limit: int) -> pa.RecordBatchReader:

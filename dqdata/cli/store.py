@@ -13,6 +13,7 @@ import click
 
 from dqdata.cli.common import json_option, print_json
 from dqdata.cli.help import WholeHelp
+from dqdata.cli.lines import echo
 
 if TYPE_CHECKING:
     from dqdata.place import StorePlace
@@ -39,12 +40,12 @@ def copy(source: Path, target: Path, as_json: bool) -> None:
     if as_json:
         print_json(asdict(done))
         return
-    click.echo(
+    echo(
         f"{done.versions:,} versions in {done.files:,} files, {done.bytes / 1e6:,.1f} MB, {done.others:,} other files, "
         f"{done.calls:,} answers; the checksums are equal"
     )
     if done.profiles:
-        click.echo(f"and the stores of the profiles {', '.join(done.profiles)}")
+        echo(f"and the stores of the profiles {', '.join(done.profiles)}")
 
 
 def _place(path: Path) -> StorePlace:

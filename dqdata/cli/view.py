@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from dqdata.cli.common import json_option, open_catalogs, print_json, project_option, store_option
+from dqdata.cli.lines import echo
 
 
 @click.command()
@@ -37,7 +38,7 @@ def command(port: int, browser: bool, who: str, project: Path | None, store: Pat
         if as_json:
             print_json({"url": address})
         else:
-            click.echo(f"{address}\nCtrl-C ends it")
+            echo(f"{address}\nCtrl-C ends it")
         if browser:
             webbrowser.open(address)
 

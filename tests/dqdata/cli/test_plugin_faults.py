@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -151,3 +152,13 @@ def test_a_trainer_that_fails_before_it_trains_is_named(
         code, _, error = command_line(verb, "t")
         assert code == 1 and "error[plugin-fault]" in error, error
         assert "trainer 'odd' failed: NameError" in error and "odd_plugin.py:" in error, error
+
+
+@pytest.mark.parametrize("kind", USES)
+def test_what_a_plug_in_prints_is_no_result(odd: Callable[..., None], command_line: Invoke, kind: str) -> None:
+    """When it is imported, made, asked for rows and closed, in this process and in a worker."""
+    said = "print('noise', flush=True)"
+    odd(kind, params=said, made=said, close=said)
+    code, out, error = command_line("run", "p", "-q", "--json", "--engine", "inline")
+    assert code == 0 and json.loads(out)["catalog"] == "p" and "noise" in error, error
+    assert json.loads(command_line("sql", "select count(*) as n from p", "--json")[1])["rows"] is not None
