@@ -38,7 +38,7 @@ _DENIED = re.compile(
 _REASONS = re.compile(r",?\s+(?:because|since|while|whereas|although|though|unlike|as opposed to)\b", re.IGNORECASE)
 _ONLY_JOINED = re.compile(r"(?:[\W_]|\b(?:and|or|und|oder|et|ou|the|either|both|all|of|a|an)\b)*", re.IGNORECASE)
 _LABELLED = re.compile(r"\W*([A-J])\s*(?:[.):]\s+(?=\S)|(?=\())")
-_TICKED = re.compile(r"^\W*([A-J])\W(?:.*\S)?\s*[✓✔✅☑]\W*$", re.MULTILINE)
+_TICKED = re.compile(r"^[^\w\n]{0,8}([A-J])[^\w\n][^\n]*[✓✔✅☑][^\w\n]{0,8}$", re.MULTILINE)
 _CAPITAL = re.compile(
     r"(?<![A-Za-z0-9'’=<>+*/^_\\.-])(?<![=<>+*/^]\s)([A-HJ])(?![A-Za-z0-9'’+#°^_/\\|&=-]|\s*[=<>≤≥])(?!(?<=A)\s[a-z])"
 )
@@ -84,7 +84,7 @@ def compare_choice(
 
 def _last_statement(text: str) -> str:
     """The last sentence without the reasons at its end."""
-    return _REASONS.split(re.split(r"(?<=[A-Za-z0-9)][.!?])\s+|\n+", plain(text).strip())[-1], maxsplit=1)[0]
+    return _REASONS.split(re.split(r"(?<=[A-Za-z0-9)][.!?])\s+|\n+", plain(text[-500:]).strip())[-1], maxsplit=1)[0]
 
 
 def _only_letters(text: str) -> set[str]:
@@ -173,7 +173,7 @@ def _of_answer(text: str, letters: str, choices: Sequence[str] | None) -> Choice
 def _of_prose(text: str, letters: str, choices: Sequence[str] | None, places: Sequence[Place]) -> Choice:
     if (only := _several(plain(text).strip())) and all(letter in letters for letter in only):
         return Choice(only, "")
-    if (ticked := sorted(set(_TICKED.findall(text)))) and set(ticked) <= set(letters):
+    if (ticked := sorted(set(_TICKED.findall(text[-TAIL:])))) and set(ticked) <= set(letters):
         return Choice("".join(ticked), "")
     closing = text.strip().rpartition("\n")[2]
     if choices and (labelled := _LABELLED.match(closing)) is not None:
