@@ -264,7 +264,8 @@ def _place(frames: Sequence[traceback.FrameSummary]) -> str:
 
 def _passes_on(file: str) -> bool:
     """Whether a file is of Python's library or of pydantic, which call plug-ins' code in turn."""
-    return f"{os.sep}pydantic{os.sep}" in file or (file.startswith(_PYTHON) and "-packages" not in file)
+    library = file.startswith((_PYTHON, "<frozen ")) and "-packages" not in file
+    return library or f"{os.sep}pydantic{os.sep}" in file
 
 
 def _text(error: BaseException) -> str:

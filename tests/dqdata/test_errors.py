@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from pathlib import Path
 
@@ -25,6 +26,13 @@ def deeper(): meant()
 def unprintable(): raise Mute
 def exits(): sys.exit(3)
 """
+
+
+def test_the_line_of_a_module_that_cannot_be_imported_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "half_written_prices.py").write_text("import json\n\nprices = json.laods('{}')\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(PluginFault, match=r"\(half_written_prices\.py:3\)$"):
+        list(produced_by("operator", "prices", map(importlib.import_module, ["half_written_prices"])))
 
 
 @pytest.mark.parametrize(

@@ -270,7 +270,7 @@ def test_machines_that_differ_are_named_with_what_to_do() -> None:
     ]
     for change, said in cases:
         assert re.search(said, probe.difference({**here, **change}, here, "/x/seen"))
-    kind, (host, problem) = probe.carry_out({**here, "packages": {"dqdata": "9.9"}}, "", b"", "", None, b"")
+    kind, (host, problem) = probe.carry_out({**here, "packages": {"dqdata": "9.9"}}, "", b"", "a job", None, b"")
     assert kind == "differs" and host == socket.gethostname() and "this machine 9.9" in problem
 
 
