@@ -32,6 +32,10 @@ _numbers = itertools.count()
 Rows = Sequence[Mapping[str, Any]]
 
 
+FILE_TABLES = ("ducklake_data_file", "ducklake_files_scheduled_for_deletion")
+"""Of DuckLake: files that snapshots refer to, and files that wait until nobody can be reading them."""
+
+
 @pytest.fixture
 def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StorePlace:
     """Where a new store is to be: in a folder; in tests marked `both`, with metadata in Postgres and data in S3 too."""
@@ -61,14 +65,18 @@ def on_disk(place: StorePlace, request: pytest.FixtureRequest) -> Callable[[Data
 
 @pytest.fixture
 def nobodys() -> Callable[[StorePlace], set[str]]:
-    """nobodys(place): data files that no snapshot refers to, of a store of any kind that is closed."""
+    """nobodys(place): as `orphans`, of a store of any kind that is closed."""
 
     def find(place: StorePlace) -> set[str]:
         backend = backend_of(place)
         tables = f"__ducklake_metadata_lake.{backend.metadata.schema}"
         with closing(attach(backend, read_only=True)) as con:
-            known = con.execute(f"select path from {tables}.ducklake_data_file").fetchall()
-        return {file.name for file in backend.data.files()} - {Path(path).name for (path,) in known}
+            known = {
+                Path(path).name
+                for table in FILE_TABLES
+                for (path,) in con.execute(f"select path from {tables}.{table}").fetchall()
+            }
+        return {file.name for file in backend.data.files()} - known
 
     return find
 
@@ -120,16 +128,18 @@ def read(store: Store) -> Callable[[str], list[dict[str, Any]]]:
 
 @pytest.fixture
 def orphans() -> Callable[[Path], set[str]]:
-    """orphans(folder of a store): data files that no snapshot refers to. The store must be closed, as Python's
-    sqlite3 and DuckDB's mustn't have the metadata open at once in one process. Looks at a copy, so that DuckDB finds
-    the store as it was left."""
+    """orphans(folder of a store): data files that no snapshot refers to and that wait for no removal. The store must be
+    closed, as Python's sqlite3 and DuckDB's mustn't have the metadata open at once in one process. Looks at a copy, so
+    that DuckDB finds the store as it was left."""
 
     def find(root: Path) -> set[str]:
         with tempfile.TemporaryDirectory() as folder:
             for file in root.glob("metadata.sqlite*"):
                 shutil.copy(file, folder)
             with closing(sqlite3.connect(Path(folder) / "metadata.sqlite")) as con:
-                known = {Path(path).name for (path,) in con.execute("select path from ducklake_data_file")}
+                known = {
+                    Path(path).name for table in FILE_TABLES for (path,) in con.execute(f"select path from {table}")
+                }
         return {file.name for file in (root / "data").rglob("*") if file.is_file()} - known
 
     return find
