@@ -259,7 +259,8 @@ def _place(frames: Sequence[traceback.FrameSummary]) -> str:
     folder = below[0].filename.rpartition(os.sep)[0] if below else ""
     called = [one for one in below if one.filename.rpartition(os.sep)[0] == folder]
     last = (called or frames)[-1]
-    return f"{last.filename.rpartition(os.sep)[2]}:{last.lineno}"
+    parts = last.filename.rsplit(os.sep, 2)
+    return f"{'/'.join(parts[-2:] if parts[-1] == '__init__.py' else parts[-1:])}:{last.lineno}"
 
 
 def _passes_on(file: str) -> bool:

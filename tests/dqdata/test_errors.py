@@ -33,6 +33,10 @@ def test_the_line_of_a_module_that_cannot_be_imported_is_named(tmp_path: Path, m
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(PluginFault, match=r"\(half_written_prices\.py:3\)$"):
         list(produced_by("operator", "prices", map(importlib.import_module, ["half_written_prices"])))
+    (tmp_path / "package_of_prices").mkdir()
+    (tmp_path / "package_of_prices" / "__init__.py").write_text("prices = 1 / 0\n")
+    with pytest.raises(PluginFault, match=r"\(package_of_prices/__init__\.py:1\)$"):
+        list(produced_by("operator", "prices", map(importlib.import_module, ["package_of_prices"])))
 
 
 @pytest.mark.parametrize(
