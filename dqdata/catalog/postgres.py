@@ -1,32 +1,49 @@
 """Metadata of a store in a Postgres database, in a schema of its own: `dqdata`, or `dqdata_NAME` for a profile.
 
 The commit lock is an advisory lock of a transaction that is open as long as the lock is held, so it goes with the
-process or its connection. Password and the like come from libpq's variables (PGPASSWORD) or ~/.pgpass.
+process or its connection. The server gives it to processes in the order in which they asked. Password and the like come
+from libpq's variables (PGPASSWORD) or ~/.pgpass.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import select
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from dqdata.catalog.backend import Lock, Metadata
 from dqdata.database import open_database
+from dqdata.errors import StoreError
 from dqdata.place import PostgresPlace
 from dqdata.sql import literal, quoted
 
 if TYPE_CHECKING:
     import duckdb
+    import psycopg
 
-POLL = 0.1
-"""Seconds between two tries to get the lock."""
+CANCEL_SECONDS = 5.0
+"""How long the server may take to hear that nobody waits any more."""
+SETTINGS = {
+    "statement_timeout": 0,
+    "lock_timeout": 0,
+    "idle_in_transaction_session_timeout": 0,
+    "tcp_keepalives_idle": 30,
+    "tcp_keepalives_interval": 10,
+    "tcp_keepalives_count": 3,
+}
+"""Of the transaction that waits for the lock and holds it: it may take long (0: no limit), and a machine that is gone
+loses it after a minute (keepalives in seconds)."""
 
 
 class PostgresMetadata(Metadata):
     extension = "postgres_scanner"
 
     def __init__(self, url: str, profile: str = "") -> None:
-        self._connection = PostgresPlace(url, "metadata").connection
+        self._place = PostgresPlace(url, "metadata")
+        self._connection = self._place.connection
         self.schema = f"dqdata_{profile}" if profile else "dqdata"
 
     def exists(self) -> bool:
@@ -43,7 +60,8 @@ class PostgresMetadata(Metadata):
         return f"ducklake:postgres:{self._connection}"
 
     def lock(self) -> Lock:
-        return _AdvisoryLock(self)
+        digest = hashlib.blake2b(self.schema.encode(), digest_size=8).digest()
+        return _AdvisoryLock(self._place, int.from_bytes(digest, signed=True))
 
     def _connected(self) -> duckdb.DuckDBPyConnection:
         con = open_database([self.extension], spill=None, threads=1)
@@ -56,31 +74,77 @@ class PostgresMetadata(Metadata):
 
 
 class _AdvisoryLock:
-    def __init__(self, metadata: PostgresMetadata) -> None:
-        self._metadata = metadata
-        self._con: duckdb.DuckDBPyConnection | None = None
-        digest = hashlib.blake2b(metadata.schema.encode(), digest_size=8).digest()
-        self._number = int.from_bytes(digest, signed=True)
+    """A request for the lock stays in the server's queue while `acquire` is called again, so psycopg's connection is
+    used without waiting for it: DuckDB's can't be left, not even with Ctrl-C, until the server has answered."""
+
+    def __init__(self, place: PostgresPlace, number: int) -> None:
+        self._place, self._number = place, number
+        self._con: psycopg.Connection | None = None
 
     def acquire(self, timeout: float) -> bool:
-        con = self._metadata._connected()
-        try:
-            con.execute("begin")
-            asked = literal(f"select pg_try_advisory_xact_lock({self._number})")
-            until = time.monotonic() + timeout
-            while con.execute(f"from postgres_query('pg', {asked})").fetchall() != [(True,)]:
-                if time.monotonic() >= until:
-                    con.close()
-                    return False
-                time.sleep(POLL)
-        except BaseException:
-            con.close()
-            raise
-        self._con = con
-        return True
+        """Whether the lock was acquired within so many seconds; if not, a second call goes on waiting in the same
+        place of the queue, and `release` leaves it. A timeout of 0 only tries. Raises ConnectionError."""
+        with self._errors():
+            if self._con is None:
+                self._con = self._begun()
+                if timeout <= 0:
+                    [(got,)] = self._con.execute(f"select pg_try_advisory_xact_lock({self._number})").fetchall()
+                    if not got:
+                        self._close()
+                    return bool(got)
+                self._con.pgconn.send_query(f"select pg_advisory_xact_lock({self._number})".encode())
+            return _answered(self._con, timeout)
 
     def release(self) -> None:
         """Ends the transaction with its connection."""
+        if self._con is None:
+            return
+        if self._con.pgconn.is_busy():  # else the server would hold the place of a connection that is closed
+            with contextlib.suppress(OSError), self._errors():
+                self._con.cancel_safe(timeout=CANCEL_SECONDS)
+        self._close()
+
+    def _begun(self) -> psycopg.Connection:
+        try:
+            import psycopg
+        except ImportError:
+            raise StoreError(
+                f"the metadata {self._place} need psycopg: pip install 'dqdata[cloud]'", code="missing-extra"
+            ) from None
+        con = psycopg.connect(self._place.connection, autocommit=True)
+        con.execute("; ".join(["begin", *(f"set local {name} = {value}" for name, value in SETTINGS.items())]))
+        return con
+
+    def _close(self) -> None:
         if self._con is not None:
             self._con.close()
             self._con = None
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        """What psycopg raises, in the words that DuckDB has for it. The connection is given up whatever is raised."""
+        try:
+            yield
+        except BaseException as error:
+            self._close()
+            if isinstance(error, Exception) and type(error).__module__.startswith("psycopg"):
+                raise ConnectionError(f"Unable to connect to Postgres: {error}") from error
+            raise
+
+
+def _answered(con: psycopg.Connection, timeout: float) -> bool:
+    """Whether the statement that was sent has come to its end within so many seconds. Raises psycopg.Error where it
+    failed."""
+    from psycopg import errors, pq
+
+    until = time.monotonic() + timeout
+    readable = select.poll()
+    readable.register(con.pgconn.socket, select.POLLIN)
+    while con.pgconn.is_busy():
+        if not readable.poll(max(0.0, until - time.monotonic()) * 1000):
+            return False
+        con.pgconn.consume_input()
+    while (result := con.pgconn.get_result()) is not None:
+        if result.status != pq.ExecStatus.TUPLES_OK:
+            raise errors.error_from_result(result)
+    return True

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -65,6 +65,16 @@ class Reader:
         self._pinned: dict[str, None] = {}
         self._chosen: dict[str, int] = {}
         self._chosen_models: dict[str, int] = {}
+
+    @contextlib.contextmanager
+    def limited(self, memory: int) -> Iterator[Reader]:
+        """The same store, with a DuckDB of its own that holds at most so many bytes and spills what is more."""
+        other = Reader(self.backend)
+        other.facts, other.memory = self.facts, memory
+        try:
+            yield other
+        finally:
+            other.close()
 
     @property
     def place(self) -> StorePlace:

@@ -7,15 +7,17 @@ with Store.open(path, read_only=True) as store:
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dqdata.history import rows
 from dqdata.history.causes import Cause, causes
-from dqdata.history.rows import Counts, Outcome, Share, Shift
+from dqdata.history.rows import Counts, Outcome, Share, Shift, Table
 
 if TYPE_CHECKING:
-    from dqdata.catalog import Store
+    from dqdata.catalog import Store, Version
+    from dqdata.catalog.reader import Reader
 
 
 @dataclass(frozen=True)
@@ -52,16 +54,26 @@ class Diff:
         return not (counts.added or counts.removed or counts.changed or columns)
 
 
+MEMORY = 256 << 20
+"""Bytes of DuckDB that a comparison of many rows holds; what is more spills to the store's folder of this machine."""
+
+
 def diff(store: Store, before: tuple[str, int], after: tuple[str, int], *, examples: int = 3) -> Diff:
     """Compares two versions, each given as catalog and number. examples: rows of each kind to quote.
 
     Raises QueryError for unknown catalogs or versions, and for tables whose rows have different keys.
     """
     one, other = rows.table(store, *before), rows.table(store, *after)
+    was, now = store.version(*before), store.version(*after)
+    most = max(was.rows, now.rows)
+    with store.limited(MEMORY) if rows.joined_bytes(one, other, most) > MEMORY else nullcontext(store) as reader:
+        return _compared(reader, one, other, was, now, examples)
+
+
+def _compared(reader: Reader, one: Table, other: Table, was: Version, now: Version, examples: int) -> Diff:
     key = rows.key_of_both(one, other)
     old, new = one.columns, other.columns
-    was, now = store.version(*before), store.version(*after)
-    counts, keys = rows.counts(store, one, other, examples, max(was.rows, now.rows))
+    counts, keys = rows.counts(reader, one, other, examples)
     return Diff(
         before=one.name,
         after=other.name,
@@ -69,14 +81,14 @@ def diff(store: Store, before: tuple[str, int], after: tuple[str, int], *, examp
         rows_before=was.rows,
         rows_after=now.rows,
         counts=counts,
-        problems=rows.problems_of(store, one, other),
+        problems=rows.problems_of(reader, one, other),
         causes=causes(was.recipe, now.recipe),
         columns_added={name: kind for name, kind in new.items() if name not in old},
         columns_removed={name: kind for name, kind in old.items() if name not in new},
         columns_retyped={name: (old[name], new[name]) for name in new if name in old and old[name] != new[name]},
-        removed_to=rows.outcomes(store, other, one) if counts.removed else [],
-        added_from=rows.outcomes(store, one, other) if counts.added else [],
-        shifts=rows.shifts(store, one, other),
-        shares=rows.shares(store, one, other),
-        examples=rows.examples(store, one, other, keys) if examples else {},
+        removed_to=rows.outcomes(reader, other, one) if counts.removed else [],
+        added_from=rows.outcomes(reader, one, other) if counts.added else [],
+        shifts=rows.shifts(reader, one, other, max(was.rows, now.rows)),
+        shares=rows.shares(reader, one, other),
+        examples=rows.examples(reader, one, other, keys) if examples else {},
     )

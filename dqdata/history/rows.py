@@ -1,7 +1,7 @@
 """Compares the rows of two versions in SQL: counts, changed columns, shifts of numeric columns, outcomes of rows.
 
-Rows are matched by the key of the catalog. Values are compared by 64-bit hashes, column by column, so memory is
-proportional to the number of rows and not to the length of their texts.
+Rows are matched by the key of the catalog. Values are compared by 64-bit hashes, column by column, so what is joined is
+proportional to the number of rows and not to the length of their texts. Above the store's limit of memory it spills.
 """
 
 from __future__ import annotations
@@ -100,8 +100,8 @@ class Share(NamedTuple):
 SAMPLE = 10_000
 """Rows from which columns of many values are found before whole columns are read."""
 
-AT_ONCE = 10_000_000
-"""Rows of a version that are joined at once: with some columns 1.5 GB. Of more a share by the hash of their keys."""
+MEDIAN_ROWS = 1_000_000
+"""Of more rows medians are found by sorting, column by column, which spills: DuckDB's `median` holds every value."""
 
 FEW = 20
 """A text column with at most so many values in either version is a class whose shares are compared."""
@@ -126,9 +126,13 @@ def common(before: Table, after: Table, key: str) -> list[str]:
     return [name for name in after.columns if name in before.columns and name != key]
 
 
-def counts(store: Queries, before: Table, after: Table, examples: int, rows: int) -> tuple[Counts, Keys]:
-    """Rows added, removed, changed and the same; and up to `examples` keys of each kind. rows: of the larger version; a
-    pass over both tables for each `AT_ONCE` of them."""
+def joined_bytes(before: Table, after: Table, rows: int) -> int:
+    """About what `counts` holds of so many rows of a version: a key, a hash of each column, and a place in the join."""
+    return rows * (96 + 8 * len(common(before, after, "")))
+
+
+def counts(store: Queries, before: Table, after: Table, examples: int) -> tuple[Counts, Keys]:
+    """Rows added, removed, changed and the same; and up to `examples` keys of each kind."""
     key = key_of_both(before, after)
     names = common(before, after, key)
     differs = [f"a.h{place} <> b.h{place}" for place in range(len(names))]
@@ -141,15 +145,9 @@ def counts(store: Queries, before: Table, after: Table, examples: int, rows: int
         f"count(*) filter ({both})",
         *(f"count(*) filter ({both} and {one})" for one in differs),
     ]
-    keys: list[list[str]] = [[], [], []]
-    numbers = [0] * (len(parts) - 3)
-    passes = max(1, -(-rows // AT_ONCE))
-    for part in range(passes):
-        share = f" where hash(k) % {passes} = {part}" if passes > 1 else ""
-        old, new = (f"from ({_hashed(before, after, key, names, of)}){share}" for of in (before, after))
-        row = _row(store, f"with a as ({old}), b as ({new}) select {', '.join(parts)} from a full join b on a.k = b.k")
-        keys = [sorted([*known, *(more or [])])[:examples] for known, more in zip(keys, row[:3], strict=True)]
-        numbers = [known + more for known, more in zip(numbers, row[3:], strict=True)]
+    old, new = _hashed(before, after, key, names, before), _hashed(before, after, key, names, after)
+    row = _row(store, f"with a as ({old}), b as ({new}) select {', '.join(parts)} from a full join b on a.k = b.k")
+    keys, numbers = [sorted(found or [])[:examples] for found in row[:3]], row[3:]
     (added, removed, different, matched), by_column = numbers[:4], numbers[4:]
     found = {name: changes for name, changes in zip(names, by_column, strict=True) if changes}
     ordered = dict(sorted(found.items(), key=lambda item: (-item[1], names.index(item[0]))))
@@ -175,7 +173,7 @@ def outcomes(store: Queries, missing_from: Table, present_in: Table) -> list[Out
     problem = "problem_id" if has_problem else "null"
     only = (
         f"select {quoted(key)} as k, {problem} as p from {present_in.name} "
-        f"where {quoted(key)} not in (select {quoted(key)} from {missing_from.name})"
+        f"anti join {missing_from.name} using ({quoted(key)})"
     )
     by_row = f"select row_key as k, min(step) as step, min(reason) as reason from {missing_from.rejects} group by 1"
     by_problem = (
@@ -206,12 +204,12 @@ def problems_of(store: Queries, before: Table, after: Table) -> tuple[int, int, 
     return both, only_before, only_after
 
 
-def shifts(store: Queries, before: Table, after: Table) -> list[Shift]:
-    """Numeric and boolean columns that both versions have, largest effect first."""
+def shifts(store: Queries, before: Table, after: Table, rows: int) -> list[Shift]:
+    """Numeric and boolean columns that both versions have, largest effect first. rows: of the larger version."""
     names = [name for name in common(before, after, "") if _measurable(before.columns[name], after.columns[name])]
     if not names:
         return []
-    one, other = _measured(store, before, names), _measured(store, after, names)
+    one, other = _measured(store, before, names, rows), _measured(store, after, names, rows)
     found = []
     for place, name in enumerate(names):
         mean_a, sd_a, median_a, nulls_a = one[place]
@@ -227,17 +225,32 @@ def _measurable(*kinds: str) -> bool:
     return all(is_number(kind) or kind == "BOOLEAN" for kind in kinds)
 
 
-def _measured(store: Queries, of: Table, names: list[str]) -> list[tuple[Any, ...]]:
+def _measured(store: Queries, of: Table, names: list[str], rows: int) -> list[tuple[Any, ...]]:
     """Mean, standard deviation, median, share of nulls; not-a-number and infinity count as null."""
-    parts = []
+    many, parts, values = rows > MEDIAN_ROWS, [], []
     for name in names:
         value = f"{quoted(name)}::double" if of.columns[name] != "BOOLEAN" else f"{quoted(name)}::int::double"
         finite = f"case when isfinite({value}) then {value} end"
-        parts.append(
-            f"avg({finite}), stddev_pop({finite}), median({finite}), coalesce(avg(({finite} is null)::int::double), 0)"
-        )
-    flat = _row(store, f"select {', '.join(parts)} from {of.name}")
-    return [tuple(flat[start : start + 4]) for start in range(0, len(flat), 4)]
+        middle = "null" if many else f"median({finite})"
+        parts.append(f"avg({finite}), stddev_pop({finite}), {middle}, count({finite}), count(*)")
+        values.append(finite)
+    flat, found = _row(store, f"select {', '.join(parts)} from {of.name}"), []
+    for place, finite in enumerate(values):
+        mean, deviation, median, known, total = flat[5 * place : 5 * place + 5]
+        if many:
+            median = _sorted_median(store, f"select {finite} as v from {of.name}", known)
+        found.append((mean, deviation, median, (total - known) / total if total else 0.0))
+    return found
+
+
+def _sorted_median(store: Queries, values: str, known: int) -> float | None:
+    """Of the `known` values of a query `values` that are not null, as DuckDB's `median` gives it."""
+    if not known:
+        return None
+    middle = f"limit {2 - known % 2} offset {(known - 1) // 2}"
+    rows = _rows(store, f"select v from ({values}) where v is not null order by v {middle}")
+    low, high = float(rows[0][0]), float(rows[-1][0])
+    return low + (high - low) * 0.5
 
 
 def shares(store: Queries, before: Table, after: Table) -> list[Share]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from dqdata.catalog.backend import PENDING
 from dqdata.catalog.choice import backend_of
 from dqdata.catalog.lake import lake_errors
 from dqdata.errors import InputError, StoreError
-from dqdata.place import StorePlace
+from dqdata.place import PostgresPlace, StorePlace
 
 Make = Callable[..., Version]
 Problems = Callable[..., list[dict[str, Any]]]
@@ -87,7 +88,7 @@ HOLD = """
 import sys, time
 from pathlib import Path
 from dqdata.catalog.choice import backend_of
-from dqdata.place import StorePlace
+from dqdata.place import PostgresPlace, StorePlace
 held = backend_of(StorePlace(Path(sys.argv[1]), *sys.argv[2:])).metadata.lock()
 assert held.acquire(60)
 print("held", flush=True)
@@ -135,6 +136,41 @@ def test_the_lock_is_held_by_one_process_and_free_when_it_was_killed(place: Stor
     again = backend_of(place).metadata.lock()
     assert again.acquire(0)
     again.release()
+
+
+@on_servers
+def test_the_server_gives_the_lock_in_the_order_in_which_it_was_asked_for(place: StorePlace) -> None:
+    """Nobody waits for one that gave up or was killed while it waited."""
+    import psycopg
+
+    def waiting(count: int) -> bool:
+        """Whether so many wait, once they do or 60 s are over."""
+        deadline = time.monotonic() + 60
+        sql = "select count(*) from pg_locks where locktype = 'advisory' and not granted and database = (select oid "
+        sql += "from pg_database where datname = current_database())"
+        while (found := con.execute(sql).fetchone()) != (count,) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return found == (count,)
+
+    held, left, *others = (backend_of(place).metadata.lock() for _ in range(5))
+    with psycopg.connect(PostgresPlace(place.metadata).connection, autocommit=True) as con:
+        assert held.acquire(0)
+        words = [sys.executable, "-c", HOLD, str(place.path), place.metadata, place.data]
+        with subprocess.Popen(words) as killed:
+            assert waiting(1)
+            for count, lock in enumerate([left, *others], 2):
+                assert not lock.acquire(0.001) and waiting(count)
+            killed.kill()
+        left.release()
+        assert waiting(4), "the place of the killed process goes when its turn comes"
+        held.release()
+        assert not held.acquire(0.001) and waiting(3)
+        for count, lock in enumerate([*others, held]):
+            assert lock.acquire(60) and waiting(3 - count)
+            assert not backend_of(place).metadata.lock().acquire(0)
+            lock.release()
+    assert held.acquire(0)
+    held.release()
 
 
 @on_servers

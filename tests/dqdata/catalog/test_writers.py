@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import random
@@ -158,7 +159,8 @@ def test_a_commit_under_way_is_left_alone(tmp_path: Path, commit_to: Make, probl
 
 
 def test_who_waits_gets_the_lock_in_the_order_in_which_they_asked(tmp_path: Path) -> None:
-    """Even where the one that had it asks again at once; nobody waits for one that was killed while it waited."""
+    """Even where the one that had it asks again at once; nobody waits for one that was killed or stopped while it
+    waited."""
     queue = tmp_path / "commit.waiting"
     order: list[str] = []
 
@@ -181,14 +183,17 @@ def test_who_waits_gets_the_lock_in_the_order_in_which_they_asked(tmp_path: Path
     assert first.acquire(0)
     others = [waiting(name) for name in "abc"]
     assert not QueuedLock(tmp_path / "commit").acquire(0) and len(list(queue.glob("*"))) == 3, "a try leaves no ticket"
-    (queue / f"{0:020}-1-1").touch()  # of one that was killed while it waited, before all others
-    os.utime(queue / f"{0:020}-1-1", (0, 0))
-    first.release()
-    wait("first, again")
-    for thread in others:
-        thread.join(120)
-    assert order == ["a", "b", "c", "first, again"]
-    assert list(queue.iterdir()) == []
+    (queue / f"{0:020}-1-1").touch()  # of one that was killed while it waited, just now and before all others
+    os.utime(queue / f"{0:020}-1-1", (time.time() + 1000, time.time() + 1000))
+    with (queue / f"{0:020}-2-2").open("w") as stopped:
+        fcntl.flock(stopped, fcntl.LOCK_EX)
+        os.utime(queue / f"{0:020}-2-2", (0, 0))
+        first.release()
+        wait("first, again")
+        for thread in others:
+            thread.join(120)
+        assert order == ["a", "b", "c", "first, again"]
+        assert [ticket.name for ticket in queue.iterdir()] == [f"{0:020}-2-2"]
 
 
 def test_who_waits_for_the_store_says_for_how_long(
