@@ -2,7 +2,8 @@
 
 python bench/growth.py                        # 300,000 and 4,800,000 characters, every reader and every piece
 python bench/growth.py --size 20000 --only judge choice
-python bench/growth.py --sizes                # 0.5, 1, 2 and 5 million characters of the pieces that cost each most
+python bench/growth.py --sizes                # 0.5, 1, 2 and 5 million characters of the texts that cost each most
+python bench/growth.py --sizes 500000 5000000 --texts 3 --only judge
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import contextlib
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -25,7 +27,6 @@ NOISE_SECONDS = 0.1
 MOST_SECONDS = 60.0
 SIZES = (500_000, 1_000_000, 2_000_000, 5_000_000)
 SAMPLE = 30_000
-COSTLIEST = 5
 EACH_KIND = ("open_think_pairs", "brackets", "letters", "words_then_close")
 """Repeated openers, nested ones, a run of one character, and an end that almost comes: beside the costliest."""
 TEXTS = [*ALL_PIECES, *SHAPES]
@@ -49,14 +50,22 @@ def cpu_seconds(name: str, text: str) -> float:
     return time.process_time() - started
 
 
-def by_sizes(name: str) -> int:
-    """Seconds at each of SIZES, for the texts that cost most at SAMPLE; how many of them grow faster than the text."""
+def by_sizes(name: str, sizes: Sequence[int], most: int) -> int:
+    """Seconds at each size, for the `most` texts that cost most at SAMPLE; how many of them grow faster than the text.
+
+    What takes longer than MOST_SECONDS is not read at greater sizes.
+    """
     costs = {text: cpu_seconds(name, text_of(text, SAMPLE)) for text in TEXTS}
-    costliest = sorted(TEXTS, key=lambda text: -costs[text])[:COSTLIEST]
+    costliest = sorted(TEXTS, key=lambda text: -costs[text])[:most]
     slow = 0
-    for text in dict.fromkeys([*costliest, *EACH_KIND]):
-        seconds = [cpu_seconds(name, text_of(text, size)) for size in SIZES]
-        grows = seconds[-1] > MOST_GROWTH / TIMES * SIZES[-1] / SIZES[0] * seconds[0] + NOISE_SECONDS
+    for text in dict.fromkeys([*costliest, *EACH_KIND[: most - 1]]):
+        seconds: list[float] = []
+        for size in sizes:
+            seconds.append(cpu_seconds(name, text_of(text, size)))
+            if seconds[-1] > MOST_SECONDS:
+                break
+        read = sizes[: len(seconds)]
+        grows = seconds[-1] > MOST_GROWTH / TIMES * read[-1] / read[0] * seconds[0] + NOISE_SECONDS
         slow += grows
         print(f"{name:18}{text:20}", *(f"{one:8.2f}" for one in seconds), "GROWS" if grows else "", flush=True)
     return slow
@@ -68,15 +77,17 @@ def main() -> None:
     parser.add_argument("--frames", nargs="+", choices=FRAMES, default=list(FRAMES))
     parser.add_argument("--only", nargs="+", choices=READERS, default=list(READERS))
     parser.add_argument("--pieces", nargs="+", choices=TEXTS, default=TEXTS)
-    parser.add_argument("--sizes", action="store_true")
+    parser.add_argument("--sizes", nargs="*", type=int, metavar="CHARACTERS", help=f"by default {SIZES}")
+    parser.add_argument("--texts", type=int, default=5, help="texts of each reader at --sizes, the costliest")
     arguments = parser.parse_args()
 
     def stop(number: int, frame: object) -> None:
         raise TooSlow
 
     signal.signal(signal.SIGVTALRM, stop)
-    if arguments.sizes:
-        raise SystemExit(bool(sum(map(by_sizes, arguments.only))))
+    if arguments.sizes is not None:
+        sizes = arguments.sizes or SIZES
+        raise SystemExit(bool(sum(by_sizes(name, sizes, arguments.texts) for name in arguments.only)))
     slow, slowest = 0, (0.0, "")
     for name in arguments.only:
         for piece_name in arguments.pieces:

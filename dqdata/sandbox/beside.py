@@ -60,7 +60,9 @@ class _Runs:
     def _done(self, number: int, future: Future[Check]) -> None:
         try:
             self.checks[number] = future.result()
-            plain = self.checks.get(0)
+            plain, last = self.checks.get(0), len(self.runs) - 1
+            if any(number != last and _ran_out(check) for number, check in self.checks.items()):
+                self.left = [] if plain else [0]  # what it says of the tests as they are is all that is missing
             if self.left and (plain is None or plain.ok):
                 self._next()
             else:
@@ -78,22 +80,32 @@ def _halves(cases: Sequence[str]) -> list[frozenset[str]]:
     return halves if cases else []
 
 
+def _ran_out(check: Check) -> bool:
+    """Whether a run broke off at a limit of time."""
+    return check.stop == "TooLong" or check.why in ("wall", "cpu", "starved")
+
+
 def _verdict(runs: Sequence[Tests], checks: Mapping[int, Check]) -> Check:
-    """checks: by the number of the run; all of them where the tests as they are pass."""
+    """checks: by the number of the run; all of them where the tests as they are pass and no control ran out of time."""
     found = checks[0]
     if not found.ok:
         return found
     if any(check.why == "starved" for check in checks.values()):
         return replace(found, passed=0, stop="Starved", why="starved", error="a control run had no time to run in")
-    weak = checks[len(runs) - 1]
     for number, run in list(enumerate(runs))[1:-1]:
-        check = checks[number]
+        check = checks.get(number)
+        if check is None:
+            continue
         failed = {name.rpartition("::")[2].partition("[")[0] for name in check.failed}
         if run.changed - failed:  # includes a control that broke off without a report of its cases
             return replace(found, passed=0, forged=True)
         if failed - run.changed:
             why = "a case that passed failed in another run of the same tests"
             return replace(found, passed=0, stop="unstable", error=why)
+    if len(checks) < len(runs):
+        why = "the tests passed and ran out of time in another run"
+        return replace(found, passed=0, stop="unstable", error=why)
+    weak = checks[len(runs) - 1]
     if weak.forged or weak.stop not in ("", "TooLong"):
         return replace(found, passed=0, forged=True)
     return found

@@ -33,6 +33,7 @@ class Job:
         self.answered = False
         self.unjudged = False
         self.judge: Judge | None = None
+        self.judge_cpu = 0.0
         self.code: int | None = None
         self.cpu = self.seconds = 0.0
         self.watched = home.scratch != jail.SCRATCH
@@ -48,7 +49,7 @@ class Job:
     def wait_for(self, judge: Judge) -> None:
         """The process waits for its judge, which may have no core either."""
         before, own = judge.watched.scheduled(), self.wall.scheduled
-        self.judge = judge
+        self.judge, self.judge_cpu = judge, clock.cpu_of(judge.pid)
         self.wall.scheduled = lambda: own().plus(judge.watched.scheduled().since(before))
 
     def watch(self) -> float | None:
@@ -69,7 +70,7 @@ class Job:
             self.kill()
             return GRACE
         wall = self.wall.left()
-        cpu = self.limits["cpu"] - clock.cpu_of(self.pid)
+        cpu = self.limits["cpu"] - self._cpu_used()
         if wall <= 0 or cpu <= 0:
             self.killed = "cpu" if cpu <= 0 else "starved" if self.wall.starved else "wall"
             self.kill()
@@ -79,6 +80,11 @@ class Job:
             left = min(left, max(DISK_SECONDS, 2 * (time.monotonic() - now)))
         self.look = now + left
         return left
+
+    def _cpu_used(self) -> float:
+        """Seconds of its process or, for this job, of its judge: of the one that used more."""
+        judged = clock.cpu_of(self.judge.pid) - self.judge_cpu if self.judge is not None else 0.0
+        return max(clock.cpu_of(self.pid), judged)
 
     def _fills_the_disk(self) -> bool:
         """Whether its folders, or files that it has deleted and holds, take more than it may have."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 from concurrent.futures import Future
+from dataclasses import replace
 
 import pytest
 
 from dqdata.sandbox import Check, Sandbox, Tests
 from dqdata.sandbox.beside import check_beside, runs_of
+from dqdata.sandbox.limits import Why
 from dqdata.sandbox.lookalike import alike, changed_file, changed_statement
 
 LIAR = (
@@ -185,6 +187,28 @@ def test_runs_follow_each_other_until_the_verdict_is_certain() -> None:
             finish(right=right)
         assert verdict.result().ok == right
         assert len(started) == 10 if right else not (started[-1][0].changed or started[-1][0].control)
+
+
+@pytest.mark.parametrize(("why", "stop"), [("wall", "TooLong"), ("cpu", "ended"), ("starved", "Starved")])
+def test_a_run_that_ran_out_of_time_is_the_last_but_that_of_the_tests_as_they_are(why: Why, stop: str) -> None:
+    """Ten runs would take ten times the limit."""
+    runs = runs_of(Tests("assert f(lambda: 1) == 5", inside=True))
+    for broken in ("control", "as it is"):
+        started: list[int] = []
+
+        def start(number: int, started: list[int] = started, broken: str = broken) -> Future[Check]:
+            started.append(number)
+            future: Future[Check] = Future()
+            changed = runs[number].changed or runs[number].control
+            right = Check(int(not changed), 1, "", "", "exit", 0, 0, "", failed=("0",) * bool(changed))
+            slow = number == 0 if broken == "as it is" else 0 < number < len(runs) - 1
+            future.set_result(replace(right, passed=0, stop=stop, why=why, failed=()) if slow else right)
+            return future
+
+        assert not check_beside(runs, start).result().ok
+        slow = [number for number in started if (number == 0) == (broken == "as it is") and number < len(runs) - 1]
+        assert len(slow) == 1
+        assert started[-1] == 0 or (broken == "control" and 0 in started)
 
 
 def test_a_wrong_candidate_inside_is_told_why(sandbox: Sandbox) -> None:

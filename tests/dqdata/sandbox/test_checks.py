@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dqdata.sandbox import Sandbox, Tests
+from dqdata.sandbox import Limits, Sandbox, Tests, wired
 from dqdata.sandbox.prepare import file_names, prepare
 
 RIGHT = {
@@ -152,6 +152,24 @@ def test_one_call_may_not_take_too_long(sandbox: Sandbox) -> None:
         program, Tests("assert f(1) == 1\nassert f(2) == 2\nassert f(3) == 3", seconds=0.3)
     ).result(60)
     assert (check.stop, check.why, check.passed) == ("TooLong", "wall", 0)
+
+
+@pytest.mark.parametrize(
+    ("code", "judge"),
+    [
+        ("assert 10**10**8 > f(1)", True),
+        ("assert sum(range(10**11)) == f(1)", True),
+        ("import math\nassert math.factorial(10**8) > f(1)", False),
+        ("import re\nassert re.match('(a+)+$', 'a' * 40 + 'b') == f(None)", False),
+    ],
+)
+def test_what_computes_for_ever_in_a_test_is_ended_by_its_cpu_time(code: str, judge: bool, sandbox: Sandbox) -> None:
+    """In C code, where nothing in the process can end it: in a judge that lives on, and in a checker."""
+    tests = Tests(code)
+    assert wired(tests)[0].simple == judge
+    limits = Limits(wall=60, cpu=0.3, memory=512 << 20)
+    check = sandbox.submit_check("def f(n): return n", tests, limits=limits).result(600)
+    assert (check.stop, check.why, check.passed) == ("ended", "cpu", 0)
 
 
 def test_tests_that_are_no_python_are_an_error(sandbox: Sandbox) -> None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import NamedTuple
 
 import pytest
 
@@ -128,105 +126,6 @@ def test_names_cannot_leave_their_folder(kind: str, name: str, tmp_path: Path) -
 def test_a_catalog_is_no_path(into: str, tmp_path: Path, dqdata: Invoke) -> None:
     project(tmp_path, f'[pipelines.p]\nfrom = "a.jsonl"\ninto = "{into}"\n')
     assert dqdata("check").code == 1
-
-
-class Hostile(NamedTuple):
-    folder: Path
-    canary: Path
-
-
-SCORES = {"dqdata_targets": ["quality"], "dqdata_scale": [0.0, 1.0]}
-"""What makes the folder a reward model; the others are told that it is one only after they accept it."""
-
-
-@pytest.fixture(scope="module")
-def hostile(tmp_path_factory: pytest.TempPathFactory) -> Hostile:
-    """Model folders: a pickle with a canary, and a config that names Python of its own."""
-    torch = pytest.importorskip("torch")
-    pytest.importorskip("transformers")
-    folder = tmp_path_factory.mktemp("models")
-    canary = folder / "canary"
-
-    class Bomb:
-        def __reduce__(self) -> tuple[object, tuple[str, ...]]:
-            return Path.touch, (canary,)  # type: ignore[return-value]
-
-    config = {
-        "model_type": "gpt2",
-        "architectures": ["GPT2LMHeadModel"],
-        "n_layer": 1,
-        "n_head": 1,
-        "n_embd": 8,
-        "vocab_size": 8,
-    }
-    tokens = {"type": "WordLevel", "vocab": {"a": 0, "[UNK]": 1}, "unk_token": "[UNK]"}
-    tokenizer = {"version": "1.0", "added_tokens": [], "model": tokens}
-    own = {"model_type": "own", "auto_map": {f"Auto{name}": "own.Own" for name in
-           ("Config", "Model", "ModelForCausalLM", "ModelForSequenceClassification", "Tokenizer")}}  # fmt: skip
-    for name, said in (("pickled", config), ("coded", {**config, **own})):
-        (folder / name).mkdir()
-        (folder / name / "config.json").write_text(json.dumps({**said, **SCORES}))
-        (folder / name / "tokenizer.json").write_text(json.dumps(tokenizer))
-        (folder / name / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
-    torch.save({"x": Bomb()}, folder / "pickled" / "pytorch_model.bin")
-    (folder / "coded" / "own.py").write_text(f"from pathlib import Path\nPath({str(canary)!r}).touch()\n")
-    return Hostile(folder, canary)
-
-
-def _writer(path: str) -> None:
-    from dqdata.models import Writer
-
-    Writer(path)
-
-
-def _reader(path: str) -> None:
-    from dqdata.models.likelihood import Likelihood
-
-    Likelihood(path)
-
-
-def _reward_model(path: str) -> None:
-    from dqdata.models.reward_model import RewardModel
-
-    RewardModel(path, "r")
-
-
-def _teacher(path: str) -> None:
-    import torch
-
-    pytest.importorskip("trl")
-    from dqdata_trainers._mimic import load_teacher
-
-    load_teacher(path, torch.float32, torch.device("cpu"))
-
-
-def _regression(path: str) -> None:
-    pytest.importorskip("trl")
-    from dqdata_trainers._regression import head_of
-
-    config = SimpleNamespace(seed=0, model_init_kwargs=None, disable_dropout=False)
-    head_of(path, SimpleNamespace(targets=("quality",), scale=(0.0, 1.0)), config, None)
-
-
-def _merged(path: str) -> None:
-    pytest.importorskip("peft")
-    from dqdata.models.merging import merge_adapter
-
-    merge_adapter(Path(path) / "adapter", path, Path(path) / "merged")
-
-
-@pytest.mark.parametrize("load", [_writer, _reader, _reward_model, _teacher, _regression, _merged])
-@pytest.mark.parametrize("kind", ["pickled", "coded"])
-def test_weights_that_run_code_are_not_loaded(
-    hostile: Hostile, kind: str, load: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = hostile.folder / kind
-    if load in (_writer, _reader):  # they refuse what gives scores
-        monkeypatch.setattr("dqdata.models.generation.scores_in", lambda found: [])
-        monkeypatch.setattr("dqdata.models.likelihood.scores_in", lambda found: [])
-    with pytest.raises((InputError, OSError, ValueError), match="safetensors|trust_remote_code|custom code"):
-        load(str(path))
-    assert not hostile.canary.exists()
 
 
 def test_chat_templates_run_in_a_sandbox(tmp_path: Path) -> None:
