@@ -3,7 +3,7 @@
     python bench/fuzz.py --minutes 15              # prints how many texts, and each fault with a text that shows it
     python bench/fuzz.py --minutes 1 --seed 7
 
-The corpus is what `bench/readers.py` lists and what lies in `bench/corpus/`. A fault found is written to
+The corpus is what `bench/readers/` lists and what lies in `bench/corpus/`. A fault found is written to
 `bench/corpus/found-*.txt`, so that it is tried first the next time.
 """
 

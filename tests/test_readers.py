@@ -16,7 +16,8 @@ BENCH = Path(__file__).parents[1] / "bench"
 
 
 def _bench(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, BENCH / f"{name}.py")
+    path = BENCH / name
+    spec = importlib.util.spec_from_file_location(name, path / "__init__.py" if path.is_dir() else f"{path}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
