@@ -14,6 +14,7 @@ import polars as pl
 from dqdata.columns import KEYS, REJECTS, Columns, key_of, polars_schema
 from dqdata.errors import AccountingError, ColumnError, OperatorError
 from dqdata.json_text import json_text
+from dqdata.masking import masker
 from dqdata.operator import Reject, Row
 
 
@@ -149,14 +150,15 @@ def rejects_of_frame(rows: pl.DataFrame, why: pl.DataFrame, step: str, op: str, 
 
 
 def reject_record(row: Row, reject: Reject, step: str, op: str, key: str) -> dict[str, Any]:
-    """One reject of one row, as a record of REJECTS."""
+    """One reject of one row, as a record of REJECTS. What an operator raised may hold a key."""
     kept = reject.row if reject.row is not None else row
+    failed = reject.kind == "failed" and reject.detail
     return {
         "step": step,
         "op": op,
         "kind": reject.kind,
         "reason": reject.reason,
-        "detail": reject.detail,
+        "detail": masker.hide(reject.detail) if failed else reject.detail,
         "problem_id": kept.get("problem_id"),
         "trace_id": kept.get("trace_id"),
         "row_key": kept.get(key) or row.get(key),

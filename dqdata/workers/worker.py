@@ -32,6 +32,7 @@ from typing import Any
 from dqdata.errors import PLUGIN_RAISES, DqdataError, described, row_failure
 from dqdata.operator import Reject, Row, RowOperator
 from dqdata.workers.lifetime import POLL_SECONDS, end_with, orphaned
+from dqdata.workers.logs import show_logs
 
 MEMORY = 8 << 30
 """Bytes of data one worker may hold: a runaway power ends in MemoryError, not in the machine's out-of-memory killer."""
@@ -145,6 +146,7 @@ def _work(caller: int, beat: int) -> None:
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     os.dup2(2, 1)
+    show_logs()
     shared = mmap.mmap(beat, BEAT_BYTES)
     taken = 0
     while True:

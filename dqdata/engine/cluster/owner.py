@@ -17,9 +17,9 @@ from dqdata.calls.owner import LocalOwner
 from dqdata.calls.remote import Find
 from dqdata.calls.server import OwnerServer
 from dqdata.calls.wire import OwnerAddress
-from dqdata.engine.cluster.logs import show_logs
 from dqdata.ledger import Ledger
 from dqdata.place import LedgerPlace
+from dqdata.workers.logs import show_logs
 
 NAMESPACE = "dqdata"
 OWNER_PATIENCE = 300.0

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from dqdata.engine.cluster.connection import Cluster
-from dqdata.engine.cluster.logs import show_logs
 from dqdata.engine.executors import described_error, error_of
 from dqdata.errors import DqdataError, RunError
 from dqdata.project.check import NoStore
 from dqdata.project.instances import make_teacher
 from dqdata.project.tables import TeacherTable
+from dqdata.workers.logs import show_logs
 
 END_SECONDS = 40.0
 """What a server has to end."""

@@ -21,13 +21,13 @@ from typing import Any
 from dqdata.calls.remote import RemoteOwner
 from dqdata.engine.chunks import Folder, Slice
 from dqdata.engine.cluster.bucket import Bucket, unpacked
-from dqdata.engine.cluster.logs import show_logs
 from dqdata.engine.cluster.owner import OWNER_PATIENCE, find
 from dqdata.engine.executors import described_error
 from dqdata.engine.stop import StopSignal
 from dqdata.engine.task_process import TaskSession
 from dqdata.engine.tasks import ChunkResult, Job
 from dqdata.errors import DqdataError, Stopped
+from dqdata.workers.logs import show_logs
 
 
 @dataclass(frozen=True)

@@ -251,3 +251,28 @@ def test_wrong_parameters_show_no_secret(tmp_path: Path, dqdata: Invoke) -> None
         done = dqdata("check")
         assert done.code == 1, wrong
         assert not leaks(done.text.replace("/", ""), SECRET.replace("/", "")), done
+
+
+FROM = '[pipelines.p]\nmax_failed_rate = 1.0\nfrom = { source = "problems", rows = 2 }\n'
+TELLING = {
+    "row": FROM + 'steps = [{ op = "telling_row" }]\n',
+    "call": FROM + 'steps = [{ op = "telling_call" }]\n',
+    "teacher": FROM + 'steps = [{ op = "generate", teacher = "t" }]\n[teachers.t]\nprovider = "telling"\n',
+    "source": '[pipelines.p]\nfrom = { source = "telling", at = "batch" }\nsteps = []\n',
+    "plan": '[pipelines.p]\nfrom = { source = "telling", at = "schema" }\nsteps = []\n',
+}
+
+
+@pytest.mark.parametrize("kind", TELLING)
+def test_what_plug_ins_raise_is_shown_and_stored_masked(
+    kind: str, tmp_path: Path, thirdparty: Path, monkeypatch: pytest.MonkeyPatch, dqdata: Invoke
+) -> None:
+    """Their keys are known by the names of environment variables. Without -v nothing shows a traceback."""
+    monkeypatch.setenv("BANK_PASSWORD", SECRET)
+    (tmp_path / "pipelines.toml").write_text(TELLING[kind])
+    said = [dqdata("check"), dqdata("plan", "p"), dqdata("run", "p")]
+    assert "***" in said[-1].text or kind in ("row", "call")
+    assert not [one for one in said if "Traceback" in one.text]
+    check("\n".join(one.text for one in (*said, dqdata("-v", "run", "p"))))
+    if (tmp_path / "catalogs" / "ledger.sqlite").exists():
+        check(everything_stored(tmp_path))

@@ -1,5 +1,5 @@
-"""Logs of processes on other machines: lines of standard error, which Ray brings to the driver with where they come
-from, as it does with what plug-ins print.
+"""Logs of processes that have no terminal of their own: lines of standard error. Those of other machines Ray brings to
+the driver with where they come from, as it does with what plug-ins print.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from dqdata.masking import masker
 
 
 class Lines(logging.Formatter):
-    """Log records as lines of standard error, which Ray brings to the driver: without secrets, and those with a `code`
-    as `warning[CODE]: ...`."""
+    """Log records as lines of standard error: without secrets, and those with a `code` as `warning[CODE]: ...`."""
 
     def format(self, record: logging.LogRecord) -> str:
         code = getattr(record, "code", None)
