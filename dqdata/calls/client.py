@@ -213,7 +213,7 @@ class CallClient:
         except DqdataError as error:
             self.end(hidden(error))
             raise
-        except Exception as error:
+        except PLUGIN_RAISES as error:
             said = masker.hide(described(error))
             broke = f"teacher {call.context.teacher!r} broke: {said}"
             broken = TeacherError(broke, kind="fatal", reason="broken", usage_unknown=True)

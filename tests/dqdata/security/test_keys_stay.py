@@ -258,6 +258,7 @@ TELLING = {
     "row": FROM + 'steps = [{ op = "telling_row" }]\n',
     "call": FROM + 'steps = [{ op = "telling_call" }]\n',
     "teacher": FROM + 'steps = [{ op = "generate", teacher = "t" }]\n[teachers.t]\nprovider = "telling"\n',
+    "exit": FROM + 'steps = [{ op = "generate", teacher = "t" }]\n[teachers.t]\nprovider = "telling"\nleaves = true\n',
     "source": '[pipelines.p]\nfrom = { source = "telling", at = "batch" }\nsteps = []\n',
     "plan": '[pipelines.p]\nfrom = { source = "telling", at = "schema" }\nsteps = []\n',
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
@@ -51,6 +52,8 @@ class TellingCall(CallOperator[NoParams]):
 
 class TellingTeacherParams(Params):
     model: str = "m"
+    leaves: bool = False
+    """By SystemExit, as code does that was written for a command line."""
 
 
 class TellingTeacher(Teacher[TellingTeacherParams]):
@@ -60,6 +63,8 @@ class TellingTeacher(Teacher[TellingTeacherParams]):
     Params = TellingTeacherParams
 
     async def complete(self, request: Request) -> Completion:
+        if self.params.leaves:
+            sys.exit(f"no access with {os.environ['BANK_PASSWORD']}")
         tell()
 
 
