@@ -7,11 +7,11 @@ import os
 import shlex
 import subprocess
 import sys
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import vllm_stand_in
 
 from tests.loopback import Loopback
 
@@ -63,49 +63,14 @@ def test_the_openai_template_makes_verified_rows(dqdata: Invoke, tmp_path: Path,
     assert "not_correct" in out
 
 
-VLLM = """
-    import json, os, re, sys
-    from aiohttp import web
-
-    option = lambda name: sys.argv[sys.argv.index(name) + 1]
-
-    async def health(request):
-        return web.Response()
-
-    async def chat(request):
-        if request.headers.get("Authorization") != "Bearer " + os.environ["VLLM_API_KEY"]:
-            return web.json_response({"error": "Unauthorized"}, status=401)
-        body = await request.json()
-        if body["model"] != option("--model"):
-            return web.json_response({"object": "error", "message": "no such model", "code": 404}, status=404)
-        added = re.search(r"(\\d+) \\+ (\\d+)", body["messages"][-1]["content"])
-        text = f"It is {int(added[1]) + int(added[2])}." if added else "That is hard."
-        message = {"role": "assistant", "content": text, "reasoning_content": None, "tool_calls": []}
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop", "stop_reason": None}
-        usage = {"prompt_tokens": 20, "total_tokens": 26, "completion_tokens": 6, "prompt_tokens_details": None}
-        return web.json_response({"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": body["model"],
-                                  "choices": [choice], "usage": usage, "prompt_logprobs": None})
-
-    assert int(option("--max-model-len")) == 4096
-    app = web.Application()
-    app.router.add_get("/health", health)
-    app.router.add_post("/v1/chat/completions", chat)
-    web.run_app(app, host=option("--host"), port=int(option("--port")), print=None)
-"""
-
-
 def test_the_vllm_template_makes_verified_rows_with_a_server_that_speaks_as_vllm_does(
     dqdata: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     packages = tmp_path / "packages"
-    package = packages / "vllm" / "entrypoints" / "openai"
-    package.mkdir(parents=True)
-    (package / "api_server.py").write_text(textwrap.dedent(VLLM))
-    about = packages / "vllm-0.11.0.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: vllm\nVersion: 0.11.0\n")
+    vllm_stand_in.install(packages, version="0.11.0")
     monkeypatch.syspath_prepend(packages)
     monkeypatch.setenv("PYTHONPATH", str(packages))
+    monkeypatch.setenv("NOTED", str(tmp_path / "noted"))
 
     _, out, _ = dqdata("init", "mine", "--template", "vllm")
     assert "first:" not in out, "nothing is missing"
@@ -121,6 +86,9 @@ def test_the_vllm_template_makes_verified_rows_with_a_server_that_speaks_as_vllm
     assert all(row["correct"] for row in rows["rows"])
     asked = dqdata("sql", "select count(*) as calls from ledger.calls", "--json")[1]
     assert "800" in asked, "four answers to each of 200 problems"
+    for line in (tmp_path / "noted").read_text().splitlines():
+        options = json.loads(line)["options"]
+        assert options[options.index("--max-model-len") + 1] == "4096"
 
 
 def test_a_hint_holds_for_the_project_and_profile_of_the_run(

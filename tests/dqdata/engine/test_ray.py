@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import random
 import re
 import socket
@@ -18,6 +19,7 @@ from typing import Any
 import polars as pl
 import psutil
 import pytest
+import vllm_stand_in
 from clusters import SETTINGS, RayCluster
 from loopback import Loopback
 from servers import Bucket, Servers
@@ -301,43 +303,12 @@ def test_what_plug_ins_log_in_workers_is_heard_at_once(
     assert re.fullmatch(r"\(chunk 0 pid=\d+(, ip=[\d.]+)?\) warning\[machine-lost\]: row 3 waits with \*\*\*", line)
 
 
-SERVER = """
-import json, os, sys
-from aiohttp import web
-
-def option(name):
-    return sys.argv[sys.argv.index(name) + 1]
-
-async def health(request):
-    return web.Response()
-
-async def chat(request):
-    if request.headers.get("Authorization") != "Bearer " + os.environ["VLLM_API_KEY"]:
-        return web.Response(status=401)
-    body = await request.json()
-    with open(os.environ["NOTED"], "a") as log:
-        print(os.getpid(), os.environ.get("CUDA_VISIBLE_DEVICES"), option("--host"), file=log, flush=True)
-    message = {"content": body["model"] + " says " + body["messages"][-1]["content"]}
-    answer = {"choices": [{"message": message, "finish_reason": "stop"}]}
-    return web.json_response({**answer, "usage": {"prompt_tokens": 1, "completion_tokens": 1}})
-
-app = web.Application()
-app.router.add_get("/health", health)
-app.router.add_post("/v1/chat/completions", chat)
-web.run_app(app, host=option("--host"), port=int(option("--port")), print=None)
-"""
-
-
 @pytest.mark.slow
 def test_a_model_is_served_once_on_a_machine_that_has_the_gpus(
     project: Write, store: Store, ray_cluster: RayCluster, tmp_path: Path
 ) -> None:
     """The server is a stand-in for vLLM's, and the GPUs are those that the machine says it has."""
-    package = tmp_path / "fake" / "vllm" / "entrypoints" / "openai"
-    package.mkdir(parents=True)
-    for folder in (package, package.parent, package.parent.parent):
-        (folder / "__init__.py").touch()
-    (package / "api_server.py").write_text(SERVER)
+    vllm_stand_in.install(tmp_path / "fake")
     python = tmp_path / "python"
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     python.chmod(0o755)
@@ -363,10 +334,11 @@ def test_a_model_is_served_once_on_a_machine_that_has_the_gpus(
         assert run_pipeline(loaded, "p", store).rows_out == 40
     finally:
         ray_cluster.kill_a_machine()
-    lines = [line.split() for line in (tmp_path / "log").read_text().splitlines()]
-    assert len(lines) == 40 and len({pid for pid, _, _ in lines}) == 1
-    assert {(devices, host) for _, devices, host in lines} == {("0,1", address)}
-    assert not psutil.pid_exists(int(lines[0][0])), "it ends with the run"
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    [pid] = {line["pid"] for line in lines}
+    hosts = {line["options"][line["options"].index("--host") + 1] for line in lines}
+    assert len(lines) == 40 and hosts == {address} and {line["devices"] for line in lines} == {"0,1"}
+    assert not psutil.pid_exists(pid), "it ends with the run"
 
 
 @pytest.mark.slow

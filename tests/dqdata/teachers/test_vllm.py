@@ -17,41 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import vllm_stand_in
 
 from dqdata.errors import PluginError, TeacherError
 from dqdata.teacher import Message, Request, Sampling
 from dqdata.teachers.vllm import Vllm, VllmParams, _arguments
-
-STAND_IN = """
-    import json, os, subprocess, sys, time
-    from aiohttp import web
-
-    def option(name):
-        return sys.argv[sys.argv.index(name) + 1]
-
-    async def health(request):
-        return web.Response()
-
-    async def chat(request):
-        if request.headers.get("Authorization") != "Bearer " + os.environ["VLLM_API_KEY"]:
-            return web.Response(status=401)
-        body = await request.json()
-        if body["messages"][-1]["content"] == "die":
-            os._exit(3)
-        message = {"content": " ".join([body["model"], option("--dtype"), os.environ["GREETING"]])}
-        answer = {"choices": [{"message": message, "finish_reason": "stop"}]}
-        return web.json_response({**answer, "usage": {"prompt_tokens": 1, "completion_tokens": 1}})
-
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    open(os.environ["PIDS"], "a").write(f"{os.getpid()} {child.pid} ")
-    print("key", os.environ["VLLM_API_KEY"], flush=True)
-    if "--fail" in sys.argv:
-        sys.exit("no such model: " + option("--model"))
-    app = web.Application()
-    app.router.add_get("/health", health)
-    app.router.add_post("/v1/chat/completions", chat)
-    web.run_app(app, host=option("--host"), port=int(option("--port")), print=None)
-"""
 
 
 def ask(text: str, **sampling: Any) -> Request:
@@ -61,11 +31,7 @@ def ask(text: str, **sampling: Any) -> Request:
 @pytest.fixture
 def served(tmp_path: Path) -> VllmParams:
     """Parameters under which `python -m vllm...` starts the stand-in."""
-    package = tmp_path / "vllm" / "entrypoints" / "openai"
-    package.mkdir(parents=True)
-    for folder in (package, package.parent, package.parent.parent):
-        (folder / "__init__.py").touch()
-    (package / "api_server.py").write_text(textwrap.dedent(STAND_IN))
+    vllm_stand_in.install(tmp_path)
     env = {"PYTHONPATH": str(tmp_path), "PIDS": str(tmp_path / "pids"), "GREETING": "hello"}
     return VllmParams(model="org/model", serve=True, env=env, dtype="bfloat16", start_timeout=60)
 
