@@ -38,16 +38,6 @@ HELD = f"""
 """
 """Versions that are not `@latest`."""
 
-READABLE = """
-    with hidden as (
-        select catalog, version from lake.main.dq_marks where kind in ('drop', 'restore', 'gone')
-        group by all having arg_max(kind, snapshot_id) <> 'restore'
-    )
-    select catalog, list(version order by version)
-    from lake.main.dq_versions anti join hidden using (catalog, version) group by catalog
-"""
-"""The versions of each catalog that were not dropped, ascending."""
-
 
 def held_back(catalog: str, versions: str) -> str:
     """What to say of a catalog none of whose versions passed its checks. versions: which there are."""

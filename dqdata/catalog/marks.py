@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from dqdata.catalog.checks import held_back
 from dqdata.errors import InputError, QueryError, nearest
@@ -21,9 +21,11 @@ from dqdata.refs import DATE, LATEST, TAG
 
 Kind = Literal["tag", "untag", "note", "license", "drop", "restore", "gone"]
 State = Literal["", "dropped", "gone"]
-MADE = "select catalog, version, created_at from lake.main.dq_versions order by snapshot_id"
+MADE = (
+    "select catalog, version, created_at, fingerprint, partial, run_id from lake.main.dq_versions order by snapshot_id"
+)
 MARKED = "select catalog, version, kind, value from lake.main.dq_marks order by snapshot_id, rowid"
-"""Rows that `Marks.of` takes: when versions were made, and the marks, oldest first."""
+"""Rows that `Marks.of` takes: the versions that were made, and the marks, oldest first."""
 
 _STATES: dict[str, State] = {"drop": "dropped", "restore": "", "gone": "gone"}
 
@@ -55,11 +57,11 @@ class Marks:
     def of(
         cls,
         rows: Iterable[Sequence[object]],
-        made: Iterable[tuple[str, int, datetime]] = (),
+        made: Iterable[Sequence[Any]] = (),
         held: frozenset[tuple[str, int]] = frozenset(),
     ) -> Marks:
         """rows: (catalog, version, kind, value) of dq_marks, oldest first. made: catalog, version and time of each
-        version, oldest first."""
+        version, and what else `MADE` asks for, oldest first."""
         tags: dict[tuple[str, str], int] = {}
         notes: dict[tuple[str, int], str] = {}
         licenses: dict[tuple[str, int], str] = {}
@@ -77,7 +79,7 @@ class Marks:
             else:
                 states[catalog, version] = _STATES[kind]
         times: dict[str, list[tuple[datetime, int]]] = {}
-        for catalog, version, when in made:
+        for catalog, version, when, *_ in made:
             times.setdefault(catalog, []).append((when.astimezone(UTC), version))
         return cls(tags, {at: text for at, text in notes.items() if text}, states, times, licenses, held)
 

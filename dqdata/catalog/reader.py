@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from dqdata.catalog.answers import query_errors, streamed
 from dqdata.catalog.backend import Backend
-from dqdata.catalog.checks import CHECKS, HELD, NEWEST_CHECKS, READABLE
+from dqdata.catalog.checks import CHECKS, HELD, NEWEST_CHECKS
 from dqdata.catalog.copies import Copies
 from dqdata.catalog.format import Facts
 from dqdata.catalog.lake import attach, lake_errors
@@ -186,15 +186,16 @@ class Reader:
     ) -> tuple[str, int] | None:
         """The (catalog, version) that this recipe made already, whole; None where it hasn't. The newest of several.
         catalog, run_id: of this catalog, of this run alone."""
-        where = [f"fingerprint = {literal(fingerprint)}", "not partial"]
-        where += [f"{name} = {literal(text)}" for name, text in (("catalog", catalog), ("run_id", run_id)) if text]
-        (rows,) = self._records(
-            f"select catalog, version from lake.main.dq_versions where {' and '.join(where)} order by snapshot_id"
-        )
+        (made,) = self._records(MADE)
+        rows = [
+            (str(name), int(version))
+            for name, version, _, same, partial, run in made
+            if same == fingerprint and not partial and catalog in (None, name) and run_id in (None, run)
+        ]
         if not rows:
             return None
         marks = self.marks()
-        found = [(str(row[0]), int(row[1])) for row in rows if not marks.state(str(row[0]), int(row[1]))]
+        found = [at for at in rows if not marks.state(*at)]
         return found[-1] if found else None
 
     def checks(self, catalog: str, version: int, source: str = "check") -> list[dict[str, Any]]:
@@ -300,13 +301,14 @@ class Reader:
 
     def _overview(self) -> tuple[dict[str, Sequence[int]], Marks]:
         """What `_known` and `marks` say, as of one moment."""
-        readable, marked, made, rows = self._records(READABLE, MARKED, MADE, HELD)
+        marked, made, rows = self._records(MARKED, MADE, HELD)
         held = frozenset((str(name), int(version)) for name, version in rows) - frozenset(self._chosen.items())
-        known: dict[str, Sequence[int]] = {
-            str(name): sorted(versions, key=lambda at: (self._chosen.get(name) == at, (name, at) not in held))
-            for name, versions in readable
-        }
-        return known, Marks.of(marked, made, held)
+        marks = Marks.of(marked, made, held)
+        known = {name: [at for _, at in versions if not marks.state(name, at)] for name, versions in marks.made.items()}
+        return {name: self._in_order(name, versions, held) for name, versions in known.items() if versions}, marks
+
+    def _in_order(self, name: str, versions: Sequence[int], held: frozenset[tuple[str, int]]) -> Sequence[int]:
+        return sorted(versions, key=lambda at: (self._chosen.get(name) == at, (name, at) not in held, at))
 
     def held(self) -> frozenset[tuple[str, int]]:
         """Versions that their checks keep from being `@latest`, less those that were chosen."""

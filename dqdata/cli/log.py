@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dqdata.cli import completion
-from dqdata.cli.common import json_option, open_catalogs, print_json, project_option, store_option
+from dqdata.cli.common import json_option, open_store, print_json, project_option, store_option
 from dqdata.cli.lines import cut, echo, printable, say
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 @json_option
 def command(catalog: str | None, verbose: bool, project: Path | None, store: Path | None, as_json: bool) -> None:
     """List the versions of a catalog, or of all, oldest first, with tags and notes."""
-    catalogs = open_catalogs(project, store)
-    versions, marks = catalogs.versions(catalog, dropped=True), catalogs.marks()
+    with open_store(project, store, read_only=True) as opened:
+        versions, marks = opened.versions(catalog, dropped=True), opened.marks()
     if as_json:
         print_json({"versions": [_as_json(version, marks) for version in versions]})
         return

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dqdata.cli.common import json_option, open_catalogs, print_json, project_option, store_option
+from dqdata.cli.common import json_option, open_store, print_json, project_option, store_option
 from dqdata.cli.lines import say, standard
 
 if TYPE_CHECKING:
@@ -71,23 +71,24 @@ def command(
 
     if output is not None:
         check_target(output)
-    rows = open_catalogs(project, store).sql(query, local_files=files).batches()
-    if limit is not None:
-        rows = _first(rows, limit)
-    if output is not None:
-        count = write(rows, output, form)  # type: ignore[arg-type]
-        if as_json:
-            print_json({"file": str(output), "rows": count})
+    with open_store(project, store, read_only=True) as opened:
+        rows = opened.query(query, local_files=files)
+        if limit is not None:
+            rows = _first(rows, limit)
+        if output is not None:
+            count = write(rows, output, form)  # type: ignore[arg-type]
+            if as_json:
+                print_json({"file": str(output), "rows": count})
+            else:
+                say(f"{output}: {count:,} rows")
+        elif form == "table":
+            _print_table(rows, _TABLE_ROWS if limit is None else limit)
+        elif form == "json":
+            write_object(standard().buffer, rows)
+            standard().buffer.flush()
         else:
-            say(f"{output}: {count:,} rows")
-    elif form == "table":
-        _print_table(rows, _TABLE_ROWS if limit is None else limit)
-    elif form == "json":
-        write_object(standard().buffer, rows)
-        standard().buffer.flush()
-    else:
-        write_to(standard().buffer, rows, form)  # type: ignore[arg-type]
-        standard().buffer.flush()
+            write_to(standard().buffer, rows, form)  # type: ignore[arg-type]
+            standard().buffer.flush()
 
 
 def _first(rows: pa.RecordBatchReader, limit: int) -> pa.RecordBatchReader:
