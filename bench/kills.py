@@ -85,6 +85,14 @@ def write(folder: Path, rows: int) -> None:
             out.write(json.dumps({"question": f"How much is {n % (rows - rows // 10)} + 1?", "answer": str(n)}) + "\n")
 
 
+def prepare(folder: Path, rows: int) -> None:
+    """The project, one version of `problems` and an exported file."""
+    (folder / "pipelines.toml").write_text(PROJECT, encoding="utf-8")
+    write(folder, rows)
+    done(folder, "import", "rows.jsonl", "--into", "problems", "-q")
+    done(folder, "export", "problems", "-o", "out.jsonl")
+
+
 def left_in_group(group: int) -> bool:
     try:
         os.killpg(group, 0)
@@ -185,10 +193,7 @@ def main() -> int:
     longest = dict.fromkeys(KINDS, 3.0)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        (folder / "pipelines.toml").write_text(PROJECT, encoding="utf-8")
-        write(folder, given.rows)
-        done(folder, "import", "rows.jsonl", "--into", "problems")
-        done(folder, "export", "problems", "-o", "out.jsonl")
+        prepare(folder, given.rows)
         versions = {"kept": [1], "dropped": []}
         for number in range(given.kills):
             words = begun(folder, KINDS[number % len(KINDS)], drawn, given.rows, versions)

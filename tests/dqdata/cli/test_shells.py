@@ -29,7 +29,7 @@ TYPED = {
     "dqdata ops verify_ma": b"verify_math",
     "dqdata log ma": b"made_before",
 }
-PATIENCE = 120.0
+PATIENCE = 300.0
 """Seconds until a shell that says nothing fails the test."""
 
 
@@ -62,6 +62,7 @@ class Shell:
         while until not in shown and time.monotonic() < end:
             if select.select([self._terminal], [], [], 1)[0]:
                 shown += os.read(self._terminal, 1 << 16).replace(b"\a", b"")  # a bell, where the shell waited
+                end = time.monotonic() + PATIENCE
         assert until in shown, shown
         return shown
 

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,9 @@ import pytest
 
 from dqdata.catalog import Store
 from dqdata.columns import REJECTS, Columns, polars_schema
+
+from .conftest import Invoke
+from .processes import SCRIPT
 
 CHAT = 'STRUCT("role" VARCHAR, "content" VARCHAR)[]'
 """Chats as catalogs of dqdata 0.1 have them."""
@@ -57,18 +59,24 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def dqdata(project: Path) -> Run:
-    """dqdata("sql", ...): the verb in a process of its own, in a folder below the project's."""
+def dqdata(project: Path, command_line: Invoke, monkeypatch: pytest.MonkeyPatch) -> Invoke:
+    """dqdata("sql", ...): the verb in this process, in a folder below the project's."""
+    monkeypatch.chdir(project / "sub")
+    return command_line
 
-    def run(*words: str, cwd: Path = project / "sub") -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", "import sys; from dqdata.cli import main; sys.exit(main())", *words]
-        return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
+
+@pytest.fixture
+def script(project: Path) -> Run:
+    """The same in a process of its own."""
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*SCRIPT, *words], cwd=project / "sub", capture_output=True, text=True, timeout=300)
 
     return run
 
 
-def test_sql_as_json(dqdata: Run) -> None:
-    done = dqdata("sql", "select count(*) n, any_value(messages) m from arith@1", "--json")
+def test_sql_as_json(script: Run) -> None:
+    done = script("sql", "select count(*) n, any_value(messages) m from arith@1", "--json")
     assert json.loads(done.stdout) == {
         "columns": ["n", "m"],
         "rows": [{"n": 150, "m": [{"role": "user", "content": "x"}]}],
@@ -76,31 +84,31 @@ def test_sql_as_json(dqdata: Run) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_query_may_begin_with_a_comment(dqdata: Run) -> None:
+def test_a_query_may_begin_with_a_comment(dqdata: Invoke) -> None:
     for words in (["--", "-- rows\nfrom arith"], ["-- rows\nfrom arith"], ["-- rows\nfrom arith", "--limit", "1"]):
-        assert dqdata("sql", *words).stdout.splitlines()[-1] == "1 row"
+        assert dqdata("sql", *words).out.splitlines()[-1] == "1 row"
 
 
-def test_sql_as_a_table(dqdata: Run) -> None:
+def test_sql_as_a_table(dqdata: Invoke) -> None:
     done = dqdata("sql", "select * from arith@1")
-    lines = done.stdout.splitlines()
+    lines = done.out.splitlines()
     assert lines[0].split() == ["problem_id", "question", "messages", "rv"]
     assert "zwei [b]0[/b] é" in lines[2], "markup and line breaks are only text"
     assert lines[-1] == "100 rows, and more: --limit N shows them"
-    assert dqdata("sql", "select * from arith@1", "--limit", "150").stdout.splitlines()[-1] == "150 rows"
-    assert dqdata("sql", "from arith").stdout.splitlines()[-1] == "1 row"
+    assert dqdata("sql", "select * from arith@1", "--limit", "150").out.splitlines()[-1] == "150 rows"
+    assert dqdata("sql", "from arith").out.splitlines()[-1] == "1 row"
 
 
-def test_sql_as_csv_and_jsonl_on_stdout(dqdata: Run) -> None:
+def test_sql_as_csv_and_jsonl_on_stdout(script: Run) -> None:
     query = "select problem_id, question from arith@1 order by problem_id limit 2"
-    rows = list(csv.DictReader(io.StringIO(dqdata("sql", query, "--format", "csv").stdout)))
-    assert rows == [json.loads(line) for line in dqdata("sql", query, "--format", "jsonl").stdout.splitlines()]
+    rows = list(csv.DictReader(io.StringIO(script("sql", query, "--format", "csv").stdout)))
+    assert rows == [json.loads(line) for line in script("sql", query, "--format", "jsonl").stdout.splitlines()]
     assert rows[0] == {"problem_id": "p0", "question": "zwei\n[b]0[/b] é"}
 
 
-def test_sql_to_a_file(dqdata: Run, tmp_path: Path) -> None:
+def test_sql_to_a_file(dqdata: Invoke, tmp_path: Path) -> None:
     file = tmp_path / "x.parquet"
-    assert json.loads(dqdata("sql", "from arith__rejects", "-o", str(file), "--json").stdout) == {
+    assert json.loads(dqdata("sql", "from arith__rejects", "-o", str(file), "--json").out) == {
         "file": str(file),
         "rows": 3,
     }
@@ -121,33 +129,33 @@ def test_sql_to_a_file(dqdata: Run, tmp_path: Path) -> None:
         (["select 1", "-p", "nowhere.toml"], 2, "nowhere.toml"),
     ],
 )
-def test_sql_that_is_wrong(dqdata: Run, words: list[str], code: int, message: str) -> None:
+def test_sql_that_is_wrong(dqdata: Invoke, words: list[str], code: int, message: str) -> None:
     done = dqdata("sql", *words)
-    assert message in done.stderr
-    assert (done.returncode, done.stdout) == (code, "")
-    assert "Traceback" not in done.stderr
+    assert message in done.error
+    assert (done.code, done.out) == (code, "")
+    assert "Traceback" not in done.error
 
 
-def test_log(dqdata: Run) -> None:
-    lines = dqdata("log").stdout.splitlines()
+def test_log(dqdata: Invoke) -> None:
+    lines = dqdata("log").out.splitlines()
     assert [line.split()[0] for line in lines] == ["arith@1", "arith@2"]
     assert "150 rows" in lines[0] and "0 rejects" in lines[0] and "20261122-1" in lines[0] and "tiny" in lines[0]
     assert "3 rejects" in lines[1] and "partial" in lines[1] and "partial" not in lines[0]
-    assert '"op": "filter"' in dqdata("log", "arith", "--verbose").stdout
+    assert '"op": "filter"' in dqdata("log", "arith", "--verbose").out
 
-    found = json.loads(dqdata("log", "arith", "--json").stdout)["versions"]
+    found = json.loads(dqdata("log", "arith", "--json").out)["versions"]
     assert [(one["version"], one["rows"], one["rejects"], one["partial"]) for one in found] == [
         (1, 150, 0, False),
         (2, 1, 3, True),
     ]
     assert found[0]["recipe"] == {"steps": [{"op": "filter"}]}
     unknown = dqdata("log", "aritth")
-    assert (unknown.returncode, "did you mean 'arith'" in unknown.stderr) == (2, True)
+    assert (unknown.code, "did you mean 'arith'" in unknown.error) == (2, True)
 
 
-def test_export(dqdata: Run, tmp_path: Path) -> None:
+def test_export(dqdata: Invoke, tmp_path: Path) -> None:
     file = tmp_path / "x.jsonl"
-    assert dqdata("export", "arith@1", "-o", str(file), "--column", "prompt=question").stdout == f"{file}: 150 rows\n"
+    assert dqdata("export", "arith@1", "-o", str(file), "--column", "prompt=question").out == f"{file}: 150 rows\n"
     rows = [json.loads(line) for line in file.read_text().splitlines()]
     assert list(rows[0]) == ["problem_id", "prompt", "messages", "rv"]
     assert rows[7] == {
@@ -158,11 +166,11 @@ def test_export(dqdata: Run, tmp_path: Path) -> None:
     }
     for name, count in {"arith": 1, "arith__rejects@2": 3, "select 1 as x from arith@1 limit 7": 7}.items():
         done = dqdata("export", name, "-o", str(tmp_path / "y.parquet"), "--json")
-        assert json.loads(done.stdout)["rows"] == count == pl.read_parquet(tmp_path / "y.parquet").height
+        assert json.loads(done.out)["rows"] == count == pl.read_parquet(tmp_path / "y.parquet").height
     for words, message in {
         ("--column", "x=nope"): "no column 'nope'",
         ("--column", "x"): "is not NEW=OLD",
     }.items():
         done = dqdata("export", "arith", "-o", str(tmp_path / "z.csv"), *words)
-        assert (done.returncode, message in done.stderr) == (2, True)
+        assert (done.code, message in done.error) == (2, True)
     assert not (tmp_path / "z.csv").exists()
