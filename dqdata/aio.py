@@ -27,7 +27,7 @@ async def gather_all(awaitables: Iterable[Awaitable[T]]) -> list[T]:
     """All results, in order.
 
     Every awaitable runs to its end before the first error is raised: a call in flight is paid for, and its answer
-    must be stored. Stopped is raised only where nothing else went wrong.
+    must be stored. Stopped is raised only where nothing else failed.
     """
     results: list[T] = []
     errors: list[BaseException] = []

@@ -18,7 +18,7 @@ KINDS: dict[Kind, str] = {
     "run": "error: work that began could not go on (exit code 1)",
     "warning": "warning: the command goes on",
     "dropped": "reject: an operator decided against the row",
-    "failed": "reject: an error in this row; the run went on",
+    "failed": "reject: an error in this row; the run continued",
 }
 
 

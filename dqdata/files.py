@@ -102,7 +102,7 @@ def _part(path: Path) -> Path:
 
 
 def linked(file: Path, target: Path) -> bool:
-    """Makes the target a hard link to the file. False where it can't be one, and has to be a copy."""
+    """Makes the target a hard link to the file. False if that is impossible, and it has to be a copy."""
     try:
         target.hardlink_to(file)
     except OSError as error:

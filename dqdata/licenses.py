@@ -129,7 +129,7 @@ def license_of(name: str) -> License:
 
 @dataclass(frozen=True)
 class Conflict:
-    """licenses: that are in conflict, one where it cannot be published at all."""
+    """licenses: that are in conflict, one if it cannot be published at all."""
 
     licenses: tuple[str, ...]
     reason: str

@@ -257,7 +257,7 @@ class Operator(ABC, Generic[P]):
         return self.estimate(rows)
 
     def expect(self, tokens: Mapping[str, float]) -> None:
-        """The plan tells how many tokens the texts of each column have, before `estimate` (on average) and before
+        """The plan reports how many tokens the texts of each column have, before `estimate` (on average) and before
         `at_most` (of the longest)."""
         self._tokens = tokens
 

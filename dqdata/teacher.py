@@ -304,7 +304,7 @@ class Teacher(ABC, Generic[P]):
 
     @property
     def revision(self) -> str:
-        """What else tells two models of one name apart: a commit, or the hash of a file or folder."""
+        """What else distinguishes two models of one name: a commit, or the hash of a file or folder."""
         return str(getattr(self.params, "revision", "") or "")
 
     @property

@@ -54,7 +54,7 @@ PHRASES = (
     r"\bstands? on\b",
     r"\bcarr(?:y|ies|ied) (?:it |them |a plan )?out\b",
     r"\bthe house\b",
-    r"\bstrangers\b",
+    r"\bstrangers?\b",
     r"\bnursery\b",
     r"\boutdoes\b",
     r"\bputs? aside\b",
@@ -64,6 +64,11 @@ PHRASES = (
     r"\bfly\b",
     r"\bflies\b",
     r"\bswitch is thrown\b",
+    r"\bwhere it can(?:'t|not)\b",
+    r"\brows go(?:es)?\b",
+    r"\bwhat went\b",
+    r"\bnobody was told\b",
+    r"\bone thing a file\b",
 )
 """Words of a private dialect that user text doesn't need, where no other meaning is likely."""
 TEXTS = (

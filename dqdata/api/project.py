@@ -336,7 +336,7 @@ def open(path: Path | str | None = None, *, profile: str = "") -> Project:
     """The project of a pipelines.toml, or of a folder that holds one; by default the nearest in this folder or above.
 
     profile: the name of a `[profiles.NAME]` to lay over it; its catalogs have a store of their own. Reads and checks
-    the file, and nothing else. Raises ProjectError where it can't be read, and ProjectErrors with everything that is
+    the file, and nothing else. Raises ProjectError if it cannot be read, and ProjectErrors with everything that is
     wrong with its keys, each with file and table.
     """
     from dqdata.errors import ProjectError, ProjectErrors

@@ -102,7 +102,7 @@ class RemoteOwner(Owner):
         return RemoteLane(self, name, limits)
 
     def stop(self, cause: BaseException) -> None:
-        """Ends the run for all processes of this owner: nothing new begins there, and those that come are told."""
+        """Ends the run for all processes of this owner: nothing new begins there, nor where one connects later."""
         error = cause if isinstance(cause, DqdataError) else DqdataError(str(cause))
         self._stopping = {"do": "stop", "error": sent_error(error)}
         self.notice(self._stopping)

@@ -112,7 +112,7 @@ class OwnerServer:
             writer.close()
 
     def stop(self, error: dict[str, Any]) -> None:
-        """Tells every process, now and later, why nothing new is to begin."""
+        """Notifies every process, now and later, why nothing new is to begin."""
         self._stop = error
         for client in self._told:
             client.send({"stop": error})

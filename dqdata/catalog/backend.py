@@ -51,7 +51,7 @@ class Metadata(ABC):
 
     @property
     def file(self) -> Path | None:
-        """The SQLite file, None where the metadata are elsewhere. Only a file is copied: to read it where it can't be
+        """The SQLite file, None where the metadata are elsewhere. Only a file is copied: to read it if it cannot be
         written to, and before a migration."""
         return None
 

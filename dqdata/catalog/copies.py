@@ -32,7 +32,7 @@ class Copies:
             return Path(self._folders[file].name) / file.name
 
     def metadata(self, backend: Backend, facts: Facts) -> Path | None:
-        """The metadata file of a store; a copy in the present format where it can't be written to or is older; None
+        """The metadata file of a store; a copy in the present format if it cannot be written to or is older; None
         where the metadata is in a server."""
         file, old = backend.metadata.file, facts.format < NEWEST
         if file is None:

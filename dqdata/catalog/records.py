@@ -155,7 +155,7 @@ def version_query(where: str) -> str:
 
 
 class Measured(NamedTuple):
-    """One figure of one step of a training, such as (10, "loss", 0.43)."""
+    """One metric of one step of a training, such as (10, "loss", 0.43)."""
 
     step: int
     name: str

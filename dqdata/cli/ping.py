@@ -17,7 +17,7 @@ ADDRESS = "start it, or correct base_url"
 
 
 class Ping(NamedTuple):
-    """Whether the endpoint can be used, what it said, and what to do where it can't."""
+    """Whether the endpoint can be used, what it said, and what to do if it cannot."""
 
     works: bool
     says: str

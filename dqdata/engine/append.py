@@ -1,4 +1,4 @@
-"""`mode = "append"`: rows that went through the same steps before are taken as they came out then.
+"""`mode = "append"`: rows that passed the same steps before are taken as they came out then.
 
     run = Appending(Past.load(store.place.appended / "traces"))
     run.slices(segment, files, before, target, memory, 256)     # target has chunks of the last run; these are left

@@ -81,7 +81,7 @@ class SegmentRun:
 
     @property
     def flows(self) -> bool:
-        """Whether rows go their own ways through calls."""
+        """Whether each row moves through calls on its own."""
         return self._first < len(self.segment.steps)
 
     async def chunk(self, chunk: Slice, folder: Folder, admission: Admission) -> ChunkResult:
@@ -178,7 +178,7 @@ class SegmentRun:
 
 
 def _adopted(made: Row, parent: Row, step: Step, index: int) -> Row:
-    """The row with its key: the parent's own row goes on as it is, a child gets key and parent."""
+    """The row with its key: the parent's own row stays as it is, a child gets key and parent."""
     was, key = step.before.key, step.after.key
     missing = [name for name in step.after if name not in made and name not in (key, "parent_id")]
     if missing:

@@ -13,7 +13,7 @@ from dqdata.models import gguf
 
 KINDS = (".safetensors", ".bin", ".json", ".jinja", ".model", ".gguf", ".txt")
 RECORDS = ("metrics.json",)
-"""How its training went: of no consequence for what it answers."""
+"""The course of its training: of no consequence for what it answers."""
 
 
 def folder_hash(folder: Path) -> str:

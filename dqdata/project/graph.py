@@ -111,7 +111,7 @@ def _texts(params: Any) -> Iterator[str]:
 
 @functools.lru_cache(maxsize=4096)
 def tables_in(query: str, *, fixed: bool = True) -> frozenset[str]:
-    """Names of the tables that SQL reads, without versions and CTEs; empty where it can't be parsed. fixed: tables of a
+    """Names of the tables that SQL reads, without versions and CTEs; empty if it cannot be parsed. fixed: tables of a
     fixed version, such as `problems@3`, count too."""
     names = [str(node["table_name"]) for node in base_tables(parsed(quote_refs(query)[0]))] if query else []
     refs = [catalog_ref(name) for name in names]

@@ -52,7 +52,7 @@ class PipelineKeys(Params):
     chunk_rows: int | None = Field(None, ge=1)
     """Rows of a checkpoint; by default few where teachers are called and many where only the CPU works."""
     mode: Literal["full", "append"] = "full"
-    """append: rows that went through the same steps in the last run are taken as they came out then, and only others
+    """append: rows that passed the same steps in the last run are taken as they came out then, and only others
     are processed; the version is the one that processing all rows makes."""
     memory: Size = 2 << 30
     """Bytes of rows that a run holds before it uses the disk, or a size such as `512 MiB`; the program takes some

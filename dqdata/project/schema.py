@@ -72,7 +72,7 @@ class _Builder:
     def _pipeline(self) -> Schema:
         keys = self._pipeline_keys()
         keys["properties"]["steps"] = {
-            "description": "Operators that the rows go through, in this order.",
+            "description": "Operators that are applied to the rows, in this order.",
             "type": "array",
             "items": self._chosen("operators", "op", {"id": TEXT}),
         }

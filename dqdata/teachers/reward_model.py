@@ -5,7 +5,7 @@
     model = "trained:style@latest"      # kind = "reward"; or a folder, or a hub name
 
 An answer is a JSON object of scores: `{"rv": 3.2, "cd": 2.8}` of a model that was trained on `targets`,
-`{"preference": 0.83}` of one trained on pairs. The step `score` makes columns of them. Figures enter the ledger as any
+`{"preference": 0.83}` of one trained on pairs. The step `score` makes columns of them. Scores enter the ledger as any
 teacher's answers do, so a chat that was scored once isn't scored again.
 """
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Made:
-    """metrics: final figures. notes: what was said of rows. libraries: name to version."""
+    """metrics: final values. notes: remarks on rows. libraries: name to version."""
 
     plan: TrainPlan
     store: Store
@@ -73,7 +73,7 @@ def _lines(made: Made, picture: str | None) -> Iterator[str]:
     yield (
         f"![loss by step]({picture})" if picture else "No picture: matplotlib wasn't installed, or no loss was logged."
     )
-    yield f"Every figure of every step: `select * from dq_metrics where model = '{plan.name}'`."
+    yield f"Every metric of every step: `select * from dq_metrics where model = '{plan.name}'`."
     yield ""
     yield from _section("Notes", [plain(note) for note in made.notes])
     yield from _section("Made with", [f"{library} {version}" for library, version in made.libraries.items()])

@@ -15,11 +15,11 @@ from dqdata.catalog.records import Measured
 
 PICTURE = "curves.png"
 PANELS = {"loss": ("loss", "eval_loss"), "reward": ("reward", "eval_reward")}
-"""What is drawn: a panel's title and the figures in it."""
+"""What is drawn: a panel's title and the metrics in it."""
 
 
 def measured(history: Sequence[Mapping[str, Any]]) -> list[Measured]:
-    """Each figure once a step; the last where a step logged it twice."""
+    """Each metric once a step; the last where a step logged it twice."""
     found = {
         (int(entry["step"]), name): float(value)
         for entry in history

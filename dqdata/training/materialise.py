@@ -3,8 +3,8 @@
     >>> write_split(store.query("select messages from slow_thinking@3"), folder)
     2000
 
-Rows go through a batch at a time. What `datasets` would add beside the file can be read from its schema, so the command
-that writes it and then waits for the training never loads that library.
+Rows are processed a batch at a time. What `datasets` would add beside the file can be read from its schema, so the
+command that writes it and then waits for the training never loads that library.
 """
 
 from __future__ import annotations

@@ -310,7 +310,7 @@ class _Training:
         return TrainOutcome(self.plan.name, version, target, summary["metrics"], notes, before, after, seconds)
 
     def _describe(self, folder: Path, summary: Mapping[str, Any]) -> None:
-        """Figures, picture and card, among the model's files; what the libraries left there for themselves goes."""
+        """Metrics, picture and card, among the model's files; what the libraries left there for themselves goes."""
         write_json(folder / "metrics.json", summary)
         picture = draw(summary["history"], self.plan.name, folder)
         libraries = summary["recipe"]["libraries"]

@@ -144,7 +144,7 @@ class _Died(Exception):
 
 
 class _Worker:
-    """One fork server and its current child. Raises RunError where it can't be started."""
+    """One fork server and its current child. Raises RunError if it cannot be started."""
 
     def __init__(self) -> None:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -119,7 +119,7 @@ def fit(trainer: Any, params: TrlParams, out: Path, run: TrainRun, notes: Sequen
 
 
 def final_metrics(history: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Last value of each figure that was logged; `first_loss` and `last_loss`, and the same of
+    """Last value of each metric that was logged; `first_loss` and `last_loss`, and the same of
     the reward, say whether it learnt."""
     metrics: dict[str, float] = {}
     for entry in history:
@@ -131,7 +131,7 @@ def final_metrics(history: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def _numbers(entry: Mapping[str, Any]) -> dict[str, float]:
-    """Figures that SQL and JSON can hold."""
+    """Metrics that SQL and JSON can hold."""
     return {
         key: float(value)
         for key, value in entry.items()

@@ -1,4 +1,4 @@
-"""Turns a split's chats into tokens once, on disk, and settles what becomes of rows that are too long.
+"""Turns a split's chats into tokens once, on disk, and drops, shortens or refuses rows that are too long.
 
     prepared = prepare(data, "train", tokenizer, params, out)
     prepared.rows      # memory-mapped: input_ids, labels, row

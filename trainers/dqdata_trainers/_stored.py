@@ -44,7 +44,7 @@ class TokenTexts:
             self.numbers[text] = None if text in self.numbers or not text or BROKEN in text else number
 
     def number(self, text: str) -> int | None:
-        """The token that reads like this; None where several do, or none whole. Raises DataError for a stranger."""
+        """The token that reads like this; None where several do, or none whole. Raises DataError for others."""
         if text and BROKEN not in text and text not in self.numbers:
             raise DataError(f"the teacher's token {text!r} isn't a token of the student; {ADVICE}")
         return self.numbers.get(text)

@@ -93,7 +93,7 @@ def run(tests: dict[str, Any], subject: Subject) -> dict[str, Any]:
 
 
 class Cases:
-    """The cases of tests that were prepared, and how they went.
+    """The cases of tests that were prepared, and their outcomes.
 
     A case that fails doesn't keep the next from running; anything else that fails ends the run, and what is left
     counts as failed.

@@ -36,7 +36,7 @@ class Judge:
         self.watched = clock.Watched.of(self.pid, others_stop=False)
 
     def judge(self, pid: int, channel: int, tests: int, report: int, watched: clock.Watched) -> None:
-        """Hands over a candidate; the judge says how it went when its report is written."""
+        """Hands over a candidate; the judge reports the outcome when its report is written."""
         descriptors = array.array("i", (channel, tests, report, *watched.descriptors()))
         self.socket.sendmsg([str(pid).encode()], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, descriptors)])
 

@@ -43,7 +43,7 @@ class JudgeContaminationParams(JudgeParams):
     classes: tuple[str, ...] = Field(("doubtful",), min_length=1)
     """Classes of decontaminate that are judged; it must flag them."""
     drop: tuple[Relation, ...] = ("same_problem",)
-    """Verdicts whose rows go."""
+    """Verdicts whose rows are dropped."""
     column: str = "question"
     """Column with the row's text, as `decontaminate` compared it."""
     flag_column: str = "contamination"

@@ -10,7 +10,7 @@
     Prove that 2 is the only even prime.  true             | one             | true          | proof        | false
 
 Every row is kept, so that what the judge finds wrong is a query; a `filter` drops. The judge sees the reference, where
-there is one, and is told not to solve the problem.
+there is one, and is instructed not to solve the problem.
 """
 
 from __future__ import annotations

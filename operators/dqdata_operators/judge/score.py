@@ -145,5 +145,5 @@ class Score(CallOperator[ScoreParams]):
 
 
 def column_of(figure: str) -> str:
-    """The column of a figure: `score_rv` for rv, `score` for how likely a trace is to be preferred."""
+    """The column of a score: `score_rv` for rv, `score` for how likely a trace is to be preferred."""
     return "score" if figure == PREFERENCE else f"score_{figure}"

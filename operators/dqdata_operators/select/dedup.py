@@ -79,7 +79,7 @@ class DedupParams(Params):
     answer_column: str = "answer"
     """Column with the reference answer, for `distinguish`; a table without it has none to differ in."""
     link: Literal["chain", "star"] = "chain"
-    """Whether rows go that are like the row that stays only through others (chain), or only rows like itself (star)."""
+    """Whether rows are dropped that are like the kept row only through others (chain), or only rows like it (star)."""
     search: Literal["auto", "exact", "hashed"] = "auto"
     """semantic: every pair, or candidates by random hyperplanes, which miss up to one pair in 200 at the threshold."""
     cluster_column: str | None = None

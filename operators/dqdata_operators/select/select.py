@@ -31,7 +31,7 @@ class SelectParams(Params):
     where: SqlExpression | None = None
     """Condition that a row must meet to be chosen."""
     at_least: int = Field(1, ge=1)
-    """Rows that meet it which a problem needs, or all of its rows go."""
+    """Rows that meet it which a problem needs; otherwise all of its rows are dropped."""
     per: str = "problem_id"
     """Column whose values are the groups."""
 

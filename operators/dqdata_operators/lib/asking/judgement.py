@@ -30,7 +30,7 @@ class UnreadableError(ValueError):
 
 @dataclass(frozen=True)
 class Scale:
-    """A whole number from low to high. Votes are settled by their median, agreement is 1 less the mean distance from
+    """A whole number from low to high. Votes are combined by their median, agreement is 1 less the mean distance from
     it as a share of the scale."""
 
     low: int

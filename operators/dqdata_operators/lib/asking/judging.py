@@ -106,7 +106,7 @@ JP = TypeVar("JP", bound=JudgeParams)
 
 @dataclass(frozen=True)
 class Said:
-    """What a judge says of one row: each value settled over the votes that could be read."""
+    """What a judge says of one row: each value combined over the votes that could be read."""
 
     values: Mapping[str, Settled]
     votes: int
@@ -174,7 +174,7 @@ class JudgeOperator(CallOperator[JP]):
         return self.asked
 
     async def ask(self, row: Row, run: Run) -> Said:
-        """The votes on a row, settled. Raises RowError `unparseable_judgement` where too few can be read, and
+        """The votes on a row, combined. Raises RowError `unparseable_judgement` where too few can be read, and
         TeacherError. Waits for all votes before it raises: what is in flight is paid for."""
         messages = self.prompt.render(row, **self.material(row))
         drawn: Sequence[dict[str, Any] | BaseException]

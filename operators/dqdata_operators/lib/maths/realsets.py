@@ -230,7 +230,7 @@ _ORDER: dict[str, Callable[[Real, Real], bool]] = {
 
 
 def _predicate(answer: Answer) -> Callable[[Real], bool | None] | None:
-    """Whether the relation holds at a number; the function returns None where it can't be evaluated."""
+    """Whether the relation holds at a number; the function returns None if it cannot be evaluated."""
     if isinstance(answer, Several):
         parts = [_predicate(item) for item in answer.items]
         if not answer.connective or any(part is None for part in parts):
