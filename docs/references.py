@@ -140,7 +140,7 @@ Each version of a catalog is a table (`traces`, `traces@3`) whose columns are th
 
 ABOUT = {
     "dq_versions": "Versions of catalogs: rows, rejects, and the recipe that made each.",
-    "dq_runs": "Runs and their attempts: what went in and out, calls, tokens, cost.",
+    "dq_runs": "Runs and their attempts: rows in and out, calls, tokens, cost.",
     "dq_models": "Models that were trained here, with what they were made from.",
     "dq_metrics": "Values that a training logged, by step.",
     "dq_evals": "Scores of models with 95% intervals; `answers` names the catalog with the answers.",
