@@ -60,6 +60,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    gc.disable()  # until all is collected, an eighth faster: nothing of it is garbage
     if hidden := set(filter(None, config.getoption("--without").split(","))):
         sys.meta_path[:] = [Hiding(finder, hidden) if finder is PathFinder else finder for finder in sys.meta_path]
 
@@ -93,6 +94,7 @@ def pytest_collection_finish() -> None:
     """Leaves thousands of tests and all that their files import out of every later garbage collection."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
