@@ -6,7 +6,7 @@ import gc
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -60,7 +60,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    gc.disable()  # until all is collected, an eighth faster: nothing of it is garbage
     if hidden := set(filter(None, config.getoption("--without").split(","))):
         sys.meta_path[:] = [Hiding(finder, hidden) if finder is PathFinder else finder for finder in sys.meta_path]
 
@@ -86,6 +85,16 @@ def pytest_xdist_auto_num_workers() -> int:
     return min(cores + 1, 8)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collects garbage only once all tests are collected, which takes an eighth less: hardly any of it is garbage."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.nodeid.partition("::")[0] not in LONGEST)
 
@@ -94,7 +103,6 @@ def pytest_collection_finish() -> None:
     """Leaves thousands of tests and all that their files import out of every later garbage collection."""
     gc.collect()
     gc.freeze()
-    gc.enable()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

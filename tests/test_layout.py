@@ -66,7 +66,7 @@ PHRASES = (
     r"\bswitch is thrown\b",
     r"\bwhere it can(?:'t|not)\b",
     r"\brows go(?:es)?\b",
-    r"\bwhat went\b",
+    r"\bwhat went\b(?! wrong)",
     r"\bnobody was told\b",
     r"\bone thing a file\b",
 )
