@@ -52,7 +52,12 @@ PAGES = {
     "diff": "/diff?before=traces@1&after=traces@2",
     "two rows side by side": "/compare?a=traces@1:{middle}&b=traces@2:{rejected}",
     "catalogs": "/",
+    "a row's history": "/c/traces@1/row/{middle}/history",
+    "rows of its problem": "/c/traces@1/row/{middle}/beside",
+    "recipe": "/c/traces@1/recipe",
+    **{name: f"/{name}" for name in ("log", "costs", "runs", "models", "marks")},
 }
+SQL = "select verdict, count(*) as rows, avg(rv) from traces group by all"
 
 
 def make_store(path: Path, rows: int) -> None:
@@ -96,7 +101,14 @@ def main() -> None:
     given = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     given.add_argument("--rows", type=int, default=1_000_000)
     given.add_argument("--turns", type=int, default=3)
-    rows, turns = (options := given.parse_args()).rows, options.turns
+    given.add_argument("--only", nargs="*", default=[], metavar="PAGE", help="words that names of pages begin with")
+    options = given.parse_args()
+    rows, turns = options.rows, options.turns
+    chosen = {
+        name: page
+        for name, page in {**PAGES, "SQL box": ""}.items()
+        if not options.only or name.startswith(tuple(options.only))
+    }
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "catalogs"
         make_store(path, rows)
@@ -105,12 +117,15 @@ def main() -> None:
         client.get("/", params={"token": keys.token})
         key = hashlib.md5(str(rows // 2 * 7 + 1).encode()).hexdigest()
         print(f"{rows:,} rows\n{'page':<34}{'wall s':>16}{'CPU s':>16}")
-        for name, query in PAGES.items():
+        for name, query in chosen.items():
             walls, cpus = [], []
             for _ in range(turns):
                 opened.forget()
                 wall, cpu = time.perf_counter(), time.process_time()
-                answer = client.get(query.format(middle=rows // 2, rows=rows, key=key, rejected=rows // 20))
+                if query:
+                    answer = client.get(query.format(middle=rows // 2, rows=rows, key=key, rejected=rows // 20))
+                else:
+                    answer = client.post("/sql", data={"query": SQL}, headers={"x-csrf-token": keys.csrf})
                 walls.append(time.perf_counter() - wall)
                 cpus.append(time.process_time() - cpu)
                 assert answer.status_code == 200, answer.text

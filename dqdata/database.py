@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import uuid
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,9 +35,9 @@ def connect(
     threads: int | None = None,
     insertion_order: bool = True,
 ) -> duckdb.DuckDBPyConnection:
-    """A new in-memory database, locked. files, folders: what queries may read and write. spill: folder for what
-    exceeds `memory` bytes; without it nothing spills to disk. With `memory` there are no more threads than it has room
-    for, as each holds buffers of its own."""
+    """A new in-memory database, locked. files, folders: what queries may read and write. spill: folder that is there,
+    for what exceeds `memory` bytes; without it nothing spills to disk. With `memory` there are no more threads than it
+    has room for, as each holds buffers of its own."""
     if memory is not None and threads is None:
         threads = max(1, min(os.cpu_count() or 1, memory // THREAD_BYTES))
     con = open_database([], spill=spill, threads=threads)
@@ -52,7 +53,8 @@ def open_database(
     extensions: Sequence[str], *, spill: Path | None, threads: int | None = None
 ) -> duckdb.DuckDBPyConnection:
     """A new in-memory database with extensions from their wheels, for the engine to attach its own files to; `lock` it
-    before it runs a query of anyone else. Raises StoreError for an extension that is not installed."""
+    before it runs a query of anyone else. spill: as for `connect`. Raises StoreError for an extension that is not
+    installed."""
     import duckdb
 
     config: dict[str, str | bool | int | float | list[str]] = {
@@ -62,7 +64,8 @@ def open_database(
         "autoload_known_extensions": False,
         "allow_community_extensions": False,
         "python_enable_replacements": False,  # a table name must not mean a variable of the caller
-        "temp_directory": str(spill or ""),
+        # Two databases in one folder write to the same files there, and crash. DuckDB makes and removes its own.
+        "temp_directory": str(spill / f"spill-{uuid.uuid4().hex}") if spill else "",
     }
     if threads is not None:
         config["threads"] = threads

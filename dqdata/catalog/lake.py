@@ -13,13 +13,13 @@ import contextlib
 import errno
 import re
 import tempfile
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dqdata.catalog.backend import Backend
 from dqdata.catalog.folder import address_of, writable
+from dqdata.catalog.spill import SpillFolder
 from dqdata.database import lock, open_database
 from dqdata.errors import StoreError
 from dqdata.masking import masker
@@ -52,12 +52,17 @@ def attach(
     import duckdb
 
     there = writable(backend.root)
-    spill = backend.spill if there else Path(tempfile.gettempdir()) / f"dqdata-spill-{uuid.uuid4().hex}"
+    spill = SpillFolder(backend.spill if there else Path(tempfile.mkdtemp(prefix="dqdata-spill-")))
     database, data = backend.metadata, backend.data
     server = ledger if isinstance(ledger, PostgresPlace) else None
     more = [*data.extensions, *(["postgres_scanner"] if server else [])]
     extensions = dict.fromkeys(["sqlite_scanner", "ducklake", database.extension, *more])
-    con = open_database(list(extensions), spill=spill, threads=threads)
+    try:
+        con = open_database(list(extensions), spill=spill.path, threads=threads)
+    except BaseException:
+        spill.release()
+        raise
+    spill.release_with(con)
     try:
         data.prepare(con)
         con.execute(f"set ducklake_max_retry_count = {RETRIES}")

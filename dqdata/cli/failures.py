@@ -11,6 +11,7 @@ import os
 import sys
 import traceback
 from dataclasses import dataclass
+from pathlib import Path
 
 from dqdata.errors import DqdataError, PluginFault, ProjectErrors, described
 from dqdata.extras import missing_extra
@@ -79,6 +80,8 @@ def _line(code: str, message: str) -> str:
 
 
 def _of_system(error: OSError) -> tuple[str, str]:
+    if error.errno == errno.ENOENT and error.filename is None and not _is_somewhere():
+        return "system-error", "the current folder was removed; change to another one (cd) and run the command again"
     place = error.filename if error.filename is not None else "a file or connection"
     said = f"{place}: {error.strerror or error}"
     if error.errno in FULL:
@@ -88,6 +91,15 @@ def _of_system(error: OSError) -> tuple[str, str]:
     if error.errno == errno.EMFILE:
         return "too-many-files", f"{said}; raise the limit: ulimit -n 65536"
     return "system-error", f"{said} ({described(error).rpartition(' (')[2]}"
+
+
+def _is_somewhere() -> bool:
+    """Whether the current folder is still there."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def clear_line() -> str:

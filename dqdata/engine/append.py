@@ -170,10 +170,12 @@ def row_hashes(files: Sequence[Path], folder: Folder, memory: int) -> Hashes:
             "select md5_number_lower(dq_text) as low, md5_number_upper(dq_text) as high from "
             f"(select to_json(dq_row)::varchar as dq_text from {read_parquet(files)} dq_row)"
         )
-        with connect(files=files, spill=folder.path / ".spill", memory=database_bytes(memory)) as con:
+        spill = folder.path / ".spill"
+        make_folder(spill)
+        with connect(files=files, spill=spill, memory=database_bytes(memory)) as con:
             found = con.execute(sql).fetchnumpy()
         made = np.column_stack([found["low"], found["high"]]).astype(np.uint64, copy=False)
-    shutil.rmtree(folder.path / ".spill", ignore_errors=True)
+        shutil.rmtree(spill, ignore_errors=True)
     with whole_file(noted) as unfinished, unfinished.open("wb") as out:
         np.save(out, made)
     return made

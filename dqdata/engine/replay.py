@@ -92,7 +92,11 @@ def replay(
     make_folder(folder)
     if ledger is None or not has_ledger(ledger):
         if plan.teachers and not calls:
-            raise InputError(f"there is no ledger {ledger or ''} with the answers of {', '.join(plan.teachers)}")
+            raise InputError(
+                f"there is no ledger {ledger or ''} with the answers of {', '.join(plan.teachers)}: put it back, take "
+                "them from another ledger (`dqdata ledger merge FILE`), or ask again (`dqdata rebuild` without "
+                "--replay, `dqdata test --record`)"
+            )
         ledger = ledger if calls and ledger is not None else folder / "ledger.sqlite"
         Ledger(ledger).close()
 

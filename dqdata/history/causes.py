@@ -152,8 +152,10 @@ def _teachers(
     old, new = before.get("teachers") or {}, after.get("teachers") or {}
     named = {*_strings(was.get("params"))} & {*_strings(now.get("params"))}
     for name in sorted(named & {*old} & {*new}):
-        if old[name] != new[name]:
-            yield Cause("teacher", place, name, _text(old[name]), _text(new[name]))
+        if differ := list(_differences(old[name], new[name])):
+            one = ", ".join(f"{key} {had or '(none)'}" for key, had, _ in differ)
+            other = ", ".join(f"{key} {has or '(none)'}" for key, _, has in differ)
+            yield Cause("teacher", place, name, one, other)
 
 
 def _strings(value: Any) -> Iterator[str]:

@@ -6,6 +6,7 @@ proportional to the number of rows and not to the length of their texts. Above t
 
 from __future__ import annotations
 
+from math import isclose
 from typing import Any, NamedTuple, Protocol
 
 from dqdata.columns import KEYS, Columns, is_number
@@ -15,6 +16,8 @@ from dqdata.sql import literal, quoted
 
 ABSENT = "not in the input"
 """Replaces the reason of a row that the other version neither kept nor rejected."""
+OTHERS = "other rows of its problem"
+"""The same where that version kept others: another prompt or teacher gives all traces new ids."""
 
 
 class Queries(Protocol):
@@ -84,8 +87,11 @@ class Shift(NamedTuple):
 
     @property
     def moved(self) -> bool:
-        """Whether the mean or the share of nulls differs."""
-        return (self.mean_before, self.nulls_before) != (self.mean_after, self.nulls_after)
+        """Whether the mean or the share of nulls differs, by more than the order in which numbers were added up."""
+        before, after = self.mean_before, self.mean_after
+        if before is None or after is None:
+            return before is not after or self.nulls_before != self.nulls_after
+        return not isclose(before, after, rel_tol=1e-9, abs_tol=1e-12) or self.nulls_before != self.nulls_after
 
 
 class Share(NamedTuple):
@@ -104,7 +110,8 @@ MEDIAN_ROWS = 1_000_000
 """Of more rows medians are found by sorting, column by column, which spills: DuckDB's `median` holds every value."""
 
 FEW = 20
-"""A text column with at most so many values in either version is a class whose shares are compared."""
+"""A text column with at most so many values in either version, and half as many as rows, is a class whose shares are
+compared."""
 
 
 def table(store: Queries, catalog: str, version: int) -> Table:
@@ -167,10 +174,11 @@ def _hashed(before: Table, after: Table, key: str, names: list[str], of: Table) 
 
 def outcomes(store: Queries, missing_from: Table, present_in: Table) -> list[Outcome]:
     """What one version did with the rows that only the other has: rejected, by step and reason, at the level of the row
-    or else of its problem; or not in its input. Most frequent first."""
+    or else of its problem, if no other row of it was kept; or not in its input. Most frequent first."""
     key = key_of_both(missing_from, present_in)
-    has_problem = "problem_id" in present_in.columns and key != "problem_id"
+    has_problem = key != "problem_id" and all("problem_id" in one.columns for one in (missing_from, present_in))
     problem = "problem_id" if has_problem else "null"
+    kept = f"select distinct problem_id as p from {missing_from.name}" if has_problem else "select null as p"
     only = (
         f"select {quoted(key)} as k, {problem} as p from {present_in.name} "
         f"anti join {missing_from.name} using ({quoted(key)})"
@@ -182,10 +190,12 @@ def outcomes(store: Queries, missing_from: Table, present_in: Table) -> list[Out
     )
     rows = _rows(
         store,
-        f"with only_here as ({only}), by_row as ({by_row}), by_problem as ({by_problem}) "
-        f"select coalesce(r.step, p.step, '') as step, coalesce(r.reason, p.reason, {literal(ABSENT)}) as reason, "
-        "count(*) as n from only_here o left join by_row r on o.k = r.k left join by_problem p on o.p = p.p "
-        "group by all order by n desc, step, reason",
+        f"with only_here as ({only}), by_row as ({by_row}), by_problem as ({by_problem}), kept as ({kept}), "
+        "found as (select r.step as row_step, r.reason as row_reason, p.step as step, p.reason as reason, o.p as p "
+        "from only_here o left join by_row r on o.k = r.k left join by_problem p on o.p = p.p) "
+        "select coalesce(row_step, if(kept.p is null, step, null), '') as step, coalesce(row_reason, "
+        f"if(kept.p is null, reason, {literal(OTHERS)}), {literal(ABSENT)}) as reason, count(*) as n "
+        "from found left join kept on found.p = kept.p group by all order by n desc, step, reason",
     )
     return [Outcome(*row) for row in rows]
 
@@ -268,8 +278,11 @@ def shares(store: Queries, before: Table, after: Table) -> list[Share]:
             if texts:
                 names = ", ".join(map(quoted, texts))
                 distinct = ", ".join(f"approx_count_distinct({quoted(name)})" for name in texts)
-                found = _row(store, f"select {distinct} from (select {names} from {of.name} {rows_read})")
-                texts = [name for name, values in zip(texts, found, strict=True) if values <= FEW]
+                count, *found = _row(
+                    store, f"select count(*), {distinct} from (select {names} from {of.name} {rows_read})"
+                )
+                most = max(2, min(FEW, count // 2))
+                texts = [name for name, values in zip(texts, found, strict=True) if values <= most]
     if not texts:
         return []
     old, new = (f"({_class_shares(of, texts)})" for of in (before, after))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Scored:
     """One model on one evaluation. scores: everything that was measured, as `dqdata eval --json` prints it. p_value:
     of the difference from the model that it is compared with, on the same questions; None for that model itself, and
-    where the questions or the numbers of samples differ."""
+    where the questions or the numbers of samples differ or answers were dropped."""
 
     model: str
     answers: str
@@ -68,7 +68,8 @@ def scoreboard(
         shown = [row for model, row in newest.items() if not models or model in models or model == base]
         if models and not any(row["model"] in models for row in shown):
             continue
-        counts = {row["model"]: _correct(store, row) for row in shown}
+        there = {f"{one.catalog}@{one.version}" for one in store.versions()}
+        counts = {row["model"]: _correct(store, row) if row["answers"] in there else {} for row in shown}
         scored = [_scored(row, counts, base, newest[base]["samples"]) for row in shown]
         scored.sort(key=lambda one: -one.accuracy)
         benchmark = newest[base]["benchmark"]
@@ -78,7 +79,7 @@ def scoreboard(
 
 def _scored(row: dict[str, Any], counts: dict[str, dict[str, int]], base: str, samples: int) -> Scored:
     ours, theirs = counts[row["model"]], counts[base]
-    same = row["model"] != base and ours.keys() == theirs.keys() and row["samples"] == samples
+    same = row["model"] != base and ours and ours.keys() == theirs.keys() and row["samples"] == samples
     return Scored(
         model=row["model"],
         answers=row["answers"],

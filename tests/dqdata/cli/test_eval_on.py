@@ -183,6 +183,9 @@ def test_compare_tells_models_apart_beside_published_scores(dqdata: Invoke, fold
     assert "DistilQwen" not in dqdata("compare", "--no-published").out
     table = dqdata("compare", "math500", "--markdown", "--model", "teacher:good", "--against", "teacher:good").out
     assert "| teacher:good | 100.0% |" in table and "teacher:poor" not in table
+    assert dqdata("drop", f"{maths['rows'][1]['answers']}").code == 0
+    [maths] = json.loads(dqdata("compare", "math500", "--json").out)["evaluations"]
+    assert [row["p_value"] for row in maths["rows"]] == [None, None], "scores outlive the answers"
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,11 @@ def test_the_cause_of_a_planted_change_is_named(
     found = diff(dqdata, "traces")
     assert [cause[:1] + cause[2:3] for cause in found["causes"]] == [[kind, what]]  # type: ignore[attr-defined]
     assert found["before"] == "traces@1"
+    if kind == "teacher":
+        assert found["causes"][0][3:] == ["model m", "model m2"]  # type: ignore[index]
+        assert found["removed_to"] == [["", "other rows of its problem", 4]]
+        classes = {share[0] for share in found["shares"]}  # type: ignore[attr-defined]
+        assert classes == {"teacher"}, "texts that do not repeat are none"
     assert dqdata("diff", "traces@2", "traces@1").code == 0
 
 

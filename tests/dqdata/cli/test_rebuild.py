@@ -95,6 +95,10 @@ def test_answers_that_the_ledger_lost_are_counted(dqdata: Invoke, project: Path)
     found = rebuilt(dqdata, "traces@1", code=1)
     assert (found["removed"], found["missing"], found["cached"]) == (4, 8, 0)
     assert ["generate", "not_recorded", 0, 8] in found["rejects"]
+    for file in (project / "catalogs").glob("ledger.sqlite*"):
+        file.unlink()
+    refused = dqdata("rebuild", "traces@1", "--replay")
+    assert refused.code == 2 and "there is no ledger" in refused.error and "ledger merge FILE" in refused.error
 
 
 @pytest.mark.parametrize(
