@@ -16,6 +16,7 @@ from dqdata.catalog.answers import query_errors
 from dqdata.catalog.contents import data_files, keys
 from dqdata.columns import KEYS, REJECTS
 from dqdata.errors import QueryError
+from dqdata.history.origins import reached
 from dqdata.history.rows import dicts
 from dqdata.ledger.choice import has_ledger
 from dqdata.masking import masker
@@ -72,7 +73,7 @@ def why(store: Store, row_id: str, *, within: tuple[str, int] | None = None) -> 
         )
     row = occurrences[0].row
     key = next((name for name in KEYS if row.get(name) == row_id), "row_key")
-    ancestors = list(_ancestors(store, places, row))
+    ancestors = list(_ancestors(store, [*_made_from(store, occurrences), *places], row)) if _parents(row) else []
     keys = [one.row.get("ledger_key") for one in (*occurrences, *ancestors)]
     return Why(row_id, key, occurrences, ancestors, _calls(store, [str(one) for one in dict.fromkeys(keys) if one]))
 
@@ -118,6 +119,13 @@ def _occurrences(store: Store, catalog: str, version: int, row_id: str) -> Itera
         content = json.loads(row["row"]) if row["row"] else {}
         ids = {key: row[key] for key in ("problem_id", "trace_id") if row[key] is not None}
         yield Occurrence(name, False, row["step"], row["reason"], row["detail"] or "", {**ids, **content})
+
+
+def _made_from(store: Store, occurrences: list[Occurrence]) -> list[tuple[str, int]]:
+    """The versions that hold the row, and those that they were made from, nearest first."""
+    known = {f"{one.catalog}@{one.version}": one for one in store.versions()}
+    names = dict.fromkeys(name for one in occurrences for name in reversed(reached(known, one.version)))
+    return [(known[name].catalog, known[name].version) for name in names if name in known]
 
 
 def _ancestors(store: Store, places: list[tuple[str, int]], row: dict[str, Any]) -> Iterator[Occurrence]:

@@ -255,22 +255,25 @@ def test_why_of_a_kept_and_of_a_rejected_trace(made: Path, dqdata: Invoke) -> No
 
 
 def test_why_looks_in_older_versions_where_the_newest_have_no_such_row(tmp_path: Path) -> None:
-    columns = Columns({"trace_id": "VARCHAR", "answer": "VARCHAR"})
+    columns = Columns({"trace_id": "VARCHAR", "parent_id": "VARCHAR", "answer": "VARCHAR"})
     path = tmp_path / "catalogs"
     with Store.open(path) as store:
         for number, ids in enumerate((["a", "b"], ["b"], ["c"])):
             file, dropped = tmp_path / f"{number}.parquet", tmp_path / f"dropped_{number}.parquet"
-            rows = [{"trace_id": one, "answer": str(number)} for one in ids]
+            rows = [{"trace_id": one, "parent_id": "a" if one == "c" else None, "answer": str(number)} for one in ids]
             pq.write_table(pa.Table.from_pylist(rows, arrow_schema(columns)), file)
             gone = {"step": "s", "op": "filter", "kind": "dropped", "reason": f"r{number}", "detail": None}
             gone |= {"problem_id": None, "trace_id": f"gone{number}", "row_key": f"gone{number}", "row": "{}"}
             pq.write_table(pa.Table.from_pylist([gone], arrow_schema(REJECTS)), dropped)
-            how: dict[str, Any] = {"columns": columns, "recipe": {}, "run_id": "r", "fingerprint": str(number)}
+            recipe = {"inputs": [f"traces@{number}"] if number else []}
+            how: dict[str, Any] = {"columns": columns, "recipe": recipe, "run_id": "r", "fingerprint": str(number)}
             store.commit("traces", rows=[file], rejects=[dropped], **how)
     with Store.open(path, read_only=True) as store:
         for wanted, version, kept in (("c", 3, True), ("b", 2, True), ("a", 1, True), ("gone0", 1, False)):
             [found] = why(store, wanted).occurrences
             assert (found.version, found.kept) == (f"traces@{version}", kept)
+        for within in (None, ("traces", 3)):
+            assert [one.version for one in why(store, "c", within=within).ancestors] == ["traces@1"]
         with pytest.raises(QueryError, match="no row of any version"):
             why(store, "nobody")
 
