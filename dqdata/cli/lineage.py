@@ -8,13 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dqdata.cli.common import (
-    json_option,
-    open_catalogs,
-    print_json,
-    project_option,
-    store_option,
-)
+from dqdata.cli.common import json_option, open_catalogs, print_json, project_option, store_option, usd
 from dqdata.cli.lines import say
 
 if TYPE_CHECKING:
@@ -55,7 +49,7 @@ def _calls(node: Node, depth: int) -> Iterator[str]:
     for calls in node.calls:
         yield (
             f"{'  ' * depth}{calls.calls:,} calls to {calls.teacher} ({calls.model}): {calls.input_tokens:,} "
-            f"tokens in, {calls.output_tokens:,} out, ${calls.cost_usd:.2f}"
+            f"tokens in, {calls.output_tokens:,} out, {usd(calls.cost_usd)}"
         )
 
 

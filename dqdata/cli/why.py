@@ -9,13 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dqdata.cli.common import (
-    json_option,
-    open_catalogs,
-    print_json,
-    project_option,
-    store_option,
-)
+from dqdata.cli.common import json_option, open_catalogs, print_json, project_option, store_option, usd
 from dqdata.cli.lines import say
 
 if TYPE_CHECKING:
@@ -64,7 +58,7 @@ def _lines(found: Why) -> Iterator[str]:
     for call in found.calls:
         yield (
             f"call to {call['teacher']} ({call['model']}), sample {call['sample']}, {call['created_at']}: "
-            f"{call['input_tokens']:,} tokens in, {call['output_tokens']:,} out, ${call['cost_usd']:.4f}, "
+            f"{call['input_tokens']:,} tokens in, {call['output_tokens']:,} out, {usd(call['cost_usd'], 4)}, "
             f"{call['seconds']:.1f} s, {call['finish_reason']}; run {call['run_id']}"
         )
         for failure in call["failures"]:
