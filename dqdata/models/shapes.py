@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
 from dqdata.chats import arguments_of, bare, separated
-from dqdata.thinking import ANY_TAG, pieces, wrap
+from dqdata.thinking import ANY_TAG, TAGS, pieces, wrap
 
 
 class Shape(NamedTuple):
@@ -161,11 +161,12 @@ def _parts(message: Mapping[str, Any]) -> Iterator[tuple[bool, str]]:
 def _doubled(message: Mapping[str, Any], turn_text: str, before: str) -> bool:
     """Whether the turn's text closes more thinking than the message has."""
     own = str(message.get("content") or "") + str(message.get("reasoning_content") or "")
-    allowed = own.count("</think>") + bool(message.get("reasoning_content"))
+    opening, closing = TAGS
+    allowed = own.count(closing) + bool(message.get("reasoning_content"))
     if not allowed:
         return False  # empty tags that a template puts before every answer
-    opened = before.rstrip().endswith("<think>")
-    return turn_text.count("</think>") > allowed or (opened and turn_text.lstrip().startswith("<think>"))
+    opened = before.rstrip().endswith(opening)
+    return turn_text.count(closing) > allowed or (opened and turn_text.lstrip().startswith(opening))
 
 
 def _leaves(value: Any) -> Iterator[tuple[str, ...]]:

@@ -125,6 +125,14 @@ def test_a_fingerprint_is_committed_once(store: Store, commit: Make, problems: P
     assert store.latest("p") == 2
 
 
+def test_a_forced_run_takes_over_only_what_it_made_itself(store: Store, commit: Make, problems: Problems) -> None:
+    first = commit("p", problems([1]), fingerprint="same", run_id="r1")
+    forced = commit("p", problems([1]), fingerprint="same", run_id="r2", again=True)
+    assert (first.version, forced.version) == (1, 2)
+    assert commit("p", problems([1]), fingerprint="same", run_id="r2", again=True) == forced, "the run was resumed"
+    assert store.find("same", run_id="r1") == ("p", 1) and store.find("same", catalog="q") is None
+
+
 def test_a_partial_version_satisfies_nobody(store: Store, commit: Make, problems: Problems) -> None:
     assert commit("p", problems([1]), fingerprint="f", partial=True).partial
     assert store.find("f") is None
