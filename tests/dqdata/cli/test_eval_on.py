@@ -165,7 +165,7 @@ def test_an_evaluation_of_the_project(dqdata: Invoke, folder: Path, endpoint: Lo
 
 
 def test_compare_tells_models_apart_beside_published_scores(dqdata: Invoke, folder: Path) -> None:
-    assert "no model was measured yet" in dqdata("compare").out or dqdata("compare").code
+    assert "error[no-store]" in dqdata("compare").error
     for model in ("teacher:poor", "teacher:good"):  # two commands, two versions of the answers
         dqdata("eval", model, "--on", "math500", "--path", "math500.jsonl", "-q")
         dqdata("eval", model, "--on", "gsm8k", "--path", "gsm8k.jsonl", "-q")
