@@ -89,14 +89,8 @@ class Replay(Teacher[ReplayParams]):
 
         if self.params.ledger is not None:
             self._record = Ledger(ledger_at(self.params.ledger), read_only=True)
-            who = (self.params.of, self.params.model, self.params.revision)
-            known = self._record.rows("select distinct provider, model, revision from calls", ())
-            if who not in known:
-                have = "; ".join(" ".join(part or "''" for part in one) for one in known) or "none"
-                raise DataError(
-                    f"ledger {self.params.ledger} holds no call of provider {who[0]}, model {who[1]}, revision "
-                    f"{who[2] or repr('')}; it has: {have}"
-                )
+            if foreign := self._foreign(self._record):
+                raise DataError(f"ledger {self.params.ledger} {foreign}")
         else:
             self._folder = tempfile.TemporaryDirectory(prefix="dqdata-replay-")
             index = Path(self._folder.name) / "answers.sqlite"
@@ -119,8 +113,21 @@ class Replay(Teacher[ReplayParams]):
 
     @property
     def _lacking(self) -> str:
-        alone = isinstance(self._record, _Traces) and not self._record.has_ledger
-        return "; no ledger is beside the catalog, so answers of judges and rewritten traces are lost" if alone else ""
+        if not isinstance(self._record, _Traces):
+            return ""
+        if self._record.ledger is None:
+            return "; no ledger is beside the catalog, so answers of judges and rewritten traces are lost"
+        foreign = self._foreign(self._record.ledger)
+        return f"; the ledger beside the catalog {foreign}" if foreign else ""
+
+    def _foreign(self, ledger: Ledger) -> str:
+        """Whose calls a ledger has, where it has none of this teacher; else empty."""
+        who = (self.params.of, self.params.model, self.params.revision)
+        known = ledger.rows("select distinct provider, model, revision from calls order by 1, 2, 3", ())
+        if who in known:
+            return ""
+        have = "; ".join(" ".join(part or "''" for part in one) for one in known) or "none"
+        return f"holds no call of provider {who[0]}, model {who[1]}, revision {who[2] or repr('')}; it has: {have}"
 
     async def close(self) -> None:
         if self._record is not None:
@@ -136,14 +143,10 @@ class _Traces:
     answers that are no rows, such as judgements; None where the store came without one."""
 
     def __init__(self, index: Path, ledger: Ledger | None) -> None:
-        self._con, self._ledger = sqlite3.connect(index), ledger
-
-    @property
-    def has_ledger(self) -> bool:
-        return self._ledger is not None
+        self._con, self.ledger = sqlite3.connect(index), ledger
 
     def get(self, key: str) -> Completion | None:
-        if self._ledger is not None and (stored := self._ledger.get(key)) is not None:
+        if self.ledger is not None and (stored := self.ledger.get(key)) is not None:
             return stored
         row = self._con.execute("select row from answers where ledger_key = ?", (key,)).fetchone()
         if row is None:
@@ -161,8 +164,8 @@ class _Traces:
 
     def close(self) -> None:
         self._con.close()
-        if self._ledger is not None:
-            self._ledger.close()
+        if self.ledger is not None:
+            self.ledger.close()
 
 
 _ANSWER = ("ledger_key", "response", "reasoning", "finish_reason", "input_tokens", "output_tokens", "teacher")

@@ -64,7 +64,9 @@ def rows(folder: Path) -> list[dict[str, Any]]:
     return sorted(found, key=lambda row: str(row["trace_id"]))
 
 
-def test_a_catalog_answers_for_solver_judges_and_rewriter(tmp_path: Path, loopback: Loopback) -> None:
+def test_a_catalog_answers_for_solver_judges_and_rewriter(
+    tmp_path: Path, loopback: Loopback, capsys: pytest.CaptureFixture[str]
+) -> None:
     made, again = tmp_path / "made", tmp_path / "again"
     write(made, f'provider = "openai"\nbase_url = "{loopback.url}"')
     assert main(["run", "p", "-q", "-p", str(made)]) == 0
@@ -76,6 +78,17 @@ def test_a_catalog_answers_for_solver_judges_and_rewriter(tmp_path: Path, loopba
     write(again, f'provider = "replay"\ncatalog = "p@1"\nstore = "{made / "catalogs"}"')
     assert main(["run", "p", "-q", "-p", str(again)]) == 0
     assert rows(again) == rows(made) and len(loopback.asked) == asked
+
+    (again / "catalogs" / "ledger.sqlite").unlink()  # what it replays from is not its own ledger
+    assert main(["run", "p", "--limit", "2", "-q", "-p", str(again)]) == 0
+    assert len(loopback.asked) == asked
+
+    other = tmp_path / "other"
+    write(other, f'provider = "replay"\nrevision = "r2"\ncatalog = "p@1"\nstore = "{made / "catalogs"}"')
+    capsys.readouterr()
+    assert main(["run", "p", "-q", "-p", str(other)]) == 1
+    said = capsys.readouterr().err
+    assert "holds no call of provider openai, model solver, revision r2; it has: openai judge-a ''" in said
 
 
 def test_a_catalog_without_its_ledger_says_what_is_missing(
