@@ -35,10 +35,10 @@ class SpillFolder:
 
     def release_with(self, con: duckdb.DuckDBPyConnection) -> None:
         """Removes the folder when the connection is gone."""
-        weakref.finalize(con, _removed, self.path, self._file)
+        weakref.finalize(con, _removed, self.path, self._file, os.getpid())
 
     def release(self) -> None:
-        _removed(self.path, self._file)
+        _removed(self.path, self._file, os.getpid())
 
     def _made(self, parent: Path) -> bool:
         """Whether the folder was made; another process may have removed it, or its parent, before it was locked."""
@@ -48,7 +48,8 @@ class SpillFolder:
             self._file = os.open(self.path, os.O_RDONLY)
         except FileNotFoundError:
             return False
-        fcntl.flock(self._file, fcntl.LOCK_SH)
+        with contextlib.suppress(OSError):  # a file system without locks, on which no folder is found abandoned either
+            fcntl.flock(self._file, fcntl.LOCK_SH)
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(self.path.stat(), os.fstat(self._file)):
                 return True
@@ -56,8 +57,11 @@ class SpillFolder:
         return False
 
 
-def _removed(path: Path, file: int) -> None:
-    """Removes it, and the parent with the last one, as a store that nobody reads has no folder for spilling."""
+def _removed(path: Path, file: int, process: int) -> None:
+    """Removes it, and the parent with the last one, as a store that nobody reads has no folder for spilling. process:
+    that made it; a fork of it leaves it alone."""
+    if os.getpid() != process:
+        return
     shutil.rmtree(path, ignore_errors=True)
     os.close(file)
     with contextlib.suppress(OSError):
