@@ -161,7 +161,7 @@ def _costs(found: Dataset) -> Iterator[tuple[str, str]]:
     for call in found.tree.calls:
         yield (
             f"calls to {call.teacher} ({call.model})",
-            f"{call.calls:,}: {call.input_tokens:,} tokens in, {call.output_tokens:,} out, ${call.cost_usd:,.4f}",
+            f"{call.calls:,}: {call.input_tokens:,} tokens in, {call.output_tokens:,} out, ${call.cost_usd:,.6f}",
         )
     names = {"usd": "all attempts", "usd_a_row": "a kept row", "usd_a_verified_row": "a verified row"}
     for key, what in names.items():
