@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from dqdata.errors import StoreError
+from dqdata.errors import StoreError, TeacherError
 from dqdata.ledger import CallContext, Ledger
-from dqdata.ledger.answers import Answer, padded, store
+from dqdata.ledger.answers import Answer, padded, store, store_failure
 from dqdata.ledger.lookups import Lookups
-from dqdata.ledger.rows import answer_of
+from dqdata.ledger.rows import answer_of, failure_of
 from dqdata.ledger.tables import connect
 from dqdata.teacher import Completion, Message, Request, Sampling, Usage
 
@@ -50,6 +50,17 @@ def test_two_answers_of_one_key_in_a_group_are_one_call_and_one_failure(tmp_path
     assert [row and row[0] for row in stood] == [None, "first 0", "first 0"]
     assert con.execute("select count(*) from calls").fetchone() == (1,)
     assert con.execute("select count(*) from failures").fetchone() == (2,)
+    con.close()
+
+
+def test_a_failed_attempt_that_is_stored_again_is_there_once(tmp_path: Path) -> None:
+    """As after a transaction whose reply was lost."""
+    con = connect(tmp_path / "ledger.sqlite")
+    context, error = CallContext("run", "pipe", "step", "r1"), TeacherError("cut", kind="retryable", reason="cut")
+    failure = failure_of("key", request(0), error, WHO, (1, 70, 0.25), context)
+    for _ in range(3):
+        store_failure(con, failure)
+    assert con.execute("select count(*), sum(cost_usd) from failures").fetchone() == (1, 0.25)
     con.close()
 
 
