@@ -28,13 +28,8 @@ WORDS = {
 }
 LEVELS = (1, 2, 3, 4)
 COUNTS = {
-    "base": 240,
-    "teacher": 4000,
-    "train": 1200,
-    "practice": 240,
-    "dev": 200,
-    "test_numbers": 400,
-    "test_structures": 400,
+    **{"base": 240, "teacher": 4000, "train": 1200, "practice": 240},
+    **{"dev": 200, "test_numbers": 400, "test_structures": 400},
 }
 """Problems of each split, the same number at each level (of test_structures: at levels 2 to 4)."""
 LARGEST = 99

@@ -1,7 +1,7 @@
 """A distillation with three seeds an arm, from problems to reports, with dqdata's own commands.
 
-    python -m bench.controlled.run --folder controlled             # about an hour on two cores; started again, it goes on
-    python -m bench.controlled.run --folder controlled --dev       # what was used to choose sizes: the development split
+    python -m bench.controlled.run --folder controlled           # about an hour on two cores; started again, it goes on
+    python -m bench.controlled.run --folder controlled --dev     # up to the development split, which chose the sizes
 
 Every line printed after `$` can be typed in the folder by hand. Seed k of a trainer is version k of its model.
 `python -m bench.controlled.report controlled` prints the tables of docs/results.md.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from dqdata.columns import REJECTS, Columns
 from dqdata.database import connect
-from dqdata.errors import QueryError, boundary, nearest
+from dqdata.errors import ProjectError, QueryError, boundary, nearest
 from dqdata.ids import DEFAULT_SCHEME
 from dqdata.project.bindings import columns_over
 from dqdata.project.graph import build_order, closure, reads, tables_in
@@ -59,6 +59,8 @@ def check_project(
             project.pipeline(name)
     needed = closure(project, wanted)
     problems = Problems(project.path.name)
+    with problems.noted():
+        check_distinct(project)
     order: list[str] = []
     with problems.noted():
         order = [name for name in build_order(project) if name in needed]
@@ -78,6 +80,12 @@ def check_project(
             elif check_trainer is not None:
                 check_trainer(project.trainers[name], unmade)
     return [Problem(str(one), one.code) for one in problems.found], order
+
+
+def check_distinct(project: Project) -> None:
+    """Raises ProjectError for a name that is a pipeline's and a trainer's: `build` could not tell which is meant."""
+    if both := sorted(project.pipelines.keys() & project.trainers.keys()):
+        raise ProjectError(project.path.name, f"{both[0]!r} is a pipeline and a trainer; give one another name")
 
 
 def _unknown(names: Iterable[str], project: Project, store: StoreView) -> bool:

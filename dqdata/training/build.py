@@ -22,7 +22,7 @@ from dqdata.engine.assertions import differ
 from dqdata.engine.forecast import forecast
 from dqdata.engine.run import run_pipeline
 from dqdata.errors import InputError, ProjectError, nearest
-from dqdata.project.check import NoStore, check_project, plans_ahead
+from dqdata.project.check import NoStore, check_distinct, check_project, plans_ahead
 from dqdata.project.graph import build_order, closure, reads
 from dqdata.project.plan import Plan, make_plan
 from dqdata.project.tables import Project
@@ -140,8 +140,7 @@ def check_names(project: Project, names: Sequence[str]) -> None:
             have = ", ".join(known) or "none"
             message = f"no pipeline or trainer {name!r}{nearest(name, known)} (have: {have})"
             raise ProjectError(project.path.name, message, code="unknown-name")
-    if both := sorted(project.pipelines.keys() & project.trainers.keys()):
-        raise ProjectError(project.path.name, f"{both[0]!r} is a pipeline and a trainer; give one another name")
+    check_distinct(project)
 
 
 def _order(project: Project, names: Sequence[str], store: Store | None) -> list[str]:
