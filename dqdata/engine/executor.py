@@ -115,7 +115,7 @@ async def execute_segment(
         [step] = segment.steps
         run = runtime.at(step)
         await asyncio.to_thread(run_table_step, step, files, run, target)
-        progress.advance(total)
+        _passed(progress, total)
         return
     target.prepare()
     job = runtime.job(segment, target.path)
@@ -125,7 +125,7 @@ async def execute_segment(
     else:
         memory = runtime.memory_limit
         chunks = await asyncio.to_thread(appends.slices, segment, files, before, target, memory, most)
-        progress.advance(total - sum(chunk.rows for chunk in chunks))
+        _passed(progress, total - sum(chunk.rows for chunk in chunks))
     tasks = [ChunkTask(job, chunk) for chunk in chunks]
     await run_tasks(tasks, executor, runtime.stop, progress)
     if not target.partial():
@@ -140,13 +140,14 @@ async def run_tasks(tasks: Sequence[ChunkTask], executor: Executor, stop: StopSi
     async def guarded(task: ChunkTask) -> None:
         try:
             result = await executor.run(task)
-            progress.advance(result.rows, result.failed)
+            progress.advance(result.rows)
+            progress.judge(task.chunk.rows, result.outcomes, result.failed)
         except Exception as error:
             stop.set(error)
 
     for task in tasks:
         if Folder(task.job.target).has(task.chunk.number):
-            progress.advance(task.chunk.rows)
+            _passed(progress, task.chunk.rows)
             continue
         await executor.admit(task)
         if stop.cause is not None:
@@ -186,3 +187,9 @@ def _unfinished(folder: Folder, again: str) -> str:
         f"tries just those again, `--allow-partial` commits without them"
         + (f"; the first of them: {example}" if example else "")
     )
+
+
+def _passed(progress: Progress, rows: int) -> None:
+    """Rows of which none failed."""
+    progress.advance(rows)
+    progress.judge(rows, rows, {})

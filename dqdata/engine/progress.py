@@ -37,6 +37,7 @@ class Progress:
         """waiting: what the calls of each teacher wait for at the moment."""
         self._rate, self._counters, self._out, self._waiting = max_failed_rate, counters, out, waiting
         self._title, self._total, self._done = "", 0, 0
+        self._judged = self._outcomes = 0
         self._failed: Counter[str] = Counter()
         self._examples: dict[str, str] = {}
         self._began, self._shown = time.monotonic(), float("-inf")
@@ -44,6 +45,7 @@ class Progress:
 
     def segment(self, title: str, total: int) -> None:
         self._title, self._total, self._done = title, total, 0
+        self._judged = self._outcomes = 0
         self._failed.clear()
         self._began = time.monotonic()
         self.draw()
@@ -69,21 +71,26 @@ class Progress:
         self._done += 1
         self.draw()
 
-    def advance(self, rows: int, failed: Mapping[str, tuple[int, str]] | None = None) -> None:
-        """Rows that went through, less those that ticked; raises TooManyFailures when those of them that failed tip the
-        balance. failed: how many by reason, with an example."""
+    def advance(self, rows: int) -> None:
+        """Rows that went through, less those that ticked."""
         self._done += rows
-        for reason, (count, example) in (failed or {}).items():
+        self.draw()
+
+    def judge(self, rows: int, outcomes: int, failed: Mapping[str, tuple[int, str]]) -> None:
+        """Raises TooManyFailures when what failed tips the balance. rows: that came in; outcomes: what became of them,
+        several of a row where it gives several; failed: how many of these failed, by reason, with an example."""
+        self._judged += rows
+        self._outcomes += outcomes
+        for reason, (count, example) in failed.items():
             if reason != UNPAID:
                 self._failed[reason] += count
                 self._examples.setdefault(reason, example)
-        self.draw()
         failures = self._failed.total()
-        if self._done >= min(JUDGED_FROM, self._total) and failures > self._rate * self._done:
+        if self._judged >= min(JUDGED_FROM, self._total) and failures > self._rate * self._outcomes:
             reasons = ", ".join(f"{reason}: {count}" for reason, count in self._failed.most_common(3))
             example = self._examples.get(self._failed.most_common(1)[0][0], "")
             raise TooManyFailures(
-                f"{failures} of {self._done} rows failed at {self._title} ({reasons}), more than max_failed_rate = "
+                f"{failures} of {self._outcomes} rows failed at {self._title} ({reasons}), more than max_failed_rate = "
                 f"{self._rate:g} allows{f'; the first of them: {example[:DETAIL]}' if example else ''}. "
                 "What was answered is kept: fix the cause and run again, and the failed rows are processed again"
             )

@@ -91,7 +91,7 @@ class SegmentRun:
         if not chunk.rows:
             nothing = pl.DataFrame(schema=schema_of(self.segment.steps[-1].after))
             await asyncio.to_thread(folder.write, chunk.number, nothing, no_rejects())
-            return ChunkResult(chunk.number, 0, {}, False, {})
+            return ChunkResult(chunk.number, 0, 0, {}, False, {})
         frame = await asyncio.to_thread(chunk.read)
         frame = await self._columnar(frame, range(self._first), left)
         ticked = 0
@@ -103,7 +103,8 @@ class SegmentRun:
         frame = await self._columnar(frame, range(self._last, len(self.segment.steps)), left)
         rejects = left.frame()
         await asyncio.to_thread(folder.write, chunk.number, frame, rejects, partial=left.retryable)
-        return ChunkResult(chunk.number, chunk.rows - ticked, failures(rejects), left.retryable, {})
+        outcomes = frame.height + rejects.height
+        return ChunkResult(chunk.number, chunk.rows - ticked, outcomes, failures(rejects), left.retryable, {})
 
     async def _columnar(self, frame: pl.DataFrame, steps: range, left: _Chunk) -> pl.DataFrame:
         """Frame steps; neighbouring batch steps travel to a worker together."""

@@ -54,11 +54,13 @@ class ChunkTask:
 @dataclass(frozen=True)
 class ChunkResult:
     """A chunk whose checkpoint is written. rows: how many came in, less those whose progress was reported meanwhile.
+    outcomes: rows that came out, dropped and failed ones included: where a row gives several, more than came in.
     failed: number and an example of each reason of failed rows. partial: another run may save some of them. counters:
     what teachers did for this chunk, where the calls were not made by the process that runs the pipeline."""
 
     number: int
     rows: int
+    outcomes: int
     failed: Mapping[str, tuple[int, str]]
     partial: bool
     counters: Mapping[str, Counters]

@@ -48,7 +48,8 @@ class PipelineKeys(Params):
     seed: int = 0
     """Of everything that steps draw, unless a step has its own."""
     max_failed_rate: float = Field(0.1, ge=0, le=1)
-    """Share of failed rows above which a run stops, looked at from 50 rows on and at the end."""
+    """Share of failed rows above which a run stops, looked at from 50 rows on and at the end. Where a row gives
+    several, as the samples of `generate`, each of them counts."""
     chunk_rows: int | None = Field(None, ge=1)
     """Rows of a checkpoint; by default few where teachers are called and many where only the CPU works."""
     mode: Literal["full", "append"] = "full"

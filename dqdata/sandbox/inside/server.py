@@ -216,6 +216,7 @@ class Janitor:
 
     def _wait(self, homes: str, reading: int) -> NoReturn:
         try:
+            libc.prctl(libc.PR_SET_PDEATHSIG, libc.SIGCONT)  # where somebody stopped it, it goes on then
             jail.descriptors(reading)
             os.read(0, 1)
             for _ in range(20):
@@ -241,6 +242,8 @@ def main(control: int, config: dict[str, Any]) -> NoReturn:
         if uid is not None:
             _become(uid, setup.keep)
         jail.prepare(setup)
+        if not setup.namespaces:  # bwrap ends with its parent; a process that is stopped sees no closed pipe
+            libc.prctl(libc.PR_SET_PDEATHSIG, libc.SIGKILL)
         sys.path += packages
         sys.set_int_max_str_digits(0)  # the limit of CPU time bounds what this costs
         _warm(setup)

@@ -179,6 +179,15 @@ def test_two_pipelines_into_one_catalog_are_refused(folder: Path, dqdata: Invoke
     assert "writes into 'traces'" in said.error
 
 
+def test_one_name_for_a_pipeline_and_a_trainer_is_refused(folder: Path, dqdata: Invoke, teacher: Loopback) -> None:
+    more = '\n[trainers.good]\nkind = "sft"\nmodel = "smollm2-135m"\ndata = "good"\n'
+    write(folder, teacher, lambda text: text + more)
+    for words, code in ((("check",), 1), (("build", "good"), 2)):
+        said = dqdata(*words)
+        assert said.code == code
+        assert "'good' is a pipeline and a trainer; give one another name" in said.error + said.out
+
+
 def test_a_dry_run_shows_order_and_reasons_and_makes_nothing(folder: Path, dqdata: Invoke, teacher: Loopback) -> None:
     said = dqdata("build", "good", "--dry-run")
     *nodes, cost = said.out.splitlines()

@@ -85,6 +85,15 @@ def test_a_run_that_did_not_commit_asks_failed_rows_again(tmp_path: Path, loopba
     assert run_pipeline(loaded, "p", store).rows_out == 2 * ROWS
 
 
+def test_the_rate_of_failures_is_over_all_samples_of_a_row(tmp_path: Path, loopback: Loopback, store: Store) -> None:
+    loopback.answer = refused("no", 1)
+    rate = 1 / ROWS
+    with pytest.raises(TooManyFailures, match=rf"2 of {2 * ROWS} rows failed"):
+        run_pipeline(project(tmp_path, loopback, pipeline=f"max_failed_rate = {0.9 * rate}"), "p", store)
+    result = run_pipeline(project(tmp_path, loopback, pipeline=f"max_failed_rate = {1.1 * rate}"), "p", store)
+    assert result.rows_out == 2 * ROWS - 2
+
+
 def test_only_what_failed_is_asked_again(tmp_path: Path, loopback: Loopback, store: Store) -> None:
     loaded = project(tmp_path, loopback, pipeline="chunk_rows = 3\nmax_failed_rate = 0.1")
     loopback.answer = refused("no", 1, 7)

@@ -13,6 +13,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
 
 from dqdata.errors import SandboxError
@@ -145,6 +146,25 @@ def test_a_server_that_dies_is_replaced_and_its_programs_run_again() -> None:
         for pid in servers:
             os.kill(pid, signal.SIGKILL)
         assert [future.result(60).stdout for future in running] == ["here\n"] * 4
+
+
+def test_a_stopped_server_ends_with_its_run() -> None:
+    started("landlock").close()
+    code = (
+        "import sys, time\nfrom dqdata.sandbox import Sandbox\nbox = Sandbox(mode='landlock', workers=1)\n"
+        "box.submit('print(1)').result(60)\nprint('ready', flush=True)\ntime.sleep(600)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=REPOSITORY) as run:
+        assert run.stdout is not None and run.stdout.readline() == "ready\n"
+        servers = psutil.Process(run.pid).children(recursive=True)
+        for server in servers:
+            server.send_signal(signal.SIGSTOP)
+        run.kill()
+    assert servers
+    _, alive = psutil.wait_procs(servers, timeout=60)
+    for server in alive:
+        server.kill()
+    assert not alive
 
 
 def test_cancelled_programs_are_not_run() -> None:
