@@ -66,6 +66,7 @@ def main() -> None:
     models = ["trained:teacher@1", "trained:start@1"]
     models += [f"trained:{name}@{seed}" for name in ("slow", "adaptive", "stage_2", *AFTER) for seed in seeds]
     run.dqdata("eval", *models, "--on", "tests")
+    run.dqdata("ablate", "more", "-o", "more_report")
     run.dqdata("audit", "verified@1")
     run.dqdata("efficiency", "tests", "--by", "level", "-o", "efficiency_report")
 
