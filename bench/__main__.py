@@ -95,8 +95,9 @@ BENCHMARKS = (
     Benchmark("audit", packages=("safety_db", "packaging")),
 )  # fmt: skip
 PARTS = (
-    *("contamination_fit", "contamination_pairs", "readers", "verify_references", "verify_rewrites"),
-    *("verify_near_misses", "distill/report", "controlled/model", "controlled/problems", "controlled/report"),
+    *("contamination_fit", "contamination_pairs", "verify_references", "verify_rewrites", "verify_near_misses"),
+    *("distill/report", "controlled/model", "controlled/problems", "controlled/report"),
+    *("readers/__init__", "readers/answers", "readers/code", "readers/rows", "readers/texts"),
 )
 """Scripts beside them that measure nothing: they make what benchmarks and the code use, or draw it."""
 

@@ -2,7 +2,7 @@
 
     python -m bench.controlled.run --folder controlled           # about an hour on two cores; started again, it goes on
     python -m bench.controlled.run --folder controlled --dev     # up to the development split, which chose the sizes
-    python -m bench.controlled.run --folder controlled --tiny    # does it run at all? minutes
+    python -m bench.controlled.run --folder controlled --tiny    # as --dev, of a size that takes minutes
 
 Every line printed after `$` can be typed in the folder by hand. Seed k of a trainer is version k of its model.
 `python -m bench.controlled.report controlled` prints the tables of docs/results.md.
@@ -30,9 +30,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True, help="the project; a second run goes on")
     parser.add_argument("--dev", action="store_true", help="one slow student on the development split, no test split")
-    parser.add_argument("--tiny", action="store_true", help="one problem in 20, two steps of training, one seed")
+    parser.add_argument("--tiny", action="store_true", help="as --dev: one problem in 20, two steps of training")
     given = parser.parse_args()
-    seeds = SEEDS[:1] if given.tiny else SEEDS
     folder: Path = given.folder
     folder.mkdir(parents=True, exist_ok=True)
     for recipe in ("pipelines.toml", "question.md"):
@@ -48,14 +47,14 @@ def main() -> None:
         run.dqdata("run", name)
     run.dqdata("train", "slow", "seed=1")
     run.dqdata("eval", "trained:slow@1", "--on", "dev")
-    if given.dev:
+    if given.dev or given.tiny:
         return
     run.dqdata("run", "tests")
     run.dqdata("ablate", "data", "-o", "data_report")
     for name in ("modes", "preferences", "practice"):
         run.dqdata("run", name)
     run.dqdata("train", "style")
-    for seed in seeds:
+    for seed in SEEDS:
         if seed > 1:
             run.dqdata("train", "slow", f"seed={seed}")
         run.dqdata("train", "adaptive", f"seed={seed}")
@@ -64,7 +63,7 @@ def main() -> None:
         for name in AFTER:
             run.dqdata("train", name, f"seed={seed}", f"model=trained:slow@{seed}")
     models = ["trained:teacher@1", "trained:start@1"]
-    models += [f"trained:{name}@{seed}" for name in ("slow", "adaptive", "stage_2", *AFTER) for seed in seeds]
+    models += [f"trained:{name}@{seed}" for name in ("slow", "adaptive", "stage_2", *AFTER) for seed in SEEDS]
     run.dqdata("eval", *models, "--on", "tests")
     run.dqdata("ablate", "more", "-o", "more_report")
     run.dqdata("audit", "verified@1")

@@ -229,6 +229,7 @@ class Janitor:
 
     def end(self) -> None:
         os.close(self.alive)
+        os.kill(self.pid, libc.SIGCONT)  # any process of a session may send it to another
         os.waitpid(self.pid, 0)
 
 
@@ -242,8 +243,8 @@ def main(control: int, config: dict[str, Any]) -> NoReturn:
         if uid is not None:
             _become(uid, setup.keep)
         jail.prepare(setup)
-        if not setup.namespaces:  # bwrap ends with its parent; a process that is stopped sees no closed pipe
-            libc.prctl(libc.PR_SET_PDEATHSIG, libc.SIGKILL)
+        if not setup.namespaces:  # bwrap ends with its parent; a stopped server goes on then
+            libc.prctl(libc.PR_SET_PDEATHSIG, libc.SIGCONT)
         sys.path += packages
         sys.set_int_max_str_digits(0)  # the limit of CPU time bounds what this costs
         _warm(setup)
