@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,9 +15,12 @@ from statistics import mean, stdev
 import dqdata
 from dqdata.statistics import grouped, holm, paired
 
+SEEDS = 3
+"""Of each trainer, at most."""
 CHOSEN = ("split = 'test_numbers'", "split = 'test_structures'", *(f"level = '{level}'" for level in range(1, 5)))
 """Parts of the questions that have a column each."""
 TESTED = (
+    *(("all", "right"), ("all", "as_easy"), ("as_easy", "right")),
     *(("slow", other) for other in ("stage_2", "adaptive", "cogpo", "dpo", "grpo", "grpo_style")),
     *(("dpo", "cogpo"), ("grpo", "grpo_style")),
 )
@@ -28,16 +30,22 @@ DETECTED = 2.8
 
 
 class Answers:
-    """Those of the newest evaluation: for each trainer's models, of all seeds, whether each question was answered."""
+    """For the newest models of each trainer, one of each seed, whether each question was answered."""
 
     def __init__(self, project: dqdata.Project) -> None:
+        newest = project.catalog("eval_tests").version
+        query = " union all by name ".join(f'select * from "eval_tests@{number}"' for number in range(1, newest + 1))
         rows = project.sql(
-            "select model, problem_id, split, level, correct, output_tokens from eval_tests order by all"
+            "select model, problem_id, split, level, correct, output_tokens, "
+            "regexp_extract(model, '@(\\d+)$', 1)::int as version, regexp_extract(model, '^trained:(.*)@', 1) as name "
+            f"from ({query}) where model not like 'trained:data\\_%' escape '\\' "
+            "and model not like 'trained:more\\_%' escape '\\' "
+            f"qualify dense_rank() over (partition by name order by version desc) <= {SEEDS} order by all"
         ).polars()
         self.seeds: dict[str, set[str]] = defaultdict(set)
         self.rows: dict[str, list[dict[str, object]]] = defaultdict(list)
         for row in rows.iter_rows(named=True):
-            name = re.sub(r"^trained:|@\d+$", "", str(row["model"]))
+            name = str(row["name"])
             self.seeds[name].add(str(row["model"]))
             self.rows[name].append(row)
 
@@ -75,7 +83,7 @@ def main() -> None:
         project.sql(
             "select level, count(*) as traces, round(100 * avg(correct::int), 1) as correct, "
             "round(avg(output_tokens), 1) as tokens from traces group by level order by level"
-        )
+        ).polars()
     )
     answers = Answers(project)
     print("\n".join(scores(answers)), end="\n\n")

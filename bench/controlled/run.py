@@ -22,6 +22,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 SEEDS = (1, 2, 3)
+FROM_THE_START = ("all", "right", "as_easy", "adaptive")
 AFTER = ("cogpo", "dpo", "grpo", "grpo_style")
 """Trainers that go on from the slow student of the same seed."""
 
@@ -51,21 +52,21 @@ def main() -> None:
         return
     run.dqdata("run", "tests")
     run.dqdata("ablate", "data", "-o", "data_report")
-    for name in ("modes", "preferences", "practice"):
+    for name in ("all_traces", "right_traces", "as_easy_traces", "modes", "preferences", "practice"):
         run.dqdata("run", name)
     run.dqdata("train", "style")
     for seed in SEEDS:
         if seed > 1:
             run.dqdata("train", "slow", f"seed={seed}")
-        run.dqdata("train", "adaptive", f"seed={seed}")
+        for name in FROM_THE_START:
+            run.dqdata("train", name, f"seed={seed}")
         run.dqdata("train", "stage_1", f"seed={seed}")
         run.dqdata("train", "stage_2", f"seed={seed}", f"model=trained:stage_1@{seed}")
         for name in AFTER:
             run.dqdata("train", name, f"seed={seed}", f"model=trained:slow@{seed}")
     models = ["trained:teacher@1", "trained:start@1"]
-    models += [f"trained:{name}@{seed}" for name in ("slow", "adaptive", "stage_2", *AFTER) for seed in SEEDS]
+    models += [f"trained:{name}@{seed}" for name in ("slow", *FROM_THE_START, "stage_2", *AFTER) for seed in SEEDS]
     run.dqdata("eval", *models, "--on", "tests")
-    run.dqdata("ablate", "more", "-o", "more_report")
     run.dqdata("audit", "verified@1")
     run.dqdata("efficiency", "tests", "--by", "level", "-o", "efficiency_report")
 
