@@ -15,7 +15,8 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Published:
-    """score: in percent. note: what else the source says of it, empty where nothing."""
+    """score: in percent. source: with the edition of the benchmark where it has several. note: what else the source
+    says of it, empty where nothing."""
 
     model: str
     score: float
@@ -25,15 +26,19 @@ class Published:
 
 def published(benchmark: str) -> list[Published]:
     """In the order of the file; a model may occur twice where its sources disagree."""
+    edition = _file()["measured_on"].get(benchmark)
     return [
-        Published(one["model"], float(one[benchmark]), one["source"], one.get("note", ""))
-        for one in _scores()
+        Published(
+            one["model"],
+            float(one[benchmark]),
+            f"{one['source']}; {edition}" if edition else one["source"],
+            one.get("note", ""),
+        )
+        for one in _file()["scores"]
         if benchmark in one
     ]
 
 
 @cache
-def _scores() -> list[dict[str, Any]]:
-    text = (files("dqdata.benchmarks") / "published.toml").read_text(encoding="utf-8")
-    scores: list[dict[str, Any]] = tomllib.loads(text)["scores"]
-    return scores
+def _file() -> dict[str, Any]:
+    return tomllib.loads((files("dqdata.benchmarks") / "published.toml").read_text(encoding="utf-8"))

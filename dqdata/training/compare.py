@@ -82,13 +82,6 @@ def compare(
     evaluate.needs(questions.columns, "eval --data")
     values = {column: _values(store, questions, column, evaluate.limit) for column in by}
     models = [_known(project, store, name) for name in names]
-    if evaluate.chat_template_kwargs and (far := [name for name in names if name.startswith(TEACHER)]):
-        raise ProjectError(
-            f"eval {far[0]!r}",
-            "chat_template_kwargs are for models that are rendered here; set `extra_body` in the teacher's table",
-            code="invalid-value",
-        )
-
     compared: list[Compared] = []
     for given, (name, identity) in zip(names, models, strict=True):
         asked = {"model": identity, "query": questions.query, **evaluate.model_dump(mode="json", exclude=NOT_ASKED)}

@@ -60,6 +60,18 @@ class Evaluation:
 
 def settle(project: Project, models: Sequence[str], asked: Asked) -> Evaluation:
     """Raises ProjectError for names, keys and settings that are wrong."""
+    settled = _settled(project, models, asked)
+    far = [name for name in settled.models if name.startswith(TEACHER)]
+    if settled.evaluate.chat_template_kwargs and far:
+        raise ProjectError(
+            project.evaluation(asked.on).where if asked.on and asked.on in project.evaluations else f"eval {far[0]!r}",
+            f"chat_template_kwargs are for models that are rendered here; set `extra_body` in the table of {far[0]!r}",
+            code="invalid-value",
+        )
+    return settled
+
+
+def _settled(project: Project, models: Sequence[str], asked: Asked) -> Evaluation:
     if (asked.on is None) == (asked.data is None):
         raise ProjectError("eval", "name what to measure on, by one of --on BENCHMARK, --on EVALUATION and --data SQL")
     if asked.path is not None and (asked.on is None or asked.on in project.evaluations):

@@ -48,8 +48,8 @@ class Answered:
 
 @dataclass(frozen=True)
 class Score:
-    """answers: by question, then sample; each question has `samples` of them. votes: whether the verifier tells what
-    was answered, so that samples can vote."""
+    """answers: by question, then sample; each question has `samples` of them. votes: whether samples can vote: the
+    verifier tells what was answered, which it doesn't of programs."""
 
     answers: tuple[Answered, ...]
     samples: int = 1
@@ -81,7 +81,8 @@ class Score:
 
     @cached_property
     def majority(self) -> float | None:
-        """maj@k: the share of questions whose most frequent answer is correct. None for a single sample."""
+        """maj@k: the share of questions whose most frequent answer is correct. None for a single sample, and where no
+        votes can be counted."""
         if not self.votes or self.samples < 2 or not self.total:
             return None
         won = [voted([one.said for one in group], [one.correct for one in group]) for _, group in self._questions()]
@@ -195,7 +196,7 @@ def judge(answers: Path, evaluate: Evaluate, runtime: Runtime) -> Judged:
     rows = [row for row in read if row.get("sample", 0) < evaluate.samples]
     rows.sort(key=lambda row: (row["index"], row.get("sample", 0)))
     judged = asyncio.run(_judged(rows, evaluate, runtime))
-    votes = any(row is not None and "extracted" in row for row in judged)
+    votes = all(row is None or ("extracted" in row and row.get("tests") is None) for row in judged)
     scored = Score(tuple(map(_answered, rows, judged)), evaluate.samples, votes)
     return Judged([_whole(row, verdict) for row, verdict in zip(rows, judged, strict=True)], scored)
 

@@ -134,5 +134,6 @@ def test_published_scores_have_sources() -> None:
         found = published(benchmark)
         assert len(found) >= 20 and all(one.source and 0 < one.score <= 100 for one in found)
     assert published("gsm8k") == []
+    assert all(one.source.endswith("LiveCodeBench V2") for one in published("livecodebench"))
     twice = [one for one in published("math500") if one.model == "DistilQwen2.5-R1-7B"]
     assert len(twice) == 2 and all("disagree" in one.note for one in twice), "neither is quoted without the other"

@@ -103,6 +103,11 @@ def test_a_model_is_measured_on_a_benchmark_in_its_published_layout(name: str, d
     scores = rows(dqdata, "select evaluation, benchmark, pass_at_1, data from dq_evals order by model")
     assert [list(one.values())[:3] for one in scores] == [[name, name, 1], [name, name, 0]]
     assert f"benchmark_{name}@1" in scores[0]["data"]
+    several = ("--samples", "2", "--limit", "1", "--json", "-q")
+    told = json.loads(dqdata("eval", "teacher:good", "--on", name, "--path", f"{name}.jsonl", *several).out)
+    [good] = told["models"]
+    votes = None if name in ("humaneval", "mbpp", "livecodebench") else 1
+    assert good["pass_at"] == {"2": 1} and good.get("majority") == votes, "programs have no vote"
 
 
 def test_options_thinking_and_groups_of_gpqa(dqdata: Invoke, folder: Path) -> None:
@@ -230,6 +235,10 @@ def test_wrong_input_is_refused(dqdata: Invoke, measured: Path, arguments: tuple
         ("benchmark = 'gsm8k'\nverify = 'verify_meth'", "verify_meth"),
         ("benchmark = 'gsm8k'\nverify = 'quality'", "makes no column 'correct'"),
         ("benchmark = 3", "benchmark"),
+        (
+            "benchmark = 'gsm8k'\nmodels = ['teacher:good']\nchat_template_kwargs = { enable_thinking = true }",
+            "extra_body",
+        ),
     ],
 )
 def test_wrong_tables_are_found_by_check(dqdata: Invoke, folder: Path, table: str, message: str) -> None:
