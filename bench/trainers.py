@@ -1,4 +1,5 @@
-"""What training through `dqdata train` costs and what it gives, with SmolLM2-135M on this machine's CPU.
+"""What training through `dqdata train` costs and what it gives, with SmolLM2-135M on this machine's CPU, or its
+GPU where there is one.
 
     python bench/trainers.py --part overhead    seconds a step and peak memory against the same bare TRL script
     python bench/trainers.py --part grpo        reward with verify_math over 50 steps, first ten against last ten
@@ -126,8 +127,7 @@ from trl import SFTConfig, SFTTrainer
 given = json.load(open(sys.argv[1]))
 rows = Dataset.from_list([{"prompt": row[:-1], "completion": row[-1:]} for row in given["rows"]])
 config = SFTConfig(output_dir=given["out"], max_length=128, report_to="none", disable_tqdm=True, save_strategy="no",
-                   use_cpu=True, bf16=given["bf16"], gradient_checkpointing=False, dataloader_pin_memory=False,
-                   completion_only_loss=True, seed=42, **given["args"])
+                   completion_only_loss=True, seed=42, **given["hardware"], **given["args"])
 trainer = SFTTrainer(model=given["model"], args=config, train_dataset=rows,
                      processing_class=AutoTokenizer.from_pretrained(given["model"]))
 trainer.train()
@@ -149,7 +149,9 @@ if any(part in ("dqdata.training.worker", "bare.py") for part in sys.orig_argv):
             self.beside.append(megabytes(f"/proc/{os.getppid()}/smaps_rollup", "Pss:"))
     trainer.DEFAULT_CALLBACKS.append(Clock)
     def tell():
+        import torch
         told = {"steps": Clock.steps, "beside": max(Clock.beside), "peak": megabytes("/proc/self/status", "VmHWM:")}
+        told["gpu"] = torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0
         json.dump(told, open(os.environ["BENCH_CLOCK"], "w"))
     atexit.register(tell)
 """
@@ -176,10 +178,14 @@ def train(folder: Path, name: str) -> dict[str, Any]:
 
 
 def overhead(folder: Path, model: str, steps: int, repeat: int) -> None:
-    from dqdata_trainers._hardware import bf16_is_fast
+    from dqdata_trainers._hardware import bf16_is_fast, has_accelerator
 
     from dqdata.models import loadable, resolve_model
 
+    gpu = has_accelerator()
+    hardware = {
+        "use_cpu": not gpu, "bf16": bf16_is_fast(), "gradient_checkpointing": gpu, "dataloader_pin_memory": gpu,
+    }  # fmt: skip
     tables = SFT % {"model": model, "steps": steps}
     project(folder, tables, 4 * steps, 20)
     (folder / "site").mkdir()
@@ -188,12 +194,13 @@ def overhead(folder: Path, model: str, steps: int, repeat: int) -> None:
     unpacked = loadable(resolve_model(model, None, folder, "bench"), folder / "unpacked")
     rows = open_store(folder / "catalogs").sql(f"select {CHAT} as m from problems").arrow()["m"].to_pylist()
     args = {"learning_rate": 1e-5, "max_steps": steps, "per_device_train_batch_size": 4, "logging_steps": 10}
-    given = {"rows": rows, "out": str(folder / "bare"), "model": unpacked, "bf16": bf16_is_fast(), "args": args}
+    given = {"rows": rows, "out": str(folder / "bare"), "model": unpacked, "hardware": hardware, "args": args}
     (folder / "bare.json").write_text(json.dumps(given))
 
     wall: dict[str, list[float]] = {"bare": [], "dqdata": []}
     cpu: dict[str, list[float]] = {"bare": [], "dqdata": []}
     peak: dict[str, list[float]] = {"bare": [], "dqdata": [], "command": []}
+    on_gpu: dict[str, list[float]] = {"bare": [], "dqdata": []}
     for turn in range(repeat):
         for who in ("bare", "dqdata"):
             told = folder / f"{who}-{turn}.json"
@@ -211,6 +218,7 @@ def overhead(folder: Path, model: str, steps: int, repeat: int) -> None:
             wall[who] += [seconds for seconds, _ in between[1:]]
             cpu[who] += [seconds for _, seconds in between[1:]]
             peak[who].append(clock["peak"])
+            on_gpu[who].append(clock["gpu"])
             if who == "dqdata":
                 peak["command"].append(clock["beside"])
 
@@ -218,6 +226,9 @@ def overhead(folder: Path, model: str, steps: int, repeat: int) -> None:
     for what, by_whom in (("seconds a step, wall, median", wall), ("seconds a step, CPU, median", cpu)):
         bare, ours = (statistics.median(by_whom[who]) for who in ("bare", "dqdata"))
         print(f"{what:34} {bare:10.3f} {ours:13.3f} {ours / bare:7.3f}")
+    if gpu:
+        bare, ours = (statistics.median(on_gpu[who]) for who in ("bare", "dqdata"))
+        print(f"{'peak of memory on the GPU, MiB':34} {bare:10.0f} {ours:13.0f} {ours / bare:7.3f}")
     bare, ours, beside = (statistics.median(peak[who]) for who in ("bare", "dqdata", "command"))
     print(f"{'peak of the training process, MB':34} {bare:10.0f} {ours:13.0f} {ours / bare:7.3f}")
     print(f"{'  and of the waiting command, MB':34} {0:10.0f} {beside:13.0f} {(ours + beside) / bare:7.3f}")
