@@ -39,6 +39,7 @@ UNSURE = re.compile(
     re.I,
 )
 DENIED_CLAUSE = re.compile(r"(?:\bnot\b|n['’]t\b|\bnever\b|\bdoubt\b)(?![^,.;:]*\bbut\b)[^,.;:]*$", re.IGNORECASE)
+CONDITION = re.compile(r"(?:and\s+|but\s+)?(?:if|unless|suppose|assuming|were|wenn|falls|si|se)\b", re.IGNORECASE)
 LATER = re.compile(
     r"\(([A-J])\)|\b(?:option|choice|letter|opción|opzione|antwort)\s+\(?([A-J])(?![A-Za-z0-9'’])|选项\s*([A-J])|"
     r"[,:，：]\s+([A-J])\s*[.!。]?\s*$"
@@ -78,6 +79,7 @@ WRONGNESS = re.compile(
 )
 """Words for right or answer, and for no or wrong."""
 OTHER = re.compile(
+    r"\b(?:first|initial|original|earlier|previous)\s+(?:guess|thought|answer|instinct|impression|pick|idea)\b|"
     r"\b(?:wrong|incorrect|false|worst|bad|second|next|other|distractors?|trap|falsche[nr]?|mauvaise?|fausse|"
     r"incorrect[ao]|"
     r"erróne[ao]|sbagliata|errada)\b|错误|錯誤|неправильный",
@@ -170,7 +172,7 @@ DECISION = re.compile(
     r"\b(?:choos(?:e|ing)|chose|pick(?:ing)?|select(?:ing)?|go(?:ing)?\s+with|opt(?:ing)?\s+for|settle\s+on|vote\s+for|"
     r"it(?:\s+is|['’]s|\s+must\s+be|\s+has\s+to\s+be|\s+should\s+be)|that(?:\s+is|['’]s|\s+leaves)|leav(?:es|"
     r"ing)(?:\s+us)?(?:\s+with)?|"
-    r"(?:edit|correction|sorry|wait|actually|rather|instead)[\s,:—–-]+(?:i\s+meant?|make\s+(?:it|that))?|"
+    r"(?:edit|correction|sorry|wait|actually|rather|instead)[\s,:—–-]+(?:i\s+meant?|make\s+(?:it|that)|(?:it\s+|that\s+)?(?:should|must|has\s+to|ought\s+to)\s+(?:be|read|say))?|"
     r"i\s+meant?|left\s+with|remains?|queda|bleibt|reste|resta|rimane|points?\s+to(?:wards?)?|"
     r"I(?:['’]d|\s+would|\s+will|['’]ll)?\s+(?:think|say|guess|believe)|w[äa]hle(?:\s+ich)?|nehme|entscheide\s+mich\s+für|me\s+quedo\s+con|opte\s+pour|es\s+ist|es\s+muss|es\s+la|è\s+la|é\s+a|choisis|"
     r"c['’]est|elijo|escojo|elegimos|scelgo|escolho|выбираю|это)(?![A-Za-z])\s*|(?:认为|認為|觉得|判断)(?:答案)?(?:应该|應該)?是|只有|(?<![不没])(?:故|应|應|該|该|我|就|只能|"

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dqdata_operators.lib.maths.choice_phrases import CUE, HEDGE, RIGHTNESS, WRONGNESS
 from dqdata_operators.lib.maths.choosing import Choice, choosing
 from dqdata_operators.lib.maths.compare import Judgement, compare
+from dqdata_operators.lib.maths.concluding import concluded, judged_in_a_list
 from dqdata_operators.lib.maths.extract import PLACES, Place, answer_part, extract, stated
 from dqdata_operators.lib.maths.notation import half_width, normalise
 from dqdata_operators.lib.maths.options import LETTERS, leading, listed, plain
@@ -37,7 +38,7 @@ _DENIED = re.compile(
 )
 _REASONS = re.compile(r",?\s+(?:because|since|while|whereas|although|though|unlike|as opposed to)\b", re.IGNORECASE)
 _ONLY_JOINED = re.compile(r"(?:[\W_]|\b(?:and|or|und|oder|et|ou|the|either|both|all|of|a|an)\b)*", re.IGNORECASE)
-_LABELLED = re.compile(r"\W*([A-J])\s*(?:[.):]\s+(?=\S)|(?=\())")
+_LABELLED = re.compile(r"\W*([A-J])\s*(?:[.):,]\s+(?=\S)|(?=\())")
 _TICKED = re.compile(r"^[^\w\n]{0,8}([A-J])[^\w\n][^\n]*[✓✔✅☑][^\w\n]{0,8}$", re.MULTILINE)
 _CAPITAL = re.compile(
     r"(?<![A-Za-z0-9'’=<>+*/^_\\.-])(?<![=<>+*/^]\s)([A-HJ])(?![A-Za-z0-9'’+#°^_/\\|&=-]|\s*[=<>≤≥])(?!(?<=A)\s[a-z])"
@@ -191,6 +192,9 @@ def _of_prose(text: str, letters: str, choices: Sequence[str] | None, places: Se
             return Choice("", "no_answer")
         text = lines[-1]
     elif "line" in places and choices and lines:
+        if _ends_a_list(lines):
+            one = judged_in_a_list(plain(text), letters)
+            return Choice(one, "" if one else "several_choices")
         option = _option(lines[-1], choices)
         option = _first_clause(lines[-1], choices) if option is None else option
         if option is not None:
@@ -201,6 +205,13 @@ def _of_prose(text: str, letters: str, choices: Sequence[str] | None, places: Se
         return _agreed(made, _after(said, made.letters), letters, choices)
     if made.reason == "denied" or not lines:
         return made
+    if choices and _held(said[-500:], choices) and not re.search(r"[(\[][A-J][)\]]", said[-500:]):
+        by_texts = concluded(_with_letters(said[-500:], choices), letters, in_full=True)
+        left = set(letters) - set(by_texts.denied)
+        if len(by_texts.chosen) == 1 and not by_texts.ambiguous:
+            return Choice(by_texts.chosen, "")
+        if not by_texts.chosen and len(left) == 1 and len(letters) > 2:
+            return Choice(left.pop(), "")
     last = _bold(lines[-1], letters)
     sentence = next(stated(text), None)
     if not last.letters and sentence is None and choices:
@@ -218,7 +229,16 @@ def _first_clause(line: str, choices: Sequence[str]) -> int | None:
     """The option that a sentence begins with (`No, it is not.`), if it mentions no other."""
     clause, _, rest = line.partition(",")
     option = _option(clause, choices) if rest else None
-    return option if option is not None and set(_held(rest, choices)) <= {option} else None
+    if option is None or not set(_held(rest, choices)) <= {option}:
+        return None
+    named = choosing(plain(rest).strip(), LETTERS[: len(choices)]).letters
+    return option if named in ("", LETTERS[option]) else None
+
+
+def _ends_a_list(lines: Sequence[str]) -> bool:
+    """Whether the last line is one of a list of options, each with its letter, and says nothing else."""
+    labels = [label[1] for line in lines[-3:] if (label := _LABELLED.match(line)) is not None]
+    return len(labels) == 3 and "".join(sorted(set(labels))) == "".join(labels) and not RIGHTNESS.search(lines[-1])
 
 
 def _after(text: str, letters: str) -> str:
@@ -275,6 +295,18 @@ def _by_text(text: str, letters: str, choices: Sequence[str] | None, reason: str
     return Choice("".join(letters[one] for one in held), "ambiguous")
 
 
+def _with_letters(text: str, choices: Sequence[str]) -> str:
+    """The text with a letter in brackets in place of each option's text."""
+    by_length = sorted(range(min(len(choices), len(LETTERS))), key=lambda at: -len(choices[at]))
+    for at in by_length:
+        option = choices[at].strip()
+        if len(option) > 1:
+            text = re.sub(
+                rf"(?<![\w.,]){re.escape(option)}(?!\w|[.,]\d)", f"({LETTERS[at]})", text, flags=re.IGNORECASE
+            )
+    return text
+
+
 def _held(text: str, choices: Sequence[str]) -> list[int]:
     """The options whose text stands in another, but for parts of longer ones: of options, or of names."""
     held = [option for option, words in enumerate(choices[: len(LETTERS)]) if _holds(text, words)]
@@ -293,9 +325,19 @@ def _option(text: str, choices: Sequence[str]) -> int | None:
         return same[0] if LETTERS[same[0]] == labelled[1] else None  # `A. Paris` is `Paris` with an article
     if not same and "\\" in text:
         same = [
-            at for at, other in enumerate(choices[: len(LETTERS)]) if same_wording(normalise(text), normalise(other))
+            at
+            for at, other in enumerate(choices[: len(LETTERS)])
+            if same_wording(_names(normalise(text)), _names(normalise(other)))
         ]
+    if len(same) > 1:  # which differ in signs
+        given = re.sub(r"\s+", "", _names(text))
+        same = [at for at in same if re.sub(r"\s+", "", _names(choices[at])) == given]
     return same[0] if len(same) == 1 else None
+
+
+def _names(text: str) -> str:
+    """`\\cos x` as `cos x`."""
+    return re.sub(r"\\([A-Za-z]+)", r"\1", text)
 
 
 def _equal_option(text: str, choices: Sequence[str]) -> int | None:

@@ -21,7 +21,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from dqdata_operators.lib.maths import choice_phrases as phrases
-from dqdata_operators.lib.maths.options import Mention, at, enumerated, leading, plain
+from dqdata_operators.lib.maths.concluding import concluded, in_a_line, judged_in_a_list
+from dqdata_operators.lib.maths.denials import denials, denied_in
+from dqdata_operators.lib.maths.options import Mention, at, enumerated, leading
 
 REST = 120
 """Characters after a statement's beginning in which its option stands."""
@@ -54,10 +56,12 @@ class _Statement(NamedTuple):
 def choosing(text: str, letters: str, texts: Sequence[str] = ()) -> Choice:
     """What a plain text chooses. texts: of the options, in the order of their letters; used by `rest` alone."""
     cues = list(_cues(text, letters))
-    sure = [cue for cue in cues if not _hedged(cue)]
+    sure = [cue for cue in cues if not _hedged(cue) and not _conditional(text, cue)]
     hedged = {cue.letters for cue in cues}
     found: _Statement | None = sure[-1] if sure else None
     if found is None and hedged:
+        if any(_conditional(text, cue) for cue in cues) and (said := concluded(text, letters)).chosen:
+            return Choice(said.chosen, "ambiguous" if said.ambiguous else "")
         if len(hedged) > 1 or phrases.LEAST.search(cues[-1].sentence):
             return Choice("".join(sorted(set().union(*hedged))), "ambiguous")
         found = cues[-1]
@@ -73,22 +77,37 @@ def choosing(text: str, letters: str, texts: Sequence[str] = ()) -> Choice:
             or _decided_once(text, letters)
             or _nothing_else(text, letters)
         )
-        if found is not None and len(found.letters) > 1 and set(found.letters) <= _denied(text, letters):
+        if found is not None and len(found.letters) > 1 and set(found.letters) <= denied_in(text, letters):
             found = None
     elif later := [other for other in others if phrases.BACK.search(text, found.start, other.start)]:
         found = later[-1]
     if found is None:
-        return _rest(text, letters) if texts else Choice("", "denied" if _denied(text, letters) else "no_choice")
+        return _by_conclusion(text, letters, texts)
+    if not cues and found not in others and len(found.letters) == 1:
+        said = concluded(text, letters)
+        if len(said.chosen) > 1 and found.letters in said.chosen:
+            return Choice(said.chosen, "ambiguous" if said.ambiguous else "")
     if phrases.TAKEN_BACK.match(text, found.start + 1):
         return Choice("", "denied")
     if len(found.letters) == 1 and any(
-        found.letters in denied and start > found.start for denied, start in _denials(text, letters)
+        found.letters in denied and start > found.start for denied, start in denials(text, letters)
     ):
         return Choice("", "denied")
     sentence = _sentence_at(text, found.start)
     if (too := phrases.ALSO.search(sentence)) is not None and too[1] in letters and too[1] not in found.letters:
         return Choice(found.letters + too[1], "")
     return Choice(found.letters, "", sentence)
+
+
+def _by_conclusion(text: str, letters: str, texts: Sequence[str]) -> Choice:
+    """What the last sentences assert; else the option that is left."""
+    if listed := judged_in_a_list(text, letters):
+        return Choice(listed, "")
+    said = concluded(text, letters)
+    if said.chosen:
+        return Choice(said.chosen, "ambiguous" if said.ambiguous else "")
+    rest = _rest(text, letters, said.denied) if texts else Choice("", "")
+    return rest if rest.letters else Choice("", "denied" if said.denied or denied_in(text, letters) else "no_choice")
 
 
 def _sentence_at(text: str, place: int) -> str:
@@ -113,6 +132,12 @@ def _cues(text: str, letters: str) -> Iterator[_Statement]:
         if _supposed(text, cue.start(), end) or _asked(text[end:]):
             continue
         yield _Statement(mention.letters, end - 1, text[max(0, cue.start() - 15) : end])
+
+
+def _conditional(text: str, cue: _Statement) -> bool:
+    """Whether a clause with `if` comes before `the answer would be`: what the text says elsewhere takes precedence."""
+    before = _sentence_of(text[max(0, cue.start - 120) : cue.start])
+    return bool(re.search(r"\bwould\b", cue.sentence)) and bool(phrases.CONDITION.match(before.strip()))
 
 
 def _other(text: str, cue: re.Match[str]) -> bool:
@@ -159,13 +184,15 @@ def _verdicts(text: str, letters: str) -> Iterator[_Statement]:
         before = text[max(0, match.start() - 60) : named.start(1)]
         if named[1] not in letters or phrases.NOT.search(before) or phrases.UNSURE.search(before):
             continue
-        conditional = re.search(r"\b(?:would|wäre|serait|sería)\b", match[0]) and re.search(
-            r"\b(?:if|wenn|si)\b", _sentence_of(before), re.I
+        conditional = re.search(r"\b(?:would|wäre|serait|sería)\b", match[0]) and (
+            re.search(r"\b(?:if|wenn|si)\b", _sentence_of(before), re.I)
+            or phrases.CONDITION.match(_sentence_of(before).strip())
         )
         if (
             conditional
             or phrases.DENIED_CLAUSE.search(before)
             or re.search(r"\b(?:not|never|nicht|pas|no|non)\b|n['’]t", match[0])
+            or re.match(r"\s+(?:not|nicht|pas)\b", text[match.end() :])
         ):
             continue
         word = re.search(r"([^\W\d_]+)\s+$", before)
@@ -174,9 +201,11 @@ def _verdicts(text: str, letters: str) -> Iterator[_Statement]:
             continue
         if word and word[1].lower() not in phrases.MAY_PRECEDE and match[0][0] not in "([":
             continue
-        earlier = re.search(r"([A-J])\)?\s*(?:,|and|or|和|、|/)\s*\(?$", before)
-        other = earlier[1] if earlier and earlier[1] != named[1] else ""
-        yield _Statement(other + named[1], named.start(1), match[0])
+        earlier = re.search(r"(?:(?<![A-Za-z0-9'’])[A-J]\)?\s*(?:,\s*(?:and|or)?|and|or|和|、|/)\s*\(?)+$", before)
+        others = "".join(dict.fromkeys(re.findall(r"[A-J]", earlier[0]))) if earlier else ""
+        if re.search(r"[A-J]\)?\s+(?:are|sind|sont|son)\b", match[0]):
+            others += "".join(one[1] for one in _LONE.finditer(text, named.end(1), match.end()) if one[1] in letters)
+        yield _Statement(("" if named[1] in others else others) + named[1], named.start(1), match[0])
     labelled = list(phrases.LABELLED.finditer(text))
     if len({match[match.lastindex or 1].upper() for match in labelled} & set(letters)) == 1:
         match = labelled[-1]
@@ -235,8 +264,14 @@ def _about(rest: str) -> bool:
 
 
 def _line(text: str, letters: str) -> _Statement | None:
-    """A line that is an option: the last, or the first, if no other line begins with an option."""
+    """A line that is an option: the last, or the first, if no other line begins with an option. In a row of a
+    table, the one cell that is a letter."""
     lines = [line.strip() for line in text.splitlines() if any(char.isalnum() for char in line)]
+    cells = (
+        [cell.strip(" ()*") for cell in lines[-1].strip("|").split("|")] if lines and lines[-1].count("|") > 1 else []
+    )
+    if len(found := [cell for cell in cells if len(cell) == 1 and cell in letters]) == 1:
+        return _Statement(found[0], text.rfind(lines[-1]), lines[-1])
     options = [(line, mention) for line in lines if (mention := _option_line(line, letters)) is not None]
     if not options:
         small = re.fullmatch(r"\(?([a-j])[.)]\s+\S.{0,60}", lines[0]) if len(lines) == 1 else None
@@ -342,6 +377,8 @@ def _option_line(line: str, letters: str) -> Mention | None:
     mention = at(line, head.end(), letters, named=any(char.isalnum() for char in head[0]))
     if mention is None or _about(line[mention.end :]) or _asked(line[mention.end :]):
         return None
+    if re.match(r"[)\]]?,?\s+(?:and|or|und|oder|et|y)\s+[(\[]?[A-J]\b", line[mention.end :]) or in_a_line(line):
+        return None  # of a longer list
     if re.match(r"\W*(?:no|wait|or|sorry)\b|[\W_]*[A-J][\W_]*$", line[mention.end :]):
         return None
     single = re.match(
@@ -354,32 +391,10 @@ def _alone(line: str) -> bool:
     return len(re.sub(r"[\W_]+", "", line)) == 1
 
 
-def _denials(text: str, letters: str) -> Iterator[tuple[set[str], int]]:
-    for match in phrases.WRONG.finditer(text):
-        if not re.search(r"\b(?:not|n['’]t)\s*$", match[0]) or re.match(
-            r"\s+(?:the\s+|la\s+)?(?:correct|right|true|answer|an?\s+option|possible|it)\b|\s*[.,]", text[match.end() :]
-        ):
-            found = [letter for letter in re.findall(r"(?<![A-Za-z])[A-J](?![A-Za-z])", match[0]) if letter in letters]
-            if re.search(r"\b(?:but|except)\s*$", text[: match.start()]):
-                continue
-            single = re.search(r"\b(?:and|or|und|et|y)\b.*\b(?:is|was|ist|est|es|è)\b", match[0])
-            yield set(found[-1:] if single else found), match.end()
-    for match in phrases.RULED_OUT.finditer(text):
-        if (mention := at(text, match.end() + (text[match.end() : match.end() + 1] in "(["), letters)) is not None:
-            yield set(mention.letters), match.end()
-
-
-def _denied(text: str, letters: str) -> set[str]:
-    return set().union(*(found for found, _ in _denials(text, letters)))
-
-
-def _rest(text: str, letters: str) -> Choice:
+def _rest(text: str, letters: str, ruled_out: str) -> Choice:
     """The option that is left when all others are ruled out."""
-    denied = _denied(text, letters)
+    denied = denied_in(text, letters) | set(ruled_out)
     left = [letter for letter in letters if letter not in denied]
     if len(left) == 1 and len(letters) > 2:
         return Choice(left[0], "")
     return Choice("", "denied" if denied else "no_choice")
-
-
-__all__ = ["Choice", "choosing", "plain"]

@@ -42,7 +42,9 @@ _BEFORE = re.compile(
 _LETTER = re.compile(r"([A-Ja-j])(?![A-Za-z0-9'’+#°^_/\\|&\u0300-\u036f]|-[A-Za-z]|\s*[=<>≤≥≠∪∩∈×·^+](?!>))")
 _INITIALS = re.compile(r"[A-J]\.\s?[A-Z]\.")
 _BRACKETS = re.compile(r"\s*[)\]}）】]")
-_SIGN = re.compile(r"[ \t]*\n|\s*(?:$|。|\.(?=\s|$|[^\x00-\x7f])|[:：;；,，!！、？?]|[-–—](?=\s|$)|[-–—]{2}|[(（\[])")
+_SIGN = re.compile(
+    r"[ \t]*\n|\s*(?:$|。|\.(?=[\s)\]]|$|[^\x00-\x7f])|[:：;；,，!！、？?]|[-–—](?=\s|$)|[-–—]{2}|[(（\[])"
+)
 _REASON = re.compile(
     r"\s+(?:because|since|as|which|where|due|for|given|so|if|rather|instead|over|not|while|with|by|from|and|"
     r"but|is|was|being|based|according|here|on|then|again|too|anyway|overall|"
@@ -111,7 +113,7 @@ def at(text: str, start: int, letters: str, *, named: bool = False) -> Mention |
     if match[1] == "I" and not (bracketed or named) and text[end:].strip(" .!。"):
         return None
     if not (bracketed or sign or reason):
-        return Mention(match[1], end, False) if enumerated(text, end, letters) else None
+        return listed(text, match[1], end, letters, marked=False) if enumerated(text, end, letters) else None
     return listed(text, match[1], end, letters, marked=bracketed or named or sign is not None)
 
 
