@@ -13,11 +13,11 @@ from dqdata_operators.annotate.quality import Quality
 from dqdata_operators.lib.asking.prompting import parse_prompt
 from dqdata_operators.lib.benchmarks.quantities import numbers_of
 from dqdata_operators.lib.benchmarks.tasks import fields, problem_part
-from dqdata_operators.lib.texts.languages import language, share_of_scripts
 from dqdata_operators.lib.texts.shingles import shingles
 from dqdata_operators.lib.texts.signature import signatures
 
 from dqdata.chats import calls_apart, calls_in_text, read_chat, separated
+from dqdata.languages import language, share_of_scripts
 from dqdata.sources.csv_rows import read_csv, sample_csv
 from dqdata.sources.glaive import chat_of_text
 from dqdata.sources.json_lines import read_json, sample_json

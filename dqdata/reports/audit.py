@@ -41,6 +41,10 @@ CHANGED = 0.02
 """Share of changed answers from which it does."""
 KAPPA = 0.6
 """Agreement of rules and judge below which it does (J. R. Landis and G. G. Koch, 1977: up to there moderate)."""
+MORE_MARKERS = 5.0
+"""Markers per 1,000 words by which the rate may move whatever its ratio."""
+READ = 10_000
+"""Rows whose language is looked at, chosen by their ids."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,8 @@ def _changed(store: Store, catalog: str, version: int, columns: Mapping[str, str
         for column in ("response", "reasoning"):
             if column in columns and column in there:
                 yield from _lengths(store, column, joined, name)
+                yield from _languages(store, column, joined, name)
+                yield from _markers(store, column, joined, name)
 
 
 def _lengths(store: Store, column: str, joined: str, name: str) -> Iterator[Finding]:
@@ -136,6 +142,62 @@ def _lengths(store: Store, column: str, joined: str, name: str) -> Iterator[Find
             row["n"],
             f"{row['script']} of {row['n']} rows gained or lost another script than Latin since {name}",
         )
+
+
+def _languages(store: Store, column: str, joined: str, name: str) -> Iterator[Finding]:
+    """Of rows whose languages can be told on both sides."""
+    import polars as pl
+
+    from dqdata.languages import language
+
+    text = quoted(column)
+    query = f"select c.{text} as after, p.{text} as before {joined} order by hash(c.trace_id), c.trace_id limit {READ}"
+    moves: Counter[tuple[str, str]] = Counter()
+    for batch in store.query(query):
+        after, before = (language(pl.Series(batch.column(side).to_pylist(), dtype=pl.String)) for side in (0, 1))
+        moves.update((old, new) for old, new in zip(before, after, strict=True) if old and new)
+    if total := moves.total():
+        moved = Counter({pair: count for pair, count in moves.items() if pair[0] != pair[1]})
+        kinds = "".join(f"; {old} to {new} {count}" for (old, new), count in moved.most_common(3))
+        share = moved.total() / total
+        words = f"{moved.total()} of {total} rows in another language since {name}{kinds}"
+        yield Finding(f"language_of_{column}", share, share <= CHANGED, total, words)
+
+
+def _markers(store: Store, column: str, joined: str, name: str) -> Iterator[Finding]:
+    """By how much the rate of markers per 1,000 words moved."""
+    text = quoted(column)
+    sides = {side: f"lower(coalesce({side}.{text}, ''))" for side in "cp"}
+    counts = ", ".join(
+        f"{_count(marker, sides[side])} as {side}{number}" for number, marker in enumerate(MARKERS) for side in "cp"
+    )
+    words = ", ".join(f"sum({_words(sides[side])})::double as words_{side}" for side in "cp")
+    [row] = dicts(store, f"select count(*) as n, {words}, {counts} {joined}")
+    if not row["n"]:
+        return
+    before, after = (_rates(row, side, row[f"words_{side}"]) for side in "pc")
+    old, new = sum(before.values()), sum(after.values())
+    fine = abs(new - old) <= MORE_MARKERS or old / LENGTHS <= new <= old * LENGTHS
+    most = sorted(MARKERS, key=lambda one: -abs(after[one] - before[one]))[:3]
+    moved = ", ".join(f"{one} {before[one]:.1f} to {after[one]:.1f}" for one in most if after[one] != before[one])
+    detail = f"{old:.1f} to {new:.1f} per 1,000 words since {name}{': ' if moved else ''}{moved}"
+    yield Finding(f"markers_of_{column}", new - old, fine, row["n"], detail)
+
+
+def _count(marker: str, text: str) -> str:
+    """Occurrences of a marker over all rows, as SQL."""
+    return f"sum(len(regexp_extract_all({text}, {literal(chr(92) + 'b' + marker + chr(92) + 'b')})))::double"
+
+
+def _words(text: str) -> str:
+    return f"len(regexp_split_to_array(trim({text}), '\\s+'))"
+
+
+def _rates(row: Mapping[str, Any], prefix: str, words: float | None) -> dict[str, float]:
+    """Markers per 1,000 words."""
+    return {
+        marker: 1000 * (row[f"{prefix}{number}"] or 0) / max(1.0, words or 0) for number, marker in enumerate(MARKERS)
+    }
 
 
 def _by_step(store: Store, catalog: str, version: int, columns: Mapping[str, str]) -> Iterator[Finding]:
@@ -190,21 +252,15 @@ def _style(store: Store, catalog: str, version: int, columns: Mapping[str, str])
     if "teacher" not in columns or not texts:
         return
     joined = " || ' ' || ".join(f"coalesce({quoted(name)}, '')" for name in texts)
-    counts = ", ".join(
-        f"sum(len(regexp_extract_all(t, {literal(chr(92) + 'b' + marker + chr(92) + 'b')})))::double as m{number}"
-        for number, marker in enumerate(MARKERS)
-    )
+    counts = ", ".join(f"{_count(marker, 't')} as m{number}" for number, marker in enumerate(MARKERS))
     rows = dicts(
         store,
-        f"select teacher, count(*) as n, sum(len(regexp_split_to_array(trim(t), '\\s+')))::double as words, {counts} "
+        f"select teacher, count(*) as n, sum({_words('t')})::double as words, {counts} "
         f"from (select teacher, lower({joined}) as t from {quoted(f'{catalog}@{version}')}) "
         "group by teacher order by teacher",
     )
     for row in rows:
-        rates = {
-            marker: 1000 * (row[f"m{number}"] or 0) / max(1.0, row["words"] or 0)
-            for number, marker in enumerate(MARKERS)
-        }
+        rates = _rates(row, "m", row["words"])
         most = Counter(rates).most_common(3)
         words = ", ".join(f"{marker} {rate:.1f}" for marker, rate in most if rate)
         yield Finding(

@@ -19,12 +19,12 @@ from pydantic import Field
 
 from dqdata.columns import Columns
 from dqdata.errors import ColumnError
+from dqdata.languages import Identifier, language, share_of_scripts
 from dqdata.operator import Batch, BatchOperator, Params, Schema
 from dqdata.thinking import ANY_TAG
 from dqdata_operators.annotate._endings import cut_off
 from dqdata_operators.annotate._loops import repeated_share, runs
 from dqdata_operators.annotate._refusals import refuses
-from dqdata_operators.lib.texts.languages import Identifier, language, share_of_scripts
 
 Flag = Literal[
     "looping",

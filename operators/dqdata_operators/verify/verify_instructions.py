@@ -22,10 +22,10 @@ from pydantic import Field
 
 from dqdata.columns import Columns
 from dqdata.errors import ColumnError
+from dqdata.languages import Identifier
 from dqdata.operator import Outcome, Params, Row, RowOperator, Schema
 from dqdata.thinking import split
 from dqdata_operators.lib.instructions.layout import Instruction, LayoutError, read
-from dqdata_operators.lib.texts.languages import Identifier
 
 COLUMNS = {
     "followed": "BOOLEAN[]",

@@ -25,6 +25,22 @@ price = { input = 1.0, output = 1.0 }
 from = "select * from traces"
 steps = [ { op = "filter", id = "hard_ones", where = "level = 3" } ]
 
+[pipelines.translated]
+from = '''
+select trace_id || 'f' as trace_id, trace_id as parent_id, problem_id, reasoning,
+  case when level = 1 then 'La somme des deux nombres est dans le tableau, et nous avons la reponse. '
+    || 'Il faut donc que les termes soient dans une liste.'
+  else 'The sum of the two numbers is in the table, and we have to find it. Wait, hmm. Maybe that is so.' end
+  as response
+from english'''
+steps = []
+
+[pipelines.english]
+from = '''
+select * replace ('The sum of the two numbers is in the table, and we have to find it.' as response),
+  response as reasoning from traces'''
+steps = []
+
 [pipelines.shorter]
 from = '''
 select trace_id || 's' as trace_id, trace_id as parent_id, problem_id, question, answer, level,
@@ -71,7 +87,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Lo
         Path("traces.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         Path("pipelines.toml").write_text(PROJECT.replace("URL", loopback.url))
         assert main(["import", "traces.jsonl", "--into", "traces", "-q"]) == 0
-        for name in ("hard", "shorter"):
+        for name in ("hard", "shorter", "english", "translated"):
             assert main(["run", name, "-q"]) == 0
     yield folder, loopback
     loopback.stop()
@@ -115,6 +131,16 @@ def test_answers_and_lengths_that_a_processor_changed(audit: Invoke) -> None:
     found = findings(audit("shorter", "--json"))
     assert found["answers_changed"]["value"] == pytest.approx(20 / 60) and not found["answers_changed"]["passed"]
     assert found["length_of_response"]["value"] < 0.5 and found["script_of_response"]["value"] == 0
+
+
+def test_another_language_in_the_same_letters_and_another_style_are_found(audit: Invoke) -> None:
+    found = findings(audit("translated", "--json"))
+    moved = found["language_of_response"]
+    assert moved["value"] == pytest.approx(20 / 60) and not moved["passed"] and "en to fr 20" in moved["detail"]
+    assert found["script_of_response"]["passed"], "both are written in Latin letters"
+    style = found["markers_of_response"]
+    assert not style["passed"] and style["rows"] == 60 and "wait 0.0 to" in style["detail"]
+    assert found["markers_of_reasoning"]["value"] == 0 and found["markers_of_reasoning"]["passed"]
 
 
 def test_probes_are_planned_priced_called_once_and_show_a_bias(audit: Invoke, project: tuple[Path, Loopback]) -> None:

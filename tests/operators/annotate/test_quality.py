@@ -6,10 +6,10 @@ import polars as pl
 import pytest
 from dqdata_operators.annotate.pii import Pii, PiiParams, luhn
 from dqdata_operators.annotate.quality import FLAGS, Quality, QualityParams
-from dqdata_operators.lib.texts.languages import language, share_of_scripts
 from outcomes import batched, have
 
 from dqdata.errors import ColumnError
+from dqdata.languages import language, share_of_scripts
 from dqdata.operator import Schema
 
 THOUGHT = "There are 16 eggs. She eats three and bakes with four, which leaves nine. Nine eggs at two dollars are 18."

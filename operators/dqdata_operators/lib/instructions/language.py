@@ -10,7 +10,7 @@ import re
 
 import polars as pl
 
-from dqdata_operators.lib.texts.languages import FORMULAS, FREQUENT, Identifier, language
+from dqdata.languages import FORMULAS, FREQUENT, Identifier, language
 
 RANGES = {
     "latin": r"A-Za-zÀ-ɏḀ-ỿ", "cyrillic": r"Ѐ-ԯ", "arabic": r"؀-ۿݐ-ݿﭐ-﷿ﹰ-ﻼ", "devanagari": r"ऀ-ॿ", "bengali": r"ঀ-৿",

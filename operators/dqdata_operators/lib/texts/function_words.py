@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dqdata_operators.lib.texts.languages import FREQUENT
+from dqdata.languages import FREQUENT
 
 COMMON = frozenset(
     "a an the of to in on at for by with and or but if then than that this these those is are was were be been being "
