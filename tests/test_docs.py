@@ -183,7 +183,14 @@ def test_the_project_of_the_readme_is_right_and_its_plan_works(
     Path("pipelines.toml").write_text(re.findall(r"^```toml\n(.*?)^```", readme, re.M | re.S)[0])
     Path("problems.jsonl").write_text('{"question": "What is 1 + 1?", "answer": "2"}\n')
     assert command_line("check", "slow_thinking")[0] == 0
+    monkeypatch.delenv("R1_API_KEY")  # plans need neither a key nor what a training needs
+    monkeypatch.setattr("dqdata.packages.installed", lambda name: name != "trl")
     code, out, _ = command_line("plan", "slow_thinking")
     assert code == 0 and "r1" in out and "cost unknown" not in out
-    code, out, _ = command_line("build", "slow_sft", "--dry-run")
-    assert code == 0 and [line.split()[0] for line in out.splitlines()][:1] == ["slow_thinking"]
+    code, out, _ = command_line("build", "slow_sft", "--plan")
+    pipeline, trainer, cost = out.splitlines()
+    assert code == 0 and cost.startswith("4 calls: expected $0.04")
+    assert pipeline.startswith("slow_thinking") and "to build: never run;" in pipeline and "'R1_API_KEY'" in pipeline
+    assert trainer.startswith("slow_sft") and "depends on slow_thinking;" in trainer and "needs trl" in trainer
+    code, out, error = command_line("build", "slow_sft")
+    assert code == 2 and "'R1_API_KEY'" in error and "needs trl" in error

@@ -63,12 +63,13 @@ class AblationPlan(Shown):
         return asdict(self)
 
 
-def plan_ablation(project: Project, name: str, store: StoreView) -> AblationPlan:
-    """What an experiment would run and cost; makes no call. Raises InputError for everything that is wrong with it."""
+def plan_ablation(project: Project, name: str, store: StoreView, *, ready: bool = False) -> AblationPlan:
+    """What an experiment would run and cost; makes no call. Raises InputError for everything that is wrong with it.
+    ready: also for environment variables and packages that are missing."""
     table, arms = project.experiment(name), arms_of(project, name)
     settle(project, ("trained:x",), Asked(on=table.evaluation))
     whole = with_arms(project, arms, {})
-    _checked(whole, arms, store)
+    _checked(whole, arms, store, ready=ready)
     plans = plans_ahead(whole, [arm.pipeline.name for arm in arms], store)
     seen: set[str] = set()
     made = []
@@ -106,7 +107,7 @@ def ablate(
     report: Callable[[str], None] | None = None,
 ) -> Ablation:
     """report: gets a line for each thing that is there. Raises InputError before anything runs; RunError, resumable."""
-    plan_ablation(project, name, store)
+    plan_ablation(project, name, store, ready=True)
     table, arms = project.experiment(name), arms_of(project, name)
     whole = with_arms(project, arms, {})
 
@@ -163,12 +164,12 @@ def ablate(
     return compared(store, table, entries, done.answers, tokens, counted)
 
 
-def _checked(project: Project, arms: Sequence[Arm], store: StoreView) -> None:
+def _checked(project: Project, arms: Sequence[Arm], store: StoreView, *, ready: bool) -> None:
     """Raises InputError for an arm whose pipeline is wrong, or whose trainer cannot learn from its columns."""
     trainers = [arm.trained_on(0, f"select * from {arm.pipeline.into}") for arm in arms]
     whole = with_arms(project, arms, {one.name: one for one in trainers})
-    check = partial(check_trainer, whole, store if isinstance(store, Store) else None)
-    found, _ = check_project(whole, store, [one.name for one in trainers], check)
+    check = partial(check_trainer, whole, store if isinstance(store, Store) else None, ready=ready)
+    found, _ = check_project(whole, store, [one.name for one in trainers], check, ready=ready)
     if found:
         raise InputError("\n".join(str(problem) for problem in found))
 

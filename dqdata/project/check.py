@@ -48,11 +48,17 @@ class Problem(str):
 
 
 def check_project(
-    project: Project, store: StoreView, names: Sequence[str] = (), check_trainer: TrainerCheck | None = None
+    project: Project,
+    store: StoreView,
+    names: Sequence[str] = (),
+    check_trainer: TrainerCheck | None = None,
+    *,
+    ready: bool = True,
 ) -> tuple[list[Problem], list[str]]:
     """(problems, what was checked). `names`: pipelines or trainers, by default all; what they read is planned too,
     and what reads a catalog that a wrong pipeline is to make is not: its columns are unknown.
-    check_trainer: raises InputError for a trainer's table; without it trainers only take their place in the order."""
+    check_trainer: raises InputError for a trainer's table; without it trainers only take their place in the order.
+    ready: also what a run needs and a plan does not (`check_ready`)."""
     wanted = list(names) or [*project.pipelines, *project.trainers]
     for name in wanted:
         if name not in project.trainers:
@@ -76,7 +82,8 @@ def check_project(
                 plan = make_plan(project, name, unmade, sampled=False)
                 unmade.add(plan)
                 wrong.discard(name)
-                check_ready(plan, project)
+                if ready:
+                    check_ready(plan, project)
             elif check_trainer is not None:
                 check_trainer(project.trainers[name], unmade)
     return [Problem(str(one), one.code) for one in problems.found], order

@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO
 from dqdata.engine.assertions import differ
 from dqdata.engine.forecast import forecast
 from dqdata.engine.run import run_pipeline
-from dqdata.errors import InputError, ProjectError, nearest
+from dqdata.errors import InputError, ProjectError, ProjectErrors, nearest
 from dqdata.project.check import NoStore, check_distinct, check_project, plans_ahead
 from dqdata.project.graph import build_order, closure, reads
-from dqdata.project.plan import Plan, make_plan
+from dqdata.project.plan import Plan, check_ready, make_plan
 from dqdata.project.tables import Project
-from dqdata.training.plan import TrainPlan, check_trainer, make_train_plan
+from dqdata.training.plan import TrainPlan, check_trainer, lacks, make_train_plan
 from dqdata.training.run import train
 
 if TYPE_CHECKING:
@@ -65,10 +65,10 @@ class Node:
 
 
 def plan_build(project: Project, names: Sequence[str], store: Store | None, *, processes: int = 1) -> list[Node]:
-    """What a build would do, and why. store: None where nothing was made yet. Raises InputError for everything that is
-    wrong with any of it."""
+    """What a build would do, and why; of what is still to be made also what it lacks: environment variables, packages.
+    store: None where nothing was made yet. Raises InputError for everything else that is wrong with any of it."""
     nodes: dict[str, Node] = {}
-    for name in _order(project, names, store):
+    for name in _order(project, names, store, ready=False):
         waits = [feeder for feeder in reads(project, name, fixed=False) if not nodes[feeder].made]
         kind = _kind(project, name)
         if waits:
@@ -76,10 +76,25 @@ def plan_build(project: Project, names: Sequence[str], store: Store | None, *, p
         elif store is None:
             nodes[name] = Node(name, kind, _never(kind))
         else:
-            nodes[name] = _state(project, name, store, processes)
+            nodes[name] = _state(project, name, store, processes, ready=False)
     view = store or NoStore()
     plans = plans_ahead(project, names, view)
-    return [_priced(node, plans, project, view) for node in nodes.values()]
+    return [_priced(_with_lacks(node, plans, project), plans, project, view) for node in nodes.values()]
+
+
+def _with_lacks(node: Node, plans: Mapping[str, Plan], project: Project) -> Node:
+    """With what a run or training that is still to be made would be refused for on this machine."""
+    if node.made:
+        return node
+    lacking = ""
+    if node.kind == "trainer":
+        lacking = lacks(project.trainers[node.name], project)
+    else:
+        try:
+            check_ready(plans[node.name], project)
+        except InputError as error:
+            lacking = "; ".join(map(str, error.errors if isinstance(error, ProjectErrors) else [error]))
+    return replace(node, why=f"{node.why}; {lacking}") if lacking else node
 
 
 def _priced(node: Node, plans: Mapping[str, Plan], project: Project, store: StoreView) -> Node:
@@ -143,8 +158,9 @@ def check_names(project: Project, names: Sequence[str]) -> None:
     check_distinct(project)
 
 
-def _order(project: Project, names: Sequence[str], store: Store | None) -> list[str]:
-    """The names and their dependencies, each after what it reads; checked as a whole, before anything is paid for."""
+def _order(project: Project, names: Sequence[str], store: Store | None, *, ready: bool = True) -> list[str]:
+    """The names and their dependencies, each after what it reads; checked as a whole, before anything is paid for.
+    ready: also for what a plan does not need."""
     check_names(project, names)
     needed = closure(project, names, fixed=False)
     order = [name for name in build_order(project) if name in needed]
@@ -156,13 +172,14 @@ def _order(project: Project, names: Sequence[str], store: Store | None) -> list[
                 pipeline.where,
                 f"writes into {pipeline.into!r} as {other!r} does: a build cannot decide which is newest",
             )
-    problems, _ = check_project(project, store or NoStore(), order, partial(check_trainer, project, store))
+    trainer = partial(check_trainer, project, store, ready=ready)
+    problems, _ = check_project(project, store or NoStore(), order, trainer, ready=ready)
     if problems:
         raise InputError("\n".join(problems))
     return order
 
 
-def _state(project: Project, name: str, store: Store, processes: int) -> Node:
+def _state(project: Project, name: str, store: Store, processes: int, *, ready: bool = True) -> Node:
     """Whether a node is there as its recipe makes it today; then what depends on it reads this very version."""
     if name in project.pipelines:
         plan = make_plan(project, name, store)
@@ -175,7 +192,7 @@ def _state(project: Project, name: str, store: Store, processes: int) -> Node:
             return Node(name, "pipeline", f"{catalog}@{number} was checked otherwise")
         store.choose(catalog, number)
         return Node(name, "pipeline", UP_TO_DATE, f"{catalog}@{number}", store.version(catalog, number).rows)
-    training = make_train_plan(project, name, store, processes)
+    training = make_train_plan(project, name, store, processes, ready=ready)
     models = store.models(name)
     for model in reversed(models):
         if json.loads(model["recipe"])["fingerprint"] == training.fingerprint:

@@ -118,9 +118,12 @@ class TrainPlan:
         }
 
 
-def make_train_plan(project: Project, name: str, store: Store, processes: int = 1) -> TrainPlan:
+def make_train_plan(
+    project: Project, name: str, store: Store, processes: int = 1, *, ready: bool = True
+) -> TrainPlan:
+    """ready: refuse where a package is missing that the training needs."""
     table = project.trainer(name)
-    settled = _settled(table, project, store)
+    settled = _settled(table, project, store, ready=ready)
     trainer = settled.trainer
     with boundary("trainer", table.kind):
         names = trainer.models()
@@ -139,11 +142,13 @@ def make_train_plan(project: Project, name: str, store: Store, processes: int = 
     )
 
 
-def check_trainer(project: Project, store: Store | None, table: TrainerTable, view: StoreView) -> None:
+def check_trainer(
+    project: Project, store: Store | None, table: TrainerTable, view: StoreView, *, ready: bool = True
+) -> None:
     """Raises InputError for whatever `make_train_plan` would refuse, were the catalogs and models made that the project
     is going to make. view: a store that knows the columns of catalogs to come; store: None where nothing was made yet.
-    """
-    settled = _settled(table, project, view)
+    ready: also for packages that are missing."""
+    settled = _settled(table, project, view, ready=ready)
     trainer = settled.trainer
     with boundary("trainer", table.kind):
         names = trainer.models()
@@ -156,7 +161,7 @@ def check_trainer(project: Project, store: Store | None, table: TrainerTable, vi
             unknown = f"no trainer of the project is called {ref.name!r}, and no such model was trained here"
             raise ProjectError(where, f"{unknown}{nearest(ref.name, project.trainers)}", code="unknown-name")
         found_model = resolve_model(model, store, project.root, where)
-        if place == 0 and store is not None:
+        if place == 0 and store is not None and (ready or not lacks(table, project)):
             try:
                 check_first_rows(
                     trainer, {name: part.query for name, part in settled.splits.items()}, found_model, store
@@ -175,7 +180,19 @@ class _Settled(NamedTuple):
     operators: tuple[Mapping[str, Any], ...]
 
 
-def _settled(table: TrainerTable, project: Project, store: StoreView) -> _Settled:
+def lacks(table: TrainerTable, project: Project) -> str:
+    """The packages that a training needs and that are not installed, and how to install them; empty where it has all.
+    """
+    trainer = make_trainer(table, project.root)
+    try:
+        with boundary("trainer", table.kind):
+            check_packages(trainer.requires(), table.where)
+    except PluginError as error:
+        return str(error)
+    return ""
+
+
+def _settled(table: TrainerTable, project: Project, store: StoreView, *, ready: bool) -> _Settled:
     given = table.params.get(EVALUATE)
     if not isinstance(allowed := table.params.get(ALLOW_LEAKS, False), bool):
         raise ProjectError(table.where, f"key {ALLOW_LEAKS!r} must be true or false, got {allowed!r}")
@@ -187,8 +204,10 @@ def _settled(table: TrainerTable, project: Project, store: StoreView) -> _Settle
     with problems.noted():
         trainer = make_trainer(table, project.root)
         with boundary("trainer", table.kind):
-            check_packages(trainer.requires(), table.where)
-            check_settings(trainer, table.where)
+            if ready:
+                check_packages(trainer.requires(), table.where)
+            if ready or not lacks(table, project):
+                check_settings(trainer, table.where)
     problems.check()
     splits = {split: split_of(store, text, f"{table.where} data.{split}") for split, text in table.data.items()}
     if "train" not in splits:
