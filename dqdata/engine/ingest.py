@@ -125,7 +125,9 @@ def _identified(
 def _unmapped(nameless: pl.DataFrame) -> pl.Expr:
     """What to do about a row without a question: the column that probably holds it, if the row has one."""
     texts = [
-        name for name, kind in nameless.schema.items() if kind == pl.String and (name in LIKELY or name not in VOCABULARY)
+        name
+        for name, kind in nameless.schema.items()
+        if kind == pl.String and (name in LIKELY or name not in VOCABULARY)
     ]
     candidates: list[pl.Expr] = [
         pl.when(pl.col(name).str.strip_chars() != "").then(pl.lit(name)) for name in (*LIKELY, *texts) if name in texts

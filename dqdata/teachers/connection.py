@@ -18,6 +18,8 @@ MOST_HEAD = 256 << 10
 """Bytes of the headers of one response, of its trailers, and of the line before a chunk."""
 _HEAD_ENDS = re.compile(rb"\r?\n\r?\n")
 _STATUS_LINE = re.compile(r"HTTP/(\d)\.(\d) (\d{3})(?: |$)")
+UNPACKED_HERE = 1 << 20
+"""Bytes of a packed body that are unpacked on the event loop; one that holds more is unpacked in a thread."""
 _GZIP_OR_ZLIB, _DEFLATE = 32 + zlib.MAX_WBITS, -zlib.MAX_WBITS
 """Window sizes by which zlib tells formats apart."""
 
@@ -66,7 +68,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.reusable = True
-        self.idle_since = 0.0
+        self.usable_until = 0.0
         self._waiter: asyncio.Future[Response] | None = None
         self._most = 0
         self._only_head = False
@@ -74,6 +76,7 @@ class Connection(asyncio.Protocol):
 
     def _reset(self) -> None:
         self._buffer = bytearray()
+        self._interim = 0
         self._status = 0
         self._headers = Headers({})
         self._length: int | None = None
@@ -87,7 +90,11 @@ class Connection(asyncio.Protocol):
         self._waiter = asyncio.get_running_loop().create_future()
         self.transport.write(request)
         try:
-            return await self._waiter
+            response = await self._waiter
+            coding = response.headers.get("content-encoding")
+            if coding and response.body:
+                response = response._replace(body=await _unpacked_aside(response.body, coding, most))
+            return response
         except BaseException:
             self.close()
             raise
@@ -156,7 +163,8 @@ class Connection(asyncio.Protocol):
                 return True
             if status == 101:
                 raise BrokenError("the server changed the protocol", "disconnected")
-        if len(self._buffer) > MOST_HEAD:
+            self._interim += end.end()
+        if len(self._buffer) + self._interim > MOST_HEAD:
             raise BrokenError("headers without an end", "disconnected")
         return False
 
@@ -168,7 +176,9 @@ class Connection(asyncio.Protocol):
         coding, length = headers.get("transfer-encoding", "").strip().lower(), headers.get("content-length")
         if self._only_head or status in (204, 304):
             self._length = 0
-        elif coding.endswith("chunked"):
+        elif coding not in ("", "identity", "chunked"):
+            raise BrokenError(f"Transfer-Encoding {coding[:40]!r}, which was not asked for", "cut")
+        elif coding == "chunked":
             self._chunks = _Chunks(self._most)
             self.reusable = self.reusable and length is None  # a response that says both may hide a second one
         elif length is not None:
@@ -185,7 +195,7 @@ class Connection(asyncio.Protocol):
         if self._chunks is not None:
             if self._chunks.read(buffer):
                 self.reusable = self.reusable and not buffer
-                self._finish(b"".join(self._chunks.parts))
+                self._finish(bytes(self._chunks.body))
         elif self._length is None:
             if len(buffer) > self._most:
                 raise TooLongError
@@ -195,22 +205,15 @@ class Connection(asyncio.Protocol):
 
     def _finish(self, body: bytes) -> None:
         assert self._waiter is not None
-        coding = self._headers.get("content-encoding")
-        try:
-            body = unpacked(body, coding, self._most) if coding and body else body
-        except (BrokenError, TooLongError) as error:
-            self._fail(error)
-        else:
-            self._waiter.set_result(Response(self._status, self._headers, body))
+        self._waiter.set_result(Response(self._status, self._headers, body))
 
 
 class _Chunks:
     """The chunked body of one response, as it comes."""
 
     def __init__(self, most: int) -> None:
-        self.parts: list[bytes] = []
-        self._most, self._size = most, 0
-        self._left = 0
+        self.body = bytearray()  # not a list of parts: a chunk may be a byte long
+        self._most, self._left = most, 0
         self._at: Literal["size", "data", "end", "trailers"] = "size"
 
     def read(self, buffer: bytearray) -> bool:
@@ -218,9 +221,9 @@ class _Chunks:
         at = 0
         while True:
             if self._at == "data":
-                part = bytes(buffer[at : at + self._left])
-                at, self._left, self._size = at + len(part), self._left - len(part), self._size + len(part)
-                self.parts.append(part)
+                part = buffer[at : at + self._left]
+                at, self._left = at + len(part), self._left - len(part)
+                self.body += part
                 if self._left:
                     break
                 self._at = "end"
@@ -247,7 +250,7 @@ class _Chunks:
         if not re.fullmatch(rb"[0-9A-Fa-f]{1,16}", digits):
             raise BrokenError(f"a chunk of size {digits[:40]!r}", "cut")
         self._left = int(digits, 16)
-        if self._size + self._left > self._most:
+        if len(self.body) + self._left > self._most:
             raise TooLongError
         self._at = "data" if self._left else "trailers"
 
@@ -263,6 +266,16 @@ def _headers(lines: list[str]) -> dict[str, str]:
         if found.setdefault(name, value) != value and name == "content-length":
             raise BrokenError("two lengths of one body", "cut")
     return found
+
+
+async def _unpacked_aside(body: bytes, coding: str, most: int) -> bytes:
+    """`unpacked`; a long one in a thread: a thousand calls share the loop, and a small body may unpack to megabytes."""
+    try:
+        return unpacked(body, coding, min(most, UNPACKED_HERE))
+    except TooLongError:
+        if most <= UNPACKED_HERE:
+            raise
+    return await asyncio.to_thread(unpacked, body, coding, most)
 
 
 def unpacked(body: bytes, coding: str, most: int) -> bytes:

@@ -9,6 +9,7 @@ The client is `connections`: those of the `openai` package and of aiohttp take m
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Self
 from urllib.parse import parse_qsl, urlsplit
@@ -22,6 +23,8 @@ from dqdata.teachers import chat
 from dqdata.teachers.connection import BrokenError, TooLongError
 from dqdata.teachers.connections import ConnectError, Server
 from dqdata.teachers.refusals import refusal
+
+_CHARSET = re.compile(r"charset=[\"']?([\w.:-]{1,40})", re.IGNORECASE)
 
 
 class AddressParams(Params):
@@ -96,6 +99,7 @@ class HttpEndpoint:
         failed: TeacherError
         try:
             status, headers, raw = await self._server.post(body, most)
+            raw = in_utf8(raw, headers.get("Content-Type", ""))
             if 200 <= status < 300:
                 return raw, headers
             failed = refusal(status, raw, headers, self.where)
@@ -109,11 +113,29 @@ class HttpEndpoint:
         raise _hidden(failed)
 
 
+def in_utf8(raw: bytes, content_type: str) -> bytes:
+    """A body in UTF-8, also where a gateway answers in another charset and says so."""
+    said = _CHARSET.search(content_type)
+    if said is None or said[1].lower() in ("utf-8", "utf8"):
+        return raw
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        try:
+            return raw.decode(said[1]).encode()
+        except (LookupError, UnicodeError):  # readers show what can be shown of it
+            return raw
+    return raw
+
+
 def _not_connected(error: ConnectError, where: str) -> TeacherError:
     """What went wrong before anything was sent: it costs nothing."""
     match error.reason:
         case "certificate":
-            return TeacherError(f"{where}: no secure connection: {error}", kind="fatal", reason=error.reason)
+            said = f"{where}: no secure connection: {error}"
+            if "CERTIFICATE_VERIFY_FAILED" in said:
+                said += "; SSL_CERT_FILE names a file with the authority of a server that signs its own"
+            return TeacherError(said, kind="fatal", reason=error.reason)
         case "address":
             said = f"{where}: nothing can be sent there ({error}): check base_url, headers and the proxy"
             return TeacherError(said, kind="fatal", reason=error.reason)

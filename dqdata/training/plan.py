@@ -118,9 +118,7 @@ class TrainPlan:
         }
 
 
-def make_train_plan(
-    project: Project, name: str, store: Store, processes: int = 1, *, ready: bool = True
-) -> TrainPlan:
+def make_train_plan(project: Project, name: str, store: Store, processes: int = 1, *, ready: bool = True) -> TrainPlan:
     """ready: refuse where a package is missing that the training needs."""
     table = project.trainer(name)
     settled = _settled(table, project, store, ready=ready)
@@ -181,8 +179,7 @@ class _Settled(NamedTuple):
 
 
 def lacks(table: TrainerTable, project: Project) -> str:
-    """The packages that a training needs and that are not installed, and how to install them; empty where it has all.
-    """
+    """The packages that a training needs and lacks here, and how to install them; empty where it has all."""
     trainer = make_trainer(table, project.root)
     try:
         with boundary("trainer", table.kind):

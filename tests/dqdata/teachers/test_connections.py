@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import socket
 import ssl
+import threading
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -17,9 +19,12 @@ import pytest
 from pydantic import SecretStr
 
 from dqdata.errors import TeacherError
-from dqdata.teachers.connection import BrokenError, TooLongError
+from dqdata.teachers import connection
+from dqdata.teachers.addresses import alternating, first_connected
+from dqdata.teachers.connection import UNPACKED_HERE, BrokenError, TooLongError, unpacked
 from dqdata.teachers.connections import Server
 from dqdata.teachers.endpoint import AddressParams, HttpEndpoint
+from dqdata.teachers.proxies import is_excepted, proxy_of
 
 PEM = Path(__file__).with_name("localhost.pem")
 BODY = b'{"answer": "' + b"4" * 500 + b'"}'
@@ -145,6 +150,10 @@ BROKEN = {
     "nothing": (sends(b"", close=True), "disconnected"),
     "no HTTP": (sends(b"SSH-2.0-OpenSSH_9.9\r\n\r\n"), "disconnected"),
     "another protocol": (sends(b"HTTP/1.1 101 Switching Protocols\r\n\r\n"), "disconnected"),
+    "informed without an end": (sends(b"HTTP/1.1 100 Continue\r\n\r\n" * 20_000), "disconnected"),
+    "chunks that are packed besides": (
+        sends(chunked(BODY, 7).replace(b"chunked", b"gzip, chunked", 1)), "cut",
+    ),
     "headers without an end": (sends(b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 60_000), "disconnected"),
     "a length that is none": (sends(response("Content-Length: 4e2", length=False)), "cut"),
     "a negative length": (sends(response("Content-Length: -4", length=False)), "cut"),
@@ -191,6 +200,93 @@ async def test_a_body_over_the_limit_is_not_waited_for(answer: Answer) -> None:
         await server.close()
 
 
+async def test_a_long_body_that_is_packed_is_unpacked_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few kilobytes may unpack to megabytes; other calls go on meanwhile."""
+    body = b"4" * (UNPACKED_HERE + 1)
+    threads: list[bool] = []
+
+    def noted(packed: bytes, coding: str, most: int) -> bytes:
+        threads.append(threading.current_thread() is threading.main_thread())
+        return unpacked(packed, coding, most)
+
+    monkeypatch.setattr(connection, "unpacked", noted)
+    async with peer(sends(response("Content-Encoding: gzip", body=gzip.compress(body)))) as seen:
+        server = Server(seen.url, {})
+        assert [(await server.post(b"{}", 2 * UNPACKED_HERE)).body == body for _ in range(2)] == [True, True]
+        assert (threads, seen.connections) == ([True, False] * 2, 1)
+        with pytest.raises(TooLongError):
+            await server.post(b"{}", UNPACKED_HERE)
+        await server.close()
+
+
+async def test_a_response_that_never_ends_is_given_up_at_the_deadline_of_its_caller() -> None:
+    async def drip(_: bytes, writer: asyncio.StreamWriter) -> None:
+        while not writer.is_closing():
+            writer.write(b"a" if seen.bodies[1:] else b"HTTP/1.1 200 OK\r\na: b\r\n")
+            await writer.drain()
+            await asyncio.sleep(0.001)
+
+    async with peer(drip) as seen:
+        server = Server(seen.url, {})
+        for n in (1, 2):
+            call = asyncio.create_task(server.post(b"{}", MOST))
+            while len(seen.bodies) < n:
+                await asyncio.sleep(0.001)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(call, 0.02)
+            assert (seen.connections, server._idle) == (n, [])
+        await server.close()
+
+
+async def test_a_connection_is_not_kept_longer_than_its_server_says() -> None:
+    for said, connections in (("timeout=1", 3), ("timeout=60, max=9", 1), ("max=9", 1)):
+        async with peer(sends(response(f"Keep-Alive: {said}", body=BODY))) as seen:
+            server = Server(seen.url, {})
+            for _ in range(3):
+                await server.post(b"{}", MOST)
+            assert seen.connections == connections
+            await server.close()
+
+
+async def test_a_kept_connection_that_breaks_is_no_reason_to_send_a_request_twice_in_silence() -> None:
+    """Whoever pays decides: the server may have begun."""
+
+    async def answer(body: bytes, writer: asyncio.StreamWriter) -> None:
+        if body == b"first":
+            writer.write(response(body=BODY))
+        else:
+            writer.close()
+
+    async with peer(answer) as seen:
+        endpoint = HttpEndpoint(AddressParams(base_url=seen.url), "")
+        assert (await endpoint.post(b"first", MOST))[0] == BODY
+        with pytest.raises(TeacherError) as broken:
+            await endpoint.post(b"second", MOST)
+        assert (broken.value.kind, broken.value.usage_unknown) == ("retryable", True)
+        assert (seen.bodies, seen.connections) == ([b"first", b"second"], 1)
+        await endpoint.close()
+
+
+@pytest.mark.parametrize(
+    ("charset", "sent"),
+    [
+        ("GBK", "数".encode("gbk")),
+        ('"gb18030"', "数".encode("gbk")),
+        ("utf-16", "数".encode("utf-16")),
+        ("iso-8859-1", "数".encode()),  # what it says is wrong
+        ("utf-8", "数".encode()),
+        ("none-such", b"\xca\xfd"),
+    ],
+)
+async def test_the_charset_of_a_body(charset: str, sent: bytes) -> None:
+    said = f"Content-Type: application/json; Charset={charset}"
+    async with peer(sends(response(said, body=sent))) as seen:
+        endpoint = HttpEndpoint(AddressParams(base_url=seen.url), "")
+        raw, _ = await endpoint.post(b"{}", MOST)
+        assert raw == (sent if charset == "none-such" else "数".encode())
+        await endpoint.close()
+
+
 async def test_a_connection_that_may_hold_another_response_is_not_used_again() -> None:
     spare = response(body=b"planted")
     both = chunked(BODY, 99).replace(b"Transfer", b"Content-Length: 3\r\nTransfer", 1)
@@ -232,7 +328,7 @@ async def test_a_server_that_closed_an_idle_connection_is_connected_to_again() -
 
 async def until_idle_is_closed(server: Server) -> None:
     async with asyncio.timeout(60):
-        while any(connection.reusable for connection in server._idle):
+        while any(one.reusable for one in server._idle):
             await asyncio.sleep(0.001)
 
 
@@ -292,6 +388,7 @@ async def test_tls_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
         url = seen.url.replace("http://127.0.0.1", "https://localhost")
         error = await refused(url)
         assert (error.kind, error.reason, seen.heads) == ("fatal", "certificate", [])
+        assert "SSL_CERT_FILE" in str(error)
         monkeypatch.setenv("SSL_CERT_FILE", str(PEM))
         server = Server(url, {})
         for _ in range(3):
@@ -365,6 +462,57 @@ async def test_a_proxy_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "socks5://127.0.0.1:9")
     error = await refused("https://api.example.com/v1")
     assert (error.kind, error.reason) == ("fatal", "address") and "socks5" in str(error)
+    monkeypatch.setenv("https_proxy", "http://me:planted@proxy.example:80a")
+    error = await refused("https://api.example.com/v1")
+    assert (error.kind, error.reason) == ("fatal", "address")
+    assert "the proxy proxy.example has a port" in str(error) and "planted" not in str(error)
+
+
+async def test_a_server_that_is_an_address_of_ipv6_behind_the_proxy_of_all_schemes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    async with peer(sends(response(body=BODY))) as proxy:
+        monkeypatch.setenv("ALL_PROXY", f"127.0.0.1:{proxy.port}")
+        server = Server("http://[2001:db8::1]:8000/v1", {})
+        assert (await server.post(b"{}", MOST)).body == BODY
+        lines = proxy.heads[0].split("\r\n")
+        assert lines[:2] == ["POST http://[2001:db8::1]:8000/v1 HTTP/1.1", "Host: [2001:db8::1]:8000"]
+        await server.close()
+        monkeypatch.setenv("NO_PROXY", "[2001:db8::]/32, example.com")
+        assert proxy_of("http", "2001:db8::1", 8000) is not None  # no network is written so
+        monkeypatch.setenv("NO_PROXY", "2001:db8::/32, example.com")
+        assert proxy_of("http", "2001:db8::1", 8000) is None and proxy_of("https", "api.example.com", 443) is None
+
+
+@pytest.mark.parametrize(
+    ("host", "exceptions", "excepted"),
+    [
+        ("example.com", "other, example.com", True),
+        ("API.example.com", "Example.com", True),
+        ("api.example.com.", ".example.com", True),
+        ("example.com", ".example.com", True),
+        ("api.example.com", "*.example.com", True),
+        ("badexample.com", "example.com", False),
+        ("example.com", "api.example.com", False),
+        ("example.com", "example.com:8000 other", True),
+        ("example.com", "example.com:80", False),
+        ("anything", " * ", True),
+        ("anything", ", ,.", False),
+        ("127.0.0.1", "127.0.0.1", True),
+        ("10.1.2.3", "localhost,10.0.0.0/8", True),
+        ("10.1.2.3", "10.0.0.0/33,x/8", False),
+        ("10.1.2.3", "2.3", False),
+        ("::1", "::1", True),
+        ("::1", "[::1]:8000", True),
+        ("::1", "[::1]:80", False),
+        ("fd00::7", "fd00::/8", True),
+        ("fd00::7", "[fd00:0::7]", True),
+    ],
+)
+def test_servers_that_no_proxy_serves(host: str, exceptions: str, excepted: bool) -> None:
+    assert is_excepted(host, 8000, exceptions) is excepted
 
 
 async def test_headers_that_would_be_several_are_refused_without_their_value() -> None:
@@ -388,9 +536,24 @@ async def test_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", addresses)
         answers = await asyncio.gather(*(server.post(b"{}", MOST) for _ in range(4)))
         assert [one.body for one in answers] == [BODY] * 4 and looked_up == 1
-        assert server._addresses[0][4] == ("127.0.0.1", seen.port)
+        assert server._addresses._known[0][4] == ("127.0.0.1", seen.port)
         assert "host: own.example\r\n" in seen.heads[0] and "Host:" not in seen.heads[0]
         await server.close()
     monkeypatch.undo()
+    with socket.socket() as deaf, socket.socket() as waits:  # its queue is full: who connects hears nothing
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        waits.setblocking(False)
+        waits.connect_ex(deaf.getsockname())
+        silent = (2, 1, 6, "", deaf.getsockname())
+        async with peer(sends(response(body=BODY))) as seen:
+            good = (2, 1, 6, "", ("127.0.0.1", seen.port))
+            for order in ([silent, good], [silent, (2, 1, 6, "", ("127.0.0.1", 1)), silent, good]):
+                made, address = await asyncio.wait_for(first_connected(order), 60)
+                assert address is good and made.getpeername() == good[4]
+                made.close()
+    six = [(10, 1, 6, "", (name,)) for name in "ab"]
+    four = [(2, 1, 6, "", (name,)) for name in "cde"]
+    assert [one[4][0] for one in alternating(six + four)] == ["a", "c", "b", "d", "e"]
     error = await refused("http://nowhere.invalid/v1")
     assert (error.kind, error.reason) == ("retryable", "unreachable")
