@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from dqdata.errors import DataError, QueryError
 from dqdata.notebook import Shown
 from dqdata.refs import as_query
-from dqdata.sql import quoted, read_parquet
+from dqdata.sql import literal, quoted, read_parquet
 from dqdata.statistics import Agreement, cohen_kappa, corrected_share, paired, wilson
 
 YES = ("correct", "true", "yes", "1")
@@ -126,6 +126,8 @@ def calibrate(
     pairs = _read(store, table)
     _unique(pairs, name, rows)
     judged = [(one["judge"], one["label"]) for one in pairs if one["judge"] is not None and one["label"] is not None]
+    if not pairs and labels is not None:
+        raise DataError(f"{rows}: {_apart(store, query, as_query(labels), name)}")
     if not judged:
         raise DataError(
             f"{rows}: no row has both a verdict in {judge!r} and a label in {label!r} "
@@ -182,6 +184,19 @@ def _corrected(
     return Corrected(on, Rate.of(positive, total), share, *interval)
 
 
+def _apart(store: Queries, ours: str, theirs: str, key: str) -> str:
+    """Why nothing is joined, by an example of each side."""
+    column = quoted(key)
+    kinds = [
+        store.query(f"select min({column}::varchar) as least from ({query})").read_all().to_pylist()[0]["least"]
+        for query in (ours, theirs)
+    ]
+    return (
+        f"no {key!r} in common: {kinds[0]!r} here, {kinds[1]!r} there (`dqdata import` puts the file's name before "
+        "ids; --namespace '' keeps them as they are)"
+    )
+
+
 def _drift(store: Queries, against: str, judge: str, key: str, pairs: Sequence[Mapping[str, Any]]) -> Drift:
     query = as_query(against)
     columns = _columns(store, query)
@@ -196,7 +211,8 @@ def _drift(store: Queries, against: str, judge: str, key: str, pairs: Sequence[M
         if one["judge"] is not None and before.get(str(one["key"])) is not None
     ]
     if not both:
-        raise DataError(f"{against} and the calibrated rows have no judged row in common by {key!r}")
+        example = f"select {literal(str(pairs[0]['key']))} as {quoted(key)}"
+        raise DataError(f"{against} and the calibrated rows have {_apart(store, example, query, key)}")
     counts = [
         sum(one[:2] == pair for one in both) for pair in ((True, True), (True, False), (False, True), (False, False))
     ]

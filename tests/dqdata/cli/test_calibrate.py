@@ -99,7 +99,17 @@ def test_a_judge_that_is_no_better_than_chance_corrects_nothing(calibrate: Invok
         (["nothing", "--label", "human"], "no catalog 'nothing'"),
         (["judged", "--label", "question"], "no row has both"),
         (["judged", "--label", "human", "--key", "human"], "occurs twice"),
-        (["judged", "--label", "human", "--against", "earlier"], "no judged row in common"),
+        (["judged", "--label", "human", "--against", "earlier"], "'judged:p0' here, 'earlier:p0' there"),
+        (
+            [
+                "judged",
+                "--label",
+                "right",
+                "--labels",
+                "select problem_id[8:] as problem_id, human as right from judged",
+            ],
+            "no 'problem_id' in common: 'judged:p0' here, 'p0' there",
+        ),
         (["judged", "--label", "right", "--labels", "people.txt"], "people"),
         (["judged", "--label", "human", "--on", "select 1 as x"], "has no column 'judge_verdict'"),
         (["judged"], "Missing option '--label'"),
