@@ -21,6 +21,7 @@ from dqdata_operators.lib.maths.numbers import Literal, literal
 from dqdata_operators.lib.maths.progressions import perhaps_same
 from dqdata_operators.lib.maths.quantities import Asked, Tolerance
 from dqdata_operators.lib.maths.readings import other_digits, read_list, second_readings
+from dqdata_operators.lib.maths.set_algebra import same_formula
 from dqdata_operators.lib.maths.shapes import Answer, Opaque, Parts, Scalar, Several, Tuple, Unreadable, Words
 from dqdata_operators.lib.maths.structure import read
 from dqdata_operators.lib.maths.words import poles
@@ -152,6 +153,8 @@ class _Case(NamedTuple):
         verdict = equal(
             reference=self.expected, prediction=pred, tolerance=self.tolerance, asked=asked, question=question
         )
+        if verdict is not True and (formula := same_formula(self.wanted, given)) is not None:
+            return "undecided" if formula == "open" else formula
         if verdict is False:
             return self.other_readings(pred, given)
         if verdict is not None:

@@ -174,7 +174,8 @@ class Comparison(Worded):
 
     def tuples(self, ref: Tuple, pred: Tuple) -> bool | None:
         if (ref.opening, ref.closing) != (pred.opening, pred.closing):
-            return False
+            opened = _opened(ref), _opened(pred)
+            return self.equal(*opened) and None if opened != (ref, pred) else False
         return self.all_of(ref.items, pred.items)
 
     def repeated(self, value: Scalar, items: tuple[Answer, ...], *, reference_repeats: bool) -> bool | None:
@@ -226,6 +227,8 @@ class Comparison(Worded):
         if not names_agree(variable_of(ref), variable_of(pred)):
             return False
         ref, pred = (one.parts[0] if isinstance(one, Union) and len(one.parts) == 1 else one for one in (ref, pred))
+        if any(map(_closed_at_infinity, (ref, pred))):
+            return None if self.real_sets(*map(_opened, (ref, pred))) is not False else False
         bounds = [_as_interval(one) if isinstance(one, Chain) else one for one in (ref, pred)]
         if isinstance(bounds[0], Tuple) and isinstance(bounds[1], Tuple):
             return self.tuples(bounds[0], bounds[1])
@@ -261,6 +264,29 @@ def _as_interval(chain: Chain) -> Answer:
         return chain
     ends = read(chain.parts[0]), read(chain.parts[2])
     return Tuple(opening[chain.ops[0]], ends, closing[chain.ops[1]])
+
+
+def _ends(answer: Answer) -> tuple[str, str] | None:
+    """The brackets of an interval that are closed at infinity, each as the open one."""
+    if not isinstance(answer, Tuple) or len(answer.items) != 2:
+        return None
+    low, high = ("\\infty" in (text_of(end) or "") for end in answer.items)
+    return "(" if low else answer.opening, ")" if high else answer.closing
+
+
+def _closed_at_infinity(answer: Answer) -> bool:
+    """Whether a bracket at infinity is closed, which no set of numbers is."""
+    if isinstance(answer, Union):
+        return any(map(_closed_at_infinity, answer.parts))
+    ends = _ends(answer)
+    return isinstance(answer, Tuple) and ends is not None and ends != (answer.opening, answer.closing)
+
+
+def _opened(answer: Answer) -> Answer:
+    if isinstance(answer, Union):
+        return Union(tuple(map(_opened, answer.parts)))
+    ends = _ends(answer)
+    return Tuple(ends[0], answer.items, ends[1]) if isinstance(answer, Tuple) and ends is not None else answer
 
 
 def _in_order(

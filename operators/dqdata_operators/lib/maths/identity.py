@@ -46,7 +46,31 @@ def same(left: Node, right: Node, rel_tol: float = CLOSE) -> bool | None:
     verdict = _same_at_points(left, right, names, rel_tol, integers=integers)
     if verdict is not True and not integers and (_alternates(left) or _alternates(right)):
         return _same_at_points(left, right, names, rel_tol, integers=True)  # cos(n pi) is (-1)^n for whole n alone
+    if verdict and _logarithm_of_size(left) != _logarithm_of_size(right) and _narrower(left, right, names):
+        return None  # ln x is ln |x| where x is positive alone
     return verdict
+
+
+def _logarithm_of_size(node: Node) -> bool:
+    """Whether the logarithm of an absolute value occurs."""
+    if not isinstance(node, Call):
+        return False
+    return (node.name in ("ln", "log") and any(uses(arg, "abs") for arg in node.args)) or any(
+        _logarithm_of_size(arg) for arg in node.args
+    )
+
+
+def _narrower(left: Node, right: Node, names: list[str]) -> bool:
+    """Whether one side is real at a point where the other is not."""
+    dice = random.Random(15485863)
+    for _ in range(POINTS):
+        point: dict[str, Value] = {name: dice.choice((-1, 1)) * dice.uniform(0.35, 2.6) for name in names}
+        try:
+            if is_complex(real(value(left, point))) != is_complex(real(value(right, point))):
+                return True
+        except (Undefined, TooLarge):
+            continue
+    return False
 
 
 def same_number(left: Node, right: Node, rel_tol: float = CLOSE) -> bool | None:

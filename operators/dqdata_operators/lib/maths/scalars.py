@@ -17,14 +17,14 @@ from dqdata_operators.lib.maths.units import NO_UNIT, Unit, known, multiplied, u
 from dqdata_operators.lib.maths.words import meaning
 
 _BASED = re.compile(
-    r"\(?\s*([0-9A-F][0-9A-Fa-f]*)\s*\)?\s*_\s*\{?\s*\(?([0-9]{1,2}|two|three|eight|ten|sixteen)\)?\s*\}?"
+    r"\(?\s*([0-9A-F][0-9A-Fa-f]*)\s*\)?\s*_\s*\{?\s*\(?([0-9]{1,2}|two|three|eight|ten|sixteen|hex|dec|oct|bin)\)?\s*\}?"
 )
 _SAID_BASE = re.compile(
     r"([0-9A-F][0-9A-Fa-f]*)\s*,?\s*(?:in\s+|\(\s*)?base[\s-]*([0-9]{1,2}|two|three|eight|ten|sixteen)\s*\)?",
     re.IGNORECASE,
 )
 _PREFIXED = re.compile(r"0([xXbBoO])([0-9A-Fa-f]{1,100})")
-_NAMED_BASES = {"two": 2, "three": 3, "eight": 8, "ten": 10, "sixteen": 16}
+_NAMED_BASES = {"two": 2, "three": 3, "eight": 8, "ten": 10, "sixteen": 16, "bin": 2, "oct": 8, "dec": 10, "hex": 16}
 _UNIT_TAIL = re.compile(
     r"(?P<tail>(?:\s*+(?:[A-Za-zµΩ][A-Za-z'.\-]*+|°[CFcf]?(?![A-Za-z])|/|\*|\(|\)|,|[$€£¥₹¢Ω])"
     r"(?:\s*\^\s*\{?\s*-?[1-9]\s*\}?|(?<=m)[23](?![0-9]))?)+)\s*$"
@@ -51,13 +51,13 @@ _EVERYDAY = re.compile(
 _TITLE = re.compile(r"[A-Za-z]{3,}[A-Za-z ,.'\-]*[0-9 ,]*", re.ASCII)
 _TRIGONOMETRIC = re.compile(r"\\?(?:cis|sin|cos|tan|cot|sec|csc)")
 _KNOWN_TAIL = re.compile(
-    r"[0-9})]\s+[a-zA-Z]{2,4}(?:\s*\^\s*\{?\s*[1-9]\s*\}?|[23])?$"
+    r"(?:[0-9})]|\\pi)\s+[a-zA-Z]{2,4}(?:\s*\^\s*\{?\s*[1-9]\s*\}?|[23])?$"
     r"|[0-9]\s*(?:cm|mm|km|kg|mg|ml|mL|mph|kJ|kW|Hz)(?:\^?[23])?$"
     r"|[0-9]\s*(?:sq|cu)\.?\s+[a-z]+\.?$"
     r"|[0-9]\s*[A-Za-z]{1,3}\s*[/*]\s*[A-Za-z]{1,3}(?:\^[23]|[23])?$"
 )
 _LETTER_UNIT = re.compile(
-    r"(.*[0-9)}])(\s*)([A-Za-z]{1,3}(?:\s*\^\s*\{?-?[0-9]\}?)?(?:\s*[/*]\s*[A-Za-z]{1,3}(?:\s*\^\s*\{?-?[0-9]\}?)?){0,3}"
+    r"(.*(?:[0-9)}]|\\pi(?![a-z])))(\s*)([A-Za-z]{1,3}(?:\s*\^\s*\{?-?[0-9]\}?)?(?:\s*[/*]\s*[A-Za-z]{1,3}(?:\s*\^\s*\{?-?[0-9]\}?)?){0,3}"
     r"|\\frac\s*\{\s*[A-Za-z]{1,3}\s*\}\s*\{\s*[A-Za-z]{1,3}\s*(?:\^\s*\{?[23]\}?\s*)?\})\s*"
 )
 _FRACTION_UNIT = re.compile(r"\\frac\s*\{\s*([A-Za-z]+)\s*\}\s*\{\s*(.*)\}")

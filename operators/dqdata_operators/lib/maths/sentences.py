@@ -32,7 +32,8 @@ class Picked(NamedTuple):
 
 
 _COPULA = re.compile(
-    r"(?:\b(?:is|are|was|were|equals?|becomes?|equal\s+to|be|totals?(?:\s+of)?|totall?ing)|[:：=]|是|为)\s*"
+    r"(?:\b(?:is|are|was|were|equals?|becomes?|equal\s+to|be|totals?(?:\s+of)?|totall?ing|"
+    r"yields?|results?\s+in|amounts?\s+to|comes?\s+(?:out\s+)?to|(?:adds?\s+up|sums?)\s+to)|[:：=]|是|为)\s*"
     r"(?:(?:about|approximately|roughly|exactly|only|just|therefore|thus|simply|a\s+total\s+of|now|then|\*{1,2})\s*)*\Z",
     re.IGNORECASE,
 )
@@ -90,6 +91,12 @@ def _picked(one: Candidate, others: tuple[str, ...] = ()) -> Picked:
 
 _BECAUSE = re.compile(r"(?<=[a-z0-9,] )(?:since|because|given that)\b", re.IGNORECASE)
 """What follows gives a reason for the text before it."""
+_CALCULATING = re.compile(
+    r"\W*(?:by\s+)?(?:adding|subtracting|multiplying|dividing|summing|combining|simplifying|solving|plugging|substituting|"
+    r"converting|rounding)\b[^,]{0,80},\s(?=[a-z])",
+    re.IGNORECASE,
+)
+"""An opening clause that says what is calculated: its numbers are not the result."""
 _COMPARED = re.compile(r"(?:\s+[a-z]+){0,2}\s+(?:less|more|fewer|[a-z]+er)\s+than\b")
 """After a difference: 150, which is 20 less than before."""
 _RESTATED = re.compile(
@@ -134,6 +141,10 @@ def _choose(sentence: str, found: list[Candidate], question: str) -> Candidate |
         inside = [one for one in found if any(a <= one.start and one.end <= b for a, b in bold)]
         if len(inside) == 1:
             return inside[0]
+    if (calculation := _CALCULATING.match(sentence)) is not None:
+        last = [one for one in found if one.start >= calculation.end()]
+        if len(last) == 1:
+            return last[0]
     clauses = list(CLAUSE.finditer(sentence))
     if clauses:
         last = [one for one in found if one.start >= clauses[-1].end()]
