@@ -36,9 +36,9 @@ class TooSlow(BaseException):
     pass
 
 
-def cpu_seconds(name: str, text: str) -> float:
-    """CPU seconds of one text, infinite where it takes more than MOST_SECONDS."""
-    signal.setitimer(signal.ITIMER_VIRTUAL, MOST_SECONDS)
+def cpu_seconds(name: str, text: str, most: float = MOST_SECONDS) -> float:
+    """CPU seconds of one text, infinite where it takes more than `most`."""
+    signal.setitimer(signal.ITIMER_VIRTUAL, most)
     started = time.process_time()
     try:
         with contextlib.suppress(EXPECTED):
@@ -50,10 +50,10 @@ def cpu_seconds(name: str, text: str) -> float:
     return time.process_time() - started
 
 
-def by_sizes(name: str, sizes: Sequence[int], most: int) -> int:
+def by_sizes(name: str, sizes: Sequence[int], most: int, seconds_each: float) -> int:
     """Seconds at each size, for the `most` texts that cost most at SAMPLE; how many of them grow faster than the text.
 
-    What takes longer than MOST_SECONDS is not read at greater sizes.
+    What takes longer than `seconds_each` is not read at greater sizes, and counts as slow.
     """
     costs = {text: cpu_seconds(name, text_of(text, SAMPLE)) for text in TEXTS}
     costliest = sorted(TEXTS, key=lambda text: -costs[text])[:most]
@@ -61,8 +61,8 @@ def by_sizes(name: str, sizes: Sequence[int], most: int) -> int:
     for text in dict.fromkeys([*costliest, *EACH_KIND[: most - 1]]):
         seconds: list[float] = []
         for size in sizes:
-            seconds.append(cpu_seconds(name, text_of(text, size)))
-            if seconds[-1] > MOST_SECONDS:
+            seconds.append(cpu_seconds(name, text_of(text, size), seconds_each))
+            if seconds[-1] > seconds_each:
                 break
         read = sizes[: len(seconds)]
         grows = seconds[-1] > MOST_GROWTH / TIMES * read[-1] / read[0] * seconds[0] + NOISE_SECONDS
@@ -79,6 +79,7 @@ def main() -> None:
     parser.add_argument("--pieces", nargs="+", choices=TEXTS, default=TEXTS)
     parser.add_argument("--sizes", nargs="*", type=int, metavar="CHARACTERS", help=f"by default {SIZES}")
     parser.add_argument("--texts", type=int, default=5, help="texts of each reader at --sizes, the costliest")
+    parser.add_argument("--seconds", type=float, default=MOST_SECONDS, help="of CPU for one text at --sizes, at most")
     arguments = parser.parse_args()
 
     def stop(number: int, frame: object) -> None:
@@ -87,7 +88,9 @@ def main() -> None:
     signal.signal(signal.SIGVTALRM, stop)
     if arguments.sizes is not None:
         sizes = arguments.sizes or SIZES
-        raise SystemExit(bool(sum(by_sizes(name, sizes, arguments.texts) for name in arguments.only)))
+        raise SystemExit(
+            bool(sum(by_sizes(name, sizes, arguments.texts, arguments.seconds) for name in arguments.only))
+        )
     slow, slowest = 0, (0.0, "")
     for name in arguments.only:
         for piece_name in arguments.pieces:

@@ -34,16 +34,20 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 T = TypeVar("T")
-PLUGIN_RAISES = (Exception, SystemExit)
-"""What a plug-in's code may raise by mistake: `sys.exit()` in a plug-in ends no command."""
 
-
+MOST_CAUSES = 3
+"""Exceptions of a group that are shown."""
 _DQDATA, _PYTHON = (file.rpartition(os.sep)[0] + os.sep for file in (__file__, os.__file__))
+
+
+def storable(text: str) -> str:
+    """The text with halves of surrogate pairs and NUL, which neither a file nor SQL holds, as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
 class DqdataError(Exception):
@@ -57,7 +61,7 @@ class DqdataError(Exception):
     general: ClassVar[str] = "error"
 
     def __init__(self, message: str = "", *, code: str = "") -> None:
-        super().__init__(message)
+        super().__init__(storable(message))
         self._code = code
 
     @property
@@ -202,8 +206,38 @@ class RowError(ValueError):
     """This row fails; the run goes on. `reason` is a short word that rejects are counted by."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(f"{reason}: {detail}" if detail else reason)
-        self.reason, self.detail = reason, detail
+        self.reason, self.detail = storable(reason), storable(detail)
+        super().__init__(f"{self.reason}: {self.detail}" if detail else self.reason)
+
+
+def from_outside(error: BaseException) -> bool:
+    """Whether an exception ends plug-in code from outside: Ctrl-C, a task that is cancelled, a generator that is
+    closed, a deadline. Whatever else plug-in code raises is its own, `sys.exit()` among it, and ends no command."""
+    if isinstance(error, Exception | SystemExit):
+        return False
+    kind = type(error)
+    if kind.__module__ == "asyncio.exceptions":
+        return _in_a_task()
+    return kind in (KeyboardInterrupt, GeneratorExit) or kind.__module__.partition(".")[0] == "dqdata"
+
+
+def cancels_itself(error: BaseException) -> bool:
+    """Whether a coroutine raised CancelledError though nobody cancels its task."""
+    return type(error).__module__ == "asyncio.exceptions" and not _task_is(lambda task: task.cancelling() > 0)
+
+
+def _in_a_task() -> bool:
+    return _task_is(lambda task: True)
+
+
+def _task_is(test: Callable[[Any], bool]) -> bool:
+    import asyncio
+
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        return False
+    return task is not None and test(task)
 
 
 @contextmanager
@@ -216,7 +250,9 @@ def boundary(kind: str, name: str) -> Iterator[None]:
         yield
     except DqdataError:
         raise
-    except PLUGIN_RAISES as error:
+    except BaseException as error:
+        if from_outside(error):
+            raise
         raise fault(kind, name, error) from error
 
 
@@ -245,7 +281,7 @@ def row_failure(error: BaseException) -> RowError:
 
 def described(error: BaseException) -> str:
     """Type, text, and the file and line of the plug-in that raised: `KeyError: 'a' (plugin.py:12)`."""
-    frames = traceback.extract_tb(error.__traceback__)
+    frames = traceback.extract_tb(vars(BaseException)["__traceback__"].__get__(error))
     at = f" ({_place(frames)})" if frames else ""
     text = _text(error)
     return f"{type(error).__name__}: {text}{at}" if text else f"{type(error).__name__}{at}"
@@ -270,11 +306,16 @@ def _passes_on(file: str) -> bool:
 
 
 def _text(error: BaseException) -> str:
-    """What an exception says; the code that says it is a plug-in's too, and may fail."""
+    """What an exception says, with what those of a group say; the code of that is a plug-in's too, and may fail."""
     try:
-        return str(error)
-    except Exception:
+        text = str(error)
+    except BaseException as failure:
+        if from_outside(failure):
+            raise
         return "(it can't be printed)"
+    if isinstance(error, BaseExceptionGroup):
+        text = f"{text}: {'; '.join(map(described, error.exceptions[:MOST_CAUSES]))}"
+    return storable(text)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -32,6 +32,8 @@ PART = 8
 """Characters from which on the beginning or the end of a secret is hidden too."""
 SHORTEST = 4
 """Shorter values would blank out ordinary text."""
+VARIABLES = "DQDATA_SECRET_VARIABLES"
+"""Environment variable with the names, split by blanks, of those that hold secrets and have no telling name."""
 BODY_BYTES = 64 << 10
 """Bytes of a server's error that are read; no message shows more than some hundred characters of it."""
 DEPTH = 3
@@ -168,6 +170,13 @@ class Masker:
             known = {secret.value for secret in self._secrets}
             self._secrets += tuple(Secret(text) for text in dict.fromkeys(wanted) if text not in known)
 
+    def add_variable(self, name: str) -> None:
+        """Takes in the value of an environment variable, whose name processes that begin later inherit."""
+        self.add(os.environ.get(name))
+        with self._lock:
+            names = dict.fromkeys([*os.environ.get(VARIABLES, "").split(), name])
+            os.environ[VARIABLES] = " ".join(names)
+
     def add_all(self, params: BaseModel) -> None:
         """Takes in every SecretStr of a plug-in's parameters."""
         self.add(*_secrets_in(dict(params)))
@@ -222,7 +231,12 @@ def _basic(word: str) -> list[str]:
 
 
 def _from_environment() -> tuple[Secret, ...]:
-    values = {value for name, value in os.environ.items() if _TELLING.search(name) and len(value) >= PART}
+    named = os.environ.get(VARIABLES, "").split()
+    values = {
+        value
+        for name, value in os.environ.items()
+        if (_TELLING.search(name) or name in named) and len(value) >= PART and value.lower() not in PLACEHOLDERS
+    }
     return tuple(map(_known, sorted(values)))
 
 

@@ -14,7 +14,7 @@ from importlib.metadata import Distribution, EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from dqdata.errors import PLUGIN_RAISES, PluginError, described, nearest
+from dqdata.errors import PluginError, described, from_outside, nearest
 from dqdata.ids import digest
 
 Group = Literal["operators", "trainers", "teachers", "sources", "services"]
@@ -53,7 +53,9 @@ def load(group: Group, name: str) -> Any:
         raise PluginError(f"two packages offer {group[:-1]} {name!r}: {offers}; uninstall one")
     try:
         return point.load()
-    except PLUGIN_RAISES as error:
+    except BaseException as error:
+        if from_outside(error):
+            raise
         raise PluginError(
             f"{group[:-1]} {name!r} of {distribution(point)} can't be imported: {described(error)}",
             code="import-failed",

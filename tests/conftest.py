@@ -20,7 +20,7 @@ from new_stores import create_by_copy
 from warm_workers import fork_server
 
 from dqdata.cli import main
-from dqdata.masking import masker
+from dqdata.masking import VARIABLES, masker
 from dqdata.workers import pool
 
 LONGEST = (
@@ -162,6 +162,7 @@ def cold_workers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 def own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     """The keys that a test uses are hidden in its own texts alone."""
     monkeypatch.setattr(masker, "_secrets", masker._secrets)
+    monkeypatch.setenv(VARIABLES, "")
 
 
 @pytest.fixture(autouse=True)

@@ -23,6 +23,8 @@ from test_guides import STORIES
 from dqdata.cli import main
 from dqdata.project.tables import read_project
 
+pytestmark = pytest.mark.usefixtures("kept_workers")
+
 ROOT = Path(__file__).resolve().parents[1]
 GENERATED = ("api", "cli", "codes", "columns", "keys", "operators", "tables", "architecture")
 ELSEWHERE = {

@@ -53,6 +53,7 @@ PHRASES = (
     r"\bstands? fast\b",
     r"\bstands? on\b",
     r"\bcarr(?:y|ies|ied) (?:it |them |a plan )?out\b",
+    r"\bcarr(?:y|ies|ied) ",
     r"\bthe house\b",
     r"\bstrangers?\b",
     r"\bnursery\b",

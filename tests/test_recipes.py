@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from kept_workers import kept_pool
 
 from dqdata.catalog import Store
 from dqdata.engine.forecast import forecast
@@ -46,9 +47,11 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
     _copied(folder)
     project = read_project(folder / "pipelines.toml", "tiny")
     with Store.open(project.store) as store:
-        for name in build_order(project):
-            if name in project.pipelines and not name.startswith("quickstart"):
-                run_pipeline(project, name, store)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("dqdata.engine.runtime.Pool", kept_pool)
+            for name in build_order(project):
+                if name in project.pipelines and not name.startswith("quickstart"):
+                    run_pipeline(project, name, store)
         yield Built(project, store)
 
 

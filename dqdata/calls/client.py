@@ -26,14 +26,15 @@ from dqdata.calls.in_flight import InFlight
 from dqdata.calls.owner import Answered, LaneEndedError, Lease, Owner
 from dqdata.calls.stall import Stall, clock
 from dqdata.errors import (
-    PLUGIN_RAISES,
     BudgetExceeded,
     DqdataError,
     InputError,
     Stopped,
     StoreError,
     TeacherError,
+    cancels_itself,
     described,
+    from_outside,
 )
 from dqdata.ledger import CallContext
 from dqdata.masking import masker
@@ -149,7 +150,9 @@ class CallClient:
             await self.teacher.close()
         except DqdataError as error:
             log.warning("teacher %s could not be closed: %s", self.name, error, extra={"code": "teacher-not-closed"})
-        except PLUGIN_RAISES as error:  # every answer is stored: what was made counts
+        except BaseException as error:  # every answer is stored: what was made counts
+            if from_outside(error):
+                raise
             log.warning(
                 "teacher %s failed when it was closed: %s",
                 *(self.name, described(error)),
@@ -213,7 +216,9 @@ class CallClient:
         except DqdataError as error:
             self.end(hidden(error))
             raise
-        except PLUGIN_RAISES as error:
+        except BaseException as error:
+            if from_outside(error) and not cancels_itself(error):
+                raise
             said = masker.hide(described(error))
             broke = f"teacher {call.context.teacher!r} broke: {said}"
             broken = TeacherError(broke, kind="fatal", reason="broken", usage_unknown=True)

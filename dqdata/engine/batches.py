@@ -12,7 +12,7 @@ import polars as pl
 
 from dqdata.columns import Columns, key_of
 from dqdata.engine.frames import cast, check_kept, no_rejects, rejects_of_frame, schema_of
-from dqdata.errors import PLUGIN_RAISES, DqdataError, fault, row_failure
+from dqdata.errors import DqdataError, fault, from_outside, row_failure
 from dqdata.operator import BatchOperator
 
 
@@ -42,7 +42,9 @@ def process(operator: BatchOperator[Any], frame: pl.DataFrame) -> Processed:
         return Processed([batch.rows], [batch.dropped] if batch.dropped is not None else [], [])
     except DqdataError:
         raise
-    except PLUGIN_RAISES as error:
+    except BaseException as error:
+        if from_outside(error):
+            raise
         if not frame.height:
             raise fault("operator", operator.name, error) from error
         if frame.height == 1:

@@ -16,12 +16,12 @@ from dqdata.columns import KEYS, Columns
 from dqdata.engine.frames import frame_of
 from dqdata.engine.pieces import processed
 from dqdata.errors import (
-    PLUGIN_RAISES,
     AccountingError,
     DeadlineExceeded,
     DqdataError,
     OperatorError,
     TeacherError,
+    from_outside,
     row_failure,
 )
 from dqdata.operator import BatchOperator, CallOperator, Operator, Outcome, Reject, Row, RowOperator
@@ -44,7 +44,9 @@ async def outcomes_of(operator: CallOperator[Any], row: Row, run: StepRun) -> Se
         return [Reject("timeout", str(error), kind="failed")]
     except DqdataError:
         raise
-    except PLUGIN_RAISES as error:
+    except BaseException as error:
+        if from_outside(error):
+            raise
         failure = row_failure(error)
         return [Reject(failure.reason, failure.detail, kind="failed")]
 

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from dqdata.columns import KEYS, REJECTS, Columns, key_of, polars_schema
-from dqdata.errors import AccountingError, ColumnError, OperatorError
+from dqdata.errors import AccountingError, ColumnError, OperatorError, storable
 from dqdata.json_text import json_text
 from dqdata.masking import masker
 from dqdata.operator import Reject, Row
@@ -157,8 +157,8 @@ def reject_record(row: Row, reject: Reject, step: str, op: str, key: str) -> dic
         "step": step,
         "op": op,
         "kind": reject.kind,
-        "reason": reject.reason,
-        "detail": masker.hide(reject.detail) if failed else reject.detail,
+        "reason": storable(reject.reason),
+        "detail": storable(masker.hide(reject.detail) if failed else reject.detail),
         "problem_id": kept.get("problem_id"),
         "trace_id": kept.get("trace_id"),
         "row_key": kept.get(key) or row.get(key),

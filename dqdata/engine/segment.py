@@ -1,7 +1,7 @@
 """Processes rows through the steps between two table steps.
 
 frame steps      row and batch operators before the first call step and after the last: whole chunks, columnar
-flowing steps    from the first call step to the last: each row goes its own way, and batches form again from
+flowing steps    from the first call step to the last: each row proceeds on its own, and batches form again from
                  whichever rows are there, so one slow answer holds up nothing but its chunk's checkpoint
 """
 

@@ -32,6 +32,7 @@ from dqdata.errors import DqdataError, StoreError
 from dqdata.place import StorePlace
 from dqdata.project.check import NoStore
 from dqdata.workers.lifetime import end_with
+from dqdata.workers.logs import hide_prints
 
 PATIENCE = 300.0
 """Seconds to wait for a store whose server is away."""
@@ -122,12 +123,14 @@ async def run_task(task: ChunkTask, owner: OwnerAddress, processes: int) -> Chun
 
 def main() -> None:
     end_with(int(sys.argv[1]))
+    printed = hide_prints()
     address, processes, task = pickle.loads(sys.stdin.buffer.read())
     outcome: Any
     try:
         outcome = asyncio.run(run_task(task, address, processes))
     except DqdataError as error:
         outcome = described_error(error)
+    printed.finish()
     unfinished = Path("result.part")
     unfinished.write_bytes(pickle.dumps(outcome))
     os.replace(unfinished, "result")  # noqa: PTH105  (one call, of names in the folder that this process began in)

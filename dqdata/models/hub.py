@@ -3,7 +3,7 @@
     >>> pinned(resolve_model("Qwen/Qwen2.5-0.5B-Instruct", None, root, where)).identity
     'Qwen/Qwen2.5-0.5B-Instruct@7ae557604adf67be50417f59c2c2f167def9a775'
 
-A name may carry a branch, tag or commit, `NAME@REVISION`. The commit is the one that this machine's cache has for it,
+A name may have a branch, tag or commit, `NAME@REVISION`. The commit is the one that this machine's cache has for it,
 else the hub's: a model that was downloaded once stays what it was until its revision is named or its cache removed.
 """
 
@@ -34,7 +34,7 @@ def pinned(ref: ModelRef) -> ModelRef:
 
 
 def downloaded(ref: ModelRef) -> str:
-    """Folder of the model's files at its commit. Raises InputError where they cannot be had."""
+    """Folder of the model's files at its commit. Raises InputError if they cannot be downloaded."""
     from huggingface_hub import snapshot_download
 
     try:

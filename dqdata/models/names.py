@@ -1,5 +1,5 @@
 """What a model name means: a folder (of adapters too), a GGUF file, the bundled student, a model trained here, or a hub
-name, which may carry a revision: NAME@REVISION.
+name, which may have a revision: NAME@REVISION.
 
     >>> resolve_model("trained:quickstart_sft@2", store, root, where).path
     '/.../catalogs/models/quickstart_sft/0f3a...'

@@ -71,7 +71,7 @@ def _unpack(file: Path, folder: Path) -> None:
             **_packed(file), quantization_config=GgufConfig(dequantize=True), dtype=torch.float32
         )
 
-    # The unpacked model still carries its quantizer, and saving goes wrong: only its weights go into a fresh one.
+    # The unpacked model still has its quantizer, and saving goes wrong: only its weights go into a fresh one.
     config = packed.config
     config.name_or_path = file.stem
     model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)

@@ -17,7 +17,7 @@ def resolved(value: Any, missing: list[str]) -> Any:
         if set(value) == {"env"} and isinstance(value["env"], str):
             if value["env"] not in os.environ:
                 missing.append(value["env"])
-            masker.add(os.environ.get(value["env"]))
+            masker.add_variable(value["env"])
             return SecretStr(os.environ.get(value["env"], ""))
         return {key: resolved(inner, missing) for key, inner in value.items()}
     if isinstance(value, list):

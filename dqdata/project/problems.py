@@ -18,13 +18,13 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from dqdata.errors import (
-    PLUGIN_RAISES,
     DqdataError,
     InputError,
     PluginFault,
     ProjectError,
     ProjectErrors,
     described,
+    from_outside,
     nearest,
 )
 
@@ -94,7 +94,9 @@ def validated(model: type[M], values: Mapping[str, Any], where: str, what: str =
         raise ProjectError(where, "; ".join(said), code="unknown-key" if any(map(_extra, found)) else code) from None
     except DqdataError:
         raise
-    except PLUGIN_RAISES as error:  # a validator of a plug-in
+    except BaseException as error:  # a validator of a plug-in
+        if from_outside(error):
+            raise
         raise PluginFault(f"{where}: the checks of its {what}s failed: {described(error)}") from error
 
 

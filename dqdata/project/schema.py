@@ -198,7 +198,7 @@ def _changed_keys(properties: Iterable[str]) -> Schema:
 
 
 def _in_toml(schema: Any) -> Any:
-    """TOML has no null: `false` replaces it. Titles and `null` defaults carry no information."""
+    """TOML has no null: `false` replaces it. Titles and `null` defaults hold no information."""
     if isinstance(schema, list):
         return [_in_toml(item) for item in schema]
     if not isinstance(schema, dict):

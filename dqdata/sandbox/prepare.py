@@ -4,7 +4,7 @@
     True
 
 Each case (a statement that holds an assert, at the top or in `check`) is guarded, so that one that fails doesn't keep
-the next from running. What comes out are plain values and a code object, which `marshal` carries into the sandbox: the
+the next from running. What comes out are plain values and a code object, which `marshal` takes into the sandbox: the
 interpreter there is the one that runs this.
 """
 

@@ -286,7 +286,7 @@ def _part(part: Any, name: str) -> str:
 
 
 def _whole(text: str) -> str:
-    """Without halves of surrogate pairs, which JSON can carry and no file can hold."""
+    """Without halves of surrogate pairs, which JSON can have and no file can hold."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 

@@ -106,7 +106,7 @@ class OpenAIBatch(Teacher[BatchParams]):
             default_headers=headers,
             max_retries=0,
             timeout=600,
-            # A redirect would carry the secret headers to wherever it points.
+            # A redirect would take the secret headers to wherever it points.
             http_client=DefaultAsyncHttpxClient(follow_redirects=False),
         )
         for batch in await self._batches.open() if self._batches else ():

@@ -2,7 +2,7 @@
 
     answer(model_folder, questions, evaluate, Path("answers.jsonl"), lambda done, total: None)
 
-Questions are sorted by length, so that a batch wastes little on padding; each line carries its question's columns.
+Questions are sorted by length, so that a batch wastes little on padding; each line has its question's columns.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from dqdata.errors import PLUGIN_RAISES, DqdataError, row_failure
+from dqdata.errors import DqdataError, from_outside, row_failure
 from dqdata.operator import Outcome, Reject, Row, RowOperator
 from dqdata.workers.pool import Pool
 
@@ -31,7 +31,9 @@ def _outcome(operator: RowOperator[Any], row: Row) -> Outcome:
         outcome = operator.process(row)
     except DqdataError:
         raise
-    except PLUGIN_RAISES as error:
+    except BaseException as error:
+        if from_outside(error):
+            raise
         failure = row_failure(error)
         return Reject(failure.reason, failure.detail, kind="failed")
     return outcome if isinstance(outcome, Reject) else {**row, **outcome}

@@ -29,10 +29,10 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from dqdata.errors import PLUGIN_RAISES, DqdataError, described, row_failure
+from dqdata.errors import DqdataError, described, row_failure
 from dqdata.operator import Reject, Row, RowOperator
 from dqdata.workers.lifetime import POLL_SECONDS, end_with, orphaned
-from dqdata.workers.logs import show_logs
+from dqdata.workers.logs import hide_prints, show_logs
 
 MEMORY = 8 << 30
 """Bytes of data one worker may hold: a runaway power ends in MemoryError, not in the machine's out-of-memory killer."""
@@ -146,6 +146,7 @@ def _work(caller: int, beat: int) -> None:
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     os.dup2(2, 1)
+    printed = hide_prints()
     show_logs()
     shared = mmap.mmap(beat, BEAT_BYTES)
     taken = 0
@@ -160,10 +161,12 @@ def _work(caller: int, beat: int) -> None:
             shared[: LENGTH.size] = LENGTH.pack(0)
             if kind == "rows":
                 _rows(target, payload, caller, shared)
+                printed.finish()
                 continue
             answer = ("value", target(*payload))
         except BaseException as error:
             answer = ("error", _portable(error))
+        printed.finish()
         try:
             send(caller, answer)
         except (pickle.PicklingError, TypeError, AttributeError) as error:
@@ -185,7 +188,7 @@ def _rows(operator: RowOperator[Any], rows: list[Row], caller: int, shared: mmap
             done.append(_changes(operator.process(row), row))
         except (DqdataError, MemoryError) as error:
             done.append(_portable(error))
-        except PLUGIN_RAISES as error:
+        except BaseException as error:  # SIGINT is ignored here: whatever it is, the operator raised it
             done.append(row_failure(error))
         if time.monotonic() - flushed > FLUSH_SECONDS:
             send(caller, ("rows", done))
@@ -202,8 +205,9 @@ def _changes(outcome: Row | Reject, row: Row) -> Row | Reject:
 
 
 def _portable(error: BaseException) -> BaseException:
-    """The exception if it survives pickling, else one with its type and text; an error too for `sys.exit()`."""
-    if isinstance(error, SystemExit):
+    """The exception if it survives pickling, else one with its type and text; so too for `sys.exit()` and what else is
+    no error."""
+    if not isinstance(error, Exception):
         return RuntimeError(described(error))
     try:
         pickle.loads(pickle.dumps(error))

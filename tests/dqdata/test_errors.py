@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import importlib.util
 from pathlib import Path
 
 import pytest
 
-from dqdata.errors import PluginFault, produced_by, row_failure
+from dqdata.errors import InputError, PluginFault, RowError, boundary, produced_by, row_failure
 
 PLUGIN = """
 import json, sys
@@ -37,6 +38,62 @@ def test_the_line_of_a_module_that_cannot_be_imported_is_named(tmp_path: Path, m
     (tmp_path / "package_of_prices" / "__init__.py").write_text("prices = 1 / 0\n")
     with pytest.raises(PluginFault, match=r"\(package_of_prices/__init__\.py:1\)$"):
         list(produced_by("operator", "prices", map(importlib.import_module, ["package_of_prices"])))
+
+
+class Leaving(KeyboardInterrupt):
+    pass
+
+
+class Exiting(Exception):
+    def __str__(self) -> str:
+        raise SystemExit(4)
+
+
+class Numbered(Exception):
+    def __str__(self) -> str:
+        return 5  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        (Leaving("now"), "Leaving: now"),
+        (Exiting(), "Exiting: (it can't be printed)"),
+        (Numbered(), "Numbered: (it can't be printed)"),
+        (asyncio.CancelledError("no task"), "CancelledError: no task"),
+        (BaseExceptionGroup("two", [SystemExit(1), Leaving()]), "two (2 sub-exceptions): SystemExit: 1; Leaving"),
+        (ExceptionGroup("one", [ValueError("its cause")]), "one (1 sub-exception): ValueError: its cause"),
+        (ValueError("half \udc80 and \0 of a text"), "half \\udc80 and \\x00 of a text"),
+    ],
+)
+def test_whatever_a_plugin_raises_is_its_fault(raised: BaseException, said: str) -> None:
+    with pytest.raises(PluginFault) as caught, boundary("source", "odd"):
+        raise raised
+    text = str(caught.value)
+    assert text.startswith("source 'odd' failed: ") and said in text and "test_errors.py:" in text
+
+
+@pytest.mark.parametrize("error", [InputError("a\udc80"), RowError("a\udc80", "\0"), row_failure(KeyError("\udc80"))])
+def test_every_message_can_be_stored(error: Exception) -> None:
+    assert str(error).encode() and "\0" not in str(error)
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, GeneratorExit])
+def test_what_ends_it_from_outside_passes(kind: type[BaseException]) -> None:
+    with pytest.raises(kind), boundary("source", "odd"):
+        raise kind
+
+
+async def test_a_cancelled_task_passes() -> None:
+    async def waits() -> None:
+        with boundary("teacher", "odd"):
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(waits())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,8 @@ from dqdata.errors import ColumnError, InputError
 from dqdata.project.tables import Project
 from dqdata.sources.files import Files, FilesParams
 
+pytestmark = pytest.mark.usefixtures("kept_workers")
+
 Write = Callable[[str], Project]
 ROWS = '{"question": "What is 1 + 1?", "answer": "2"}\n'
 

@@ -25,6 +25,8 @@ from dqdata.sources.files import Files, FilesParams
 from dqdata.sql import literal
 from dqdata.types import DUCKDB, PLAIN, Rule, stored
 
+pytestmark = pytest.mark.usefixtures("kept_workers")
+
 Write = Callable[[str], Project]
 
 

@@ -19,6 +19,8 @@ from dqdata.engine.run import run_pipeline
 from dqdata.errors import RunError
 from dqdata.project.tables import read_project
 
+pytestmark = pytest.mark.usefixtures("kept_workers")
+
 Run = Callable[..., RunResult]
 
 TEACHERS = """

@@ -152,7 +152,7 @@ def load_teacher(path: str, dtype: torch.dtype, device: torch.device) -> Any:
 
 @dataclass
 class WithTop:
-    """A collator that carries the stored log-probabilities along with what `inner` makes of the rows."""
+    """A collator that passes the stored log-probabilities along with what `inner` makes of the rows."""
 
     inner: Any
 

@@ -47,7 +47,7 @@ class BetaTrainer(PairTrainer):
 
 @dataclass
 class WithBeta:
-    """A collator that carries the pairs' betas along with what `inner` makes of them."""
+    """A collator that passes the pairs' betas along with what `inner` makes of them."""
 
     inner: Any
 

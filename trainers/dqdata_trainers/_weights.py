@@ -51,7 +51,7 @@ class WeightedTrainer(KlTrainer):
 
 @dataclass
 class WithWeight:
-    """A collator that carries the rows' weights along with what `inner` makes of them."""
+    """A collator that passes the rows' weights along with what `inner` makes of them."""
 
     inner: Any
 

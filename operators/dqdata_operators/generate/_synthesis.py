@@ -56,7 +56,7 @@ OF_THE_SEED = (
 MARKS = re.compile(
     r"</?(?:problem|task|question)\b[^>]*>|^\s*(?:new problem|problem|question|题目|新题目)\s*[:：]\s*", re.IGNORECASE
 )
-"""What an answer may carry around the problem."""
+"""What an answer may have around the problem."""
 
 
 class SynthesisParams(AskParams):

@@ -18,7 +18,7 @@ which, and the request or its chat template gets `reasoning_effort`:
     { op = "generate", teacher = "oss", efforts = [{ effort = "low" }, { effort = "high", tools = ["python"] }] }
 
 With several teachers the first is the cheapest: each next one receives only the problems that have fewer than
-`want` traces which `accept`, an operator, found correct. Rows then carry the columns of that operator too.
+`want` traces which `accept`, an operator, found correct. Rows then have the columns of that operator too.
 
     { op = "generate", teachers = ["small", "big"], n = 4, accept = "verify_math", want = 2 }
 """

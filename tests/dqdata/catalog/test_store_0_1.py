@@ -13,6 +13,8 @@ from aiohttp import web
 from loopback import Loopback
 from store_0_1 import unpack
 
+pytestmark = pytest.mark.usefixtures("kept_workers")
+
 ANSWERABLE = "select * from problems where answer != '2' and question not like 'Stumble%'"
 
 CommandLine = Callable[..., Any]

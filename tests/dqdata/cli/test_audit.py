@@ -12,6 +12,8 @@ from loopback import Loopback
 
 from dqdata.cli import main
 
+pytestmark = pytest.mark.usefixtures("kept_workers")
+
 Invoke = Callable[..., Any]
 
 PROJECT = """

@@ -11,6 +11,8 @@ import pytest
 
 from tests.loopback import Loopback
 
+pytestmark = pytest.mark.usefixtures("kept_workers")
+
 PROJECT = """
 [teachers.t]
 provider = "openai"

@@ -24,6 +24,8 @@ from dqdata.project import plan, recipe
 
 from .conftest import Invoke
 
+pytestmark = pytest.mark.usefixtures("kept_workers")
+
 PROJECT = """
 [teachers.t]
 provider = "openai"

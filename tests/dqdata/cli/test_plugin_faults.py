@@ -13,6 +13,7 @@ from dqdata import plugins
 
 Invoke = Callable[..., tuple[int, str, str]]
 MODULE = """
+import asyncio
 from pydantic import field_validator
 from dqdata import *
 
@@ -52,7 +53,9 @@ class Answering(Teacher[OddParams]):
         super().__init__(params)
         {made}
     provider, model = "odd", "m"
-    async def complete(self, request): return Completion("2", "stop", Usage(1, 1))
+    async def complete(self, request):
+        {answer}
+        return Completion("2", "stop", Usage(1, 1))
     async def close(self):
         {close}
 
@@ -97,7 +100,9 @@ def odd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..
         info = site / "odd_plugin-1.0.dist-info"
         info.mkdir(parents=True)
         (site / "odd_plugin.py").write_text(
-            MODULE.format(**({"params": "pass", "made": "pass", "close": "pass", "trainer": ""} | parts))
+            MODULE.format(
+                **({"params": "pass", "made": "pass", "answer": "pass", "close": "pass", "trainer": ""} | parts)
+            )
         )
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: odd-plugin\nVersion: 1.0\n")
         (info / "entry_points.txt").write_text(POINTS)
@@ -138,6 +143,18 @@ def test_a_teacher_that_fails_when_it_is_closed_loses_no_row(
     assert code == 0 and "p@1: 2 rows" in out, error
     assert "teacher t failed when it was closed" in caplog.text and "odd_plugin.py:" in caplog.text
     assert command_line("run", "p", "-q")[1].startswith("p@1 is what this recipe makes already")
+
+
+@pytest.mark.parametrize(
+    "raised",
+    ["asyncio.CancelledError('odd')", "type('Leaving', (KeyboardInterrupt,), {})()", "ValueError('half \\udc80')"],
+)
+def test_a_teacher_that_leaves_by_any_exception_is_named(
+    odd: Callable[..., None], command_line: Invoke, raised: str
+) -> None:
+    odd("teacher", answer=f"raise {raised}")
+    code, _, error = command_line("run", "p", "-q", "--engine", "inline")
+    assert code == 1 and "error[broken]: teacher 't' broke: " in error and "odd_plugin.py:" in error
 
 
 @pytest.mark.parametrize("at", ["needs", "requires", "check", "models", "operators"])

@@ -14,6 +14,8 @@ from loopback import Loopback
 from .conftest import Invoke
 from .test_history import make, teacher, write
 
+pytestmark = pytest.mark.usefixtures("kept_workers")
+
 __all__ = ["teacher"]
 
 

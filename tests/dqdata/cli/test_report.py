@@ -11,6 +11,8 @@ import pytest
 
 from tests.loopback import Loopback
 
+pytestmark = pytest.mark.usefixtures("kept_workers")
+
 Invoke = Callable[..., tuple[int, str, str]]
 HOSTILE = [
     "<script>alert(1)</script>",

@@ -16,6 +16,8 @@ from loopback import Loopback
 
 from dqdata.cli import main
 
+pytestmark = pytest.mark.usefixtures("kept_workers")
+
 ROWS = 12
 Plan = dict[str, Any]
 

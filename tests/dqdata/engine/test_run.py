@@ -29,6 +29,8 @@ from dqdata.errors import (
 )
 from dqdata.project.tables import Project
 
+pytestmark = pytest.mark.usefixtures("kept_workers")
+
 Write = Callable[[str], Project]
 Calls = Callable[[], list[str]]
 

@@ -16,6 +16,8 @@ from dqdata.ledger.rows import answer_of, failure_of
 from dqdata.ledger.tables import connect
 from dqdata.teacher import Completion, Message, Request, Sampling, Usage
 
+pytestmark = pytest.mark.usefixtures("kept_workers")
+
 WHO = ("openai", "m", "")
 
 

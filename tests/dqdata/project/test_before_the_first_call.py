@@ -10,6 +10,8 @@ import pytest
 from dqdata import packages
 from dqdata.cli import main
 
+pytestmark = pytest.mark.usefixtures("kept_workers")
+
 TEACHER = '[teachers.t]\nprovider = "openai"\nbase_url = "http://127.0.0.1:9/v1"\nmodel = "m"\n'
 LOCAL = '[teachers.t]\nprovider = "llamacpp"\nmodel = "m.gguf"\n'
 GENERATE = '{ op = "generate", teacher = "t", max_tokens = 10 }'

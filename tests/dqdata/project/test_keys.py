@@ -12,6 +12,8 @@ import dqdata
 from dqdata.cli import main
 from dqdata.errors import ProjectErrors
 
+pytestmark = pytest.mark.usefixtures("kept_workers")
+
 GOOD = """
 [teachers.a]
 provider = "openai"

@@ -22,6 +22,8 @@ from tests.dqdata.security.conftest import Invoke
 from tests.dqdata.security.encodings import ENCODINGS, leaks
 from tests.dqdata.security.servers import Reply, Running, Seen, completion, refusing, serving
 
+pytestmark = pytest.mark.usefixtures("kept_workers")
+
 SECRET = "sk-Hq7_2dW+Tt05/PnVx93RkYb8ZmE6sLo=Ca4J1iU"
 HEADER = "hdr-0f9a8c7e6d5b4a3928171605"
 NAMES = list(ENCODINGS)

@@ -13,6 +13,8 @@ from tests.dqdata.security.encodings import leaks
 from tests.dqdata.security.servers import Reply, Seen, completion, serving
 from tests.dqdata.security.test_keys_stay import HEADER, SECRET, project
 
+pytestmark = pytest.mark.usefixtures("kept_workers")
+
 PLACES = [
     f"Your key is {SECRET}, so 4.",
     f'{{"key": "{SECRET}"}}',

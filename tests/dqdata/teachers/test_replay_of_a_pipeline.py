@@ -13,6 +13,8 @@ from loopback import Loopback
 from dqdata.catalog import Store
 from dqdata.cli import main
 
+pytestmark = pytest.mark.usefixtures("kept_workers")
+
 ROWS = 6
 PIPELINE = """
 [pipelines.p]

@@ -4,7 +4,7 @@ r"""Compares a prediction with the reference, structure by structure.
 >>> equal(reference=read("1/3"), prediction=read(r"x = \frac{2}{6}"))
 True
 
-True and False are decisions; None is none, and sympy is called next. What both sides carry (a name, a unit, words, a
+True and False are decisions; None is none, and sympy is called next. What both sides have (a name, a unit, words, a
 connective, labels, brackets) must agree; what one side lacks is dropped.
 """
 

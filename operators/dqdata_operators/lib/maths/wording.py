@@ -3,7 +3,7 @@ r"""Words, numbers and signs of a text, for comparing answers that are not mathe
 >>> same_wording("The U.S. Army", "us army"), same_wording("3.5", "3 5"), same_wording("C++", "C")
 (True, False, False)
 
-What carries meaning is kept: signs before numbers, points and colons between digits, operators, `#` and `%`. What is
+What has meaning is kept: signs before numbers, points and colons between digits, operators, `#` and `%`. What is
 writing is not: case, the article in front, quotes, punctuation between words, points of abbreviations, hyphens in
 words, commas between thousands.
 """
