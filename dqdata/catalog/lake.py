@@ -62,7 +62,7 @@ def attach(
     except BaseException:
         spill.release()
         raise
-    spill.release_with(con)
+    spill.stays_for(con)
     try:
         data.prepare(con)
         con.execute(f"set ducklake_max_retry_count = {RETRIES}")

@@ -26,6 +26,7 @@ from dqdata.catalog.pins import Pinned, pin
 from dqdata.catalog.records import MODELS, Version, version_query
 from dqdata.catalog.rights import inside
 from dqdata.catalog.snapshots import SnapshotCache
+from dqdata.catalog.spill import cursor_of
 from dqdata.catalog.views import make_views
 from dqdata.columns import Columns, check_names
 from dqdata.errors import ColumnError, QueryError, StoreError, nearest
@@ -376,7 +377,7 @@ class Reader:
         with self._guard:
             if threads not in self._databases:
                 self._databases[threads] = self._attached(threads)
-            return self._databases[threads].cursor()
+            return cursor_of(self._databases[threads])
 
     def _attached(self, threads: int | None = None, local_files: bool = False) -> duckdb.DuckDBPyConnection:
         return attach(

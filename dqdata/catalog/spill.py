@@ -1,8 +1,9 @@
-"""Folders in which DuckDB spills for a store: one for each process and database, removed with it.
+"""Folders in which DuckDB spills for a store: one for each process and database, removed with its last connection.
 
     spill = SpillFolder(store / "spill")
     con = open_database([], spill=spill.path)
-    spill.release_with(con)
+    spill.stays_for(con)
+    other = cursor_of(con)    # the folder stays for this one too
 
 Two databases that share a folder write to the same files there, and crash. What a killed process left is removed by
 the next one: nobody locks its folder.
@@ -26,19 +27,18 @@ if TYPE_CHECKING:
 
 
 class SpillFolder:
-    """A new folder below `parent`, which is made too."""
+    """A new folder below `parent`, which is made too. Locked, until nothing refers to this object any more."""
 
     def __init__(self, parent: Path) -> None:
         while not self._made(parent):
             pass
+        self.release = weakref.finalize(self, _removed, self.path, self._file, os.getpid())
+        """Removes it at once."""
         _remove_abandoned(parent)
 
-    def release_with(self, con: duckdb.DuckDBPyConnection) -> None:
-        """Removes the folder when the connection is gone."""
-        weakref.finalize(con, _removed, self.path, self._file, os.getpid())
-
-    def release(self) -> None:
-        _removed(self.path, self._file, os.getpid())
+    def stays_for(self, con: duckdb.DuckDBPyConnection) -> None:
+        """Keeps the folder until the connection is gone."""
+        _FOLDERS[con] = self
 
     def _made(self, parent: Path) -> bool:
         """Whether the folder was made; another process may have removed it, or its parent, before it was locked."""
@@ -55,6 +55,16 @@ class SpillFolder:
                 return True
         os.close(self._file)
         return False
+
+
+_FOLDERS: weakref.WeakKeyDictionary[duckdb.DuckDBPyConnection, SpillFolder] = weakref.WeakKeyDictionary()
+
+
+def cursor_of(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """A cursor. The rows that it streams go on when `con` is closed, and spill, so the folder stays for it too."""
+    cursor = con.cursor()
+    _FOLDERS[con].stays_for(cursor)
+    return cursor
 
 
 def _removed(path: Path, file: int, process: int) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from dqdata.catalog import Store
 from dqdata.catalog.spill import SpillFolder
 from dqdata.database import open_database
 
@@ -35,13 +36,28 @@ def test_databases_that_spill_at_once_keep_apart(tmp_path: Path) -> None:
     for answer in answers:
         keys = answer.read_all()["k"].to_pylist()
         assert len(keys) == 600_000 - 2048 and keys == sorted(keys)
-    for spill, con in zip(spills, opened[1:], strict=True):
-        spill.release_with(con)
     for con in opened:
         con.close()
     assert not list((tmp_path / "spill").glob("*/*"))
-    del con, opened
+    del spills
     assert not (tmp_path / "spill").exists()
+
+
+def test_a_folder_stays_for_a_stream_that_outlives_its_reader(tmp_path: Path) -> None:
+    """Another process removes what nobody locks, and DuckDB then fails where it spills next."""
+    parent = tmp_path / "catalogs" / "spill"
+    with Store.open(tmp_path / "catalogs") as store, store.limited(24 << 20) as reader:
+        reader.versions()
+        before = set(parent.iterdir())
+        answer = reader.query(SORT, repeatable=True)
+        (theirs,) = set(parent.iterdir()) - before
+        first = len(answer.read_next_batch())
+    SpillFolder(parent).release()
+    assert list(parent.iterdir()) == [theirs] and list(theirs.glob("spill-*/*")), "what was spilled is there"
+    keys = answer.read_all()["k"].to_pylist()
+    assert len(keys) == 600_000 - first and keys == sorted(keys)
+    del answer
+    assert not parent.exists()
 
 
 def test_what_a_killed_process_left_is_removed_and_no_more(tmp_path: Path) -> None:
