@@ -29,7 +29,7 @@ h1, h2 { line-height: 1.2; } h2 { margin-top: 2.5rem; }
 table { border-collapse: collapse; width: 100%; margin: .5rem 0; } .wide { overflow-x: auto; }
 th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: 0; font-size: .85rem; }
-svg { max-width: 100%; height: auto; } svg text { fill: currentColor; font: 13px system-ui, sans-serif; }
+svg text { fill: currentColor; font: 13px system-ui, sans-serif; }
 """
 
 
@@ -51,7 +51,7 @@ def as_html(found: Dataset) -> str:
     """The same sections, with bars for the numbers."""
     title = html.escape(found.name)
     parts = [f"<h1>{title}</h1>", *(f"<p>{html.escape(line)}</p>" for line in _summary(found))]
-    parts += ["<h2>How it was made</h2>", _svg(found)]
+    parts += ["<h2>How it was made</h2>", f'<div class="wide">{_svg(found)}</div>']
     for name, about, head, rows in _sections(found):
         parts.append(f"<h2>{html.escape(name)}</h2>")
         if about:
@@ -169,7 +169,9 @@ def _costs(found: Dataset) -> Iterator[tuple[str, str]]:
             yield what, f"${float(value):,.6f}"
     if found.run.get("seconds") is not None:
         yield "run", f"{float(found.run['seconds']):,.1f} s"
-    if not found.tree.calls:
+    if cached := found.run.get("calls_cached"):
+        yield "answers of earlier runs", f"{int(cached):,}, from the ledger"
+    elif not found.tree.calls:
         yield "calls", "none were made for this version"
 
 

@@ -132,6 +132,7 @@ def test_a_report_counts_calls_and_their_cost(dqdata: Invoke, tmp_path: Path, lo
     assert len(loopback.asked) == 12  # ten of the answers were there
     report = dqdata("report", "p")[1]
     assert "calls to t" in report and "| filter | 12 | 0 | 0 |" in report
+    assert "| answers of earlier runs | 10, from the ledger |" in report
     made = json.loads(dqdata("preview", "p", "--json", "--engine", "inline")[1])
     assert [step["id"] for step in made["steps"]] == ["generate", "verify_math", "filter"]
     assert len(loopback.asked) == 12
