@@ -60,6 +60,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    """Only `-m gpu` computes on a GPU: the figures of other tests are those of a CPU."""
+    if "gpu" not in config.getoption("markexpr").replace("not gpu", ""):
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
     if hidden := set(filter(None, config.getoption("--without").split(","))):
         sys.meta_path[:] = [Hiding(finder, hidden) if finder is PathFinder else finder for finder in sys.meta_path]
 

@@ -10,7 +10,9 @@ else the hub's: a model that was downloaded once stays what it was until its rev
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from dqdata.errors import InputError
@@ -36,10 +38,15 @@ def pinned(ref: ModelRef) -> ModelRef:
 def downloaded(ref: ModelRef) -> str:
     """Folder of the model's files at its commit. Raises InputError if they cannot be downloaded."""
     from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
+    wanted = partial(snapshot_download, repo_id=ref.path, revision=ref.revision, ignore_patterns=IGNORED)
     try:
-        return str(snapshot_download(ref.path, revision=ref.revision, ignore_patterns=IGNORED))
+        return str(wanted())
     except Exception as error:
+        # Some releases of huggingface_hub (1.33) ask for a list of the files of a commit that lies in the cache whole.
+        with suppress(LocalEntryNotFoundError):
+            return str(wanted(local_files_only=True))
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
             f"{ref.path!r} at {ref.revision} can't be had from the hub: {reason}; download it once while online, or "

@@ -52,6 +52,7 @@ class RewardModel:
         self.targets: list[str] = list(getattr(self.model.config, "dqdata_targets", []))
         self.scale = float(getattr(self.model.config, "dqdata_scale", 1.0))
         self.context: int | None = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        _score_in_full_precision(self.model)
         device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
         self.model.to(device).eval()
 
@@ -87,3 +88,11 @@ class RewardModel:
     def _read(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
         chats = [self.tokens([*row["prompt"], {"role": "assistant", "content": row["text"]}]) for row in rows]
         return [scores for first in range(0, len(chats), BATCH) for scores in self.read(chats[first : first + BATCH])]
+
+
+def _score_in_full_precision(model: Any) -> None:
+    """In half precision a score is rounded too: to sixteenths from 8 on, to quarters from 32 on."""
+    head = getattr(model, "score", None)
+    if isinstance(head, torch.nn.Linear) and head.weight.dtype != torch.float32:
+        head.float()
+        head.register_forward_pre_hook(lambda _, given: (given[0].float(),))

@@ -43,7 +43,13 @@ def packed_tokenizer(file: Path) -> tuple[Any, Any]:
 
     with _reading(file):
         config = AutoConfig.from_pretrained(**_packed(file))
-        return config, AutoTokenizer.from_pretrained(config=config, **_packed(file))
+        tokenizer = AutoTokenizer.from_pretrained(config=config, **_packed(file))
+    # Some releases of transformers (5.17) take the token that begins a text for the one that ends a turn.
+    for name in ("bos_token", "eos_token", "pad_token"):
+        number = getattr(config, f"{name}_id", None)
+        if isinstance(number, int) and 0 <= number < len(tokenizer) and number != getattr(tokenizer, f"{name}_id"):
+            setattr(tokenizer, name, tokenizer.convert_ids_to_tokens(number))
+    return config, tokenizer
 
 
 def _packed(file: Path) -> dict[str, Any]:

@@ -50,8 +50,9 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(autouse=True)
 def training_processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Jobs of one rank are children of a warm process, except in tests marked slow."""
-    if request.node.get_closest_marker("slow") is not None:
+    """Jobs of one rank are children of a warm process, except in tests marked slow, and on a GPU, whose libraries don't
+    bear a fork."""
+    if any(request.node.get_closest_marker(tier) is not None for tier in ("slow", "gpu")):
         return
     from dqdata.training import launch
 

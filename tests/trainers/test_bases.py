@@ -100,6 +100,26 @@ def test_a_hub_model_is_pinned_to_a_commit(hub: Path, tmp_path: Path, name: str,
     assert Path(loadable(ref, tmp_path / "cache")) == hub / "snapshots" / commit
 
 
+def test_a_commit_in_the_cache_is_loaded_where_the_hub_is_asked_in_vain(
+    hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub
+
+    real = huggingface_hub.snapshot_download
+
+    def asking(**given: Any) -> Any:
+        if given.get("local_files_only"):
+            return real(**given)
+        raise huggingface_hub.errors.OfflineModeIsEnabled("Cannot reach the list of files: offline mode is enabled")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", asking)
+    ref = pinned(resolve_model("some/model@v1", None, tmp_path, "here"))
+    assert Path(loadable(ref, tmp_path / "cache")) == hub / "snapshots" / COMMITS[0]
+    absent = pinned(resolve_model(f"some/model@{'3' * 40}", None, tmp_path, "here"))
+    with pytest.raises(InputError, match="'some/model' at 3{40} can't be had from the hub: .*offline mode is enabled"):
+        loadable(absent, tmp_path / "cache")
+
+
 def test_a_later_main_is_another_model(hub: Path, tmp_path: Path) -> None:
     before = pinned(resolve_model("some/model", None, tmp_path, "here"))
     (hub / "refs" / "main").write_text(COMMITS[0])

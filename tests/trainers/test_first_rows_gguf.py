@@ -100,6 +100,24 @@ def test_check_says_of_a_gguf_file_what_a_training_says(
     assert expected in said
 
 
+def test_the_end_of_a_turn_is_what_the_file_says(tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers import AutoTokenizer
+
+    model = write_gguf(tiny, tmp_path / "student.gguf", TEMPLATE)
+    _, right = packed.packed_tokenizer(model)
+    real = AutoTokenizer.from_pretrained
+
+    def mistaken(*given: Any, **more: Any) -> Any:
+        tokenizer = real(*given, **more)
+        tokenizer.eos_token = "<|im_start|>"
+        return tokenizer
+
+    monkeypatch.setattr(AutoTokenizer, "from_pretrained", mistaken)
+    _, read = packed.packed_tokenizer(model)
+    assert (read.eos_token, read.eos_token_id) == (right.eos_token, right.eos_token_id) != ("<|im_start|>", None)
+    assert read.eos_token == "<|im_end|>"
+
+
 @pytest.mark.parametrize("left", [6, 40, 3_000, -200_000])
 def test_a_file_that_was_cut_off_is_named(tmp_path: Path, tiny: Path, checked: Callable[..., str], left: int) -> None:
     whole = write_gguf(tiny, tmp_path / "whole.gguf", TEMPLATE).read_bytes()

@@ -118,7 +118,7 @@ def test_zero3_shards_between_gpus(tmp_path: Path, smollm: Path) -> None:
 
 
 def test_asynchronous_distillation_with_vllm_servers(tmp_path: Path, smollm: Path) -> None:
-    """Written after TRL's documentation: neither this test nor what it tests has run on a machine with a GPU yet.
+    """Written after TRL's documentation: neither this test nor what it tests has run on machines with GPUs yet.
 
     Two servers on one GPU, started by hand or by the caller: DQDATA_TEST_STUDENT_URL with weight transfer by NCCL
     (`VLLM_SERVER_DEV_MODE=1 vllm serve MODEL --weight-transfer-config '{"backend": "nccl"}'`), DQDATA_TEST_TEACHER_URL

@@ -134,6 +134,22 @@ async def test_what_cannot_be_loaded_ends_every_call_with_the_cause(
         await asked.close()
 
 
+def test_scores_in_half_precision_are_not_rounded(models: Path) -> None:
+    """Of a sum of weights in bfloat16 that is rounded to it too, some seven bits are left."""
+    import torch
+
+    chats = [row["messages"] for row in additions(5)]
+    for name in ("style", "verdicts"):
+        whole, half = (RewardModel(str(models / name), name, dtype=kind) for kind in (torch.float32, torch.bfloat16))
+        with torch.inference_mode():
+            seen = [half.model(input_ids=torch.tensor([half.tokens(chat)])).logits[0] for chat in chats]
+        assert all(scores.dtype == torch.float32 for scores in seen)
+        assert all((scores != scores.bfloat16().float()).any() for scores in seen)
+        for chat in chats:
+            [near], [exact] = (model.read([model.tokens(chat)]) for model in (half, whole))
+            assert near == pytest.approx(exact, rel=0.3, abs=0.5)
+
+
 async def test_figures_are_those_of_the_model(models: Path) -> None:
     chats = [row["messages"] for row in additions(5)]
     requests = [Request(tuple(Message(**turn) for turn in chat)) for chat in chats]

@@ -118,6 +118,7 @@ def test_licences_are_followed_refused_and_accepted(project: Path, command_line:
     assert command_line("tag", "more", "--license", "mitt")[0] == 2
 
 
+@pytest.mark.needs("rapidfuzz", "wordllama")
 def test_what_a_step_only_compares_with_binds_nobody(project: Path, command_line: Invoke) -> None:
     for name in ("benchmark", "clean"):
         assert command_line("run", name, "-q", "--engine", "inline")[0] == 0

@@ -39,6 +39,7 @@ def test_a_text_without_words_says_nothing() -> None:
     assert Wordings(pl.Series(TASKS)).compare(Words(pl.Series(["1 2 3"])), 0, 0) == (0.0, 0.0)
 
 
+@pytest.mark.needs("rapidfuzz")
 @pytest.mark.parametrize(("cosine", "kind"), [(0.3, "doubtful"), (0.8, "rephrased"), (0.0, "rephrased")])
 def test_the_same_formulas_with_other_words_are_doubtful(cosine: float, kind: str) -> None:
     problem = r"Find all real solutions of the equation $x^4 - 13x^2 + 36 = 0$ and list them in order."
