@@ -54,7 +54,7 @@ def test_splits_share_no_problem_and_no_structure_of_the_test(problems: Path) ->
         counted[row["split"], row["level"]] += 1
     assert all(len(splits) == 1 for splits in computed.values()) and len(computed) > 300
     held_out = structures.pop("test_structures")
-    assert held_out and all(not held_out & others for others in structures.values())
+    assert held_out and structures and all(not held_out & others for others in structures.values())
     for split, count in COUNTS.items():
         for level in levels_of(split):
             assert counted[split, level] == count // 20 // len(levels_of(split)), (split, level)

@@ -64,6 +64,7 @@ def pin(
     """The SQL with versions; `known` has the versions of each catalog, the one that the bare name means last. marks:
     for tags and days. `for_recipe` also looks for what gives other rows next time, such as random(). Raises
     QueryError."""
+    sql = sql.rstrip("; \t\r\n")  # as shells of SQL take it; a query is put between parentheses
     quoted_sql, marked = quote_refs(sql, lambda ref: _resolve(ref, known, marks))
     tree = _parse(quoted_sql, con)
     edits: list[tuple[int, int, str]] = []

@@ -116,7 +116,7 @@ def test_critique_rethink_verify(run: Run, store: Store, loopback: Loopback) -> 
     children = rows.filter(pl.col("rewrite_stop") == "rewritten")
     assert children["correct"].all() and set(children["parent_id"]) <= set(rows["trace_id"])
     raw = frame(store, "select detail, row->>'question' as q from p__rejects where kind = 'failed'")
-    assert all("I would call it medium." in detail for detail in raw["detail"])
+    assert raw.height and all("I would call it medium." in detail for detail in raw["detail"])
 
 
 def test_pairs_of_what_was_rethought(run: Run, store: Store, loopback: Loopback) -> None:

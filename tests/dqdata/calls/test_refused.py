@@ -137,7 +137,7 @@ async def test_an_endpoint_that_has_room_again_is_used_again(loopback: Loopback,
 
     loopback.answer = answer
     found = await asyncio.wait_for(answers(loopback, ledger, [f"q{i}" for i in range(300)], concurrency=40), 100)
-    assert all(isinstance(answer, Completion) for answer in found)
+    assert len(found) == 300 and all(isinstance(answer, Completion) for answer in found)
 
 
 SSE = 'data: {"model": "m", "choices": [{"delta": {"reasoning_content": "2 and"}}]}\n\n'

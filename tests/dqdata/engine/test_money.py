@@ -232,6 +232,7 @@ def test_prompts_of_one_file_name_are_all_recorded_and_rebuilt(tmp_path: Path) -
     texts = [Path(given["prompt"]).read_text(), Path(given["inner"][0]["prompt"]).read_text()]
     assert texts == ["text of solve/v1.md", "text of judge/v1.md"] and given["inner"][1] == "no/v3.md"
     outside = _written({"../../x.md": "a", "/etc/y.md": "b"}, tmp_path / "inside" / "1")
+    assert len(outside) == 2
     assert all(path.is_relative_to(tmp_path / "inside" / "1") for path in outside.values())
 
 

@@ -82,7 +82,7 @@ def test_llama_factory_finds_its_columns_in_dataset_info(store: Path, tmp_path: 
     info = json.loads((tmp_path / "llama-factory" / "dataset_info.json").read_text())
     assert info["rows"]["file_name"] == "train.jsonl" and info["rows"]["formatting"] == "sharegpt"
     rows = [json.loads(line) for line in (tmp_path / "llama-factory" / "train.jsonl").read_text().splitlines()]
-    assert all(set(info["rows"]["columns"].values()) <= row.keys() for row in rows)
+    assert rows and all(set(info["rows"]["columns"].values()) <= row.keys() for row in rows)
     for row in rows:
         roles = [turn["from"] for turn in row["conversations"]]
         assert set(roles[::2]) <= {"human", "observation"} and set(roles[1::2]) <= {"gpt", "function_call"}

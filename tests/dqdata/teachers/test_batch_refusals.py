@@ -63,7 +63,7 @@ def is_bad(line: dict[str, Any]) -> bool:
 def refused_alone(found: dict[str, Completion | BaseException]) -> TeacherError:
     error = found.pop(BAD)
     assert isinstance(error, TeacherError)
-    assert all(isinstance(answer, Completion) for answer in found.values())
+    assert found and all(isinstance(answer, Completion) for answer in found.values())
     return error
 
 
@@ -97,7 +97,7 @@ async def test_a_bad_line_fails_alone_and_holds_up_no_later_run(
     server.answer = lambda body: "It is 4."
     submitted = len(server.submitted())
     again = await run(server, ledger, attempts=4)
-    assert all(isinstance(answer, Completion) for answer in again.values())
+    assert again and all(isinstance(answer, Completion) for answer in again.values())
     assert set(server.submitted()[submitted:]) <= {BAD}  # nothing is paid for twice
 
 
@@ -153,4 +153,5 @@ async def test_a_fault_of_every_line_ends_the_run_with_the_servers_words(
 async def test_an_endpoint_with_too_much_waiting_is_given_the_file_again(server: BatchLoopback, ledger: Ledger) -> None:
     error = {"code": "token_limit_exceeded", "message": "enqueued token limit reached"}
     server.look = lambda lines: [error] if len(server.batches) < 6 else []
-    assert all(isinstance(answer, Completion) for answer in (await run(server, ledger)).values())
+    found = await run(server, ledger)
+    assert found and all(isinstance(answer, Completion) for answer in found.values())

@@ -59,7 +59,7 @@ async def test_a_server_lives_as_long_as_its_teacher(served: VllmParams) -> None
     answer = await teacher.complete(ask("hi"))
     assert (answer.response, answer.model) == ("org/model bfloat16 hello", "org/model")
     started = pids(served)
-    assert all(alive(pid) for pid in started)
+    assert started and all(alive(pid) for pid in started)
     await teacher.close()
     await gone(started)
 

@@ -135,4 +135,5 @@ def test_each_type_has_its_prompt(prompt: str) -> None:
     )
     assert [row["pass_rate"] for row in rated.rows] == [1.0, 1.0]
     boxed = run_operator("generate", rows, params={"teacher": "t"}, teachers={"t": lambda _: "\\boxed{7}"})
-    assert all("\\boxed" in one.messages[-1].content for one in boxed.teachers["t"].requests)
+    asked = boxed.teachers["t"].requests
+    assert asked and all("\\boxed" in one.messages[-1].content for one in asked)
