@@ -89,6 +89,12 @@ def read_parquet(files: Iterable[Path]) -> str:
     return f"read_parquet([{', '.join(map(literal, files))}])"
 
 
+def without_end(sql: str) -> str:
+    """A query without the semicolons that shells of SQL want at its end: it is put between parentheses."""
+    bare = sql.rstrip()
+    return bare.rstrip("; \t\r\n") if bare.endswith(";") else sql
+
+
 def parsed(sql: str, con: duckdb.DuckDBPyConnection | None = None) -> dict[str, Any]:
     """DuckDB's syntax tree: {"error": False, "statements": [...]}, or {"error": True, "error_message": ...}."""
     tree: dict[str, Any] = json.loads(_serialized(sql) if con is None else _serialize(sql, con))

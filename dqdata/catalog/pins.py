@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from dqdata.catalog.marks import Marks
 from dqdata.errors import QueryError, nearest
 from dqdata.refs import COSTS, DIFFICULTY, LATEST, RECORDS, catalog_ref, owner
-from dqdata.sql import PURE, WORD, base_tables, edited, nodes, parsed, quote_refs, quoted, table_functions
+from dqdata.sql import PURE, WORD, base_tables, edited, nodes, parsed, quote_refs, quoted, table_functions, without_end
 
 if TYPE_CHECKING:
     import duckdb
@@ -64,8 +64,7 @@ def pin(
     """The SQL with versions; `known` has the versions of each catalog, the one that the bare name means last. marks:
     for tags and days. `for_recipe` also looks for what gives other rows next time, such as random(). Raises
     QueryError."""
-    sql = sql.rstrip("; \t\r\n")  # as shells of SQL take it; a query is put between parentheses
-    quoted_sql, marked = quote_refs(sql, lambda ref: _resolve(ref, known, marks))
+    quoted_sql, marked = quote_refs(without_end(sql), lambda ref: _resolve(ref, known, marks))
     tree = _parse(quoted_sql, con)
     edits: list[tuple[int, int, str]] = []
     tables = dict.fromkeys(marked)

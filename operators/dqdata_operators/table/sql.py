@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
+from pydantic import field_validator
 
 from dqdata.arrow_types import check_times, has_time
 from dqdata.columns import KEYS, Columns
@@ -22,7 +23,7 @@ from dqdata.errors import ColumnError, OperatorError, QueryError
 from dqdata.expressions import check_query
 from dqdata.files import parquet_file
 from dqdata.operator import Decisions, NewRows, Params, Run, Schema, Table, TableOperator
-from dqdata.sql import PARQUET, literal, quoted
+from dqdata.sql import PARQUET, literal, quoted, without_end
 from dqdata.types import advice, stored_query
 
 if TYPE_CHECKING:
@@ -36,6 +37,11 @@ NULL = "INTEGER"
 class SqlParams(Params):
     query: str
     """A SELECT over the view `rows`. No random() or now(): the same rows must give the same result."""
+
+    @field_validator("query")
+    @classmethod
+    def _one(cls, query: str) -> str:
+        return without_end(query)
 
 
 class Sql(TableOperator[SqlParams]):

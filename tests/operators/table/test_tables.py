@@ -190,6 +190,6 @@ def test_a_bare_null_is_a_key_that_is_filled(key: str) -> None:
         "parent_ids "
         "from rows a join rows b on a.problem_id = b.problem_id and a.trace_id < b.trace_id"
     )
-    tried = run_operator("sql", rows, params={"query": query})
+    tried = run_operator("sql", rows, params={"query": f"{query} ;\n"})
     assert sorted(row["joined"] for row in tried.rows) == ["01", "23"] and tried.columns[key] == "VARCHAR"
     assert all(isinstance(row[key], str) for row in tried.rows) and len({row[key] for row in tried.rows}) == 2
