@@ -60,7 +60,8 @@ def _rules(evaluate: Evaluate, index: int, sample: int) -> Rules:
 
 
 class _Answers:
-    """Hands out what is to be answered, and writes down what was."""
+    """Hands out what is to be answered, and writes down what was. The time that passes is shared out among the answers
+    that are being written, so that those of a batch add up to its time."""
 
     def __init__(
         self,
@@ -72,33 +73,43 @@ class _Answers:
     ) -> None:
         self._texts, self._waiting, self._rows, self._file = texts, list(texts)[::-1], rows, file
         self._wanted, self._progress = wanted, progress
-        self._done, self._began = wanted - len(texts), time.monotonic()
+        self._done, self._seen = wanted - len(texts), time.monotonic()
+        self._seconds: dict[Text, float] = {}
 
     def take(self, room: int, wait: bool) -> list[Text] | None:
         if not self._waiting:
             return None if wait else []
-        return [self._waiting.pop() for _ in range(min(room, len(self._waiting)))]
+        self._pass()
+        taken = [self._waiting.pop() for _ in range(min(room, len(self._waiting)))]
+        self._seconds.update(dict.fromkeys(taken, 0.0))
+        return taken
 
     def ready(self) -> bool:
         return bool(self._waiting)
 
     def done(self, text: Text) -> None:
         index, sample = self._texts[text]
-        now = time.monotonic()
+        self._pass()
         line = {
             **self._rows[index],
             "index": index,
             "text": opened_by(text.prompt) + text.text,
             "tokens": len(text.ids),
             "finish_reason": "stop" if text.finish_reason == "stop" else "length",
-            "seconds": now - self._began,
+            "seconds": self._seconds.pop(text),
             "sample": sample,
         }
-        self._began = now
         self._file.write(json.dumps(line, default=str) + "\n")
         self._file.flush()
         self._done += 1
         self._progress(self._done, self._wanted)
+
+    def _pass(self) -> None:
+        """Counts the time since the last call."""
+        now = time.monotonic()
+        for text in self._seconds:
+            self._seconds[text] += (now - self._seen) / len(self._seconds)
+        self._seen = now
 
 
 def unanswered(rows: int, evaluate: Evaluate, out: Path) -> list[tuple[int, int]]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
+import json
 import math
 import random
 from itertools import combinations, product
 
 import pytest
 
+from dqdata.models import Rules, Text
 from dqdata.statistics import Spread, clustered, paired, pass_at, same_answer, voted, wilson
+from dqdata.training.answer import _Answers
 from dqdata.training.score import Answered, Score
 
 
@@ -88,3 +92,24 @@ def test_a_score_by_hand() -> None:
     hard = scored.by([1, 10, 2])
     assert list(hard) == ["1", "2", "10"] and hard["1"].accuracy == pytest.approx(2 / 3)
     assert "majority" not in Score(tuple(answers[:1])).as_json()
+
+
+def test_the_time_of_a_batch_is_shared_out_among_its_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two texts end after 6 s, a third, taken with them, after 10 s; a fourth begins at 6 s and ends with the third."""
+    now = [100.0]
+    monkeypatch.setattr("dqdata.training.answer.time.monotonic", lambda: now[0])
+    rules = Rules(8, 0.0, 1.0, 0, 0)
+    texts = {Text(f"question {number}", rules): (number, 0) for number in range(4)}
+    written = io.StringIO()
+    answers = _Answers(texts, [{} for _ in texts], written, 4, lambda done, total: None)
+    now[0] += 3  # before anything is taken
+    begun = list(answers.take(3, wait=False) or ())
+    now[0] += 6
+    for text in begun[:2]:
+        answers.done(text)
+    begun += answers.take(3, wait=False) or ()
+    now[0] += 4
+    for text in begun[2:]:
+        answers.done(text)
+    seconds = [json.loads(line)["seconds"] for line in written.getvalue().splitlines()]
+    assert seconds == [2, 2, 4, 2] and sum(seconds) == 10
