@@ -45,7 +45,8 @@ def recipes(project: Project) -> list[str]:
 
 
 def table(project: Project, store: Store) -> str:
-    """A line for each step. dropped: rows by reason. filled: rows of the result in which the step set a column."""
+    """A line for each step. dropped: rows by reason. filled: rows of the result in which the step set a column, or of
+    its own result where it changed one."""
     lines = ["| recipe | step | rows that it dropped | rows that it filled in |", "|---|---|---|---|"]
     for name in recipes(project):
         if store.latest(project.pipelines[name].into) is None:
@@ -64,7 +65,7 @@ def _steps(project: Project, store: Store, name: str) -> Iterator[str]:
     total = _count(store, f"select count(*) as n from {into}")
     have = set(_rows(store, f"select * from {into} limit 1")[0]) if total else set()
     before = set(plan.columns)
-    for step in plan.steps:
+    for place, step in enumerate(plan.steps):
         added = sorted((set(step.after) - before) & have)
         before = set(step.after)
         dropped = rejected.get(step.spec.id, Counter())
@@ -74,7 +75,26 @@ def _steps(project: Project, store: Store, name: str) -> Iterator[str]:
             given = " or ".join(f"{quoted(column)} is not null" for column in added)
             count = _count(store, f"select count(*) as n from {into} where {given}")
             filled = f"{count} of {total}: {', '.join(added)}"
+        elif not dropped:
+            filled = _changed(project, store, name, place)
         yield f"| {name} | {step.spec.id} | {reasons} | {filled} |"
+
+
+def _changed(project: Project, store: Store, name: str, place: int) -> str:
+    """Rows that are others after the step at this place than before it: the recipe up to there is run, with the answers
+    of the ledger."""
+    pipeline = project.pipelines[name]
+    sides = []
+    for steps, into in ((place, f"{name}__before"), (place + 1, f"{name}__after")):
+        part = pipeline.model_copy(update={"name": into, "into": into, "steps": pipeline.steps[:steps]})
+        made = run_pipeline(project.model_copy(update={"pipelines": {**project.pipelines, into: part}}), into, store)
+        have = store.schema(into, made.version)
+        sides.append(into)
+    before, after = sides
+    columns = ", ".join(map(quoted, have))
+    others = f"select {columns} from {after} except all select {columns} from {before}"
+    count = _count(store, f"select count(*) as n from ({others})")
+    return f"{count} of {_count(store, f'select count(*) as n from {after}')} changed"
 
 
 def _rows(store: Store, query: str) -> list[dict[str, object]]:

@@ -125,6 +125,7 @@ def test_the_page_shows_what_each_step_did(built: Built, monkeypatch: pytest.Mon
     found = recipes.written(page, recipes.table(built.project, built.store))
     texts = [re.sub(r"\d+", "N", text) for text in (found, page)]
     assert texts[0] == texts[1], "run `python docs/recipes.py`"
+    assert not re.search(r"\| - \| (?:-|0 of [^|]*) \|", page), "a step that changes no row"
 
 
 @pytest.mark.parametrize(
