@@ -21,14 +21,12 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from dqdata_operators.lib.maths import choice_phrases as phrases
-from dqdata_operators.lib.maths.concluding import concluded, in_a_line, judged_in_a_list
+from dqdata_operators.lib.maths.concluding import EARLIER, concluded, in_a_line, judged_in_a_list
 from dqdata_operators.lib.maths.denials import denials, denied_in
 from dqdata_operators.lib.maths.options import Mention, at, enumerated, leading
 
 REST = 120
 """Characters after a statement's beginning in which its option stands."""
-
-
 _OPTION = re.compile(
     r"(?<![A-Za-z0-9'’=<>+*/^_\\.-])(?<![=<>+*/^]\s)([A-J])(?=[)\]]?(?:\W*$|\s*[,;:]|\s+(?:is|est|ist|es|est|è|é|die|der|das|la|"
     r"le|el|il|the|stimmt|passt|trifft)\b))"
@@ -179,7 +177,8 @@ def _hedged(cue: _Statement) -> bool:
 def _verdicts(text: str, letters: str) -> Iterator[_Statement]:
     for match in phrases.RIGHT.finditer(text):
         named = [*_LONE.finditer(text, match.start(1), match.end())][-1]
-        if named.start() == match.start(1) or not re.match(r"\s+(?:is|est|ist|es)\b", text[named.end() :]):
+        but = re.search(r",\s+(?:but|yet|sondern|mais|sino|ma)\b", text[match.start() : named.start()])
+        if named.start() == match.start(1) or not (but or re.match(r"\s+(?:is|est|ist|es)\b", text[named.end() :])):
             named = match
         before = text[max(0, match.start() - 60) : named.start(1)]
         if named[1] not in letters or phrases.NOT.search(before) or phrases.UNSURE.search(before):
@@ -242,7 +241,7 @@ def _decisions(text: str, letters: str, *, last: bool = True) -> Iterator[_State
             before = text[max(0, match.start() - 40) : match.start()]
             if mention is None or phrases.NOT.search(before) or phrases.UNSURE.search(before):
                 continue
-            if phrases.MISTAKEN.search(text[max(0, match.start() - 80) : match.start()]):
+            if EARLIER.search(_sentence_of(before)) or phrases.MISTAKEN.search(text[: match.start()][-80:]):
                 continue
             if text[match.end() + mention.end - 1].islower() and not mention.marked:
                 continue
@@ -256,7 +255,7 @@ def _about(rest: str) -> bool:
     """Whether a statement about the option follows, which then decides, or about a genus (`E. coli is`)."""
     return bool(re.match(r"\.\s+[a-z]+\s+(?:is|are|was|were|can|has|have)\b", rest)) or bool(
         re.match(
-            r"[)\]]?\s+(?:is|isn['’]t|was|can|cannot|can['’]t|does|doesn['’]t|has|ist|est|es)\b|[)\]]?\s*(?:不|"
+            r"[)\]]?\s+(?:is|isn['’]t|was|are|were|have|do|don['’]t|can|cannot|can['’]t|does|doesn['’]t|has|ist|est|es)\b|[)\]]?\s*(?:不|"
             r"是?(?:错|錯))",
             rest,
         )

@@ -36,7 +36,7 @@ _CLAUSE = re.compile(
 )
 _JOINED = (
     r"\)?(?:\s*(?:,\s*(?:and|or|und|et|y|e)?|/|&|、|和|\+|(?:as\s+well\s+as|and|or|nor|oder|und|et|ou|y|o|e)\b)"
-    r"\s*(?:options?\s+)?\(?)"
+    r"\s*(?:the\s+)?(?:options?\s+)?\(?)"
 )
 _HAN_CLAUSE = re.compile(r"[,，;；:：]|(?=而|所以|因此|故)")
 _MENTION = re.compile(
@@ -131,7 +131,7 @@ _THEY = re.compile(
 )
 _TOO = re.compile(r"\b(?:also|too|as\s+well|auch|aussi|también|anche)\b", re.IGNORECASE)
 _INITIALS = re.compile(r"^\.\s*(?:[A-Z]\.|[a-z])")
-_EARLIER = re.compile(
+EARLIER = re.compile(
     r"\b(?:first|initially|originally|earlier|previously|at\s+first|tempt\w*|attractive|had\s+(?:said|put|thought)|zuerst|"
     r"zunächst|anfangs|d['’]abord|primero|said\s+\S+\s+above|slip|mistaken?|misread|was\s+wrong)\b",
     re.IGNORECASE,
@@ -237,7 +237,7 @@ def _polarity(sentence: str, letters: str, *, last: bool, in_full: bool = False)
         None, map(str.strip, (part for part in (_HAN_CLAUSE if han else _CLAUSE).split(sentence) if part))
     ):
         condition = condition and not _RESUMES.match(clause)
-        supposed = condition or any(pattern.search(clause) for pattern in (_SUPPOSED, _EARLIER)) or about_another
+        supposed = condition or any(pattern.search(clause) for pattern in (_SUPPOSED, EARLIER)) or about_another
         about_another = bool(phrases.OTHER.search(_EXCEPT_ONE.sub("", clause)))
         supposed = supposed or about_another
         about_another = about_another and len(clause.split()) < 4
