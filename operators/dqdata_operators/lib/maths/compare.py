@@ -153,8 +153,11 @@ class _Case(NamedTuple):
         verdict = equal(
             reference=self.expected, prediction=pred, tolerance=self.tolerance, asked=asked, question=question
         )
-        if verdict is not True and (formula := same_formula(self.wanted, given)) is not None:
-            return "undecided" if formula == "open" else formula
+        formula = same_formula(self.wanted, given)
+        if formula == "open":
+            return "undecided"
+        if verdict is not True and formula is not None:
+            return formula
         if verdict is False:
             return self.other_readings(pred, given)
         if verdict is not None:

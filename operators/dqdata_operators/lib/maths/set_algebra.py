@@ -58,6 +58,9 @@ def same_formula(reference: str, prediction: str) -> bool | Literal["open"] | No
         return None  # a power beside a letter
     rows = [dict(zip(letters, row, strict=True)) for row in product((False, True), repeat=len(letters))]
     same = all(_true(ours, row) == _true(theirs, row) for row in rows)
+    exterior = not kinds - {"letter", "open", "close", "and"} and re.search(r"\\wedge|∧", reference + prediction)
+    if same and exterior and ours != theirs:
+        return "open"  # perhaps an exterior product, whose order matters
     return "open" if same and ("prime" in mine) != ("prime" in other) else same
 
 
