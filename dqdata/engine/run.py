@@ -92,18 +92,16 @@ def run_pipeline(
             return passed(there_already(store, *made, plan.pipeline), project)
         with rare_collections():
             return passed(
-                asyncio.run(
-                    _Run(
-                        plan,
-                        project,
-                        store,
-                        folder,
-                        out,
-                        project.engine.model_copy(update={"kind": engine}) if engine else project.engine,
-                        again=force or retry_failed,
-                        force=force,
-                    ).run(allow_partial, workers)
-                ),
+                _Run(
+                    plan,
+                    project,
+                    store,
+                    folder,
+                    out,
+                    project.engine.model_copy(update={"kind": engine}) if engine else project.engine,
+                    again=force or retry_failed,
+                    force=force,
+                ).run(allow_partial, workers),
                 project,
             )
 
@@ -135,9 +133,10 @@ class _Run:
         if plan.pipeline.mode == "append" and plan.pipeline.limit is None:
             self.appending = Appending(Past() if force else Past.load(self.kept))
 
-    async def run(self, allow_partial: bool, workers: int | None) -> RunResult:
+    def run(self, allow_partial: bool, workers: int | None) -> RunResult:
         try:
-            version = await self._carry_out(allow_partial, workers)
+            output = asyncio.run(self._carry_out(allow_partial, workers))
+            version = self._commit(output)  # outside of the loop, whose thread can be interrupted while it waits
         except DqdataError as error:
             status = "stopped" if isinstance(error, Stopped) else "failed"
             self.store.record_run(self._record(status, None, str(error)))
@@ -147,7 +146,7 @@ class _Run:
         shutil.rmtree(self.folder)
         return result
 
-    async def _carry_out(self, allow_partial: bool, workers: int | None) -> Version:
+    async def _carry_out(self, allow_partial: bool, workers: int | None) -> RunOutput:
         pipeline, stop = self.plan.pipeline, StopSignal()
         with Ledger(self.store.ledger_place) as ledger, on_signals(stop):
             budget = Budget(pipeline.budget_usd, pipeline.budget_tokens, ledger.spent(run_id=self.run_id))
@@ -198,7 +197,7 @@ class _Run:
                     self.counters = runtime.counters()
             spent = ledger.spent(run_id=self.run_id)
             self.paid_usd = spent.cost_usd + spent.unsure_usd
-        return await asyncio.to_thread(self._commit, self.output)
+        return self.output
 
     def _commit(self, output: RunOutput) -> Version:
         rows = merged(output.rows, self.plan.after, self.folder / "merged-rows")
