@@ -72,6 +72,51 @@ def project(tmp_path: Path, loopback: Loopback, monkeypatch: pytest.MonkeyPatch)
     copied = {"question": BENCHMARKS["HuggingFaceH4/MATH-500"]["problem"], "final_answer": "1", **solved}
     endless = {"question": "State the theorem.", "final_answer": "x" * 300, **solved}
     write(folder / "zwhe99" / "DeepMath-103K" / "train.jsonl", [*maths, copied, endless])
+    solutions = {"solution": "...", "problem_type": "Algebra", "source": "olympiads", "uuid": "u", "generations": ["a"]}
+    openr1 = [
+        {
+            "problem": f"Let $f(x) = {n} x$ for all real x, a linear map. Find the value of $f({n + 20})$.",
+            "answer": str(n * (n + 20)),
+            "question_type": "math-word-problem",
+            **solutions,
+        }
+        for n in range(2, 8)
+    ]
+    proof = {
+        "problem": "Prove that there is no largest prime.",
+        "answer": "proof",
+        "question_type": "proof",
+        **solutions,
+    }
+    same = {
+        "problem": maths[3]["question"] + " Please.",
+        "answer": maths[3]["final_answer"],
+        "question_type": "other",
+        **solutions,
+    }
+    write(folder / "open-r1" / "OpenR1-Math-220k" / "train.jsonl", [*openr1, proof, same])
+    thoughts = [
+        {
+            "conversations": [{"from": "user", "value": question}, {"from": "assistant", "value": "..."}],
+            "question": question,
+            "source": source,
+            "id": n,
+        }
+        for n, (question, source) in enumerate(
+            [
+                (
+                    "Suppose a machine computes $f(x) = 5 x$; which number does it give, $f(31)$, as its output?",
+                    "numina_math",
+                ),
+                (
+                    "Given only $f(x) = 7 x$, someone wants $f(41)$ and doubts the table. Which value is it?",
+                    "tiger_math",
+                ),
+                ("Why is the sky blue?", "stackexchange_physics"),
+            ]
+        )
+    ]
+    write(folder / "open-thoughts" / "OpenThoughts2-1M" / "train.jsonl", thoughts)
     words = ("squares", "cubes", "halves", "negatives", "doubles", "digits", "signs", "parities")
     tasks = [
         {
@@ -99,12 +144,15 @@ def answer(body: dict[str, Any], times: Counter[str]) -> str:
     times[body["model"] + text] += 1
     if found := re.search(r"function (\w+)\(items\).* plus (\d+)", text):
         wrong = times[body["model"] + text] % 2 == 0 and found[1] == "cubes"
+        wrong |= "7B" in body["model"] and int(found[2]) > 1
         code = f"def {found[1]}(items):\n    return [item + {int(found[2]) + wrong} for item in items]"
         return f"<think>Go through {found[1]}, try {times[body['model'] + text]}.</think>```python\n{code}\n```"
     found = re.search(r"f\(x\) = (\d+) x.*f\((\d+)\)", text)
     assert found, text
     right = int(found[1]) * int(found[2])
     draw = times[body["model"] + text]
+    if "QwQ" in body["model"]:
+        return f"<think>Go.</think>So \\boxed{{{right + ('table' in text)}}}"
     if "7B" in body["model"]:
         return f"\\boxed{{{right if int(found[1]) < 5 else 0}}}"
     said = right + (draw % 3 == 0)
@@ -132,9 +180,21 @@ def test_public_sets_become_verified_traces(
         found: list[dict[str, Any]] = json.loads(command_line("sql", sql, "--json").out)["rows"]
         return found
 
-    dropped = {row["reason"] for row in rows("select reason from open_math__rejects")}
-    assert "no_short_answer" in dropped and len(dropped) > 1, dropped
-    assert rows("select count(*) as n from math_rated__rejects where reason = 'always_solved'")[0]["n"] > 0
+    for name, reasons in (
+        ("deepmath", {"no_short_answer"}),
+        ("openr1_math", {"proof"}),
+        ("openthoughts", {"not_mathematics", "no_agreement"}),
+    ):
+        assert {row["reason"] for row in rows(f"select reason from {name}__rejects")} == reasons
+    dropped = {row["op"] for row in rows("select op from open_math__rejects")}
+    assert dropped == {"dedup", "decontaminate"}
+    assert {row["source_set"] for row in rows("select distinct source_set from open_math")} == {
+        "deepmath", "openr1", "openthoughts",
+    }  # fmt: skip
+    agreed = rows("select question, answer from open_math where source_set = 'openthoughts'")
+    assert [row["answer"] for row in agreed] == ["155"]
+    for rated in ("math_rated", "code_rated"):
+        assert rows(f"select count(*) as n from {rated}__rejects where reason = 'always_solved'")[0]["n"] > 0
     pools = {row["pool"] for row in rows("select distinct pool from open_math")}
     assert "sft" in pools and pools <= {"sft", "reward", "rl", "heldout"}
     traces = rows("select question, response, answer, process_valid, pool, messages from math_traces")
