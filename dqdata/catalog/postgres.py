@@ -122,14 +122,16 @@ class _AdvisoryLock:
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
-        """What psycopg raises, in the words that DuckDB has for it. The connection is given up whatever is raised."""
+        """What psycopg raises, in the words that DuckDB has for it. The connection is given up whatever is raised, and
+        by Ctrl-C the place in the queue."""
         try:
             yield
         except BaseException as error:
+            if not (isinstance(error, Exception) and type(error).__module__.startswith("psycopg")):
+                self.release()
+                raise
             self._close()
-            if isinstance(error, Exception) and type(error).__module__.startswith("psycopg"):
-                raise ConnectionError(f"Unable to connect to Postgres: {error}") from error
-            raise
+            raise ConnectionError(f"Unable to connect to Postgres: {error}") from error
 
 
 def _answered(con: psycopg.Connection, timeout: float) -> bool:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -138,35 +141,59 @@ def test_the_lock_is_held_by_one_process_and_free_when_it_was_killed(place: Stor
     again.release()
 
 
+def wait_for(con: Any, count: int) -> bool:
+    """Whether so many wait for the lock, once they do or 60 s are over."""
+    deadline = time.monotonic() + 60
+    sql = "select count(*) from pg_locks where locktype = 'advisory' and not granted and database = (select oid "
+    sql += "from pg_database where datname = current_database())"
+    while (found := con.execute(sql).fetchone()) != (count,) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return bool(found == (count,))
+
+
+@on_servers
+def test_ctrl_c_gives_up_the_place_in_the_queue(place: StorePlace) -> None:
+    import psycopg
+
+    held, left = (backend_of(place).metadata.lock() for _ in range(2))
+    with psycopg.connect(PostgresPlace(place.metadata).connection, autocommit=True) as con:
+        assert held.acquire(0)
+
+        def interrupt() -> None:
+            if wait_for(con, 1):
+                os.kill(os.getpid(), signal.SIGINT)
+
+        sender = threading.Thread(target=interrupt, daemon=True)
+        sender.start()
+        with pytest.raises(KeyboardInterrupt):
+            left.acquire(90)
+        sender.join()
+        assert wait_for(con, 0)
+        held.release()
+    assert left.acquire(0)
+    left.release()
+
+
 @on_servers
 def test_the_server_gives_the_lock_in_the_order_in_which_it_was_asked_for(place: StorePlace) -> None:
     """Nobody waits for one that gave up or was killed while it waited."""
     import psycopg
-
-    def waiting(count: int) -> bool:
-        """Whether so many wait, once they do or 60 s are over."""
-        deadline = time.monotonic() + 60
-        sql = "select count(*) from pg_locks where locktype = 'advisory' and not granted and database = (select oid "
-        sql += "from pg_database where datname = current_database())"
-        while (found := con.execute(sql).fetchone()) != (count,) and time.monotonic() < deadline:
-            time.sleep(0.01)
-        return found == (count,)
 
     held, left, *others = (backend_of(place).metadata.lock() for _ in range(5))
     with psycopg.connect(PostgresPlace(place.metadata).connection, autocommit=True) as con:
         assert held.acquire(0)
         words = [sys.executable, "-c", HOLD, str(place.path), place.metadata, place.data]
         with subprocess.Popen(words) as killed:
-            assert waiting(1)
+            assert wait_for(con, 1)
             for count, lock in enumerate([left, *others], 2):
-                assert not lock.acquire(0.001) and waiting(count)
+                assert not lock.acquire(0.001) and wait_for(con, count)
             killed.kill()
         left.release()
-        assert waiting(4), "the place of the killed process goes when its turn comes"
+        assert wait_for(con, 4), "the place of the killed process goes when its turn comes"
         held.release()
-        assert not held.acquire(0.001) and waiting(3)
+        assert not held.acquire(0.001) and wait_for(con, 3)
         for count, lock in enumerate([*others, held]):
-            assert lock.acquire(60) and waiting(3 - count)
+            assert lock.acquire(60) and wait_for(con, 3 - count)
             assert not backend_of(place).metadata.lock().acquire(0)
             lock.release()
     assert held.acquire(0)
