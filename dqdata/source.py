@@ -80,6 +80,10 @@ class SourceContext(Protocol):
 
     @property
     def store(self) -> StoreView: ...
+    @property
+    def grows(self) -> bool:
+        """Whether later runs find more rows there: a pipeline with `mode = "append"`."""
+        ...
 
 
 class Source(ABC, Generic[P]):

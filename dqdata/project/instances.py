@@ -38,6 +38,7 @@ class Context:
 
     root: Path
     store: StoreView
+    grows: bool = False
 
 
 def make_operator(spec: StepSpec, root: Path) -> Operator[Any]:

@@ -185,7 +185,7 @@ def make_plan(
     teachers: dict[str, Teacher[Any]] = {}
     problems = Problems(pipeline.where)
     with problems.noted():
-        source = make_source(pipeline.source, Context(project.root, store), pipeline.where)
+        source = make_source(pipeline.source, Context(project.root, store, pipeline.mode == "append"), pipeline.where)
         origin, counted, given = _asked(source, pipeline.source.kind, f"{pipeline.where} from")
     with problems.noted():
         check_operators(pipeline, project.root)

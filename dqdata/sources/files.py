@@ -31,7 +31,7 @@ from dqdata.sources.csv_rows import read_csv, sample_csv
 from dqdata.sources.hive import partition, refuse_conflict, types_of, with_columns
 from dqdata.sources.json_lines import read_json, sample_json
 from dqdata.sources.parquet_rows import read_parquet, sample_parquet
-from dqdata.sources.paths import COMPRESSED, Format, format_of, found
+from dqdata.sources.paths import COMPRESSED, Format, folder_of_many, format_of, found
 from dqdata.sources.record import Reading, new_names
 from dqdata.types import stored_columns
 
@@ -86,6 +86,8 @@ class Files(Source[FilesParams]):
     def namespace(self) -> str:
         if self.params.namespace is not None:
             return self.params.namespace
+        if self.context.grows and (folder := folder_of_many(self.params.path, self.context.root)) is not None:
+            return folder.name  # whichever files are there by now
         first = self._files[0]
         return _bare_name(first) if len(self._files) == 1 else first.parent.name
 

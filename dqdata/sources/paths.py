@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import itertools
 import lzma
 import zlib
 from collections.abc import Iterator, Sequence
@@ -44,6 +45,16 @@ def found(paths: str | Sequence[str], root: Path) -> list[Path]:
     if not files:
         raise DataError("no file is named: `path` is an empty list")
     return files
+
+
+def folder_of_many(paths: str | Sequence[str], root: Path) -> Path | None:
+    """The folder in which a glob or a list looks for files, of the first where there are several; None for one file."""
+    first = paths if isinstance(paths, str) else paths[0]
+    path = root / Path(first).expanduser()
+    if path.is_file():
+        return None if isinstance(paths, str) else path.parent
+    fixed = list(itertools.takewhile(lambda part: not any(sign in part for sign in "*?["), path.parts))
+    return Path(*fixed)
 
 
 def format_of(path: Path) -> Format:

@@ -210,6 +210,7 @@ class Here(NamedTuple):
 
     root: Path
     store: Any = None
+    grows: bool = False
 
 
 def test_a_struct_without_names_says_what_to_write(project: Write, store: Store, tmp_path: Path) -> None:

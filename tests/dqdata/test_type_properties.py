@@ -39,6 +39,7 @@ class Here(NamedTuple):
 
     root: Path
     store: Any = None
+    grows: bool = False
 
 
 def whole(low: int, high: int) -> st.SearchStrategy[int]:

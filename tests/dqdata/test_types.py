@@ -170,6 +170,7 @@ class Here(NamedTuple):
 
     root: Path
     store: Store
+    grows: bool = False
 
 
 def test_every_type_is_applied_to(tmp_path: Path, expected: dict[str, str]) -> None:

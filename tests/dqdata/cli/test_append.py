@@ -212,3 +212,29 @@ def test_new_rows_on_both_sides_of_a_join_and_a_judge_rebuilt(
     teacher.asked.clear()
     found = json.loads(dqdata("rebuild", "judged@2", "--replay", "-q", "--json").out)
     assert found["equal"] and found["cached"] == 24 and found["missing"] == 0 and teacher.asked == []
+
+
+@pytest.mark.parametrize("given", [True, False], ids=["given ids", "no ids"])
+@pytest.mark.parametrize(
+    "path", ["in/*.jsonl", "in/**/*.jsonl", "in/day=*/x?.jsonl", ["in/b.jsonl", "in/*.jsonl"]], ids=str
+)
+def test_more_files_leave_the_rows_of_the_first_as_they_are(
+    path: Any, given: bool, tmp_path: Path, dqdata: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = f"{{ source = 'files', path = {json.dumps(path)}, hive = false }}"
+    steps = '{ op = "length", column = "question" }'
+    Path("pipelines.toml").write_text(f'[pipelines.p]\nfrom = {source}\nmode = "append"\nsteps = [ {steps} ]\n')
+    ids: list[dict[str, str]] = []
+    for n, name in enumerate(("b", "c", "a"), 1):
+        file = Path("in", f"day={name}", f"x{name}.jsonl") if "day" in path else Path("in", f"{name}.jsonl")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        row = {"question": f"What is {n} + 1?", **({"problem_id": f"q{n}"} if given else {})}
+        file.write_text(json.dumps(row) + "\n")
+        done = dqdata("run", "p", "-q", "--engine", "inline")
+        assert done.code == 0, done.error
+        assert f"append   {n - 1} rows as in p@{n - 1}, 1 rows through length" in done.out or n == 1, done
+        rows = read(dqdata, "sql", "select problem_id, question from p")["rows"]
+        ids.append({row["question"]: row["problem_id"] for row in rows})
+        assert len(rows) == n and ids[0].items() <= ids[-1].items()
+    assert not given or set(ids[-1].values()) == {"in:q1", "in:q2", "in:q3"}

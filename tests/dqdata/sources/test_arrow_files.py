@@ -45,6 +45,7 @@ class Here(NamedTuple):
 
     root: Path
     store: Any = None
+    grows: bool = False
 
 
 def source(file: Path, **params: Any) -> Files:
