@@ -15,6 +15,6 @@ def files(tmp_path: Path):
     """Makes the source over files in a folder."""
 
     def make(path, **params) -> Files:
-        return Files(FilesParams(path=path, **params), SimpleNamespace(root=tmp_path, store=None))
+        return Files(FilesParams(path=path, **params), SimpleNamespace(root=tmp_path, store=None, grows=False))
 
     return make
