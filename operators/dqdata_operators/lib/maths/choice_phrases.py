@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 NOUN = (
-    r"(?:\bans(?:wers?)?|\bchoices?|\bopt(?:ions?)?|\b(?:right|correct|best|true)\s+one|\bselection|\bpick|\bsolution|\bdecision|\bconclusion|\bguess|"
+    r"(?:\bexception(?=\s+is\b)|\bodd\s+one(?:\s+out)?|\bans(?:wers?)?|\bchoices?|\bopt(?:ions?)?|\b(?:right|correct|best|true)\s+one|\bselection|\bpick|\bsolution|\bdecision|\bconclusion|\bguess|"
     r"\bverdict|\brichtig|\bantwort(?:möglichkeit)?|\blösung|"
     r"\br[ée]ponses?|\brespuestas?|\bopci[óo]n|\brispost[ae]|\bopzione|\brespostas?|\balternativa|\bopção|\bantwoord|"
     r"\bodpowiedź|\bответ|\bвариант|\bcevap|đáp án|\bjawaban(?:nya)?|\bsvar(?:et)?|\bvastaus|\bodpověď|"
@@ -35,7 +35,10 @@ NOT = re.compile(
 )
 UNSURE = re.compile(
     r"\b(?:if|whether|unless|suppose|assum\w+|(?:might|may|could|would)\s+(?:think|say|guess|believe)|unclear|"
-    r"doubt|neither|nor|why|how|falls|wenn|si|se|compared|unlike|than|versus)\b[^,.;:]{0,40}$",
+    r"doubt|neither|nor|why|how|falls|wenn|si|se|compared|unlike|than|versus|"
+    r"(?:you|one|some|they|people|others|many|someone)\s+(?:can|could|might|may|would)(?!\s+(?:\w+ly\s+)?(?:see|notice|note|observe|verify|check)))\b[^,.;:]{0,40}$|"
+    r"(?:\b(?:not|never|cannot)|n['’]t)\s+(?:\w+ly\s+)?(?:think|thought|believed?|say|said|agree|sure|certain|convinced|clear|true|obvious)\b"
+    r"(?:(?!\bbut\b|\bso\b)[^,.;:]){0,40}$",
     re.I,
 )
 DENIED_CLAUSE = re.compile(r"(?:\bnot\b|n['’]t\b|\bnever\b|\bdoubt\b)(?![^,.;:]*\bbut\b)[^,.;:]*$", re.IGNORECASE)
@@ -73,20 +76,25 @@ RIGHTNESS = re.compile(
 )
 WRONGNESS = re.compile(
     r"\b(?:not|never|no|nor|neither|cannot|wrong|incorrect\w*|false|nicht|kein\w*|falsch\w*|pas|ne|fauss?e?|mauvaise?|non|"
-    r"incorrect[ao]s?|fals[ao]s?|não|errad[ao]|sbagliat[ao]|не|неверн\w+|except|unless|if|whether|other|instead)\b|n['’]t\b|"
+    r"incorrect[ao]s?|fals[ao]s?|não|errad[ao]|sbagliat[ao]|не|неверн\w+|except|unless|if|whether|other|instead|hardly|barely|"
+    r"scarcely|far\s+from|only\s+(?:seem|appear|look)s?)\b|n['’]t\b|"
     r"不|错|錯|没|ない|ません|誤|間違|違い|아니|틀",
     re.IGNORECASE,
 )
 """Words for right or answer, and for no or wrong."""
 OTHER = re.compile(
     r"\b(?:first|initial|original|earlier|previous)\s+(?:guess|thought|answer|instinct|impression|pick|idea)\b|"
-    r"\b(?:wrong|incorrect|false|worst|bad|second|next|other|distractors?|trap|falsche[nr]?|mauvaise?|fausse|"
+    r"\b(?:wrong|incorrect|false|worst|bad|tempting|second|next|other|distractors?|trap|falsche[nr]?|mauvaise?|fausse|"
     r"incorrect[ao]|"
     r"erróne[ao]|sbagliata|errada)\b|错误|錯誤|неправильный",
     re.IGNORECASE,
 )
 """What an answer is that isn't the one."""
-LEAST = re.compile(r"\bleast\b|\b(?:wrong|incorrect|false)\s+(?:option|choice|statement)\b", re.IGNORECASE)
+LEAST = re.compile(
+    r"\bleast\b|\b(?:wrong|incorrect|false)\s+(?:option|choice|statement)\b|"
+    r"\b(?:option|choice|statement|one)\s+(?:that|which)\s+(?:fails|is\s+(?:wrong|incorrect|false|not)|does\s+not|doesn['’]t)\b",
+    re.IGNORECASE,
+)
 """What the question may have asked for."""
 TAKEN_BACK = re.compile(
     r"[\s.,;:!)\]—–-]*(?:(?:but|however|hmm+|no|wait|oh|actually|yet|though|although|and)\b[\s,.…]*)*\b(?:that|"
@@ -120,9 +128,10 @@ RIGHT = re.compile(
     r"(?!(?:it|remains|the|matches|fits|satisfies|holds|works|applies|makes|stimmt|passt|trifft)\b)))??\s{0,12}+"
     r"(?:(?<![A-Za-z])(?:is|are|must be|seems|has to be|would be|ist|es|est|è|é)\s{1,12}(?:(?:the|therefore|thus|"
     r"clearly|indeed|la|le|el|die|der|"
-    r"das|l'|definitely|obviously|also|il|a|o)\s{1,12})*(?:only |most |single |one |best |sole )*(?:correct|right|"
+    r"das|l'|definitely|obviously|also|both|all|il|a|o)\s{1,12})*"
+    r"(?:only |most |single |one |best |sole )*(?:correct|right|"
     r"best|true|answer|one|(?<=most\s)(?:plausible|likely|reasonable)|"
-    r"only|proper|appropriate|accurate|valid|better|my\s{1,12}(?:final\s{1,12})?(?:answer|choice|pick)|"
+    r"only|proper|appropriate|accurate|valid|better|exact|my\s{1,12}(?:final\s{1,12})?(?:answer|choice|pick)|"
     r"richtig\w*|korrekt|juste|vraie?|bonne|correct[aoe]?s?|verdader[ao]|giusta|"
     r"corrett[ao]|certa|respuesta|réponse|antwort|opción|risposta|resposta)\b(?!\s{1,12}that\b)"
     r"|(?:选项|選項|项|項)?+\s{0,12}+(?:是|为|為|才)?+\s{0,12}+(?:最|唯一)?+(?:正确|正確|对的|對的|符合)|(?<=\s)(?:it\s{1,12}(?:is|has\s{1,12}to\s{1,12}be|"
@@ -169,13 +178,14 @@ MISTAKEN = re.compile(
 """Whose choice it is, where it is not the response's own."""
 DENIED_AFTER = re.compile(r"\s{0,12}(?:では(?:な|あり)|じゃ(?:な|あり)|[이가]?\s{0,12}아[니닙])")
 DECISION = re.compile(
-    r"\b(?:choos(?:e|ing)|chose|pick(?:ing)?|select(?:ing)?|go(?:ing)?\s+with|opt(?:ing)?\s+for|settle\s+on|vote\s+for|"
+    r"\b(?:choos(?:e|ing)|chose|pick(?:ing)?|select(?:ing)?|go(?:ing)?\s+(?:with|for)|opt(?:ing)?\s+for|stick(?:ing)?\s+with|"
+    r"settled?\s+on|settling\s+on|vote\s+(?:(?:is|goes)\s+)?(?:for|to)|"
     r"it(?:\s+is|['’]s|\s+must\s+be|\s+has\s+to\s+be|\s+should\s+be)|that(?:\s+is|['’]s|\s+leaves)|leav(?:es|"
     r"ing)(?:\s+us)?(?:\s+with)?|"
     r"(?:edit|correction|sorry|wait|actually|rather|instead)[\s,:—–-]+(?:i\s+meant?|make\s+(?:it|that)|(?:it\s+|that\s+)?(?:should|must|has\s+to|ought\s+to)\s+(?:be|read|say))?|"
-    r"i\s+meant?|left\s+with|remains?|queda|bleibt|reste|resta|rimane|points?\s+to(?:wards?)?|"
+    r"i\s+meant?|left\s+with|remains?|queda|bleibt|reste|resta|rimane|"
     r"I(?:['’]d|\s+would|\s+will|['’]ll)?\s+(?:think|say|guess|believe)|w[äa]hle(?:\s+ich)?|nehme|entscheide\s+mich\s+für|me\s+quedo\s+con|opte\s+pour|es\s+ist|es\s+muss|es\s+la|è\s+la|é\s+a|choisis|"
-    r"c['’]est|elijo|escojo|elegimos|scelgo|escolho|выбираю|это)(?![A-Za-z])\s*|(?:认为|認為|觉得|判断)(?:答案)?(?:应该|應該)?是|只有|(?<![不没])(?:故|应|應|該|该|我|就|只能|"
+    r"c['’]est|choisirais?|elijo|elegiría|sceglierei|escolheria|escojo|elegimos|scelgo|escolho|выбираю|это)(?![A-Za-z])\s*|(?:认为|認為|觉得|判断)(?:答案)?(?:应该|應該)?是|只有|(?<![不没])(?:故|应|應|該|该|我|就|只能|"
     r"因此|所以|則|则)?(?:选择|選擇|选|選)\s*",
     re.IGNORECASE,
 )
@@ -205,3 +215,12 @@ RULED_OUT = re.compile(
     r"neither)\s+(?:both\s+|option\s+|options\s+|choices?\s+)*(?=[(\[]?[A-J](?![A-Za-z0-9]))|(?:排除|不选|不選|不是)\s*",
     re.IGNORECASE,
 )
+EARLIER = re.compile(
+    r"\b(?:first|initially|originally|earlier|previously|at\s+first|tempt\w*|attractive|had\s+(?:said|put|thought)|zuerst|"
+    r"zunächst|anfangs|d['’]abord|primero|said\s+\S+\s+above|slip|mistaken?|misread|was\s+wrong)\b",
+    re.IGNORECASE,
+)
+LIST = re.compile(r"[^\w\n]{0,4}A[^\w\n]{0,3}[.):][^\n]*\n+[^\w\n]{0,4}B[^\w\n]{0,3}[.):]")
+"""Where a list of the options begins."""
+SMALL = re.compile(r"(?<=\boption\s\()[a-j](?=\))|(?<=\b(?:choice|answer)\s\()[a-j](?=\))", re.IGNORECASE)
+"""A small letter that is called an option."""

@@ -181,7 +181,8 @@ def _of_prose(text: str, letters: str, choices: Sequence[str] | None, places: Se
         option = _option(closing[labelled.end() :], choices)
         if option is not None and LETTERS[option] != labelled[1] and _option(closing, choices) is None:
             return Choice("", _TWO)
-    sentence = next(stated(text), None) if "phrase" in places and choices else None
+    lists = bool(choices) and "line" in places and _ends_a_list(text[-TAIL:])
+    sentence = next(stated(text), None) if "phrase" in places and choices and not lists else None
     if sentence is not None and choices and (option := _option(sentence, choices)) is not None:
         return Choice(letters[option], "")
     if len(text) > TAIL:
@@ -192,9 +193,9 @@ def _of_prose(text: str, letters: str, choices: Sequence[str] | None, places: Se
             return Choice("", "no_answer")
         text = lines[-1]
     elif "line" in places and choices and lines:
-        if _ends_a_list(lines):
+        if lists:
             one = judged_in_a_list(plain(text), letters)
-            return Choice(one, "" if one else "several_choices")
+            return Choice(one, "") if one else _before_a_list(text, letters, choices)
         option = _option(lines[-1], choices)
         option = _first_clause(lines[-1], choices) if option is None else option
         if option is not None:
@@ -235,10 +236,26 @@ def _first_clause(line: str, choices: Sequence[str]) -> int | None:
     return option if named in ("", LETTERS[option]) else None
 
 
-def _ends_a_list(lines: Sequence[str]) -> bool:
+def _ends_a_list(text: str) -> bool:
     """Whether the last line is one of a list of options, each with its letter, and says nothing else."""
+    lines = [line for line in text.splitlines() if any(char.isalnum() for char in line)]
     labels = [label[1] for line in lines[-3:] if (label := _LABELLED.match(line)) is not None]
     return len(labels) == 3 and "".join(sorted(set(labels))) == "".join(labels) and not RIGHTNESS.search(lines[-1])
+
+
+def _before_a_list(text: str, letters: str, choices: Sequence[str]) -> Choice:
+    """What is called the answer before a list of options that ends the text."""
+    lines = text.splitlines()
+    while lines and (not lines[-1].strip() or _LABELLED.match(lines[-1])):
+        lines.pop()
+    said = plain("\n".join(lines))
+    sentence = next(stated("\n".join(lines)), None)
+    if sentence is not None and (option := _option(sentence, choices)) is not None:
+        return Choice(letters[option], "")
+    made = choosing(said, letters, choices)
+    if not made.letters or not CUE.search(made.sentence):
+        return Choice("", "several_choices")
+    return _agreed(made, _after(said, made.letters), letters, choices)
 
 
 def _after(text: str, letters: str) -> str:

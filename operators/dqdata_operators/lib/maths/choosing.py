@@ -8,7 +8,7 @@ Choice(letters='', reason='denied', sentence='')
 Statements, strongest first; of equals the last one counts, and one that a later sentence takes back does not:
 
     cue        "the answer is C", "Respuesta: C", "正确答案是C", {"answer": "C"}
-    verdict    "C is correct", "只有选项C正确"
+    verdict    "C is correct", "只有选项C正确", "the data support C"
     decision   "so I choose C", "it must be C", "therefore option C", "故选C"
     line       a first or last line that is an option and nothing else, or an option with its text
     rest       all options but one are ruled out
@@ -21,8 +21,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from dqdata_operators.lib.maths import choice_phrases as phrases
-from dqdata_operators.lib.maths.concluding import EARLIER, concluded, in_a_line, judged_in_a_list
+from dqdata_operators.lib.maths.concluding import concluded, in_a_line, judged_in_a_list
 from dqdata_operators.lib.maths.denials import denials, denied_in
+from dqdata_operators.lib.maths.evidence import Statement, evidence
 from dqdata_operators.lib.maths.options import Mention, at, enumerated, leading
 
 REST = 120
@@ -45,25 +46,25 @@ class Choice(NamedTuple):
     sentence: str = ""
 
 
-class _Statement(NamedTuple):
-    letters: str
-    start: int
-    sentence: str
-
-
 def choosing(text: str, letters: str, texts: Sequence[str] = ()) -> Choice:
     """What a plain text chooses. texts: of the options, in the order of their letters; used by `rest` alone."""
+    text = phrases.SMALL.sub(lambda match: match[0].upper(), text)
     cues = list(_cues(text, letters))
-    sure = [cue for cue in cues if not _hedged(cue) and not _conditional(text, cue)]
+    firm = [cue for cue in cues if not (phrases.HEDGE.search(cue.sentence) or phrases.LEAST.search(cue.sentence))]
+    sure = [cue for cue in firm if not _conditional(text, cue)]
     hedged = {cue.letters for cue in cues}
-    found: _Statement | None = sure[-1] if sure else None
+    found: Statement | None = sure[-1] if sure else None
     if found is None and hedged:
         if any(_conditional(text, cue) for cue in cues) and (said := concluded(text, letters)).chosen:
             return Choice(said.chosen, "ambiguous" if said.ambiguous else "")
         if len(hedged) > 1 or phrases.LEAST.search(cues[-1].sentence):
             return Choice("".join(sorted(set().union(*hedged))), "ambiguous")
         found = cues[-1]
-    others = sorted([*_verdicts(text, letters), *_decisions(text, letters)], key=lambda statement: statement.start)
+    others: list[Statement] = []
+    if found is None or phrases.BACK.search(text, found.start):
+        others = sorted(
+            [*_verdicts(text, letters), *_decisions(text, letters), *evidence(text, letters)], key=lambda one: one.start
+        )
     if found is None:
         found = (
             others[-1]
@@ -114,14 +115,18 @@ def _sentence_at(text: str, place: int) -> str:
     return text[begin : end.start() if end else len(text)]
 
 
-def _cues(text: str, letters: str) -> Iterator[_Statement]:
+def _cues(text: str, letters: str) -> Iterator[Statement]:
     for cue in [*phrases.CUE.finditer(text), *phrases.ANSWER_LETTER.finditer(text)]:
         rest = text[cue.end() : cue.end() + REST].lstrip(" ]】」』\n")
         begin = cue.end() + len(text[cue.end() : cue.end() + REST]) - len(rest)
         sentence = re.split(r"\n|(?<=[^A-J])[.。!！](?=\s|$)|[;；]", rest, maxsplit=1)[0]
         script = not cue[0].isascii()
         mention = leading(rest.partition("\n\n")[0], letters, named=script) or _later(sentence, letters)
-        if mention is None or (len(mention.letters) == 1 and phrases.LISTS.match(cue[0])):
+        if (
+            mention is None
+            or (len(mention.letters) == 1 and phrases.LISTS.match(cue[0]))
+            or phrases.LIST.match(text, begin)
+        ):
             continue
         end = begin + mention.end
         around = (text[max(0, begin - 30) : begin], text[begin : end - 1][-30:])
@@ -129,10 +134,10 @@ def _cues(text: str, letters: str) -> Iterator[_Statement]:
             continue
         if _supposed(text, cue.start(), end) or _asked(text[end:]):
             continue
-        yield _Statement(mention.letters, end - 1, text[max(0, cue.start() - 15) : end])
+        yield Statement(mention.letters, end - 1, text[max(0, cue.start() - 15) : end])
 
 
-def _conditional(text: str, cue: _Statement) -> bool:
+def _conditional(text: str, cue: Statement) -> bool:
     """Whether a clause with `if` comes before `the answer would be`: what the text says elsewhere takes precedence."""
     before = _sentence_of(text[max(0, cue.start - 120) : cue.start])
     return bool(re.search(r"\bwould\b", cue.sentence)) and bool(phrases.CONDITION.match(before.strip()))
@@ -170,11 +175,7 @@ def _later(sentence: str, letters: str) -> Mention | None:
     return Mention(named.pop(), found[-1].end(), True) if len(named) == 1 and named <= set(letters) else None
 
 
-def _hedged(cue: _Statement) -> bool:
-    return bool(phrases.HEDGE.search(cue.sentence) or phrases.LEAST.search(cue.sentence))
-
-
-def _verdicts(text: str, letters: str) -> Iterator[_Statement]:
+def _verdicts(text: str, letters: str) -> Iterator[Statement]:
     for match in phrases.RIGHT.finditer(text):
         named = [*_LONE.finditer(text, match.start(1), match.end())][-1]
         but = re.search(r",\s+(?:but|yet|sondern|mais|sino|ma)\b", text[match.start() : named.start()])
@@ -204,11 +205,11 @@ def _verdicts(text: str, letters: str) -> Iterator[_Statement]:
         others = "".join(dict.fromkeys(re.findall(r"[A-J]", earlier[0]))) if earlier else ""
         if re.search(r"[A-J]\)?\s+(?:are|sind|sont|son)\b", match[0]):
             others += "".join(one[1] for one in _LONE.finditer(text, named.end(1), match.end()) if one[1] in letters)
-        yield _Statement(("" if named[1] in others else others) + named[1], named.start(1), match[0])
+        yield Statement(("" if named[1] in others else others) + named[1], named.start(1), match[0])
     labelled = list(phrases.LABELLED.finditer(text))
     if len({match[match.lastindex or 1].upper() for match in labelled} & set(letters)) == 1:
         match = labelled[-1]
-        yield _Statement(match[match.lastindex or 1].upper(), match.start(match.lastindex or 1), match[0])
+        yield Statement(match[match.lastindex or 1].upper(), match.start(match.lastindex or 1), match[0])
     for match in phrases.INVERTED.finditer(text):
         letter = match[1] or match[2]
         if (
@@ -216,7 +217,7 @@ def _verdicts(text: str, letters: str) -> Iterator[_Statement]:
             and not phrases.NOT.search(text[: match.start()][-30:])
             and not _asked(text[match.end() :])
         ):
-            yield _Statement(letter, match.start(match.lastindex or 0), match[0])
+            yield Statement(letter, match.start(match.lastindex or 0), match[0])
     for match in phrases.ONLY.finditer(text):
         letter = next(group for group in match.groups() if group)
         if (
@@ -224,14 +225,14 @@ def _verdicts(text: str, letters: str) -> Iterator[_Statement]:
             and not enumerated(text, match.end(), letters)
             and not phrases.NOT.search(text[: match.start()][-30:])
         ):
-            yield _Statement(letter, match.end() - 1, match[0])
+            yield Statement(letter, match.end() - 1, match[0])
 
 
 def _sentence_of(before: str) -> str:
     return re.split(r"[.;!?\n]", before)[-1]
 
 
-def _decisions(text: str, letters: str, *, last: bool = True) -> Iterator[_Statement]:
+def _decisions(text: str, letters: str, *, last: bool = True) -> Iterator[Statement]:
     """In the last paragraph: a decision taken on the way is not the last. last: else in all."""
     begin = len(text.rstrip()) - len(text.rstrip().rpartition("\n\n")[2]) if last else 0
     for pattern in (phrases.DECISION, phrases.THEREFORE):
@@ -241,14 +242,14 @@ def _decisions(text: str, letters: str, *, last: bool = True) -> Iterator[_State
             before = text[max(0, match.start() - 40) : match.start()]
             if mention is None or phrases.NOT.search(before) or phrases.UNSURE.search(before):
                 continue
-            if EARLIER.search(_sentence_of(before)) or phrases.MISTAKEN.search(text[: match.start()][-80:]):
+            if phrases.EARLIER.search(_sentence_of(before)) or phrases.MISTAKEN.search(text[: match.start()][-80:]):
                 continue
             if text[match.end() + mention.end - 1].islower() and not mention.marked:
                 continue
             end = match.end() + mention.end
             if _about(text[end:]) or (pattern is phrases.THEREFORE and not mention.marked) or _asked(text[end:]):
                 continue
-            yield _Statement(mention.letters, end - 1, match[0])
+            yield Statement(mention.letters, end - 1, match[0])
 
 
 def _about(rest: str) -> bool:
@@ -262,29 +263,32 @@ def _about(rest: str) -> bool:
     )
 
 
-def _line(text: str, letters: str) -> _Statement | None:
+def _line(text: str, letters: str) -> Statement | None:
     """A line that is an option: the last, or the first, if no other line begins with an option. In a row of a
     table, the one cell that is a letter."""
     lines = [line.strip() for line in text.splitlines() if any(char.isalnum() for char in line)]
+    rows = [line for line in lines if re.match(r"\|?[\s(*]*[A-J][\s)*]*\|", line)]
     cells = (
-        [cell.strip(" ()*") for cell in lines[-1].strip("|").split("|")] if lines and lines[-1].count("|") > 1 else []
+        [cell.strip(" ()*") for cell in lines[-1].strip("|").split("|")]
+        if lines and lines[-1].count("|") > 1 and len(rows) < 2
+        else []
     )
     if len(found := [cell for cell in cells if len(cell) == 1 and cell in letters]) == 1:
-        return _Statement(found[0], text.rfind(lines[-1]), lines[-1])
+        return Statement(found[0], text.rfind(lines[-1]), lines[-1])
     options = [(line, mention) for line in lines if (mention := _option_line(line, letters)) is not None]
     if not options:
         small = re.fullmatch(r"\(?([a-j])[.)]\s+\S.{0,60}", lines[0]) if len(lines) == 1 else None
-        return _Statement(small[1].upper(), 0, lines[0]) if small and small[1].upper() in letters else None
+        return Statement(small[1].upper(), 0, lines[0]) if small and small[1].upper() in letters else None
     distinct = {mention.letters for _, mention in options}
     line, mention = options[-1]
     if line not in (lines[-1], lines[0]) or (len(distinct) > 1 and line != lines[-1]):
         return None
-    if len(distinct) > 1 and not _alone(line):
+    if len(distinct) > 1 and len(re.sub(r"[\W_]+", "", line)) != 1:
         return None  # a list of the options
-    return _Statement(mention.letters, text.rfind(line), line)
+    return Statement(mention.letters, text.rfind(line), line)
 
 
-def _at_the_end(text: str, letters: str) -> _Statement | None:
+def _at_the_end(text: str, letters: str) -> Statement | None:
     """The option that the last sentence ends on, marked as one: `which is option C.`"""
     match = phrases.ENDS.search(text) or _after_a_comma(text)
     letter = next((group for group in match.groups() if group), "") if match else ""
@@ -295,7 +299,7 @@ def _at_the_end(text: str, letters: str) -> _Statement | None:
         or phrases.NOT.search(text[: match.start()][-30:])
     ):
         return None
-    return _Statement(letter, match.end(), match[0])
+    return Statement(letter, match.end(), match[0])
 
 
 def _after_a_comma(text: str) -> re.Match[str] | None:
@@ -305,7 +309,7 @@ def _after_a_comma(text: str) -> re.Match[str] | None:
     return re.compile(r",\s+[(\[]?([B-HJ])[)\]]?[.!]*$").search(text.strip()) if alone else None
 
 
-def _alone_and_right(text: str, letters: str) -> _Statement | None:
+def _alone_and_right(text: str, letters: str) -> Statement | None:
     """The only option of the last sentence, if it has a word for right or answer and none for no or wrong."""
     sentence = re.split(r"(?<=[^A-J\s][.!?])\s+|\n+", text.strip())[-1]
     if phrases.CUE.search(sentence):
@@ -319,10 +323,10 @@ def _alone_and_right(text: str, letters: str) -> _Statement | None:
     if any(pattern.search(sentence) for pattern in (phrases.WRONGNESS, phrases.HEDGE, phrases.MISTAKEN)):
         return None
     (letter,) = found
-    return None if "?" in sentence else _Statement(letter, len(text), sentence)
+    return None if "?" in sentence else Statement(letter, len(text), sentence)
 
 
-def _named(text: str, letters: str) -> _Statement | None:
+def _named(text: str, letters: str) -> Statement | None:
     """The only option of the last sentence, if it is named as one in brackets (`The mantle (option B) flows`), or the
     sentence is nothing but a conclusion that ends on it (`por lo tanto, la opción B`)."""
     sentence = re.split(r"(?<=[.!?])\s+|\n+", text.strip())[-1]
@@ -337,10 +341,10 @@ def _named(text: str, letters: str) -> _Statement | None:
     denied = (phrases.WRONGNESS, phrases.HEDGE, phrases.MISTAKEN, phrases.NOT, phrases.DENIED_CLAUSE)
     if found[0][1] not in letters or "?" in sentence or any(pattern.search(sentence) for pattern in denied):
         return None
-    return _Statement(found[0][1], len(text), sentence)
+    return Statement(found[0][1], len(text), sentence)
 
 
-def _nothing_else(text: str, letters: str) -> _Statement | None:
+def _nothing_else(text: str, letters: str) -> Statement | None:
     """The option of a response that is nothing else but words which leave it one: `1. B`, `Definitely A!`."""
     said = text.strip()
     match = phrases.ALONE.fullmatch(said) if len(said) <= 60 else None
@@ -349,10 +353,10 @@ def _nothing_else(text: str, letters: str) -> _Statement | None:
     before = re.findall(r"[^\W\d_]+", match["before"])
     if not all(word.lower() in phrases.CONCLUDES for word in before) or phrases.NOT.search(match["before"]):
         return None
-    return _Statement(match["letter"], 0, said)
+    return Statement(match["letter"], 0, said)
 
 
-def _decided_once(text: str, letters: str) -> _Statement | None:
+def _decided_once(text: str, letters: str) -> Statement | None:
     """The decisions of all paragraphs, if they are for one option."""
     found = list(_decisions(text, letters, last=False))
     return found[-1] if len({one.letters for one in found}) == 1 else None
@@ -384,10 +388,6 @@ def _option_line(line: str, letters: str) -> Mention | None:
         r"\s*[)\]）.:：、—–-]|\s*,(?=\s*(?:because|since|as)\b)|\s+(?:because|since|as|due)\b|\s*$", line[mention.end :]
     )
     return mention if single or len(mention.letters) > 1 or mention.marked else None
-
-
-def _alone(line: str) -> bool:
-    return len(re.sub(r"[\W_]+", "", line)) == 1
 
 
 def _rest(text: str, letters: str, ruled_out: str) -> Choice:

@@ -29,7 +29,7 @@ _SENTENCE = re.compile(
     r"(?<=[a-z0-9)\]]{2}[.!?])\s+|(?<=\s[A-J][.!?])\s+(?=[A-Z][a-z'’]*\s)|(?<=\([A-J]\)[.!?])\s+(?=[A-Z])|\.\.\.\s*|\n+|[。！]\s*"
 )
 _CLAUSE = re.compile(
-    r"\s*[;:；，—–]\s*|\s+-\s+|(?<!thing)(?<!\ball)(?<!\bnone),?\s+(?=(?:but(?!\s+not\b)|yet|so|hence|thus|therefore|because|since|whereas|although|though|"
+    r"\s*[;:；，—–]\s*|\s+-\s+|(?<!thing)(?<!\ball)(?<!\bnone)(?<!^A),?\s+(?=(?:but(?!\s+not\b)|yet|so|hence|thus|therefore|because|since|whereas|although|though|"
     r"while|leaving|leaves|instead|sondern|mais|sino|denn|weil|car|porque|ma|però|pero|aber|doch)\b)|"
     r",\s+(?=(?:it|this|that|which|the|I|we|you|es|das|ich|also|je|on)\b)|"
     r",\s+(?=and\s+(?:it|this|that|the|I|we|you|so|then)\b)|(?=而|所以|因此|故)"
@@ -64,8 +64,8 @@ _EXCEPT = re.compile(
     re.IGNORECASE,
 )
 _WRONG_AFTER = re.compile(
-    r"\b(?:wrong|incorrect|false|out|too\s+[a-z]+|eliminated|excluded|ruled|crossed|discarded|rejected|invalid|fails?|impossible|"
-    r"contradict\w*|mistaken|not|cannot|never|nicht|kein\w*|falsch|entfällt|entfallen|scheide[nt]|ausgeschlossen|fauss?e?s?|"
+    r"\b(?:wrong|incorrect|false|(?<!stands\s)(?<!comes\s)(?<!turns\s)out|too\s+[a-z]+|eliminated|excluded|ruled|crossed|discarded|rejected|invalid|fails?|impossible|"
+    r"contradict\w*|mistaken|not|cannot|never|hardly|barely|scarcely|far\s+from|only\s+(?:seem|appear|look)s?|nicht|kein\w*|falsch|entfällt|entfallen|scheide[nt]|ausgeschlossen|fauss?e?s?|"
     r"exclues?|pas|incorrect[ao]s?|fals[ao]s?|descartad[ao]s?|sbagliat[ao]|esclus[ao]|slip|mistake|error)\b|n['’]t\b|[✗✘❌]",
     re.IGNORECASE,
 )
@@ -122,7 +122,8 @@ _RETRACTED = re.compile(
     r"^[\s,:;.…—–-]*(?:no|wait|scratch|sorry|oops|correction|nein|non)\b(?!\s+[a-z]+\s+(?:is|are))", re.IGNORECASE
 )
 _WAS_WRONG = re.compile(
-    r"\b(?:I|that|this|it|das)\s+(?:was|is|were|war)\s+(?:\w+\s+)?(?:wrong|mistaken|incorrect|false|falsch)\b",
+    r"\b(?:I|that|this|it|das)\s+(?:was|is|were|war)\s+(?:\w+\s+)?(?:wrong|mistaken|incorrect|false|falsch)\b|"
+    r"^which\s+(?:would\s+)?(?:contradict|violate|conflict|(?:is|be)\s+(?:impossible|absurd|a\s+contradiction))",
     re.IGNORECASE,
 )
 _THEY = re.compile(
@@ -131,11 +132,6 @@ _THEY = re.compile(
 )
 _TOO = re.compile(r"\b(?:also|too|as\s+well|auch|aussi|también|anche)\b", re.IGNORECASE)
 _INITIALS = re.compile(r"^\.\s*(?:[A-Z]\.|[a-z])")
-EARLIER = re.compile(
-    r"\b(?:first|initially|originally|earlier|previously|at\s+first|tempt\w*|attractive|had\s+(?:said|put|thought)|zuerst|"
-    r"zunächst|anfangs|d['’]abord|primero|said\s+\S+\s+above|slip|mistaken?|misread|was\s+wrong)\b",
-    re.IGNORECASE,
-)
 _SUPPOSED = re.compile(
     r"\b(?:if|unless|suppose|assum\w+|were|wenn|si|se|whether|compare\w*|students?|people|others|between|from|(?:why|how)(?!\s+(?:I|we)\b)|"
     r"neither|(?:you|one|they|many|some)\s+(?:might|may|could|would))\b",
@@ -237,7 +233,7 @@ def _polarity(sentence: str, letters: str, *, last: bool, in_full: bool = False)
         None, map(str.strip, (part for part in (_HAN_CLAUSE if han else _CLAUSE).split(sentence) if part))
     ):
         condition = condition and not _RESUMES.match(clause)
-        supposed = condition or any(pattern.search(clause) for pattern in (_SUPPOSED, EARLIER)) or about_another
+        supposed = condition or any(pattern.search(clause) for pattern in (_SUPPOSED, phrases.EARLIER)) or about_another
         about_another = bool(phrases.OTHER.search(_EXCEPT_ONE.sub("", clause)))
         supposed = supposed or about_another
         about_another = about_another and len(clause.split()) < 4

@@ -24,16 +24,16 @@ _WRAPPER = re.compile(
 )
 _MATHS = re.compile(r"\\[\[\]()]|\$+|\\[ ,;!]|\\q?quad(?![a-z])")
 _MARKUP = re.compile(
-    r"\*+|`+|(?<![A-Za-z0-9])_+|_+(?![A-Za-z0-9])|</?[A-Za-z][^<>]{0,40}>|[\u2600-\u27bf\U0001f300-\U0001faff\ufe0f]"
+    r"\*+|`+|(?<![A-Za-z0-9])_+|_+(?![A-Za-z0-9])|</?[A-Za-z][^<>]{0,40}>|<\|[^<>|\n]{1,30}\|>|[\u2600-\u27bf\U0001f300-\U0001faff\ufe0f]"
 )
 _QUOTES = re.compile(r"[\"“”„«»「」『』]")
 _QUOTED = re.compile(r"(?<![A-Za-z0-9])['‘’]([^'‘’\n]{1,200})['’](?![A-Za-z0-9])")
 
 _BEFORE = re.compile(
-    r"[\s:：=>→⇒—–\-,，(\[{（【]*(?:(?:(?:definitely|clearly|likely|probably|most|certainly|simply|just|indeed|"
+    r"[\s:：=>→⇒—–\-,，(\[{（【]*(?:(?:(?:definitely|clearly|presumably|evidently|undoubtedly|ultimately|surely|likely|probably|most|certainly|simply|just|indeed|"
     r"therefore|thus|also|demnach|somit|folglich|donc|entonces|quindi|dunque|portanto|"
     r"actually|only|obviously|still|is|be|to|the|la|le|el|die|der|das|il|lo|letter|lettre|letra|lettera|"
-    r"buchstabe|option|"
+    r"buchstabe|(?:l['’])?option|"
     r"choice|answer|alternative|statement|response|opción|opcion|opzione|opção|alternativa|variante|antwort|réponse|"
     r"respuesta|risposta|resposta|вариант|ответ)(?![A-Za-z])|a(?=\s+(?:(?-i:[A-J])\s*+[.!]?\s*+$|(?:letra|opção|alternativa|resposta)(?![a-z])))|選択肢|选项|選項|选择|选|選|"
     r"应该是|應該是|是)[\s:：(\[（【#]*){0,8}",
@@ -43,13 +43,14 @@ _LETTER = re.compile(r"([A-Ja-j])(?![A-Za-z0-9'’+#°^_/\\|&\u0300-\u036f]|-[A-
 _INITIALS = re.compile(r"[A-J]\.\s?[A-Z]\.")
 _BRACKETS = re.compile(r"\s*[)\]}）】]")
 _SIGN = re.compile(
-    r"[ \t]*\n|\s*(?:$|。|\.(?=[\s)\]]|$|[^\x00-\x7f])|[:：;；,，!！、？?]|[-–—](?=\s|$)|[-–—]{2}|[(（\[])"
+    r"[ \t]*\n|\s+by\s+(?:process\s+of\s+)?elimination\b|"
+    r"\s*(?:$|。|\.(?=[\s)\]]|$|[^\x00-\x7f])|[:：;；,，!！、？?]|[-–—](?=\s|$)|[-–—]{2}|[(（\[])"
 )
 _REASON = re.compile(
-    r"\s+(?:because|since|as|which|where|due|for|given|so|if|rather|instead|over|not|while|with|by|from|and|"
-    r"but|is|was|being|based|according|here|on|then|again|too|anyway|overall|"
+    r"\s+(?:because|since|as|which|where|due|for|given|so|if|rather|instead|over|not|while|than|with|by|from|and|"
+    r"in\s+(?:the\s+(?:list|options?|question)|this|that)|above|below|but|is|was|being|based|according|here|on|then|again|too|anyway|overall|"
     r"sein|weil|denn|da|car|parce|puisque|porque|ya|pues|perché|poiché|pois|потому|так)(?![A-Za-z])|"
-    r"\s*[\u3040-\u9fff\uac00-\ud7af]"
+    r"\s*(?:[\u3040-\u9fff\uac00-\ud7af]|है)"
 )
 _JOIN = re.compile(
     r"[\s)\]）】]*+(?:,|，|、|/|;|&|\+)?+\s*+(?:(?:as well as|but also|and|or|und|oder|et|ou|y|o|e|и|или)(?![A-Za-z])|"

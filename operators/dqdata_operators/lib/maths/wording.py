@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from dqdata_operators.lib.maths.words import meaning, plain_words
 
@@ -34,6 +35,7 @@ _SMALL = {0x2080 + digit: str(digit) for digit in range(10)} | {
 """Digits below and above the line: H₂O is H2O, cm² is cm^2."""
 
 
+@lru_cache(maxsize=256)  # a sentence is compared with each of the options
 def wording(text: str) -> tuple[str, ...]:
     """The tokens of a text, in order and in lower case."""
     text = text.translate(_SMALL) if not text.isascii() else text
