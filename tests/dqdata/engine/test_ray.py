@@ -305,9 +305,10 @@ def test_what_plug_ins_log_in_workers_is_heard_at_once(
 
 @pytest.mark.slow
 def test_a_model_is_served_once_on_a_machine_that_has_the_gpus(
-    project: Write, store: Store, ray_cluster: RayCluster, tmp_path: Path
+    project: Write, store: Store, ray_cluster: RayCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server is a stand-in for vLLM's, and the GPUs are those that the machine says it has."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)  # Ray counts what it names
     vllm_stand_in.install(tmp_path / "fake")
     python = tmp_path / "python"
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
